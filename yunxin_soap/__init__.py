@@ -1,0 +1,76 @@
+"""Send SMS through the Yunxin gateway (云信短信网关), with every outcome told apart."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from yunxin_soap._version import __version__
+
+if TYPE_CHECKING:
+    from yunxin_soap.client import Client
+    from yunxin_soap.codes import Category, ResultCode
+    from yunxin_soap.errors import (
+        Attempt,
+        BalanceRejected,
+        ChannelRejected,
+        ConfigurationError,
+        ConfigurationRejected,
+        ContentRejected,
+        CredentialsRejected,
+        GatewayRejected,
+        InvalidRequest,
+        NotSent,
+        Outcome,
+        OutcomeUnknown,
+        RecipientsRejected,
+        Rejected,
+        SendError,
+        YunxinError,
+    )
+    from yunxin_soap.results import Receipt
+
+# Loaded on first use, so that importing the package costs next to nothing: the client brings in
+# zeep and lxml.
+_ROOMS = {
+    "Client": "client",
+    "Category": "codes",
+    "ResultCode": "codes",
+    "Receipt": "results",
+}
+
+__all__ = [
+    "Attempt",
+    "BalanceRejected",
+    "Category",
+    "ChannelRejected",
+    "Client",
+    "ConfigurationError",
+    "ConfigurationRejected",
+    "ContentRejected",
+    "CredentialsRejected",
+    "GatewayRejected",
+    "InvalidRequest",
+    "NotSent",
+    "Outcome",
+    "OutcomeUnknown",
+    "Receipt",
+    "RecipientsRejected",
+    "Rejected",
+    "ResultCode",
+    "SendError",
+    "YunxinError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

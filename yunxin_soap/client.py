@@ -1,0 +1,308 @@
+"""`Client`: the facade over rules, protocol and exchange."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from yunxin_soap import message as rules
+from yunxin_soap import settings as _settings
+from yunxin_soap import wsdl
+from yunxin_soap.errors import Attempt, InvalidRequest, SendError
+from yunxin_soap.exchange import Exchange
+from yunxin_soap.message import Submit
+from yunxin_soap.protocol import Fields, Protocol, Request, Response
+from yunxin_soap.redact import Redactor, shorten_numbers
+from yunxin_soap.results import Receipt, read_answer
+from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+    from zeep.proxy import ServiceProxy
+
+_log = logging.getLogger("yunxin_soap")
+
+
+class Core:
+    """All of a client but its exchange: what it knows, checks, encodes, reads and logs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._redact = Redactor(settings.user_pass)
+        self.document = wsdl.load(settings.wsdl)
+        self.protocol = Protocol(
+            self.document, settings.protocol, settings.endpoint.path, self._redact
+        )
+
+    def prepare(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        channel: str | int | None,
+        extension: str | int | None,
+    ) -> Submit:
+        """Check and normalise a submit.
+
+        Raises:
+            InvalidRequest: it breaks a rule.
+        """
+        settings = self.settings
+        if channel is None:
+            channel = settings.channel
+            if channel is None:
+                raise InvalidRequest(
+                    "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
+                )
+        return Submit(
+            recipients=rules.normalise_recipients(
+                recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
+            ),
+            message=rules.normalise_message(message, settings.signature),
+            channel=rules.normalise_channel(channel),
+            extension=rules.normalise_extension(
+                settings.extension if extension is None else extension
+            ),
+        )
+
+    def encode(self, submit: Submit) -> tuple[Fields, Request]:
+        """Return the six values and the request that carries them.
+
+        Raises:
+            InvalidRequest: the port cannot carry them.
+        """
+        fields = Fields(
+            userCode=self.settings.user_code,
+            userPass=self.settings.user_pass,
+            DesNo=",".join(submit.recipients),
+            Msg=submit.message,
+            Channel=submit.channel,
+            ExeNo=submit.extension,
+        )
+        if self.settings.protocol.startswith("http-"):
+            for name, value in zip(("The user code", "The password"), fields, strict=False):
+                rules.check_request_validation(value, name)
+            rules.check_request_validation(fields.Msg, "The message")
+        return fields, self.protocol.encode(fields)
+
+    def conclude(self, submit: Submit, response: Response) -> Receipt:
+        """Turn a response into a receipt, or raise how else the submit ended."""
+        return Receipt(
+            batch_no=read_answer(self.protocol.decode(response), self._redact),
+            recipients=submit.recipients,
+            message=submit.message,
+            channel=submit.channel,
+            extension=submit.extension,
+            protocol=self.settings.protocol,
+        )
+
+    @contextmanager
+    def attempting(self, recipients: int, channel: str) -> Iterator[None]:
+        """Tell every `SendError` raised inside what was attempted."""
+        try:
+            yield
+        except SendError as error:
+            settings = self.settings
+            error.attempt = Attempt(settings.endpoint.url, settings.protocol, recipients, channel)
+            raise
+
+    def log_request(self, fields: Fields) -> None:
+        """Log what is about to be sent, the password masked and the numbers shortened."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        shown = self.protocol.encode(
+            fields._replace(userPass="***", DesNo=shorten_numbers(fields.DesNo))
+        )
+        content = shown.query if shown.body is None else shown.body.decode()
+        _log.debug(
+            "%s %s to %s: %s",
+            shown.method,
+            shown.path,
+            self.settings.endpoint.url,
+            self._redact(content),
+        )
+
+    def log_response(self, response: Response) -> None:
+        """Log what came back, masked in the same way."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "HTTP %d (%s): %s",
+                response.status,
+                response.content_type,
+                self._redact.excerpt(response.body),
+            )
+
+
+class Client:
+    """Sends SMS through the Yunxin gateway, and tells every outcome apart.
+
+    One client may be shared between threads, and used after a fork. It keeps connections open;
+    close it, or use it as a context manager.
+
+    Args:
+        user_code: the login name.
+        user_pass: the password; it is in no ``repr``, log line or error.
+        channel: the channel number from the vendor's web page, such as ``37``.
+        signature: appended as ``【signature】`` to a text that has none; with brackets or without.
+        extension: the extension number; empty for none.
+        endpoint: the address of the service's page. No other address is ever used, whatever the
+            WSDL or a redirect says.
+        protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
+        timeout: seconds that the answer may take as a whole, once the request is written.
+        connect_timeout: seconds for each address of the host to connect.
+        deadline: seconds within which a whole call ends, its retries included; a retry that
+            might not fit is not begun. Default: twice ``timeout + connect_timeout``.
+        retries: how often to connect again when nothing was sent; nothing else is ever retried.
+        proxy: an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
+        trust_env: whether ``http_proxy`` and its kin in the environment are obeyed.
+        verify: True for the system's certificate authorities, a PEM file or directory of your
+            own, an `ssl.SSLContext`, or False for no check at all.
+        recipient_pattern: the regular expression that a normalised number must match in full.
+            Default: mainland mobile numbers.
+        max_recipients: numbers in one submit, 500 by the vendor's manual, 1000 at most.
+        wsdl: a WSDL file to use in place of the cached one.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the WSDL does not fit; nothing is connected yet.
+    """
+
+    def __init__(
+        self,
+        user_code: str,
+        user_pass: str,
+        *,
+        channel: str | int | None = None,
+        signature: str | None = None,
+        extension: str | int = "",
+        endpoint: str = DEFAULT_ENDPOINT,
+        protocol: str = "soap",
+        timeout: float = 30.0,
+        connect_timeout: float = 5.0,
+        deadline: float | None = None,
+        retries: int = 2,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        verify: Verify = True,
+        recipient_pattern: str | re.Pattern[str] | None = None,
+        max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
+        wsdl: str | os.PathLike[str] | None = None,
+    ) -> None:
+        settings = Settings.build(
+            user_code,
+            user_pass,
+            channel=channel,
+            signature=signature,
+            extension=extension,
+            endpoint=endpoint,
+            protocol=protocol,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            deadline=deadline,
+            retries=retries,
+            proxy=proxy,
+            trust_env=trust_env,
+            verify=verify,
+            recipient_pattern=recipient_pattern,
+            max_recipients=max_recipients,
+            wsdl=wsdl,
+        )
+        self._core = Core(settings)
+        self._exchange = Exchange(settings)
+        self._service: ServiceProxy | None = None
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """Build a client from the ``YUNXIN_*`` environment variables.
+
+        They are ``YUNXIN_USER_CODE``, ``_USER_PASS``, ``_CHANNEL``, ``_SIGNATURE``,
+        ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds) and ``_PROXY``; empty
+        ones count as unset.
+
+        Args:
+            overrides: arguments of `Client` that take precedence.
+
+        Raises:
+            ConfigurationError: as `Client`; also where user code or password is missing.
+        """
+        arguments = {"user_code": "", "user_pass": "", **_settings.from_env(os.environ)}
+        return cls(**{**arguments, **overrides})
+
+    def send(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int | None = None,
+        extension: str | int | None = None,
+    ) -> Receipt:
+        """Send one text to up to 500 numbers in one submit, at most once.
+
+        Args:
+            recipients: a number, several joined by commas, or an iterable of numbers. Spaces,
+                hyphens, full-width digits and the country code 86 are normalised, and
+                duplicates dropped.
+            message: the text. By the vendor's manual it ends in a signature ``【…】``; the
+                client's ``signature`` is appended if it has none.
+            channel: in place of the client's.
+            extension: in place of the client's.
+
+        Returns:
+            The receipt, with the vendor's batch number.
+
+        Raises:
+            InvalidRequest: a rule is broken; nothing was sent.
+            NotSent: nothing can have reached the gateway; it may be sent again.
+            Rejected: the gateway refused it; mend the cause, then it may be sent again.
+            OutcomeUnknown: it may have been sent. Never send it again unasked.
+        """
+        core = self._core
+        submit = core.prepare(recipients, message, channel, extension)
+        with core.attempting(len(submit.recipients), submit.channel):
+            fields, request = core.encode(submit)
+            core.log_request(fields)
+            response = self._exchange.send(request)
+            core.log_response(response)
+            return core.conclude(submit, response)
+
+    @property
+    def service(self) -> ServiceProxy:
+        """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.
+
+        It returns the gateway's answer as it came, also a negative code: nothing is checked
+        before, and no signature is appended. A field that is left out is sent empty. What
+        `send` raises for a failed exchange, a fault or an empty answer, it raises too.
+        """
+        if self._service is None:
+            from yunxin_soap.service import bind
+
+            self._service = bind(self._core, self._exchange)
+        return self._service
+
+    def close(self) -> None:
+        """Close the idle connections; the client sends nothing more."""
+        self._exchange.close()
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show where the client sends to, and no password."""
+        settings = self._core.settings
+        return (
+            f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"
+            f" {settings.endpoint.url}>"
+        )

@@ -1,0 +1,178 @@
+"""The table of result codes in the vendor's manual for ``sendMesExt``.
+
+The table belongs to this operation alone: the vendor's older services give other meanings to
+some of the numbers. -2 and -4 are not in the manual.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Category(str, Enum):
+    """What has to be mended before a refused submit can succeed."""
+
+    CREDENTIALS = "credentials"
+    """The account: name, password, the address it may call from."""
+    CONTENT = "content"
+    """The text: signature, banned words, template, characters."""
+    BALANCE = "balance"
+    """Money: the account has to be topped up."""
+    CHANNEL = "channel"
+    """The channel: none usable, outside its hours, or of another kind."""
+    RECIPIENTS = "recipients"
+    """The numbers: how many, malformed, not real, blacklisted."""
+    CONFIGURATION = "configuration"
+    """A setting of the account at the vendor, or of the caller's endpoint."""
+    GATEWAY = "gateway"
+    """The service itself, or a code that the manual does not list."""
+
+
+class ResultCode(int, Enum):
+    """Every negative result that the manual documents; the value is the code itself."""
+
+    category: Category
+    chinese: str
+    """The vendor's own words."""
+    english: str
+    temporary: bool
+    """Whether the refusal may pass by itself, with nothing mended."""
+
+    def __new__(
+        cls,
+        code: int,
+        category: Category,
+        chinese: str,
+        english: str,
+        temporary: bool = False,
+    ) -> Self:
+        """Make the member of one row; its value is the number alone."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.category = category
+        member.chinese = chinese
+        member.english = english
+        member.temporary = temporary
+        return member
+
+    APPLICATION_EXCEPTION = (
+        -1,
+        Category.GATEWAY,
+        "应用程序异常",
+        "application exception; it may have been raised after the SMS was queued",
+    )
+    BAD_CREDENTIALS = (
+        -3,
+        Category.CREDENTIALS,
+        "用户名密码错误或者用户无效",
+        "wrong user name or password, or the user is not valid",
+    )
+    BAD_SIGNATURE = (
+        -5,
+        Category.CONTENT,
+        "签名不正确(格式为:XXX【签名内容】), 注意:短信内容最后一个字符必须是】",
+        "wrong signature (the form is XXX【signature】); the text's last character must be 】",
+    )
+    BANNED_WORD = (
+        -6,
+        Category.CONTENT,
+        "含有关键字keyWords(keyWords为敏感内容,如:-6:促销)",
+        "the text holds a banned word, named after the colon",
+    )
+    LOW_BALANCE = (-7, Category.BALANCE, "余额不足", "the balance is too low")
+    NO_CHANNEL = (
+        -8,
+        Category.CHANNEL,
+        "没有可用的通道,或不在时间范围内",
+        "no usable channel, or outside its hours",
+        True,
+    )
+    TOO_MANY_NUMBERS = (
+        -9,
+        Category.RECIPIENTS,
+        "发送号码一次不能超过1000个",
+        "more than 1000 numbers in one submit",
+    )
+    ABOVE_UPPER_LIMIT = (
+        -10,
+        Category.RECIPIENTS,
+        "号码数量大于允许上限(不设置上限时,不可超过1000)",
+        "more numbers than the account's upper limit (1000 where none is set)",
+    )
+    BELOW_LOWER_LIMIT = (
+        -11,
+        Category.RECIPIENTS,
+        "号码数量小于允许下限",
+        "fewer numbers than the account's lower limit",
+    )
+    NO_TEMPLATE = (-12, Category.CONTENT, "模板不匹配", "the text matches no template")
+    INVALID_IP = (
+        -13,
+        Category.CREDENTIALS,
+        "Invalid Ip ip绑定用户,未绑定该ip",
+        "the account is bound to other IP addresses than the caller's",
+    )
+    USER_BLACKLIST = (
+        -14,
+        Category.RECIPIENTS,
+        "用户黑名单",
+        "a number is on the user's blacklist",
+    )
+    SYSTEM_BLACKLIST = (
+        -15,
+        Category.RECIPIENTS,
+        "系统黑名单",
+        "a number is on the system's blacklist",
+    )
+    MALFORMED_NUMBER = (-16, Category.RECIPIENTS, "号码格式错误", "a number is malformed")
+    UNREAL_NUMBER = (
+        -17,
+        Category.RECIPIENTS,
+        "无效号码(格式正常,可不是正确的电话号码,如12345456765)",
+        "a number is well-formed but not a real one, such as 12345456765",
+    )
+    NO_FIXED_EXTENSION = (
+        -18,
+        Category.CONFIGURATION,
+        "没有设置用户的固定下发扩展号,不能自定义扩展",
+        "no fixed extension is set for the user: a custom one is refused",
+    )
+    TEMPLATE_ONLY_CHANNEL = (
+        -19,
+        Category.CHANNEL,
+        "强制模板通道,不能使用个性化接口",
+        "the channel is template-only: the personalised interface is refused",
+    )
+    ILLEGAL_CHARACTERS = (
+        -20,
+        Category.CONTENT,
+        "包含非法字符",
+        "the text holds illegal characters",
+    )
+    NO_SUBMIT_SETTING = (
+        -21,
+        Category.CONFIGURATION,
+        "没有找到对应的submitID设置",
+        "there is no setting for that submitID",
+    )
+    DECRYPTION_FAILED = (-22, Category.CONFIGURATION, "解密失败", "decryption failed")
+    BALANCE_QUERIED_TOO_OFTEN = (
+        -23,
+        Category.GATEWAY,
+        "查询余额过频繁(至少间隔10秒)",
+        "the balance was queried too often (10 seconds apart at least)",
+        True,
+    )
+
+    @property
+    def safe_to_resend(self) -> bool:
+        """Whether nothing was queued for certain: true of every code but -1."""
+        return self is not ResultCode.APPLICATION_EXCEPTION
+
+
+DOCUMENTED: dict[int, ResultCode] = {int(code): code for code in ResultCode}
+"""The table by number."""

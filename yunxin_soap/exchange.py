@@ -1,0 +1,381 @@
+"""Bytes out, bytes in, over urllib3; says whether the request can have left.
+
+The rule is built the safe way round: *not sent* is only what the connecting phase itself raised,
+before a byte of the request was written. Whatever else goes wrong is *unknown*.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import random
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    NameResolutionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
+from urllib3.util import Timeout, make_headers, parse_url
+
+from yunxin_soap._version import __version__
+from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
+from yunxin_soap.protocol import Request, Response
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from yunxin_soap.settings import Endpoint, Settings, Verify
+
+MAX_ANSWER = 1 << 20
+"""Bytes, after any content encoding is undone; a real answer has a few hundred."""
+IDLE_LIMIT = 4.0
+"""Seconds after which a kept-alive connection is dropped: servers close theirs from 5 s on, and
+a request that meets a closing connection ends as *unknown*."""
+POOL_SIZE = 32
+"""Connections kept open at most; more threads than this open short-lived ones."""
+
+_BACKOFF = 0.2
+
+
+class Attempts:
+    """Decides how often and when one call may connect again; it knows no I/O.
+
+    A retry begins only if its connection and the whole wait for its answer still fit into the
+    deadline, so that a late retry is never cut short into an unknown.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock, self._jitter = clock, jitter
+        self._left = settings.retries
+        self._backoff = _BACKOFF
+        self._last_start = clock() + settings.deadline - settings.timeout - settings.connect_timeout
+
+    def next_pause(self) -> float | None:
+        """Return the seconds to wait before the next attempt; None if there is none left."""
+        if self._left <= 0:
+            return None
+        pause = self._backoff * (0.5 + self._jitter() / 2)
+        if self._clock() + pause > self._last_start:
+            return None
+        self._left -= 1
+        self._backoff *= 2
+        return pause
+
+
+class Exchange:
+    """Sends requests to one endpoint; safe to share between threads and across a fork."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._clock, self._sleep = clock, sleep
+        self._timeout = Timeout(connect=settings.connect_timeout, read=settings.timeout)
+        self._proxy = proxy_for(settings)
+        self._context = (
+            tls_context(settings.verify)
+            if settings.endpoint.scheme == "https" or (self._proxy or "").startswith("https:")
+            else None
+        )
+        self._closed = False
+        self._pool_of = (os.getpid(), self._make_pool())
+
+    def send(self, request: Request) -> Response:
+        """Send one request; connect again, and only that, if the connection fails.
+
+        Raises:
+            NotSent: no connection could be made, however often that was tried.
+            OutcomeUnknown: the request may have left, and no whole answer came back.
+        """
+        attempts = Attempts(self._settings, self._clock)
+        while True:
+            try:
+                return self._send_once(request)
+            except NotSent:
+                pause = attempts.next_pause()
+                if pause is None:
+                    raise
+            self._sleep(pause)
+
+    def _send_once(self, request: Request) -> Response:
+        pool, origin = self._pool()
+        response = None
+        whole = False
+        try:
+            response = pool.urlopen(
+                request.method,
+                origin + request.path,
+                # urllib3 logs and quotes the URL, so a query travels as a body up to the socket.
+                body=request.query.encode("ascii") if request.method == "GET" else request.body,
+                headers={"User-Agent": f"yunxin_soap/{__version__}", **request.headers},
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+            )
+            body = response.read(MAX_ANSWER + 1)
+            if len(body) > MAX_ANSWER:
+                raise _TooLong
+            whole = True
+            content_type = response.headers.get("Content-Type", "")
+            return Response(response.status, content_type, body)
+        except _NotConnected as failure:
+            reason = _why_not_connected(failure.cause, self._settings)
+            raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from failure.cause
+        except ClosedPoolError:
+            raise RuntimeError("The client is closed.") from None
+        except Exception as error:
+            raise OutcomeUnknown(
+                f"The request may have reached the gateway, but {_why_unknown(error, self)}:"
+                " whether the SMS was sent is unknown. Check with the vendor before you send it"
+                " again.",
+                http_status=response.status if response is not None else None,
+            ) from error
+        finally:
+            if response is not None:
+                if not whole:
+                    response.close()
+                response.release_conn()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that an answer may take as a whole."""
+        return self._settings.timeout
+
+    def close(self) -> None:
+        """Close every idle connection; a closed exchange sends nothing more."""
+        self._closed = True
+        pid, (pool, _) = self._pool_of
+        # After a fork the sockets belong to the parent, and a child leaves them alone.
+        if pid == os.getpid():
+            pool.close()
+
+    def _pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        pid, pool = self._pool_of
+        if pid != os.getpid():
+            pool = self._make_pool()
+            self._pool_of = (os.getpid(), pool)
+        return pool
+
+    def _make_pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
+        """Return the pool for the endpoint, and what stands before a path in a request line."""
+        options: dict[str, Any] = {"maxsize": POOL_SIZE}
+        if self._context is not None:
+            options["ssl_context"] = self._context
+            if self._context.verify_mode is ssl.CERT_NONE:
+                options.update(cert_reqs="CERT_NONE", assert_hostname=False)
+        endpoint = self._settings.endpoint
+        manager: urllib3.PoolManager
+        origin = ""
+        if self._proxy is None:
+            manager = urllib3.PoolManager(**options)
+        else:
+            auth = parse_url(self._proxy).auth
+            manager = urllib3.ProxyManager(
+                self._proxy,
+                proxy_headers=make_headers(proxy_basic_auth=auth) if auth else None,
+                proxy_ssl_context=self._context,
+                **options,
+            )
+            if endpoint.scheme == "http":
+                origin = f"http://{_authority(endpoint)}"
+        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
+        return pool, origin
+
+
+def tls_context(verify: Verify) -> ssl.SSLContext:
+    """Return the TLS context for ``verify``: the system's authorities, or those it names.
+
+    Raises:
+        ConfigurationError: it names no readable certificates.
+    """
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if isinstance(verify, bool):
+        context = ssl.create_default_context()
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+    name = os.fspath(verify)
+    try:
+        if os.path.isdir(name):  # noqa: PTH112 - ssl takes the name
+            return ssl.create_default_context(capath=name)
+        return ssl.create_default_context(cafile=name)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"verify={name!r} has no readable certificates ({error}): name a PEM file or a"
+            " directory of them."
+        ) from None
+
+
+def proxy_for(settings: Settings) -> str | None:
+    """Return the proxy to use: the argument's, or the environment's if that is trusted."""
+    if settings.proxy is not None or not settings.trust_env:
+        return settings.proxy
+    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+
+    url = settings.endpoint.url
+    found = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+    return prepend_scheme_if_needed(found, "http") if found else None
+
+
+def _authority(endpoint: Endpoint) -> str:
+    return endpoint.url.split("/", 3)[2]
+
+
+class _NotConnected(Exception):
+    """The connecting phase failed. No error of urllib3's, so that urllib3 passes it on as is."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+class _TooLong(Exception):
+    pass
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket against one deadline for the whole answer, not one for each piece of it."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """The answer to a request, or a proxy's to CONNECT; the socket's timeout bounds all of it."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        timeout = sock.gettimeout()
+        if timeout is not None:
+            raw = self.fp.detach()
+            reader = _BoundedReader(raw, sock, time.monotonic() + timeout)
+            self.fp = io.BufferedReader(reader)
+
+
+class _Connection(HTTPConnection):
+    """Tells connecting from sending, keeps queries out of logs, and goes stale when idle."""
+
+    debuglevel = 0  # http.client would print whole requests if somebody raised it for all
+    response_class = _Answer
+    _query = ""
+    _last_used = 0.0
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except Exception as error:
+            self.close()
+            raise _NotConnected(error) from error
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        if method == "GET":
+            self._query, body = body.decode("ascii"), None
+        super().request(method, url, body, *args, **kwargs)
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        if method == "GET":
+            url = f"{url}?{self._query}"
+        super().putrequest(method, url, *args, **kwargs)
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        response = super().getresponse()
+        self._last_used = time.monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and time.monotonic() - self._last_used < IDLE_LIMIT
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def _why_not_connected(error: Exception, settings: Settings) -> str:
+    where = f"{settings.endpoint.host}:{settings.endpoint.port}"
+    if isinstance(error, NameResolutionError):
+        return f"the host name in {settings.endpoint.url}, or the proxy's, cannot be resolved"
+    if isinstance(error, (ConnectTimeoutError, TimeoutError)):
+        return f"no connection to {where} within {settings.connect_timeout:g} s"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of {where} is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return f"the TLS handshake with {where} failed ({error.reason or 'closed'})"
+    reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    return f"no connection to {where} ({text})"
+
+
+def _why_unknown(error: Exception, exchange: Exchange) -> str:
+    if isinstance(error, _TooLong):
+        return f"its answer is longer than {MAX_ANSWER} bytes and was refused"
+    if isinstance(error, (ReadTimeoutError, TimeoutError)):
+        return f"no whole answer came within {exchange.timeout:g} s"
+    if isinstance(error, DecodeError):
+        return "its answer's content encoding cannot be undone"
+    if isinstance(error, IncompleteRead):
+        return "its answer was cut short"
+    if isinstance(error, ProtocolError):
+        cause = error.args[1] if len(error.args) > 1 else None
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return "the connection was closed without an answer"
+        if isinstance(cause, ConnectionError):
+            return "the connection broke before an answer came"
+        if isinstance(cause, http.client.IncompleteRead):
+            return "its answer was cut short"
+        return "its answer is not readable HTTP"
+    if isinstance(error, HTTPError):
+        return f"its answer could not be read ({type(error).__name__})"
+    return f"the exchange broke ({type(error).__name__})"

@@ -1,0 +1,221 @@
+"""Numbers, text and signature: normalised and checked before anything is sent.
+
+Every function is pure, and every error is an `InvalidRequest` that names the offending item.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from yunxin_soap.errors import InvalidRequest
+
+MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
+"""A mobile number of mainland China, without a country code."""
+DEFAULT_MAX_RECIPIENTS = 500
+"""Numbers in one submit, from the vendor's manual."""
+MAX_RECIPIENTS = 1000
+"""The most that the result codes -9 and -10 speak of."""
+
+_COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
+# Full-width forms that input methods produce; NFKC would also turn ① and ½ into digits.
+_FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
+_HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
+_SIGNATURE = re.compile(r"【([^【】]*)】\Z")
+_DIGITS = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True)
+class Submit:
+    """One submit as it goes out: everything but the credentials."""
+
+    recipients: tuple[str, ...]
+    message: str
+    channel: str
+    extension: str
+
+
+def normalise_recipients(
+    recipients: str | int | Iterable[str | int],
+    *,
+    pattern: re.Pattern[str] = MAINLAND_MOBILE,
+    limit: int = DEFAULT_MAX_RECIPIENTS,
+) -> tuple[str, ...]:
+    """Return the numbers as the wire wants them: bare digits, each once, in the first order.
+
+    Spaces, hyphens, invisible marks and full-width digits are normalised, and the country code
+    86 (``+86``, ``0086``) is dropped from a mainland number. A string may hold several numbers
+    joined by commas, ASCII or Chinese.
+
+    Args:
+        recipients: one number, several joined by commas, or an iterable of either.
+        pattern: what a normalised number must match in full.
+        limit: the most numbers after duplicates are dropped.
+
+    Raises:
+        InvalidRequest: no number, too many, or one that does not match; it is named by its
+            place (from 1) and as it was given.
+    """
+    normalised: dict[str, None] = {}
+    for position, item in enumerate(_items(recipients), 1):
+        number = _bare(item)
+        if not number:
+            raise InvalidRequest(f"Recipient {position} is empty: leave it out, or give a number.")
+        if not pattern.fullmatch(number):
+            raise InvalidRequest(
+                f"Recipient {position}, {_quote(item)}, is not a"
+                f" {'mainland mobile ' if pattern is MAINLAND_MOBILE else ''}number"
+                f" (it must match {pattern.pattern}): mend it or leave it out."
+            )
+        normalised[number] = None
+    if not normalised:
+        raise InvalidRequest("There is no recipient: give at least one number.")
+    if len(normalised) > limit:
+        raise InvalidRequest(
+            f"There are {len(normalised)} recipients, and one submit takes {limit} at most:"
+            " split them over several submits."
+        )
+    return tuple(normalised)
+
+
+def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
+    if isinstance(recipients, (str, int)) and not isinstance(recipients, bool):
+        recipients = [recipients]
+    elif isinstance(recipients, (bytes, bytearray, Mapping)) or not isinstance(
+        recipients, Iterable
+    ):
+        raise InvalidRequest(
+            "Recipients must be a string or an iterable of strings, not"
+            f" {type(recipients).__name__}."
+        )
+    for position, item in enumerate(recipients, 1):
+        if isinstance(item, bool) or not isinstance(item, (str, int)):
+            raise InvalidRequest(
+                f"Recipient {position} is of type {type(item).__name__}: give it as a string."
+            )
+        yield from str(item).translate(_FULL_WIDTH).split(",")
+
+
+def _bare(item: str) -> str:
+    kept = "".join(
+        character
+        for character in item
+        # Cf: marks that a phone's address book adds around a copied number.
+        if not character.isspace()
+        and character not in _HYPHENS
+        and unicodedata.category(character) != "Cf"
+    )
+    return _COUNTRY_CODE.sub("", kept)
+
+
+def normalise_message(message: str, signature: str | None = None) -> str:
+    """Return the text to send: ``message``, with the signature appended if it has none.
+
+    The vendor's manual wants the signature at the end: the last character must be ``】``.
+
+    Args:
+        message: the text; every character counts, also spaces at its start.
+        signature: the bare signature, as `normalise_signature` returns it, or None.
+
+    Raises:
+        InvalidRequest: the text is empty, has no signature, has something behind it, or holds a
+            character that XML cannot carry.
+    """
+    if not isinstance(message, str):
+        raise InvalidRequest(f"The message must be a string, not {type(message).__name__}.")
+    check_characters(message, "The message")
+    if not message.strip():
+        raise InvalidRequest("The message is empty: give a text.")
+    found = _SIGNATURE.search(message)
+    if found is None:
+        message = _append_signature(message, signature)
+        found = _SIGNATURE.search(message)
+        assert found is not None
+    if not found[1].strip():
+        raise InvalidRequest(
+            "The message ends in 【】 with no signature between: put one there (-5 签名不正确)."
+        )
+    if not message[: found.start()].strip():
+        raise InvalidRequest("The message is nothing but its signature: give a text before it.")
+    return message
+
+
+def _append_signature(message: str, signature: str | None) -> str:
+    trimmed = message.rstrip()
+    if _SIGNATURE.search(trimmed):
+        raise InvalidRequest(
+            f"The message has {len(message) - len(trimmed)} character(s) of white space behind"
+            " its signature, and the last character must be 】: remove them."
+        )
+    if signature is None:
+        raise InvalidRequest(
+            "The message does not end in a signature: end it in 【…】, or set signature= on the"
+            " client (-5 签名不正确)."
+        )
+    if message.lstrip().startswith(f"【{signature}】"):
+        raise InvalidRequest(
+            f"The message starts with its signature 【{signature}】, and this service wants it"
+            " at the end: remove it from the start."
+        )
+    return f"{message}【{signature}】"
+
+
+def normalise_signature(signature: str) -> str:
+    """Return the bare signature; it may be given with its brackets ``【】`` or without.
+
+    Raises:
+        InvalidRequest: it is blank, or has a bracket inside.
+    """
+    bare = signature.removeprefix("【").removesuffix("】")
+    check_characters(bare, "The signature")
+    if not bare.strip():
+        raise InvalidRequest("The signature is empty: give the text between 【 and 】.")
+    if "【" in bare or "】" in bare:
+        raise InvalidRequest(f"The signature {signature!r} has a bracket inside: give one name.")
+    return bare
+
+
+def normalise_channel(channel: str | int) -> str:
+    """Return the channel number as digits, such as ``37``."""
+    return _digits(channel, "The channel")
+
+
+def normalise_extension(extension: str | int) -> str:
+    """Return the extension number as digits; the empty string means none."""
+    return "" if extension == "" else _digits(extension, "The extension")
+
+
+def _digits(value: str | int, name: str) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
+        raise InvalidRequest(f"{name} must be a number such as 37, not {value!r}.")
+    return text
+
+
+def check_characters(text: str, name: str) -> None:
+    """Refuse a character that XML 1.0 cannot carry, naming its place (from 1)."""
+    if found := _NOT_XML.search(text):
+        raise InvalidRequest(
+            f"{name} holds U+{ord(found[0]):04X} at character {found.start() + 1}, which XML"
+            " cannot carry: remove it."
+        )
+
+
+def check_request_validation(value: str, name: str) -> None:
+    """Refuse what ASP.NET's request validation refuses on the two HTTP ports.
+
+    That is ``<`` before a letter, ``!``, ``/`` or ``?``, and ``&#``; the SOAP ports carry both.
+    """
+    if found := _DANGEROUS.search(value):
+        raise InvalidRequest(
+            f"{name} holds {found[0]!r} at character {found.start() + 1}, which the gateway"
+            " refuses on its HTTP ports: use protocol 'soap' or 'soap12'."
+        )
+
+
+def _quote(item: str) -> str:
+    return repr(item if len(item) <= 40 else f"{item[:40]}…")

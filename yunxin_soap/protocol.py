@@ -1,0 +1,306 @@
+"""The wire, without I/O: a submit to the bytes of an HTTP request, a response to its text answer.
+
+All that is known here of the wire comes from zeep. At start, zeep's own ``sendMesExt`` is called
+once with a marker in each field, over a transport that keeps the request instead of sending it;
+what zeep made is the template that every later submit is filled into.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import parse_qsl, urlencode
+
+from lxml import etree
+
+from yunxin_soap import wsdl
+from yunxin_soap.codes import Category
+from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
+from yunxin_soap.redact import Redactor
+
+if TYPE_CHECKING:
+    from zeep.wsdl import Document
+
+MAX_QUERY = 2048
+"""An HTTP GET whose query has this many characters is refused by ASP.NET before it is read."""
+
+_SOAP_ENV = {
+    "soap": "http://schemas.xmlsoap.org/soap/envelope/",
+    "soap12": "http://www.w3.org/2003/05/soap-envelope",
+}
+_XML_TYPES = re.compile(r"(?:text|application)/(?:[\w.-]+\+)?xml", re.IGNORECASE)
+# What ASP.NET says on the HTTP ports before it calls the method. With customErrors off the name
+# of the exception stands before it. A text that the method itself throws looks the same otherwise,
+# so nothing but these four may count as a refusal.
+_BEFORE_THE_METHOD = re.compile(
+    r"(?:[A-Za-z.]+Exception(?: \(0x[0-9A-Fa-f]{8}\))?: )?"
+    r"(?:Missing parameter: \w+\."
+    r"|Invalid method name "
+    r"|\S+ Web Service method name is not valid\."
+    r"|Request format is invalid: "
+    r"|A potentially dangerous Request\.(?:Form|QueryString) value )"
+)
+
+
+class Fields(NamedTuple):
+    """The six parameters of ``sendMesExt`` in the vendor's spelling: here is the wire."""
+
+    userCode: str
+    userPass: str
+    DesNo: str
+    Msg: str
+    Channel: str
+    ExeNo: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request. Query and body hold the password, so no ``repr`` shows them."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: str = field(default="", repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response, its body whole and decoded from any content encoding."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Protocol:
+    """Encodes and decodes submits for one port of one WSDL; holds no state between them.
+
+    Args:
+        document: the parsed WSDL.
+        port: which of the four ports to speak.
+        path: the path of the service's page, as in ``/api/MsgSend.asmx``.
+        redact: masks what errors quote from a response.
+
+    Raises:
+        ConfigurationError: the WSDL does not fit the port.
+    """
+
+    def __init__(
+        self, document: Document, port: wsdl.PortName, path: str, redact: Redactor
+    ) -> None:
+        self.port = port
+        self._redact = redact
+        recorded = _record(document, port)
+        self.path = path + recorded.address
+        self._soap = port in _SOAP_ENV
+        if self._soap:
+            self._headers: Mapping[str, str] = dict(recorded.headers)
+            self._template, self._order = _split(recorded.content.decode())
+            self._encode = self._encode_soap
+        elif port == "http-post":
+            self._headers = dict(recorded.headers)
+            self._names = [name for name, _ in parse_qsl(recorded.content)]
+            self._encode = self._encode_form
+        else:
+            # zeep names a Content-Type, though a GET has no content.
+            self._headers = {}
+            self._names = list(recorded.content)
+            self._encode = self._encode_query
+        self._answer_path = _answer_path(document, port)
+
+    def encode(self, fields: Fields) -> Request:
+        """Return the request for one submit.
+
+        Raises:
+            InvalidRequest: the query of an HTTP GET would be too long for ASP.NET.
+        """
+        return self._encode(fields)
+
+    def _encode_soap(self, fields: Fields) -> Request:
+        parts = list(self._template)
+        for place, index in enumerate(self._order):
+            parts[2 * place + 1] = _escape(fields[index])
+        return Request("POST", self.path, self._headers, body="".join(parts).encode())
+
+    def _encode_form(self, fields: Fields) -> Request:
+        body = self._urlencode(fields).encode("ascii")
+        return Request("POST", self.path, self._headers, body=body)
+
+    def _encode_query(self, fields: Fields) -> Request:
+        query = self._urlencode(fields)
+        if len(query) >= MAX_QUERY:
+            raise InvalidRequest(
+                f"The query would have {len(query)} characters, and HTTP GET carries fewer than"
+                f" {MAX_QUERY}: send to fewer numbers at once, or use protocol 'soap' or"
+                " 'http-post'."
+            )
+        return Request("GET", self.path, self._headers, query=query)
+
+    def _urlencode(self, fields: Fields) -> str:
+        values = fields._asdict()
+        return urlencode([(name, values[name]) for name in self._names])
+
+    def decode(self, response: Response) -> str:
+        """Return the text that the method answered; an empty or null result is ``""``.
+
+        Raises:
+            Rejected: an HTTP 4xx, a SOAP Client or Sender fault, or an HTTP-port 500 that ASP.NET
+                raises before it calls the method.
+            OutcomeUnknown: anything else that is not the answer of ``sendMesExt``.
+        """
+        if 400 <= response.status < 500:
+            self._reject(f"HTTP status {response.status}", response)
+        root = self._parse(response)
+        if self._soap and root is not None:
+            self._raise_fault(root, response)
+        elif response.status == 500 and _media_type(response) == "text/plain":
+            text = response.body.decode("utf-8", "replace").lstrip()
+            if _BEFORE_THE_METHOD.match(text):
+                self._reject(f"HTTP status 500: {text.splitlines()[0]}", response)
+        if response.status != 200:
+            self._unknown(f"HTTP status {response.status}", response)
+        if root is None:
+            self._unknown("something that is not readable XML", response)
+        return self._read(root, response)
+
+    def _parse(self, response: Response) -> etree._Element | None:
+        """Return the root of an XML answer; None for any other, also for one with a DTD."""
+        if not _XML_TYPES.fullmatch(_media_type(response) or "text/xml"):
+            return None
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        try:
+            root = etree.fromstring(response.body, parser)
+        except (etree.XMLSyntaxError, ValueError):
+            return None
+        return None if root.getroottree().docinfo.doctype else root
+
+    def _raise_fault(self, root: etree._Element, response: Response) -> None:
+        for version, namespace in _SOAP_ENV.items():
+            fault = root.find(f"{{{namespace}}}Body/{{{namespace}}}Fault")
+            if root.tag != f"{{{namespace}}}Envelope" or fault is None:
+                continue
+            if version == "soap":
+                code, text = fault.findtext("faultcode"), fault.findtext("faultstring")
+            else:
+                code = fault.findtext(f"{{{namespace}}}Code/{{{namespace}}}Value")
+                text = fault.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
+            # 1.1 allows a code to be refined with dots, as in Client.Authentication.
+            name = (code or "").strip().rpartition(":")[2].partition(".")[0]
+            what = f"a SOAP {name or 'nameless'} fault: {' '.join((text or '').split())}"
+            if name in ("Client", "Sender"):
+                self._reject(what, response)
+            self._unknown(what, response)
+
+    def _read(self, root: etree._Element, response: Response) -> str:
+        node: etree._Element | None = root if root.tag == self._answer_path[0] else None
+        for tag in self._answer_path[1:]:
+            if node is None:
+                break
+            found = node.find(tag)
+            # A null result has no element: the wrapper alone is the answer.
+            if found is None and tag == self._answer_path[-1] and len(node) == 0:
+                return ""
+            node = found
+        if node is None or len(node):
+            self._unknown("XML that is not the answer of sendMesExt", response)
+        return node.text or ""
+
+    def _reject(self, what: str, response: Response) -> NoReturn:
+        what = self._redact(what)
+        raise ConfigurationRejected(
+            f"The gateway refused the request with {what.rstrip('.')}. Nothing was sent: check"
+            " endpoint, protocol and WSDL.",
+            category=Category.CONFIGURATION,
+            description=what,
+            description_en=what,
+            http_status=response.status,
+        )
+
+    def _unknown(self, what: str, response: Response) -> NoReturn:
+        answer = self._redact.excerpt(response.body)
+        raise OutcomeUnknown(
+            f"The gateway answered with {self._redact(what).rstrip('.')}: whether the SMS was"
+            " sent is unknown. Check with the vendor before you send it again.",
+            answer=answer,
+            http_status=response.status,
+        )
+
+
+def _media_type(response: Response) -> str:
+    return response.content_type.partition(";")[0].strip().lower()
+
+
+def _escape(text: str) -> str:
+    """Escape as zeep's serialiser does; a bare CR would arrive as LF."""
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    )
+
+
+class _Recorded(Exception):
+    """Leaves zeep with the request that it was about to send."""
+
+    def __init__(self, address: str, headers: Mapping[str, str], content: Any) -> None:
+        super().__init__()
+        self.address, self.headers, self.content = address, headers, content
+
+
+class _Recorder:
+    """Stands where zeep wants a transport."""
+
+    def post_xml(
+        self, address: str, envelope: etree._Element, headers: Mapping[str, str]
+    ) -> NoReturn:
+        from zeep.wsdl.utils import etree_to_string
+
+        raise _Recorded(address, headers, etree_to_string(envelope))
+
+    def post(self, address: str, message: Any, headers: Mapping[str, str]) -> NoReturn:
+        raise _Recorded(address, headers, message)
+
+    get = post
+
+
+def _record(document: Document, port: wsdl.PortName) -> _Recorded:
+    import zeep
+
+    binding = wsdl.binding(document, port)
+    client = zeep.Client(document, transport=_Recorder())
+    service = client.create_service(binding.name.text, address="")
+    try:
+        service[wsdl.OPERATION](**{name: _marker(name) for name in wsdl.FIELDS})
+    except _Recorded as recorded:
+        return recorded
+    raise AssertionError("zeep sent nothing")
+
+
+def _marker(name: str) -> str:
+    return f"@@{name}@@"
+
+
+def _split(template: str) -> tuple[list[str], list[int]]:
+    """Cut the envelope at its markers: the odd places are fields, in the order given beside."""
+    parts = re.split(r"@@(\w+)@@", template)
+    return parts, [wsdl.FIELDS.index(name) for name in parts[1::2]]
+
+
+def _answer_path(document: Document, port: wsdl.PortName) -> list[str]:
+    """Name the elements from the root of an answer down to its text, as zeep knows them."""
+    output: Any = wsdl.binding(document, port).get(wsdl.OPERATION).output
+    if port in _SOAP_ENV:
+        namespace = output.nsmap["soap-env"]
+        result = output.body.type.elements[0][1]
+        tags = [output.body.qname.text, result.qname.text]
+        return [f"{{{namespace}}}Envelope", f"{{{namespace}}}Body", *tags]
+    (part,) = output.abstract.parts.values()
+    return [part.element.qname.text]
