@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SendError,
         YunxinError,
     )
+    from yunxin_soap.message import Submit
     from yunxin_soap.results import Receipt
 
 # Loaded on first use, so that importing the package costs next to nothing: the client brings in
@@ -37,6 +38,7 @@ _ROOMS = {
     "Category": "codes",
     "ResultCode": "codes",
     "Receipt": "results",
+    "Submit": "message",
 }
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "Rejected",
     "ResultCode",
     "SendError",
+    "Submit",
     "YunxinError",
     "__version__",
 ]

@@ -268,6 +268,33 @@ class Client:
             core.log_response(response)
             return core.conclude(submit, response)
 
+    def check(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int | None = None,
+        extension: str | int | None = None,
+    ) -> Submit:
+        """Return what `send` would send for the same arguments, and send nothing.
+
+        Raises:
+            InvalidRequest: a rule is broken, or the port cannot carry it.
+        """
+        submit = self._core.prepare(recipients, message, channel, extension)
+        self._core.encode(submit)
+        return submit
+
+    @property
+    def endpoint(self) -> str:
+        """The address that every request goes to."""
+        return self._core.settings.endpoint.url
+
+    @property
+    def protocol(self) -> str:
+        """The port in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
+        return self._core.settings.protocol
+
     @property
     def service(self) -> ServiceProxy:
         """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.

@@ -7,17 +7,14 @@ before a byte of the request was written. Whatever else goes wrong is *unknown*.
 from __future__ import annotations
 
 import http.client
-import io
 import os
 import random
-import socket
 import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -31,19 +28,15 @@ from urllib3.exceptions import (
 from urllib3.util import Timeout, make_headers, parse_url
 
 from yunxin_soap._version import __version__
+from yunxin_soap.connection import HTTPPool, HTTPSPool, NotConnected
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.protocol import Request, Response
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from yunxin_soap.settings import Endpoint, Settings, Verify
 
 MAX_ANSWER = 1 << 20
 """Bytes, after any content encoding is undone; a real answer has a few hundred."""
-IDLE_LIMIT = 4.0
-"""Seconds after which a kept-alive connection is dropped: servers close theirs from 5 s on, and
-a request that meets a closing connection ends as *unknown*."""
 POOL_SIZE = 32
 """Connections kept open at most; more threads than this open short-lived ones."""
 
@@ -142,7 +135,7 @@ class Exchange:
             whole = True
             content_type = response.headers.get("Content-Type", "")
             return Response(response.status, content_type, body)
-        except _NotConnected as failure:
+        except NotConnected as failure:
             reason = _why_not_connected(failure.cause, self._settings)
             raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from failure.cause
         except ClosedPoolError:
@@ -204,7 +197,7 @@ class Exchange:
             )
             if endpoint.scheme == "http":
                 origin = f"http://{_authority(endpoint)}"
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        manager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
         pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
         return pool, origin
 
@@ -250,97 +243,8 @@ def _authority(endpoint: Endpoint) -> str:
     return endpoint.url.split("/", 3)[2]
 
 
-class _NotConnected(Exception):
-    """The connecting phase failed. No error of urllib3's, so that urllib3 passes it on as is."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__()
-        self.cause = cause
-
-
 class _TooLong(Exception):
     pass
-
-
-class _BoundedReader(io.RawIOBase):
-    """Reads a socket against one deadline for the whole answer, not one for each piece of it."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
-        super().__init__()
-        self._raw, self._sock, self._deadline = raw, sock, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """The answer to a request, or a proxy's to CONNECT; the socket's timeout bounds all of it."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        timeout = sock.gettimeout()
-        if timeout is not None:
-            raw = self.fp.detach()
-            reader = _BoundedReader(raw, sock, time.monotonic() + timeout)
-            self.fp = io.BufferedReader(reader)
-
-
-class _Connection(HTTPConnection):
-    """Tells connecting from sending, keeps queries out of logs, and goes stale when idle."""
-
-    debuglevel = 0  # http.client would print whole requests if somebody raised it for all
-    response_class = _Answer
-    _query = ""
-    _last_used = 0.0
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            self.close()
-            raise _NotConnected(error) from error
-
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        if method == "GET":
-            self._query, body = body.decode("ascii"), None
-        super().request(method, url, body, *args, **kwargs)
-
-    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        if method == "GET":
-            url = f"{url}?{self._query}"
-        super().putrequest(method, url, *args, **kwargs)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own
-        response = super().getresponse()
-        self._last_used = time.monotonic()
-        return response
-
-    @property
-    def is_connected(self) -> bool:
-        return super().is_connected and time.monotonic() - self._last_used < IDLE_LIMIT
-
-
-class _TLSConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
 
 
 def _why_not_connected(error: Exception, settings: Settings) -> str:

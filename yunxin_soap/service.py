@@ -49,7 +49,10 @@ class _Operation(OperationProxy):
 class _Service(ServiceProxy):
     def __init__(self, client: zeep.Client, binding: Any, **options: Any) -> None:
         super().__init__(client, binding, **options)  # type: ignore[no-untyped-call]
-        self._operations = {name: _Operation(self, name) for name in binding.all()}
+        self._operations = {
+            name: _Operation(self, name)  # type: ignore[no-untyped-call]
+            for name in binding.all()
+        }
 
 
 class _Transport:

@@ -1,0 +1,20 @@
+"""The ``yunxin-soap`` command, also as ``python -m yunxin_soap``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say how to install it."""
+    try:
+        import click  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError:
+        sys.exit('The command line needs click: pip install "yunxin-soap[cli]"')
+    from yunxin_soap.cli import cli
+
+    cli(prog_name="yunxin-soap")
+
+
+if __name__ == "__main__":
+    main()

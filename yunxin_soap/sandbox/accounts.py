@@ -1,0 +1,143 @@
+"""The accounts, channels and word lists that the sandbox gateway knows; also from a TOML file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+from yunxin_soap.errors import ConfigurationError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel that an account may use."""
+
+    number: str = "37"
+    opens: time = time(0)
+    """When it opens, in China's time."""
+    closes: time = time(0)
+    """When it closes; the same time as ``opens`` means that it never does."""
+
+    def is_open(self, now: time) -> bool:
+        """Whether it carries messages at this time of day; hours may cross midnight."""
+        if self.opens == self.closes:
+            return True
+        if self.opens < self.closes:
+            return self.opens <= now < self.closes
+        return now >= self.opens or now < self.closes
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account at the sandbox gateway."""
+
+    user_code: str
+    user_pass: str
+    channels: tuple[Channel, ...] = (Channel(),)
+    balance: int | None = None
+    """Numbers that it can still pay for; None is without limit."""
+    min_numbers: int = 1
+    max_numbers: int = 1000
+    ips: tuple[str, ...] = ()
+    """The addresses that it is bound to; empty is any."""
+    blacklist: tuple[str, ...] = ()
+    """The user's blacklist."""
+    custom_extension: bool = True
+    """Whether a fixed extension is set for it, so that a custom one is taken."""
+
+    def __repr__(self) -> str:
+        """Show no password."""
+        return f"Account({self.user_code!r})"
+
+
+DEMO = Account("demo", "demo")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that the gateway decides by."""
+
+    accounts: tuple[Account, ...] = (DEMO,)
+    banned_words: tuple[str, ...] = ("促销",)
+    """The manual's own example of one."""
+    system_blacklist: tuple[str, ...] = ()
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """Read a configuration from TOML; ``[[accounts]]`` replaces the demo account.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a key or a value is wrong; it is named.
+    """
+    name = os.fspath(path)
+    try:
+        document = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{name} cannot be read: {error}.") from None
+    accounts = document.pop("accounts", None)
+    if accounts is not None:
+        document["accounts"] = [
+            _account(table, f"{name}: accounts[{place}]")
+            for place, table in enumerate(_tables(accounts, f"{name}: accounts"))
+        ]
+    return _build(Config, document, name)
+
+
+def _account(table: Mapping[str, Any], where: str) -> Account:
+    values = dict(table)
+    if "channels" in values:
+        values["channels"] = [
+            _build(Channel, channel, f"{where}: channels[{place}]")
+            for place, channel in enumerate(_tables(values["channels"], f"{where}: channels"))
+        ]
+    return _build(Account, values, where)
+
+
+def _tables(value: Any, where: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        raise ConfigurationError(f"{where} must be an array of tables.")
+    return value
+
+
+_WANTED: dict[str, tuple[type, str]] = {
+    "str": (str, "a string"),
+    "int": (int, "a whole number"),
+    "int | None": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+    "time": (time, "a time such as 08:00:00"),
+    "tuple[str, ...]": (list, "an array of strings"),
+}
+
+
+def _build(kind: type[_T], table: Mapping[str, Any], where: str) -> _T:
+    """Make a dataclass of a table, each value checked against the type of its field."""
+    types = {each.name: str(each.type) for each in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in types:
+            known = ", ".join(sorted(types))
+            raise ConfigurationError(f"{where}: {key!r} is not known; known are {known}.")
+        wanted, description = _WANTED.get(types[key], (list, "an array"))
+        right = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+        if types[key] == "tuple[str, ...]":
+            right = right and all(isinstance(each, str) for each in value)
+        if not right:
+            raise ConfigurationError(f"{where}: {key} must be {description}.")
+        values[key] = tuple(value) if wanted is list else value
+    try:
+        return kind(**values)
+    except TypeError:
+        missing = [name for name in ("user_code", "user_pass") if name not in values]
+        raise ConfigurationError(f"{where}: {' and '.join(missing)} must be given.") from None

@@ -1,0 +1,217 @@
+"""SOAP envelopes of both versions as ASP.NET reads and writes them; no I/O."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from yunxin_soap.wsdl import FIELDS, OPERATION
+
+TNS = "http://tempuri.org/"
+SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
+SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
+
+_DECLARATION = re.compile(r"\A<\?xml(?P<inside>\s[^>]*?)\?>")
+_DECLARED_ENCODING = re.compile(rb"\A<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_VERSION = re.compile(r"version\s*=\s*[\"']([^\"']*)")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_ENVELOPE = (
+    '<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{namespace}"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' xmlns:xsd="http://www.w3.org/2001/XMLSchema">{header}<soap:Body>{body}</soap:Body>'
+    "</soap:Envelope>"
+)
+_UPGRADE = (
+    f'<soap:Header><soap12:Upgrade xmlns:soap12="{SOAP_12}">'
+    f'<soap12:SupportedEnvelope qname="soap12:Envelope" />'
+    f'<soap12:SupportedEnvelope xmlns:q="{SOAP_11}" qname="q:Envelope" />'
+    "</soap12:Upgrade></soap:Header>"
+)
+
+
+class Malformed(Exception):
+    """The body is not what an XML reader takes; ASP.NET answers 400 with no word."""
+
+
+@dataclass(eq=False)
+class Fault(Exception):
+    """A SOAP fault; ``code`` is the 1.1 name, such as ``Client``."""
+
+    code: str
+    text: str
+    version: str
+    """The envelope namespace to answer in."""
+
+    def render(self) -> str:
+        """Return the envelope of the fault."""
+        if self.version == SOAP_12:
+            code = {"Client": "Sender", "Server": "Receiver"}.get(self.code, self.code)
+            detail = "" if self.code == "MustUnderstand" else "<soap:Detail />"
+            body = (
+                f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>"
+                f'<soap:Reason><soap:Text xml:lang="en">{xml_text(self.text)}</soap:Text>'
+                f"</soap:Reason>{detail}</soap:Fault>"
+            )
+        else:
+            detail = "" if self.code == "MustUnderstand" else "<detail />"
+            body = (
+                f"<soap:Fault><faultcode>soap:{self.code}</faultcode>"
+                f"<faultstring>{xml_text(self.text)}</faultstring>{detail}</soap:Fault>"
+            )
+        header = _UPGRADE if self.code == "VersionMismatch" else ""
+        return _ENVELOPE.format(namespace=self.version, header=header, body=body)
+
+
+def render_answer(result: str | None, version: str) -> str:
+    """Return the envelope of an answer; None is a null result."""
+    if result is None:
+        inner = f'<{OPERATION}Response xmlns="{TNS}" />'
+    else:
+        element = f"{OPERATION}Result"
+        content = f"<{element}>{xml_text(result)}</{element}>" if result else f"<{element} />"
+        inner = f'<{OPERATION}Response xmlns="{TNS}">{content}</{OPERATION}Response>'
+    return _ENVELOPE.format(namespace=version, header="", body=inner)
+
+
+def xml_text(text: str) -> str:
+    """Escape for element content as .NET does: what XML cannot carry goes out all the same."""
+    escaped = escape(text)
+    return _NOT_XML.sub(lambda found: f"&#x{ord(found[0]):X};", escaped)
+
+
+def decode(body: bytes, media_type: str, charset: str | None) -> str:
+    """Return the envelope as text, read in the encoding that ASP.NET would choose."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if body.startswith(mark):
+            return body.decode(encoding, "replace")
+    known = known_encoding(charset)
+    if known is None and media_type == "application/soap+xml":
+        declared = _DECLARED_ENCODING.match(body)
+        known = known_encoding(declared[1].decode()) if declared else None
+        known = known or "utf-8"
+    if known is None:
+        # .NET reads text/xml as ASCII then, and every byte of a Chinese character is a "?".
+        return body.decode("ascii", "replace").replace("\ufffd", "?")
+    return body.decode(known, "replace")
+
+
+def known_encoding(name: str | None) -> str | None:
+    """Return Python's name of an encoding that .NET knows too; None for any other."""
+    if name is None or name.lower().replace("_", "-") in ("utf8", "u8"):
+        return None
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return None
+
+
+def parse(text: str) -> etree._Element:
+    """Return the root of an envelope.
+
+    Raises:
+        Malformed: it is not well-formed XML 1.0, or has a DOCTYPE of any kind.
+    """
+    if declaration := _DECLARATION.match(text):
+        version = _VERSION.search(declaration["inside"])
+        if version is None or version[1] != "1.0":
+            raise Malformed
+        # Its encoding was overruled in `decode`.
+        text = text[declaration.end() :]
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except (etree.XMLSyntaxError, ValueError):
+        raise Malformed from None
+    if root.getroottree().docinfo.doctype:
+        raise Malformed
+    return root
+
+
+def root_problem(text: str) -> str | None:
+    """Say why no root element can be found at all; None if there is one, whatever follows it."""
+    rest = text.removeprefix("\ufeff")
+    if declaration := _DECLARATION.match(rest):
+        rest = rest[declaration.end() :]
+    rest = rest.lstrip()
+    if not rest:
+        return "Root element is missing."
+    return (
+        None if rest.startswith("<") else ("Data at the root level is invalid. Line 1, position 1.")
+    )
+
+
+def version_of(root: etree._Element) -> str:
+    """Return the namespace of the envelope, and so its version.
+
+    Raises:
+        Fault: it is no envelope of a known version.
+    """
+    name = etree.QName(root)
+    namespace = name.namespace or ""
+    if name.localname == "Envelope" and namespace in (SOAP_11, SOAP_12):
+        return namespace
+    text = (
+        f"Possible SOAP version mismatch: Envelope namespace {namespace} was unexpected."
+        f" Expecting {SOAP_11}."
+    )
+    raise Fault("VersionMismatch", text, SOAP_11)
+
+
+def body_of(root: etree._Element, version: str) -> etree._Element:
+    """Return the Body, once the headers are known to want nothing.
+
+    Raises:
+        Fault: there is no Body, or a header must be understood.
+    """
+    body = root.find(f"{{{version}}}Body")
+    if body is None:
+        raise Fault(
+            "Client",
+            "Server was unable to read request. ---> Request format is invalid: Missing"
+            " required soap:Body element.",
+            version,
+        )
+    for header in root.iterfind(f"{{{version}}}Header/*"):
+        if header.get(f"{{{version}}}mustUnderstand") in ("1", "true"):
+            name = etree.QName(header).localname
+            raise Fault("MustUnderstand", f"SOAP header {name} was not understood.", version)
+    return body
+
+
+def is_operation(body: etree._Element) -> bool:
+    """Whether the first element of the Body is the operation, name and namespace."""
+    operation = _first_element(body)
+    return operation is not None and operation.tag == f"{{{TNS}}}{OPERATION}"
+
+
+def read_fields(body: etree._Element) -> dict[str, str | None]:
+    """Return the six parameters; an element that is absent, or not ours, leaves a null.
+
+    Raises:
+        Malformed: a parameter has an element or a comment inside.
+    """
+    fields: dict[str, str | None] = dict.fromkeys(FIELDS)
+    operation = _first_element(body)
+    if operation is None or not is_operation(body):
+        return fields
+    for name in FIELDS:
+        element = operation.find(f"{{{TNS}}}{name}")
+        if element is not None:
+            if len(element):
+                raise Malformed
+            fields[name] = element.text or ""
+    return fields
+
+
+def _first_element(node: etree._Element) -> etree._Element | None:
+    return next(node.iterchildren("{*}*"), None)
