@@ -240,14 +240,15 @@ def _gateway(sandbox: bool, arguments: dict[str, Any]) -> Iterator[None]:
     if not sandbox:
         yield
         return
-    from yunxin_soap.sandbox import Sandbox
+    from yunxin_soap.sandbox.accounts import DEMO
+    from yunxin_soap.sandbox.server import Sandbox
 
     if "endpoint" in arguments:
         raise click.UsageError("--sandbox and --endpoint exclude each other.")
     with Sandbox() as running:
         arguments["endpoint"] = running.url
-        arguments.setdefault("channel", "37")
-        arguments["user_code"] = arguments["user_pass"] = "demo"
+        arguments.setdefault("channel", DEMO.channels[0].number)
+        arguments.update(user_code=DEMO.user_code, user_pass=DEMO.user_pass)
         # The embedded gateway is on this machine: no proxy of the environment stands before it.
         arguments["proxy"] = None
         yield
@@ -289,7 +290,7 @@ def _lines(file: Any) -> list[str]:
 
 def _show_plan(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
     plan = client.check(recipients, message)
-    shown = {
+    shown: dict[str, Any] = {
         "endpoint": client.endpoint,
         "protocol": client.protocol,
         "channel": plan.channel,

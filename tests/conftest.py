@@ -1,0 +1,34 @@
+"""What several tests share: a sandbox on a real port, clean for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from yunxin_soap.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep the machine's own settings, proxies and WSDL cache out of every test."""
+    for name in list(os.environ):
+        if name.startswith("YUNXIN_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path_factory.mktemp("wsdl_cache")))
+
+
+@pytest.fixture(scope="session")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_running_sandbox: Sandbox) -> Sandbox:
+    """A sandbox with the account demo / demo and an empty inbox."""
+    _running_sandbox.clear()
+    return _running_sandbox
