@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import settings as _settings
@@ -118,8 +119,10 @@ class Core:
             fields._replace(userPass="***", DesNo=shorten_numbers(fields.DesNo))
         )
         content = shown.query if shown.body is None else shown.body.decode()
+        if self.settings.protocol.startswith("http-"):
+            content = unquote_plus(content)
         _log.debug(
-            "%s %s to %s: %s",
+            "%s %s to %s: %r",
             shown.method,
             shown.path,
             self.settings.endpoint.url,
@@ -133,7 +136,7 @@ class Core:
                 "HTTP %d (%s): %s",
                 response.status,
                 response.content_type,
-                self._redact.excerpt(response.body),
+                self._redact.excerpt(response.body, limit=2000),
             )
 
 

@@ -154,8 +154,9 @@ class Protocol:
         if 400 <= response.status < 500:
             self._reject(f"HTTP status {response.status}", response)
         root = self._parse(response)
-        if self._soap and root is not None:
-            self._raise_fault(root, response)
+        if self._soap:
+            if root is not None:
+                self._raise_fault(root, response)
         elif response.status == 500 and _media_type(response) == "text/plain":
             text = response.body.decode("utf-8", "replace").lstrip()
             if _BEFORE_THE_METHOD.match(text):

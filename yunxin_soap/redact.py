@@ -8,7 +8,6 @@ import re
 from urllib.parse import quote, quote_plus
 
 _NUMBER = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
-_EXCERPT = 300
 
 
 def shorten_numbers(numbers: str) -> str:
@@ -47,8 +46,8 @@ class Redactor:
             text = text.replace(form, "***")
         return _NUMBER.sub(r"\1****\2", text)
 
-    def excerpt(self, content: bytes) -> str:
-        """Return the masked start of an answer, on one line, for an error to carry."""
+    def excerpt(self, content: bytes, limit: int = 300) -> str:
+        """Return the masked start of an answer, on one line."""
         text = self(content.decode("utf-8", "replace"))
         text = " ".join(text.split())
-        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+        return text if len(text) <= limit else f"{text[:limit]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -36,14 +37,15 @@ class _Operation(OperationProxy):
     HTTP GET, which ASP.NET refuses.
     """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if len(args) <= len(wsdl.FIELDS):
-            given = dict(zip(wsdl.FIELDS, args, strict=False))
-            if twice := given.keys() & kwargs.keys():
-                raise TypeError(f"{wsdl.OPERATION}() got {sorted(twice)} twice")
-            args, kwargs = (), {**dict.fromkeys(wsdl.FIELDS, ""), **given, **kwargs}
-            kwargs.update((name, "") for name in wsdl.FIELDS if kwargs[name] is None)
-        return super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
+    _signature = Signature(
+        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS
+    )
+
+    def __call__(self, *args: str | None, **kwargs: str | None) -> Any:
+        # zeep's HTTP GET port would take any arguments, and drop those it does not know.
+        given = self._signature.bind(*args, **kwargs).arguments
+        values = {name: given.get(name) or "" for name in wsdl.FIELDS}
+        return super().__call__(**values)  # type: ignore[no-untyped-call]
 
 
 class _Service(ServiceProxy):
