@@ -38,7 +38,7 @@ class _Operation(OperationProxy):
     """
 
     _signature = Signature(
-        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS]
     )
 
     def __call__(self, *args: str | None, **kwargs: str | None) -> Any:
