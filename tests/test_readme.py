@@ -1,0 +1,79 @@
+"""What the README says is so: its table of codes, its settings, its own examples."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from yunxin_soap import Client
+from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.sandbox import Sandbox, load
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_two_commands_are_the_first_sh_blocks_of_one_line_each() -> None:
+    first, second = blocks("sh")[:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert "send --sandbox" in first
+    assert "pytest" in second
+
+
+def test_the_table_of_codes_is_the_manuals() -> None:
+    rows = re.findall(r"^\| (-\d+)\S* \| (.+?) \| .+? \| (\w+) \|$", README, re.MULTILINE)
+    assert {int(code): (chinese, category) for code, chinese, category in rows} == {
+        code: (known.chinese, known.category.value) for code, known in DOCUMENTED.items()
+    }
+
+
+def test_every_setting_is_in_the_table() -> None:
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    arguments = [*inspect.signature(Client).parameters]
+    assert [name for name in arguments if f"`{name}`" not in table] == []
+
+
+def test_the_python_example_runs(sandbox: Sandbox) -> None:
+    example = blocks("python")[0].replace(
+        'Client("user", "secret",', f'Client("demo", "demo", endpoint="{sandbox.url}",'
+    )
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == sandbox.inbox[0].batch_no
+
+
+def test_the_test_example_passes(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(blocks("python")[1], "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
+def test_the_toml_example_loads(tmp_path: Path) -> None:
+    (config,) = blocks("toml")
+    file = tmp_path / "sandbox.toml"
+    file.write_text(config, "utf-8")
+    loaded = load(file)
+    assert loaded.banned_words == ("促销", "中奖")
+    assert loaded.accounts[0].channels[0].closes.hour == 21
+
+
+@pytest.mark.parametrize("name", ["NotSent", "OutcomeUnknown", "ConfigurationRejected"])
+def test_the_error_tree_names_what_exists(name: str) -> None:
+    import yunxin_soap
+
+    assert name in README
+    assert hasattr(yunxin_soap, name)
