@@ -92,6 +92,7 @@ def load(path: str | os.PathLike[str]) -> Config:
             _account(table, f"{name}: accounts[{place}]")
             for place, table in enumerate(_tables(accounts, f"{name}: accounts"))
         ]
+        _refuse_twins(document["accounts"], f"{name}: accounts")
     return _build(Config, document, name)
 
 
@@ -103,6 +104,16 @@ def _account(table: Mapping[str, Any], where: str) -> Account:
             for place, channel in enumerate(_tables(values["channels"], f"{where}: channels"))
         ]
     return _build(Account, values, where)
+
+
+def _refuse_twins(accounts: list[Account], where: str) -> None:
+    known: set[str] = set()
+    for place, account in enumerate(accounts):
+        if account.user_code in known:
+            raise ConfigurationError(
+                f"{where}[{place}]: user_code {account.user_code!r} is given twice."
+            )
+        known.add(account.user_code)
 
 
 def _tables(value: Any, where: str) -> list[Mapping[str, Any]]:

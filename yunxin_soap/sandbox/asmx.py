@@ -24,7 +24,7 @@ MAX_QUERY = 2048
 _XML = "text/xml; charset=utf-8"
 _SOAP_XML = "application/soap+xml; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 _ACTION = soap.TNS + OPERATION
 _NO_ACTION = (
     "Unable to handle request without a valid action parameter. Please supply a valid soap action."
@@ -53,6 +53,11 @@ class HttpRequest:
     too_long: bool = False
     """Whether the body was longer than `MAX_REQUEST`, and so not read."""
 
+    def header(self, name: str) -> str | None:
+        """Return a header; what was no UTF-8 in it, and so came as lone surrogates, is a ``?``."""
+        value = self.headers.get(name)
+        return None if value is None else value.encode("utf-8", "replace").decode()
+
 
 @dataclass(frozen=True)
 class HttpResponse:
@@ -67,7 +72,7 @@ class HttpResponse:
 def handle(request: HttpRequest, method: Method) -> HttpResponse:
     """Answer one request, calling ``method`` where ASP.NET would."""
     raw_path, _, query = request.target.partition(b"?")
-    path = unquote(raw_path.decode("latin-1"))
+    path = unquote(raw_path.decode("utf-8", "replace"))
     page, extra = path[: len(PATH)], path[len(PATH) :]
     if page.lower() != PATH.lower() or (extra and not extra.startswith("/")):
         return _html(404, "The resource cannot be found.")
@@ -83,7 +88,7 @@ def handle(request: HttpRequest, method: Method) -> HttpResponse:
 
 
 def _page(request: HttpRequest, query: bytes) -> HttpResponse:
-    address = f"http://{request.headers.get('Host', 'localhost')}{PATH}"
+    address = f"http://{request.header('Host') or 'localhost'}{PATH}"
     bare = {part.lower() for part in query.split(b"&") if b"=" not in part}
     if b"wsdl" in bare:
         return _success(_XML, pages.description(address))
@@ -91,7 +96,7 @@ def _page(request: HttpRequest, query: bytes) -> HttpResponse:
         return _success(_XML, pages.discovery(address))
     if "wsdl" in forms.parse(query):
         return _text("XML Web service description was not found.")
-    return _success(_HTML, pages.help_page(address))
+    return _success(HTML, pages.help_page(address))
 
 
 def _operation(request: HttpRequest, name: str, query: bytes, method: Method) -> HttpResponse:
@@ -168,7 +173,7 @@ class _Soap:
     def __init__(self, request: HttpRequest, method: Method) -> None:
         self._request, self._method = request, method
         content = self._content = _ContentType(request)
-        action = request.headers.get("SOAPAction")
+        action = request.header("SOAPAction")
         self._soap_action = None if action is None else unquote(action.strip().strip('"'))
         self._is_12 = content.media_type == "application/soap+xml"
         # What is refused before the envelope is read is answered by the type that it came as.
@@ -247,7 +252,7 @@ class _ContentType:
     """A Content-Type header, taken apart."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self.value = request.headers.get("Content-Type", "")
+        self.value = request.header("Content-Type") or ""
         message = Message()
         message["Content-Type"] = self.value
         self.media_type = message.get_content_type() if self.value else ""
@@ -274,4 +279,4 @@ def _text(message: str) -> HttpResponse:
 
 
 def _html(status: int, title: str) -> HttpResponse:
-    return HttpResponse(status, _HTML, pages.error_page(status, title))
+    return HttpResponse(status, HTML, pages.error_page(status, title))

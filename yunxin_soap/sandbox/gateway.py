@@ -54,7 +54,7 @@ class Gateway:
 
     Args:
         config: accounts and word lists; the account ``demo`` / ``demo`` by default.
-        now: tells the time, for the channels' hours.
+        now: tells the time, for the channels' hours; China's where it names no zone.
     """
 
     def __init__(
@@ -145,8 +145,9 @@ class Gateway:
         return None
 
     def _refuse_channel(self, account: Account, channel: str) -> str | None:
-        now = self._now().time()
-        if any(each.number == channel and each.is_open(now) for each in account.channels):
+        now = self._now()
+        time_of_day = (now.astimezone(_CHINA) if now.tzinfo else now).time()
+        if any(each.number == channel and each.is_open(time_of_day) for each in account.channels):
             return None
         return _answer(ResultCode.NO_CHANNEL)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import re
 import signal
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 try:
     from aiohttp import web
@@ -21,11 +22,47 @@ except ModuleNotFoundError as error:
     ) from error
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import asmx
+from yunxin_soap.sandbox import asmx, pages
 from yunxin_soap.sandbox.gateway import Gateway, Submission
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# ASP.NET does not undo a request's content encoding either.
+_OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
+_REQUEST_LINE = re.compile(rb"\A[A-Z]+ /[^\r\n]*")
+_RAW_BYTES = re.compile(rb"[\x80-\xff]")
+_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
+
+
+class _Connection(web.RequestHandler):
+    """One connection, as the web server of an ASMX service would treat it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse.
+
+        A client sends its next request only after an answer, so a request line is the start of
+        what is received at one time; no form or envelope looks like one.
+        """
+        super().data_received(_REQUEST_LINE.sub(_escape, data, count=1))
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP with a page, as the web server does, and without a log line."""
+        if status != 400:
+            return super().handle_error(request, status, exc, message)
+        answer = _bad_request()
+        answer.force_close()
+        return answer
+
+
+def _escape(line: re.Match[bytes]) -> bytes:
+    return _RAW_BYTES.sub(lambda byte: b"%%%02X" % byte[0][0], line[0])
 
 
 async def serve(
@@ -36,17 +73,10 @@ async def serve(
     Raises:
         ConfigurationError: the port cannot be listened on.
     """
-    app = web.Application()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        return await _handle(request, gateway)
-
-    app.router.add_route("*", "/{path:.*}", handler)
-    # ASP.NET does not undo a request's content encoding either.
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    runner = web.ServerRunner(_Server(gateway), shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=1)
+        site = web.TCPSite(runner, host, port)
         try:
             await site.start()
         except OSError as error:
@@ -82,11 +112,31 @@ def run(gateway: Gateway, host: str, port: int, ready: Callable[[str], None]) ->
         asyncio.run(main())
 
 
-async def _handle(request: web.Request, gateway: Gateway) -> web.StreamResponse:
-    if "Host" not in request.headers and request.version >= (1, 1):
-        answer = asmx.HttpResponse(400, "text/html; charset=utf-8", b"Bad Request")
-        return _to_aiohttp(answer)
-    body, too_long = await _read(request)
+class _Server(web.Server):
+    """Makes a `_Connection` of every connection."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+            return await _handle(request, gateway)
+
+        super().__init__(handler)
+
+    def __call__(self) -> _Connection:
+        """Make one."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **_OPTIONS)
+
+
+async def _handle(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
+    host = request.headers.get("Host")
+    if not _HOST.fullmatch(host or "") or (host is None and request.version >= (1, 1)):
+        return _bad_request()
+    try:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body, too_long = await _read(request)
+    except ConnectionError:
+        # The client left in the middle of its request; nobody reads this answer.
+        return _bad_request()
     incoming = asmx.HttpRequest(
         method=request.method,
         target=request.raw_path.encode("utf-8", "surrogateescape"),
@@ -99,13 +149,17 @@ async def _handle(request: web.Request, gateway: Gateway) -> web.StreamResponse:
     return _to_aiohttp(answer)
 
 
-async def _read(request: web.Request) -> tuple[bytes, bool]:
+async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > asmx.MAX_REQUEST:
             return b"", True
     return bytes(body), False
+
+
+def _bad_request() -> web.Response:
+    return _to_aiohttp(asmx.HttpResponse(400, asmx.HTML, pages.error_page(400, "Bad Request")))
 
 
 def _to_aiohttp(answer: asmx.HttpResponse) -> web.Response:

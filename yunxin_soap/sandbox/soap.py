@@ -105,12 +105,16 @@ def decode(body: bytes, media_type: str, charset: str | None) -> str:
 
 def known_encoding(name: str | None) -> str | None:
     """Return Python's name of an encoding that .NET knows too; None for any other."""
-    if name is None or name.lower().replace("_", "-") in ("utf8", "u8"):
-        return None
     try:
-        return codecs.lookup(name).name
-    except LookupError:
+        found = codecs.lookup(name or "").name
+        # Python also knows codecs that make no text, and some that replace nothing.
+        b"\xff".decode(found, "replace")
+    except (LookupError, ValueError):
         return None
+    if found == "utf-8" and (name or "").lower() != "utf-8":
+        return None  # utf8 and the like are names of Python's alone
+    # To .NET the two are one code page.
+    return "gbk" if found == "gb2312" else found
 
 
 def parse(text: str) -> etree._Element:
@@ -198,7 +202,7 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
     """Return the six parameters; an element that is absent, or not ours, leaves a null.
 
     Raises:
-        Malformed: a parameter has an element or a comment inside.
+        Malformed: a parameter has an element inside.
     """
     fields: dict[str, str | None] = dict.fromkeys(FIELDS)
     operation = _first_element(body)
@@ -207,9 +211,10 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
     for name in FIELDS:
         element = operation.find(f"{{{TNS}}}{name}")
         if element is not None:
-            if len(element):
+            if _first_element(element) is not None:
                 raise Malformed
-            fields[name] = element.text or ""
+            # A comment inside is passed over, and the text on both its sides is joined.
+            fields[name] = "".join(element.xpath("text()"))
     return fields
 
 
