@@ -111,6 +111,10 @@ class Core:
             error.attempt = Attempt(settings.endpoint.url, settings.protocol, recipients, channel)
             raise
 
+    def mask(self, secret: str) -> None:
+        """Keep one more secret out of logs and errors, as that of a call by another account."""
+        self._redact.watch(secret)
+
     def log_request(self, fields: Fields) -> None:
         """Log what is about to be sent, the password masked and the numbers shortened."""
         if not _log.isEnabledFor(logging.DEBUG):
@@ -135,7 +139,7 @@ class Core:
             _log.debug(
                 "HTTP %d (%s): %s",
                 response.status,
-                response.content_type,
+                self._redact(response.content_type),
                 self._redact.excerpt(response.body, limit=2000),
             )
 

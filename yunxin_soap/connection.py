@@ -60,6 +60,16 @@ class _Answer(http.client.HTTPResponse):
             reader = _BoundedReader(raw, sock, time.monotonic() + timeout)
             self.fp = io.BufferedReader(reader)
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log what it cannot parse, and a server may echo the request there.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+        # What has no body may be no answer yet (103, say). The true one, when it comes, must not
+        # meet the next request.
+        if self.length == 0:
+            self.will_close = True
+
 
 class _Connection(HTTPConnection):
     """Tells connecting from sending, keeps queries out of logs, and goes stale when idle."""

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.exceptions import (
@@ -21,7 +22,9 @@ from urllib3.exceptions import (
     DecodeError,
     HTTPError,
     IncompleteRead,
+    LocationParseError,
     NameResolutionError,
+    NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
 )
@@ -136,22 +139,29 @@ class Exchange:
             content_type = response.headers.get("Content-Type", "")
             return Response(response.status, content_type, body)
         except NotConnected as failure:
-            reason = _why_not_connected(failure.cause, self._settings)
+            reason = _why_not_connected(failure.cause, self._settings, self._proxy)
             raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from failure.cause
         except ClosedPoolError:
             raise RuntimeError("The client is closed.") from None
+        except HTTPError as error:
+            # It may quote the answer, and a server may echo the request there.
+            raise self._unknown(error, response) from None
         except Exception as error:
-            raise OutcomeUnknown(
-                f"The request may have reached the gateway, but {_why_unknown(error, self)}:"
-                " whether the SMS was sent is unknown. Check with the vendor before you send it"
-                " again.",
-                http_status=response.status if response is not None else None,
-            ) from error
+            raise self._unknown(error, response) from error
         finally:
             if response is not None:
                 if not whole:
                     response.close()
                 response.release_conn()
+
+    def _unknown(
+        self, error: Exception, response: urllib3.BaseHTTPResponse | None
+    ) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"The request may have reached the gateway, but {_why_unknown(error, self)}: whether"
+            " the SMS was sent is unknown. Check with the vendor before you send it again.",
+            http_status=response.status if response is not None else None,
+        )
 
     @property
     def timeout(self) -> float:
@@ -188,7 +198,8 @@ class Exchange:
         if self._proxy is None:
             manager = urllib3.PoolManager(**options)
         else:
-            auth = parse_url(self._proxy).auth
+            # To latin-1, which make_headers encodes again: so the octets go out as they are.
+            auth = unquote(parse_url(self._proxy).auth or "", "latin-1")
             manager = urllib3.ProxyManager(
                 self._proxy,
                 proxy_headers=make_headers(proxy_basic_auth=auth) if auth else None,
@@ -229,14 +240,31 @@ def tls_context(verify: Verify) -> ssl.SSLContext:
 
 
 def proxy_for(settings: Settings) -> str | None:
-    """Return the proxy to use: the argument's, or the environment's if that is trusted."""
+    """Return the proxy to use: the argument's, or the environment's if that is trusted.
+
+    Raises:
+        ConfigurationError: the environment's is no HTTP proxy.
+    """
     if settings.proxy is not None or not settings.trust_env:
         return settings.proxy
     from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
     url = settings.endpoint.url
     found = select_proxy(url, get_environ_proxies(url, no_proxy=None))
-    return prepend_scheme_if_needed(found, "http") if found else None
+    if not found:
+        return None
+    try:
+        proxy: str = prepend_scheme_if_needed(found, "http")
+        known = parse_url(proxy).scheme in ("http", "https")
+    except LocationParseError:
+        known = False
+    if not known:
+        # Not quoted: it may hold a password.
+        raise ConfigurationError(
+            "The environment's proxy is not one of those that are spoken to, http and https:"
+            " pass proxy=, or trust_env=False."
+        )
+    return proxy
 
 
 def _authority(endpoint: Endpoint) -> str:
@@ -247,11 +275,15 @@ class _TooLong(Exception):
     pass
 
 
-def _why_not_connected(error: Exception, settings: Settings) -> str:
+def _why_not_connected(error: Exception, settings: Settings, proxy: str | None) -> str:
     where = f"{settings.endpoint.host}:{settings.endpoint.port}"
+    if proxy is not None:
+        where += " through the proxy"
     if isinstance(error, NameResolutionError):
         return f"the host name in {settings.endpoint.url}, or the proxy's, cannot be resolved"
-    if isinstance(error, (ConnectTimeoutError, TimeoutError)):
+    # urllib3's error for a refused connection is a kind of its ConnectTimeoutError.
+    late = isinstance(error, (ConnectTimeoutError, TimeoutError))
+    if late and not isinstance(error, NewConnectionError):
         return f"no connection to {where} within {settings.connect_timeout:g} s"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {where} is not trusted ({error.verify_message})"
@@ -259,7 +291,7 @@ def _why_not_connected(error: Exception, settings: Settings) -> str:
         return f"the TLS handshake with {where} failed ({error.reason or 'closed'})"
     reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return f"no connection to {where} ({text})"
+    return f"no connection to {where} ({' '.join(text.split())})"
 
 
 def _why_unknown(error: Exception, exchange: Exchange) -> str:

@@ -54,6 +54,10 @@ class Fields(NamedTuple):
     Channel: str
     ExeNo: str
 
+    def __repr__(self) -> str:
+        """Show no password, number or text."""
+        return f"Fields(userCode={self.userCode!r}, Channel={self.Channel!r})"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -68,11 +72,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response, its body whole and decoded from any content encoding."""
+    """One HTTP response, its body whole and decoded from any content encoding.
+
+    The body may echo the request, so no ``repr`` shows it.
+    """
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class Protocol:
@@ -197,7 +204,9 @@ class Protocol:
                 text = fault.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
             # 1.1 allows a code to be refined with dots, as in Client.Authentication.
             name = (code or "").strip().rpartition(":")[2].partition(".")[0]
-            what = f"a SOAP {name or 'nameless'} fault: {' '.join((text or '').split())}"
+            # Masked first: a secret with two blanks in it must be met as it is.
+            what = self._redact(f"a SOAP {name or 'nameless'} fault: {text or ''}")
+            what = " ".join(what.split())
             if name in ("Client", "Sender"):
                 self._reject(what, response)
             self._unknown(what, response)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from urllib.parse import quote, quote_plus
+from html.entities import codepoint2name
 
 _NUMBER = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 
@@ -22,28 +21,25 @@ def shorten_numbers(numbers: str) -> str:
 
 
 class Redactor:
-    """Masks one secret, however it is encoded, and mobile numbers, in text from elsewhere.
+    """Masks secrets, however they are encoded, and mobile numbers, in text from elsewhere.
 
     A proxy's error page may quote the URL, and a server that debugs may quote the request.
     """
 
     def __init__(self, secret: str) -> None:
-        # A longer form is masked before a shorter one that it contains.
-        forms = {
-            secret,
-            quote(secret, safe=""),
-            quote_plus(secret),
-            html.escape(secret),
-            html.escape(secret, quote=False),
-            json.dumps(secret)[1:-1],
-            repr(secret)[1:-1],
-        }
-        self._forms = sorted((form for form in forms if form), key=len, reverse=True)
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        self.watch(secret)
+
+    def watch(self, secret: str) -> None:
+        """Mask one more secret from now on."""
+        if secret and secret not in self._patterns:
+            self._patterns[secret] = re.compile("".join(map(_spellings, secret)))
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` with the secret as ``***`` and numbers as ``139****0000``."""
-        for form in self._forms:
-            text = text.replace(form, "***")
+        """Return ``text`` with each secret as ``***`` and numbers as ``139****0000``."""
+        # Long ones first, since a short one may be a part of them.
+        for _, pattern in sorted(self._patterns.items(), key=lambda item: -len(item[0])):
+            text = pattern.sub("***", text)
         return _NUMBER.sub(r"\1****\2", text)
 
     def excerpt(self, content: bytes, limit: int = 300) -> str:
@@ -51,3 +47,25 @@ class Redactor:
         text = self(content.decode("utf-8", "replace"))
         text = " ".join(text.split())
         return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _spellings(char: str) -> str:
+    """Return a pattern for one character as it is, in URLs, HTML, XML, JSON, a ``repr``, a header.
+
+    Each character may be spelt in its own way, and once more what was spelt so before.
+    """
+    code = ord(char)
+    octets = char.encode("utf-8", "surrogatepass")
+    spellings = [
+        "".join(f"%(?:25)*{octet:02x}" for octet in octets),
+        f"&(?:amp;)*#0*{code};",
+        f"&(?:amp;)*#x0*{code:x};",
+        rf"\\+u{code:04x}",
+        *map(re.escape, {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char}),
+    ]
+    if name := "apos" if char == "'" else codepoint2name.get(code):
+        spellings.append(f"&(?:amp;)*{name};")
+    if char == " ":
+        spellings.append(r"\+")
+    from_a_header = octets.decode("latin-1")  # as http.client reads it
+    return f"(?:(?i:{'|'.join(spellings)})|{re.escape(char)}|{re.escape(from_a_header)})"

@@ -87,6 +87,7 @@ class _Transport:
         fields = Fields(*(texts.get(name) or "" for name in wsdl.FIELDS))
         numbers = fields.DesNo.count(",") + 1 if fields.DesNo else 0
         with self._core.attempting(numbers, fields.Channel):
+            self._core.mask(fields.userPass)
             self._core.log_request(fields)
             response = self._exchange.send(request)
             self._core.log_response(response)

@@ -1,0 +1,202 @@
+"""Connections that hang, break and grow old: nothing is submitted more often than asked."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.misbehaving import (
+    BATCH_NO,
+    Caller,
+    Connection,
+    Script,
+    Server,
+    answer,
+    page,
+    reading_and_closing,
+    reading_and_hanging,
+    replying,
+    xml,
+)
+from yunxin_soap import OutcomeUnknown, connection
+from yunxin_soap.errors import ConfigurationRejected
+
+
+@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def closing_unread(connection: Connection) -> None:
+    connection.wait_for_bytes()
+
+
+def resetting(connection: Connection) -> None:
+    connection.read()
+    connection.reset()
+
+
+def hanging_in_the_answer(connection: Connection) -> None:
+    connection.read()
+    connection.send(page(xml("soap"), length=9999))
+    connection.wait_until_closed()
+
+
+@pytest.mark.parametrize("script", [reading_and_hanging, hanging_in_the_answer])
+def test_no_answer_in_time_is_unknown(protocol: str, script: Script) -> None:
+    with Server(script) as server, Caller(server, protocol, timeout=0.3) as caller:
+        error = caller.fails(OutcomeUnknown)
+    assert "within 0.3 s" in str(error)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("script", [reading_and_closing, resetting])
+def test_no_answer_before_the_end_is_unknown(protocol: str, script: Script) -> None:
+    with Server(script) as server, Caller(server, protocol) as caller:
+        error = caller.fails(OutcomeUnknown)
+    assert "closed without an answer" in str(error) or "broke before an answer" in str(error)
+    assert (error.answer, error.http_status) == (None, None)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+def test_a_connection_closed_unread_is_unknown(protocol: str) -> None:
+    with Server(closing_unread) as server, Caller(server, protocol) as caller:
+        caller.fails(OutcomeUnknown)
+    assert (server.connections, len(server.requests)) == (1, 0)
+
+
+def test_a_connection_reset_unread_is_unknown(protocol: str) -> None:
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        connection.reset()
+
+    with Server(script) as server, Caller(server, protocol) as caller:
+        caller.fails(OutcomeUnknown)
+    assert (server.connections, len(server.requests)) == (1, 0)
+
+
+def test_a_reset_in_the_answer_is_unknown(protocol: str) -> None:
+    reset = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(page(xml(protocol), length=9999))
+        connection.reset()
+        reset.set()
+
+    with Server(script) as server, Caller(server, protocol) as caller:
+        caller.fails(OutcomeUnknown)
+        assert reset.wait(5)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+# --- a connection that was good once
+
+
+def good_once_then(script: Script, protocol: str) -> Script:
+    def good_once(connection: Connection) -> None:
+        connection.read()
+        connection.send(answer(protocol))
+        script(connection)
+
+    return good_once
+
+
+@pytest.mark.parametrize("script", [reading_and_closing, resetting])
+def test_a_kept_connection_that_breaks_is_not_tried_again(protocol: str, script: Script) -> None:
+    with (
+        Server(good_once_then(script, protocol)) as server,
+        Caller(server, protocol) as caller,
+    ):
+        caller.accepted()
+        caller.fails(OutcomeUnknown)
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
+def test_a_kept_connection_closed_unread_is_not_tried_again(protocol: str) -> None:
+    with (
+        Server(good_once_then(closing_unread, protocol)) as server,
+        Caller(server, protocol) as caller,
+    ):
+        caller.accepted()
+        caller.fails(OutcomeUnknown)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+def test_a_kept_connection_that_hangs_is_closed(protocol: str) -> None:
+    with (
+        Server(good_once_then(reading_and_hanging, protocol)) as server,
+        Caller(server, protocol, timeout=0.3) as caller,
+    ):
+        caller.accepted()
+        caller.fails(OutcomeUnknown)
+        caller.accepted()  # on a connection of its own, not behind the answer that is missing
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+
+
+def test_a_kept_connection_that_was_closed_is_replaced(protocol: str) -> None:
+    with (
+        Server(replying(answer(protocol), hang_up=True)) as server,
+        Caller(server, protocol) as caller,
+    ):
+        caller.accepted()
+        server.wait_until_ended(1)
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_an_answer_that_says_close_is_obeyed(protocol: str) -> None:
+    with (
+        Server(replying(answer(protocol, BATCH_NO, "Connection: close"))) as server,
+        Caller(server, protocol) as caller,
+    ):
+        caller.accepted()
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_connection_is_used_again(protocol: str) -> None:
+    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
+        for _ in range(3):
+            caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+def test_a_refused_submit_leaves_its_connection_in_use(protocol: str) -> None:
+    answers = [page("None", "404 Not Found"), page("Sorry", "500 Error"), answer(protocol)]
+    with Server(replying(*answers)) as server, Caller(server, protocol) as caller:
+        caller.fails(ConfigurationRejected)
+        caller.fails(OutcomeUnknown)
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+def test_a_connection_idle_for_too_long_is_dropped(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_LIMIT", 0.0)
+    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
+        caller.accepted()
+        caller.accepted()
+    # Nothing was tried on the old one: it would be counted, or end as unknown.
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_connections_age_before_servers_close_them() -> None:
+    assert 0 < connection.IDLE_LIMIT < 5
+
+
+@pytest.mark.parametrize("early", ["103 Early Hints", "102 Processing", "204 No Content"])
+def test_a_late_answer_is_not_taken_for_the_next_one(protocol: str, early: str) -> None:
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(f"HTTP/1.1 {early}\r\n\r\n".encode())
+        connection.wait_for_bytes()  # the second request, or the end
+        connection.send(answer(protocol))
+        connection.wait_until_closed()
+
+    with Server(script) as server, Caller(server, protocol) as caller:
+        caller.fails(OutcomeUnknown)
+        caller.fails(OutcomeUnknown)
+    assert [request.connection for request in server.requests] == [1, 2]

@@ -1,0 +1,186 @@
+"""TLS: a handshake that fails is *not sent*; what breaks behind it is unknown."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from urllib3.exceptions import InsecureRequestWarning
+
+from tests.misbehaving import (
+    Caller,
+    Connection,
+    FakeTime,
+    Script,
+    Server,
+    answer,
+    page,
+    reading_and_closing,
+    reading_and_hanging,
+    replying,
+    server_context,
+)
+from yunxin_soap import NotSent, OutcomeUnknown
+
+
+@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    return server_context(authority, "127.0.0.1")
+
+
+def secured(server: Server) -> str:
+    return server.url.replace("http:", "https:")
+
+
+def test_a_certificate_of_a_named_authority_is_trusted(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    with (
+        Server(replying(answer(protocol)), tls=tls) as server,
+        Caller(server, protocol, verify=authority_file) as caller,
+    ):
+        caller.accepted()
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 1]
+
+
+def test_a_context_of_the_callers_own_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with (
+        Server(replying(answer("soap")), tls=tls) as server,
+        Caller(server, verify=context) as caller,
+    ):
+        caller.accepted()
+    assert len(server.requests) == 1
+
+
+def test_any_certificate_will_do_if_the_caller_says_so(tls: ssl.SSLContext) -> None:
+    with (
+        Server(replying(answer("soap")), tls=tls) as server,
+        Caller(server, verify=False) as caller,
+        pytest.warns(InsecureRequestWarning),
+    ):
+        caller.accepted()
+    assert len(server.requests) == 1
+
+
+def test_an_untrusted_certificate_is_not_sent_to(protocol: str, tls: ssl.SSLContext) -> None:
+    with (
+        Server(replying(answer(protocol)), tls=tls) as server,
+        Caller(server, protocol, retries=0) as caller,
+    ):
+        error = caller.fails(NotSent)
+    assert "not trusted" in str(error)
+    assert len(server.requests) == 0
+
+
+def test_a_certificate_of_another_host_is_not_sent_to(
+    protocol: str, authority: trustme.CA, authority_file: Path
+) -> None:
+    with (
+        Server(replying(b""), tls=server_context(authority, "other.example")) as server,
+        Caller(server, protocol, verify=authority_file, retries=0) as caller,
+    ):
+        error = caller.fails(NotSent)
+    assert "127.0.0.1" in str(error)
+    assert len(server.requests) == 0
+
+
+def answering_in_plain(connection: Connection) -> None:
+    connection.wait_for_bytes()
+    connection.send(page("", "400 Bad Request"))
+    connection.wait_until_closed()
+
+
+def closing_the_handshake(connection: Connection) -> None:
+    connection.wait_for_bytes()
+
+
+@pytest.mark.parametrize("script", [answering_in_plain, closing_the_handshake, Connection.reset])
+def test_a_port_that_speaks_no_tls_is_not_sent_to(protocol: str, script: Script) -> None:
+    time = FakeTime()
+    with (
+        Server(script) as server,
+        Caller(secured(server), protocol, time=time, retries=2) as caller,
+    ):
+        error = caller.fails(NotSent)
+    assert f"127.0.0.1:{server.port}" in str(error)
+    assert (server.connections, len(time.pauses)) == (3, 2)
+
+
+def test_a_handshake_that_hangs_is_bounded(protocol: str) -> None:
+    with (
+        Server(Connection.wait_until_closed) as server,
+        Caller(secured(server), protocol, retries=0, connect_timeout=0.3) as caller,
+    ):
+        error = caller.fails(NotSent)
+    assert "within 0.3 s" in str(error)
+    assert server.connections == 1
+
+
+def test_a_handshake_that_succeeds_later_submits_once(
+    tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        if connection.number < 3:
+            closing_the_handshake(connection)
+        else:
+            connection.start_tls(tls)
+            replying(answer("soap"))(connection)
+
+    with (
+        Server(script) as server,
+        Caller(secured(server), time=FakeTime(), verify=authority_file) as caller,
+    ):
+        caller.accepted()
+    assert (server.connections, len(server.requests)) == (3, 1)
+
+
+@pytest.mark.parametrize("script", [reading_and_closing, reading_and_hanging])
+def test_what_breaks_behind_the_handshake_is_unknown(
+    protocol: str, script: Script, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    with (
+        Server(script, tls=tls) as server,
+        Caller(server, protocol, verify=authority_file, timeout=0.3) as caller,
+    ):
+        caller.fails(OutcomeUnknown)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+def test_a_trickle_over_tls_is_bounded_as_a_whole(
+    tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(page(b"", length=10**6))
+        while not connection.ended.wait(0.02):
+            connection.send(b" ")
+
+    with (
+        Server(script, tls=tls) as server,
+        Caller(server, verify=authority_file, timeout=0.3) as caller,
+    ):
+        error = caller.fails(OutcomeUnknown)
+    assert "within 0.3 s" in str(error)
+    assert len(server.requests) == 1
