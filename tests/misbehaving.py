@@ -253,6 +253,15 @@ def reading_and_hanging(connection: Connection) -> None:
     connection.wait_until_closed()
 
 
+def closing_unread(connection: Connection) -> None:
+    connection.wait_for_bytes()
+
+
+def resetting_unread(connection: Connection) -> None:
+    connection.wait_for_bytes()
+    connection.reset()
+
+
 def through(proxy: Server, user: str = "") -> str:
     """Return the server's address as a proxy's."""
     return f"http://{user and user + '@'}127.0.0.1:{proxy.port}"

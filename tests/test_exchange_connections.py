@@ -13,10 +13,12 @@ from tests.misbehaving import (
     Script,
     Server,
     answer,
+    closing_unread,
     page,
     reading_and_closing,
     reading_and_hanging,
     replying,
+    resetting_unread,
     xml,
 )
 from yunxin_soap import OutcomeUnknown, connection
@@ -26,10 +28,6 @@ from yunxin_soap.errors import ConfigurationRejected
 @pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
 def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def closing_unread(connection: Connection) -> None:
-    connection.wait_for_bytes()
 
 
 def resetting(connection: Connection) -> None:
@@ -60,17 +58,8 @@ def test_no_answer_before_the_end_is_unknown(protocol: str, script: Script) -> N
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-def test_a_connection_closed_unread_is_unknown(protocol: str) -> None:
-    with Server(closing_unread) as server, Caller(server, protocol) as caller:
-        caller.fails(OutcomeUnknown)
-    assert (server.connections, len(server.requests)) == (1, 0)
-
-
-def test_a_connection_reset_unread_is_unknown(protocol: str) -> None:
-    def script(connection: Connection) -> None:
-        connection.wait_for_bytes()
-        connection.reset()
-
+@pytest.mark.parametrize("script", [closing_unread, resetting_unread])
+def test_a_connection_that_ends_unread_is_unknown(protocol: str, script: Script) -> None:
     with Server(script) as server, Caller(server, protocol) as caller:
         caller.fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 0)

@@ -16,10 +16,12 @@ from tests.misbehaving import (
     Script,
     Server,
     answer,
+    closing_unread,
     page,
     reading_and_closing,
     reading_and_hanging,
     replying,
+    resetting_unread,
     server_context,
 )
 from yunxin_soap import NotSent, OutcomeUnknown
@@ -112,11 +114,7 @@ def answering_in_plain(connection: Connection) -> None:
     connection.wait_until_closed()
 
 
-def closing_the_handshake(connection: Connection) -> None:
-    connection.wait_for_bytes()
-
-
-@pytest.mark.parametrize("script", [answering_in_plain, closing_the_handshake, Connection.reset])
+@pytest.mark.parametrize("script", [answering_in_plain, closing_unread, resetting_unread])
 def test_a_port_that_speaks_no_tls_is_not_sent_to(protocol: str, script: Script) -> None:
     time = FakeTime()
     with (
@@ -143,7 +141,7 @@ def test_a_handshake_that_succeeds_later_submits_once(
 ) -> None:
     def script(connection: Connection) -> None:
         if connection.number < 3:
-            closing_the_handshake(connection)
+            closing_unread(connection)
         else:
             connection.start_tls(tls)
             replying(answer("soap"))(connection)

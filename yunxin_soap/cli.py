@@ -190,10 +190,9 @@ def wsdl(endpoint: str | None, refresh: bool) -> None:
             url = endpoint or from_env(os.environ).get("endpoint", DEFAULT_ENDPOINT)
             cached.refresh(parse_endpoint(url).url)
         document = cached.load()
-        click.echo(document.location)
         for port in cached.PORTS:
             cached.binding(document, port)
-            click.echo(f"  {port}: fits")
+        click.echo(f"{document.location}\nIt fits: {', '.join(cached.PORTS)}.")
 
 
 @contextmanager
