@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -123,7 +124,37 @@ def test_the_password_from_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_no_password_is_one_clear_line(sandbox: Sandbox) -> None:
     result = send(sandbox, "--to", "13900000000", "--message", TEXT, YUNXIN_USER_PASS="")
-    assert "user_pass is missing" in failed(result, 2)
+    assert "There is no password: set YUNXIN_USER_PASS" in failed(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("USER_CODE", "--user-code"), ("CHANNEL", "--channel")]
+)
+def test_what_else_is_missing_is_named_by_its_option(
+    sandbox: Sandbox, name: str, option: str
+) -> None:
+    result = send(sandbox, "--to", "13900000000", "--message", TEXT, **{f"YUNXIN_{name}": ""})
+    assert option in failed(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"", "no password on its first line"), (b"\xc4\xe3\xff\n", "not UTF-8")],
+)
+def test_a_password_file_that_holds_none(
+    sandbox: Sandbox, tmp_path: Path, content: bytes, line: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    arguments = ("--to", "13900000000", "--message", TEXT, "--password-file", str(file))
+    assert line in failed(send(sandbox, *arguments), 2)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_password(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b"\xef\xbb\xbfdemo\r\n")
+    arguments = ("--to", "13900000000", "--message", TEXT, "--password-file", str(file))
+    assert send(sandbox, *arguments).exit_code == 0
 
 
 def test_no_option_takes_the_password() -> None:
@@ -203,10 +234,68 @@ def test_json_for_every_outcome(sandbox: Sandbox) -> None:
     assert rejected["safe_to_resend"] is True
     unknown = as_json(send(sandbox, "--to", "13900002000", *common), 5)
     assert (unknown["outcome"], unknown["safe_to_resend"]) == ("unknown", False)
+    assert unknown["http_status"] == 500
+    assert "Server was unable to process request" in unknown["answer"]
     invalid = as_json(send(sandbox, "--to", "1", *common), 2)
     assert (invalid["outcome"], invalid["error"]) == ("not sent", "InvalidRequest")
     wrong = as_json(send(sandbox, "--to", "13900000000", *common, "--protocol", "x"), 2)
     assert (wrong["outcome"], wrong["error"]) == ("not sent", "ConfigurationError")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--to", "13900000000"],
+        ["--to", "13900000000", "--message", TEXT, "--nonsense"],
+        ["--to-file", "absent.txt", "--message", TEXT],
+        ["--to", "13900000000", "--message", TEXT, "--timeout", "soon"],
+    ],
+)
+def test_wrong_usage_is_one_line_or_json_too(sandbox: Sandbox, arguments: Sequence[str]) -> None:
+    failed(send(sandbox, *arguments), 2)
+    found = as_json(send(sandbox, *arguments, "--json"), 2)
+    assert (found["outcome"], found["error"]) == ("not sent", "ConfigurationError")
+
+
+def real(sandbox: Sandbox, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    environment = {
+        **os.environ,
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+        **options.pop("env", {}),
+    }
+    command = [sys.executable, "-m", "yunxin_soap", *arguments]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    return subprocess.run(command, env=environment, **options)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "cp437"])
+def test_a_terminal_without_the_letters_ends_no_command(sandbox: Sandbox, encoding: str) -> None:
+    env = {"PYTHONIOENCODING": encoding}
+    arguments = ("send", "--to", "13900000000", "--message", "你好😀【签名】", "--json")
+    done = real(sandbox, *arguments, env=env, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["message"] == "你好😀【签名】"
+    codes = real(sandbox, "codes", "-5", env=env, encoding=encoding)
+    assert (codes.returncode, codes.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_accepted_sms_stays_accepted_when_it_cannot_be_printed(sandbox: Sandbox) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = real(sandbox, "send", "--to", "13900000000", "--message", TEXT, stdout=full)
+    assert done.returncode == 0
+    assert sandbox.inbox[0].batch_no in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_dry_run_wants_no_account(sandbox: Sandbox) -> None:
+    nobody = {"YUNXIN_USER_CODE": "", "YUNXIN_USER_PASS": ""}
+    result = send(sandbox, "--to", "13900000000", "--message", TEXT, "--dry-run", **nobody)
+    assert result.exit_code == 0
 
 
 def test_a_dry_run_sends_nothing(sandbox: Sandbox) -> None:
@@ -251,10 +340,10 @@ def test_the_wsdl_command(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
-    assert "wsdl_cache" in run("wsdl").stdout
+    assert "came with the package" in run("wsdl").stdout
     refreshed = run("wsdl", "--refresh", "--endpoint", sandbox.url)
     assert refreshed.exit_code == 0
-    assert str(tmp_path.resolve()) in refreshed.stdout
+    assert f"{tmp_path.resolve() / 'MsgSend.wsdl'} (in the user's cache" in refreshed.stdout
     assert "It fits: soap, soap12, http-get, http-post." in refreshed.stdout
     broken = tmp_path / "broken"
     broken.mkdir()

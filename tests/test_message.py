@@ -56,7 +56,11 @@ def test_duplicates_are_dropped_in_the_first_order() -> None:
 
 
 def test_integers_are_numbers_too() -> None:
+    class Whole(int):
+        """A whole number of another type, as NumPy has."""
+
     assert normalise_recipients(13900000000) == ("13900000000",)
+    assert normalise_recipients(Whole(13900000000)) == ("13900000000",)
     assert normalise_recipients([13900000000, "13900000001"]) == ("13900000000", "13900000001")
 
 
@@ -170,8 +174,10 @@ def test_whatever_is_sent_ends_in_one_signature(body: str, signature: str) -> No
         ("您好【 】", None, "no signature between"),
         ("【签名】", "签名", "nothing but its signature"),
         (" 【签名】", None, "nothing but its signature"),
-        ("您好【签名】 \n", "签名", "2 character"),
-        ("【签名】您好", "签名", "wants it at the end"),
+        ("您好【签名】 \n", "签名", "2 invisible character"),
+        ("您好【签名】\u200b", "签名", "1 invisible character"),
+        ("您好【签名】。", "签名", "before its end"),
+        ("【签名】您好", "签名", "before its end"),
         ("您好】", None, "does not end in a signature"),
         ("a\x00b【签名】", None, r"U\+0000 at character 2"),
         ("a\x0b", "签名", r"U\+000B at character 2"),
@@ -194,8 +200,8 @@ def test_a_signature_with_or_without_its_brackets(signature: str) -> None:
     assert normalise_signature(signature) == "签名"
 
 
-@pytest.mark.parametrize("signature", ["", "【】", "  ", "a【b", "【a】【b】", "a\x00"])
-def test_a_wrong_signature(signature: str) -> None:
+@pytest.mark.parametrize("signature", ["", "【】", "  ", "a【b", "【a】【b】", "a\x00", 5, b"x"])
+def test_a_wrong_signature(signature: Any) -> None:
     with pytest.raises(InvalidRequest):
         normalise_signature(signature)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -51,7 +52,29 @@ from YUNXIN_USER_PASS, a file or a prompt, never from an argument.
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Ends wrong usage as every other error ends: in one line, or in JSON if that is asked for."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run, and exit."""
+        kwargs["standalone_mode"] = False
+        arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # What the terminal's encoding has no letters for must not end a command.
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            status = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            with _reporting("--json" in arguments):
+                raise ConfigurationError(error.format_message()) from None
+        except click.Abort:
+            with _reporting("--json" in arguments):
+                raise ConfigurationError("Ended at the prompt; nothing was sent.") from None
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="yunxin-soap")
 def cli() -> None:
     """Send SMS through the Yunxin gateway (云信短信), or try it on a sandbox."""
@@ -68,7 +91,7 @@ def cli() -> None:
 @click.option(
     "--to-file",
     type=click.File("r", encoding="utf-8-sig"),
-    help="A file with numbers, one or several a line; - is standard input.",
+    help="A file with numbers, one a line or joined by commas; - is standard input.",
 )
 @click.option(
     "--message", required=True, help="The text; it ends in its signature, as in XXX【签名】."
@@ -79,7 +102,7 @@ def cli() -> None:
 @click.option("--user-code", help="The login name.")
 @click.option(
     "--password-file",
-    type=click.File("r", encoding="utf-8"),
+    type=click.File("r", encoding="utf-8-sig"),
     help="A file with the password on its first line.",
 )
 @click.option("--protocol", help="soap (default), soap12, http-get or http-post.")
@@ -108,11 +131,16 @@ def send(
     with _reporting(as_json):
         recipients = [*numbers, *(_lines(to_file) if to_file else ())]
         arguments = {name: value for name, value in options.items() if value is not None}
-        with _gateway(sandbox, arguments), _client(arguments, password_file) as client:
+        with _gateway(sandbox, arguments):
             if dry_run:
-                _show_plan(client, recipients, message, as_json)
-            else:
-                _show_receipt(_send(client, recipients, message), as_json)
+                # Nothing is sent, so nobody has to give them.
+                arguments.setdefault("user_code", os.environ.get("YUNXIN_USER_CODE") or "-")
+                arguments.setdefault("user_pass", "-")
+            with _client(arguments, password_file) as client:
+                if dry_run:
+                    _show_plan(client, recipients, message, as_json)
+                else:
+                    _show_receipt(_send(client, recipients, message), as_json)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -141,7 +169,7 @@ def codes(code: int | None, as_json: bool) -> None:
         if code in (None, each)
     ]
     if as_json:
-        click.echo(json.dumps(rows if code is None else rows[0], ensure_ascii=False, indent=2))
+        _print_json(rows if code is None else rows[0])
         return
     for row in rows:
         click.echo(f"{row['code']:>4}  {row['category']:<13}  {row['chinese']}")
@@ -192,7 +220,10 @@ def wsdl(endpoint: str | None, refresh: bool) -> None:
         document = cached.load()
         for port in cached.PORTS:
             cached.binding(document, port)
-        click.echo(f"{document.location}\nIt fits: {', '.join(cached.PORTS)}.")
+        shipped = str(document.location) == str(cached.shipped_path())
+        origin = "came with the package" if shipped else "in the user's cache; delete it to go back"
+        click.echo(f"{document.location} ({origin})")
+        click.echo(f"It fits: {', '.join(cached.PORTS)}.")
 
 
 @contextmanager
@@ -207,7 +238,7 @@ def _reporting(as_json: bool) -> Iterator[None]:
 def _fail(error: YunxinError, as_json: bool) -> NoReturn:
     status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
     if as_json:
-        click.echo(json.dumps(_as_dict(error), ensure_ascii=False))
+        _print_json(_as_dict(error))
     else:
         click.echo(f"yunxin-soap: {error}", err=True)
     sys.exit(status)
@@ -229,7 +260,11 @@ def _as_dict(error: YunxinError) -> dict[str, Any]:
             description=error.description,
             description_en=error.description_en,
             keyword=error.keyword,
+            temporary=error.temporary,
+            http_status=error.http_status,
         )
+    if isinstance(error, OutcomeUnknown):
+        described.update(answer=error.answer, http_status=error.http_status)
     return described
 
 
@@ -242,8 +277,10 @@ def _gateway(sandbox: bool, arguments: dict[str, Any]) -> Iterator[None]:
     from yunxin_soap.sandbox.accounts import DEMO
     from yunxin_soap.sandbox.server import Sandbox
 
-    if "endpoint" in arguments:
-        raise click.UsageError("--sandbox and --endpoint exclude each other.")
+    for option in ("endpoint", "user_code"):
+        if option in arguments:
+            name = option.replace("_", "-")
+            raise ConfigurationError(f"--sandbox and --{name} exclude each other: leave one out.")
     with Sandbox() as running:
         arguments["endpoint"] = running.url
         arguments.setdefault("channel", DEMO.channels[0].number)
@@ -256,12 +293,33 @@ def _gateway(sandbox: bool, arguments: dict[str, Any]) -> Iterator[None]:
 def _client(arguments: dict[str, Any], password_file: Any) -> Client:
     from yunxin_soap.client import Client
 
+    for name, option in (("user_code", "--user-code"), ("channel", "--channel")):
+        if not arguments.get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
+            raise ConfigurationError(
+                f"There is no {name.replace('_', ' ')}: give {option}, or set"
+                f" YUNXIN_{name.upper()}."
+            )
     if "user_pass" not in arguments:
         if password_file:
-            arguments["user_pass"] = password_file.readline().rstrip("\r\n")
+            arguments["user_pass"] = _first_line(password_file)
         elif not os.environ.get("YUNXIN_USER_PASS") and sys.stdin.isatty():
             arguments["user_pass"] = click.prompt("Password", hide_input=True, err=True)
+        elif not os.environ.get("YUNXIN_USER_PASS"):
+            raise ConfigurationError(
+                "There is no password: set YUNXIN_USER_PASS, give --password-file, or run it at a"
+                " terminal to be asked."
+            )
     return Client.from_env(**arguments)
+
+
+def _first_line(file: Any) -> str:
+    try:
+        line: str = file.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file.name} is not UTF-8 text: convert it first.") from None
+    if not line:
+        raise ConfigurationError(f"{file.name} has no password on its first line.")
+    return line
 
 
 def _send(client: Client, recipients: list[str], message: str) -> Receipt:
@@ -298,7 +356,7 @@ def _show_plan(client: Client, recipients: list[str], message: str, as_json: boo
         "message": plan.message,
     }
     if as_json:
-        click.echo(json.dumps({"outcome": "dry run", **shown}, ensure_ascii=False))
+        _print_json({"outcome": "dry run", **shown})
         return
     click.echo("Dry run: nothing was sent.")
     shown["recipients"] = f"{len(plan.recipients)} ({', '.join(plan.recipients[:3])}"
@@ -308,20 +366,22 @@ def _show_plan(client: Client, recipients: list[str], message: str, as_json: boo
 
 
 def _show_receipt(receipt: Receipt, as_json: bool) -> None:
-    if not as_json:
-        click.echo(receipt.batch_no)
-        return
-    click.echo(
-        json.dumps(
-            {
-                "outcome": "accepted",
-                "batch_no": receipt.batch_no,
-                "recipients": list(receipt.recipients),
-                "message": receipt.message,
-                "channel": receipt.channel,
-                "extension": receipt.extension,
-                "protocol": receipt.protocol,
-            },
-            ensure_ascii=False,
+    try:
+        if as_json:
+            _print_json({"outcome": "accepted", **vars(receipt)})
+        else:
+            click.echo(receipt.batch_no)
+    except OSError as error:
+        # A full disk or a closed pipe must not make an accepted SMS look like a failed one.
+        click.echo(
+            f"yunxin-soap: Accepted as batch {receipt.batch_no}, which could not be printed"
+            f" ({error.strerror}).",
+            err=True,
         )
-    )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_json(value: Any) -> None:
+    """Print JSON that any terminal's encoding can carry."""
+    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(value, ensure_ascii=not utf_8))

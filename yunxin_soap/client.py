@@ -265,6 +265,7 @@ class Client:
             NotSent: nothing can have reached the gateway; it may be sent again.
             Rejected: the gateway refused it; mend the cause, then it may be sent again.
             OutcomeUnknown: it may have been sent. Never send it again unasked.
+            RuntimeError: the client is closed.
         """
         core = self._core
         submit = core.prepare(recipients, message, channel, extension)

@@ -192,9 +192,9 @@ _REMEDIES: dict[Category, str] = {
     Category.CREDENTIALS: "check the account with the vendor",
     Category.CONTENT: "change the text",
     Category.BALANCE: "top up the account",
-    Category.CHANNEL: "use another channel, or wait for its hours",
+    Category.CHANNEL: "check the channel number, or wait for its hours",
     Category.RECIPIENTS: "mend the recipients",
-    Category.CONFIGURATION: "have the setting made at the vendor",
+    Category.CONFIGURATION: "have the setting made at the vendor, or do without it",
     Category.GATEWAY: "ask the vendor before you send it again",
 }
 
@@ -212,10 +212,12 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
             safe_to_resend=False,
         )
     word = f" (banned word: {keyword!r})" if keyword else ""
-    remedy = "it may pass by itself; try later" if known.temporary else _REMEDIES[known.category]
+    remedy = _REMEDIES[known.category]
+    if known.temporary:
+        remedy += "; it may pass by itself later"
     return _BY_CATEGORY[known.category](
-        f"The gateway refused the submit with {code} {known.chinese}"
-        f" ({known.english}){word}: {remedy}.",
+        f"The gateway refused the submit with {code}{word} {known.chinese}"
+        f" ({known.english}): {remedy}.",
         code=code,
         category=known.category,
         description=known.chinese,

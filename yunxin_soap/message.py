@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
+from typing import TypeGuard
 
 from yunxin_soap.errors import InvalidRequest
 
@@ -83,7 +85,7 @@ def normalise_recipients(
 
 
 def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
-    if isinstance(recipients, (str, int)) and not isinstance(recipients, bool):
+    if isinstance(recipients, str) or _is_integer(recipients):
         recipients = [recipients]
     elif isinstance(recipients, (bytes, bytearray, Mapping)) or not isinstance(
         recipients, Iterable
@@ -93,23 +95,28 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
             f" {type(recipients).__name__}."
         )
     for position, item in enumerate(recipients, 1):
-        if isinstance(item, bool) or not isinstance(item, (str, int)):
+        if not isinstance(item, str) and not _is_integer(item):
             raise InvalidRequest(
                 f"Recipient {position} is of type {type(item).__name__}: give it as a string."
             )
         yield from str(item).translate(_FULL_WIDTH).split(",")
 
 
+def _is_integer(item: object) -> TypeGuard[int]:
+    """Whether it is a whole number of any kind, such as NumPy's, and no truth value."""
+    return isinstance(item, Integral) and not isinstance(item, bool)
+
+
 def _bare(item: str) -> str:
     kept = "".join(
-        character
-        for character in item
-        # Cf: marks that a phone's address book adds around a copied number.
-        if not character.isspace()
-        and character not in _HYPHENS
-        and unicodedata.category(character) != "Cf"
+        character for character in item if not _invisible(character) and character not in _HYPHENS
     )
     return _COUNTRY_CODE.sub("", kept)
+
+
+def _invisible(character: str) -> bool:
+    # Cf: marks such as a phone's address book adds around a copied number.
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def normalise_message(message: str, signature: str | None = None) -> str:
@@ -145,21 +152,23 @@ def normalise_message(message: str, signature: str | None = None) -> str:
 
 
 def _append_signature(message: str, signature: str | None) -> str:
-    trimmed = message.rstrip()
-    if _SIGNATURE.search(trimmed):
+    length = len(message)
+    while _invisible(message[length - 1]):
+        length -= 1
+    if _SIGNATURE.search(message[:length]):
         raise InvalidRequest(
-            f"The message has {len(message) - len(trimmed)} character(s) of white space behind"
-            " its signature, and the last character must be 】: remove them."
+            f"The message has {len(message) - length} invisible character(s) behind its"
+            " signature, and the last character must be 】: remove them."
         )
     if signature is None:
         raise InvalidRequest(
-            "The message does not end in a signature: end it in 【…】, or set signature= on the"
-            " client (-5 签名不正确)."
+            "The message does not end in a signature: end it in 【…】, or set one to be appended"
+            " (signature=, YUNXIN_SIGNATURE; -5 签名不正确)."
         )
-    if message.lstrip().startswith(f"【{signature}】"):
+    if f"【{signature}】" in message:
         raise InvalidRequest(
-            f"The message starts with its signature 【{signature}】, and this service wants it"
-            " at the end: remove it from the start."
+            f"The message has its signature 【{signature}】 before its end, and the last"
+            " character must be 】: move it there."
         )
     return f"{message}【{signature}】"
 
@@ -170,6 +179,8 @@ def normalise_signature(signature: str) -> str:
     Raises:
         InvalidRequest: it is blank, or has a bracket inside.
     """
+    if not isinstance(signature, str):
+        raise InvalidRequest(f"The signature must be a string, not {type(signature).__name__}.")
     bare = signature.removeprefix("【").removesuffix("】")
     check_characters(bare, "The signature")
     if not bare.strip():

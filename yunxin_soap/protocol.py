@@ -7,6 +7,7 @@ what zeep made is the template that every later submit is filled into.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from lxml import etree
 from yunxin_soap import wsdl
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
-from yunxin_soap.redact import Redactor
+from yunxin_soap.redact import Redactor, shorten
 
 if TYPE_CHECKING:
     from zeep.wsdl import Document
@@ -161,15 +162,17 @@ class Protocol:
         if 400 <= response.status < 500:
             self._reject(f"HTTP status {response.status}", response)
         root = self._parse(response)
-        if self._soap:
-            if root is not None:
-                self._raise_fault(root, response)
-        elif response.status == 500 and _media_type(response) == "text/plain":
+        if self._soap and root is not None:
+            self._raise_fault(root, response)
+        if response.status == 500 and _media_type(response) == "text/plain":
+            # On a SOAP port too: an endpoint that names the method is one of the HTTP ports.
             text = response.body.decode("utf-8", "replace").lstrip()
             if _BEFORE_THE_METHOD.match(text):
-                self._reject(f"HTTP status 500: {text.splitlines()[0]}", response)
+                first_line = html.unescape(text.splitlines()[0])
+                self._reject(f"HTTP status 500: {first_line}", response)
         if response.status != 200:
-            self._unknown(f"HTTP status {response.status}", response)
+            redirect = ", and redirects are not followed" if response.status // 100 == 3 else ""
+            self._unknown(f"HTTP status {response.status}{redirect}", response)
         if root is None:
             self._unknown("something that is not readable XML", response)
         return self._read(root, response)
@@ -226,7 +229,7 @@ class Protocol:
         return node.text or ""
 
     def _reject(self, what: str, response: Response) -> NoReturn:
-        what = self._redact(what)
+        what = shorten(self._redact(what))
         raise ConfigurationRejected(
             f"The gateway refused the request with {what.rstrip('.')}. Nothing was sent: check"
             " endpoint, protocol and WSDL.",
@@ -237,11 +240,11 @@ class Protocol:
         )
 
     def _unknown(self, what: str, response: Response) -> NoReturn:
-        answer = self._redact.excerpt(response.body)
+        what = shorten(self._redact(what))
         raise OutcomeUnknown(
-            f"The gateway answered with {self._redact(what).rstrip('.')}: whether the SMS was"
-            " sent is unknown. Check with the vendor before you send it again.",
-            answer=answer,
+            f"The gateway answered with {what.rstrip('.')}: whether the SMS was sent is unknown."
+            " Check with the vendor before you send it again.",
+            answer=self._redact.excerpt(response.body),
             http_status=response.status,
         )
 

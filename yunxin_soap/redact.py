@@ -20,6 +20,11 @@ def shorten_numbers(numbers: str) -> str:
     return f"{masked} ({len(others) + 1} numbers)" if others else masked
 
 
+def shorten(text: str, limit: int = 300) -> str:
+    """Bound what a server says: with customErrors off that is a whole stack trace."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 class Redactor:
     """Masks secrets, however they are encoded, and mobile numbers, in text from elsewhere.
 
@@ -42,11 +47,10 @@ class Redactor:
             text = pattern.sub("***", text)
         return _NUMBER.sub(r"\1****\2", text)
 
-    def excerpt(self, content: bytes, limit: int = 300) -> str:
+    def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the masked start of an answer, on one line."""
         text = self(content.decode("utf-8", "replace"))
-        text = " ".join(text.split())
-        return text if len(text) <= limit else f"{text[:limit]}…"
+        return shorten(" ".join(text.split()), limit)
 
 
 def _spellings(char: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.errors import OutcomeUnknown, rejected_by_code
+from yunxin_soap.redact import shorten
 
 # The manual's sample has 19 digits; 20 is the most that an unsigned 64-bit number has.
 _BATCH_NUMBER = re.compile(r"[1-9][0-9]{0,19}")
@@ -58,14 +59,10 @@ def read_answer(answer: str, redact: Callable[[str], str] = str) -> str:
         raise rejected_by_code(code, keyword if code == ResultCode.BANNED_WORD else None)
     if refusal := _REFUSAL_WITH_TEXT.fullmatch(text):
         raise rejected_by_code(int(refusal[1]))
-    quoted = _shorten(redact(text))
+    quoted = shorten(redact(text), 80)
     what = repr(quoted) if quoted else "an empty result"
     raise OutcomeUnknown(
         f"The gateway answered {what}, which is neither a batch number nor a code: whether the"
         " SMS was sent is unknown. Check with the vendor before you send it again.",
         answer=quoted,
     )
-
-
-def _shorten(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"

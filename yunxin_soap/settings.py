@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import ssl
@@ -85,15 +84,22 @@ class Settings:
                 f"protocol={protocol!r} is not known: use one of {', '.join(PORTS)}."
             )
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
-            _check_number(name, seconds, "a positive number of seconds")
+            _check_seconds(name, seconds)
         if deadline is None:
             deadline = 2 * (timeout + connect_timeout)
-        _check_number("deadline", deadline, "a positive number of seconds")
+        else:
+            _check_seconds("deadline", deadline)
         if deadline < timeout + connect_timeout:
             raise ConfigurationError(
                 f"deadline={deadline:g} is shorter than timeout + connect_timeout"
                 f" ({timeout + connect_timeout:g} s): lengthen it, or shorten those."
             )
+        if not isinstance(trust_env, bool):
+            raise ConfigurationError(f"trust_env={trust_env!r} must be True or False.")
+        if wsdl is not None and not isinstance(wsdl, (str, os.PathLike)):
+            raise ConfigurationError(f"wsdl={wsdl!r} must be a path.")
+        if not isinstance(verify, (bool, str, os.PathLike, ssl.SSLContext)):
+            raise ConfigurationError(f"verify={verify!r} must be a bool, a path or a context.")
         if not _is_int(retries) or retries < 0:
             raise ConfigurationError(f"retries={retries!r} must be a whole number from 0.")
         if not _is_int(max_recipients) or not 1 <= max_recipients <= message.MAX_RECIPIENTS:
@@ -180,8 +186,12 @@ def parse_endpoint(url: str) -> Endpoint:
             f"endpoint={url!r} has a part behind the page's address: remove ? or # and what"
             " follows."
         )
-    port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
     path = parsed.path or "/"
+    if re.search(r"/sendMesExt/?$|\.asmx/", path, re.IGNORECASE):
+        raise ConfigurationError(
+            f"endpoint={url!r} goes on behind the page: end it in .asmx, also for the HTTP ports."
+        )
+    port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
     return Endpoint(
         f"{parsed.scheme}://{parsed.netloc}{path}", parsed.scheme, parsed.host, port, path
     )
@@ -229,19 +239,22 @@ def _pattern(pattern: str | re.Pattern[str] | None) -> re.Pattern[str]:
     if pattern is None:
         return message.MAINLAND_MOBILE
     try:
-        return re.compile(pattern)
+        compiled = re.compile(pattern)
+        compiled.fullmatch("")
     except (re.error, TypeError) as error:
         raise ConfigurationError(
             f"recipient_pattern={pattern!r} is not a regular expression ({error})."
         ) from None
+    return compiled
 
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_number(name: str, value: float, wanted: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigurationError(f"{name}={value!r} must be {wanted}.")
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigurationError(f"{name}={value!r} must be {wanted}.")
+def _check_seconds(name: str, value: object) -> None:
+    # A socket takes no more than some 290 years; nobody waits for more than a day.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 86400:
+        raise ConfigurationError(
+            f"{name}={value!r} must be a number of seconds, above 0 and up to a day (86400)."
+        )

@@ -82,7 +82,7 @@ async def serve(
         except OSError as error:
             raise ConfigurationError(
                 f"The sandbox cannot listen on {host}:{port} ({error.strerror}): choose another"
-                " port."
+                " address or port."
             ) from error
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
