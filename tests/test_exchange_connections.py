@@ -21,7 +21,7 @@ from tests.misbehaving import (
     resetting_unread,
     xml,
 )
-from yunxin_soap import OutcomeUnknown, connection
+from yunxin_soap import BalanceRejected, OutcomeUnknown, connection
 from yunxin_soap.errors import ConfigurationRejected
 
 
@@ -152,13 +152,38 @@ def test_a_connection_is_used_again(protocol: str) -> None:
     assert [request.connection for request in server.requests] == [1, 1, 1]
 
 
-def test_a_refused_submit_leaves_its_connection_in_use(protocol: str) -> None:
-    answers = [page("None", "404 Not Found"), page("Sorry", "500 Error"), answer(protocol)]
-    with Server(replying(*answers)) as server, Caller(server, protocol) as caller:
-        caller.fails(ConfigurationRejected)
-        caller.fails(OutcomeUnknown)
+def test_only_an_answer_of_the_gateway_leaves_its_connection_in_use(protocol: str) -> None:
+    for status, kind in (("404 Not Found", ConfigurationRejected), ("504 Late", OutcomeUnknown)):
+        with Server(replying(page("Sorry", status))) as server, Caller(server, protocol) as caller:
+            caller.fails(kind)
+            caller.fails(kind)
+        # A proxy that gave up may still hand the gateway's late answer on.
+        assert [request.connection for request in server.requests] == [1, 2]
+
+    with (
+        Server(replying(answer(protocol, "-7"), answer(protocol))) as server,
+        Caller(server, protocol) as caller,
+    ):
+        caller.fails(BalanceRejected)
         caller.accepted()
-    assert [request.connection for request in server.requests] == [1, 1, 1]
+    assert [request.connection for request in server.requests] == [1, 1]
+
+
+@pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nX-Pad: ", b"\r\n", None])
+def test_a_connection_with_more_than_one_answer_is_dropped(
+    protocol: str, surplus: bytes | None
+) -> None:
+    if surplus is None:
+        surplus = answer(protocol, "666")
+
+    def script(connection: Connection) -> None:
+        while connection.read():
+            connection.send(answer(protocol) + surplus)
+
+    with Server(script) as server, Caller(server, protocol) as caller:
+        caller.accepted()
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 def test_a_connection_idle_for_too_long_is_dropped(

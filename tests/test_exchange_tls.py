@@ -10,6 +10,7 @@ import trustme
 from urllib3.exceptions import InsecureRequestWarning
 
 from tests.misbehaving import (
+    BATCH_NO,
     Caller,
     Connection,
     FakeTime,
@@ -63,6 +64,25 @@ def test_a_certificate_of_a_named_authority_is_trusted(
         caller.accepted()
         caller.accepted()
     assert [request.connection for request in server.requests] == [1, 1]
+
+
+def test_an_answer_too_many_that_tls_has_decrypted_already_is_not_the_next_ones(
+    tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    # As long as what is read at one time, so that the surplus stays inside TLS, where no poll
+    # of the socket shows it.
+    short = answer("soap", BATCH_NO, "X-Pad: ")
+    padded = answer("soap", BATCH_NO, "X-Pad: " + "x" * (8192 - len(short)))
+
+    def script(connection: Connection) -> None:
+        while connection.read():
+            connection.send(padded + answer("soap", "666"))
+
+    assert len(padded) == 8192
+    with Server(script, tls=tls) as server, Caller(server, verify=authority_file) as caller:
+        caller.accepted()
+        caller.accepted()
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 def test_a_context_of_the_callers_own_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> None:

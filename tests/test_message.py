@@ -118,7 +118,7 @@ def test_other_types_are_refused_by_name(recipients: Any, named: str) -> None:
 def test_the_limit_counts_what_is_left_after_duplicates() -> None:
     numbers = [str(13900000000 + i) for i in range(500)]
     assert len(normalise_recipients([*numbers, numbers[0]])) == 500
-    with pytest.raises(InvalidRequest, match=r"501 recipients.*500 at most"):
+    with pytest.raises(InvalidRequest, match="more than 500 recipients"):
         normalise_recipients([*numbers, "13900000500"])
     assert len(normalise_recipients([*numbers, "13900000500"], limit=1000)) == 501
 

@@ -343,6 +343,8 @@ def _lines(file: Any) -> list[str]:
         return [line for line in file.read().splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise InvalidRequest(f"{file.name} is not UTF-8 text: convert it first.") from None
+    except OSError as error:
+        raise InvalidRequest(f"{file.name} cannot be read ({error.strerror}).") from None
 
 
 def _show_plan(client: Client, recipients: list[str], message: str, as_json: bool) -> None:

@@ -85,8 +85,8 @@ class Core:
             ExeNo=submit.extension,
         )
         if self.settings.protocol.startswith("http-"):
-            for name, value in zip(("The user code", "The password"), fields, strict=False):
-                rules.check_request_validation(value, name)
+            rules.check_request_validation(fields.userCode, "The user code", secret=True)
+            rules.check_request_validation(fields.userPass, "The password", secret=True)
             rules.check_request_validation(fields.Msg, "The message")
         return fields, self.protocol.encode(fields)
 
@@ -161,8 +161,9 @@ class Client:
         protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
         timeout: seconds that the answer may take as a whole, once the request is written.
         connect_timeout: seconds for each address of the host to connect.
-        deadline: seconds within which a whole call ends, its retries included; a retry that
-            might not fit is not begun. Default: twice ``timeout + connect_timeout``.
+        deadline: seconds from the start of a call within which a retry, its connection and its
+            answer must end; one that might not is not begun. Looking a host name up has no bound
+            but the system's. Default: twice ``timeout + connect_timeout``.
         retries: how often to connect again when nothing was sent; nothing else is ever retried.
         proxy: an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
         trust_env: whether ``http_proxy`` and its kin in the environment are obeyed.
@@ -307,9 +308,10 @@ class Client:
     def service(self) -> ServiceProxy:
         """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.
 
-        It returns the gateway's answer as it came, also a negative code: nothing is checked
-        before, and no signature is appended. A field that is left out is sent empty. What
-        `send` raises for a failed exchange, a fault or an empty answer, it raises too.
+        It returns the gateway's answer as it came, also a negative code. No rule for numbers or
+        texts is checked before, and no signature is appended; only what the port cannot carry is
+        an `InvalidRequest`. A field that is left out is sent empty. What `send` raises for a
+        failed exchange, a fault or an empty answer, it raises too.
         """
         if self._service is None:
             from yunxin_soap.service import bind

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,25 +29,60 @@ class NotConnected(Exception):
         self.cause = cause
 
 
-class _BoundedReader(io.RawIOBase):
+class _BoundedIO(io.RawIOBase):
     """Reads a socket against one deadline for the whole answer, not one for each piece of it."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
         super().__init__()
         self._raw, self._sock, self._deadline = raw, sock, deadline
+        self._ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int | None:
+        if self._ended:
+            return 0
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
+    def end(self) -> None:
+        """Read nothing more from the socket."""
+        self._ended = True
+
     def close(self) -> None:
         self._raw.close()
+        super().close()
+
+    def spoil(self) -> None:
+        """End the connection, so that the pool finds it dropped."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def pending(self) -> int:
+        """Bytes that TLS has decrypted already, and that no poll of the socket shows."""
+        return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+
+
+class _AnswerReader(io.BufferedReader):
+    """Spoils its connection if the server sent more than one answer.
+
+    The surplus must not be read as the answer to the next request.
+    """
+
+    def __init__(self, raw: _BoundedIO) -> None:
+        super().__init__(raw)
+        self._bounded = raw
+
+    def close(self) -> None:
+        if not self.closed:
+            self._bounded.end()
+            if self._bounded.pending or self.peek(1):
+                self._bounded.spoil()
         super().close()
 
 
@@ -57,17 +94,17 @@ class _Answer(http.client.HTTPResponse):
         timeout = sock.gettimeout()
         if timeout is not None:
             raw = self.fp.detach()
-            reader = _BoundedReader(raw, sock, time.monotonic() + timeout)
-            self.fp = io.BufferedReader(reader)
+            self.fp = _AnswerReader(_BoundedIO(raw, sock, time.monotonic() + timeout))
 
     def begin(self) -> None:
         super().begin()
         # urllib3 would log what it cannot parse, and a server may echo the request there.
         self.msg.defects.clear()
         self.msg.set_payload("")
-        # What has no body may be no answer yet (103, say). The true one, when it comes, must not
-        # meet the next request.
-        if self.length == 0:
+        # Anything but a 200 with a body may be no answer yet (103), or a proxy's own, given up on a
+        # gateway that still works on it (504). The true one, if it comes, must not meet the next
+        # request.
+        if self.status != 200 or self.length == 0:
             self.will_close = True
 
 

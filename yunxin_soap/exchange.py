@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from yunxin_soap._version import __version__
 from yunxin_soap.connection import HTTPPool, HTTPSPool, NotConnected
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.protocol import Request, Response
+from yunxin_soap.redact import shorten
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import Endpoint, Settings, Verify
@@ -291,7 +293,10 @@ def _why_not_connected(error: Exception, settings: Settings, proxy: str | None) 
         return f"the TLS handshake with {where} failed ({error.reason or 'closed'})"
     reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return f"no connection to {where} ({' '.join(text.split())})"
+    # Only the status of a refused CONNECT: a proxy may echo its own password behind it.
+    if refused := re.match(r"Tunnel connection failed: \d+", text):
+        text = refused[0]
+    return f"no connection to {where} ({shorten(' '.join(text.split()))})"
 
 
 def _why_unknown(error: Exception, exchange: Exchange) -> str:

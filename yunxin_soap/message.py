@@ -21,6 +21,9 @@ DEFAULT_MAX_RECIPIENTS = 500
 MAX_RECIPIENTS = 1000
 """The most that the result codes -9 and -10 speak of."""
 
+_MAX_ITEMS = 100 * MAX_RECIPIENTS
+"""Recipients looked at, duplicates included."""
+
 _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
 # Full-width forms that input methods produce; NFKC would also turn ① and ½ into digits.
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
@@ -40,6 +43,10 @@ class Submit:
     channel: str
     extension: str
 
+    def __repr__(self) -> str:
+        """Show no number and no text: it may end up in a log."""
+        return f"Submit(recipients=<{len(self.recipients)}>, channel={self.channel!r})"
+
 
 def normalise_recipients(
     recipients: str | int | Iterable[str | int],
@@ -51,7 +58,7 @@ def normalise_recipients(
 
     Spaces, hyphens, invisible marks and full-width digits are normalised, and the country code
     86 (``+86``, ``0086``) is dropped from a mainland number. A string may hold several numbers
-    joined by commas, ASCII or Chinese.
+    joined by commas, ASCII or Chinese, or on lines of their own.
 
     Args:
         recipients: one number, several joined by commas, or an iterable of either.
@@ -74,13 +81,14 @@ def normalise_recipients(
                 f" (it must match {pattern.pattern}): mend it or leave it out."
             )
         normalised[number] = None
+        # At once, since an iterable need not end.
+        if len(normalised) > limit or position > _MAX_ITEMS:
+            raise InvalidRequest(
+                f"There are more than {limit} recipients, the most that one submit takes:"
+                " split them over several submits."
+            )
     if not normalised:
         raise InvalidRequest("There is no recipient: give at least one number.")
-    if len(normalised) > limit:
-        raise InvalidRequest(
-            f"There are {len(normalised)} recipients, and one submit takes {limit} at most:"
-            " split them over several submits."
-        )
     return tuple(normalised)
 
 
@@ -99,7 +107,10 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
             raise InvalidRequest(
                 f"Recipient {position} is of type {type(item).__name__}: give it as a string."
             )
-        yield from str(item).translate(_FULL_WIDTH).split(",")
+        if _is_integer(item) and item < 0:
+            raise InvalidRequest(f"Recipient {position}, {item}, is negative: mend it.")
+        for part in str(item).translate(_FULL_WIDTH).split(","):
+            yield from [line for line in part.splitlines() if line.strip()] or [part]
 
 
 def _is_integer(item: object) -> TypeGuard[int]:
@@ -216,15 +227,16 @@ def check_characters(text: str, name: str) -> None:
         )
 
 
-def check_request_validation(value: str, name: str) -> None:
+def check_request_validation(value: str, name: str, *, secret: bool = False) -> None:
     """Refuse what ASP.NET's request validation refuses on the two HTTP ports.
 
     That is ``<`` before a letter, ``!``, ``/`` or ``?``, and ``&#``; the SOAP ports carry both.
     """
     if found := _DANGEROUS.search(value):
+        what = "characters" if secret else f"{found[0]!r} at character {found.start() + 1}"
         raise InvalidRequest(
-            f"{name} holds {found[0]!r} at character {found.start() + 1}, which the gateway"
-            " refuses on its HTTP ports: use protocol 'soap' or 'soap12'."
+            f"{name} holds {what}, which the gateway refuses on its HTTP ports: use protocol"
+            " 'soap' or 'soap12'."
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, urlencode
@@ -43,6 +43,9 @@ _BEFORE_THE_METHOD = re.compile(
     r"|Request format is invalid: "
     r"|A potentially dangerous Request\.(?:Form|QueryString) value )"
 )
+
+
+_NOT_THE_ANSWER = "XML that is not the answer of sendMesExt"
 
 
 class Fields(NamedTuple):
@@ -113,8 +116,9 @@ class Protocol:
             self._names = [name for name, _ in parse_qsl(recorded.content)]
             self._encode = self._encode_form
         else:
-            # zeep names a Content-Type, though a GET has no content.
-            self._headers = {}
+            # zeep names a Content-Type, though a GET has no content. No cache may answer for the
+            # gateway.
+            self._headers = {"Cache-Control": "no-cache, no-store"}
             self._names = list(recorded.content)
             self._encode = self._encode_query
         self._answer_path = _answer_path(document, port)
@@ -162,10 +166,10 @@ class Protocol:
         if 400 <= response.status < 500:
             self._reject(f"HTTP status {response.status}", response)
         root = self._parse(response)
-        if self._soap and root is not None:
-            self._raise_fault(root, response)
-        if response.status == 500 and _media_type(response) == "text/plain":
-            # On a SOAP port too: an endpoint that names the method is one of the HTTP ports.
+        if self._soap:
+            if root is not None:
+                self._raise_fault(root, response)
+        elif response.status == 500 and _media_type(response) == "text/plain":
             text = response.body.decode("utf-8", "replace").lstrip()
             if _BEFORE_THE_METHOD.match(text):
                 first_line = html.unescape(text.splitlines()[0])
@@ -215,18 +219,25 @@ class Protocol:
             self._unknown(what, response)
 
     def _read(self, root: etree._Element, response: Response) -> str:
-        node: etree._Element | None = root if root.tag == self._answer_path[0] else None
-        for tag in self._answer_path[1:]:
-            if node is None:
-                break
-            found = node.find(tag)
-            # A null result has no element: the wrapper alone is the answer.
-            if found is None and tag == self._answer_path[-1] and len(node) == 0:
-                return ""
-            node = found
-        if node is None or len(node):
-            self._unknown("XML that is not the answer of sendMesExt", response)
+        *wrappers, last = self._answer_path
+        nodes = [root]
+        for tag in wrappers:
+            # A SOAP envelope may have a header; all else stands alone.
+            nodes = [child for node in self._only(nodes, tag, response) for child in node]
+            nodes = [node for node in nodes if not str(node.tag).endswith("}Header")]
+        if wrappers and not nodes:
+            return ""  # a null result has no element: the wrapper alone is the answer
+        (node,) = self._only(nodes, last, response)
+        if len(node):
+            self._unknown(_NOT_THE_ANSWER, response)
         return node.text or ""
+
+    def _only(
+        self, nodes: list[etree._Element], tag: str, response: Response
+    ) -> list[etree._Element]:
+        if [node.tag for node in nodes] != [tag]:
+            self._unknown(_NOT_THE_ANSWER, response)
+        return nodes
 
     def _reject(self, what: str, response: Response) -> NoReturn:
         what = shorten(self._redact(what))
@@ -260,41 +271,50 @@ def _escape(text: str) -> str:
     )
 
 
-class _Recorded(Exception):
+class Recorded(Exception):
     """Leaves zeep with the request that it was about to send."""
 
     def __init__(self, address: str, headers: Mapping[str, str], content: Any) -> None:
         super().__init__()
-        self.address, self.headers, self.content = address, headers, content
+        self.address, self.headers = address, headers
+        self.content = content
+        """The envelope or form as it would be sent, or a dictionary of the query's fields."""
 
 
-class _Recorder:
-    """Stands where zeep wants a transport."""
+class Recorder:
+    """Stands where zeep wants a transport, and keeps the request instead of sending it."""
 
     def post_xml(
         self, address: str, envelope: etree._Element, headers: Mapping[str, str]
     ) -> NoReturn:
+        """Keep a SOAP request."""
         from zeep.wsdl.utils import etree_to_string
 
-        raise _Recorded(address, headers, etree_to_string(envelope))
+        raise Recorded(address, headers, etree_to_string(envelope))
 
     def post(self, address: str, message: Any, headers: Mapping[str, str]) -> NoReturn:
-        raise _Recorded(address, headers, message)
+        """Keep a request of the HTTP ports."""
+        raise Recorded(address, headers, message)
 
     get = post
 
+    @staticmethod
+    def record(call: Callable[[], Any]) -> Recorded:
+        """Return the request that a call of zeep's operation makes."""
+        try:
+            call()
+        except Recorded as recorded:
+            return recorded
+        raise AssertionError("zeep sent nothing")
 
-def _record(document: Document, port: wsdl.PortName) -> _Recorded:
+
+def _record(document: Document, port: wsdl.PortName) -> Recorded:
     import zeep
 
     binding = wsdl.binding(document, port)
-    client = zeep.Client(document, transport=_Recorder())
-    service = client.create_service(binding.name.text, address="")
-    try:
-        service[wsdl.OPERATION](**{name: _marker(name) for name in wsdl.FIELDS})
-    except _Recorded as recorded:
-        return recorded
-    raise AssertionError("zeep sent nothing")
+    client = zeep.Client(document, transport=Recorder())
+    operation = client.create_service(binding.name.text, address="")[wsdl.OPERATION]
+    return Recorder.record(lambda: operation(**{name: _marker(name) for name in wsdl.FIELDS}))
 
 
 def _marker(name: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from html.entities import codepoint2name
 
-_NUMBER = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
+_NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
+
+_LOOKED_AT = 16384
+"""Bytes of an answer that are looked at for an excerpt."""
 
 
 def shorten_numbers(numbers: str) -> str:
@@ -21,7 +25,8 @@ def shorten_numbers(numbers: str) -> str:
 
 
 def shorten(text: str, limit: int = 300) -> str:
-    """Bound what a server says: with customErrors off that is a whole stack trace."""
+    """Bound what a server says, which may be a whole stack trace, and make it printable."""
+    text = "".join(char if char.isprintable() else "\ufffd" for char in text[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
@@ -48,8 +53,18 @@ class Redactor:
         return _NUMBER.sub(r"\1****\2", text)
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
-        """Return the masked start of an answer, on one line."""
-        text = self(content.decode("utf-8", "replace"))
+        """Return the masked start of an answer, on one line; nothing of what is not UTF-8."""
+        try:
+            text = codecs.getincrementaldecoder("utf-8")().decode(content[:_LOOKED_AT])
+        except UnicodeDecodeError:
+            text = "\x00"
+        if "\x00" in text:
+            # In another encoding a secret would not be found.
+            return f"<{len(content)} bytes that are not UTF-8 text>"
+        text = self(text)
+        if len(content) > _LOOKED_AT:
+            # The cut may have left half a secret at the end.
+            text = text[: -16 * max(map(len, self._patterns), default=0) or None]
         return shorten(" ".join(text.split()), limit)
 
 
@@ -64,7 +79,7 @@ def _spellings(char: str) -> str:
         "".join(f"%(?:25)*{octet:02x}" for octet in octets),
         f"&(?:amp;)*#0*{code};",
         f"&(?:amp;)*#x0*{code:x};",
-        rf"\\+u{code:04x}",
+        rf"\\{{1,4}}u{code:04x}",
         *map(re.escape, {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char}),
     ]
     if name := "apos" if char == "'" else codepoint2name.get(code):

@@ -55,8 +55,9 @@ def read_answer(answer: str, redact: Callable[[str], str] = str) -> str:
     if _BATCH_NUMBER.fullmatch(text):
         return text
     if refusal := _REFUSAL.fullmatch(text):
-        code, keyword = int(refusal[1]), refusal["keyword"]
-        raise rejected_by_code(code, keyword if code == ResultCode.BANNED_WORD else None)
+        code, word = int(refusal[1]), refusal["keyword"]
+        named = code == ResultCode.BANNED_WORD and word is not None
+        raise rejected_by_code(code, redact(word) if named else None)
     if refusal := _REFUSAL_WITH_TEXT.fullmatch(text):
         raise rejected_by_code(int(refusal[1]))
     quoted = shorten(redact(text), 80)

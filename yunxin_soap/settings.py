@@ -182,10 +182,12 @@ def parse_endpoint(url: str) -> Endpoint:
             f"endpoint={url!r} must start with http:// or https:// and name a host."
         )
     if parsed.query is not None or parsed.fragment is not None:
+        # Not quoted: a query that was pasted whole holds a password.
         raise ConfigurationError(
-            f"endpoint={url!r} has a part behind the page's address: remove ? or # and what"
-            " follows."
+            "endpoint has a part behind the page's address: remove ? or # and what follows."
         )
+    if parsed.port == 0:
+        raise ConfigurationError(f"endpoint={url!r} names port 0: give the gateway's.")
     path = parsed.path or "/"
     if re.search(r"/sendMesExt/?$|\.asmx/", path, re.IGNORECASE):
         raise ConfigurationError(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "MsgSend.wsdl"
 OPERATION = "sendMesExt"
+NAMESPACE = "http://tempuri.org/"
 FIELDS = ("userCode", "userPass", "DesNo", "Msg", "Channel", "ExeNo")
 """The six parameters of ``sendMesExt``, in the vendor's spelling and order."""
 
@@ -28,6 +31,16 @@ PORTS: tuple[PortName, ...] = get_args(PortName)
 _SIZE_LIMIT = 1 << 20
 _documents: dict[Path, Document] = {}
 _lock = threading.Lock()
+
+
+def _forget_lock() -> None:
+    """Take a new lock in a forked child: the thread that held the old one is not there."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 def cache_dir() -> Path:
@@ -78,27 +91,33 @@ def load(path: str | os.PathLike[str] | None = None) -> Document:
     with _lock:
         document = _documents.get(found)
         if document is None:
-            document = _documents[found] = _parse(found.read_bytes(), str(found))
+            with _fitting(str(found)):
+                content = found.read_bytes()
+            document = _documents[found] = _parse(content, str(found))
         return document
 
 
 def _parse(content: bytes, name: str) -> Document:
-    from lxml.etree import LxmlError
-    from zeep.exceptions import Error as ZeepError
     from zeep.settings import Settings
     from zeep.wsdl import Document
 
-    try:
+    with _fitting(name):
         return Document(
             _Content(content),
             _NoNetwork(name),  # type: ignore[arg-type]  # zeep asks for load() alone
             base=name,
             settings=Settings(forbid_dtd=True, forbid_entities=True),
         )
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    """Turn whatever zeep trips over, in a document that is no WSDL or a broken one, into ours."""
+    try:
+        yield
     except ConfigurationError:
         raise
-    # zeep lets whatever its own code trips over escape when a document is no WSDL.
-    except (ZeepError, LxmlError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except Exception as error:
         reason = str(error) or type(error).__name__
         raise ConfigurationError(
             f"{name} cannot be loaded as a WSDL ({reason}): name another file, or remove it."
@@ -146,15 +165,17 @@ def binding(document: Document, port: PortName) -> Binding:
         "http-post": bindings.HttpPostBinding,
     }[port]
     differences = []
-    found = [each for each in document.bindings.values() if type(each) is kind]
-    for each in found:
-        if OPERATION not in each.all():
-            names = ", ".join(sorted(each.all())) or "none"
-            differences.append(f"its operations are {names}, without {OPERATION}")
-        elif difference := _differs(each.get(OPERATION)):
-            differences.append(difference)
-        else:
-            return each
+    with _fitting(str(document.location)):
+        for each in document.bindings.values():
+            if type(each) is not kind:
+                continue
+            if OPERATION not in each.all():
+                names = ", ".join(sorted(each.all())) or "none"
+                differences.append(f"its operations are {names}, without {OPERATION}")
+            elif difference := _differs(each.get(OPERATION)):
+                differences.append(difference)
+            else:
+                return each
     what = "; ".join(differences) or f"it has no {port} port"
     raise ConfigurationError(
         f"The WSDL {document.location} does not fit {OPERATION} on the {port} port: {what}."
@@ -176,7 +197,28 @@ def _differs(operation: Any) -> str:
     answer = _output_type(operation)
     if answer != "string":
         problems.append(f"its answer is {answer}, not string")
+    # Where a request goes, on the gateway's own host too, is not for a file to say.
+    for name, wanted_value in (
+        ("soapaction", f"{NAMESPACE}{OPERATION}"),
+        ("location", f"/{OPERATION}"),
+    ):
+        value = getattr(operation, name, wanted_value)
+        if value != wanted_value:
+            problems.append(f"its {name} is {value}, not {wanted_value}")
+    namespaces = set(_namespaces(operation)) - {NAMESPACE}
+    problems += [f"its namespace is {namespace}, not {NAMESPACE}" for namespace in namespaces]
     return ", ".join(problems)
+
+
+def _namespaces(operation: Any) -> Iterator[str | None]:
+    """Name the namespaces of the elements on the wire; the HTTP ports have one, in the answer."""
+    if hasattr(operation, "soapaction"):
+        for body in (operation.input.body, operation.output.body):
+            yield body.qname.namespace
+            yield from (element.qname.namespace for _, element in body.type.elements)
+    else:
+        for part in operation.output.abstract.parts.values():
+            yield part.element.qname.namespace
 
 
 def _input_types(operation: Any) -> dict[str, str]:
@@ -226,17 +268,25 @@ def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) 
     """
     content = _fetch(f"{endpoint}?WSDL", timeout, verify)
     document = _parse(content, f"{endpoint}?WSDL")
-    binding(document, "soap")
+    for port in PORTS:
+        binding(document, port)
     target = cache_dir() / FILE_NAME
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{FILE_NAME}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    partial.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The WSDL could not be kept at {target} ({error.strerror}): name another directory"
+            " in YUNXIN_WSDL_CACHE."
+        ) from error
     return target
 
 
 def _fetch(url: str, timeout: float, verify: bool | str) -> bytes:
     import requests
+    from urllib3.exceptions import HTTPError
 
     try:
         with requests.Session() as session:
@@ -246,7 +296,7 @@ def _fetch(url: str, timeout: float, verify: bool | str) -> bytes:
             ) as response:
                 content: bytes = response.raw.read(_SIZE_LIMIT + 1, decode_content=True)
                 status = response.status_code
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
         raise ConfigurationError(
             f"The WSDL could not be fetched from {url} ({type(error).__name__}): check the"
             " endpoint; the cached copy stays in use."

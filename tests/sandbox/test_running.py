@@ -18,7 +18,7 @@ def test_busy_port_is_a_configuration_error(sandbox: Sandbox) -> None:
     port = port_of(sandbox)
     second = Sandbox(port=port)
 
-    with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port} .*another port"):
+    with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port} .*another address or port"):
         second.start()
 
     second.stop()

@@ -38,13 +38,15 @@ _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 class _Connection(web.RequestHandler):
     """One connection, as the web server of an ASMX service would treat it."""
 
-    def data_received(self, data: bytes) -> None:
-        """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse.
+    line_is_next = True
+    """Whether what comes next starts with a request line: at first, and after each answer."""
 
-        A client sends its next request only after an answer, so a request line is the start of
-        what is received at one time; no form or envelope looks like one.
-        """
-        super().data_received(_REQUEST_LINE.sub(_escape, data, count=1))
+    def data_received(self, data: bytes) -> None:
+        """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse."""
+        if self.line_is_next:
+            data = _REQUEST_LINE.sub(_escape, data, count=1)
+            self.line_is_next = False
+        super().data_received(data)
 
     def handle_error(
         self,
@@ -146,6 +148,8 @@ async def _handle(request: web.BaseRequest, gateway: Gateway) -> web.StreamRespo
     )
     remote = request.remote or ""
     answer = asmx.handle(incoming, lambda fields, port: gateway.submit(fields, port, remote))
+    if isinstance(request.protocol, _Connection):
+        request.protocol.line_is_next = True
     return _to_aiohttp(answer)
 
 
