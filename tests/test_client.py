@@ -158,6 +158,20 @@ def test_the_service_has_the_clients_safety(sandbox: Sandbox, protocol: str) -> 
     assert len(sandbox.inbox) == 1
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_what_the_port_cannot_carry_stops_the_service_too(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    caplog.set_level(level)
+    for protocol in wsdl.PORTS:
+        with build(sandbox, protocol) as client, pytest.raises(InvalidRequest) as caught:
+            client.service.sendMesExt("demo", "demo", "13900000000", "a\x01【签名】", "37")
+        assert "Msg holds U+0001" in str(caught.value)
+    with build(sandbox, "http-get") as client, pytest.raises(InvalidRequest, match="fewer than"):
+        client.service.sendMesExt("demo", "demo", "13900000000", "长" * 300 + "【签名】", "37")
+    assert sandbox.inbox == ()
+
+
 @pytest.mark.parametrize("protocol", wsdl.PORTS)
 def test_debug_logging_masks_the_password_and_the_numbers(
     sandbox: Sandbox, protocol: str, caplog: pytest.LogCaptureFixture
@@ -254,7 +268,9 @@ def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
         ({"endpoint": "ftp://gateway.example/"}, "must start with http"),
         ({"endpoint": "http://"}, "endpoint"),
         ({"endpoint": "http://h/x?WSDL"}, "remove"),
+        ({"endpoint": "http://h/x?userPass=hidden"}, "remove"),
         ({"endpoint": "http://h/x#y"}, "remove"),
+        ({"endpoint": "http://h:0/x"}, "port 0"),
         ({"endpoint": "http://u:hidden@h/x"}, "user name"),
         ({"endpoint": "http://h:99999/x"}, "endpoint"),
         ({"endpoint": None}, "endpoint"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from yunxin_soap import InvalidRequest
 from yunxin_soap.message import (
+    Submit,
     check_characters,
     check_request_validation,
     normalise_channel,
@@ -121,6 +123,35 @@ def test_the_limit_counts_what_is_left_after_duplicates() -> None:
     with pytest.raises(InvalidRequest, match="more than 500 recipients"):
         normalise_recipients([*numbers, "13900000500"])
     assert len(normalise_recipients([*numbers, "13900000500"], limit=1000)) == 501
+
+
+def test_an_iterable_without_an_end_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="more than 500"):
+        normalise_recipients(itertools.repeat("13900000000"))
+    with pytest.raises(InvalidRequest, match="more than 500"):
+        normalise_recipients(str(13900000000 + i) for i in itertools.count())
+
+
+def test_lines_are_numbers_of_their_own() -> None:
+    assert normalise_recipients("13900000000\n13900000001\r\n") == ("13900000000", "13900000001")
+    with pytest.raises(InvalidRequest, match="Recipient 1, '1390000'"):
+        normalise_recipients("1390000\n0000")
+
+
+def test_a_negative_number_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="-13900000000, is negative"):
+        normalise_recipients(-13900000000)
+
+
+def test_a_submit_shows_neither_numbers_nor_text() -> None:
+    shown = repr(Submit(("13900000000", "13900000001"), "text【签名】", "37", ""))
+    assert shown == "Submit(recipients=<2>, channel='37')"
+
+
+def test_a_credential_is_not_quoted() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_request_validation("a<bc", "The password", secret=True)
+    assert "<b" not in str(caught.value)
 
 
 def test_a_pattern_of_the_callers_own() -> None:

@@ -308,6 +308,37 @@ def test_empty_and_null_results_are_the_empty_text(port: wsdl.PortName) -> None:
     assert outcome(port, 200, "text/xml", null) == ""
 
 
+RESULT = "<sendMesExtResult>1</sendMesExtResult>"
+
+
+@pytest.mark.parametrize("port", SOAPS)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (RESULT, RESULT + "<sendMesExtResult>-5</sendMesExtResult>"),
+        (RESULT, RESULT + "<other/>"),
+        (RESULT, "<other/>"),
+        ("<s:Body>", "<s:Body><other/>"),
+        ("</s:Body>", "</s:Body><s:Body/>"),
+        (f'<sendMesExtResponse xmlns="{TNS}">{RESULT}</sendMesExtResponse>', ""),
+    ],
+)
+def test_an_answer_with_anything_beside_it_is_unknown(
+    port: wsdl.PortName, old: str, new: str
+) -> None:
+    good = answer_on(port, "1").body.decode()
+    assert outcome(port, 200, "text/xml", good) == "1"
+    assert good != good.replace(old, new)
+    assert outcome(port, 200, "text/xml", good.replace(old, new)) == "unknown"
+
+
+@pytest.mark.parametrize("port", SOAPS)
+def test_an_answer_may_have_a_header(port: wsdl.PortName) -> None:
+    good = answer_on(port, "1").body.decode()
+    headed = good.replace("<s:Body>", "<s:Header><x/></s:Header><s:Body>", 1)
+    assert outcome(port, 200, "text/xml", headed) == "1"
+
+
 def test_a_result_that_is_not_xml_is_unknown() -> None:
     assert outcome("soap", 200, "text/xml", asmx_soap.render_answer("\x01", SOAP_11)) == "unknown"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from tests.misbehaving import Server, page, replying
 from yunxin_soap import Client, ConfigurationError, wsdl
 from yunxin_soap.sandbox import Sandbox
 
@@ -120,6 +122,31 @@ def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
             "its answer is long, not string",
         ),
         (
+            "location",
+            '<http:operation location="/sendMesExt"',
+            '<http:operation location="/../collect"',
+            "its location is /../collect, not /sendMesExt",
+        ),
+        (
+            "action",
+            'soapAction="http://tempuri.org/sendMesExt"',
+            'soapAction="urn:other"',
+            "its soapaction is urn:other, not http://tempuri.org/sendMesExt",
+        ),
+        (
+            "namespace",
+            'targetNamespace="http://tempuri.org/"',
+            'targetNamespace="urn:other"',
+            "urn:other",
+        ),
+        (
+            "part",
+            '<wsdl:part name="Body" element="tns:string" />',
+            '<wsdl:part name="Body" />',
+            "loaded",
+        ),
+        ("type", "<wsdl:portType name=", "<wsdl:portType id=", "loaded"),
+        (
             "operation",
             '<wsdl:operation name="sendMesExt">',
             '<wsdl:operation name="sendSms">',
@@ -130,12 +157,17 @@ def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_wsdl_that_does_not_fit_shows_what_differs(
     tmp_path: Path, name: str, old: str, new: str, difference: str
 ) -> None:
-    path = write(tmp_path / f"{name}.wsdl", SHIPPED.replace(old, new))
+    changed = SHIPPED.replace(old, new)
+    if name == "namespace":
+        changed = changed.replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"')
+    path = write(tmp_path / f"{name}.wsdl", changed)
+    port = "http-get" if name in ("location", "part") else "soap"
     with pytest.raises(ConfigurationError, match=difference) as caught:
-        client(path)
-    assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in str(
-        caught.value
-    )
+        client(path, port)
+    if name not in ("part", "type"):
+        assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in str(
+            caught.value
+        )
 
 
 def test_a_wsdl_without_the_port(tmp_path: Path) -> None:
@@ -224,6 +256,76 @@ def test_refresh_fills_the_cache(
     assert [each.name for each in target.parent.iterdir()] == ["MsgSend.wsdl"]
     with Client("demo", "demo", channel=37, endpoint=sandbox.url) as built:
         assert built.send("13900000000", "x【签名】").batch_no
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (SHIPPED.replace('name="DesNo"', 'name="Mobile"'), "does not fit"),
+        (SHIPPED.replace('<http:binding verb="GET" />', ""), "does not fit"),
+        ("<html/>", "does not fit"),
+        ("not XML", "cannot be loaded"),
+        (f"<!DOCTYPE a []>{SHIPPED.partition('?>')[2]}", "cannot be loaded"),
+        (f"<!--{'x' * (1 << 20)}-->", "more than 1048576 bytes"),
+    ],
+)
+def test_what_does_not_fit_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    with Server(replying(page(content))) as server, pytest.raises(ConfigurationError, match=reason):
+        wsdl.refresh(server.url)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(SHIPPED, length=len(SHIPPED.encode()) + 1),
+        page("no gzip", "200 OK", "text/xml", "Content-Encoding: gzip"),
+        page("", "302 Found", "text/xml", "Location: http://127.0.0.1:1/"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    script = replying(answer, hang_up=True)
+    with Server(script) as server, pytest.raises(ConfigurationError, match="be fetched"):
+        wsdl.refresh(server.url)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_cache_that_cannot_be_written(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(ConfigurationError, match="YUNXIN_WSDL_CACHE"):
+        wsdl.refresh(sandbox.url)
+
+
+def test_a_refresh_asks_no_proxy_of_the_environment(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert wsdl.refresh(sandbox.url).is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_child_forked_while_a_wsdl_is_loaded_can_load_it_too() -> None:
+    script = (
+        "import os, signal, yunxin_soap, yunxin_soap.wsdl as wsdl\n"
+        "with wsdl._lock:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(60)\n"
+        "        yunxin_soap.Client('a', 'b')\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", ""])

@@ -76,15 +76,17 @@ def _spellings(char: str) -> str:
     code = ord(char)
     octets = char.encode("utf-8", "surrogatepass")
     spellings = [
-        "".join(f"%(?:25)*{octet:02x}" for octet in octets),
-        f"&(?:amp;)*#0*{code};",
-        f"&(?:amp;)*#x0*{code:x};",
+        "".join(f"%(?:25){{0,2}}{octet:02x}" for octet in octets),
+        f"&(?:amp;){{0,2}}#0{{0,6}}{code};",
+        f"&(?:amp;){{0,2}}#x0{{0,6}}{code:x};",
         rf"\\{{1,4}}u{code:04x}",
         *map(re.escape, {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char}),
     ]
     if name := "apos" if char == "'" else codepoint2name.get(code):
-        spellings.append(f"&(?:amp;)*{name};")
+        spellings.append(f"&(?:amp;){{0,2}}{name};")
     if char == " ":
         spellings.append(r"\+")
-    from_a_header = octets.decode("latin-1")  # as http.client reads it
-    return f"(?:(?i:{'|'.join(spellings)})|{re.escape(char)}|{re.escape(from_a_header)})"
+    # As it is, and as http.client reads a header. Each once: two ways to match the same would make
+    # a failing match take twice as long with every character.
+    plain = dict.fromkeys((char, octets.decode("latin-1")))
+    return f"(?:(?i:{'|'.join(spellings)})|{'|'.join(map(re.escape, plain))})"
