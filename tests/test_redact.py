@@ -94,3 +94,12 @@ def test_a_cut_through_a_character_is_no_other_encoding() -> None:
 def test_what_a_server_says_cannot_drive_a_terminal() -> None:
     assert shorten("a\x1b[2J\x07\u202eb") == "a\ufffd[2J\ufffd\ufffdb"
     assert shorten("x" * 400) == "x" * 300 + "…"
+
+
+@pytest.mark.parametrize("char", ["0", "密", "😀", "'", '"', "\\", " ", "&", "é", "\x01"])
+def test_a_secret_that_is_nearly_there_costs_no_more(char: str) -> None:
+    # With two ways to match one spelling, this would run into the time limit of a test.
+    redact = Redactor(char * 40 + "!")
+    for spelt in (char, json.dumps(char)[1:-1], repr(char)[1:-1], quote(char), html.escape(char)):
+        text = f"{spelt * 39}?"
+        assert redact(text) == text

@@ -9,6 +9,8 @@ from html.entities import codepoint2name
 
 _NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 
+_QUOTES = ("'", '"')
+_UNITS = re.compile(r"\\+|[^\\]", re.DOTALL)
 _LOOKED_AT = 16384
 """Bytes of an answer that are looked at for an excerpt."""
 
@@ -43,7 +45,7 @@ class Redactor:
     def watch(self, secret: str) -> None:
         """Mask one more secret from now on."""
         if secret and secret not in self._patterns:
-            self._patterns[secret] = re.compile("".join(map(_spellings, secret)))
+            self._patterns[secret] = re.compile("".join(map(_spellings, _UNITS.findall(secret))))
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with each secret as ``***`` and numbers as ``139****0000``."""
@@ -68,25 +70,31 @@ class Redactor:
         return shorten(" ".join(text.split()), limit)
 
 
-def _spellings(char: str) -> str:
+def _spellings(unit: str) -> str:
     """Return a pattern for one character as it is, in URLs, HTML, XML, JSON, a ``repr``, a header.
 
-    Each character may be spelt in its own way, and once more what was spelt so before.
+    Each character may be spelt in its own way, and once more what was spelt so before. No text
+    matches in two ways, or else a match that fails would take twice as long with every character;
+    so backslashes, which may be doubled, are one unit with those beside them.
     """
+    char = unit[0]
     code = ord(char)
     octets = char.encode("utf-8", "surrogatepass")
     spellings = [
         "".join(f"%(?:25){{0,2}}{octet:02x}" for octet in octets),
         f"&(?:amp;){{0,2}}#0{{0,6}}{code};",
         f"&(?:amp;){{0,2}}#x0{{0,6}}{code:x};",
-        rf"\\{{1,4}}u{code:04x}",
-        *map(re.escape, {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char}),
+        rf"\\{{1,4}}(?:u{code:04x}{'|' + char if char in _QUOTES else ''})",
     ]
     if name := "apos" if char == "'" else codepoint2name.get(code):
         spellings.append(f"&(?:amp;){{0,2}}{name};")
     if char == " ":
         spellings.append(r"\+")
-    # As it is, and as http.client reads a header. Each once: two ways to match the same would make
-    # a failing match take twice as long with every character.
+    if char == "\\":
+        return rf"(?:(?i:{'|'.join(spellings)}){{{len(unit)}}}|\\{{{len(unit)},{2 * len(unit)}}})"
+    if char not in _QUOTES:
+        escaped = {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char, f"\\u{code:04x}"}
+        spellings += map(re.escape, escaped)
+    # As it is, and as http.client reads a header.
     plain = dict.fromkeys((char, octets.decode("latin-1")))
     return f"(?:(?i:{'|'.join(spellings)})|{'|'.join(map(re.escape, plain))})"
