@@ -319,6 +319,13 @@ def test_a_file_that_is_not_utf_8(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "not UTF-8" in failed(result, 2)
 
 
+def test_a_file_that_cannot_be_read(sandbox: Sandbox) -> None:
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("there is no file here that opens and cannot be read")
+    result = send(sandbox, "--to-file", "/proc/self/mem", "--message", TEXT)
+    assert "cannot be read" in failed(result, 2)
+
+
 def test_the_codes() -> None:
     text = run("codes").stdout
     for code, known in DOCUMENTED.items():

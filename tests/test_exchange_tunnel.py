@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import traceback
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def tunnelling_to(script: Script, tls: ssl.SSLContext) -> Script:
         script(connection)
 
     return tunnel
+
+
+def test_what_a_proxy_echoes_when_it_refuses_is_not_shown() -> None:
+    def echoing(connection: Connection) -> None:
+        request = connection.read()
+        assert request is not None
+        sent = request.headers["proxy-authorization"]
+        connection.send(f"HTTP/1.1 407 Denied {sent}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with (
+        Server(echoing) as proxy,
+        Caller("https://127.0.0.1/x", proxy=through(proxy, PROXY_USER), retries=0) as caller,
+    ):
+        error = caller.fails(NotSent)
+    shown = "".join(traceback.format_exception(error))
+    assert "Tunnel connection failed: 407)" in shown
+    assert PROXY_AUTHORIZATION.split()[1] not in shown
 
 
 def test_tls_goes_through_a_tunnel(

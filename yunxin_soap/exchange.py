@@ -142,7 +142,9 @@ class Exchange:
             return Response(response.status, content_type, body)
         except NotConnected as failure:
             reason = _why_not_connected(failure.cause, self._settings, self._proxy)
-            raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from failure.cause
+            # What a proxy says may echo its own password.
+            cause = None if self._proxy else failure.cause
+            raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from cause
         except ClosedPoolError:
             raise RuntimeError("The client is closed.") from None
         except HTTPError as error:

@@ -130,6 +130,19 @@ def test_raw_bytes_in_a_form(sandbox: Sandbox) -> None:
     assert _messages(sandbox) == ["您好【签名】"]
 
 
+def test_a_form_that_looks_like_a_request_is_left_alone(sandbox: Sandbox) -> None:
+    form = "GET /您好=x&".encode() + urlencode(GOOD).encode()
+    request = written("POST", OPERATION, form, Content_Type=FORM, Expect="100-continue")
+    head, body = request[: -len(form)], request[-len(form) :]
+    with connected(sandbox) as connection:
+        connection.sendall(head)
+        # So the form comes by itself, as what starts a new piece of what the server receives.
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        reply = reply_to(connection, b"POST")
+    assert _accepted(sandbox, reply)
+
+
 def test_raw_bytes_in_a_later_query_of_a_connection(sandbox: Sandbox) -> None:
     raw = urlencode(GOOD | {"Msg": ""}).replace("Msg=", "Msg=您好【签名】")
     request = written("GET", f"{OPERATION}?{raw}", Connection=None)
