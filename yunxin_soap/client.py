@@ -2,181 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import settings as _settings
-from yunxin_soap import wsdl
-from yunxin_soap.errors import Attempt, InvalidRequest, SendError
+from yunxin_soap.core import Core
 from yunxin_soap.exchange import Exchange
 from yunxin_soap.message import Submit
-from yunxin_soap.protocol import Fields, Protocol, Request, Response
-from yunxin_soap.redact import Redactor, shorten_numbers
-from yunxin_soap.results import Receipt, read_answer
+from yunxin_soap.results import Receipt
 from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
 
 if TYPE_CHECKING:
     from typing_extensions import Self
     from zeep.proxy import ServiceProxy
 
-_log = logging.getLogger("yunxin_soap")
 
-
-class Core:
-    """All of a client but its exchange: what it knows, checks, encodes, reads and logs."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._redact = Redactor(settings.user_pass)
-        self.document = wsdl.load(settings.wsdl)
-        self.protocol = Protocol(
-            self.document, settings.protocol, settings.endpoint.path, self._redact
-        )
-
-    def prepare(
-        self,
-        recipients: str | int | Iterable[str | int],
-        message: str,
-        channel: str | int | None,
-        extension: str | int | None,
-    ) -> Submit:
-        """Check and normalise a submit.
-
-        Raises:
-            InvalidRequest: it breaks a rule.
-        """
-        settings = self.settings
-        if channel is None:
-            channel = settings.channel
-            if channel is None:
-                raise InvalidRequest(
-                    "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
-                )
-        return Submit(
-            recipients=rules.normalise_recipients(
-                recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
-            ),
-            message=rules.normalise_message(message, settings.signature),
-            channel=rules.normalise_channel(channel),
-            extension=rules.normalise_extension(
-                settings.extension if extension is None else extension
-            ),
-        )
-
-    def encode(self, submit: Submit) -> tuple[Fields, Request]:
-        """Return the six values and the request that carries them.
-
-        Raises:
-            InvalidRequest: the port cannot carry them.
-        """
-        fields = Fields(
-            userCode=self.settings.user_code,
-            userPass=self.settings.user_pass,
-            DesNo=",".join(submit.recipients),
-            Msg=submit.message,
-            Channel=submit.channel,
-            ExeNo=submit.extension,
-        )
-        if self.settings.protocol.startswith("http-"):
-            rules.check_request_validation(fields.userCode, "The user code", secret=True)
-            rules.check_request_validation(fields.userPass, "The password", secret=True)
-            rules.check_request_validation(fields.Msg, "The message")
-        return fields, self.protocol.encode(fields)
-
-    def conclude(self, submit: Submit, response: Response) -> Receipt:
-        """Turn a response into a receipt, or raise how else the submit ended."""
-        return Receipt(
-            batch_no=read_answer(self.protocol.decode(response), self._redact),
-            recipients=submit.recipients,
-            message=submit.message,
-            channel=submit.channel,
-            extension=submit.extension,
-            protocol=self.settings.protocol,
-        )
-
-    @contextmanager
-    def attempting(self, recipients: int, channel: str) -> Iterator[None]:
-        """Tell every `SendError` raised inside what was attempted."""
-        try:
-            yield
-        except SendError as error:
-            settings = self.settings
-            error.attempt = Attempt(settings.endpoint.url, settings.protocol, recipients, channel)
-            raise
-
-    def mask(self, secret: str) -> None:
-        """Keep one more secret out of logs and errors, as that of a call by another account."""
-        self._redact.watch(secret)
-
-    def log_request(self, fields: Fields) -> None:
-        """Log what is about to be sent, the password masked and the numbers shortened."""
-        if not _log.isEnabledFor(logging.DEBUG):
-            return
-        shown = self.protocol.encode(
-            fields._replace(userPass="***", DesNo=shorten_numbers(fields.DesNo))
-        )
-        content = shown.query if shown.body is None else shown.body.decode()
-        if self.settings.protocol.startswith("http-"):
-            content = unquote_plus(content)
-        _log.debug(
-            "%s %s to %s: %r",
-            shown.method,
-            shown.path,
-            self.settings.endpoint.url,
-            self._redact(content),
-        )
-
-    def log_response(self, response: Response) -> None:
-        """Log what came back, masked in the same way."""
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "HTTP %d (%s): %s",
-                response.status,
-                self._redact(response.content_type),
-                self._redact.excerpt(response.body, limit=2000),
-            )
-
-
-class Client:
-    """Sends SMS through the Yunxin gateway, and tells every outcome apart.
-
-    One client may be shared between threads, and used after a fork. It keeps connections open;
-    close it, or use it as a context manager.
-
-    Args:
-        user_code: the login name.
-        user_pass: the password; it is in no ``repr``, log line or error.
-        channel: the channel number from the vendor's web page, such as ``37``.
-        signature: appended as ``【signature】`` to a text that has none; with brackets or without.
-        extension: the extension number; empty for none.
-        endpoint: the address of the service's page. No other address is ever used, whatever the
-            WSDL or a redirect says.
-        protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
-        timeout: seconds that the answer may take as a whole, once the request is written.
-        connect_timeout: seconds for each address of the host to connect.
-        deadline: seconds from the start of a call within which a retry, its connection and its
-            answer must end; one that might not is not begun. Looking a host name up has no bound
-            but the system's. Default: twice ``timeout + connect_timeout``.
-        retries: how often to connect again when nothing was sent; nothing else is ever retried.
-        proxy: an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
-        trust_env: whether ``http_proxy`` and its kin in the environment are obeyed.
-        verify: True for the system's certificate authorities, a PEM file or directory of your
-            own, an `ssl.SSLContext`, or False for no check at all.
-        recipient_pattern: the regular expression that a normalised number must match in full.
-            Default: mainland mobile numbers.
-        max_recipients: numbers in one submit, 500 by the vendor's manual, 1000 at most.
-        wsdl: a WSDL file to use in place of the cached one.
-
-    Raises:
-        ConfigurationError: a setting is wrong, or the WSDL does not fit; nothing is connected yet.
-    """
+class ClientBase:
+    """What `Client` and `AsyncClient` have in common: their arguments and what shows of them."""
 
     def __init__(
         self,
@@ -199,7 +45,37 @@ class Client:
         max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
         wsdl: str | os.PathLike[str] | None = None,
     ) -> None:
-        settings = Settings.build(
+        """Check the settings; nothing is connected yet.
+
+        Args:
+            user_code: the login name.
+            user_pass: the password; it is in no ``repr``, log line or error.
+            channel: the channel number from the vendor's web page, such as ``37``.
+            signature: appended as ``【signature】`` to a text that has none; with brackets or
+                without.
+            extension: the extension number; empty for none.
+            endpoint: the address of the service's page. No other address is ever used, whatever the
+                WSDL or a redirect says.
+            protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
+            timeout: seconds that the answer may take as a whole, once the request is written.
+            connect_timeout: seconds for each address of the host to connect.
+            deadline: seconds from the start of a call within which a retry, its connection and
+                its answer must end; one that might not is not begun. Looking a host name up has no
+                bound but the system's. Default: twice ``timeout + connect_timeout``.
+            retries: how often to connect again when nothing was sent; nothing else is ever retried.
+            proxy: an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
+            trust_env: whether ``http_proxy`` and its kin in the environment are obeyed.
+            verify: True for the system's certificate authorities, a PEM file or directory of your
+                own, an `ssl.SSLContext`, or False for no check at all.
+            recipient_pattern: the regular expression that a normalised number must match in full.
+                Default: mainland mobile numbers.
+            max_recipients: numbers in one submit, 500 by the vendor's manual, 1000 at most.
+            wsdl: a WSDL file to use in place of the cached one.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or the WSDL does not fit.
+        """
+        self._settings = Settings.build(
             user_code,
             user_pass,
             channel=channel,
@@ -218,9 +94,11 @@ class Client:
             max_recipients=max_recipients,
             wsdl=wsdl,
         )
-        self._core = Core(settings)
-        self._exchange = Exchange(settings)
-        self._service: ServiceProxy | None = None
+        self._open()
+
+    def _open(self) -> None:
+        """Make what a client needs beside its settings."""
+        raise NotImplementedError
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -238,6 +116,40 @@ class Client:
         """
         arguments = {"user_code": "", "user_pass": "", **_settings.from_env(os.environ)}
         return cls(**{**arguments, **overrides})
+
+    @property
+    def endpoint(self) -> str:
+        """The address that every request goes to."""
+        return self._settings.endpoint.url
+
+    @property
+    def protocol(self) -> str:
+        """The port in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
+        return self._settings.protocol
+
+    def __repr__(self) -> str:
+        """Show where the client sends to, and no password."""
+        settings = self._settings
+        return (
+            f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"
+            f" {settings.endpoint.url}>"
+        )
+
+
+class Client(ClientBase):
+    """Sends SMS through the Yunxin gateway, and tells every outcome apart.
+
+    One client may be shared between threads, and used after a fork. It keeps connections open;
+    close it, or use it as a context manager.
+    """
+
+    _core: Core
+    _exchange: Exchange
+    _service: ServiceProxy | None = None
+
+    def _open(self) -> None:
+        self._core = Core(self._settings)
+        self._exchange = Exchange(self._settings)
 
     def send(
         self,
@@ -295,16 +207,6 @@ class Client:
         return submit
 
     @property
-    def endpoint(self) -> str:
-        """The address that every request goes to."""
-        return self._core.settings.endpoint.url
-
-    @property
-    def protocol(self) -> str:
-        """The port in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
-        return self._core.settings.protocol
-
-    @property
     def service(self) -> ServiceProxy:
         """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.
 
@@ -335,11 +237,3 @@ class Client:
     ) -> None:
         """Close the client."""
         self.close()
-
-    def __repr__(self) -> str:
-        """Show where the client sends to, and no password."""
-        settings = self._core.settings
-        return (
-            f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"
-            f" {settings.endpoint.url}>"
-        )

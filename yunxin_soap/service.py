@@ -15,7 +15,7 @@ from yunxin_soap.protocol import Fields, Recorder, Request
 from yunxin_soap.results import read_answer
 
 if TYPE_CHECKING:
-    from yunxin_soap.client import Core
+    from yunxin_soap.core import Core
     from yunxin_soap.exchange import Exchange
 
 

@@ -1,0 +1,134 @@
+"""What `Client` and `AsyncClient` share: everything but the exchange of bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote_plus
+
+from yunxin_soap import message as rules
+from yunxin_soap import wsdl
+from yunxin_soap.errors import Attempt, InvalidRequest, SendError
+from yunxin_soap.message import Submit
+from yunxin_soap.protocol import Fields, Protocol, Request, Response
+from yunxin_soap.redact import Redactor, shorten_numbers
+from yunxin_soap.results import Receipt, read_answer
+from yunxin_soap.settings import Settings
+
+_log = logging.getLogger("yunxin_soap")
+
+
+class Core:
+    """All of a client but its exchange: what it knows, checks, encodes, reads and logs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._redact = Redactor(settings.user_pass)
+        self.document = wsdl.load(settings.wsdl)
+        self.protocol = Protocol(
+            self.document, settings.protocol, settings.endpoint.path, self._redact
+        )
+
+    def prepare(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        channel: str | int | None,
+        extension: str | int | None,
+    ) -> Submit:
+        """Check and normalise a submit.
+
+        Raises:
+            InvalidRequest: it breaks a rule.
+        """
+        settings = self.settings
+        if channel is None:
+            channel = settings.channel
+            if channel is None:
+                raise InvalidRequest(
+                    "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
+                )
+        return Submit(
+            recipients=rules.normalise_recipients(
+                recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
+            ),
+            message=rules.normalise_message(message, settings.signature),
+            channel=rules.normalise_channel(channel),
+            extension=rules.normalise_extension(
+                settings.extension if extension is None else extension
+            ),
+        )
+
+    def encode(self, submit: Submit) -> tuple[Fields, Request]:
+        """Return the six values and the request that carries them.
+
+        Raises:
+            InvalidRequest: the port cannot carry them.
+        """
+        fields = Fields(
+            userCode=self.settings.user_code,
+            userPass=self.settings.user_pass,
+            DesNo=",".join(submit.recipients),
+            Msg=submit.message,
+            Channel=submit.channel,
+            ExeNo=submit.extension,
+        )
+        if self.settings.protocol.startswith("http-"):
+            rules.check_request_validation(fields.userCode, "The user code", secret=True)
+            rules.check_request_validation(fields.userPass, "The password", secret=True)
+            rules.check_request_validation(fields.Msg, "The message")
+        return fields, self.protocol.encode(fields)
+
+    def conclude(self, submit: Submit, response: Response) -> Receipt:
+        """Turn a response into a receipt, or raise how else the submit ended."""
+        return Receipt(
+            batch_no=read_answer(self.protocol.decode(response), self._redact),
+            recipients=submit.recipients,
+            message=submit.message,
+            channel=submit.channel,
+            extension=submit.extension,
+            protocol=self.settings.protocol,
+        )
+
+    @contextmanager
+    def attempting(self, recipients: int, channel: str) -> Iterator[None]:
+        """Tell every `SendError` raised inside what was attempted."""
+        try:
+            yield
+        except SendError as error:
+            settings = self.settings
+            error.attempt = Attempt(settings.endpoint.url, settings.protocol, recipients, channel)
+            raise
+
+    def mask(self, secret: str) -> None:
+        """Keep one more secret out of logs and errors, as that of a call by another account."""
+        self._redact.watch(secret)
+
+    def log_request(self, fields: Fields) -> None:
+        """Log what is about to be sent, the password masked and the numbers shortened."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        shown = self.protocol.encode(
+            fields._replace(userPass="***", DesNo=shorten_numbers(fields.DesNo))
+        )
+        content = shown.query if shown.body is None else shown.body.decode()
+        if self.settings.protocol.startswith("http-"):
+            content = unquote_plus(content)
+        _log.debug(
+            "%s %s to %s: %r",
+            shown.method,
+            shown.path,
+            self.settings.endpoint.url,
+            self._redact(content),
+        )
+
+    def log_response(self, response: Response) -> None:
+        """Log what came back, masked in the same way."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "HTTP %d (%s): %s",
+                response.status,
+                self._redact(response.content_type),
+                self._redact.excerpt(response.body, limit=2000),
+            )
