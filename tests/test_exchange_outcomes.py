@@ -25,7 +25,7 @@ from tests.misbehaving import (
 )
 from yunxin_soap import OutcomeUnknown, Rejected
 from yunxin_soap.errors import ConfigurationRejected
-from yunxin_soap.exchange import MAX_ANSWER
+from yunxin_soap.policy import MAX_ANSWER
 
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"

@@ -12,7 +12,7 @@ from tests.misbehaving import (
     replying,
 )
 from yunxin_soap import Client, NotSent
-from yunxin_soap.exchange import Attempts
+from yunxin_soap.policy import Attempts
 from yunxin_soap.settings import Settings
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import http.client
 import os
-import random
 import re
 import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import urllib3
 from urllib3.exceptions import (
@@ -23,59 +21,33 @@ from urllib3.exceptions import (
     DecodeError,
     HTTPError,
     IncompleteRead,
-    LocationParseError,
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
 )
-from urllib3.util import Timeout, make_headers, parse_url
+from urllib3.util import Timeout
 
-from yunxin_soap._version import __version__
 from yunxin_soap.connection import HTTPPool, HTTPSPool, NotConnected
-from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
+from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.policy import (
+    MAX_ANSWER,
+    USER_AGENT,
+    Attempts,
+    not_sent,
+    outcome_unknown,
+    proxy_for,
+    proxy_headers,
+    tls_context,
+)
 from yunxin_soap.protocol import Request, Response
 from yunxin_soap.redact import shorten
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Endpoint, Settings, Verify
+    from yunxin_soap.settings import Endpoint, Settings
 
-MAX_ANSWER = 1 << 20
-"""Bytes, after any content encoding is undone; a real answer has a few hundred."""
 POOL_SIZE = 32
 """Connections kept open at most; more threads than this open short-lived ones."""
-
-_BACKOFF = 0.2
-
-
-class Attempts:
-    """Decides how often and when one call may connect again; it knows no I/O.
-
-    A retry begins only if its connection and the whole wait for its answer still fit into the
-    deadline, so that a late retry is never cut short into an unknown.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._clock, self._jitter = clock, jitter
-        self._left = settings.retries
-        self._backoff = _BACKOFF
-        self._last_start = clock() + settings.deadline - settings.timeout - settings.connect_timeout
-
-    def next_pause(self) -> float | None:
-        """Return the seconds to wait before the next attempt; None if there is none left."""
-        if self._left <= 0:
-            return None
-        pause = self._backoff * (0.5 + self._jitter() / 2)
-        if self._clock() + pause > self._last_start:
-            return None
-        self._left -= 1
-        self._backoff *= 2
-        return pause
 
 
 class Exchange:
@@ -127,7 +99,7 @@ class Exchange:
                 origin + request.path,
                 # urllib3 logs and quotes the URL, so a query travels as a body up to the socket.
                 body=request.query.encode("ascii") if request.method == "GET" else request.body,
-                headers={"User-Agent": f"yunxin_soap/{__version__}", **request.headers},
+                headers={"User-Agent": USER_AGENT, **request.headers},
                 timeout=self._timeout,
                 retries=False,
                 redirect=False,
@@ -144,7 +116,7 @@ class Exchange:
             reason = _why_not_connected(failure.cause, self._settings, self._proxy)
             # What a proxy says may echo its own password.
             cause = None if self._proxy else failure.cause
-            raise NotSent(f"Nothing was sent: {reason}. It may be sent again.") from cause
+            raise not_sent(reason) from cause
         except ClosedPoolError:
             raise RuntimeError("The client is closed.") from None
         except HTTPError as error:
@@ -161,11 +133,7 @@ class Exchange:
     def _unknown(
         self, error: Exception, response: urllib3.BaseHTTPResponse | None
     ) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"The request may have reached the gateway, but {_why_unknown(error, self)}: whether"
-            " the SMS was sent is unknown. Check with the vendor before you send it again.",
-            http_status=response.status if response is not None else None,
-        )
+        return outcome_unknown(_why_unknown(error, self), response.status if response else None)
 
     @property
     def timeout(self) -> float:
@@ -202,11 +170,9 @@ class Exchange:
         if self._proxy is None:
             manager = urllib3.PoolManager(**options)
         else:
-            # To latin-1, which make_headers encodes again: so the octets go out as they are.
-            auth = unquote(parse_url(self._proxy).auth or "", "latin-1")
             manager = urllib3.ProxyManager(
                 self._proxy,
-                proxy_headers=make_headers(proxy_basic_auth=auth) if auth else None,
+                proxy_headers=proxy_headers(self._proxy),
                 proxy_ssl_context=self._context,
                 **options,
             )
@@ -215,60 +181,6 @@ class Exchange:
         manager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
         pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
         return pool, origin
-
-
-def tls_context(verify: Verify) -> ssl.SSLContext:
-    """Return the TLS context for ``verify``: the system's authorities, or those it names.
-
-    Raises:
-        ConfigurationError: it names no readable certificates.
-    """
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    if isinstance(verify, bool):
-        context = ssl.create_default_context()
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-    name = os.fspath(verify)
-    try:
-        if os.path.isdir(name):  # noqa: PTH112 - ssl takes the name
-            return ssl.create_default_context(capath=name)
-        return ssl.create_default_context(cafile=name)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"verify={name!r} has no readable certificates ({error}): name a PEM file or a"
-            " directory of them."
-        ) from None
-
-
-def proxy_for(settings: Settings) -> str | None:
-    """Return the proxy to use: the argument's, or the environment's if that is trusted.
-
-    Raises:
-        ConfigurationError: the environment's is no HTTP proxy.
-    """
-    if settings.proxy is not None or not settings.trust_env:
-        return settings.proxy
-    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
-
-    url = settings.endpoint.url
-    found = select_proxy(url, get_environ_proxies(url, no_proxy=None))
-    if not found:
-        return None
-    try:
-        proxy: str = prepend_scheme_if_needed(found, "http")
-        known = parse_url(proxy).scheme in ("http", "https")
-    except LocationParseError:
-        known = False
-    if not known:
-        # Not quoted: it may hold a password.
-        raise ConfigurationError(
-            "The environment's proxy is not one of those that are spoken to, http and https:"
-            " pass proxy=, or trust_env=False."
-        )
-    return proxy
 
 
 def _authority(endpoint: Endpoint) -> str:
