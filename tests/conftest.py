@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.misbehaving import WAYS, Way
 from yunxin_soap.sandbox import Sandbox
 
 
@@ -32,3 +33,11 @@ def sandbox(_running_sandbox: Sandbox) -> Sandbox:
     """A sandbox with the account demo / demo and an empty inbox."""
     _running_sandbox.clear()
     return _running_sandbox
+
+
+@pytest.fixture(params=WAYS)
+def protocol(request: pytest.FixtureRequest) -> Way:
+    """Each of the four ports, for `Client` and for `AsyncClient`."""
+    way = request.param
+    assert isinstance(way, Way)
+    return way

@@ -5,6 +5,7 @@ Beside it stands `Caller`: a client that checks of every ending what must hold o
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import logging
@@ -15,7 +16,7 @@ import ssl
 import struct
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,8 +24,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from yunxin_soap import Client, Outcome, Receipt, SendError
+from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submit
+from yunxin_soap.async_exchange import AsyncExchange
+from yunxin_soap.core import Core
 from yunxin_soap.exchange import Exchange
+from yunxin_soap.wsdl import PORTS
 
 if TYPE_CHECKING:
     import trustme
@@ -376,6 +380,104 @@ class FakeTime:
         self.now += seconds + self._extra
 
 
+class Way(str):
+    """The name of a port, which says too whether it is to be used from asyncio."""
+
+    __slots__ = ("asynchronous",)
+    asynchronous: bool
+
+
+def _ways() -> Iterator[Way]:
+    for asynchronous in (False, True):
+        for port in PORTS:
+            way = Way(port)
+            way.asynchronous = asynchronous
+            yield way
+
+
+WAYS = [pytest.param(way, id=f"async {way}" if way.asynchronous else way) for way in _ways()]
+
+
+class Blocking:
+    """An `AsyncClient` behind the methods of a `Client`, on an event loop in a thread."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        try:
+            self.client = AsyncClient(*args, **settings)
+            self.run(self.client._load())
+        except BaseException:
+            self._end()
+            raise
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def use(self, time: FakeTime) -> None:
+        async def sleep(seconds: float) -> None:
+            time.sleep(seconds)
+
+        settings = self.client._settings
+        loaded = self.client._loaded
+        assert loaded is not None
+        exchange = AsyncExchange(settings, clock=time.clock, sleep=sleep)
+        self.client._loaded = (loaded[0], exchange)
+
+    def send(self, *args: Any, **options: Any) -> Receipt:
+        return self.run(self.client.send(*args, **options))
+
+    def check(self, *args: Any, **options: Any) -> Submit:
+        return self.run(self.client.check(*args, **options))
+
+    @property
+    def service(self) -> Blocking:
+        return self
+
+    def sendMesExt(self, *args: Any, **fields: Any) -> str:  # noqa: N802
+        return self.run(self.client.service.sendMesExt(*args, **fields))
+
+    @property
+    def _core(self) -> Core:
+        assert self.client._loaded is not None
+        return self.client._loaded[0]
+
+    @property
+    def endpoint(self) -> str:
+        return self.client.endpoint
+
+    @property
+    def protocol(self) -> str:
+        return self.client.protocol
+
+    def __repr__(self) -> str:
+        return repr(self.client)
+
+    def close(self) -> None:
+        self.run(self.client.close())
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.close()
+        finally:
+            self._end()
+
+
+def client_for(way: str) -> type[Client | Blocking]:
+    """Return the kind of client that a way of sending wants."""
+    return Blocking if getattr(way, "asynchronous", False) else Client
+
+
+_T = TypeVar("_T")
 _E = TypeVar("_E", bound=SendError)
 
 
@@ -399,16 +501,18 @@ class Caller:
         password: str = PASSWORD,
         **settings: Any,
     ) -> None:
-        self.client = Client(
+        self.client = client_for(protocol)(
             "user",
             password,
             channel="37",
             signature="签名",
             endpoint=endpoint if isinstance(endpoint, str) else endpoint.url,
-            protocol=protocol,
+            protocol=str(protocol),
             **{"timeout": 20.0, **settings},
         )
-        if time is not None:
+        if time is not None and isinstance(self.client, Blocking):
+            self.client.use(time)
+        elif time is not None and isinstance(self.client, Client):
             known = self.client._core.settings
             self.client._exchange = Exchange(known, clock=time.clock, sleep=time.sleep)
 
@@ -451,4 +555,4 @@ class Caller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.client.close()
+        self.client.__exit__(kind, error, trace)

@@ -12,6 +12,7 @@ from tests.misbehaving import (
     Connection,
     Script,
     Server,
+    Way,
     answer,
     closing_unread,
     page,
@@ -23,11 +24,6 @@ from tests.misbehaving import (
 )
 from yunxin_soap import BalanceRejected, OutcomeUnknown, connection
 from yunxin_soap.errors import ConfigurationRejected
-
-
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def resetting(connection: Connection) -> None:
@@ -202,15 +198,22 @@ def test_connections_age_before_servers_close_them() -> None:
 
 
 @pytest.mark.parametrize("early", ["103 Early Hints", "102 Processing", "204 No Content"])
-def test_a_late_answer_is_not_taken_for_the_next_one(protocol: str, early: str) -> None:
+def test_a_late_answer_is_not_taken_for_the_next_one(protocol: Way, early: str) -> None:
+    # aiohttp waits for the true answer after a 102 and a 103.
+    waits = protocol.asynchronous and early.startswith("10")
+
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(f"HTTP/1.1 {early}\r\n\r\n".encode())
-        connection.wait_for_bytes()  # the second request, or the end
+        if not waits:
+            connection.wait_for_bytes()  # the second request, or the end
         connection.send(answer(protocol))
         connection.wait_until_closed()
 
     with Server(script) as server, Caller(server, protocol) as caller:
-        caller.fails(OutcomeUnknown)
-        caller.fails(OutcomeUnknown)
+        for _ in range(2):
+            if waits:
+                caller.accepted()
+            else:
+                caller.fails(OutcomeUnknown)
     assert [request.connection for request in server.requests] == [1, 2]

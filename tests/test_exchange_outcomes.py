@@ -13,6 +13,7 @@ import pytest
 from tests.misbehaving import (
     BATCH_NO,
     NUMBERS,
+    Blocking,
     Caller,
     Connection,
     Script,
@@ -30,11 +31,6 @@ from yunxin_soap.policy import MAX_ANSWER
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
 XML = "text/xml; charset=utf-8"
-
-
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def raw(protocol: str) -> bytes:
@@ -264,7 +260,9 @@ def test_anything_else_is_unknown(protocol: str, name: str) -> None:
         Caller(server, protocol) as caller,
     ):
         error = caller.fails(OutcomeUnknown)
-    assert words in str(error)
+    # aiohttp tells some of these apart in its own way.
+    assert words in str(error) or isinstance(caller.client, Blocking)
+    assert "whether the SMS was sent is unknown" in str(error)
     assert len(server.requests) == 1
 
 

@@ -25,11 +25,6 @@ from yunxin_soap import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected
 
 
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

@@ -16,11 +16,6 @@ from yunxin_soap.policy import Attempts
 from yunxin_soap.settings import Settings
 
 
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_a_refused_connection_is_not_sent(protocol: str, retries: int) -> None:
     time = FakeTime()

@@ -41,11 +41,6 @@ HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
 
 
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def as_sent(request: Received) -> str:
     return f"{request.method} {request.target} {request.body.decode()}"
 

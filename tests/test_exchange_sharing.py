@@ -25,11 +25,6 @@ from yunxin_soap.exchange import POOL_SIZE
 from yunxin_soap.sandbox import Sandbox
 
 
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandbox) -> None:
     texts = [f"第{index}条" for index in range(60)]
     numbers = [f"139{index:08d}" for index in range(60)]
@@ -121,12 +116,12 @@ def message_in(target: str, body: bytes) -> str:
 
 
 def test_a_closed_client_sends_nothing(protocol: str) -> None:
-    with Server(replying(answer(protocol))) as server:
-        with Caller(server, protocol) as caller:
-            caller.accepted()
-        with pytest.raises(RuntimeError, match="closed"):
+    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
+        caller.accepted()
+        caller.client.close()
+        with pytest.raises(RuntimeError, match="client is closed"):
             caller.send()
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(RuntimeError, match="client is closed"):
             caller.client.service.sendMesExt(Msg="您好")
         caller.client.close()
         server.wait_until_ended(1)  # close() closed the idle connection

@@ -28,11 +28,6 @@ from tests.misbehaving import (
 from yunxin_soap import NotSent, OutcomeUnknown
 
 
-@pytest.fixture(params=["soap", "soap12", "http-get", "http-post"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap._version import __version__
 
 if TYPE_CHECKING:
+    from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
     from yunxin_soap.codes import Category, ResultCode
     from yunxin_soap.errors import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Loaded on first use, so that importing the package costs next to nothing: the client brings in
 # zeep and lxml.
 _ROOMS = {
+    "AsyncClient": "async_client",
     "Client": "client",
     "Category": "codes",
     "ResultCode": "codes",
@@ -42,6 +44,7 @@ _ROOMS = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Attempt",
     "BalanceRejected",
     "Category",

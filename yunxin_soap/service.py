@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,26 +17,33 @@ from yunxin_soap.protocol import Fields, Recorder, Request
 from yunxin_soap.results import read_answer
 
 if TYPE_CHECKING:
+    from yunxin_soap.async_exchange import AsyncExchange
     from yunxin_soap.core import Core
     from yunxin_soap.exchange import Exchange
+    from yunxin_soap.protocol import Response
 
 
 def bind(core: Core, exchange: Exchange) -> ServiceProxy:
     """Return zeep's service whose requests go through ``exchange``."""
-    return _Service(core, exchange)
+    return _Service(core, lambda service: _Operation(service, core, exchange))
+
+
+def bind_async(core: Core, exchange: AsyncExchange) -> ServiceProxy:
+    """Return zeep's service whose operation is a coroutine function."""
+    return _Service(core, lambda service: _AsyncOperation(service, core, exchange))
 
 
 class _Service(ServiceProxy):
-    def __init__(self, core: Core, exchange: Exchange) -> None:
+    def __init__(self, core: Core, operation: Callable[[_Service], _OperationBase]) -> None:
         # zeep makes the request, and the exchange sends it: to the path of the client's endpoint,
         # whatever address zeep has for it.
         client = zeep.Client(core.document, transport=Recorder())
         binding = wsdl.binding(core.document, core.settings.protocol)
         super().__init__(client, binding, address="")  # type: ignore[no-untyped-call]
-        self._operations = {wsdl.OPERATION: _Operation(self, core, exchange)}
+        self._operations = {wsdl.OPERATION: operation(self)}
 
 
-class _Operation(OperationProxy):
+class _OperationBase(OperationProxy):
     """Sends a field that is left out as empty, and returns the answer as the client reads it.
 
     zeep itself would write such a field as the word ``None`` on the HTTP POST port, and leave it
@@ -45,13 +54,15 @@ class _Operation(OperationProxy):
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS]
     )
 
-    def __init__(self, service: _Service, core: Core, exchange: Exchange) -> None:
+    def __init__(self, service: _Service, core: Core) -> None:
         super().__init__(service, wsdl.OPERATION)  # type: ignore[no-untyped-call]
-        self._core, self._exchange = core, exchange
+        self._core = core
 
-    def __call__(self, *args: str | None, **kwargs: str | None) -> str:
+    @contextmanager
+    def _calling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Request]:
+        """Give the request of one call; what is raised meanwhile says what was attempted."""
         # zeep's HTTP GET port would take any arguments, and drop those it does not know.
-        given: dict[str, Any] = self._signature.bind(*args, **kwargs).arguments
+        given = self._signature.bind(*args, **kwargs).arguments
         values = {name: "" if given.get(name) is None else given[name] for name in wsdl.FIELDS}
         fields = Fields(**{name: str(value) for name, value in values.items()})
         numbers = fields.DesNo.count(",") + 1 if fields.DesNo else 0
@@ -63,20 +74,40 @@ class _Operation(OperationProxy):
             core.protocol.encode(fields)  # refuses what the port cannot carry
             request = self._record(values)
             core.log_request(fields)
-            response = self._exchange.send(request)
-            core.log_response(response)
-            answer = core.protocol.decode(response)
-            return answer if answer.strip() else read_answer(answer)
+            yield request
 
-    def _make(self, **values: Any) -> Any:
-        return super().__call__(**values)  # type: ignore[no-untyped-call]
+    def _read(self, response: Response) -> str:
+        self._core.log_response(response)
+        answer = self._core.protocol.decode(response)
+        return answer if answer.strip() else read_answer(answer)
 
     def _record(self, values: dict[str, Any]) -> Request:
         """Have zeep make the request."""
-        recorded = Recorder.record(lambda: self._make(**values))
+        call = super().__call__
+        recorded = Recorder.record(lambda: call(**values))  # type: ignore[no-untyped-call]
         path = self._core.protocol.path
         if isinstance(recorded.content, dict):
             return Request("GET", path, {}, query=urlencode(recorded.content))
         content = recorded.content
         body = content.encode() if isinstance(content, str) else content
         return Request("POST", path, recorded.headers, body=body)
+
+
+class _Operation(_OperationBase):
+    def __init__(self, service: _Service, core: Core, exchange: Exchange) -> None:
+        super().__init__(service, core)
+        self._exchange = exchange
+
+    def __call__(self, *args: str | None, **kwargs: str | None) -> str:
+        with self._calling(args, kwargs) as request:
+            return self._read(self._exchange.send(request))
+
+
+class _AsyncOperation(_OperationBase):
+    def __init__(self, service: _Service, core: Core, exchange: AsyncExchange) -> None:
+        super().__init__(service, core)
+        self._exchange = exchange
+
+    async def __call__(self, *args: str | None, **kwargs: str | None) -> str:
+        with self._calling(args, kwargs) as request:
+            return self._read(await self._exchange.send(request))

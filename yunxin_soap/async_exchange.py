@@ -1,0 +1,284 @@
+"""Bytes out, bytes in, over aiohttp; the same rules as the synchronous exchange.
+
+*Not sent* is only what the connecting phase itself raised, before a byte of the request was
+written. Whatever else goes wrong is *unknown*, a cancelled task included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import os
+import re
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from yunxin_soap import connection
+from yunxin_soap.connection import NotConnected
+from yunxin_soap.errors import NotSent
+from yunxin_soap.policy import (
+    MAX_ANSWER,
+    USER_AGENT,
+    Attempts,
+    not_sent,
+    outcome_unknown,
+    proxy_for,
+    proxy_headers,
+    tls_context,
+)
+from yunxin_soap.protocol import Request, Response
+from yunxin_soap.redact import shorten
+from yunxin_soap.settings import Settings
+
+_CONTENT_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
+_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+
+
+class AsyncExchange:
+    """Sends requests to one endpoint, from the event loop in which it was first used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._clock, self._sleep = clock, sleep
+        self._origin = settings.endpoint.url[: -len(settings.endpoint.path)]
+        proxy = proxy_for(settings)
+        context = tls_context(settings.verify) if settings.endpoint.scheme == "https" else True
+        self._options: dict[str, Any] = {"ssl": context, "allow_redirects": False}
+        self._headers: dict[str, str] = {}
+        if proxy is not None:
+            self._options["proxy"] = URL(proxy).with_user(None)
+            if settings.endpoint.scheme == "https":
+                self._options["proxy_headers"] = proxy_headers(proxy)
+            else:
+                # aiohttp gives its proxy_headers to a tunnel alone.
+                self._headers = proxy_headers(proxy)
+        self._proxied = proxy is not None
+        self._timeout = aiohttp.ClientTimeout(
+            total=settings.connect_timeout + settings.timeout,
+            connect=settings.connect_timeout,
+            sock_read=settings.timeout,
+        )
+        self._closed = False
+        self._session: aiohttp.ClientSession | None = None
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+    async def send(self, request: Request) -> Response:
+        """Send one request; connect again, and only that, if the connection fails.
+
+        Raises:
+            NotSent: no connection could be made, however often that was tried.
+            OutcomeUnknown: the request may have left, and no whole answer came back.
+            asyncio.CancelledError: the task was cancelled; its ``__cause__`` is an
+                `OutcomeUnknown` if the request may have left.
+        """
+        attempts = Attempts(self._settings, self._clock)
+        while True:
+            try:
+                return await self._send_once(request)
+            except NotSent:
+                pause = attempts.next_pause()
+                if pause is None:
+                    raise
+            await self._sleep(pause)
+
+    async def _send_once(self, request: Request) -> Response:
+        session = self._open_session()
+        # Encoded already, and not to be encoded again.
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        url = URL(self._origin + target, encoded=True)
+        status: int | None = None
+        try:
+            async with session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers={**request.headers, **self._headers},
+                **self._options,
+            ) as response:
+                status = response.status
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise _TooLong
+                return Response(status, response.headers.get("Content-Type", ""), bytes(body))
+        except NotConnected as failure:
+            # What a proxy says may echo its own password.
+            cause = None if self._proxied else failure.cause
+            raise not_sent(self._why_not_connected(failure.cause)) from cause
+        except asyncio.CancelledError as cancelled:
+            if isinstance(cancelled.__cause__, _Unsent):
+                raise
+            raise cancelled from outcome_unknown("the task was cancelled", status)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
+            # aiohttp's errors quote the URL, and so the password on HTTP GET.
+            raise outcome_unknown(self._why_unknown(error), status) from None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        owner = (os.getpid(), asyncio.get_running_loop())
+        if self._session is None or self._owner is None or self._owner[0] != owner[0]:
+            # After a fork the old session's sockets belong to the parent: they are left alone.
+            if self._session is not None:
+                self._session.detach()
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                headers=_HEADERS,
+                middlewares=(_once,),
+            )
+            self._owner = owner
+        elif self._owner != owner:
+            raise RuntimeError("An AsyncClient belongs to one event loop: build one for each.")
+        return self._session
+
+    async def close(self) -> None:
+        """Close every connection; a closed exchange sends nothing more."""
+        self._closed = True
+        if self._session is not None and self._owner is not None:
+            session, self._session = self._session, None
+            if self._owner[0] == os.getpid():
+                await session.close()
+            else:
+                session.detach()
+
+    def _why_not_connected(self, error: Exception) -> str:
+        settings = self._settings
+        where = f"{settings.endpoint.host}:{settings.endpoint.port}"
+        if self._proxied:
+            where += " through the proxy"
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return f"the host name in {settings.endpoint.url}, or the proxy's, cannot be resolved"
+        if isinstance(error, TimeoutError | asyncio.TimeoutError):
+            return f"no connection to {where} within {settings.connect_timeout:g} s"
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return f"no connection to {where} (Tunnel connection failed: {error.status})"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            text = getattr(error.certificate_error, "verify_message", "")
+            return f"the certificate of {where} is not trusted ({text})"
+        reason: BaseException = error
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = error.os_error
+        if isinstance(reason, ssl.SSLError):
+            return f"the TLS handshake with {where} failed ({reason.reason or 'closed'})"
+        text = os.strerror(reason.errno) if isinstance(reason, OSError) and reason.errno else ""
+        text = text or type(reason).__name__
+        return f"no connection to {where} ({shorten(' '.join(text.split()))})"
+
+    def _why_unknown(self, error: Exception) -> str:
+        if isinstance(error, _Broken):
+            error = error.cause
+        if isinstance(error, _TooLong):
+            return f"its answer is longer than {MAX_ANSWER} bytes and was refused"
+        if isinstance(error, TimeoutError | asyncio.TimeoutError):
+            return f"no whole answer came within {self._settings.timeout:g} s"
+        if isinstance(error, aiohttp.ServerDisconnectedError):
+            return "the connection was closed without an answer"
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return "its answer was cut short, or its content encoding cannot be undone"
+        if isinstance(error, aiohttp.ClientResponseError):
+            return "its answer is not readable HTTP"
+        if isinstance(error, OSError):
+            return "the connection broke before an answer came"
+        return f"the exchange broke ({type(error).__name__})"
+
+
+class _TooLong(Exception):
+    pass
+
+
+class _Unsent(Exception):
+    """The cause of a cancellation that came before anything was sent."""
+
+
+class _Broken(Exception):
+    """What broke an exchange; no error of aiohttp's, so that aiohttp passes it on as it is."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+class _OneAnswer(ResponseHandler):
+    """Keeps a connection open only after one whole answer of the gateway, and not a byte more.
+
+    Anything but a 200 may be no answer yet, or a proxy's own, given up on a gateway that still
+    works on it; the true one, if it comes, must not be read as the answer to the next request.
+    """
+
+    _head = b""
+    _left: float | None = None
+    """Bytes of the body that may still come; None while the head is not whole."""
+
+    def set_response_params(self, *args: Any, **kwargs: Any) -> None:
+        """Expect an answer; aiohttp calls it before each request."""
+        self._head, self._left = b"", None
+        super().set_response_params(*args, **kwargs)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes, before aiohttp reads it and may give the connection back."""
+        if self._left == 0 and data:
+            self.close()
+            return
+        if self._left is None:
+            self._read_head(data)
+        else:
+            self._left -= len(data)
+        if self._left is not None and self._left < 0:
+            self.force_close()
+        super().data_received(data)
+
+    def _read_head(self, data: bytes) -> None:
+        self._head += data
+        head, end, body = self._head.partition(b"\r\n\r\n")
+        if not end:
+            return
+        lengths = _CONTENT_LENGTH.findall(head)
+        if head.startswith(b"HTTP/1.1 200 ") and len(lengths) == 1 and int(lengths[0]):
+            self._left = int(lengths[0]) - len(body)
+        else:
+            self._left = math.inf
+            self.force_close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells connecting from sending."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=0, keepalive_timeout=connection.IDLE_LIMIT)
+        loop = asyncio.get_running_loop()
+        # aiohttp has no public place for it.
+        self._factory = functools.partial(_OneAnswer, loop=loop)  # type: ignore[assignment]
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().connect(*args, **kwargs)
+        except Exception as error:
+            raise NotConnected(error) from error
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from _Unsent()
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a GET again when a kept-alive connection breaks under it."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _Broken(error) from None
