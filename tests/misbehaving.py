@@ -85,7 +85,9 @@ class Connection:
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         method, target, _ = line.split(" ")
         request = Received(self.number, method, target, headers, body)
-        self.server.requests.append(request)
+        with self.server.progress:
+            self.server.requests.append(request)
+            self.server.progress.notify_all()
         return request
 
     def _fill(self) -> bool:
@@ -142,6 +144,7 @@ class Server:
         self, script: Script, *, tls: ssl.SSLContext | None = None, listening: bool = True
     ) -> None:
         self.requests: list[Received] = []
+        self.progress = threading.Condition()
         self._script, self._tls = script, tls
         self._connections: list[tuple[Connection, threading.Thread]] = []
         self._accepted = threading.Condition()
@@ -172,6 +175,11 @@ class Server:
         self._listener.listen(64)
         self._thread = threading.Thread(target=self._accept, name="misbehaving server")
         self._thread.start()
+
+    def wait_for_requests(self, number: int) -> None:
+        """Wait until the server has read that many whole requests."""
+        with self.progress:
+            assert self.progress.wait_for(lambda: len(self.requests) >= number, _PATIENCE)
 
     def wait_until_ended(self, number: int) -> None:
         """Wait until the server has closed its connection of that number, counted from 1."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.misbehaving import Blocking, client_for
 from yunxin_soap import (
     Client,
     ConfigurationError,
@@ -34,12 +35,11 @@ TEXTS = [
 ]
 
 
-def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client:
+def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client | Blocking:
     settings = {"channel": "37", "signature": "签名", "endpoint": sandbox.url, **more}
-    return Client("demo", "demo", protocol=protocol, **settings)
+    return client_for(protocol)("demo", "demo", protocol=str(protocol), **settings)
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_gateway_gets_exactly_the_six_values(
     sandbox: Sandbox, protocol: str, text: str
@@ -53,7 +53,7 @@ def test_the_gateway_gets_exactly_the_six_values(
     if protocol.startswith("http"):
         password = password.replace("<w", "< w")
     sandbox.gateway.add_account(Account("用户&1", password))
-    with Client(
+    with client_for(protocol)(
         "用户&1",
         password,
         channel=37,
@@ -91,7 +91,6 @@ def test_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
     assert [len(each.recipients) for each in sandbox.inbox] == [100]
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 @pytest.mark.parametrize("code", [*ResultCode, -99], ids=int)
 def test_every_code_comes_back_as_itself(sandbox: Sandbox, protocol: str, code: int) -> None:
     with build(sandbox, protocol) as client, pytest.raises(Rejected) as caught:
@@ -109,7 +108,6 @@ def test_every_code_comes_back_as_itself(sandbox: Sandbox, protocol: str, code: 
     assert sandbox.inbox == ()
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 @pytest.mark.parametrize(("number", "accepted"), [(ACCEPTED_THEN_ERROR, 1), (ERROR, 0)])
 def test_a_method_that_throws_leaves_the_outcome_unknown(
     sandbox: Sandbox, protocol: str, number: str, accepted: int
@@ -121,7 +119,6 @@ def test_a_method_that_throws_leaves_the_outcome_unknown(
     assert len(sandbox.inbox) == accepted
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 def test_the_service_is_zeeps_own_operation(sandbox: Sandbox, protocol: str) -> None:
     with build(sandbox, protocol) as client:
         batch_no = client.service.sendMesExt(
@@ -143,7 +140,6 @@ def test_the_service_is_zeeps_own_operation(sandbox: Sandbox, protocol: str) -> 
     assert (second.extension, left_out) == ("", "-8")
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 def test_the_service_has_the_clients_safety(sandbox: Sandbox, protocol: str) -> None:
     with build(sandbox, protocol) as client:
         service = client.service
@@ -172,14 +168,15 @@ def test_what_the_port_cannot_carry_stops_the_service_too(
     assert sandbox.inbox == ()
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
 def test_debug_logging_masks_the_password_and_the_numbers(
     sandbox: Sandbox, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     password = "s3cr3t+密&码"
     sandbox.gateway.add_account(Account("logged", password))
     caplog.set_level(logging.DEBUG)
-    with Client("logged", password, channel=37, endpoint=sandbox.url, protocol=protocol) as client:
+    with client_for(protocol)(
+        "logged", password, channel=37, endpoint=sandbox.url, protocol=protocol
+    ) as client:
         receipt = client.send(["13900000000", "13900000001"], "hello【签名】")
         client.service.sendMesExt("logged", password, "13900000002", "x【签名】", "37", "")
     ours = [each.getMessage() for each in caplog.records if each.name == "yunxin_soap"]

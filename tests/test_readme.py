@@ -51,7 +51,7 @@ def test_the_python_example_runs(sandbox: Sandbox) -> None:
 
 
 def test_the_test_example_passes(tmp_path: Path) -> None:
-    (tmp_path / "test_mine.py").write_text(blocks("python")[1], "utf-8")
+    (tmp_path / "test_mine.py").write_text(blocks("python")[-1], "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path,

@@ -39,6 +39,7 @@ from yunxin_soap.settings import Settings
 
 _CONTENT_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+_of_the_parent: list[aiohttp.ClientSession] = []
 
 
 class AsyncExchange:
@@ -132,9 +133,10 @@ class AsyncExchange:
             raise RuntimeError("The client is closed.")
         owner = (os.getpid(), asyncio.get_running_loop())
         if self._session is None or self._owner is None or self._owner[0] != owner[0]:
-            # After a fork the old session's sockets belong to the parent: they are left alone.
             if self._session is not None:
-                self._session.detach()
+                # After a fork the old session's sockets belong to the parent, and so does what
+                # watches them: closing one here would deafen the parent.
+                _of_the_parent.append(self._session)
             self._session = aiohttp.ClientSession(
                 connector=_Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -155,7 +157,7 @@ class AsyncExchange:
             if self._owner[0] == os.getpid():
                 await session.close()
             else:
-                session.detach()
+                _of_the_parent.append(session)
 
     def _why_not_connected(self, error: Exception) -> str:
         settings = self._settings

@@ -93,12 +93,16 @@ class Core:
 
     @contextmanager
     def attempting(self, recipients: int, channel: str) -> Iterator[None]:
-        """Tell every `SendError` raised inside what was attempted."""
+        """Tell every `SendError` raised inside, or behind a cancellation, what was attempted."""
         try:
             yield
-        except SendError as error:
-            settings = self.settings
-            error.attempt = Attempt(settings.endpoint.url, settings.protocol, recipients, channel)
+        except BaseException as raised:
+            for error in (raised, raised.__cause__):
+                if isinstance(error, SendError):
+                    settings = self.settings
+                    error.attempt = Attempt(
+                        settings.endpoint.url, settings.protocol, recipients, channel
+                    )
             raise
 
     def mask(self, secret: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -167,7 +168,7 @@ class Protocol:
             self._reject(f"HTTP status {response.status}", response)
         root = self._parse(response)
         if self._soap:
-            if root is not None:
+            if root is not None and (response.status != 200 or b"Fault" in response.body):
                 self._raise_fault(root, response)
         elif response.status == 500 and _media_type(response) == "text/plain":
             text = response.body.decode("utf-8", "replace").lstrip()
@@ -185,16 +186,8 @@ class Protocol:
         """Return the root of an XML answer; None for any other, also for one with a DTD."""
         if not _XML_TYPES.fullmatch(_media_type(response) or "text/xml"):
             return None
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
         try:
-            root = etree.fromstring(response.body, parser)
+            root = etree.fromstring(response.body, _parser())
         except (etree.XMLSyntaxError, ValueError):
             return None
         return None if root.getroottree().docinfo.doctype else root
@@ -222,22 +215,17 @@ class Protocol:
         *wrappers, last = self._answer_path
         nodes = [root]
         for tag in wrappers:
-            # A SOAP envelope may have a header; all else stands alone.
-            nodes = [child for node in self._only(nodes, tag, response) for child in node]
-            nodes = [node for node in nodes if not str(node.tag).endswith("}Header")]
+            if len(nodes) != 1 or nodes[0].tag != tag:
+                self._unknown(_NOT_THE_ANSWER, response)
+            nodes = list(nodes[0])
+            if len(nodes) > 1:
+                # A SOAP envelope may have a header; all else stands alone.
+                nodes = [node for node in nodes if not str(node.tag).endswith("}Header")]
         if wrappers and not nodes:
             return ""  # a null result has no element: the wrapper alone is the answer
-        (node,) = self._only(nodes, last, response)
-        if len(node):
+        if len(nodes) != 1 or nodes[0].tag != last or len(nodes[0]):
             self._unknown(_NOT_THE_ANSWER, response)
-        return node.text or ""
-
-    def _only(
-        self, nodes: list[etree._Element], tag: str, response: Response
-    ) -> list[etree._Element]:
-        if [node.tag for node in nodes] != [tag]:
-            self._unknown(_NOT_THE_ANSWER, response)
-        return nodes
+        return nodes[0].text or ""
 
     def _reject(self, what: str, response: Response) -> NoReturn:
         what = shorten(self._redact(what))
@@ -269,6 +257,24 @@ def _escape(text: str) -> str:
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
     )
+
+
+_of_thread = threading.local()
+
+
+def _parser() -> etree.XMLParser[Any]:
+    """Return the thread's parser: making one takes longer than reading an answer with it."""
+    parser: etree.XMLParser[Any] | None = getattr(_of_thread, "parser", None)
+    if parser is None:
+        parser = _of_thread.parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+    return parser
 
 
 class Recorded(Exception):
