@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
-from tests.misbehaving import WAYS, Way
+from tests.misbehaving import WAYS, Way, server_context
 from yunxin_soap.sandbox import Sandbox
 
 
@@ -41,3 +44,23 @@ def protocol(request: pytest.FixtureRequest) -> Way:
     way = request.param
     assert isinstance(way, Way)
     return way
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody trusts unasked."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its certificate, for ``verify``."""
+    path = tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server on 127.0.0.1 shows."""
+    return server_context(authority, "127.0.0.1")

@@ -141,6 +141,20 @@ def test_a_wsdl_that_does_not_fit_is_raised_at_the_first_use(tmp_path: Path) -> 
     run(main())
 
 
+def test_a_client_that_is_closed_unused_has_loaded_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wsdl, "load", None)
+
+    async def main() -> None:
+        yunxin = client("http://127.0.0.1:9/x")
+        await yunxin.close()
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await yunxin.send("13900000000", "x")
+
+    run(main())
+
+
 def test_a_client_belongs_to_one_loop(sandbox: Sandbox) -> None:
     yunxin = client(sandbox.url)
 

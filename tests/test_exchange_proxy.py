@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import ssl
-from pathlib import Path
 
 import pytest
-import trustme
 
 from tests.misbehaving import (
     PROXY_AUTHORIZATION,
@@ -18,28 +15,10 @@ from tests.misbehaving import (
     page,
     reading_and_closing,
     replying,
-    server_context,
     through,
 )
 from yunxin_soap import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    return server_context(authority, "127.0.0.1")
 
 
 def test_a_proxy_is_given_the_whole_address(protocol: str) -> None:

@@ -28,23 +28,6 @@ from tests.misbehaving import (
 from yunxin_soap import NotSent, OutcomeUnknown
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    return server_context(authority, "127.0.0.1")
-
-
 def secured(server: Server) -> str:
     return server.url.replace("http:", "https:")
 

@@ -7,7 +7,6 @@ import traceback
 from pathlib import Path
 
 import pytest
-import trustme
 
 from tests.misbehaving import (
     PROXY_AUTHORIZATION,
@@ -22,27 +21,9 @@ from tests.misbehaving import (
     reading_and_closing,
     reading_and_hanging,
     replying,
-    server_context,
     through,
 )
 from yunxin_soap import NotSent, OutcomeUnknown
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    return server_context(authority, "127.0.0.1")
 
 
 def tunnelling_to(script: Script, tls: ssl.SSLContext) -> Script:

@@ -33,18 +33,22 @@ class AsyncClient(ClientBase):
     it is first used; it may be shared between that loop's tasks. Close it, or use it as an
     asynchronous context manager.
 
-    A task that is cancelled in mid-submit gets its `asyncio.CancelledError`, whose ``__cause__``
+    ``connect_timeout`` bounds the whole of connecting here, name lookup included. A task that is
+    cancelled in mid-submit gets its `asyncio.CancelledError`, whose ``__cause__``
     is an `OutcomeUnknown` if the request may have left.
     """
 
     _loaded: tuple[Core, AsyncExchange] | None = None
     _service: ServiceProxy | None = None
+    _closed = False
 
     def _open(self) -> None:
         self._loading = asyncio.Lock()
 
     async def _load(self) -> tuple[Core, AsyncExchange]:
         async with self._loading:
+            if self._closed:
+                raise RuntimeError("The client is closed.")
             if self._loaded is None:
                 self._loaded = await asyncio.to_thread(
                     lambda: (Core(self._settings), AsyncExchange(self._settings))
@@ -108,8 +112,9 @@ class AsyncClient(ClientBase):
 
     async def close(self) -> None:
         """Close the connections; the client sends nothing more."""
-        _, exchange = self._loaded or await self._load()
-        await exchange.close()
+        self._closed = True
+        if self._loaded is not None:
+            await self._loaded[1].close()
 
     async def __aenter__(self) -> Self:
         """Load what is needed, and return the client itself."""
