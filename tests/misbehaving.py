@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PASSWORD = "s3cr3t&密码"
 PROXY_USER = "us%65r:pr0xy%40s3cr3t"
 PROXY_AUTHORIZATION = "Basic " + base64.b64encode(b"user:pr0xy@s3cr3t").decode()
-NUMBERS = ("13900000000", "13912345678")
+NUMBERS = ("13900000000", "13900005678")
 BATCH_NO = "2114355899380234221"
 
 # Pieces, so that no way of encoding the whole hides them.
