@@ -324,6 +324,8 @@ def test_a_file_that_cannot_be_read(sandbox: Sandbox) -> None:
         pytest.skip("there is no file here that opens and cannot be read")
     result = send(sandbox, "--to-file", "/proc/self/mem", "--message", TEXT)
     assert "cannot be read" in failed(result, 2)
+    arguments = ("--to", "13900000000", "--message", TEXT, "--password-file", "/proc/self/mem")
+    assert "cannot be read" in failed(send(sandbox, *arguments), 2)
 
 
 def test_the_codes() -> None:

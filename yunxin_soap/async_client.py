@@ -93,9 +93,7 @@ class AsyncClient(ClientBase):
             InvalidRequest: a rule is broken, or the port cannot carry it.
         """
         core, _ = self._loaded or await self._load()
-        submit = core.prepare(recipients, message, channel, extension)
-        core.encode(submit)
-        return submit
+        return core.check(recipients, message, channel, extension)
 
     @property
     def service(self) -> AsyncService:

@@ -27,6 +27,7 @@ from yunxin_soap.policy import (
     MAX_ANSWER,
     USER_AGENT,
     Attempts,
+    TooLong,
     not_sent,
     outcome_unknown,
     proxy_for,
@@ -54,7 +55,7 @@ class AsyncExchange:
     ) -> None:
         self._settings = settings
         self._clock, self._sleep = clock, sleep
-        self._origin = settings.endpoint.url[: -len(settings.endpoint.path)]
+        self._origin = settings.endpoint.origin
         proxy = proxy_for(settings)
         context = tls_context(settings.verify) if settings.endpoint.scheme == "https" else True
         self._options: dict[str, Any] = {"ssl": context, "allow_redirects": False}
@@ -114,7 +115,7 @@ class AsyncExchange:
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > MAX_ANSWER:
-                        raise _TooLong
+                        raise TooLong
                 return Response(status, response.headers.get("Content-Type", ""), bytes(body))
         except NotConnected as failure:
             # What a proxy says may echo its own password.
@@ -185,8 +186,8 @@ class AsyncExchange:
     def _why_unknown(self, error: Exception) -> str:
         if isinstance(error, _Broken):
             error = error.cause
-        if isinstance(error, _TooLong):
-            return f"its answer is longer than {MAX_ANSWER} bytes and was refused"
+        if isinstance(error, TooLong):
+            return str(error)
         if isinstance(error, TimeoutError | asyncio.TimeoutError):
             return f"no whole answer came within {self._settings.timeout:g} s"
         if isinstance(error, aiohttp.ServerDisconnectedError):
@@ -198,10 +199,6 @@ class AsyncExchange:
         if isinstance(error, OSError):
             return "the connection broke before an answer came"
         return f"the exchange broke ({type(error).__name__})"
-
-
-class _TooLong(Exception):
-    pass
 
 
 class _Unsent(Exception):

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -66,11 +66,10 @@ class _Commands(click.Group):
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
-            with _reporting("--json" in arguments):
-                raise ConfigurationError(error.format_message()) from None
+            _fail(ConfigurationError(error.format_message()), "--json" in arguments)
         except click.Abort:
-            with _reporting("--json" in arguments):
-                raise ConfigurationError("Ended at the prompt; nothing was sent.") from None
+            error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
+            _fail(error_at_prompt, "--json" in arguments)
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -313,10 +312,8 @@ def _client(arguments: dict[str, Any], password_file: Any) -> Client:
 
 
 def _first_line(file: Any) -> str:
-    try:
-        line: str = file.readline().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file.name} is not UTF-8 text: convert it first.") from None
+    # No more than the line: standard input may go on with the numbers.
+    line = _text(file, file.readline, ConfigurationError).rstrip("\r\n")
     if not line:
         raise ConfigurationError(f"{file.name} has no password on its first line.")
     return line
@@ -339,12 +336,17 @@ def _announce(url: str) -> None:
 
 
 def _lines(file: Any) -> list[str]:
+    text = _text(file, file.read, InvalidRequest)
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _text(file: Any, read: Callable[[], str], failure: type[YunxinError]) -> str:
     try:
-        return [line for line in file.read().splitlines() if line.strip()]
+        return read()
     except UnicodeDecodeError:
-        raise InvalidRequest(f"{file.name} is not UTF-8 text: convert it first.") from None
+        raise failure(f"{file.name} is not UTF-8 text: convert it first.") from None
     except OSError as error:
-        raise InvalidRequest(f"{file.name} cannot be read ({error.strerror}).") from None
+        raise failure(f"{file.name} cannot be read ({error.strerror}).") from None
 
 
 def _show_plan(client: Client, recipients: list[str], message: str, as_json: bool) -> None:

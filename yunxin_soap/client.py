@@ -202,9 +202,7 @@ class Client(ClientBase):
         Raises:
             InvalidRequest: a rule is broken, or the port cannot carry it.
         """
-        submit = self._core.prepare(recipients, message, channel, extension)
-        self._core.encode(submit)
-        return submit
+        return self._core.check(recipients, message, channel, extension)
 
     @property
     def service(self) -> ServiceProxy:

@@ -60,6 +60,22 @@ class Core:
             ),
         )
 
+    def check(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        channel: str | int | None,
+        extension: str | int | None,
+    ) -> Submit:
+        """Check a submit as a whole: the rules, and whether the port can carry it.
+
+        Raises:
+            InvalidRequest: it breaks a rule, or the port cannot carry it.
+        """
+        submit = self.prepare(recipients, message, channel, extension)
+        self.encode(submit)
+        return submit
+
     def encode(self, submit: Submit) -> tuple[Fields, Request]:
         """Return the six values and the request that carries them.
 

@@ -34,6 +34,7 @@ from yunxin_soap.policy import (
     MAX_ANSWER,
     USER_AGENT,
     Attempts,
+    TooLong,
     not_sent,
     outcome_unknown,
     proxy_for,
@@ -44,7 +45,7 @@ from yunxin_soap.protocol import Request, Response
 from yunxin_soap.redact import shorten
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Endpoint, Settings
+    from yunxin_soap.settings import Settings
 
 POOL_SIZE = 32
 """Connections kept open at most; more threads than this open short-lived ones."""
@@ -108,7 +109,7 @@ class Exchange:
             )
             body = response.read(MAX_ANSWER + 1)
             if len(body) > MAX_ANSWER:
-                raise _TooLong
+                raise TooLong
             whole = True
             content_type = response.headers.get("Content-Type", "")
             return Response(response.status, content_type, body)
@@ -133,12 +134,8 @@ class Exchange:
     def _unknown(
         self, error: Exception, response: urllib3.BaseHTTPResponse | None
     ) -> OutcomeUnknown:
-        return outcome_unknown(_why_unknown(error, self), response.status if response else None)
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that an answer may take as a whole."""
-        return self._settings.timeout
+        reason = _why_unknown(error, self._settings.timeout)
+        return outcome_unknown(reason, response.status if response else None)
 
     def close(self) -> None:
         """Close every idle connection; a closed exchange sends nothing more."""
@@ -177,18 +174,10 @@ class Exchange:
                 **options,
             )
             if endpoint.scheme == "http":
-                origin = f"http://{_authority(endpoint)}"
+                origin = endpoint.origin
         manager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
         pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
         return pool, origin
-
-
-def _authority(endpoint: Endpoint) -> str:
-    return endpoint.url.split("/", 3)[2]
-
-
-class _TooLong(Exception):
-    pass
 
 
 def _why_not_connected(error: Exception, settings: Settings, proxy: str | None) -> str:
@@ -213,11 +202,11 @@ def _why_not_connected(error: Exception, settings: Settings, proxy: str | None) 
     return f"no connection to {where} ({shorten(' '.join(text.split()))})"
 
 
-def _why_unknown(error: Exception, exchange: Exchange) -> str:
-    if isinstance(error, _TooLong):
-        return f"its answer is longer than {MAX_ANSWER} bytes and was refused"
+def _why_unknown(error: Exception, timeout: float) -> str:
+    if isinstance(error, TooLong):
+        return str(error)
     if isinstance(error, (ReadTimeoutError, TimeoutError)):
-        return f"no whole answer came within {exchange.timeout:g} s"
+        return f"no whole answer came within {timeout:g} s"
     if isinstance(error, DecodeError):
         return "its answer's content encoding cannot be undone"
     if isinstance(error, IncompleteRead):

@@ -26,6 +26,13 @@ USER_AGENT = f"yunxin_soap/{__version__}"
 _BACKOFF = 0.2
 
 
+class TooLong(Exception):
+    """An answer went beyond `MAX_ANSWER`; the text says so as a reason."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its answer is longer than {MAX_ANSWER} bytes and was refused")
+
+
 class Attempts:
     """Decides how often and when one call may connect again; it knows no I/O.
 

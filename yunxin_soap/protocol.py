@@ -24,6 +24,7 @@ from yunxin_soap.redact import Redactor, shorten
 
 if TYPE_CHECKING:
     from zeep.wsdl import Document
+    from zeep.wsdl.definitions import Binding
 
 MAX_QUERY = 2048
 """An HTTP GET whose query has this many characters is refused by ASP.NET before it is read."""
@@ -105,7 +106,8 @@ class Protocol:
     ) -> None:
         self.port = port
         self._redact = redact
-        recorded = _record(document, port)
+        binding = wsdl.binding(document, port)
+        recorded = _record(document, binding)
         self.path = path + recorded.address
         self._soap = port in _SOAP_ENV
         if self._soap:
@@ -122,7 +124,7 @@ class Protocol:
             self._headers = {"Cache-Control": "no-cache, no-store"}
             self._names = list(recorded.content)
             self._encode = self._encode_query
-        self._answer_path = _answer_path(document, port)
+        self._answer_path = _answer_path(binding, port)
 
     def encode(self, fields: Fields) -> Request:
         """Return the request for one submit.
@@ -314,10 +316,9 @@ class Recorder:
         raise AssertionError("zeep sent nothing")
 
 
-def _record(document: Document, port: wsdl.PortName) -> Recorded:
+def _record(document: Document, binding: Binding) -> Recorded:
     import zeep
 
-    binding = wsdl.binding(document, port)
     client = zeep.Client(document, transport=Recorder())
     operation = client.create_service(binding.name.text, address="")[wsdl.OPERATION]
     return Recorder.record(lambda: operation(**{name: _marker(name) for name in wsdl.FIELDS}))
@@ -333,9 +334,9 @@ def _split(template: str) -> tuple[list[str], list[int]]:
     return parts, [wsdl.FIELDS.index(name) for name in parts[1::2]]
 
 
-def _answer_path(document: Document, port: wsdl.PortName) -> list[str]:
+def _answer_path(binding: Binding, port: wsdl.PortName) -> list[str]:
     """Name the elements from the root of an answer down to its text, as zeep knows them."""
-    output: Any = wsdl.binding(document, port).get(wsdl.OPERATION).output
+    output: Any = binding.get(wsdl.OPERATION).output
     if port in _SOAP_ENV:
         namespace = output.nsmap["soap-env"]
         result = output.body.type.elements[0][1]

@@ -28,6 +28,11 @@ class Endpoint:
     port: int
     path: str
 
+    @property
+    def origin(self) -> str:
+        """The address without its path."""
+        return self.url[: -len(self.path)]
+
 
 @dataclass(frozen=True)
 class Settings:
