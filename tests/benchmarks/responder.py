@@ -1,0 +1,116 @@
+"""The least that answers a submit, in a process of its own: the contenders' common peer.
+
+It reads no more of a request than HTTP needs and answers each with bytes made at start, the same
+that the sandbox would send; so what is measured is the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from multidict import CIMultiDict
+
+from yunxin_soap.protocol import Fields, Protocol
+from yunxin_soap.redact import Redactor
+from yunxin_soap.sandbox import asmx
+from yunxin_soap.wsdl import PORTS, load
+
+BATCH_NO = "2114355899380234221"
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_SOAP12 = re.compile(rb"\r\ncontent-type: *application/soap\+xml", re.IGNORECASE)
+_CONTINUE = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
+
+
+def answers() -> dict[str, bytes]:
+    """Return the whole answer of each port, head and body."""
+    fields = Fields("demo", "demo", "13900000000", "您好【签名】", "37", "")
+    made = {}
+    for port in PORTS:
+        request = Protocol(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
+        answer = asmx.handle(
+            asmx.HttpRequest(
+                method=request.method,
+                target=f"{request.path}?{request.query}".encode(),
+                headers=CIMultiDict(request.headers),
+                body=request.body or b"",
+            ),
+            lambda fields, port: BATCH_NO,
+        )
+        head = (
+            f"HTTP/1.1 {answer.status} OK\r\nCache-Control: private, max-age=0\r\n"
+            f"Content-Type: {answer.content_type}\r\nServer: Microsoft-IIS/10.0\r\n"
+            "X-AspNet-Version: 4.0.30319\r\nX-Powered-By: ASP.NET\r\n"
+            "Date: Mon, 05 Oct 2026 08:00:00 GMT\r\n"
+            f"Content-Length: {len(answer.body)}\r\n\r\n"
+        )
+        made[port] = head.encode() + answer.body
+    return made
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, made: dict[str, bytes]) -> None:
+        self._answers = made
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while True:
+            head, end, rest = self._received.partition(b"\r\n\r\n")
+            if not end:
+                return
+            length = _LENGTH.search(head)
+            left = int(length[1]) if length else 0
+            if len(rest) < left:
+                if _CONTINUE.search(head) and not rest:
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            self._received = rest[left:]
+            self._transport.write(self._answers[_port(head)])
+
+
+def _port(head: bytes) -> str:
+    if head.startswith(b"GET"):
+        return "http-get"
+    if b"/sendMesExt" in head.partition(b"\r\n")[0]:
+        return "http-post"
+    return "soap12" if _SOAP12.search(head) else "soap"
+
+
+async def _serve() -> None:
+    made = answers()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(made), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    # It ends with whoever holds the other end of its standard input.
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+@contextmanager
+def responder() -> Iterator[str]:
+    """Run one in a process of its own, and give the address of its service."""
+    command = [sys.executable, "-m", "tests.benchmarks.responder"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            port = process.stdout.readline().strip()
+            if not port.isdigit():
+                raise RuntimeError("the responder did not start")
+            yield f"http://127.0.0.1:{port}{asmx.PATH}"
+        finally:
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
