@@ -222,7 +222,7 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
         lambda port: page(raw(port), length=len(raw(port)) - 10),
     ),
     "two lengths": (
-        "could not be read",
+        "not readable HTTP",
         lambda port: page(raw(port), "200 OK", XML, "Content-Length: 7"),
     ),
     "chunks cut short": ("cut short", lambda port: chunked(raw(port), end=b"")),

@@ -74,14 +74,18 @@ def test_a_context_of_the_callers_own_is_used(tls: ssl.SSLContext, authority: tr
     assert len(server.requests) == 1
 
 
-def test_any_certificate_will_do_if_the_caller_says_so(tls: ssl.SSLContext) -> None:
+def test_any_certificate_will_do_if_the_caller_says_so(
+    protocol: str, tls: ssl.SSLContext
+) -> None:
     with (
-        Server(replying(answer("soap")), tls=tls) as server,
-        Caller(server, verify=False) as caller,
-        pytest.warns(InsecureRequestWarning),
+        pytest.warns(InsecureRequestWarning) as warned,
+        Server(replying(answer(protocol)), tls=tls) as server,
+        Caller(server, protocol, verify=False) as caller,
     ):
         caller.accepted()
-    assert len(server.requests) == 1
+        caller.accepted()
+    assert len(warned) == 1  # for each client, not for each submit
+    assert len(server.requests) == 2
 
 
 def test_an_untrusted_certificate_is_not_sent_to(protocol: str, tls: ssl.SSLContext) -> None:

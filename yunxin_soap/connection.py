@@ -1,4 +1,8 @@
-"""urllib3's connections, made to say what was sent, to wait no longer than told, and to age."""
+"""urllib3's connections, made to say what was sent, to wait no longer than told, and to age.
+
+Connecting, with its proxies, tunnels and TLS, is urllib3's; one request and its answer are left to
+``http.client``, on which urllib3 stands, since its own layers above that take as long again.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import urllib3
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from yunxin_soap.policy import MAX_ANSWER, TooLong
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -20,9 +27,12 @@ IDLE_LIMIT = 4.0
 """Seconds after which a kept-alive connection is dropped: servers close theirs from 5 s on, and
 a request that meets a closing connection ends as *unknown*."""
 
+_MAX_RAW = 2 * MAX_ANSWER
+"""Bytes of one answer as it came, head and framing included."""
+
 
 class NotConnected(Exception):
-    """The connecting phase failed. No error of urllib3's, so that urllib3 passes it on as is."""
+    """The connecting phase failed."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__()
@@ -35,6 +45,7 @@ class _BoundedIO(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
         super().__init__()
         self._raw, self._sock, self._deadline = raw, sock, deadline
+        self._left = _MAX_RAW
         self._ended = False
 
     def readable(self) -> bool:
@@ -47,7 +58,11 @@ class _BoundedIO(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise TooLong
+        return count
 
     def end(self) -> None:
         """Read nothing more from the socket."""
@@ -58,7 +73,7 @@ class _BoundedIO(io.RawIOBase):
         super().close()
 
     def spoil(self) -> None:
-        """End the connection, so that the pool finds it dropped."""
+        """End the connection, so that it is found dropped."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
@@ -86,7 +101,7 @@ class _AnswerReader(io.BufferedReader):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
+class Answer(http.client.HTTPResponse):
     """The answer to a request, or a proxy's to CONNECT; the socket's timeout bounds all of it."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -97,59 +112,94 @@ class _Answer(http.client.HTTPResponse):
             self.fp = _AnswerReader(_BoundedIO(raw, sock, time.monotonic() + timeout))
 
     def begin(self) -> None:
+        """Read the head."""
         super().begin()
-        # urllib3 would log what it cannot parse, and a server may echo the request there.
-        self.msg.defects.clear()
-        self.msg.set_payload("")
+        if len(set(self.msg.get_all("Content-Length", ()))) > 1:
+            raise http.client.HTTPException("two lengths")
         # Anything but a 200 with a body may be no answer yet (103), or a proxy's own, given up on a
         # gateway that still works on it (504). The true one, if it comes, must not meet the next
         # request.
         if self.status != 200 or self.length == 0:
             self.will_close = True
 
+    def whole(self) -> bytes:
+        """Return the body, its content encoding undone.
 
-class _Connection(HTTPConnection):
-    """Tells connecting from sending, keeps queries out of logs, and goes stale when idle."""
+        Raises:
+            TooLong: it is longer than `MAX_ANSWER`.
+            http.client.HTTPException, OSError: it breaks off, or does not come in time.
+            urllib3.exceptions.HTTPError: its content encoding cannot be undone.
+        """
+        body = self.read(MAX_ANSWER + 1)
+        if self.length and len(body) <= MAX_ANSWER:
+            raise http.client.IncompleteRead(b"")
+        if self.getheader("Content-Encoding"):
+            encoded = HTTPResponse(
+                io.BytesIO(body), HTTPHeaderDict(self.getheaders()), preload_content=False
+            )
+            body = encoded.read(MAX_ANSWER + 1)
+        if len(body) > MAX_ANSWER:
+            raise TooLong
+        return body
+
+
+class Connection(HTTPConnection):
+    """Tells connecting from sending, and goes stale when idle."""
 
     debuglevel = 0  # http.client would print whole requests if somebody raised it for all
-    response_class = _Answer
-    _query = ""
-    _last_used = 0.0
+    response_class = Answer
+    last_used = 0.0
 
     def connect(self) -> None:
+        """Connect, through a proxy's tunnel and TLS if there are any.
+
+        Raises:
+            NotConnected: it failed, and nothing of a request was sent.
+        """
         try:
             super().connect()
         except Exception as error:
             self.close()
             raise NotConnected(error) from error
 
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        if method == "GET":
-            self._query, body = body.decode("ascii"), None
-        super().request(method, url, body, *args, **kwargs)
+    def submit(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Answer:
+        """Send one request, and return its answer once the head is there.
 
-    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        if method == "GET":
-            url = f"{url}?{self._query}"
-        super().putrequest(method, url, *args, **kwargs)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own
-        response = super().getresponse()
-        self._last_used = time.monotonic()
-        return response
+        Args:
+            method: ``GET`` or ``POST``.
+            target: what stands in the request line.
+            headers: all but Host, Accept-Encoding and Content-Length.
+            body: None for a GET.
+            timeout: seconds from here to the end of the answer.
+        """
+        sock: socket.socket = self.sock
+        sock.settimeout(timeout)
+        deadline = time.monotonic() + timeout
+        self.putrequest(method, target)
+        for name, value in headers.items():
+            self.putheader(name, value)
+        if body is not None:
+            self.putheader("Content-Length", str(len(body)))
+        # A server may refuse a request before it has read it all, and close.
+        with contextlib.suppress(ConnectionError):
+            self.endheaders(body)
+        sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        answer: Answer = http.client.HTTPConnection.getresponse(self)  # type: ignore[assignment]
+        self.last_used = time.monotonic()
+        return answer
 
     @property
     def is_connected(self) -> bool:
-        return super().is_connected and time.monotonic() - self._last_used < IDLE_LIMIT
+        """Whether it is open, silent and young: fit for one more request."""
+        return super().is_connected and time.monotonic() - self.last_used < IDLE_LIMIT
 
 
-class _TLSConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+class TLSConnection(Connection, HTTPSConnection):
+    """The same over TLS, to the gateway or to a proxy."""

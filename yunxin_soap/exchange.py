@@ -1,4 +1,4 @@
-"""Bytes out, bytes in, over urllib3; says whether the request can have left.
+"""Bytes out, bytes in, over urllib3's connections; says whether the request can have left.
 
 The rule is built the safe way round: *not sent* is only what the connecting phase itself raised,
 before a byte of the request was written. Whatever else goes wrong is *unknown*.
@@ -6,43 +6,21 @@ before a byte of the request was written. Whatever else goes wrong is *unknown*.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
-import re
-import ssl
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import urllib3
-from urllib3.exceptions import (
-    ClosedPoolError,
-    ConnectTimeoutError,
-    DecodeError,
-    HTTPError,
-    IncompleteRead,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-)
-from urllib3.util import Timeout
+from urllib3.exceptions import DecodeError, HTTPError
 
-from yunxin_soap.connection import HTTPPool, HTTPSPool, NotConnected
+from yunxin_soap.connection import Answer, Connection, NotConnected
+from yunxin_soap.dialler import Dialler
 from yunxin_soap.errors import NotSent, OutcomeUnknown
-from yunxin_soap.policy import (
-    MAX_ANSWER,
-    USER_AGENT,
-    Attempts,
-    TooLong,
-    not_sent,
-    outcome_unknown,
-    proxy_for,
-    proxy_headers,
-    tls_context,
-)
+from yunxin_soap.policy import USER_AGENT, Attempts, TooLong, not_sent, outcome_unknown
 from yunxin_soap.protocol import Request, Response
-from yunxin_soap.redact import shorten
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import Settings
@@ -63,15 +41,12 @@ class Exchange:
     ) -> None:
         self._settings = settings
         self._clock, self._sleep = clock, sleep
-        self._timeout = Timeout(connect=settings.connect_timeout, read=settings.timeout)
-        self._proxy = proxy_for(settings)
-        self._context = (
-            tls_context(settings.verify)
-            if settings.endpoint.scheme == "https" or (self._proxy or "").startswith("https:")
-            else None
-        )
+        self._dialler = Dialler(settings)
+        self._headers = {"User-Agent": USER_AGENT, **self._dialler.headers}
         self._closed = False
-        self._pool_of = (os.getpid(), self._make_pool())
+        self._pid = os.getpid()
+        self._idle: deque[Connection] = deque()
+        """The youngest last. A deque's own operations need no lock."""
 
     def send(self, request: Request) -> Response:
         """Send one request; connect again, and only that, if the connection fails.
@@ -91,134 +66,97 @@ class Exchange:
             self._sleep(pause)
 
     def _send_once(self, request: Request) -> Response:
-        pool, origin = self._pool()
-        response = None
+        connection = self._connection()
+        target = self._dialler.origin + request.path
+        if request.query:
+            target = f"{target}?{request.query}"
+        answer = None
         whole = False
         try:
-            response = pool.urlopen(
+            answer = connection.submit(
                 request.method,
-                origin + request.path,
-                # urllib3 logs and quotes the URL, so a query travels as a body up to the socket.
-                body=request.query.encode("ascii") if request.method == "GET" else request.body,
-                headers={"User-Agent": USER_AGENT, **request.headers},
-                timeout=self._timeout,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
+                target,
+                {**self._headers, **request.headers},
+                request.body,
+                self._settings.timeout,
             )
-            body = response.read(MAX_ANSWER + 1)
-            if len(body) > MAX_ANSWER:
-                raise TooLong
+            body = answer.whole()
+            answer.close()
             whole = True
-            content_type = response.headers.get("Content-Type", "")
-            return Response(response.status, content_type, body)
-        except NotConnected as failure:
-            reason = _why_not_connected(failure.cause, self._settings, self._proxy)
-            # What a proxy says may echo its own password.
-            cause = None if self._proxy else failure.cause
-            raise not_sent(reason) from cause
-        except ClosedPoolError:
-            raise RuntimeError("The client is closed.") from None
-        except HTTPError as error:
+            return Response(answer.status, answer.getheader("Content-Type", ""), body)
+        except (HTTPError, http.client.HTTPException) as error:
             # It may quote the answer, and a server may echo the request there.
-            raise self._unknown(error, response) from None
+            raise self._unknown(error, answer) from None
         except Exception as error:
-            raise self._unknown(error, response) from error
+            raise self._unknown(error, answer) from error
         finally:
-            if response is not None:
-                if not whole:
-                    response.close()
-                response.release_conn()
+            if whole:
+                self._keep(connection)
+            else:
+                if answer is not None:
+                    answer.close()
+                connection.close()
 
-    def _unknown(
-        self, error: Exception, response: urllib3.BaseHTTPResponse | None
-    ) -> OutcomeUnknown:
+    def _unknown(self, error: Exception, answer: Answer | None) -> OutcomeUnknown:
         reason = _why_unknown(error, self._settings.timeout)
-        return outcome_unknown(reason, response.status if response else None)
+        return outcome_unknown(reason, answer.status if answer else None)
+
+    def _connection(self) -> Connection:
+        """Return one that is open: the one used last, or a new one."""
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        if self._pid != os.getpid():
+            # After a fork the sockets are the parent's, which a child's closing does not end.
+            self._drop_idle()
+            self._pid = os.getpid()
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if connection.is_connected:
+                return connection
+            connection.close()
+        try:
+            return self._dialler.dial()
+        except NotConnected as failure:
+            # What a proxy says may echo its own password.
+            cause = None if self._dialler.proxied else failure.cause
+            raise not_sent(self._dialler.why_not(failure.cause)) from cause
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.is_closed or len(self._idle) >= POOL_SIZE:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        if self._closed:
+            self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def close(self) -> None:
         """Close every idle connection; a closed exchange sends nothing more."""
         self._closed = True
-        pid, (pool, _) = self._pool_of
-        # After a fork the sockets belong to the parent, and a child leaves them alone.
-        if pid == os.getpid():
-            pool.close()
-
-    def _pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
-        if self._closed:
-            raise RuntimeError("The client is closed.")
-        pid, pool = self._pool_of
-        if pid != os.getpid():
-            pool = self._make_pool()
-            self._pool_of = (os.getpid(), pool)
-        return pool
-
-    def _make_pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
-        """Return the pool for the endpoint, and what stands before a path in a request line."""
-        options: dict[str, Any] = {"maxsize": POOL_SIZE}
-        if self._context is not None:
-            options["ssl_context"] = self._context
-            if self._context.verify_mode is ssl.CERT_NONE:
-                options.update(cert_reqs="CERT_NONE", assert_hostname=False)
-        endpoint = self._settings.endpoint
-        manager: urllib3.PoolManager
-        origin = ""
-        if self._proxy is None:
-            manager = urllib3.PoolManager(**options)
-        else:
-            manager = urllib3.ProxyManager(
-                self._proxy,
-                proxy_headers=proxy_headers(self._proxy),
-                proxy_ssl_context=self._context,
-                **options,
-            )
-            if endpoint.scheme == "http":
-                origin = endpoint.origin
-        manager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
-        pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
-        return pool, origin
-
-
-def _why_not_connected(error: Exception, settings: Settings, proxy: str | None) -> str:
-    where = f"{settings.endpoint.host}:{settings.endpoint.port}"
-    if proxy is not None:
-        where += " through the proxy"
-    if isinstance(error, NameResolutionError):
-        return f"the host name in {settings.endpoint.url}, or the proxy's, cannot be resolved"
-    # urllib3's error for a refused connection is a kind of its ConnectTimeoutError.
-    late = isinstance(error, (ConnectTimeoutError, TimeoutError))
-    if late and not isinstance(error, NewConnectionError):
-        return f"no connection to {where} within {settings.connect_timeout:g} s"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate of {where} is not trusted ({error.verify_message})"
-    if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake with {where} failed ({error.reason or 'closed'})"
-    reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    # Only the status of a refused CONNECT: a proxy may echo its own password behind it.
-    if refused := re.match(r"Tunnel connection failed: \d+", text):
-        text = refused[0]
-    return f"no connection to {where} ({shorten(' '.join(text.split()))})"
+        self._drop_idle()
 
 
 def _why_unknown(error: Exception, timeout: float) -> str:
     if isinstance(error, TooLong):
         return str(error)
-    if isinstance(error, (ReadTimeoutError, TimeoutError)):
+    if isinstance(error, TimeoutError):
         return f"no whole answer came within {timeout:g} s"
     if isinstance(error, DecodeError):
         return "its answer's content encoding cannot be undone"
-    if isinstance(error, IncompleteRead):
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, OSError):
+        return "the connection broke before an answer came"
+    if isinstance(error, http.client.IncompleteRead):
         return "its answer was cut short"
-    if isinstance(error, ProtocolError):
-        cause = error.args[1] if len(error.args) > 1 else None
-        if isinstance(cause, http.client.RemoteDisconnected):
-            return "the connection was closed without an answer"
-        if isinstance(cause, ConnectionError):
-            return "the connection broke before an answer came"
-        if isinstance(cause, http.client.IncompleteRead):
-            return "its answer was cut short"
+    if isinstance(error, http.client.HTTPException):
         return "its answer is not readable HTTP"
     if isinstance(error, HTTPError):
         return f"its answer could not be read ({type(error).__name__})"

@@ -6,11 +6,12 @@ import os
 import random
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from urllib3.exceptions import LocationParseError
+from urllib3.exceptions import InsecureRequestWarning, LocationParseError
 from urllib3.util import make_headers, parse_url
 
 from yunxin_soap._version import __version__
@@ -74,6 +75,12 @@ def tls_context(verify: Verify) -> ssl.SSLContext:
     if isinstance(verify, bool):
         context = ssl.create_default_context()
         if not verify:
+            warnings.warn(
+                "verify=False: the gateway's certificate is not checked, and whoever stands in"
+                " between can read the password.",
+                InsecureRequestWarning,
+                stacklevel=2,
+            )
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
