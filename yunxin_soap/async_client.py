@@ -72,12 +72,15 @@ class AsyncClient(ClientBase):
         """
         core, exchange = self._loaded or await self._load()
         submit = core.prepare(recipients, message, channel, extension)
-        with core.attempting(len(submit.recipients), submit.channel):
+        try:
             fields, request = core.encode(submit)
             core.log_request(fields)
             response = await exchange.send(request)
             core.log_response(response)
             return core.conclude(submit, response)
+        except BaseException as raised:
+            core.attempted(raised, len(submit.recipients), submit.channel)
+            raise
 
     async def check(
         self,

@@ -14,7 +14,7 @@ import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -22,7 +22,7 @@ from yarl import URL
 
 from yunxin_soap import connection
 from yunxin_soap.connection import NotConnected
-from yunxin_soap.errors import NotSent
+from yunxin_soap.errors import ConfigurationError, NotSent
 from yunxin_soap.policy import (
     MAX_ANSWER,
     USER_AGENT,
@@ -68,10 +68,9 @@ class AsyncExchange:
                 # aiohttp gives its proxy_headers to a tunnel alone.
                 self._headers = proxy_headers(proxy)
         self._proxied = proxy is not None
+        # `_OneAnswer` makes sock_read the bound of a whole answer, so that no total is needed.
         self._timeout = aiohttp.ClientTimeout(
-            total=settings.connect_timeout + settings.timeout,
-            connect=settings.connect_timeout,
-            sock_read=settings.timeout,
+            total=None, connect=settings.connect_timeout, sock_read=settings.timeout
         )
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
@@ -98,19 +97,25 @@ class AsyncExchange:
 
     async def _send_once(self, request: Request) -> Response:
         session = self._open_session()
-        # Encoded already, and not to be encoded again.
-        target = f"{request.path}?{request.query}" if request.query else request.path
-        url = URL(self._origin + target, encoded=True)
+        # Encoded already, and not to be encoded again. A query holds the password: not kept.
+        url = (
+            URL(f"{self._origin}{request.path}?{request.query}", encoded=True)
+            if request.query
+            else _url(self._origin + request.path)
+        )
         status: int | None = None
+        protocol: _OneAnswer | None = None
         try:
             async with session.request(
                 request.method,
                 url,
                 data=request.body,
-                headers={**request.headers, **self._headers},
+                headers={**request.headers, **self._headers} if self._headers else request.headers,
                 **self._options,
             ) as response:
                 status = response.status
+                if response.connection is not None:  # not yet read to its end
+                    protocol = cast(_OneAnswer, response.connection.protocol)
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
@@ -127,7 +132,9 @@ class AsyncExchange:
             raise cancelled from outcome_unknown("the task was cancelled", status)
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
             # aiohttp's errors quote the URL, and so the password on HTTP GET.
-            raise outcome_unknown(self._why_unknown(error), status) from None
+            late = protocol is not None and protocol.late
+            reason = self._why_unknown(TimeoutError() if late else error)
+            raise outcome_unknown(reason, status) from None
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -201,6 +208,11 @@ class AsyncExchange:
         return f"the exchange broke ({type(error).__name__})"
 
 
+@functools.lru_cache(maxsize=16)
+def _url(url: str) -> URL:
+    return URL(url, encoded=True)
+
+
 class _Unsent(Exception):
     """The cause of a cancellation that came before anything was sent."""
 
@@ -220,14 +232,39 @@ class _OneAnswer(ResponseHandler):
     works on it; the true one, if it comes, must not be read as the answer to the next request.
     """
 
+    late = False
+    """Whether the answer was given up because it did not end in time."""
     _head = b""
     _left: float | None = None
     """Bytes of the body that may still come; None while the head is not whole."""
+    _answer_timer: asyncio.TimerHandle | None = None
 
-    def set_response_params(self, *args: Any, **kwargs: Any) -> None:
-        """Expect an answer; aiohttp calls it before each request."""
+    def set_response_params(
+        self, *args: Any, read_timeout: float | None = None, **kwargs: Any
+    ) -> None:
+        """Expect an answer; aiohttp calls it once it has a connection, before it sends.
+
+        Args:
+            read_timeout: seconds from here to the end of the answer; aiohttp's own would begin anew
+                with each piece of it.
+        """
         self._head, self._left = b"", None
+        self._stop_timer()
+        if read_timeout is not None:
+            self._answer_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)
+
+    def _expire(self) -> None:
+        self.late = True
+        # For who waits for the head; who waits for more of the body sees the connection end.
+        self.set_exception(TimeoutError())
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
 
     def data_received(self, data: bytes) -> None:
         """Count what comes, before aiohttp reads it and may give the connection back."""
@@ -238,21 +275,47 @@ class _OneAnswer(ResponseHandler):
             self._read_head(data)
         else:
             self._left -= len(data)
-        if self._left is not None and self._left < 0:
-            self.force_close()
+        if self._left is not None and self._left <= 0:
+            self._stop_timer()
+            if self._left < 0:
+                self.force_close()
         super().data_received(data)
 
+    def close(self) -> None:
+        """Close the connection; aiohttp calls it for one that is not kept."""
+        self._stop_timer()
+        super().close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End with the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
     def _read_head(self, data: bytes) -> None:
-        self._head += data
-        head, end, body = self._head.partition(b"\r\n\r\n")
+        if self._head:
+            data = self._head + data
+        head, end, body = data.partition(b"\r\n\r\n")
         if not end:
+            self._head = data
             return
-        lengths = _CONTENT_LENGTH.findall(head)
-        if head.startswith(b"HTTP/1.1 200 ") and len(lengths) == 1 and int(lengths[0]):
-            self._left = int(lengths[0]) - len(body)
+        length = _length_of_the_answer(head)
+        if length:
+            self._left = length - len(body)
         else:
             self._left = math.inf
             self.force_close()
+
+
+@functools.lru_cache(maxsize=64)
+def _length_of_the_answer(head: bytes) -> int | None:
+    """Return the body's bytes that a head announces; None if its connection is not to be kept.
+
+    The answers of one second have the same head, byte for byte.
+    """
+    lengths = _CONTENT_LENGTH.findall(head)
+    if head.startswith(b"HTTP/1.1 200 ") and len(lengths) == 1:
+        return int(lengths[0])
+    return None
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -260,8 +323,13 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self) -> None:
         super().__init__(limit=0, keepalive_timeout=connection.IDLE_LIMIT)
-        loop = asyncio.get_running_loop()
         # aiohttp has no public place for it.
+        if not hasattr(self, "_factory") or not hasattr(ResponseHandler, "set_response_params"):
+            raise ConfigurationError(
+                f"AsyncClient does not know its way in aiohttp {aiohttp.__version__}: install the"
+                " version before it, or a newer yunxin-soap."
+            )
+        loop = asyncio.get_running_loop()
         self._factory = functools.partial(_OneAnswer, loop=loop)  # type: ignore[assignment]
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:

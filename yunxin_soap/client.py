@@ -182,12 +182,15 @@ class Client(ClientBase):
         """
         core = self._core
         submit = core.prepare(recipients, message, channel, extension)
-        with core.attempting(len(submit.recipients), submit.channel):
+        try:
             fields, request = core.encode(submit)
             core.log_request(fields)
             response = self._exchange.send(request)
             core.log_response(response)
             return core.conclude(submit, response)
+        except BaseException as raised:
+            core.attempted(raised, len(submit.recipients), submit.channel)
+            raise
 
     def check(
         self,

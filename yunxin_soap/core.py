@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
@@ -43,20 +42,20 @@ class Core:
             InvalidRequest: it breaks a rule.
         """
         settings = self.settings
-        if channel is None:
-            channel = settings.channel
-            if channel is None:
-                raise InvalidRequest(
-                    "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
-                )
+        # What the settings hold is normalised already.
+        number = settings.channel if channel is None else rules.normalise_channel(channel)
+        if number is None:
+            raise InvalidRequest(
+                "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
+            )
         return Submit(
             recipients=rules.normalise_recipients(
                 recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
             ),
             message=rules.normalise_message(message, settings.signature),
-            channel=rules.normalise_channel(channel),
-            extension=rules.normalise_extension(
-                settings.extension if extension is None else extension
+            channel=number,
+            extension=(
+                settings.extension if extension is None else rules.normalise_extension(extension)
             ),
         )
 
@@ -91,8 +90,6 @@ class Core:
             ExeNo=submit.extension,
         )
         if self.settings.protocol.startswith("http-"):
-            rules.check_request_validation(fields.userCode, "The user code", secret=True)
-            rules.check_request_validation(fields.userPass, "The password", secret=True)
             rules.check_request_validation(fields.Msg, "The message")
         return fields, self.protocol.encode(fields)
 
@@ -107,19 +104,14 @@ class Core:
             protocol=self.settings.protocol,
         )
 
-    @contextmanager
-    def attempting(self, recipients: int, channel: str) -> Iterator[None]:
-        """Tell every `SendError` raised inside, or behind a cancellation, what was attempted."""
-        try:
-            yield
-        except BaseException as raised:
-            for error in (raised, raised.__cause__):
-                if isinstance(error, SendError):
-                    settings = self.settings
-                    error.attempt = Attempt(
-                        settings.endpoint.url, settings.protocol, recipients, channel
-                    )
-            raise
+    def attempted(self, raised: BaseException, recipients: int, channel: str) -> None:
+        """Tell a `SendError`, also one behind a cancellation, what was attempted."""
+        for error in (raised, raised.__cause__):
+            if isinstance(error, SendError):
+                settings = self.settings
+                error.attempt = Attempt(
+                    settings.endpoint.url, settings.protocol, recipients, channel
+                )
 
     def mask(self, secret: str) -> None:
         """Keep one more secret out of logs and errors, as that of a call by another account."""

@@ -1,8 +1,7 @@
 """The wire, without I/O: a submit to the bytes of an HTTP request, a response to its text answer.
 
-All that is known here of the wire comes from zeep. At start, zeep's own ``sendMesExt`` is called
-once with a marker in each field, over a transport that keeps the request instead of sending it;
-what zeep made is the template that every later submit is filled into.
+All that is known here of the wire comes from zeep: `recorder` has it make one request, which is the
+template that every submit is filled into.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_plus
 
 from lxml import etree
 
-from yunxin_soap import wsdl
+from yunxin_soap import recorder, wsdl
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
 from yunxin_soap.redact import Redactor, shorten
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
     from zeep.wsdl import Document
     from zeep.wsdl.definitions import Binding
 
@@ -47,6 +47,7 @@ _BEFORE_THE_METHOD = re.compile(
 )
 
 
+_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _NOT_THE_ANSWER = "XML that is not the answer of sendMesExt"
 
 
@@ -107,12 +108,12 @@ class Protocol:
         self.port = port
         self._redact = redact
         binding = wsdl.binding(document, port)
-        recorded = _record(document, binding)
+        recorded = recorder.record(document, binding)
         self.path = path + recorded.address
         self._soap = port in _SOAP_ENV
         if self._soap:
             self._headers: Mapping[str, str] = dict(recorded.headers)
-            self._template, self._order = _split(recorded.content.decode())
+            self._template, self._order = recorder.split(recorded.content.decode())
             self._encode = self._encode_soap
         elif port == "http-post":
             self._headers = dict(recorded.headers)
@@ -125,6 +126,7 @@ class Protocol:
             self._names = list(recorded.content)
             self._encode = self._encode_query
         self._answer_path = _answer_path(binding, port)
+        self._known: _KnownAnswer | None = None
 
     def encode(self, fields: Fields) -> Request:
         """Return the request for one submit.
@@ -155,8 +157,7 @@ class Protocol:
         return Request("GET", self.path, self._headers, query=query)
 
     def _urlencode(self, fields: Fields) -> str:
-        values = fields._asdict()
-        return urlencode([(name, values[name]) for name in self._names])
+        return "&".join(f"{name}={_quote(getattr(fields, name))}" for name in self._names)
 
     def decode(self, response: Response) -> str:
         """Return the text that the method answered; an empty or null result is ``""``.
@@ -166,6 +167,9 @@ class Protocol:
                 raises before it calls the method.
             OutcomeUnknown: anything else that is not the answer of ``sendMesExt``.
         """
+        known = self._known
+        if known is not None and (number := known.read(response)) is not None:
+            return number
         if 400 <= response.status < 500:
             self._reject(f"HTTP status {response.status}", response)
         root = self._parse(response)
@@ -182,7 +186,9 @@ class Protocol:
             self._unknown(f"HTTP status {response.status}{redirect}", response)
         if root is None:
             self._unknown("something that is not readable XML", response)
-        return self._read(root, response)
+        answer = self._read(root, response)
+        self._known = _KnownAnswer.of(answer, root, response) or known
+        return answer
 
     def _parse(self, response: Response) -> etree._Element | None:
         """Return the root of an XML answer; None for any other, also for one with a DTD."""
@@ -250,6 +256,38 @@ class Protocol:
         )
 
 
+class _KnownAnswer:
+    """What stood around a number in an answer that was parsed, so that the next needs no parsing.
+
+    The same bytes around another number are the same XML around another text; anything else, by
+    one byte, is parsed again.
+    """
+
+    def __init__(self, content_type: str, before: bytes, after: bytes) -> None:
+        self._content_type = content_type
+        pattern = re.escape(before) + b"(-?[0-9]{1,20})" + re.escape(after)
+        self._fullmatch = re.compile(pattern).fullmatch
+
+    @classmethod
+    def of(cls, answer: str, root: etree._Element, response: Response) -> Self | None:
+        """Return what is known from one answer: nothing, if the number's place is in doubt."""
+        body = response.body
+        if not _NUMBER.fullmatch(answer) or root.getroottree().docinfo.encoding.lower() != "utf-8":
+            return None
+        before, found, after = body.partition(answer.encode())
+        # A reference or CDATA may have made the number, and the one in sight be another.
+        if not found or answer.encode() in after or b"&" in body or b"<!" in body:
+            return None
+        return cls(response.content_type, before, after)
+
+    def read(self, response: Response) -> str | None:
+        """Return the number in an answer that is known so far; None for any other."""
+        if response.status != 200 or response.content_type != self._content_type:
+            return None
+        found = self._fullmatch(response.body)
+        return found[1].decode() if found else None
+
+
 def _media_type(response: Response) -> str:
     return response.content_type.partition(";")[0].strip().lower()
 
@@ -259,6 +297,13 @@ def _escape(text: str) -> str:
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
     )
+
+
+def _quote(text: str) -> str:
+    """Encode for a form as `urlencode` does, which goes through 500 numbers byte by byte."""
+    if text.isascii() and text.replace(",", "").isalnum():
+        return text.replace(",", "%2C")
+    return quote_plus(text)
 
 
 _of_thread = threading.local()
@@ -277,61 +322,6 @@ def _parser() -> etree.XMLParser[Any]:
             remove_pis=True,
         )
     return parser
-
-
-class Recorded(Exception):
-    """Leaves zeep with the request that it was about to send."""
-
-    def __init__(self, address: str, headers: Mapping[str, str], content: Any) -> None:
-        super().__init__()
-        self.address, self.headers = address, headers
-        self.content = content
-        """The envelope or form as it would be sent, or a dictionary of the query's fields."""
-
-
-class Recorder:
-    """Stands where zeep wants a transport, and keeps the request instead of sending it."""
-
-    def post_xml(
-        self, address: str, envelope: etree._Element, headers: Mapping[str, str]
-    ) -> NoReturn:
-        """Keep a SOAP request."""
-        from zeep.wsdl.utils import etree_to_string
-
-        raise Recorded(address, headers, etree_to_string(envelope))
-
-    def post(self, address: str, message: Any, headers: Mapping[str, str]) -> NoReturn:
-        """Keep a request of the HTTP ports."""
-        raise Recorded(address, headers, message)
-
-    get = post
-
-    @staticmethod
-    def record(call: Callable[[], Any]) -> Recorded:
-        """Return the request that a call of zeep's operation makes."""
-        try:
-            call()
-        except Recorded as recorded:
-            return recorded
-        raise AssertionError("zeep sent nothing")
-
-
-def _record(document: Document, binding: Binding) -> Recorded:
-    import zeep
-
-    client = zeep.Client(document, transport=Recorder())
-    operation = client.create_service(binding.name.text, address="")[wsdl.OPERATION]
-    return Recorder.record(lambda: operation(**{name: _marker(name) for name in wsdl.FIELDS}))
-
-
-def _marker(name: str) -> str:
-    return f"@@{name}@@"
-
-
-def _split(template: str) -> tuple[list[str], list[int]]:
-    """Cut the envelope at its markers: the odd places are fields, in the order given beside."""
-    parts = re.split(r"@@(\w+)@@", template)
-    return parts, [wsdl.FIELDS.index(name) for name in parts[1::2]]
 
 
 def _answer_path(binding: Binding, port: wsdl.PortName) -> list[str]:

@@ -13,7 +13,8 @@ from zeep.proxy import OperationProxy, ServiceProxy
 
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
-from yunxin_soap.protocol import Fields, Recorder, Request
+from yunxin_soap.protocol import Fields, Request
+from yunxin_soap.recorder import Recorder
 from yunxin_soap.results import read_answer
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _OperationBase(OperationProxy):
         fields = Fields(**{name: str(value) for name, value in values.items()})
         numbers = fields.DesNo.count(",") + 1 if fields.DesNo else 0
         core = self._core
-        with core.attempting(numbers, fields.Channel):
+        try:
             core.mask(fields.userPass)
             for name, value in fields._asdict().items():
                 check_characters(value, name)
@@ -75,6 +76,9 @@ class _OperationBase(OperationProxy):
             request = self._record(values)
             core.log_request(fields)
             yield request
+        except BaseException as raised:
+            core.attempted(raised, numbers, fields.Channel)
+            raise
 
     def _read(self, response: Response) -> str:
         self._core.log_response(response)

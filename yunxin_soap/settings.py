@@ -112,8 +112,8 @@ class Settings:
                 f"max_recipients={max_recipients!r} must be from 1 to {message.MAX_RECIPIENTS}."
             )
         return cls(
-            user_code=_credential("user_code", user_code),
-            user_pass=_credential("user_pass", user_pass),
+            user_code=_credential("user_code", user_code, protocol),
+            user_pass=_credential("user_pass", user_pass, protocol),
             channel=None if channel is None else _mended(message.normalise_channel, channel),
             signature=(
                 None if signature is None else _mended(message.normalise_signature, signature)
@@ -221,13 +221,15 @@ def _check_proxy(proxy: str) -> str:
     return proxy
 
 
-def _credential(name: str, value: str) -> str:
+def _credential(name: str, value: str, protocol: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}.")
     if not value:
         raise ConfigurationError(f"{name} is missing: pass it, or set YUNXIN_{name.upper()}.")
     try:
         message.check_characters(value, name)
+        if protocol.startswith("http-"):
+            message.check_request_validation(value, name, secret=True)
     except InvalidRequest as error:
         raise ConfigurationError(str(error)) from None
     return value
