@@ -16,6 +16,7 @@ from yunxin_soap.errors import InvalidRequest
 
 MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 """A mobile number of mainland China, without a country code."""
+_MAINLAND_MOBILES = re.compile(rf"{MAINLAND_MOBILE.pattern}(?:,{MAINLAND_MOBILE.pattern})*")
 DEFAULT_MAX_RECIPIENTS = 500
 """Numbers in one submit, from the vendor's manual."""
 MAX_RECIPIENTS = 1000
@@ -27,8 +28,6 @@ _MAX_ITEMS = 100 * MAX_RECIPIENTS
 _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
 # Full-width forms that input methods produce; NFKC would also turn ① and ½ into digits.
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
-_LONGEST_LOCAL = 11
-"""Digits in a number that has no country code to drop."""
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
@@ -71,9 +70,13 @@ def normalise_recipients(
         InvalidRequest: no number, too many, or one that does not match; it is named by its
             place (from 1) and as it was given.
     """
+    if pattern is MAINLAND_MOBILE:
+        already = dict.fromkeys(_already_normal(recipients))
+        if 0 < len(already) <= limit:
+            return tuple(already)
     normalised: dict[str, None] = {}
     for position, item in enumerate(_items(recipients), 1):
-        number = item if _is_bare(item) and len(item) <= _LONGEST_LOCAL else _bare(item)
+        number = _bare(item)
         if not number:
             raise InvalidRequest(f"Recipient {position} is empty: leave it out, or give a number.")
         if not pattern.fullmatch(number):
@@ -94,6 +97,19 @@ def normalise_recipients(
     return tuple(normalised)
 
 
+def _already_normal(recipients: str | int | Iterable[str | int]) -> list[str]:
+    """Take the usual input apart, in which nothing is to be normalised; any other gives nothing."""
+    joined = recipients
+    if isinstance(recipients, (list, tuple)) and len(recipients) <= _MAX_ITEMS:
+        try:
+            joined = ",".join(recipients)
+        except TypeError:
+            return []
+    if isinstance(joined, str) and _MAINLAND_MOBILES.fullmatch(joined):
+        return joined.split(",")
+    return []
+
+
 def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
     if isinstance(recipients, str) or _is_integer(recipients):
         recipients = [recipients]
@@ -105,9 +121,6 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
             f" {type(recipients).__name__}."
         )
     for position, item in enumerate(recipients, 1):
-        if isinstance(item, str) and _is_bare(item):
-            yield item
-            continue
         if not isinstance(item, str) and not _is_integer(item):
             raise InvalidRequest(
                 f"Recipient {position} is of type {type(item).__name__}: give it as a string."
@@ -121,11 +134,6 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
 def _is_integer(item: object) -> TypeGuard[int]:
     """Whether it is a whole number of any kind, such as NumPy's, and no truth value."""
     return isinstance(item, Integral) and not isinstance(item, bool)
-
-
-def _is_bare(item: str) -> bool:
-    """Whether it is ASCII digits alone, as most are, and so has nothing to be normalised."""
-    return item.isascii() and item.isdigit()
 
 
 def _bare(item: str) -> str:
