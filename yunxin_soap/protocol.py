@@ -47,7 +47,7 @@ _BEFORE_THE_METHOD = re.compile(
 )
 
 
-_NUMBER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(rb"-?[0-9]{1,20}")
 _NOT_THE_ANSWER = "XML that is not the answer of sendMesExt"
 
 
@@ -113,7 +113,8 @@ class Protocol:
         self._soap = port in _SOAP_ENV
         if self._soap:
             self._headers: Mapping[str, str] = dict(recorded.headers)
-            self._template, self._order = recorder.split(recorded.content.decode())
+            template, self._order = recorder.split(recorded.content.decode())
+            self._template = [part.encode() for part in template]
             self._encode = self._encode_soap
         elif port == "http-post":
             self._headers = dict(recorded.headers)
@@ -139,8 +140,8 @@ class Protocol:
     def _encode_soap(self, fields: Fields) -> Request:
         parts = list(self._template)
         for place, index in enumerate(self._order):
-            parts[2 * place + 1] = _escape(fields[index])
-        return Request("POST", self.path, self._headers, body="".join(parts).encode())
+            parts[2 * place + 1] = _escape(fields[index]).encode()
+        return Request("POST", self.path, self._headers, body=b"".join(parts))
 
     def _encode_form(self, fields: Fields) -> Request:
         body = self._urlencode(fields).encode("ascii")
@@ -265,18 +266,20 @@ class _KnownAnswer:
 
     def __init__(self, content_type: str, before: bytes, after: bytes) -> None:
         self._content_type = content_type
-        pattern = re.escape(before) + b"(-?[0-9]{1,20})" + re.escape(after)
-        self._fullmatch = re.compile(pattern).fullmatch
+        self._before, self._after = before, after
 
     @classmethod
     def of(cls, answer: str, root: etree._Element, response: Response) -> Self | None:
         """Return what is known from one answer: nothing, if the number's place is in doubt."""
-        body = response.body
-        if not _NUMBER.fullmatch(answer) or root.getroottree().docinfo.encoding.lower() != "utf-8":
+        body, number = response.body, answer.encode()
+        if (
+            not _NUMBER.fullmatch(number)
+            or str(root.getroottree().docinfo.encoding).lower() != "utf-8"
+        ):
             return None
-        before, found, after = body.partition(answer.encode())
+        before, found, after = body.partition(number)
         # A reference or CDATA may have made the number, and the one in sight be another.
-        if not found or answer.encode() in after or b"&" in body or b"<!" in body:
+        if not found or number in after or b"&" in body or b"<!" in body:
             return None
         return cls(response.content_type, before, after)
 
@@ -284,8 +287,11 @@ class _KnownAnswer:
         """Return the number in an answer that is known so far; None for any other."""
         if response.status != 200 or response.content_type != self._content_type:
             return None
-        found = self._fullmatch(response.body)
-        return found[1].decode() if found else None
+        body = response.body
+        if not (body.startswith(self._before) and body.endswith(self._after)):
+            return None
+        number = body[len(self._before) : len(body) - len(self._after)]
+        return number.decode() if _NUMBER.fullmatch(number) else None
 
 
 def _media_type(response: Response) -> str:

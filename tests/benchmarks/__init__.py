@@ -1,1 +1,1 @@
-"""What a submit costs beside others and beside the bare exchange: ``python -m tests.benchmarks``."""
+"""What a submit costs, beside others and the bare exchange: ``python -m tests.benchmarks``."""

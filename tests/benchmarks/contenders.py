@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,11 @@ class Load:
     url: str
     numbers: int
 
-    @property
+    @cached_property
     def recipients(self) -> list[str]:
         return [f"1390000{number:04d}" for number in range(self.numbers)]
 
-    @property
+    @cached_property
     def fields(self) -> Fields:
         return Fields(*ACCOUNT, ",".join(self.recipients), MESSAGE, "37", "")
 
@@ -76,12 +76,14 @@ Run = Callable[[int, int], Timing]
 
 @dataclass(frozen=True)
 class Contender:
+    """Somebody who can send."""
+
     name: str
     port: PortName
     open: Callable[[Load], Any]
     """Gives a context manager of a `Run`."""
     floor: str = ""
-    """The contender that sends the same bytes, made once, through the same HTTP library."""
+    """The key of the one that sends the same bytes, made once, through the HTTP library."""
     in_flight: tuple[int, ...] = (1, 8, 32)
 
     @property
@@ -100,8 +102,8 @@ def _timed(work: Callable[[], object]) -> Timing:
 
 
 def _check(answer: str | bytes) -> None:
-    # The rest of a foreign answer is its own affair.
-    if (BATCH_NO.encode() if isinstance(answer, bytes) else BATCH_NO) not in answer:
+    whole = answer.decode() if isinstance(answer, bytes) else answer
+    if BATCH_NO not in whole:
         raise RuntimeError(f"no batch number in {answer!r}")
 
 
@@ -110,9 +112,7 @@ def _check(answer: str | bytes) -> None:
 Submit = Callable[[], str | bytes]
 
 
-def _sync(
-    name: str, port: PortName, open_one: Callable[[Load, ExitStack], Submit], floor: str = ""
-) -> Contender:
+def _sync(name: str, port: PortName, open_one: Callable[[Load, ExitStack], Submit]) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
         with ExitStack() as stack:
@@ -131,7 +131,7 @@ def _sync(
 
             yield run
 
-    return Contender(name, port, opened, floor)
+    return Contender(name, port, opened, f"urllib3, ready bytes, {port}")
 
 
 def _client(port: PortName) -> Contender:
@@ -141,7 +141,7 @@ def _client(port: PortName) -> Contender:
         recipients = load.recipients
         return lambda: client.send(recipients, MESSAGE).batch_no
 
-    return _sync("yunxin_soap.Client", port, open_one, f"urllib3, ready bytes, {port}")
+    return _sync("yunxin_soap.Client", port, open_one)
 
 
 def _urllib3(port: PortName) -> Contender:
@@ -149,9 +149,7 @@ def _urllib3(port: PortName) -> Contender:
         pool = stack.enter_context(urllib3.PoolManager(maxsize=MAX_IN_FLIGHT))
         ready = load.ready(port)
         url = _url(load, ready)
-        return lambda: pool.request(
-            ready.method, url, body=ready.body, headers=ready.headers
-        ).data
+        return lambda: pool.request(ready.method, url, body=ready.body, headers=ready.headers).data
 
     return _sync("urllib3, ready bytes", port, open_one)
 
@@ -180,15 +178,14 @@ def _zeep(load: Load, stack: ExitStack) -> Submit:
     session = stack.enter_context(requests.Session())
     # zeep's own default has ten connections.
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
-    client = zeep.Client(
-        str(shipped_path()), transport=zeep.transports.Transport(session=session)
-    )
-    service = client.create_service(_binding(client), load.url)
+    client = zeep.Client(str(shipped_path()), transport=zeep.transports.Transport(session=session))
+    service = client.create_service(zeep_binding(client), load.url)
     fields = load.fields._asdict()
     return lambda: str(service.sendMesExt(**fields))
 
 
-def _binding(client: zeep.Client) -> str:
+def zeep_binding(client: zeep.Client) -> str:
+    """Return the name of the SOAP 1.1 binding."""
     (binding,) = (name for name in client.wsdl.bindings if name.endswith("}MsgSendSoap"))
     return binding
 
@@ -209,7 +206,6 @@ def _async(
     name: str,
     port: PortName,
     open_one: Callable[[Load], Awaitable[tuple[AsyncSubmit, Callable[[], Awaitable[object]]]]],
-    floor: str = "",
 ) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
@@ -233,7 +229,7 @@ def _async(
         finally:
             loop.close()
 
-    return Contender(name, port, opened, floor)
+    return Contender(name, port, opened, f"aiohttp, ready bytes, {port}")
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
@@ -250,7 +246,7 @@ def _async_client(port: PortName) -> Contender:
 
         return submit, client.close
 
-    return _async("yunxin_soap.AsyncClient", port, open_one, f"aiohttp, ready bytes, {port}")
+    return _async("yunxin_soap.AsyncClient", port, open_one)
 
 
 def _aiohttp(port: PortName) -> Contender:
@@ -278,7 +274,7 @@ async def _zeep_async(load: Load) -> Any:
         transport = zeep.transports.AsyncTransport(client=http_client, wsdl_client=wsdl_client)
         client = zeep.AsyncClient(str(shipped_path()), transport=transport)
     # Its create_service() makes the synchronous kind.
-    binding = client.wsdl.bindings[_binding(client)]
+    binding = client.wsdl.bindings[zeep_binding(client)]
     service = zeep.proxy.AsyncServiceProxy(client, binding, address=load.url)
     fields = load.fields._asdict()
 
@@ -300,18 +296,20 @@ def _foreign(name: str, command: list[str], in_flight: tuple[int, ...]) -> Conte
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
-            assert process.stdin is not None and process.stdout is not None
+            said, heard = process.stdin, process.stdout
+            assert said is not None
+            assert heard is not None
 
             def ask(line: str) -> str:
-                process.stdin.write(line + "\n")  # type: ignore[union-attr]
-                process.stdin.flush()  # type: ignore[union-attr]
-                return process.stdout.readline().strip()  # type: ignore[union-attr]
+                said.write(line + "\n")
+                said.flush()
+                return heard.readline().strip()
 
             _check(ask(job))
             yield lambda count, in_flight: Timing(
                 *(float(value) for value in ask(f"{count} {in_flight}").split())
             )
-            process.stdin.close()
+            said.close()
 
     return Contender(name, "soap", opened, in_flight=in_flight)
 

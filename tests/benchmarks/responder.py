@@ -30,7 +30,7 @@ _CONTINUE = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
 def answers() -> dict[str, bytes]:
     """Return the whole answer of each port, head and body."""
     fields = Fields("demo", "demo", "13900000000", "您好【签名】", "37", "")
-    made = {}
+    made: dict[str, bytes] = {}
     for port in PORTS:
         request = Protocol(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
         answer = asmx.handle(
@@ -90,7 +90,8 @@ async def _serve() -> None:
     made = answers()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(made), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     # It ends with whoever holds the other end of its standard input.
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -102,7 +103,8 @@ def responder() -> Iterator[str]:
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             port = process.stdout.readline().strip()
             if not port.isdigit():

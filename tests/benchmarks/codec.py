@@ -1,0 +1,95 @@
+"""What encoding and decoding one submit costs, beside zeep's own message and reply handling."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+import requests
+import zeep
+
+from tests.benchmarks.contenders import ACCOUNT, MESSAGE, Load, zeep_binding
+from tests.benchmarks.responder import BATCH_NO, answers
+from yunxin_soap import Client
+from yunxin_soap.protocol import Protocol, Response
+from yunxin_soap.redact import Redactor
+from yunxin_soap.wsdl import OPERATION, load, shipped_path
+
+OURS = "encode + decode"
+PARSED = "encode + decode, no answer shaped like the last"
+WHOLE = "send() without its exchange"
+ZEEP = "zeep create_message + process_reply"
+
+_LOAD = Load("http://127.0.0.1/api/MsgSend.asmx", 1)
+_TYPE = "text/xml; charset=utf-8"
+_REPEAT = 500
+
+
+def costs(*, rounds: int) -> dict[str, float]:
+    """Return the median microseconds for one submit to one number over SOAP 1.1."""
+    ours, alike, different = _protocol(), cycle(_answers()), cycle(_answers(padded=True))
+    jobs: dict[str, Callable[[], object]] = {
+        OURS: lambda: (ours.encode(_LOAD.fields), ours.decode(next(alike))),
+        PARSED: lambda: (ours.encode(_LOAD.fields), ours.decode(next(different))),
+        WHOLE: _send(),
+        ZEEP: _zeep(),
+    }
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            times[name].append(_time(job))
+    return {name: statistics.median(values) * 1e6 for name, values in times.items()}
+
+
+def _time(job: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    for _ in range(_REPEAT):
+        job()
+    return (time.perf_counter() - start) / _REPEAT
+
+
+def _protocol() -> Protocol:
+    return Protocol(load(), "soap", "/api/MsgSend.asmx", Redactor(ACCOUNT[1]))
+
+
+def _answers(*, padded: bool = False) -> list[Response]:
+    """Return answers with a batch number each; padded, none has the shape of the one before."""
+    body = answers()["soap"].partition(b"\r\n\r\n")[2]
+    numbers = [str(int(BATCH_NO) + index).encode() for index in range(100)]
+    made = [body.replace(BATCH_NO.encode(), number) for number in numbers]
+    return [
+        Response(200, _TYPE, answer + b"\n" * (index % 2 if padded else 0))
+        for index, answer in enumerate(made)
+    ]
+
+
+def _send() -> Callable[[], object]:
+    client = Client(*ACCOUNT, channel="37")
+    recipients = _LOAD.recipients
+    exchange = cycle(_answers())
+
+    class Echo:
+        def send(self, _request: object) -> Response:
+            return next(exchange)
+
+    client._exchange = Echo()  # type: ignore[assignment]
+    return lambda: client.send(recipients, MESSAGE)
+
+
+def _zeep() -> Callable[[], object]:
+    client = zeep.Client(str(shipped_path()))
+    service = client.create_service(zeep_binding(client), _LOAD.url)
+    binding: Any = client.wsdl.bindings[zeep_binding(client)]
+    operation = binding.get(OPERATION)
+    fields = _LOAD.fields._asdict()
+    response = requests.Response()
+    response.status_code = 200
+    response.headers["Content-Type"] = _TYPE
+    response._content = _answers()[0].body
+    return lambda: (
+        client.create_message(service, OPERATION, **fields),
+        binding.process_reply(client, operation, response),
+    )
