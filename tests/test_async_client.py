@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from tests.misbehaving import Server, answer, reading_and_hanging, replying, through
 from yunxin_soap import AsyncClient, ConfigurationError, OutcomeUnknown, wsdl
@@ -25,6 +26,19 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 def client(url: str, **settings: Any) -> AsyncClient:
     return AsyncClient("demo", "demo", channel="37", signature="签名", endpoint=url, **settings)
+
+
+def test_an_aiohttp_without_its_inner_hooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ResponseHandler, "set_response_params")
+
+    async def main() -> None:
+        with Server(replying(b"")) as server:
+            async with client(server.url) as yunxin:
+                with pytest.raises(ConfigurationError, match="aiohttp"):
+                    await yunxin.send("13900000000", "x")
+            assert server.connections == 0
+
+    run(main())
 
 
 async def cancelled_once(server: Server, sending: Coroutine[Any, Any, object]) -> BaseException:

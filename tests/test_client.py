@@ -257,6 +257,8 @@ def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
         ({"user_pass": ""}, "user_pass is missing"),
         ({"user_pass": None}, "user_pass must be a string"),
         ({"user_pass": "a\x00"}, r"user_pass holds U\+0000 at character 2"),
+        ({"user_pass": "hidden<b", "protocol": "http-post"}, "user_pass holds characters"),
+        ({"user_code": "a&#1", "protocol": "http-get"}, "user_code holds characters"),
         ({"channel": "x"}, "channel"),
         ({"extension": "x"}, "extension"),
         ({"signature": "【】"}, "signature"),

@@ -324,11 +324,12 @@ def endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
         (unframed(b""), b" " * 65536, "longer than"),
         (chunked(end=b""), b"10000\r\n" + b" " * 65536 + b"\r\n", "longer than"),
         (page(b"", length=10**12), b" " * 65536, "longer than"),
+        (chunked(end=b"-1\r\n"), b" " * 65536, ""),  # aiohttp reads no such chunk
         (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "not readable HTTP"),
         (b"HTTP/1.1 200 OK\r\n", b"b" * 65536, "not readable HTTP"),
         (b"", b"b" * 65536, "not readable HTTP"),
     ],
-    ids=["body", "chunks", "length", "headers", "header", "status line"],
+    ids=["body", "chunks", "length", "negative chunk", "headers", "header", "status line"],
 )
 def test_an_endless_answer_is_refused(protocol: str, head: bytes, piece: bytes, words: str) -> None:
     sent: list[int] = []
@@ -368,3 +369,17 @@ def test_a_trickle_is_bounded_as_a_whole(protocol: str, head: bytes, piece: byte
         error = caller.fails(OutcomeUnknown)
     assert "within 0.3 s" in str(error)
     assert len(server.requests) == 1
+
+
+def test_a_refusal_before_the_whole_request_was_read_is_understood() -> None:
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        connection.send(page("", "413 Request Entity Too Large"))
+
+    with (
+        Server(script) as server,
+        Caller(server) as caller,
+        pytest.raises(ConfigurationRejected, match="413"),
+    ):
+        caller.send("x" * (16 << 20))
+    assert server.connections == 1

@@ -60,6 +60,30 @@ def test_more_threads_than_the_pool_holds_all_get_through() -> None:
     assert (server.connections, len(server.requests)) == (count, count)
 
 
+def test_what_a_burst_left_open_is_closed_when_it_is_old() -> None:
+    count = 6
+    together = threading.Barrier(count)
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        together.wait(20)
+        connection.send(answer("soap"))
+        replying(answer("soap"))(connection)
+
+    with Server(script) as server, Caller(server) as caller, ThreadPoolExecutor(count) as threads:
+        list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
+        assert isinstance(caller.client, Client)
+        idle = caller.client._exchange._idle
+        *others, youngest = idle
+        assert len(others) == count - 1
+        for other in others:
+            other.last_used = float("-inf")
+        caller.accepted()
+        assert list(idle) == [youngest]
+        assert all(other.is_closed for other in others)
+    assert (server.connections, len(server.requests)) == (count, count + 1)
+
+
 _FORKING = """
 import os, sys
 from yunxin_soap import Client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,7 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 import requests
 import zeep
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -142,6 +143,91 @@ def test_zeep_reads_the_same_answer(port: wsdl.PortName, text: str) -> None:
     response = answer_on(port, text)
     _, by_zeep = call_zeep(port, Fields(*"abcdef"), response)
     assert PROTOCOLS[port].decode(response) == (by_zeep or "")
+
+
+NUMBER = "2114355899380234221"
+# Around and beside the number: what may hold one that is not the answer, or hide the one that is.
+ODDITIES = st.sampled_from(
+    ["", "\n", " ", f"<!--{NUMBER}-->", f"<?p {NUMBER}?>", "&#49;", "<![CDATA[1]]>", "&amp;", "x"]
+)
+NUMBERS = st.sampled_from(
+    [NUMBER, "1", "-7", "-", "0", "", "1" * 21, "-6:1", "1<!--2-->", "１", "&#49;"]
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn, port: wsdl.PortName, text: str) -> bytes:
+    """An answer, or something that looks much like one."""
+    attribute = draw(st.sampled_from(["", f' a="{NUMBER}"', " a='1'"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8", "us-ascii", "utf-16"]))
+    body = answer_on(port, "TEXT").body.decode().replace("TEXT", text)
+    body = body.replace(" xmlns=", f"{attribute} xmlns=", 1)
+    places = [0, body.rindex("</sendMesExtResult>") if port == "soap" else len(body), len(body)]
+    place = draw(st.sampled_from(places))
+    body = body[:place] + draw(ODDITIES) + body[place:]
+    declared = draw(st.sampled_from(["", f'<?xml version="1.0" encoding="{encoding}"?>']))
+    return (declared + body).encode("utf-16" if encoding == "utf-16" else "utf-8")
+
+
+def how_it_ends(reader: Protocol, response: Response) -> tuple[type, str]:
+    try:
+        return str, reader.decode(response)
+    except (Rejected, OutcomeUnknown) as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("port", ["soap", "http-post"])
+@settings(max_examples=300)
+@given(data=st.data())
+def test_an_answer_reads_the_same_after_another(port: wsdl.PortName, data: st.DataObject) -> None:
+    bodies = data.draw(
+        st.lists(NUMBERS.flatmap(lambda text: answers(port, text)), min_size=1, max_size=3)
+    )
+    # The last again, with one thing about it changed.
+    last = bodies[-1]
+    start = data.draw(st.integers(0, len(last)))
+    stop = data.draw(st.integers(start, len(last)))
+    bodies.append(last[:start] + data.draw(st.sampled_from([b"", b"7", b"&", b"<"])) + last[stop:])
+    bodies.append(last.replace(NUMBER.encode(), data.draw(NUMBERS).encode()))
+    bodies.append(last.replace(b"'1'", b"'2'"))
+    experienced = copy.copy(PROTOCOLS[port])
+    experienced._known = None
+    for body in bodies:
+        for status, content_type in ((200, "text/xml"), (200, "text/html"), (500, "text/xml")):
+            fresh = copy.copy(PROTOCOLS[port])
+            fresh._known = None
+            response = Response(status, content_type, body)
+            assert how_it_ends(experienced, response) == how_it_ends(fresh, response)
+
+
+def test_nothing_is_learned_from_an_encoding_that_hides_the_number() -> None:
+    def read(reader: Protocol, attribute: str) -> str:
+        body = (
+            f"<?xml version='1.0' encoding='utf-7'?><string a='{attribute}' xmlns='{TNS}'>+ADEANw-"
+        )
+        return reader.decode(Response(200, "text/xml", f"{body}</string>".encode()))
+
+    reader = protocol("http-post")
+    assert [read(reader, attribute) for attribute in ("17", "18")] == ["17", "17"]
+
+
+@pytest.mark.parametrize("port", wsdl.PORTS)
+def test_only_the_first_of_like_answers_is_parsed(
+    port: wsdl.PortName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = protocol(port)
+
+    def read(number: str) -> str:
+        body = b'<?xml version="1.0" encoding="utf-8"?>' + answer_on(port, number).body
+        return reader.decode(Response(200, "text/xml; charset=utf-8", body))
+
+    assert read(NUMBER) == NUMBER
+    with monkeypatch.context() as patch:
+        patch.setattr(etree, "fromstring", None)
+        assert [read(number) for number in ("1", "-7", "9" * 20)] == ["1", "-7", "9" * 20]
+        with pytest.raises(TypeError):
+            read("-6:促销")
+    assert read("-6:促销") == "-6:促销"
 
 
 @pytest.mark.parametrize("port", ["soap", "soap12"])

@@ -249,7 +249,6 @@ class _OneAnswer(ResponseHandler):
                 with each piece of it.
         """
         self._head, self._left = b"", None
-        self._stop_timer()
         if read_timeout is not None:
             self._answer_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)

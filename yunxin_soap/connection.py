@@ -198,7 +198,12 @@ class Connection(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether it is open, silent and young: fit for one more request."""
-        return super().is_connected and time.monotonic() - self.last_used < IDLE_LIMIT
+        return super().is_connected and not self.is_old
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the other side may be about to close it."""
+        return time.monotonic() - self.last_used >= IDLE_LIMIT
 
 
 class TLSConnection(Connection, HTTPSConnection):

@@ -131,6 +131,10 @@ class Exchange:
             self._idle.append(connection)
         if self._closed:
             self._drop_idle()
+        # What a burst left behind would otherwise stay until the next.
+        with contextlib.suppress(IndexError):
+            while self._idle[0].is_old:
+                self._idle.popleft().close()
 
     def _drop_idle(self) -> None:
         with contextlib.suppress(IndexError):
