@@ -8,6 +8,7 @@ import pytest
 
 from tests.misbehaving import (
     BATCH_NO,
+    WAYS,
     Caller,
     Connection,
     Script,
@@ -43,6 +44,19 @@ def test_no_answer_in_time_is_unknown(protocol: str, script: Script) -> None:
         error = caller.fails(OutcomeUnknown)
     assert "within 0.3 s" in str(error)
     assert (server.connections, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("protocol", WAYS[::4])  # `Client` and `AsyncClient`
+def test_each_answer_has_the_whole_timeout(protocol: Way) -> None:
+    def script(connection: Connection) -> None:
+        while connection.read():
+            connection.ended.wait(0.6)
+            connection.send(answer("soap"))
+
+    with Server(script) as server, Caller(server, protocol, timeout=1.0) as caller:
+        caller.accepted()
+        caller.accepted()
+    assert (server.connections, len(server.requests)) == (1, 2)
 
 
 @pytest.mark.parametrize("script", [reading_and_closing, resetting])
