@@ -57,8 +57,9 @@ class ClientBase:
             endpoint: the address of the service's page. No other address is ever used, whatever the
                 WSDL or a redirect says.
             protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
-            timeout: seconds that the answer may take as a whole, once the request is written.
-            connect_timeout: seconds for each address of the host to connect.
+            timeout: seconds from the sending of the request to the end of its answer.
+            connect_timeout: seconds to connect, for each address of the host; `AsyncClient` gives
+                them to all of its addresses together.
             deadline: seconds from the start of a call within which a retry, its connection and
                 its answer must end; one that might not is not begun. Looking a host name up has no
                 bound but the system's. Default: twice ``timeout + connect_timeout``.

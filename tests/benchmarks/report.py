@@ -130,7 +130,8 @@ class Report:
             ours = contender.name.startswith("yunxin_soap")
             table.add_row(*cells, style="bold green" if ours else None)
         table.caption = (
-            "× bare: beside the same bytes, made once, sent through urllib3 or aiohttp alone"
+            "CPU: of the client's process. × bare: beside the same bytes, made once, sent through"
+            " urllib3 or aiohttp alone."
         )
         return table
 
@@ -158,7 +159,7 @@ class Report:
         return table
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it for a machine, the medians of every cell and each round's value."""
+        """Return all of it for a machine, the medians of every cell and the range of its rounds."""
         return {
             "machine": _machine(),
             "versions": versions(),
@@ -172,7 +173,7 @@ class Report:
                     "wall_us": round(row.wall_us, 1),
                     "cpu_us": round(row.cpu_us, 1),
                     "submits_per_second": round(1e6 / row.wall_us),
-                    "wall_us_of_each_round": [round(value * 1e6, 1) for value in row.wall],
+                    "wall_us_range": [round(f(row.wall) * 1e6, 1) for f in (min, max)],
                 }
                 for row in self.rows
             ],
@@ -192,7 +193,7 @@ class Report:
     def show(self, console: Console) -> None:
         """Print the tables."""
         for table in self.tables():
-            console.print(table)
+            console.print(table, "")
         software = ", ".join(f"{name} {number}" for name, number in versions().items())
         machine = _machine()
         console.print(
