@@ -1,0 +1,1 @@
+"""SOAP and HTTP clients that nobody here wrote, against the sandbox."""

@@ -1,0 +1,229 @@
+"""The clients: each takes the fields of a submit, and gives back what it made of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape
+
+import suds.client
+import zeep
+import zeep.proxy
+from lxml import etree
+
+from yunxin_soap.wsdl import PortName
+
+Fields = Mapping[str, str]
+Ask = Callable[[Fields], str]
+
+_CLIENTS = Path(__file__).parent / "clients"
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+_SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One client on one port."""
+
+    name: str
+    port: PortName
+    start: Callable[[str], Any]
+    """Takes the address of the page, and gives a context manager of an `Ask`."""
+    probe: tuple[str, ...] = ()
+    """A command that succeeds where the client is installed."""
+    leaves_out: bool = True
+    """Whether it can leave a field out."""
+    keeps_cr: bool = True
+    """Whether it escapes a CR in XML, so that it arrives."""
+
+    def missing(self) -> str | None:
+        """Say why it cannot run here."""
+        if not self.probe:
+            return None
+        if shutil.which(self.probe[0]) is None:
+            return f"{self.probe[0]} is not installed"
+        if subprocess.run(self.probe, capture_output=True, check=False).returncode:
+            return f"{' '.join(self.probe)} fails: what {self.name} needs is not installed"
+        return None
+
+
+def _program(*command: str, wsdl: bool = False) -> Callable[[str], Any]:
+    """Run a program that answers each line with a line; {} stands for the address."""
+
+    @contextmanager
+    def start(url: str) -> Iterator[Ask]:
+        address = f"{url}?WSDL" if wsdl else url
+        line = [part.replace("{}", address) for part in command]
+        with (
+            TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
+            said, heard = process.stdin, process.stdout
+            assert said is not None
+            assert heard is not None
+
+            def ask(fields: Fields) -> str:
+                with suppress(BrokenPipeError):
+                    said.write(json.dumps(dict(fields)) + "\n")
+                    said.flush()
+                answer = heard.readline()
+                if not answer:
+                    errors.seek(0)
+                    raise AssertionError(f"{command} ended: {errors.read()[-2000:]}")
+                return str(json.loads(answer)["answer"])
+
+            yield ask
+            said.close()
+
+    return start
+
+
+def _zeep(binding: str) -> Callable[[str], Any]:
+    @contextmanager
+    def start(url: str) -> Iterator[Ask]:
+        client = zeep.Client(f"{url}?WSDL")
+        service = client.bind("MsgSend", binding)
+        with client.transport.session:
+            yield lambda fields: _zeep_answer(lambda: service.sendMesExt(**fields))
+
+    return start
+
+
+def _zeep_answer(call: Callable[[], Any]) -> str:
+    try:
+        return str(call())
+    except zeep.exceptions.Fault as fault:
+        message = fault.message
+        return f"fault: {message.decode() if isinstance(message, bytes) else message}"
+
+
+@contextmanager
+def _zeep_async(url: str) -> Iterator[Ask]:
+    loop = asyncio.new_event_loop()
+    client = zeep.AsyncClient(f"{url}?WSDL")
+    service = client.bind("MsgSend", "MsgSendSoap")
+
+    def ask(fields: Fields) -> str:
+        async def call() -> Any:
+            return await service.sendMesExt(**fields)
+
+        return _zeep_answer(lambda: loop.run_until_complete(call()))
+
+    try:
+        yield ask
+    finally:
+        loop.run_until_complete(client.transport.aclose())
+        client.transport.wsdl_client.close()
+        loop.close()
+
+
+@contextmanager
+def _suds(url: str) -> Iterator[Ask]:
+    client = suds.client.Client(f"{url}?WSDL", cache=None)
+    client.set_options(port="MsgSendSoap")
+    yield lambda fields: str(client.service.sendMesExt(**fields))
+
+
+def _curl(version: str) -> Callable[[str], Any]:
+    """Send an envelope written by hand, as people do to try a service out."""
+    envelope = _SOAP12 if version == "1.2" else _SOAP
+    headers = (
+        ["Content-Type: application/soap+xml; charset=utf-8"]
+        if version == "1.2"
+        else [
+            "Content-Type: text/xml; charset=utf-8",
+            'SOAPAction: "http://tempuri.org/sendMesExt"',
+        ]
+    )
+    options = [part for header in headers for part in ("-H", header)]
+
+    @contextmanager
+    def start(url: str) -> Iterator[Ask]:
+        def ask(fields: Fields) -> str:
+            elements = "".join(
+                f"<{name}>{escape(value, {chr(13): '&#13;'})}</{name}>"
+                for name, value in fields.items()
+            )
+            body = (
+                f'<?xml version="1.0" encoding="utf-8"?><e:Envelope xmlns:e="{envelope}"><e:Body>'
+                f'<sendMesExt xmlns="http://tempuri.org/">{elements}</sendMesExt></e:Body>'
+                "</e:Envelope>"
+            )
+            answer = _run_curl(*options, "--data-binary", "@-", url, content=body)
+            return str(etree.fromstring(answer).findtext(".//{*}sendMesExtResult"))
+
+        yield ask
+
+    return start
+
+
+@contextmanager
+def _curl_get(url: str) -> Iterator[Ask]:
+    def ask(fields: Fields) -> str:
+        answer = _run_curl("-w", "\n%{http_code}", f"{url}/sendMesExt?{urlencode(dict(fields))}")
+        body, _, status = answer.rpartition(b"\n")
+        if status != b"200":
+            return f"HTTP {status.decode()}: {body.decode().strip()}"
+        return str(etree.fromstring(body).text)
+
+    yield ask
+
+
+def _run_curl(*arguments: str, content: str = "") -> bytes:
+    return subprocess.run(
+        ["curl", "-sS", "--noproxy", "*", "--max-time", "30", *arguments],
+        input=content.encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+def _php(script: str, *arguments: str, wsdl: bool = False) -> Callable[[str], Any]:
+    return _program("php", str(_CLIENTS / script), "{}", *arguments, wsdl=wsdl)
+
+
+_PHP_SOAP = ("php", "-r", "exit(class_exists('SoapClient') ? 0 : 1);")
+_PHP_CURL = ("php", "-r", "exit(function_exists('curl_init') ? 0 : 1);")
+_PERL = ("perl", "-MSOAP::Lite", "-MJSON::PP", "-e", "1")
+_CURL = ("curl", "--version")
+_SOAP_LITE = str(_CLIENTS / "soap_lite.pl")
+
+PEERS = [
+    Peer("PHP SoapClient 1.1", "soap", _php("php_soap.php", "1.1", wsdl=True), _PHP_SOAP),
+    Peer("PHP SoapClient 1.2", "soap12", _php("php_soap.php", "1.2", wsdl=True), _PHP_SOAP),
+    Peer("PHP curl GET", "http-get", _php("php_curl.php", "GET"), _PHP_CURL),
+    Peer("PHP curl POST", "http-post", _php("php_curl.php", "POST"), _PHP_CURL),
+    Peer("PHP curl, vendor's GET", "http-post", _php("php_curl.php", "SAMPLE"), _PHP_CURL),
+    Peer(
+        "node soap",
+        "soap",
+        _program("node", str(_CLIENTS / "node_soap.js"), "{}", wsdl=True),
+        ("node", "-e", "require('soap')"),
+    ),
+    Peer("SOAP::Lite 1.1", "soap", _program("perl", _SOAP_LITE, "{}", "1.1"), _PERL),
+    Peer("SOAP::Lite 1.2", "soap12", _program("perl", _SOAP_LITE, "{}", "1.2"), _PERL),
+    Peer("suds", "soap", _suds, keeps_cr=False),
+    Peer("zeep", "soap", _zeep("MsgSendSoap")),
+    Peer("zeep, 1.2", "soap12", _zeep("MsgSendSoap12")),
+    Peer("zeep, GET", "http-get", _zeep("MsgSendHttpGet")),
+    Peer("zeep, POST", "http-post", _zeep("MsgSendHttpPost"), leaves_out=False),
+    Peer("zeep.AsyncClient", "soap", _zeep_async),
+    Peer("curl, envelope 1.1", "soap", _curl("1.1"), _CURL),
+    Peer("curl, envelope 1.2", "soap12", _curl("1.2"), _CURL),
+    Peer("curl, GET", "http-get", _curl_get, _CURL),
+]
+
+REQUIRED = bool(os.environ.get("YUNXIN_REQUIRE_SERVICES"))
+"""Whether a client that is not installed is a failure, and no reason to skip."""
