@@ -94,8 +94,11 @@ def _page(request: HttpRequest, query: bytes) -> HttpResponse:
         return _success(_XML, pages.description(address))
     if b"disco" in bare:
         return _success(_XML, pages.discovery(address))
-    if "wsdl" in forms.parse(query):
+    asked = forms.parse(query)
+    if "wsdl" in asked:
         return _text("XML Web service description was not found.")
+    if asked.get("op") == OPERATION:
+        return _success(HTML, pages.operation_page(address))
     return _success(HTML, pages.help_page(address))
 
 

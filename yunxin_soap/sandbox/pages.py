@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from lxml import etree
 
 from yunxin_soap import wsdl
-from yunxin_soap.sandbox.soap import TNS
+from yunxin_soap.sandbox.soap import SOAP_11, SOAP_12, TNS, render_answer
 
 
 @lru_cache(maxsize=16)
@@ -48,6 +50,65 @@ def help_page(address: str) -> bytes:
         f'<ul><li><a href="{quoted}?op={wsdl.OPERATION}">{wsdl.OPERATION}</a>'
         f" ({', '.join(wsdl.FIELDS)})</li></ul>"
         "<p>This is the yunxin_soap sandbox: no SMS leaves it.</p>",
+    )
+
+
+def operation_page(address: str) -> bytes:
+    """Return the page of the operation: a form that invokes it, and a sample for each port."""
+    quoted = html.escape(address)
+    inputs = "".join(
+        f'<tr><td><label for="{name}">{name}:</label></td>'
+        f'<td><input id="{name}" name="{name}" size="50"></td></tr>'
+        for name in wsdl.FIELDS
+    )
+    samples = "".join(
+        f"<h3>{title}</h3>"
+        "<p>The following is a sample request and response. The placeholders shown need to be"
+        f" replaced with actual values.</p><pre>{html.escape(request)}</pre>"
+        f"<pre>{html.escape(answer)}</pre>"
+        for title, request, answer in _samples(address)
+    )
+    return _page(
+        "MsgSend Web Service",
+        f'<p>Click <a href="{quoted}">here</a> for a complete list of operations.</p>'
+        f"<h2>{wsdl.OPERATION}</h2><h3>Test</h3>"
+        "<p>To test the operation using the HTTP POST protocol, click the 'Invoke' button.</p>"
+        f'<form action="{quoted}/{wsdl.OPERATION}" method="POST"><table>{inputs}</table>'
+        f'<button type="submit">Invoke</button></form>{samples}'
+        "<p>This is the yunxin_soap sandbox: no SMS leaves it.</p>",
+    )
+
+
+def _samples(address: str) -> Iterator[tuple[str, str, str]]:
+    """Give title, request and answer for each port."""
+    page = urlsplit(address)
+    operation = f"{page.path}/{wsdl.OPERATION}"
+    host = f"Host: {page.netloc}\n"
+    fields = "".join(f"\n      <{name}>string</{name}>" for name in wsdl.FIELDS)
+    for title, envelope, media_type, action in (
+        ("SOAP 1.1", SOAP_11, "text/xml", f'SOAPAction: "{TNS}{wsdl.OPERATION}"\n'),
+        ("SOAP 1.2", SOAP_12, "application/soap+xml", ""),
+    ):
+        head = f"Content-Type: {media_type}; charset=utf-8\nContent-Length: length\n"
+        yield (
+            title,
+            f"POST {page.path} HTTP/1.1\n{host}{head}{action}\n"
+            f'<?xml version="1.0" encoding="utf-8"?>\n<soap:Envelope xmlns:soap="{envelope}">\n'
+            f'  <soap:Body>\n    <{wsdl.OPERATION} xmlns="{TNS}">{fields}\n'
+            f"    </{wsdl.OPERATION}>\n  </soap:Body>\n</soap:Envelope>",
+            f"HTTP/1.1 200 OK\n{head}\n{render_answer('string', envelope)}",
+        )
+    query = "&".join(f"{name}=string" for name in wsdl.FIELDS)
+    answer = (
+        "HTTP/1.1 200 OK\nContent-Type: text/xml; charset=utf-8\nContent-Length: length\n\n"
+        f'<?xml version="1.0" encoding="utf-8"?>\n<string xmlns="{TNS}">string</string>'
+    )
+    yield "HTTP GET", f"GET {operation}?{query} HTTP/1.1\n{host}", answer
+    yield (
+        "HTTP POST",
+        f"POST {operation} HTTP/1.1\n{host}"
+        f"Content-Type: application/x-www-form-urlencoded\nContent-Length: length\n\n{query}",
+        answer,
     )
 
 
