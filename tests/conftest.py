@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests import summary
 from tests.misbehaving import WAYS, Way, server_context
 from yunxin_soap.sandbox import Sandbox
 
@@ -21,6 +22,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "filterwarnings", "ignore:unclosed transport <asyncio.sslproto:ResourceWarning"
         )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the run found, in tables."""
+    summary.show(terminalreporter)
 
 
 @pytest.fixture(autouse=True)

@@ -198,8 +198,10 @@ def sandbox(host: str, port: int, config: str | None) -> None:
         from yunxin_soap.sandbox.accounts import load
         from yunxin_soap.sandbox.gateway import Gateway
         from yunxin_soap.sandbox.server import run
+        from yunxin_soap.sandbox.service import Service
 
-        run(Gateway(load(config) if config else None), host, port, _announce)
+        gateway = Gateway(load(config) if config else None)
+        run(Service(gateway), host, port, _announce)
 
 
 @cli.command()

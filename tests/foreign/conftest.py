@@ -1,4 +1,4 @@
-"""Runs each client once for all cases, and shows a table of client and case at the end."""
+"""Runs each client once for all cases, and notes each cell of the table of client and case."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.foreign.cases import CASES
 from tests.foreign.peers import REQUIRED, Ask, Peer
+from tests.summary import note
 from yunxin_soap.sandbox import Sandbox
-
-_RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +40,6 @@ def pytest_runtest_makereport(
     if report.when == "call" or report.outcome == "skipped" or report.failed:
         peer, case = parameters.get("asking"), parameters.get("case")
         if isinstance(peer, Peer) and isinstance(case, str):
-            table = item.config.stash.setdefault(_RESULTS, {})
             shown = {"passed": "ok", "failed": "FAIL", "skipped": "-"}[report.outcome]
-            table.setdefault(peer.name, {})[case] = shown
+            note(item.config, "foreign clients against the sandbox", peer.name, case, shown)
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table."""
-    table = terminalreporter.config.stash.get(_RESULTS, {})
-    if not table:
-        return
-    cases = [case for case in CASES if any(case in row for row in table.values())]
-    width = max(map(len, table))
-    terminalreporter.section("foreign clients against the sandbox")
-    terminalreporter.write_line(" " * width + "  " + "  ".join(cases))
-    for name, row in sorted(table.items()):
-        cells = "  ".join(row.get(case, "").ljust(len(case)) for case in cases)
-        terminalreporter.write_line(f"{name.ljust(width)}  {cells}")

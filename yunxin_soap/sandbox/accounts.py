@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.tables import build, tables
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -90,20 +89,20 @@ def load(path: str | os.PathLike[str]) -> Config:
     if accounts is not None:
         document["accounts"] = [
             _account(table, f"{name}: accounts[{place}]")
-            for place, table in enumerate(_tables(accounts, f"{name}: accounts"))
+            for place, table in enumerate(tables(accounts, f"{name}: accounts"))
         ]
         _refuse_twins(document["accounts"], f"{name}: accounts")
-    return _build(Config, document, name)
+    return build(Config, document, name)
 
 
 def _account(table: Mapping[str, Any], where: str) -> Account:
     values = dict(table)
     if "channels" in values:
         values["channels"] = [
-            _build(Channel, channel, f"{where}: channels[{place}]")
-            for place, channel in enumerate(_tables(values["channels"], f"{where}: channels"))
+            build(Channel, channel, f"{where}: channels[{place}]")
+            for place, channel in enumerate(tables(values["channels"], f"{where}: channels"))
         ]
-    return _build(Account, values, where)
+    return build(Account, values, where)
 
 
 def _refuse_twins(accounts: list[Account], where: str) -> None:
@@ -114,41 +113,3 @@ def _refuse_twins(accounts: list[Account], where: str) -> None:
                 f"{where}[{place}]: user_code {account.user_code!r} is given twice."
             )
         known.add(account.user_code)
-
-
-def _tables(value: Any, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
-        raise ConfigurationError(f"{where} must be an array of tables.")
-    return value
-
-
-_WANTED: dict[str, tuple[type, str]] = {
-    "str": (str, "a string"),
-    "int": (int, "a whole number"),
-    "int | None": (int, "a whole number"),
-    "bool": (bool, "true or false"),
-    "time": (time, "a time such as 08:00:00"),
-    "tuple[str, ...]": (list, "an array of strings"),
-}
-
-
-def _build(kind: type[_T], table: Mapping[str, Any], where: str) -> _T:
-    """Make a dataclass of a table, each value checked against the type of its field."""
-    types = {each.name: str(each.type) for each in fields(kind)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in types:
-            known = ", ".join(sorted(types))
-            raise ConfigurationError(f"{where}: {key!r} is not known; known are {known}.")
-        wanted, description = _WANTED.get(types[key], (list, "an array"))
-        right = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-        if types[key] == "tuple[str, ...]":
-            right = right and all(isinstance(each, str) for each in value)
-        if not right:
-            raise ConfigurationError(f"{where}: {key} must be {description}.")
-        values[key] = tuple(value) if wanted is list else value
-    try:
-        return kind(**values)
-    except TypeError:
-        missing = [name for name in ("user_code", "user_pass") if name not in values]
-        raise ConfigurationError(f"{where}: {' and '.join(missing)} must be given.") from None

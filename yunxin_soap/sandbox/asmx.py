@@ -32,7 +32,16 @@ _NO_ACTION = (
 
 
 class MethodError(Exception):
-    """The method threw; its message is what ASP.NET shows to the caller."""
+    """The method threw; its message is what ASP.NET shows to the caller.
+
+    Args:
+        message: the text.
+        batch_no: of the submit that was accepted all the same.
+    """
+
+    def __init__(self, message: str, batch_no: str | None = None) -> None:
+        super().__init__(message)
+        self.batch_no = batch_no
 
 
 Fields = Mapping[str, str | None]
@@ -67,6 +76,14 @@ class HttpResponse:
     content_type: str
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_call(request: HttpRequest) -> bool:
+    """Whether somebody means to call the method, however wrongly, and not to look at a page."""
+    path = unquote(request.target.partition(b"?")[0].decode("utf-8", "replace"))
+    if not path.lower().startswith(PATH.lower()):
+        return False
+    return request.method == "POST" or path[len(PATH) :].startswith("/")
 
 
 def handle(request: HttpRequest, method: Method) -> HttpResponse:

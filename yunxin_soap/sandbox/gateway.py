@@ -115,7 +115,7 @@ class Gateway:
                 raise MethodError("Object reference not set to an instance of an object.")
             batch_no = self._accept(account, numbers, values, port)
         if ACCEPTED_THEN_ERROR in numbers:
-            raise MethodError("Object reference not set to an instance of an object.")
+            raise MethodError("Object reference not set to an instance of an object.", batch_no)
         return batch_no
 
     def _accept(

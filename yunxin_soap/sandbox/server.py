@@ -8,7 +8,7 @@ import queue
 import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,11 @@ except ModuleNotFoundError as error:
     ) from error
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import asmx, pages
+from yunxin_soap.sandbox import asmx, effects, pages
+from yunxin_soap.sandbox.faults import Kind, fault
 from yunxin_soap.sandbox.gateway import Gateway, Submission
+from yunxin_soap.sandbox.record import Record
+from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
 _REQUEST_LINE = re.compile(rb"\A[A-Z]+ /[^\r\n]*")
 _RAW_BYTES = re.compile(rb"[\x80-\xff]")
+_SHUTTING = 10.0
+"""Seconds to wait at most for the port to be shut."""
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 
 
@@ -40,13 +45,40 @@ class _Connection(web.RequestHandler):
 
     line_is_next = True
     """Whether what comes next starts with a request line: at first, and after each answer."""
+    _deaf = False
+
+    def __init__(self, manager: web.Server, service: Service, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._service = service
+        self.gone = asyncio.Event()
+        """Set once the connection has ended."""
 
     def data_received(self, data: bytes) -> None:
         """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse."""
+        if self._deaf:
+            return
         if self.line_is_next:
-            data = _REQUEST_LINE.sub(_escape, data, count=1)
             self.line_is_next = False
+            if self._service_is_deaf():
+                return
+            data = _REQUEST_LINE.sub(_escape, data, count=1)
         super().data_received(data)
+
+    def _service_is_deaf(self) -> bool:
+        met = self._service.faults.unread()
+        if met is None or self.transport is None:
+            return False
+        self._deaf = True
+        if met.kind is Kind.RESET:
+            effects.reset(self.transport)
+        elif met.kind is Kind.CLOSE:
+            self.transport.close()
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wake whoever hangs on purpose."""
+        self.gone.set()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -68,14 +100,14 @@ def _escape(line: re.Match[bytes]) -> bytes:
 
 
 async def serve(
-    gateway: Gateway, host: str, port: int, stop: asyncio.Event, ready: Callable[[str], None]
+    service: Service, host: str, port: int, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
-    """Serve ``gateway`` until ``stop`` is set; ``ready`` gets the page's address.
+    """Serve until ``stop`` is set; ``ready`` gets the page's address.
 
     Raises:
         ConfigurationError: the port cannot be listened on.
     """
-    runner = web.ServerRunner(_Server(gateway), shutdown_timeout=1)
+    runner = web.ServerRunner(_Server(service), shutdown_timeout=1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -88,14 +120,58 @@ async def serve(
             ) from error
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
+        door = _Door(runner, host, bound)
+        service.faults.on_refuse = door.shut
         ready(f"http://{shown}:{bound}{asmx.PATH}")
         await stop.wait()
+        await door.leave()
     finally:
         await runner.cleanup()
 
 
-def run(gateway: Gateway, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve ``gateway`` until the process is told to end (SIGINT, SIGTERM).
+class _Door:
+    """The port: shut for a while when a fault asks for it."""
+
+    def __init__(self, runner: web.ServerRunner, host: str, port: int) -> None:
+        self._runner, self._host, self._port = runner, host, port
+        self._loop = asyncio.get_running_loop()
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def shut(self, seconds: float) -> None:
+        """Accept no connection for so long, from now on; callable from any thread."""
+        closed = threading.Event()
+
+        def start() -> None:
+            task = self._loop.create_task(self._shut(seconds, closed))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop.call_soon_threadsafe(start)
+            closed.wait(_SHUTTING)
+        else:
+            start()
+
+    async def _shut(self, seconds: float, closed: threading.Event) -> None:
+        async with self._lock:
+            for site in list(self._runner.sites):
+                await site.stop()
+            closed.set()
+            await asyncio.sleep(seconds)
+            await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def leave(self) -> None:
+        """Open it no more."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def run(service: Service, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until the process is told to end (SIGINT, SIGTERM).
 
     Raises:
         ConfigurationError: the port cannot be listened on.
@@ -108,7 +184,7 @@ def run(gateway: Gateway, host: str, port: int, ready: Callable[[str], None]) ->
             # Windows has no such handlers: Ctrl-C raises KeyboardInterrupt there.
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop.set)
-        await serve(gateway, host, port, stop, ready)
+        await serve(service, host, port, stop, ready)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
@@ -117,18 +193,21 @@ def run(gateway: Gateway, host: str, port: int, ready: Callable[[str], None]) ->
 class _Server(web.Server):
     """Makes a `_Connection` of every connection."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
-            return await _handle(request, gateway)
+            return await _handle(request, service)
 
         super().__init__(handler)
 
     def __call__(self) -> _Connection:
         """Make one."""
-        return _Connection(self, loop=asyncio.get_running_loop(), **_OPTIONS)
+        loop = asyncio.get_running_loop()
+        return _Connection(self, self._service, loop=loop, **_OPTIONS)
 
 
-async def _handle(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
+async def _handle(request: web.BaseRequest, service: Service) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _HOST.fullmatch(host or "") or (host is None and request.version >= (1, 1)):
         return _bad_request()
@@ -146,11 +225,15 @@ async def _handle(request: web.BaseRequest, gateway: Gateway) -> web.StreamRespo
         body=body,
         too_long=too_long,
     )
-    remote = request.remote or ""
-    answer = asmx.handle(incoming, lambda fields, port: gateway.submit(fields, port, remote))
+    answer, met = service.answer(incoming, request.remote or "")
+    response = _to_aiohttp(answer)
     if isinstance(request.protocol, _Connection):
         request.protocol.line_is_next = True
-    return _to_aiohttp(answer)
+        if met is not None:
+            await effects.pause(met)
+            if await effects.carry_out(met, answer, request, request.protocol.gone):
+                response.force_close()
+    return response
 
 
 async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:
@@ -187,15 +270,23 @@ class Sandbox:
             client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
 
     Args:
-        gateway: what decides and keeps; one with the account ``demo`` by default.
+        gateway: what decides; one with the account ``demo`` by default.
+        record: keeps what arrives; in memory by default.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
     """
 
     def __init__(
-        self, gateway: Gateway | None = None, *, host: str = "127.0.0.1", port: int = 0
+        self,
+        gateway: Gateway | None = None,
+        *,
+        record: Record | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        self.gateway = gateway or Gateway()
+        self._service = Service(gateway, record)
+        self.gateway = self._service.gateway
+        self.record = self._service.record
         self._host, self._port = host, port
         self._url = ""
         self._thread: threading.Thread | None = None
@@ -215,8 +306,30 @@ class Sandbox:
         return self.gateway.inbox
 
     def clear(self) -> None:
-        """Empty the inbox and give every account its balance back."""
-        self.gateway.clear()
+        """Forget what arrived and every fault; give every account its balance back."""
+        self._service.clear()
+
+    def provoke(self, kind: str, *, times: int | None = 1, **options: Any) -> None:
+        """Break the next submit, or the next ``times`` of those that fit (None: all of them).
+
+        Args:
+            kind: what goes wrong; see `Kind`.
+            times: how many submits it meets.
+            options: the rest of `Fault`.
+
+        Raises:
+            ConfigurationError: an option makes no sense.
+        """
+        self._service.faults.add(fault(kind, times=times, **options))
+
+    @contextlib.contextmanager
+    def faults(self, kind: str, **options: Any) -> Iterator[None]:
+        """Break every submit that fits, as long as the block runs; else as `provoke`."""
+        number = self._service.faults.add(fault(kind, **options))
+        try:
+            yield
+        finally:
+            self._service.faults.remove(number)
 
     def start(self) -> Self:
         """Start serving; returns once the port is open.
@@ -253,7 +366,7 @@ class Sandbox:
     def _run(self, opened: queue.SimpleQueue[str | Exception]) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await serve(self.gateway, self._host, self._port, self._stop, opened.put)
+            await serve(self._service, self._host, self._port, self._stop, opened.put)
 
         try:
             asyncio.run(main())

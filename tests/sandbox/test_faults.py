@@ -1,0 +1,223 @@
+"""Every fault against both clients and all ports: none leads to a wrong outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.misbehaving import Way, client_for
+from tests.summary import note
+from yunxin_soap import (
+    BalanceRejected,
+    Client,
+    ConfigurationError,
+    ContentRejected,
+    NotSent,
+    OutcomeUnknown,
+    Receipt,
+    SendError,
+    wsdl,
+)
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox.faults import Fault, Faults, Kind, fault
+from yunxin_soap.sandbox.record import Outcome
+
+NUMBERS = ["13900000000", "13900000001"]
+
+# What is provoked, how the client has to see it, and whether the gateway accepted the submit.
+CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
+    "delay": ({"kind": "delay", "seconds": 0.05}, Receipt, True),
+    "delay, beyond the timeout": ({"kind": "delay", "seconds": 30}, OutcomeUnknown, True),
+    "close, unread": ({"kind": "close", "when": "unread"}, OutcomeUnknown, False),
+    "close, before": ({"kind": "close", "when": "before"}, OutcomeUnknown, False),
+    "close, after": ({"kind": "close"}, OutcomeUnknown, True),
+    "reset, unread": ({"kind": "reset", "when": "unread"}, OutcomeUnknown, False),
+    "reset, before": ({"kind": "reset", "when": "before"}, OutcomeUnknown, False),
+    "reset, after": ({"kind": "reset"}, OutcomeUnknown, True),
+    "hang, unread": ({"kind": "hang", "when": "unread"}, OutcomeUnknown, False),
+    "hang, before": ({"kind": "hang", "when": "before"}, OutcomeUnknown, False),
+    "hang, after": ({"kind": "hang"}, OutcomeUnknown, True),
+    "cut": ({"kind": "cut"}, OutcomeUnknown, True),
+    "garble": ({"kind": "garble"}, OutcomeUnknown, True),
+    "trickle": ({"kind": "trickle", "seconds": 0.0}, Receipt, True),
+    "trickle, beyond the timeout": ({"kind": "trickle", "seconds": 0.1}, OutcomeUnknown, True),
+    "content-type": ({"kind": "content-type"}, OutcomeUnknown, True),
+    "html 502, before": ({"kind": "html", "when": "before"}, OutcomeUnknown, False),
+    "html 502, after": ({"kind": "html"}, OutcomeUnknown, True),
+    "html 503, after": ({"kind": "html", "status": 503}, OutcomeUnknown, True),
+    "html 504, after": ({"kind": "html", "status": 504}, OutcomeUnknown, True),
+    "error, before": ({"kind": "error", "when": "before"}, OutcomeUnknown, False),
+    "error, after": ({"kind": "error"}, OutcomeUnknown, True),
+    "code -6": ({"kind": "code", "code": "-6:促销"}, ContentRejected, False),
+    "balance": ({"kind": "balance", "left": 1}, BalanceRejected, False),
+    "refuse": ({"kind": "refuse", "seconds": 60}, NotSent, False),
+}
+SEEN = {Receipt: "accepted", NotSent: "not sent", OutcomeUnknown: "unknown"}
+
+
+def send(client: Any) -> Receipt | SendError:
+    try:
+        receipt = client.send(NUMBERS, "您好")
+    except SendError as error:
+        return error
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+@pytest.mark.parametrize("kept_alive", [False, True], ids=["fresh", "kept alive"])
+@pytest.mark.parametrize("case", CASES)
+def test_no_fault_leads_to_a_wrong_outcome(
+    protocol: Way, case: str, kept_alive: bool, request: pytest.FixtureRequest
+) -> None:
+    options, expected, accepted = CASES[case]
+    if kept_alive and options["kind"] == "refuse":
+        pytest.skip("a connection that is there already is not refused")
+    with Sandbox() as sandbox:
+        client = client_for(protocol)(
+            "demo",
+            "demo",
+            channel="37",
+            signature="签名",
+            endpoint=sandbox.url,
+            protocol=str(protocol),
+            timeout=0.2 if "hang" in case or "beyond" in case else 20.0,
+            retries=0,
+        )
+        if kept_alive:
+            assert isinstance(send(client), Receipt)
+            sandbox.record.clear()
+        sandbox.provoke(**options)
+        ended = send(client)
+        client.close()
+        arrivals = sandbox.record.arrivals
+    row = "async" if protocol.asynchronous else "sync"
+    seen = SEEN.get(type(ended), "rejected")
+    note(request.config, "outcome of each fault", case, f"{row} {protocol}", seen)
+    assert isinstance(ended, expected)
+    assert [arrival.outcome is Outcome.ACCEPTED for arrival in arrivals if arrival.batch_no] == [
+        True
+    ] * accepted
+    for number in NUMBERS:
+        assert sandbox.record.times_accepted(number) == accepted
+    if isinstance(ended, Receipt):
+        assert [ended.batch_no] == [arrival.batch_no for arrival in arrivals]
+
+
+def test_after_its_fault_a_gateway_is_well_again(sandbox: Sandbox) -> None:
+    with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
+        sandbox.provoke("error", times=2)
+        for _ in range(2):
+            assert isinstance(send(client), OutcomeUnknown)
+        assert isinstance(send(client), Receipt)
+        with sandbox.faults("code", code="-7"):
+            for _ in range(3):
+                assert isinstance(send(client), BalanceRejected)
+        assert isinstance(send(client), Receipt)
+
+
+def test_a_port_that_is_shut_opens_again(sandbox: Sandbox) -> None:
+    with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
+        sandbox.provoke("refuse", seconds=0.3)
+        # The library itself tries again, and nothing was sent before.
+        deadline = time.monotonic() + 20
+        while isinstance(ended := send(client), NotSent):
+            assert time.monotonic() < deadline
+    assert isinstance(ended, Receipt)
+    assert len(sandbox.inbox) == 1
+
+
+def met(faults: Faults, count: int, **fields: str) -> list[Fault | None]:
+    return [faults.of({"DesNo": "13900000000", **fields}, "soap") for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("options", "fitting", "other"),
+    [
+        ({"numbers": ["13900000001"]}, {"DesNo": "13900000000,13900000001"}, {}),
+        ({"user_code": "a"}, {"userCode": "a"}, {"userCode": "b"}),
+        ({"text": "您"}, {"Msg": "您好"}, {"Msg": "好"}),
+    ],
+)
+def test_a_fault_for_some_submits_alone(
+    options: dict[str, Any], fitting: dict[str, str], other: dict[str, str]
+) -> None:
+    faults = Faults()
+    faults.add(fault("error", **options))
+    assert met(faults, 1, **other) == [None]
+    assert met(faults, 1, **fitting) != [None]
+
+
+def test_a_fault_for_one_port_alone() -> None:
+    faults = Faults()
+    faults.add(fault("error", port="http-get"))
+    assert [bool(faults.of({}, port)) for port in wsdl.PORTS] == [False, False, True, False]
+
+
+def test_some_are_spared_and_some_are_met() -> None:
+    faults = Faults()
+    number = faults.add(fault("error", skip=2, times=3))
+    assert [bool(each) for each in met(faults, 7)] == [False] * 2 + [True] * 3 + [False] * 2
+    assert faults.in_force()[number][1] == 3
+    assert faults.remove(number)
+    assert not faults.remove(number)
+
+
+def test_the_first_that_fits_is_met() -> None:
+    faults = Faults()
+    faults.add(fault("code", code="-7", times=1))
+    faults.add(fault("error"))
+    assert [each.kind for each in met(faults, 2) if each] == [Kind.CODE, Kind.ERROR]
+    faults.clear()
+    assert met(faults, 1) == [None]
+
+
+@pytest.mark.parametrize("option", ["probability", "jitter"])
+def test_the_same_seed_repeats_a_run(option: str) -> None:
+    def run(seed: int) -> list[Any]:
+        faults = Faults()
+        faults.add(fault("delay", seed=seed, **{option: 0.5}))
+        return [each and each.seconds for each in met(faults, 200)]
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+    if option == "probability":
+        assert 60 < sum(each is not None for each in run(1)) < 140
+    else:
+        assert all(0 <= each <= 0.5 for each in run(1))
+
+
+def test_a_balance_runs_out_after_so_many_numbers() -> None:
+    faults = Faults()
+    faults.add(fault("balance", left=5))
+    sizes = [2, 2, 2, 1, 1]
+    refused = [bool(met(faults, 1, DesNo=",".join(["13900000000"] * size))[0]) for size in sizes]
+    assert refused == [False, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: fault("nothing"), "There is no fault 'nothing': use one of delay, close"),
+        (lambda: fault("close", second=1), "'second' is not known; known are code"),
+        (lambda: fault("delay", seconds="1"), "seconds must be a number"),
+        (lambda: fault("delay", seconds=-1), "seconds=-1 makes no sense"),
+        (lambda: fault("delay", when="before"), "when='before' makes no sense"),
+        (lambda: fault("cut", when="unread"), "when='unread' makes no sense"),
+        (lambda: fault("close", when="unread", text="x"), "when='unread' makes no sense"),
+        (lambda: fault("close", when="later"), "when must be unread, before or after"),
+        (lambda: fault("close", port="soap13"), "port must be one of soap, soap12"),
+        (lambda: fault("close", numbers="139"), "numbers must be an array of strings"),
+        (lambda: fault("close", times=0), "times=0"),
+        (lambda: fault("close", probability=0), "probability=0"),
+        (lambda: fault("close", probability=True), "probability must be a number"),
+        (lambda: fault("html", status=200), "status=200"),
+        (lambda: fault("code", code="7"), "code='7'"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(make: Callable[[], object], named: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert named in str(caught.value)

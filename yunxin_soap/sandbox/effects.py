@@ -1,0 +1,88 @@
+"""What a fault does to an answer and to its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+
+from aiohttp import web
+
+from yunxin_soap.sandbox import pages
+from yunxin_soap.sandbox.asmx import HTML, HttpResponse
+from yunxin_soap.sandbox.faults import Fault, Kind
+
+_TITLES = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+
+
+def changed(answer: HttpResponse, fault: Fault) -> HttpResponse:
+    """Return the answer that goes out in place of the right one."""
+    if fault.kind is Kind.CONTENT_TYPE:
+        return HttpResponse(answer.status, "text/plain; charset=utf-8", answer.body)
+    if fault.kind is Kind.HTML:
+        title = _TITLES.get(fault.status, "Error")
+        return HttpResponse(fault.status, HTML, pages.error_page(fault.status, title))
+    if fault.kind is Kind.GARBLE:
+        noise = random.Random(fault.seed).randbytes(len(answer.body))  # noqa: S311 - noise
+        return HttpResponse(answer.status, answer.content_type, noise, answer.headers)
+    return answer
+
+
+async def pause(fault: Fault) -> None:
+    """Wait as long as a delay asks for."""
+    if fault.kind is Kind.DELAY:
+        await asyncio.sleep(fault.seconds)
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection with RST."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert isinstance(transport, asyncio.Transport)
+    transport.abort()
+
+
+async def carry_out(
+    fault: Fault, answer: HttpResponse, request: web.BaseRequest, gone: asyncio.Event
+) -> bool:
+    """Do to the connection what the fault asks for; False if the answer is to go out as it is.
+
+    Args:
+        fault: what is to go wrong.
+        answer: what would go out.
+        request: whose answer it is.
+        gone: set once the connection has ended.
+    """
+    transport = request.transport
+    if transport is None:
+        return True
+    if fault.kind is Kind.HANG:
+        await gone.wait()
+    elif fault.kind is Kind.RESET:
+        reset(transport)
+    elif fault.kind is Kind.CLOSE:
+        transport.close()
+    elif fault.kind is Kind.CUT:
+        raw = _raw(answer)
+        transport.write(raw[: -(len(answer.body) // 2) or None])
+        transport.close()
+    elif fault.kind is Kind.TRICKLE:
+        for byte in _raw(answer):
+            if gone.is_set():
+                break
+            transport.write(bytes([byte]))
+            await asyncio.sleep(fault.seconds)
+        transport.close()
+    else:
+        return False
+    return True
+
+
+def _raw(answer: HttpResponse) -> bytes:
+    head = (
+        f"HTTP/1.1 {answer.status} OK\r\nContent-Type: {answer.content_type}\r\n"
+        f"Content-Length: {len(answer.body)}\r\n\r\n"
+    )
+    return head.encode() + answer.body

@@ -1,0 +1,230 @@
+"""Failing on purpose: which submits, how often, and how; no I/O."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Literal
+
+from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.asmx import Fields
+from yunxin_soap.sandbox.tables import build
+from yunxin_soap.wsdl import PortName
+
+
+class Kind(str, Enum):
+    """What goes wrong."""
+
+    DELAY = "delay"
+    """The right answer, late."""
+    CLOSE = "close"
+    """The connection is closed without an answer."""
+    RESET = "reset"
+    """The connection is reset without an answer."""
+    HANG = "hang"
+    """No answer; the connection stays open."""
+    CUT = "cut"
+    """Half an answer, and then the connection is closed."""
+    GARBLE = "garble"
+    """An answer whose body is noise."""
+    TRICKLE = "trickle"
+    """The right answer, byte by byte, with `Fault.seconds` between two."""
+    CONTENT_TYPE = "content-type"
+    """The right answer under the wrong Content-Type."""
+    HTML = "html"
+    """A page as a proxy shows it, with `Fault.status`."""
+    ERROR = "error"
+    """The method throws: a SOAP Server fault, or HTTP 500 on the HTTP ports."""
+    CODE = "code"
+    """A refusal with `Fault.code`."""
+    BALANCE = "balance"
+    """-7 once `Fault.left` numbers were accepted."""
+    REFUSE = "refuse"
+    """No new connection is accepted for `Fault.seconds`."""
+
+
+When = Literal["unread", "before", "after"]
+_ALLOWED: dict[Kind, tuple[str, ...]] = dict.fromkeys(Kind, ("after",)) | {
+    # These need no answer of the gateway's to work on, and the first three no request.
+    Kind.HTML: ("before", "after"),
+    Kind.ERROR: ("before", "after"),
+    Kind.CLOSE: ("unread", "before", "after"),
+    Kind.RESET: ("unread", "before", "after"),
+    Kind.HANG: ("unread", "before", "after"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule. A submit meets the first that fits it, and no other.
+
+    Raises:
+        ConfigurationError: a value is out of its range, or makes no sense for the kind.
+    """
+
+    kind: Kind
+    when: When = "after"
+    """``after`` the gateway has decided, and kept what it accepted; ``before`` it sees the submit;
+    ``unread``: the request is not even read, so that nothing in it can be asked for."""
+    seconds: float = 0.0
+    """For a delay, a trickle and a refusal to accept."""
+    jitter: float = 0.0
+    """Up to so many seconds more."""
+    status: int = 502
+    code: str = "-1"
+    """As the gateway answers it, such as ``-6:促销``."""
+    left: int = 0
+    """Numbers that can still be paid for."""
+    numbers: tuple[str, ...] = ()
+    """Only submits with one of these numbers."""
+    user_code: str | None = None
+    """Only this account's."""
+    port: PortName | None = None
+    """Only submits over this port."""
+    text: str = ""
+    """Only submits whose text holds this."""
+    skip: int = 0
+    """So many that fit are spared first."""
+    times: int | None = None
+    """So many are met; None is all."""
+    probability: float = 1.0
+    """How likely each that fits is met."""
+    seed: int = 0
+    """The same seed meets the same submits."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        asks = self.numbers or self.user_code is not None or self.port is not None or self.text
+        wrong = {
+            "seconds": not 0 <= self.seconds <= 86400,
+            "jitter": not 0 <= self.jitter <= 86400,
+            "status": not 400 <= self.status <= 599,
+            "left": self.left < 0,
+            "skip": self.skip < 0,
+            "times": self.times is not None and self.times < 1,
+            "probability": not 0 < self.probability <= 1,
+            "code": not self.code.startswith("-"),
+            "when": self.when not in _ALLOWED[self.kind] or (self.when == "unread" and bool(asks)),
+        }
+        for name, bad in wrong.items():
+            if bad:
+                raise ConfigurationError(
+                    f"{name}={getattr(self, name)!r} makes no sense for a fault of the kind"
+                    f" {self.kind.value!r}."
+                )
+
+    def asks_for(self, fields: Fields, port: PortName) -> bool:
+        """Whether it is meant for such a submit."""
+        numbers = (fields.get("DesNo") or "").split(",")
+        return (
+            (not self.numbers or not set(self.numbers).isdisjoint(numbers))
+            and self.user_code in (None, fields.get("userCode"))
+            and self.port in (None, port)
+            and self.text in (fields.get("Msg") or "")
+        )
+
+
+def fault(kind: str, **options: Any) -> Fault:
+    """Make a fault of what a caller gave.
+
+    Raises:
+        ConfigurationError: the kind or an option is not known, or makes no sense.
+    """
+    try:
+        known = Kind(kind)
+    except ValueError:
+        kinds = ", ".join(each.value for each in Kind)
+        raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.") from None
+    return build(Fault, options, f"fault {kind!r}", kind=known)
+
+
+class _Rule:
+    """A fault, and what has become of it."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.met = 0
+        self._fitting = 0
+        self._left = fault.left
+        self._random = random.Random(fault.seed)  # noqa: S311 - to be repeated
+
+    def meet(self, numbers: int) -> Fault | None:
+        """Return what the next submit that fits, to so many numbers, meets."""
+        fault = self.fault
+        self._fitting += 1
+        if self._fitting <= fault.skip or self.met == fault.times:
+            return None
+        if fault.probability < 1 and self._random.random() >= fault.probability:
+            return None
+        if fault.kind is Kind.BALANCE and numbers <= self._left:
+            self._left -= numbers
+            return None
+        self.met += 1
+        if not fault.jitter:
+            return fault
+        late = fault.seconds + self._random.random() * fault.jitter
+        return replace(fault, seconds=late, jitter=0.0)
+
+
+class Faults:
+    """The rules in force, in the order in which they were added; safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: dict[int, _Rule] = {}
+        self._last = 0
+        self.on_refuse: Callable[[float], None] = lambda _seconds: None
+        """Called with the seconds for which no connection is to be accepted."""
+
+    def add(self, fault: Fault) -> int:
+        """Put a fault in force; return the number by which it is removed."""
+        with self._lock:
+            self._last += 1
+            number = self._last
+            self._rules[number] = _Rule(fault)
+        if fault.kind is Kind.REFUSE:
+            self.on_refuse(fault.seconds)
+        return number
+
+    def remove(self, number: int) -> bool:
+        """Take a fault out of force; False if there is none of that number."""
+        with self._lock:
+            return self._rules.pop(number, None) is not None
+
+    def clear(self) -> None:
+        """Take all out of force."""
+        with self._lock:
+            self._rules.clear()
+
+    def in_force(self) -> dict[int, tuple[Fault, int]]:
+        """Return each by its number, with how many submits it met."""
+        with self._lock:
+            return {number: (rule.fault, rule.met) for number, rule in self._rules.items()}
+
+    def unread(self) -> Fault | None:
+        """Return the fault for a request of which nothing was read yet."""
+        return self._first(
+            (rule for rule in self._rules.values() if rule.fault.when == "unread"), 0
+        )
+
+    def of(self, fields: Fields, port: PortName) -> Fault | None:
+        """Return the fault for a submit."""
+        numbers = (fields.get("DesNo") or "").count(",") + 1
+        fitting = (
+            rule
+            for rule in self._rules.values()
+            if rule.fault.when != "unread"
+            and rule.fault.kind is not Kind.REFUSE
+            and rule.fault.asks_for(fields, port)
+        )
+        return self._first(fitting, numbers)
+
+    def _first(self, fitting: Iterable[_Rule], numbers: int) -> Fault | None:
+        if not self._rules:
+            return None
+        with self._lock:
+            met = (rule.meet(numbers) for rule in fitting)
+            return next((fault for fault in met if fault is not None), None)

@@ -1,0 +1,116 @@
+"""The record on disk, in SQLite: it survives the sandbox, also one that was killed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, cast
+
+from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.record import Arrival, Outcome
+from yunxin_soap.wsdl import PortName
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE arrivals (
+    number INTEGER PRIMARY KEY, received_at TEXT NOT NULL, outcome TEXT NOT NULL,
+    answer TEXT NOT NULL, status INTEGER NOT NULL, remote TEXT NOT NULL, port TEXT,
+    user_code TEXT NOT NULL, recipients TEXT NOT NULL, message TEXT NOT NULL,
+    channel TEXT NOT NULL, extension TEXT NOT NULL, batch_no TEXT UNIQUE, fault TEXT,
+    request TEXT NOT NULL, response TEXT NOT NULL
+);
+CREATE TABLE accepted (recipient TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_COLUMNS = (
+    "number, received_at, outcome, answer, status, remote, port, user_code, recipients, message,"
+    " channel, extension, batch_no, fault, request, response"
+)
+
+
+class Journal:
+    """Appends arrivals to a file, each durable against the end of the process once appended.
+
+    Args:
+        path: the file; it is made if it is not there.
+
+    Raises:
+        ConfigurationError: the file cannot be used, or is no record of a sandbox.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._name = os.fspath(path)
+        try:
+            self._db = sqlite3.connect(self._name, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A killed process loses nothing that was committed; a power cut may.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version == 0 and not tables:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
+                version = _VERSION
+        except sqlite3.Error as error:
+            raise ConfigurationError(
+                f"The record {self._name} cannot be opened ({error}): name another file."
+            ) from error
+        if version != _VERSION:
+            self._db.close()
+            raise ConfigurationError(
+                f"{self._name} is no record of this sandbox (version {version}): name another file."
+            )
+
+    def append(self, arrival: Arrival) -> None:
+        """Keep one arrival; it is committed when this returns."""
+        values = arrival.as_dict()
+        values["recipients"] = ",".join(arrival.recipients)
+        columns = [values[name] for name in _COLUMNS.split(", ")]
+        marks = ", ".join("?" * len(columns))
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.execute(
+                f"INSERT INTO arrivals ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - no input
+                columns,
+            )
+            if arrival.batch_no is not None:
+                self._db.executemany(
+                    "INSERT INTO accepted VALUES (?, 1)"
+                    " ON CONFLICT (recipient) DO UPDATE SET times = times + 1",
+                    [(each,) for each in arrival.recipients],
+                )
+
+    def latest(self, limit: int) -> Iterator[Arrival]:
+        """Give the last so many, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM arrivals"  # noqa: S608 - no input
+            " WHERE number > (SELECT max(number) FROM arrivals) - ? ORDER BY number",
+            (limit,),
+        )
+        for row in rows:
+            values: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+            values["received_at"] = datetime.fromisoformat(values["received_at"])
+            values["outcome"] = Outcome(values["outcome"])
+            values["port"] = cast("PortName | None", values["port"])
+            values["recipients"] = tuple(filter(None, values["recipients"].split(",")))
+            yield Arrival(**values)
+
+    def last_number(self) -> int:
+        """Return the number of the last arrival; 0 if there is none."""
+        return self._db.execute("SELECT max(number) FROM arrivals").fetchone()[0] or 0
+
+    def accepted(self) -> Counter[str]:
+        """Return how often each number was accepted."""
+        return Counter(dict(self._db.execute("SELECT recipient, times FROM accepted")))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM arrivals")
+            self._db.execute("DELETE FROM accepted")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,173 @@
+"""Everything that arrived, how it ended, and how often each number was accepted."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from yunxin_soap.wsdl import PortName
+
+if TYPE_CHECKING:
+    from yunxin_soap.sandbox.journal import Journal
+
+MAX_ARRIVALS = 10_000
+"""Arrivals kept in memory; the oldest are dropped first, and counted."""
+MAX_BYTES = 64 << 20
+"""Bytes of text that they may hold together; beyond, the oldest are dropped too."""
+MAX_RAW = 16 << 10
+"""Characters kept of a raw request and of a raw answer."""
+
+
+class Outcome(str, Enum):
+    """How the gateway took a request, whatever the caller got to know of it."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    """A negative code."""
+    FAILED = "failed"
+    """The method threw, or was never called because a fault came before it."""
+    MALFORMED = "malformed"
+    """Refused before the method was called."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request to the service, as it came and as it was answered."""
+
+    number: int
+    """Counted from 1."""
+    received_at: datetime
+    outcome: Outcome
+    answer: str
+    """The text that the method answered, or what was wrong with the request."""
+    status: int
+    """The HTTP status that went out, or would have."""
+    remote: str
+    port: PortName | None = None
+    """None if the request never reached the method."""
+    user_code: str = ""
+    recipients: tuple[str, ...] = ()
+    message: str = ""
+    channel: str = ""
+    extension: str = ""
+    batch_no: str | None = None
+    fault: str | None = None
+    """The kind of the fault that it met."""
+    request: str = field(default="", repr=False)
+    """The raw request, the password masked; no more than `MAX_RAW` characters."""
+    response: str = field(default="", repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return values | {
+            "received_at": self.received_at.isoformat(),
+            "outcome": self.outcome.value,
+            "recipients": list(self.recipients),
+        }
+
+
+class Record:
+    """Keeps the arrivals, in memory and, with a journal, on disk; safe to use from threads.
+
+    Args:
+        journal: where they are kept for good, before their answer goes out.
+    """
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._arrivals: deque[Arrival] = deque()
+        self._bytes = 0
+        self._dropped = 0
+        self._last = 0
+        self._accepted: Counter[str] = Counter()
+        self._listeners: list[Callable[[Arrival | None], None]] = []
+        if journal is not None:
+            self._last = journal.last_number()
+            self._accepted = journal.accepted()
+            for arrival in journal.latest(MAX_ARRIVALS):
+                self._keep(arrival)
+
+    @property
+    def arrivals(self) -> tuple[Arrival, ...]:
+        """What arrived, oldest first; the last `MAX_ARRIVALS` of it."""
+        with self._lock:
+            return tuple(self._arrivals)
+
+    @property
+    def dropped(self) -> int:
+        """How many were dropped from memory since it was cleared."""
+        return self._dropped
+
+    def times_accepted(self, number: str) -> int:
+        """Return how often a number was accepted, dropped arrivals included."""
+        return self._accepted[number]
+
+    @property
+    def accepted_numbers(self) -> dict[str, int]:
+        """How often each number was accepted, dropped arrivals included."""
+        with self._lock:
+            return dict(self._accepted)
+
+    def add(self, **values: Any) -> Arrival:
+        """Keep one more; the arguments are those of `Arrival`, but for its number."""
+        with self._lock:
+            self._last += 1
+            arrival = Arrival(number=self._last, **values)
+            if self._journal is not None:
+                self._journal.append(arrival)
+            if arrival.batch_no is not None:
+                self._accepted.update(arrival.recipients)
+            self._keep(arrival)
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(arrival)
+        return arrival
+
+    def _keep(self, arrival: Arrival) -> None:
+        self._arrivals.append(arrival)
+        self._bytes += _size(arrival)
+        while len(self._arrivals) > MAX_ARRIVALS or self._bytes > MAX_BYTES:
+            self._bytes -= _size(self._arrivals.popleft())
+            self._dropped += 1
+
+    def clear(self) -> None:
+        """Forget everything, in the journal too."""
+        with self._lock:
+            self._arrivals.clear()
+            self._accepted.clear()
+            self._bytes = self._dropped = 0
+            if self._journal is not None:
+                self._journal.clear()
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(None)
+
+    def listen(self, listener: Callable[[Arrival | None], None]) -> Callable[[], None]:
+        """Have each new arrival told, and None when all is cleared; returns what ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return stop
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+
+
+def _size(arrival: Arrival) -> int:
+    """Return about how much memory an arrival takes."""
+    texts = (arrival.request, arrival.response, arrival.message, arrival.answer)
+    return sum(map(sys.getsizeof, texts)) + 64 * len(arrival.recipients)

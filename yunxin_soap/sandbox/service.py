@@ -1,0 +1,157 @@
+"""The service without its server: answers a request, keeps what arrived, and fails on purpose."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from yunxin_soap.sandbox import asmx
+from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodError
+from yunxin_soap.sandbox.effects import changed
+from yunxin_soap.sandbox.faults import Fault, Faults, Kind
+from yunxin_soap.sandbox.gateway import Gateway
+from yunxin_soap.sandbox.record import MAX_RAW, Outcome, Record
+from yunxin_soap.wsdl import PortName
+
+_PASSWORD = re.compile(
+    # ASP.NET quotes a value that it finds dangerous.
+    r"(?P<quoted>\buserPass=(?:&quot;|\")).*?(?=&quot;|\"|\Z)"
+    r"|(?P<field>\buserPass=)[^&\s]*"
+    r"|(?P<element><(?:[\w.-]+:)?userPass\b[^>]*>).*?(?=</(?:[\w.-]+:)?userPass\b|\Z)"
+    r"|(?P<header>^(?:Proxy-)?Authorization: ).*?$",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+)
+_TELLING = 6
+"""Characters of a password that is not likely to be a common word of the request too."""
+_REFUSED = "The service is broken on purpose."
+
+
+class Service:
+    """What a sandbox is, but for its sockets.
+
+    Args:
+        gateway: decides; one with the account ``demo`` by default.
+        record: keeps what arrived.
+    """
+
+    def __init__(self, gateway: Gateway | None = None, record: Record | None = None) -> None:
+        self.gateway = gateway or Gateway()
+        self.record = record or Record()
+        self.faults = Faults()
+
+    def answer(self, request: HttpRequest, remote: str) -> tuple[HttpResponse, Fault | None]:
+        """Answer one request.
+
+        Returns:
+            The answer, and the fault that its connection has still to suffer.
+        """
+        call = _Call(self, remote)
+        answer = asmx.handle(request, call.method)
+        if call.port is None and not (asmx.is_call(request) and answer.status >= 400):
+            return answer, None  # a page was looked at
+        if call.fault is not None:
+            answer = changed(answer, call.fault)
+        self.record.add(
+            received_at=datetime.now(timezone.utc),
+            status=answer.status,
+            remote=remote,
+            request=_raw_request(request, call.password),
+            response=_raw_response(answer),
+            **call.values(answer),
+        )
+        return answer, call.fault
+
+    def clear(self) -> None:
+        """Forget what arrived and every fault; give every account its balance back."""
+        self.gateway.clear()
+        self.record.clear()
+        self.faults.clear()
+
+
+class _Call:
+    """One call of the method, if the request gets that far."""
+
+    def __init__(self, service: Service, remote: str) -> None:
+        self._service, self._remote = service, remote
+        self._fields: dict[str, str] = {}
+        self._answer: str | None = None
+        self._batch_no: str | None = None
+        self.port: PortName | None = None
+        self.fault: Fault | None = None
+
+    @property
+    def password(self) -> str:
+        """The password that came."""
+        return self._fields.get("userPass", "")
+
+    def method(self, fields: Fields, port: PortName) -> str:
+        """Answer as the gateway does, unless a fault comes before it."""
+        self.port = port
+        self._fields = {name: value or "" for name, value in fields.items()}
+        fault = self.fault = self._service.faults.of(fields, port)
+        if fault is not None and fault.kind in (Kind.CODE, Kind.BALANCE):
+            self._answer = "-7" if fault.kind is Kind.BALANCE else fault.code
+            return self._answer
+        if fault is not None and fault.when == "before":
+            raise MethodError(_REFUSED)
+        try:
+            self._answer = self._service.gateway.submit(fields, port, self._remote)
+        except MethodError as error:
+            self._batch_no = error.batch_no
+            raise
+        if not self._answer.startswith("-"):
+            self._batch_no = self._answer
+        if fault is not None and fault.kind is Kind.ERROR:
+            raise MethodError(_REFUSED)
+        return self._answer
+
+    def values(self, answer: HttpResponse) -> dict[str, Any]:
+        """Return what is to be recorded of the call."""
+        if self.port is None:
+            what = re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace"))
+            return {
+                "outcome": Outcome.MALFORMED,
+                "answer": _PASSWORD.sub(_masked, " ".join(what.split()))[:500]
+                or f"HTTP {answer.status}",
+            }
+        if self._batch_no is not None:
+            outcome = Outcome.ACCEPTED
+        else:
+            outcome = Outcome.FAILED if self._answer is None else Outcome.REJECTED
+        numbers = self._fields["DesNo"]
+        return {
+            "outcome": outcome,
+            "answer": self._answer or "",
+            "port": self.port,
+            "user_code": self._fields["userCode"],
+            "recipients": tuple(numbers.split(",")) if numbers else (),
+            "message": self._fields["Msg"],
+            "channel": self._fields["Channel"],
+            "extension": self._fields["ExeNo"],
+            "batch_no": self._batch_no,
+            "fault": self.fault.kind.value if self.fault else None,
+        }
+
+
+def _raw_request(request: HttpRequest, password: str) -> str:
+    head = [f"{request.method} {request.target.decode('utf-8', 'replace')} HTTP/1.1"]
+    head += [f"{name}: {request.header(name)}" for name in request.headers]
+    encoding = "utf-16" if request.body.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    # A password that is cut in two at the end is masked before the cut.
+    body = request.body[: 4 * MAX_RAW].decode(encoding, "replace")
+    text = _PASSWORD.sub(_masked, "\n".join(head) + "\n\n" + body)
+    if len(password) >= _TELLING:
+        text = text.replace(password, "***")  # wherever else it was put by mistake
+    return text[:MAX_RAW]
+
+
+def _masked(found: re.Match[str]) -> str:
+    return f"{found[found.lastgroup or 0]}***"
+
+
+def _raw_response(answer: HttpResponse) -> str:
+    head = [f"HTTP/1.1 {answer.status}", f"Content-Type: {answer.content_type}"]
+    head += [f"{name}: {value}" for name, value in answer.headers.items()]
+    text = "\n".join(head) + "\n\n" + answer.body.decode("utf-8", "replace")
+    return _PASSWORD.sub(_masked, text)[:MAX_RAW]
