@@ -41,26 +41,31 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._name = os.fspath(path)
+        name = os.fspath(path)
         try:
-            self._db = sqlite3.connect(self._name, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # A killed process loses nothing that was committed; a power cut may.
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version == 0 and not tables:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
-                version = _VERSION
+            self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            try:
+                self._open(name)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise ConfigurationError(
-                f"The record {self._name} cannot be opened ({error}): name another file."
+                f"The record {name} cannot be opened ({error}): name another file."
             ) from error
-        if version != _VERSION:
-            self._db.close()
+
+    def _open(self, name: str) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version != _VERSION and (version or tables):
             raise ConfigurationError(
-                f"{self._name} is no record of this sandbox (version {version}): name another file."
+                f"{name} is no record of this sandbox (version {version}): name another file."
             )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing that was committed; a power cut may.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if version == 0:
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
 
     def append(self, arrival: Arrival) -> None:
         """Keep one arrival; it is committed when this returns."""

@@ -1,0 +1,224 @@
+"""What arrived is kept: in memory within bounds, and on disk against the end of the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox.building import GOOD
+from tests.sandbox.wire import exchange, written
+from yunxin_soap import Client, ConfigurationError
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import record as record_module
+from yunxin_soap.sandbox.asmx import PATH
+from yunxin_soap.sandbox.journal import Journal
+from yunxin_soap.sandbox.record import Arrival, Outcome, Record
+
+NOW = datetime(2026, 10, 5, 8, 0, tzinfo=timezone.utc)
+
+
+def add(record: Record, **values: Any) -> Arrival:
+    return record.add(
+        **{
+            "received_at": NOW,
+            "outcome": Outcome.ACCEPTED,
+            "answer": "1",
+            "status": 200,
+            "remote": "127.0.0.1",
+            **values,
+        }
+    )
+
+
+def test_how_often_each_number_was_accepted() -> None:
+    record = Record()
+    add(record, batch_no="1", recipients=("13900000000", "13900000001"))
+    add(record, batch_no="2", recipients=("13900000000",))
+    add(record, outcome=Outcome.REJECTED, recipients=("13900000001",))
+    assert record.accepted_numbers == {"13900000000": 2, "13900000001": 1}
+    assert record.times_accepted("13900000009") == 0
+    assert [arrival.number for arrival in record.arrivals] == [1, 2, 3]
+    record.clear()
+    assert (record.arrivals, record.accepted_numbers) == ((), {})
+
+
+def test_the_oldest_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "MAX_ARRIVALS", 3)
+    record = Record()
+    for index in range(5):
+        add(record, batch_no=str(index), recipients=("13900000000",))
+    assert [arrival.number for arrival in record.arrivals] == [3, 4, 5]
+    assert record.dropped == 2
+    assert record.times_accepted("13900000000") == 5
+
+
+def test_long_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "MAX_BYTES", 10_000)
+    record = Record()
+    for _ in range(5):
+        add(record, message="x" * 4000)
+    assert len(record.arrivals) == 2
+    assert record.dropped == 3
+
+
+def test_who_listens_is_told(sandbox: Sandbox) -> None:
+    told: list[Arrival | None] = []
+    stop = sandbox.record.listen(told.append)
+    send(sandbox)
+    sandbox.record.clear()
+    stop()
+    send(sandbox)
+    assert [each and each.message for each in told] == ["您好【签名】", None]
+
+
+def send(sandbox: Sandbox, message: str = "您好【签名】") -> str:
+    with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
+        return client.send("13900000000,13900000001", message, extension="9").batch_no
+
+
+def test_an_arrival_tells_everything_but_the_password(sandbox: Sandbox) -> None:
+    batch_no = send(sandbox)
+    (arrival,) = sandbox.record.arrivals
+    assert arrival.outcome is Outcome.ACCEPTED
+    assert (arrival.batch_no, arrival.answer, arrival.status) == (batch_no, batch_no, 200)
+    assert (arrival.port, arrival.user_code, arrival.remote) == ("soap", "demo", "127.0.0.1")
+    assert arrival.recipients == ("13900000000", "13900000001")
+    assert (arrival.message, arrival.channel, arrival.extension) == ("您好【签名】", "37", "9")
+    assert "<ns0:userPass>***</ns0:userPass>" in arrival.request
+    assert f"<sendMesExtResult>{batch_no}</sendMesExtResult>" in arrival.response
+    assert set(arrival.as_dict()) >= {"number", "received_at", "outcome", "recipients", "fault"}
+
+
+def form(**fields: str) -> bytes:
+    return "&".join(f"{name}={value}" for name, value in {**GOOD, **fields}.items()).encode()
+
+
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+S = "s3cr3t-pass"
+XML = {"Content_Type": "text/xml; charset=utf-8", "SOAPAction": "x"}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        written("POST", f"{PATH}/sendMesExt", form(userPass=S), **FORM),
+        written("POST", f"{PATH}/sendMesExt", form(userPass=S) + f"&x={S}".encode(), **FORM),
+        written("POST", f"{PATH}/sendMesExt", f"userPass={S}".encode(), **FORM),
+        written("POST", f"{PATH}/sendMesExt", form(userPass=f"<a{S}"), **FORM),
+        written("POST", f"{PATH}/SendMesExt", form(userPass=S), **FORM),
+        written("GET", f"{PATH}/sendMesExt?userPass={S}"),
+        written("GET", f"{PATH}/sendMesExt?USERPASS={S}&Msg=x"),
+        written("POST", PATH, f"<a><userPass>{S}</userPass>".encode(), **XML),
+        written("POST", PATH, f"<a><t:userPass x='1'>{S}".encode(), **XML),
+        written("POST", PATH, f"<a><userPass><![CDATA[<{S}]]></userPass>".encode(), **XML),
+        written("POST", PATH, f"<a><userPass>{S}</userPass>".encode("utf-16"), **XML),
+        written("POST", PATH, b"x", Authorization=f"Basic {S}", **XML),
+    ],
+)
+def test_no_password_is_recorded_however_wrong_the_request(
+    sandbox: Sandbox, request_: bytes
+) -> None:
+    exchange(sandbox, request_)
+    (arrival,) = sandbox.record.arrivals
+    assert S not in str(arrival.as_dict())
+    assert arrival.request
+
+
+@pytest.mark.parametrize(
+    ("request_", "what"),
+    [
+        (written("POST", PATH, b"<a", **XML), "SOAPAction: x."),
+        (written("GET", f"{PATH}/sendMesExt?Msg=x"), "Missing parameter: userCode."),
+        (written("POST", PATH, b"", Content_Type="text/xml"), "Root element is missing."),
+    ],
+)
+def test_what_never_reached_the_method_is_recorded(
+    sandbox: Sandbox, request_: bytes, what: str
+) -> None:
+    exchange(sandbox, request_)
+    (arrival,) = sandbox.record.arrivals
+    assert arrival.outcome is Outcome.MALFORMED
+    assert arrival.port is None
+    assert what in arrival.answer
+    assert arrival.status == 500
+
+
+def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
+    for target in (PATH, f"{PATH}?WSDL", "/nothing"):
+        exchange(sandbox, written("GET", target))
+    assert sandbox.record.arrivals == ()
+
+
+_KILLED = """
+import sys
+from yunxin_soap import Client
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox.journal import Journal
+from yunxin_soap.sandbox.record import Record
+
+with Sandbox(record=Record(Journal(sys.argv[1]))) as sandbox:
+    with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
+        while True:
+            print(client.send("13900000000", "您好【签名】").batch_no, flush=True)
+"""
+
+
+def test_the_journal_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        seen = [process.stdout.readline().strip() for _ in range(20)]
+        os.kill(process.pid, signal.SIGKILL)
+        seen += process.stdout.read().split()
+    record = Record(Journal(path))
+    try:
+        kept = [arrival.batch_no for arrival in record.arrivals]
+        # The last may have been told to nobody.
+        assert kept[: len(seen)] == seen
+        assert len(kept) - len(seen) in (0, 1)
+        assert record.times_accepted("13900000000") == len(kept)
+    finally:
+        record.close()
+
+
+def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    first = Record(Journal(path))
+    before = add(first, batch_no="1", recipients=("13900000000",), port="soap", fault="delay")
+    add(first, outcome=Outcome.MALFORMED, answer="x", status=400)
+    first.close()
+    second = Record(Journal(path))
+    assert second.arrivals[0] == before
+    assert add(second, batch_no="2", recipients=("13900000000",)).number == 3
+    assert second.times_accepted("13900000000") == 2
+    second.clear()
+    second.close()
+    third = Record(Journal(path))
+    assert (third.arrivals, third.accepted_numbers) == ((), {})
+    third.close()
+
+
+def test_a_file_that_is_no_record_is_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no database" * 100)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Journal(text)
+    assert text.read_text() == "no database" * 100
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    with pytest.raises(ConfigurationError, match="no record of this sandbox"):
+        Journal(other)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Journal(tmp_path / "missing" / "record.sqlite")
