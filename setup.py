@@ -5,5 +5,9 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["yunxin_soap", "yunxin_soap.*"]), "yunxin_soap.wsdl_cache"],
     package_dir={"yunxin_soap.wsdl_cache": "wsdl_cache"},
-    package_data={"yunxin_soap": ["py.typed"], "yunxin_soap.wsdl_cache": ["*.wsdl"]},
+    package_data={
+        "yunxin_soap": ["py.typed"],
+        "yunxin_soap.sandbox": ["static/*"],
+        "yunxin_soap.wsdl_cache": ["*.wsdl"],
+    },
 )

@@ -25,6 +25,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import asmx, effects, pages
 from yunxin_soap.sandbox.faults import Kind, fault
 from yunxin_soap.sandbox.gateway import Gateway, Submission
+from yunxin_soap.sandbox.inbox import Inbox
 from yunxin_soap.sandbox.record import Record
 from yunxin_soap.sandbox.service import Service
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # ASP.NET does not undo a request's content encoding either.
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
 _REQUEST_LINE = re.compile(rb"\A[A-Z]+ /[^\r\n]*")
+# Whoever makes the service fail must be able to end it.
+_FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ]*)? ")
 _RAW_BYTES = re.compile(rb"[\x80-\xff]")
 _SHUTTING = 10.0
 """Seconds to wait at most for the port to be shut."""
@@ -59,7 +62,7 @@ class _Connection(web.RequestHandler):
             return
         if self.line_is_next:
             self.line_is_next = False
-            if self._service_is_deaf():
+            if not _FOR_THE_INBOX.match(data) and self._service_is_deaf():
                 return
             data = _REQUEST_LINE.sub(_escape, data, count=1)
         super().data_received(data)
@@ -107,7 +110,7 @@ async def serve(
     Raises:
         ConfigurationError: the port cannot be listened on.
     """
-    runner = web.ServerRunner(_Server(service), shutdown_timeout=1)
+    runner = web.ServerRunner(_Server(service, Inbox(service, host)), shutdown_timeout=1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -193,11 +196,11 @@ def run(service: Service, host: str, port: int, ready: Callable[[str], None]) ->
 class _Server(web.Server):
     """Makes a `_Connection` of every connection."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, inbox: Inbox) -> None:
         self._service = service
 
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
-            return await _handle(request, service)
+            return await _handle(request, service, inbox)
 
         super().__init__(handler)
 
@@ -207,7 +210,7 @@ class _Server(web.Server):
         return _Connection(self, self._service, loop=loop, **_OPTIONS)
 
 
-async def _handle(request: web.BaseRequest, service: Service) -> web.StreamResponse:
+async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _HOST.fullmatch(host or "") or (host is None and request.version >= (1, 1)):
         return _bad_request()
@@ -218,6 +221,9 @@ async def _handle(request: web.BaseRequest, service: Service) -> web.StreamRespo
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
         return _bad_request()
+    if inbox.wants(request.path):
+        _next_request(request)
+        return await inbox.answer(request, body)
     incoming = asmx.HttpRequest(
         method=request.method,
         target=request.raw_path.encode("utf-8", "surrogateescape"),
@@ -227,13 +233,17 @@ async def _handle(request: web.BaseRequest, service: Service) -> web.StreamRespo
     )
     answer, met = service.answer(incoming, request.remote or "")
     response = _to_aiohttp(answer)
+    _next_request(request)
+    if met is not None and isinstance(request.protocol, _Connection):
+        await effects.pause(met)
+        if await effects.carry_out(met, answer, request, request.protocol.gone):
+            response.force_close()
+    return response
+
+
+def _next_request(request: web.BaseRequest) -> None:
     if isinstance(request.protocol, _Connection):
         request.protocol.line_is_next = True
-        if met is not None:
-            await effects.pause(met)
-            if await effects.carry_out(met, answer, request, request.protocol.gone):
-                response.force_close()
-    return response
 
 
 async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:

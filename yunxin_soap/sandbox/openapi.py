@@ -1,0 +1,206 @@
+"""The REST API, described for other tools."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from yunxin_soap._version import __version__
+from yunxin_soap.sandbox.faults import Kind
+from yunxin_soap.sandbox.record import Outcome
+from yunxin_soap.wsdl import PORTS
+
+_STRING = {"type": "string"}
+_WHOLE = {"type": "integer", "minimum": 0}
+_SECONDS = {"type": "number", "minimum": 0, "maximum": 86400}
+_OUTCOMES = {"type": "string", "enum": [each.value for each in Outcome]}
+
+_MESSAGE: dict[str, Any] = {
+    "number": {**_WHOLE, "description": "Counted from 1."},
+    "received_at": {"type": "string", "format": "date-time"},
+    "outcome": _OUTCOMES,
+    "answer": {**_STRING, "description": "What the method answered, or what was wrong."},
+    "status": {**_WHOLE, "description": "The HTTP status."},
+    "remote": _STRING,
+    "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
+    "user_code": _STRING,
+    "recipients": {"type": "array", "items": _STRING},
+    "message": _STRING,
+    "channel": _STRING,
+    "extension": _STRING,
+    "batch_no": {"type": ["string", "null"]},
+    "fault": {"type": ["string", "null"], "description": "The kind of the fault that it met."},
+    "segments": {**_WHOLE, "description": "An estimate: 70 characters alone, 67 in each part."},
+    "length": _WHOLE,
+    "code": {"type": ["integer", "null"]},
+    "chinese": {"type": ["string", "null"], "description": "The vendor's words for the code."},
+    "english": {"type": ["string", "null"]},
+    "request": {**_STRING, "description": "Raw, the password masked; of one message alone."},
+    "response": {**_STRING, "description": "Raw; of one message alone."},
+}
+_FAULT: dict[str, Any] = {
+    "kind": {"type": "string", "enum": [each.value for each in Kind]},
+    "when": {"type": "string", "enum": ["unread", "before", "after"], "default": "after"},
+    "seconds": _SECONDS,
+    "jitter": _SECONDS,
+    "status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 502},
+    "code": {**_STRING, "pattern": "^-", "default": "-1"},
+    "left": {**_WHOLE, "description": "balance: numbers that can still be paid for."},
+    "numbers": {"type": "array", "items": _STRING, "description": "Only these numbers."},
+    "user_code": {"type": ["string", "null"]},
+    "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
+    "text": {**_STRING, "description": "Only messages that hold this."},
+    "skip": _WHOLE,
+    "times": {"type": ["integer", "null"], "minimum": 1},
+    "probability": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
+    "seed": {"type": "integer", "default": 0},
+}
+_SEARCH: list[tuple[str, dict[str, Any], str]] = [
+    ("text", _STRING, "In the text, a number, the batch number, the answer or the account."),
+    ("outcome", _OUTCOMES, "How it ended."),
+    ("recipient", _STRING, "One of its numbers, whole."),
+    ("batch_no", _STRING, "Its batch number."),
+    ("after", _WHOLE, "Only those with a higher number."),
+    ("before", _WHOLE, "Only those with a lower number."),
+]
+
+
+@lru_cache(maxsize=1)
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    search = [_parameter(name, schema, text) for name, schema, text in _SEARCH]
+    limit = _parameter("limit", {**_WHOLE, "maximum": 1000, "default": 100}, "How many at most.")
+    timeout = _parameter(
+        "timeout", {**_SECONDS, "maximum": 60, "default": 10}, "Seconds to wait at most."
+    )
+    number = _parameter("number", _WHOLE, "Its number.", where="path")
+    phone = _parameter("number", _STRING, "The phone number.", where="path")
+    message, fault, error = map(_reference, ("Message", "Fault", "Error"))
+    found = _object(
+        {
+            "messages": {"type": "array", "items": message},
+            "found": _WHOLE,
+            "total": _WHOLE,
+            "dropped": _WHOLE,
+            "kept_at_most": _WHOLE,
+        }
+    )
+    counted = _object({"number": _STRING, "accepted": _WHOLE})
+    nothing = _object({})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "yunxin_soap sandbox",
+            "version": __version__,
+            "description": "What arrived at the sandbox gateway, and how it is to fail.",
+        },
+        "paths": {
+            "/api/v1/messages": {
+                "get": _operation("List, the latest first.", found, [*search, limit], (422,)),
+                "delete": _operation("Forget them all.", nothing),
+            },
+            "/api/v1/messages.csv": {
+                "get": _operation("Download as CSV.", None, search, (422,), "text/csv")
+            },
+            "/api/v1/messages.json": {
+                "get": _operation(
+                    "Download as JSON.", {"type": "array", "items": message}, search, (422,)
+                )
+            },
+            "/api/v1/messages/{number}": {
+                "get": _operation(
+                    "One, with its raw request and response.", message, [number], (404,)
+                )
+            },
+            "/api/v1/wait": {
+                "get": _operation(
+                    "Wait for one that fits; it may be there already.",
+                    message,
+                    [*search, timeout],
+                    (404, 422),
+                )
+            },
+            "/api/v1/numbers/{number}": {
+                "get": _operation("How often a number was accepted.", counted, [phone])
+            },
+            "/api/v1/faults": {
+                "get": _operation("Those in force.", {"type": "array", "items": fault}),
+                "post": {
+                    **_operation("Put one in force.", fault, (), (400, 415, 422), created=True),
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _reference("NewFault")}},
+                    },
+                },
+                "delete": _operation("Take all out of force.", nothing),
+            },
+            "/api/v1/faults/{number}": {
+                "delete": _operation("Take one out of force.", nothing, [number], (404,))
+            },
+            "/api/v1/events": {
+                "get": _operation(
+                    "Server-sent events: each message as it comes, and when all are cleared.",
+                    None,
+                    media_type="text/event-stream",
+                )
+            },
+        },
+        "components": {
+            "schemas": {
+                "Message": _object(_MESSAGE, [*list(_MESSAGE)[:-2]]),
+                "NewFault": _object(_FAULT, ["kind"]),
+                "Fault": _object({"id": _WHOLE, "met": _WHOLE, **_FAULT}),
+                "Error": _object({"error": _STRING}),
+            },
+            "responses": {
+                "Error": {
+                    "description": "What is wrong.",
+                    "content": {"application/json": {"schema": error}},
+                }
+            },
+        },
+    }
+
+
+def _parameter(
+    name: str, schema: dict[str, Any], description: str, *, where: str = "query"
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": description,
+    }
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+    }
+
+
+def _operation(
+    summary: str,
+    answer: dict[str, Any] | None,
+    parameters: Any = (),
+    errors: tuple[int, ...] = (),
+    media_type: str = "application/json",
+    *,
+    created: bool = False,
+) -> dict[str, Any]:
+    responses: dict[str, Any] = {
+        "201" if created else "200": {
+            "description": summary,
+            "content": {media_type: {"schema": answer or _STRING}},
+        }
+    }
+    for status in (*errors, 403):
+        responses[str(status)] = {"$ref": "#/components/responses/Error"}
+    return {"summary": summary, "parameters": list(parameters), "responses": responses}

@@ -1,0 +1,279 @@
+'use strict';
+
+const API = '/api/v1';
+const PAGE = 100;
+const KINDS = ['delay', 'close', 'reset', 'hang', 'cut', 'garble', 'trickle', 'content-type', 'html', 'error', 'code', 'balance', 'refuse'];
+const CHINESE = (navigator.languages?.[0] ?? navigator.language).toLowerCase().startsWith('zh');
+const TEXTS = {
+  title: ['yunxin_soap sandbox', 'yunxin_soap 沙箱'],
+  live: ['live', '实时'],
+  lost: ['not connected; trying again', '连接已断开，正在重连'],
+  search: ['Search text, number, batch number', '搜索内容、号码、批次号'],
+  number: ['Number', '号码'],
+  outcome: ['Outcome', '结果'],
+  all: ['all outcomes', '全部结果'],
+  accepted: ['accepted', '成功'],
+  rejected: ['rejected', '被拒绝'],
+  failed: ['failed', '失败'],
+  malformed: ['malformed', '请求有误'],
+  clear: ['Clear', '清空'],
+  faults: ['Make it fail', '制造故障'],
+  kind: ['Fault', '故障'],
+  when: ['When', '时机'],
+  after: ['after it was decided', '处理之后'],
+  before: ['before it is decided', '处理之前'],
+  unread: ['before it is read', '读取之前'],
+  times: ['Times', '次数'],
+  probability: ['Probability', '概率'],
+  seconds: ['Seconds', '秒'],
+  code: ['Code', '错误码'],
+  status: ['HTTP status', 'HTTP 状态'],
+  left: ['Balance left', '剩余条数'],
+  only: ['Only number', '仅限号码'],
+  provoke: ['Provoke', '启用'],
+  remove: ['Remove', '移除'],
+  met: ['met', '已触发'],
+  more: ['Show more', '显示更多'],
+  copy: ['Copy', '复制'],
+  copied: ['Copied', '已复制'],
+  raw: ['Raw request and response', '原始请求与响应'],
+  numbers: ['numbers', '个号码'],
+  characters: ['characters', '字'],
+  segments: ['segments (an estimate)', '条计费（估算）'],
+  channel: ['channel', '通道'],
+  extension: ['extension', '扩展号'],
+  none: ['Nothing has arrived yet.', '还没有收到短信。'],
+  nothing: ['Nothing fits.', '没有符合条件的短信。'],
+  dropped: ['older ones were dropped', '条较早的已丢弃'],
+};
+const t = (name) => TEXTS[name][CHINESE ? 1 : 0];
+const $ = (selector, from = document) => from.querySelector(selector);
+
+let shown = [];
+let state = { found: 0, total: 0, dropped: 0 };
+let asked = 0;
+
+function translate(root) {
+  for (const node of root.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text);
+  for (const node of root.querySelectorAll('[data-label]')) {
+    node.setAttribute('aria-label', t(node.dataset.label));
+    if ('placeholder' in node) node.placeholder = t(node.dataset.label);
+  }
+}
+
+function query() {
+  const wanted = new URLSearchParams();
+  for (const name of ['text', 'recipient', 'outcome']) {
+    const value = $(`#${name}`).value.trim();
+    if (value) wanted.set(name, value);
+  }
+  return wanted;
+}
+
+async function call(path, options) {
+  const response = await fetch(API + path, options);
+  const content = await response.json();
+  if (!response.ok) throw new Error(content.error);
+  return content;
+}
+
+// The text as a phone shows it, its signature marked; never as HTML.
+function fillText(node, text) {
+  const signature = /【[^【】]*】$/.exec(text);
+  node.textContent = signature ? text.slice(0, signature.index) : text;
+  if (signature) {
+    const mark = document.createElement('mark');
+    mark.textContent = signature[0];
+    node.append(mark);
+  }
+}
+
+function card(message) {
+  const article = $('#message').content.cloneNode(true).firstElementChild;
+  translate(article);
+  article.classList.add(message.outcome);
+  article.dataset.number = message.number;
+  const time = $('time', article);
+  time.dateTime = message.received_at;
+  time.textContent = new Date(message.received_at).toLocaleString();
+  $('.outcome', article).textContent = t(message.outcome);
+  $('.fault', article).textContent = message.fault ?? '';
+  $('.port', article).textContent = message.port ?? `HTTP ${message.status}`;
+  const account = [message.user_code];
+  if (message.channel) account.push(`${t('channel')} ${message.channel}`);
+  if (message.extension) account.push(`${t('extension')} ${message.extension}`);
+  $('.account', article).textContent = account.join(' · ');
+  const recipients = $('.recipients', article);
+  recipients.textContent = `${message.recipients.length} ${t('numbers')}`;
+  recipients.hidden = message.recipients.length === 0;
+  $('.size', article).textContent = message.length
+    ? `${message.length} ${t('characters')}, ${message.segments} ${t('segments')}` : '';
+  fillText($('.text', article), message.message);
+  $('.answer code', article).textContent = message.batch_no ?? message.answer;
+  $('.copy', article).hidden = message.batch_no === null;
+  $('.meaning', article).textContent = message.chinese ? `${message.chinese} · ${message.english}` : '';
+  recipients.addEventListener('click', () => {
+    const numbers = $('.numbers', article);
+    numbers.hidden = !numbers.hidden;
+    numbers.textContent = message.recipients.join(' ');
+    recipients.setAttribute('aria-expanded', String(!numbers.hidden));
+  });
+  $('.copy', article).addEventListener('click', async (event) => {
+    await navigator.clipboard.writeText(message.batch_no);
+    event.target.textContent = t('copied');
+  });
+  $('.raw', article).addEventListener('toggle', async () => {
+    if ($('.request', article).textContent) return;
+    try {
+      const whole = await call(`/messages/${message.number}`);
+      $('.request', article).textContent = whole.request;
+      $('.response', article).textContent = whole.response;
+    } catch (error) {
+      $('.request', article).textContent = error.message;
+    }
+  });
+  return article;
+}
+
+function count() {
+  const parts = [];
+  if (state.total === 0) parts.push(t('none'));
+  else if (state.found === 0) parts.push(t('nothing'));
+  else parts.push(state.found === state.total ? `${state.total}` : `${state.found} / ${state.total}`);
+  if (state.dropped) parts.push(`${state.dropped} ${t('dropped')}`);
+  $('#count').textContent = parts.join(' · ');
+  $('#more').hidden = shown.length >= state.found;
+}
+
+async function load(more = false) {
+  const mine = ++asked;
+  const wanted = query();
+  for (const form of ['csv', 'json']) $(`#${form}`).href = `${API}/messages.${form}?${wanted}`;
+  wanted.set('limit', PAGE);
+  if (more && shown.length) wanted.set('before', shown.at(-1).number);
+  const answer = await call(`/messages?${wanted}`);
+  if (mine !== asked) return; // the search has changed meanwhile
+  const list = $('#messages');
+  if (!more) {
+    shown = [];
+    list.replaceChildren();
+  }
+  state = { ...answer, found: answer.found + (more ? shown.length : 0) };
+  shown.push(...answer.messages);
+  list.append(...answer.messages.map(card));
+  count();
+}
+
+function fits(message) {
+  const text = $('#text').value.trim().toLowerCase();
+  const recipient = $('#recipient').value.trim();
+  const outcome = $('#outcome').value;
+  const texts = [message.message, message.answer, message.batch_no ?? '', message.user_code, ...message.recipients];
+  return (!outcome || outcome === message.outcome)
+    && (!recipient || message.recipients.includes(recipient))
+    && (!text || texts.some((each) => each.toLowerCase().includes(text)));
+}
+
+// Many may come at once: the page is touched once in a frame, and never holds more than one load.
+let waiting = [];
+function arrive(message) {
+  if (waiting.push(message) > 1) return;
+  requestAnimationFrame(() => {
+    const come = waiting.filter(fits).slice(-PAGE).reverse();
+    state.total += waiting.length;
+    state.found += waiting.filter(fits).length;
+    waiting = [];
+    if (state.total > state.kept_at_most) {
+      state.dropped += state.total - state.kept_at_most;
+      state.total = state.kept_at_most;
+      state.found = Math.min(state.found, state.total);
+    }
+    shown.unshift(...come);
+    $('#messages').prepend(...come.map(card));
+    while (shown.length > 10 * PAGE) {
+      shown.pop();
+      $('#messages').lastElementChild.remove();
+    }
+    count();
+  });
+}
+
+function listen() {
+  const events = new EventSource(`${API}/events`);
+  events.addEventListener('open', () => {
+    $('#live').textContent = `● ${t('live')}`;
+    load();
+  });
+  events.addEventListener('error', () => { $('#live').textContent = `○ ${t('lost')}`; });
+  events.addEventListener('message', (event) => arrive(JSON.parse(event.data)));
+  events.addEventListener('cleared', () => load());
+}
+
+async function loadFaults() {
+  const rules = await call('/faults');
+  $('#in-force').textContent = rules.length ? `(${rules.length})` : '';
+  $('#rules').replaceChildren(...rules.map((rule) => {
+    const item = document.createElement('li');
+    const remove = document.createElement('button');
+    remove.type = 'button';
+    remove.textContent = t('remove');
+    remove.addEventListener('click', async () => {
+      await call(`/faults/${rule.id}`, { method: 'DELETE' });
+      await loadFaults();
+    });
+    const times = rule.times === null ? '∞' : rule.times;
+    item.append(`${rule.kind} · ${t(rule.when)} · ${t('met')} ${rule.met} / ${times} `, remove);
+    return item;
+  }));
+}
+
+async function provoke(event) {
+  event.preventDefault();
+  const given = new FormData(event.target);
+  const fault = { kind: given.get('kind'), when: given.get('when') };
+  for (const name of ['seconds', 'probability', 'status', 'left']) fault[name] = Number(given.get(name));
+  fault.times = given.get('times') ? Number(given.get('times')) : null;
+  fault.code = given.get('code') || '-1';
+  fault.numbers = given.get('numbers').split(/[\s,]+/).filter(Boolean);
+  try {
+    await call('/faults', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(fault),
+    });
+    $('#problem').textContent = '';
+  } catch (error) {
+    $('#problem').textContent = error.message;
+  }
+  await loadFaults();
+}
+
+function keys(event) {
+  if (event.target.matches('input, select') || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === '/') {
+    event.preventDefault();
+    $('#text').focus();
+  }
+  const step = { j: 1, k: -1 }[event.key];
+  if (!step) return;
+  const cards = [...$('#messages').children];
+  const at = cards.indexOf(document.activeElement.closest?.('article'));
+  cards[Math.max(0, Math.min(cards.length - 1, at + step))]?.focus();
+}
+
+document.documentElement.lang = CHINESE ? 'zh-CN' : 'en';
+translate(document);
+document.title = t('title');
+$('[name=kind]').append(...KINDS.map((kind) => new Option(kind, kind)));
+$('#search').addEventListener('submit', (event) => event.preventDefault());
+let typing;
+$('#search').addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(load, 150);
+});
+$('#more').addEventListener('click', () => load(true));
+$('#clear').addEventListener('click', () => call('/messages', { method: 'DELETE' }));
+$('#fault').addEventListener('submit', provoke);
+$('#faults').addEventListener('toggle', loadFaults);
+document.addEventListener('keydown', keys);
+listen();
