@@ -1,0 +1,1 @@
+"""The inbox's page in a real browser."""

@@ -1,0 +1,172 @@
+"""What a person does with the inbox."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import SCREENSHOTS
+from tests.foreign.peers import PEERS, REQUIRED
+from tests.sandbox.wire import exchange, written
+from yunxin_soap import Client, Rejected
+from yunxin_soap.sandbox import Account, Sandbox
+
+TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
+
+
+def send(gateway: Sandbox, message: str = TEXT, to: str = "13900000000") -> str:
+    with Client("demo", "demo", channel="37", endpoint=gateway.url) as client:
+        return client.send(to, message).batch_no
+
+
+def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbox) -> None:
+    php = PEERS[0]
+    if (reason := php.missing()) and not REQUIRED:
+        pytest.skip(reason)
+    assert reason is None
+    fields = {
+        "userCode": "demo",
+        "userPass": "demo",
+        "DesNo": "13900000000,13900000001",
+        "Msg": TEXT,
+        "Channel": "37",
+        "ExeNo": "9",
+    }
+    cards = page.locator("article")
+    expect(cards).to_have_count(0)
+    with php.start(gateway.url) as ask:
+        batch_no = ask(fields)
+        expect(cards).to_have_count(1)  # without a reload
+    card = cards.first
+    expect(card).to_contain_text(batch_no)
+    expect(card).to_contain_text("accepted")
+    expect(card.locator("mark")).to_have_text("【签名】")
+    expect(card).to_contain_text("channel 37")
+    expect(card).to_contain_text("22 characters, 1 segments (an estimate)")
+    card.get_by_role("button", name="2 numbers").click()
+    expect(card.locator(".numbers")).to_have_text("13900000000 13900000001")
+    card.get_by_text("Raw request and response").click()
+    expect(card.locator(".request")).to_contain_text("userPass>***<")
+    expect(card.locator(".response")).to_contain_text(batch_no)
+
+    send(gateway, "另一条短信【签名】", "13900000002")
+    expect(cards).to_have_count(2)
+    page.get_by_label("Search").fill("验证码")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text(batch_no)
+    page.get_by_label("Search").fill("")
+    page.locator("#recipient").fill("13900000002")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text("另一条短信")
+    page.locator("#recipient").fill("")
+    page.get_by_label("Outcome").select_option("rejected")
+    expect(page.get_by_text("Nothing fits.")).to_be_visible()
+    page.get_by_label("Outcome").select_option("")
+    expect(cards).to_have_count(2)
+    page.get_by_role("button", name="Clear").click()
+    expect(cards).to_have_count(0)
+    assert gateway.inbox == ()
+
+
+def test_what_was_refused_says_why(page: Page, gateway: Sandbox) -> None:
+    with pytest.raises(Rejected):
+        send(gateway, to="13900001007")
+    exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
+    cards = page.locator("article")
+    expect(cards).to_have_count(2)
+    expect(cards.nth(0)).to_contain_text("Missing parameter: userCode.")
+    expect(cards.nth(1)).to_contain_text("余额不足 · the balance is too low")
+
+
+def test_nothing_that_came_is_run(page: Page, gateway: Sandbox) -> None:
+    nasty = "../../<img src=x onerror=alert(1)>"
+    gateway.gateway.add_account(Account(nasty, "demo"))
+    with Client(nasty, "demo", channel="37", endpoint=gateway.url) as client:
+        client.send("13900000000", "<script>alert(1)</script><b>x</b>【<i>签名</i>】")
+    card = page.locator("article")
+    expect(card.locator(".text")).to_have_text("<script>alert(1)</script><b>x</b>【<i>签名</i>】")
+    expect(card).to_contain_text(nasty)
+    assert page.locator("article script, article img, article b, article i").count() == 0
+
+
+def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    page.locator("[name=kind]").select_option("code")
+    page.locator("[name=code]").fill("-7")
+    page.locator("[name=times]").fill("2")
+    page.get_by_role("button", name="Provoke").click()
+    rules = page.locator("#rules li")
+    expect(rules).to_have_count(1)
+    with pytest.raises(Rejected):
+        send(gateway)
+    rules.get_by_role("button", name="Remove").click()
+    expect(rules).to_have_count(0)
+    assert send(gateway)
+    page.locator("[name=code]").fill("7")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.get_by_role("alert")).to_contain_text("code='7'")
+
+
+def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
+    for text in ("一【签名】", "二【签名】"):
+        send(gateway, text)
+    expect(page.locator("article")).to_have_count(2)
+    page.keyboard.press("j")
+    expect(page.locator("article").nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("article").nth(1)).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.keyboard.type("二")
+    expect(page.locator("article")).to_have_count(1)
+
+
+def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
+    with Client("demo", "demo", channel="37", endpoint=gateway.url) as client:
+        for number in range(150):
+            client.send("13900000000", f"第{number}条【签名】")
+    expect(page.locator("#count")).to_have_text("150")
+    page.reload()
+    expect(page.locator("article")).to_have_count(100)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("article")).to_have_count(150)
+    expect(page.locator("article").last).to_contain_text("第0条")
+
+
+def test_chinese_for_who_reads_chinese(browser: Browser, gateway: Sandbox) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0])
+    expect(page.get_by_text("还没有收到短信。")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_a_desk_and_a_phone(
+    browser: Browser, gateway: Sandbox, scheme: str, width: int
+) -> None:
+    send(gateway, to="13900000000,13900000001")
+    send(gateway, "x" * 300 + "【签名】")
+    with pytest.raises(Rejected):
+        send(gateway, to="13900001007")
+    exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
+    context = browser.new_context(
+        locale="zh-CN",
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0])
+    expect(page.locator("article")).to_have_count(4)
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    levels = [int(level) for level in re.findall("[0-9]+", background)[:3]]
+    assert (max(levels) < 64) == (scheme == "dark")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"inbox-{width}-{scheme}.png")
+    context.close()
