@@ -94,3 +94,16 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pytest_plugin_costs_nothing_to_who_does_not_use_it(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    assert 'yunxin_soap.pytest_plugin' in sys.modules\n"
+        "    assert not {'zeep', 'lxml', 'urllib3', 'aiohttp', 'yunxin_soap.sandbox'}"
+        " & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout

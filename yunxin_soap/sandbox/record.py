@@ -63,6 +63,19 @@ class Arrival:
     """The raw request, the password masked; no more than `MAX_RAW` characters."""
     response: str = field(default="", repr=False)
 
+    @property
+    def summary(self) -> str:
+        """One line about it, for people."""
+        if self.port is None:
+            return f"{self.outcome.value}: {self.answer}"
+        numbers = ",".join(self.recipients[:3]) + (",…" if len(self.recipients) > 3 else "")
+        fault = f", met the fault {self.fault!r}" if self.fault else ""
+        answer = f" {self.answer}" if self.answer else ""
+        return (
+            f"{self.outcome.value}{answer}: to {numbers or 'nobody'} over {self.port}:"
+            f" {self.message!r}{fault}"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}

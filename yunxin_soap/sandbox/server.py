@@ -332,6 +332,28 @@ class Sandbox:
         """
         self._service.faults.add(fault(kind, times=times, **options))
 
+    def assert_sent(
+        self, recipient: str, containing: str = "", *, times: int = 1
+    ) -> tuple[Submission, ...]:
+        """Return the accepted submits to a number whose text holds ``containing``.
+
+        Raises:
+            AssertionError: there are more or fewer than ``times``; it tells all that arrived.
+        """
+        found = tuple(
+            each
+            for each in self.inbox
+            if recipient in each.recipients and containing in each.message
+        )
+        if len(found) != times:
+            arrived = "".join(f"\n  {each.summary}" for each in self.record.arrivals[-20:])
+            raise AssertionError(
+                f"{len(found)} accepted submits to {recipient}"
+                + (f" hold {containing!r}" if containing else "")
+                + f", not {times}. What arrived: {arrived or 'nothing'}"
+            )
+        return found
+
     @contextlib.contextmanager
     def faults(self, kind: str, **options: Any) -> Iterator[None]:
         """Break every submit that fits, as long as the block runs; else as `provoke`."""

@@ -1,0 +1,81 @@
+"""Fixtures for tests of code that sends SMS: a sandbox gateway, and clients of it.
+
+pytest finds this by itself once the package is installed. Nothing heavy is imported before a test
+asks for a fixture; they need the extra ``sandbox``, the asynchronous client ``async`` as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.client import Client
+    from yunxin_soap.sandbox import Sandbox
+
+SETTINGS: dict[str, Any] = {"channel": "37", "signature": "签名", "timeout": 10.0, "retries": 0}
+"""What the clients of the fixtures are built with, beside the account demo / demo."""
+
+
+@pytest.fixture(scope="session")
+def _yunxin_server() -> Iterator[Sandbox]:
+    from yunxin_soap.sandbox import Sandbox
+
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def yunxin_sandbox(_yunxin_server: Sandbox) -> Sandbox:
+    """A sandbox gateway on a port of this machine, clean for each test.
+
+    ``.url`` is the endpoint, ``.inbox`` what was accepted, ``.record`` all that arrived;
+    ``.provoke()`` and ``.faults()`` make it fail, ``.assert_sent()`` says what is missing.
+    """
+    _yunxin_server.clear()
+    return _yunxin_server
+
+
+@pytest.fixture
+def yunxin_client(yunxin_sandbox: Sandbox) -> Iterator[Client]:
+    """A `Client` of the sandbox: account demo / demo, channel 37, signature 签名."""
+    from yunxin_soap.client import Client
+
+    with Client("demo", "demo", endpoint=yunxin_sandbox.url, **SETTINGS) as client:
+        yield client
+
+
+async def open_client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
+    """Give an `AsyncClient` of the sandbox, in the event loop of who asks."""
+    from yunxin_soap.async_client import AsyncClient
+
+    async with AsyncClient("demo", "demo", endpoint=sandbox.url, **SETTINGS) as client:
+        yield client
+
+
+@pytest.fixture
+async def _yunxin_client_of_anyio(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
+    async for client in open_client(yunxin_sandbox):
+        yield client
+
+
+@pytest.fixture
+def yunxin_async_client(request: pytest.FixtureRequest) -> AsyncClient:
+    """An `AsyncClient` of the sandbox, for tests of pytest-asyncio and of anyio."""
+    by_anyio = "anyio_backend" in request.fixturenames
+    if not by_anyio and not request.config.pluginmanager.hasplugin("asyncio"):
+        raise pytest.UsageError(
+            "yunxin_async_client needs pytest-asyncio, or anyio and a test that is marked for it."
+        )
+    name = "_yunxin_client_of_anyio" if by_anyio else "_yunxin_client_of_asyncio"
+    client: AsyncClient = request.getfixturevalue(name)
+    return client
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the fixture that only pytest-asyncio can run, if it is there."""
+    if config.pluginmanager.hasplugin("asyncio"):
+        config.pluginmanager.import_plugin("yunxin_soap._pytest_asyncio")
