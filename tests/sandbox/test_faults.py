@@ -86,12 +86,12 @@ def test_no_fault_leads_to_a_wrong_outcome(
             timeout=0.2 if "hang" in case or "beyond" in case else 20.0,
             retries=0,
         )
-        if kept_alive:
-            assert isinstance(send(client), Receipt)
-            sandbox.record.clear()
-        sandbox.provoke(**options)
-        ended = send(client)
-        client.close()
+        with client:
+            if kept_alive:
+                assert isinstance(send(client), Receipt)
+                sandbox.record.clear()
+            sandbox.provoke(**options)
+            ended = send(client)
         arrivals = sandbox.record.arrivals
     row = "async" if protocol.asynchronous else "sync"
     seen = SEEN.get(type(ended), "rejected")
