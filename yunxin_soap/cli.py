@@ -189,19 +189,46 @@ def codes(code: int | None, as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False),
     help="A TOML file with accounts, channels and word lists.",
 )
-def sandbox(host: str, port: int, config: str | None) -> None:
+@click.option(
+    "--record",
+    "path",
+    type=click.Path(dir_okay=False),
+    help="A SQLite file that keeps what arrives; it survives the sandbox.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[:NAME=VALUE,...]",
+    help="Fail on purpose, as in close:when=before,probability=0.1. Repeatable.",
+)
+def sandbox(
+    host: str, port: int, config: str | None, path: str | None, faults: tuple[str, ...]
+) -> None:
     """Run a local gateway that speaks the service's four ports; no SMS leaves it.
 
-    The account is demo / demo with channel 37, unless a TOML file names others.
+    The account is demo / demo with channel 37, unless a TOML file names others. Its inbox is a web
+    page at /.
     """
     with _reporting(as_json=False):
+        from yunxin_soap.sandbox import faults as kinds
         from yunxin_soap.sandbox.accounts import load
         from yunxin_soap.sandbox.gateway import Gateway
+        from yunxin_soap.sandbox.journal import Journal
+        from yunxin_soap.sandbox.record import Record
         from yunxin_soap.sandbox.server import run
         from yunxin_soap.sandbox.service import Service
 
         gateway = Gateway(load(config) if config else None)
-        run(Service(gateway), host, port, _announce)
+        provoked = [kinds.parse(each) for each in faults]
+        record = Record(Journal(path) if path else None)
+        try:
+            service = Service(gateway, record)
+            for each in provoked:
+                service.faults.add(each)
+            run(service, host, port, _announce)
+        finally:
+            record.close()
 
 
 @cli.command()
@@ -334,6 +361,7 @@ def _send(client: Client, recipients: list[str], message: str) -> Receipt:
 def _announce(url: str) -> None:
     click.echo(f"The sandbox listens: {url}")
     click.echo(f"Its WSDL: {url}?WSDL")
+    click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
     click.echo("Ctrl-C ends it.")
 
 

@@ -12,6 +12,7 @@ from tests.benchmarks import report
 from tests.benchmarks.codec import costs
 from tests.benchmarks.measure import measure
 from tests.benchmarks.responder import responder
+from tests.benchmarks.sandbox import capacities
 from tests.benchmarks.startup import starts
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -21,13 +22,14 @@ _DOCS = Path(__file__).parents[2] / "docs"
 @click.option("--rounds", default=15, show_default=True, help="Turns for each contender.")
 @click.option("--turn", default=0.15, show_default=True, help="Seconds of one turn, about.")
 @click.option("--starts", "runs", default=20, show_default=True, help="Runs of each start.")
+@click.option("--submits", default=100_000, show_default=True, help="To the sandbox itself.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=_DOCS,
     help="Where benchmarks.json and benchmarks.svg go.  [default: docs]",
 )
-def main(rounds: int, turn: float, runs: int, output: Path) -> None:
+def main(rounds: int, turn: float, runs: int, submits: int, output: Path) -> None:
     """Measure what a submit costs, beside other clients and the bare exchange.
 
     PHP's SoapClient and Node's soap take part if they are installed.
@@ -38,7 +40,10 @@ def main(rounds: int, turn: float, runs: int, output: Path) -> None:
     progress.print("encoding and decoding")
     codec = costs(rounds=rounds)
     progress.print("starting")
-    result = report.Report(rounds, rows, codec, starts(runs=runs))
+    started = starts(runs=runs)
+    progress.print("the sandbox")
+    capacity = capacities(rounds=rounds, submits=submits)
+    result = report.Report(rounds, submits, rows, codec, started, capacity)
     result.show(Console(width=report.WIDTH))
     output.mkdir(parents=True, exist_ok=True)
     (output / "benchmarks.json").write_text(json.dumps(result.as_json(), indent=1) + "\n")

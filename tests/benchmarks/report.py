@@ -6,7 +6,7 @@ import io
 import os
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import rich._export_format
@@ -17,6 +17,7 @@ from rich.table import Table
 from tests.benchmarks import codec, startup
 from tests.benchmarks.contenders import versions
 from tests.benchmarks.measure import IN_FLIGHT, NUMBERS, Row
+from tests.benchmarks.sandbox import CONNECTIONS, Capacity
 from tests.benchmarks.startup import Start
 
 WIDTH = 116
@@ -47,9 +48,12 @@ class Report:
     """All figures of one run."""
 
     rounds: int
+    submits: int
+    """To the sandbox."""
     rows: list[Row]
     codec: dict[str, float]
     starts: dict[str, Start]
+    capacities: dict[str, Capacity]
 
     def _row(self, key: str, numbers: int, in_flight: int) -> Row | None:
         for row in self.rows:
@@ -107,6 +111,7 @@ class Report:
             self._targets_table(),
             self._codec_table(),
             self._starts_table(),
+            self._capacities_table(),
         ]
 
     def _submit_table(self, numbers: int) -> Table:
@@ -158,6 +163,25 @@ class Report:
             table.add_row(name, f"{start.whole:.0f}", f"{start.above_bare:.0f}")
         return table
 
+    def _capacities_table(self) -> Table:
+        table = _table(
+            f"The sandbox, {CONNECTIONS} in flight, {self.submits:,} submits",
+            "",
+            "median microseconds",
+            "× bare",
+            "memory, MiB",
+        )
+        bare = next(iter(self.capacities.values()))
+        for name, capacity in self.capacities.items():
+            memory = capacity.memory_mib
+            table.add_row(
+                name,
+                f"{capacity.microseconds:.0f}",
+                f"{capacity.microseconds / bare.microseconds:.2f}",
+                "" if memory is None else f"{memory:.0f}",
+            )
+        return table
+
     def as_json(self) -> dict[str, Any]:
         """Return all of it for a machine, the medians of every cell and the range of its rounds."""
         return {
@@ -179,6 +203,10 @@ class Report:
             ],
             "codec_us": {name: round(cost, 2) for name, cost in self.codec.items()},
             "start_ms": {name: round(start.whole, 1) for name, start in self.starts.items()},
+            "sandbox": {
+                "submits": self.submits,
+                **{name: asdict(capacity) for name, capacity in self.capacities.items()},
+            },
             "targets": [
                 {
                     "what": target.what,

@@ -15,6 +15,7 @@ from tests.benchmarks.measure import IN_FLIGHT, NUMBERS
 
 def test_one_command_writes_tables_json_and_a_picture(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--rounds=1", "--turn=0", "--starts=1"]
+    command.append("--submits=64")
     done = subprocess.run(
         [*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False
     )
@@ -34,6 +35,7 @@ def test_one_command_writes_tables_json_and_a_picture(tmp_path: Path) -> None:
     assert all(row["wall_us"] > 0 for row in report["submits"])
     assert {"yunxin_soap.Client", "zeep", "suds-community"} <= {row[0] for row in measured}
     assert len(report["targets"]) == 6
+    assert len(report["sandbox"]) == 4
     picture = (tmp_path / "benchmarks.svg").read_bytes()
     assert etree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
     assert b"url(http" not in picture.replace(b'url("', b"url(")

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import lru_cache
 from urllib.parse import unquote
 
 from yunxin_soap.sandbox import forms, pages, soap
@@ -124,7 +125,7 @@ def _operation(request: HttpRequest, name: str, query: bytes, method: Method) ->
         return _html(500, "Runtime Error")
     if request.method == "GET" and len(query) >= MAX_QUERY:
         return _html(400, "Bad Request")
-    content = _ContentType(request)
+    content = _content_type(request.header("Content-Type") or "")
     if request.method == "POST" and content.media_type == "application/json":
         failure = {
             "Message": "There was an error processing the request.",
@@ -192,7 +193,7 @@ class _Soap:
 
     def __init__(self, request: HttpRequest, method: Method) -> None:
         self._request, self._method = request, method
-        content = self._content = _ContentType(request)
+        content = self._content = _content_type(request.header("Content-Type") or "")
         action = request.header("SOAPAction")
         self._soap_action = None if action is None else unquote(action.strip().strip('"'))
         self._is_12 = content.media_type == "application/soap+xml"
@@ -271,13 +272,18 @@ class _Soap:
 class _ContentType:
     """A Content-Type header, taken apart."""
 
-    def __init__(self, request: HttpRequest) -> None:
-        self.value = request.header("Content-Type") or ""
+    def __init__(self, value: str) -> None:
+        self.value = value
         message = Message()
         message["Content-Type"] = self.value
         self.media_type = message.get_content_type() if self.value else ""
         self.charset = _parameter(message, "charset")
         self.action = _parameter(message, "action")
+
+
+@lru_cache(maxsize=256)
+def _content_type(value: str) -> _ContentType:
+    return _ContentType(value)
 
 
 def _parameter(message: Message, name: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -139,6 +139,36 @@ def fault(kind: str, **options: Any) -> Fault:
         kinds = ", ".join(each.value for each in Kind)
         raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.") from None
     return build(Fault, options, f"fault {kind!r}", kind=known)
+
+
+def parse(text: str) -> Fault:
+    """Make a fault of one line, as in ``close:when=before,probability=0.1``.
+
+    Several numbers are joined by ``+``, as in ``code:code=-14,numbers=13900000000+13900000001``.
+
+    Raises:
+        ConfigurationError: it cannot be read, or makes no sense.
+    """
+    kind, _, rest = text.partition(":")
+    types = {each.name: str(each.type) for each in fields(Fault)}
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigurationError(f"fault {kind!r}: {part!r} must be NAME=VALUE.")
+        try:
+            options[name] = _READERS.get(types.get(name, ""), str)(value)
+        except ValueError:
+            raise ConfigurationError(f"fault {kind!r}: {part!r} must be a number.") from None
+    return fault(kind, **options)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "int | None": int,
+    "float": float,
+    "tuple[str, ...]": lambda value: value.split("+"),
+}
 
 
 class _Rule:

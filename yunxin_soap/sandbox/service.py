@@ -22,6 +22,7 @@ _PASSWORD = re.compile(
     r"|(?P<header>^(?:Proxy-)?Authorization: ).*?$",
     re.IGNORECASE | re.DOTALL | re.MULTILINE,
 )
+_SECRET = re.compile(r"userpass|authorization: ")
 _TELLING = 6
 """Characters of a password that is not likely to be a common word of the request too."""
 _REFUSED = "The service is broken on purpose."
@@ -112,7 +113,7 @@ class _Call:
             what = re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace"))
             return {
                 "outcome": Outcome.MALFORMED,
-                "answer": _PASSWORD.sub(_masked, " ".join(what.split()))[:500]
+                "answer": _without_password(" ".join(what.split()))[:500]
                 or f"HTTP {answer.status}",
             }
         if self._batch_no is not None:
@@ -140,10 +141,17 @@ def _raw_request(request: HttpRequest, password: str) -> str:
     encoding = "utf-16" if request.body.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     # A password that is cut in two at the end is masked before the cut.
     body = request.body[: 4 * MAX_RAW].decode(encoding, "replace")
-    text = _PASSWORD.sub(_masked, "\n".join(head) + "\n\n" + body)
+    text = _without_password("\n".join(head) + "\n\n" + body)
     if len(password) >= _TELLING:
         text = text.replace(password, "***")  # wherever else it was put by mistake
     return text[:MAX_RAW]
+
+
+def _without_password(text: str) -> str:
+    # Most answers have no such word, and to look for it is quicker than to look for its forms.
+    if not _SECRET.search(text.lower()):
+        return text
+    return _PASSWORD.sub(_masked, text)
 
 
 def _masked(found: re.Match[str]) -> str:
@@ -154,4 +162,4 @@ def _raw_response(answer: HttpResponse) -> str:
     head = [f"HTTP/1.1 {answer.status}", f"Content-Type: {answer.content_type}"]
     head += [f"{name}: {value}" for name, value in answer.headers.items()]
     text = "\n".join(head) + "\n\n" + answer.body.decode("utf-8", "replace")
-    return _PASSWORD.sub(_masked, text)[:MAX_RAW]
+    return _without_password(text)[:MAX_RAW]

@@ -210,7 +210,9 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
         return fields
     for name in FIELDS:
         element = operation.find(f"{{{TNS}}}{name}")
-        if element is not None:
+        if element is not None and not len(element):
+            fields[name] = element.text or ""
+        elif element is not None:
             if _first_element(element) is not None:
                 raise Malformed
             # A comment inside is passed over, and the text on both its sides is joined.

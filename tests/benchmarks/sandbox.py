@@ -1,0 +1,125 @@
+"""How much the sandbox can take: beside a bare aiohttp handler, and its memory after many."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+from tests.benchmarks.contenders import Load
+
+CONNECTIONS = 32
+_BARE = """
+import asyncio
+from aiohttp import web
+
+async def main():
+    async def handler(request):
+        await request.read()
+        return web.Response(text="ok")
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(f"http://127.0.0.1:{runner.addresses[0][1]}/api/MsgSend.asmx", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Medians for one server."""
+
+    microseconds: float
+    """For one submit to one number, with `CONNECTIONS` in flight."""
+    memory_mib: float | None
+    """Resident once all are done; None where the system does not tell."""
+
+
+def capacities(*, rounds: int, submits: int) -> dict[str, Capacity]:
+    """Send so many submits to each server, in as many turns as there are rounds."""
+    command = [sys.executable, "-m", "yunxin_soap", "sandbox", "--port", "0"]
+    with TemporaryDirectory() as folder:
+        commands = {
+            "a bare aiohttp handler": [sys.executable, "-c", _BARE],
+            "the sandbox": command,
+            "the sandbox, with --record": [*command, "--record", str(Path(folder) / "record")],
+        }
+        return _measure(commands, rounds, submits)
+
+
+def _measure(commands: dict[str, list[str]], rounds: int, submits: int) -> dict[str, Capacity]:
+    turn = max(submits // rounds // CONNECTIONS, 1)
+    found = {}
+    with _all(commands) as servers:
+        times: dict[str, list[float]] = {name: [] for name in servers}
+        for _ in range(rounds):
+            for name, (_, url) in servers.items():
+                start = time.perf_counter()
+                asyncio.run(_send(url, turn))
+                times[name].append((time.perf_counter() - start) / (turn * CONNECTIONS))
+        for name, (process, _) in servers.items():
+            micro = statistics.median(times[name]) * 1e6
+            found[name] = Capacity(micro, _resident(process.pid))
+    return found
+
+
+@contextmanager
+def _all(
+    commands: dict[str, list[str]],
+) -> Iterator[dict[str, tuple[subprocess.Popen[str], str]]]:
+    servers: dict[str, tuple[subprocess.Popen[str], str]] = {}
+    try:
+        for name, command in commands.items():
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            url = process.stdout.readline().rpartition(" ")[2].strip()
+            servers[name] = process, url
+        yield servers
+    finally:
+        for process, _ in servers.values():
+            process.terminate()
+            process.communicate()
+
+
+async def _send(url: str, count: int) -> None:
+    """Write the same bytes again and again, on each connection after its answer."""
+    parts = urlsplit(url)
+    ready = Load(url, 1).ready("soap")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in ready.headers.items())
+    body = ready.body or b""
+    request = (
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for _ in range(count):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b" 200 " not in head[:15]:
+                raise RuntimeError(f"{head!r}")
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+        writer.close()
+        await writer.wait_closed()
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+
+
+def _resident(pid: int) -> float | None:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
