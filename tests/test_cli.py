@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from yunxin_soap import Client
+from yunxin_soap import Client, RecipientsRejected
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Account, Sandbox
+from yunxin_soap.sandbox.journal import Journal
+from yunxin_soap.sandbox.record import Record
 
 TEXT = "您的验证码是1234【签名】"
 
@@ -415,6 +417,44 @@ def test_the_sandbox_command_serves_until_it_is_told_to_end(
         finally:
             process.send_signal(number)
         assert process.wait(timeout=30) == 0
+
+
+def test_the_sandbox_command_records_and_fails_on_purpose(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    command = [sys.executable, "-u", "-m", "yunxin_soap", "sandbox", "--port", "0"]
+    faults = ["--fault", "code:code=-14,numbers=13900000001+13900000002,times=1"]
+    with subprocess.Popen(
+        [*command, "--record", str(path), *faults], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            with Client("demo", "demo", channel=37, endpoint=url) as client:
+                batch_no = client.send("13900000000", TEXT).batch_no
+                with pytest.raises(RecipientsRejected):
+                    client.send("13900000002", TEXT)
+        finally:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+    record = Record(Journal(path))
+    assert [arrival.answer for arrival in record.arrivals] == [batch_no, "-14"]
+    record.close()
+    assert b"<ns0:userPass>demo<" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--fault", "nothing"], "There is no fault 'nothing'"),
+        (["--fault", "delay:seconds=x"], "'seconds=x' must be a number"),
+        (["--fault", "delay:seconds"], "'seconds' must be NAME=VALUE"),
+        (["--fault", "delay:second=1"], "'second' is not known"),
+        (["--fault", "delay:kind=close"], "'kind' is not known"),
+        (["--record", "/nonexistent/record.sqlite"], "cannot be opened"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_meant_is_one_clear_line(arguments: list[str], named: str) -> None:
+    assert named in failed(run("sandbox", "--port", "0", *arguments), 2)
 
 
 def test_a_busy_port_and_a_wrong_config_are_one_clear_line(

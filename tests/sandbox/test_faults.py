@@ -29,31 +29,31 @@ NUMBERS = ["13900000000", "13900000001"]
 
 # What is provoked, how the client has to see it, and whether the gateway accepted the submit.
 CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
-    "delay": ({"kind": "delay", "seconds": 0.05}, Receipt, True),
-    "delay, beyond the timeout": ({"kind": "delay", "seconds": 30}, OutcomeUnknown, True),
-    "close, unread": ({"kind": "close", "when": "unread"}, OutcomeUnknown, False),
-    "close, before": ({"kind": "close", "when": "before"}, OutcomeUnknown, False),
-    "close, after": ({"kind": "close"}, OutcomeUnknown, True),
-    "reset, unread": ({"kind": "reset", "when": "unread"}, OutcomeUnknown, False),
-    "reset, before": ({"kind": "reset", "when": "before"}, OutcomeUnknown, False),
-    "reset, after": ({"kind": "reset"}, OutcomeUnknown, True),
-    "hang, unread": ({"kind": "hang", "when": "unread"}, OutcomeUnknown, False),
-    "hang, before": ({"kind": "hang", "when": "before"}, OutcomeUnknown, False),
-    "hang, after": ({"kind": "hang"}, OutcomeUnknown, True),
-    "cut": ({"kind": "cut"}, OutcomeUnknown, True),
-    "garble": ({"kind": "garble"}, OutcomeUnknown, True),
-    "trickle": ({"kind": "trickle", "seconds": 0.0}, Receipt, True),
-    "trickle, beyond the timeout": ({"kind": "trickle", "seconds": 0.1}, OutcomeUnknown, True),
-    "content-type": ({"kind": "content-type"}, OutcomeUnknown, True),
-    "html 502, before": ({"kind": "html", "when": "before"}, OutcomeUnknown, False),
-    "html 502, after": ({"kind": "html"}, OutcomeUnknown, True),
-    "html 503, after": ({"kind": "html", "status": 503}, OutcomeUnknown, True),
-    "html 504, after": ({"kind": "html", "status": 504}, OutcomeUnknown, True),
-    "error, before": ({"kind": "error", "when": "before"}, OutcomeUnknown, False),
-    "error, after": ({"kind": "error"}, OutcomeUnknown, True),
-    "code -6": ({"kind": "code", "code": "-6:促销"}, ContentRejected, False),
-    "balance": ({"kind": "balance", "left": 1}, BalanceRejected, False),
-    "refuse": ({"kind": "refuse", "seconds": 60}, NotSent, False),
+    "delay": ({"fault": "delay", "seconds": 0.05}, Receipt, True),
+    "delay, beyond the timeout": ({"fault": "delay", "seconds": 30}, OutcomeUnknown, True),
+    "close, unread": ({"fault": "close", "when": "unread"}, OutcomeUnknown, False),
+    "close, before": ({"fault": "close", "when": "before"}, OutcomeUnknown, False),
+    "close, after": ({"fault": "close"}, OutcomeUnknown, True),
+    "reset, unread": ({"fault": "reset", "when": "unread"}, OutcomeUnknown, False),
+    "reset, before": ({"fault": "reset", "when": "before"}, OutcomeUnknown, False),
+    "reset, after": ({"fault": "reset"}, OutcomeUnknown, True),
+    "hang, unread": ({"fault": "hang", "when": "unread"}, OutcomeUnknown, False),
+    "hang, before": ({"fault": "hang", "when": "before"}, OutcomeUnknown, False),
+    "hang, after": ({"fault": "hang"}, OutcomeUnknown, True),
+    "cut": ({"fault": "cut"}, OutcomeUnknown, True),
+    "garble": ({"fault": "garble"}, OutcomeUnknown, True),
+    "trickle": ({"fault": "trickle", "seconds": 0.0}, Receipt, True),
+    "trickle, beyond the timeout": ({"fault": "trickle", "seconds": 0.1}, OutcomeUnknown, True),
+    "content-type": ({"fault": "content-type"}, OutcomeUnknown, True),
+    "html 502, before": ({"fault": "html", "when": "before"}, OutcomeUnknown, False),
+    "html 502, after": ({"fault": "html"}, OutcomeUnknown, True),
+    "html 503, after": ({"fault": "html", "status": 503}, OutcomeUnknown, True),
+    "html 504, after": ({"fault": "html", "status": 504}, OutcomeUnknown, True),
+    "error, before": ({"fault": "error", "when": "before"}, OutcomeUnknown, False),
+    "error, after": ({"fault": "error"}, OutcomeUnknown, True),
+    "code -6": ({"fault": "code", "code": "-6:促销"}, ContentRejected, False),
+    "balance": ({"fault": "balance", "left": 1}, BalanceRejected, False),
+    "refuse": ({"fault": "refuse", "seconds": 60}, NotSent, False),
 }
 SEEN = {Receipt: "accepted", NotSent: "not sent", OutcomeUnknown: "unknown"}
 
@@ -73,7 +73,9 @@ def test_no_fault_leads_to_a_wrong_outcome(
     protocol: Way, case: str, kept_alive: bool, request: pytest.FixtureRequest
 ) -> None:
     options, expected, accepted = CASES[case]
-    if kept_alive and options["kind"] == "refuse":
+    named = dict(options)
+    kind = named.pop("fault")
+    if kept_alive and kind == "refuse":
         pytest.skip("a connection that is there already is not refused")
     with Sandbox() as sandbox:
         client = client_for(protocol)(
@@ -90,7 +92,7 @@ def test_no_fault_leads_to_a_wrong_outcome(
             if kept_alive:
                 assert isinstance(send(client), Receipt)
                 sandbox.record.clear()
-            sandbox.provoke(**options)
+            sandbox.provoke(kind, **named)
             ended = send(client)
         arrivals = sandbox.record.arrivals
     row = "async" if protocol.asynchronous else "sync"

@@ -127,7 +127,7 @@ class Fault:
         )
 
 
-def fault(kind: str, **options: Any) -> Fault:
+def fault(kind: str, /, **options: Any) -> Fault:
     """Make a fault of what a caller gave.
 
     Raises:

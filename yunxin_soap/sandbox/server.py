@@ -319,7 +319,7 @@ class Sandbox:
         """Forget what arrived and every fault; give every account its balance back."""
         self._service.clear()
 
-    def provoke(self, kind: str, *, times: int | None = 1, **options: Any) -> None:
+    def provoke(self, kind: str, /, *, times: int | None = 1, **options: Any) -> None:
         """Break the next submit, or the next ``times`` of those that fit (None: all of them).
 
         Args:
@@ -355,7 +355,7 @@ class Sandbox:
         return found
 
     @contextlib.contextmanager
-    def faults(self, kind: str, **options: Any) -> Iterator[None]:
+    def faults(self, kind: str, /, **options: Any) -> Iterator[None]:
         """Break every submit that fits, as long as the block runs; else as `provoke`."""
         number = self._service.faults.add(fault(kind, **options))
         try:
