@@ -16,7 +16,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "artefacts"
 """Where a run leaves its screenshots; git ignores it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: an event loop runs in this thread meanwhile
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, which looks for nothing on the network."""
     path = shutil.which("chromium") or shutil.which("google-chrome")

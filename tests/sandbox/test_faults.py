@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.misbehaving import Way, client_for
+from tests.sandbox.wire import port_of
 from tests.summary import note
 from yunxin_soap import (
     BalanceRejected,
@@ -129,6 +132,19 @@ def test_a_port_that_is_shut_opens_again(sandbox: Sandbox) -> None:
             assert time.monotonic() < deadline
     assert isinstance(ended, Receipt)
     assert len(sandbox.inbox) == 1
+
+
+def test_a_port_is_shut_from_within_another_event_loop_too(sandbox: Sandbox) -> None:
+    async def provoke() -> None:
+        sandbox.provoke("refuse", seconds=0.3)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port_of(sandbox))).close()
+
+    asyncio.run(provoke())
+    with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
+        deadline = time.monotonic() + 20
+        while isinstance(send(client), NotSent):
+            assert time.monotonic() < deadline
 
 
 def met(faults: Faults, count: int, **fields: str) -> list[Fault | None]:

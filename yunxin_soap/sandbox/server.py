@@ -150,13 +150,11 @@ class _Door:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if asyncio._get_running_loop() is self._loop:
+            start()  # the REST API asks, and its answer may still go out
+        else:
             self._loop.call_soon_threadsafe(start)
             closed.wait(_SHUTTING)
-        else:
-            start()
 
     async def _shut(self, seconds: float, closed: threading.Event) -> None:
         async with self._lock:
