@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from yunxin_soap import Client
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Sandbox, load
+from yunxin_soap.sandbox.faults import Fault, Kind
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8")
 
@@ -59,7 +61,7 @@ def test_the_test_example_passes(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_the_toml_example_loads(tmp_path: Path) -> None:
@@ -69,6 +71,13 @@ def test_the_toml_example_loads(tmp_path: Path) -> None:
     loaded = load(file)
     assert loaded.banned_words == ("促销", "中奖")
     assert loaded.accounts[0].channels[0].closes.hour == 21
+
+
+def test_every_fault_is_in_the_table() -> None:
+    table = README.partition("### Made to fail")[2].partition("\n### ")[0]
+    assert [kind.value for kind in Kind if f"`{kind.value}`" not in table] == []
+    options = {field.name for field in fields(Fault)} - {"kind"}
+    assert [name for name in options if f"`{name}`" not in table] == []
 
 
 @pytest.mark.parametrize("name", ["NotSent", "OutcomeUnknown", "ConfigurationRejected"])

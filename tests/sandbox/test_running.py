@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
 import pytest
 from lxml import etree
 
-from tests.sandbox.wire import exchange, port_of, written
+from tests.sandbox.wire import connected, exchange, port_of, reply_to, written
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import Gateway, Sandbox
+from yunxin_soap.sandbox import Gateway, Sandbox, server
 from yunxin_soap.sandbox.asmx import PATH
 
 
@@ -101,3 +102,14 @@ def test_wsdl_has_the_asked_host_at_all_four_ports(sandbox: Sandbox, host: str) 
 
 def test_url_is_the_page(sandbox: Sandbox) -> None:
     assert sandbox.url == f"http://127.0.0.1:{port_of(sandbox)}{PATH}"
+
+
+def test_too_many_connections_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox() as sandbox, contextlib.ExitStack() as stack:
+        stack.enter_context(connected(sandbox))
+        first = stack.enter_context(connected(sandbox))
+        monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+        third = stack.enter_context(connected(sandbox))
+        assert third.recv(1) == b""
+        first.sendall(written("GET", PATH))
+        assert reply_to(first, b"GET").status == 200

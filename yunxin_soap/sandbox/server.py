@@ -38,6 +38,8 @@ _REQUEST_LINE = re.compile(rb"\A[A-Z]+ /[^\r\n]*")
 # Whoever makes the service fail must be able to end it.
 _FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ]*)? ")
 _RAW_BYTES = re.compile(rb"[\x80-\xff]")
+MAX_CONNECTIONS = 1000
+"""Open at once; who comes beyond is turned away."""
 _SHUTTING = 10.0
 """Seconds to wait at most for the port to be shut."""
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
@@ -55,6 +57,13 @@ class _Connection(web.RequestHandler):
         self._service = service
         self.gone = asyncio.Event()
         """Set once the connection has ended."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Turn away who comes when there are too many."""
+        super().connection_made(transport)
+        if self._manager is not None and len(self._manager.connections) > MAX_CONNECTIONS:
+            self._deaf = True
+            self.force_close()
 
     def data_received(self, data: bytes) -> None:
         """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse."""
