@@ -57,7 +57,8 @@ class AsyncExchange:
         self._clock, self._sleep = clock, sleep
         self._origin = settings.endpoint.origin
         proxy = proxy_for(settings)
-        context = tls_context(settings.verify) if settings.endpoint.scheme == "https" else True
+        secured = "https" in (settings.endpoint.scheme, (proxy or "").partition(":")[0].lower())
+        context = tls_context(settings.verify) if secured else True
         self._options: dict[str, Any] = {"ssl": context, "allow_redirects": False}
         self._headers: dict[str, str] = {}
         if proxy is not None:
@@ -121,6 +122,8 @@ class AsyncExchange:
                     body += chunk
                     if len(body) > MAX_ANSWER:
                         raise TooLong
+                if protocol is not None and protocol.late:
+                    raise TimeoutError  # its end was made here
                 return Response(status, response.headers.get("Content-Type", ""), bytes(body))
         except NotConnected as failure:
             # What a proxy says may echo its own password.
@@ -131,10 +134,11 @@ class AsyncExchange:
                 raise
             raise cancelled from outcome_unknown("the task was cancelled", status)
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
-            # aiohttp's errors quote the URL, and so the password on HTTP GET.
             late = protocol is not None and protocol.late
             reason = self._why_unknown(TimeoutError() if late else error)
-            raise outcome_unknown(reason, status) from None
+        # Not from where it was caught, or its context would hold aiohttp's error, which quotes the
+        # URL, and so the password on HTTP GET.
+        raise outcome_unknown(reason, status)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -253,12 +257,21 @@ class _OneAnswer(ResponseHandler):
             self._answer_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep hold of the transport, of which aiohttp lets go before it has ended."""
+        super().connection_made(transport)
+        self._wire = cast(asyncio.Transport, transport)
+
+    @property
+    def should_close(self) -> bool:
+        """Whether the connection ends with its answer: unless that was whole, to the byte."""
+        return super().should_close or self._left != 0
+
     def _expire(self) -> None:
         self.late = True
         # For who waits for the head; who waits for more of the body sees the connection end.
         self.set_exception(TimeoutError())
-        if self.transport is not None:
-            self.transport.abort()
+        self._wire.abort()
 
     def _stop_timer(self) -> None:
         if self._answer_timer is not None:
@@ -274,16 +287,9 @@ class _OneAnswer(ResponseHandler):
             self._read_head(data)
         else:
             self._left -= len(data)
-        if self._left is not None and self._left <= 0:
+        if self._left == 0:
             self._stop_timer()
-            if self._left < 0:
-                self.force_close()
         super().data_received(data)
-
-    def close(self) -> None:
-        """Close the connection; aiohttp calls it for one that is not kept."""
-        self._stop_timer()
-        super().close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End with the connection."""
@@ -298,11 +304,7 @@ class _OneAnswer(ResponseHandler):
             self._head = data
             return
         length = _length_of_the_answer(head)
-        if length:
-            self._left = length - len(body)
-        else:
-            self._left = math.inf
-            self.force_close()
+        self._left = length - len(body) if length else math.inf
 
 
 @functools.lru_cache(maxsize=64)

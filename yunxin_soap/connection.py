@@ -11,6 +11,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,7 @@ class _BoundedIO(io.RawIOBase):
 
     def spoil(self) -> None:
         """End the connection, so that it is found dropped."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        _shut(self._sock)
 
     @property
     def pending(self) -> int:
@@ -106,6 +106,8 @@ class Answer(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
+        # What TLS within TLS has received already is in no socket, and nothing tells of it.
+        self._can_be_looked_into = isinstance(sock, socket.socket)
         timeout = sock.gettimeout()
         if timeout is not None:
             raw = self.fp.detach()
@@ -119,7 +121,7 @@ class Answer(http.client.HTTPResponse):
         # Anything but a 200 with a body may be no answer yet (103), or a proxy's own, given up on a
         # gateway that still works on it (504). The true one, if it comes, must not meet the next
         # request.
-        if self.status != 200 or self.length == 0:
+        if self.status != 200 or self.length == 0 or not self._can_be_looked_into:
             self.will_close = True
 
     def whole(self) -> bytes:
@@ -149,6 +151,7 @@ class Connection(HTTPConnection):
     debuglevel = 0  # http.client would print whole requests if somebody raised it for all
     response_class = Answer
     last_used = 0.0
+    _guard: threading.Timer | None = None
 
     def connect(self) -> None:
         """Connect, through a proxy's tunnel and TLS if there are any.
@@ -158,9 +161,11 @@ class Connection(HTTPConnection):
         """
         try:
             super().connect()
-        except Exception as error:
+        except BaseException as error:
             self.close()
-            raise NotConnected(error) from error
+            if isinstance(error, Exception):
+                raise NotConnected(error) from error
+            raise
 
     def submit(
         self,
@@ -179,8 +184,10 @@ class Connection(HTTPConnection):
             body: None for a GET.
             timeout: seconds from here to the end of the answer.
         """
-        sock: socket.socket = self.sock
+        sock: Any = self.sock
         sock.settimeout(timeout)
+        if not isinstance(sock, socket.socket):
+            self._guard = _guard(sock, timeout)
         deadline = time.monotonic() + timeout
         self.putrequest(method, target)
         for name, value in headers.items():
@@ -195,6 +202,12 @@ class Connection(HTTPConnection):
         self.last_used = time.monotonic()
         return answer
 
+    def close(self) -> None:
+        """Close it; what it was to be used for has ended."""
+        if self._guard is not None:
+            self._guard.cancel()
+        super().close()
+
     @property
     def is_connected(self) -> bool:
         """Whether it is open, silent and young: fit for one more request."""
@@ -204,6 +217,22 @@ class Connection(HTTPConnection):
     def is_old(self) -> bool:
         """Whether the other side may be about to close it."""
         return time.monotonic() - self.last_used >= IDLE_LIMIT
+
+
+def _guard(sock: Any, timeout: float) -> threading.Timer:
+    """End a connection when its time is up.
+
+    TLS within TLS is urllib3's own, which begins the socket's timeout anew with each piece.
+    """
+    timer = threading.Timer(timeout, _shut, [sock.socket])
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class TLSConnection(Connection, HTTPSConnection):

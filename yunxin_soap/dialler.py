@@ -55,7 +55,7 @@ class Dialler:
             else:
                 self._options["proxy_config"] = ProxyConfig(context, False, None, None)
                 self._tunnel = {
-                    "host": endpoint.host,
+                    "host": endpoint.host.strip("[]"),
                     "port": endpoint.port,
                     "headers": proxy_headers(proxy),
                     "scheme": self._proxy.scheme,

@@ -72,6 +72,7 @@ class Exchange:
             target = f"{target}?{request.query}"
         answer = None
         whole = False
+        failed: OutcomeUnknown
         try:
             answer = connection.submit(
                 request.method,
@@ -85,10 +86,10 @@ class Exchange:
             whole = True
             return Response(answer.status, answer.getheader("Content-Type", ""), body)
         except (HTTPError, http.client.HTTPException) as error:
-            # It may quote the answer, and a server may echo the request there.
-            raise self._unknown(error, answer) from None
-        except Exception as error:
-            raise self._unknown(error, answer) from error
+            failed = self._unknown(error, answer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
+            failed = self._unknown(error, answer)
+            failed.__cause__ = error
         finally:
             if whole:
                 self._keep(connection)
@@ -96,6 +97,9 @@ class Exchange:
                 if answer is not None:
                     answer.close()
                 connection.close()
+        # Not from where it was caught, or its context would hold an error that quotes the answer,
+        # and a server may echo the request there.
+        raise failed
 
     def _unknown(self, error: Exception, answer: Answer | None) -> OutcomeUnknown:
         reason = _why_unknown(error, self._settings.timeout)

@@ -278,8 +278,10 @@ class _KnownAnswer:
         ):
             return None
         before, found, after = body.partition(number)
-        # A reference or CDATA may have made the number, and the one in sight be another.
-        if not found or number in after or b"&" in body or b"<!" in body:
+        # A reference, CDATA or an instruction amid the digits may have made the number, and the one
+        # in sight be another.
+        odd = b"&" in body or b"<!" in body or body.find(b"<?", 1) > 0
+        if odd or not found or number in after:
             return None
         return cls(response.content_type, before, after)
 

@@ -109,24 +109,27 @@ def _zeep_answer(call: Callable[[], Any]) -> str:
         return f"fault: {message.decode() if isinstance(message, bytes) else message}"
 
 
-@contextmanager
-def _zeep_async(url: str) -> Iterator[Ask]:
-    loop = asyncio.new_event_loop()
-    client = zeep.AsyncClient(f"{url}?WSDL")
-    service = client.bind("MsgSend", "MsgSendSoap")
+def _zeep_async(binding: str) -> Callable[[str], Any]:
+    @contextmanager
+    def start(url: str) -> Iterator[Ask]:
+        loop = asyncio.new_event_loop()
+        client = zeep.AsyncClient(f"{url}?WSDL")
+        service = client.bind("MsgSend", binding)
 
-    def ask(fields: Fields) -> str:
-        async def call() -> Any:
-            return await service.sendMesExt(**fields)
+        def ask(fields: Fields) -> str:
+            async def call() -> Any:
+                return await service.sendMesExt(**fields)
 
-        return _zeep_answer(lambda: loop.run_until_complete(call()))
+            return _zeep_answer(lambda: loop.run_until_complete(call()))
 
-    try:
-        yield ask
-    finally:
-        loop.run_until_complete(client.transport.aclose())
-        client.transport.wsdl_client.close()
-        loop.close()
+        try:
+            yield ask
+        finally:
+            loop.run_until_complete(client.transport.aclose())
+            client.transport.wsdl_client.close()
+            loop.close()
+
+    return start
 
 
 @contextmanager
@@ -219,7 +222,9 @@ PEERS = [
     Peer("zeep, 1.2", "soap12", _zeep("MsgSendSoap12")),
     Peer("zeep, GET", "http-get", _zeep("MsgSendHttpGet")),
     Peer("zeep, POST", "http-post", _zeep("MsgSendHttpPost"), leaves_out=False),
-    Peer("zeep.AsyncClient", "soap", _zeep_async),
+    Peer("zeep.AsyncClient", "soap", _zeep_async("MsgSendSoap")),
+    Peer("zeep.AsyncClient, 1.2", "soap12", _zeep_async("MsgSendSoap12")),
+    # Its bindings of the two HTTP ports have no asynchronous call.
     Peer("curl, envelope 1.1", "soap", _curl("1.1"), _CURL),
     Peer("curl, envelope 1.2", "soap12", _curl("1.2"), _CURL),
     Peer("curl, GET", "http-get", _curl_get, _CURL),

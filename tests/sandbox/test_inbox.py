@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,9 +15,9 @@ import pytest
 import requests
 from openapi_spec_validator import validate
 
-from tests.sandbox.wire import exchange, written
+from tests.sandbox.wire import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Sandbox, inbox
 from yunxin_soap.sandbox.views import segments
 
 NUMBERS = "13900000000,13900000001"
@@ -206,6 +207,23 @@ def test_events(api: Api, client: Client) -> None:
     assert said[1] == b"event: message"
     assert json.loads(said[2].removeprefix(b"data: "))["batch_no"] == receipt.batch_no
     assert said[4:] == [b"event: cleared", b"data: {}"]
+
+
+def test_a_listener_that_reads_nothing_is_cut_off(
+    api: Api, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_MAX_BEHIND", 3)
+    with connected(sandbox) as lazy:
+        lazy.sendall(written("GET", "/api/v1/events"))
+        assert lazy.recv(15) == b"HTTP/1.1 200 OK"
+        message = "x" * 1_000_000
+        for _ in range(40):  # more than the buffers of a connection take
+            client.send("13900000000", message)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := lazy.recv(1 << 20):
+                received += len(piece)
+    assert received < 30_000_000
 
 
 @pytest.mark.parametrize(

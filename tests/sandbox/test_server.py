@@ -286,3 +286,10 @@ def test_percent_u_in_a_query(sandbox: Sandbox) -> None:
 
     assert reply.status == 200
     assert _messages(sandbox) == ["您【签名】"]
+
+
+def test_a_header_beyond_measure_is_refused(sandbox: Sandbox) -> None:
+    reply = exchange(sandbox, written("GET", PATH, X="x" * 20_000))
+
+    assert (reply.status, reply.content_type) == (400, HTML)
+    assert exchange(sandbox, written("GET", PATH)).status == 200

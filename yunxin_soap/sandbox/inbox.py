@@ -220,15 +220,20 @@ class Inbox:
     async def _events(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         """Tell each new message as it comes, until the listener leaves."""
         response = web.StreamResponse(headers={**_SAFE, "Content-Type": "text/event-stream"})
-        queue: asyncio.Queue[Arrival | None] = asyncio.Queue()
+        queue: asyncio.Queue[Arrival | None] = asyncio.Queue(_MAX_BEHIND)
         loop = asyncio.get_running_loop()
-        stop = self._service.record.listen(
-            lambda arrival: _threadsafe(loop, queue.put_nowait, arrival)
-        )
+
+        def tell(arrival: Arrival | None) -> None:
+            if not queue.full():
+                queue.put_nowait(arrival)
+            elif request.transport is not None:
+                request.transport.close()  # too slow: it connects again, and asks for the rest
+
+        stop = self._service.record.listen(lambda arrival: _threadsafe(loop, tell, arrival))
         try:
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n")
-            while queue.qsize() <= _MAX_BEHIND:
+            while True:
                 try:
                     arrival = await asyncio.wait_for(queue.get(), _KEEP_ALIVE)
                 except asyncio.TimeoutError:
