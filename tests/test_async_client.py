@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from tests.misbehaving import Server, answer, reading_and_hanging, replying, through
+from tests.misbehaving import Connection, Server, answer, reading_and_hanging, replying, through
 from yunxin_soap import AsyncClient, ConfigurationError, OutcomeUnknown, wsdl
 from yunxin_soap.sandbox import Sandbox
 
@@ -26,6 +26,29 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 def client(url: str, **settings: Any) -> AsyncClient:
     return AsyncClient("demo", "demo", channel="37", signature="签名", endpoint=url, **settings)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice
+def test_closing_does_not_unbind_a_submit_that_nobody_reads() -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        begun.set()
+        done.wait(20)
+
+    async def main() -> None:
+        with Server(script) as server:
+            yunxin = client(server.url, timeout=0.5)
+            sending = asyncio.ensure_future(yunxin.send("13900000000", "x" * (16 << 20)))
+            await asyncio.to_thread(begun.wait, 20)
+            closing = asyncio.ensure_future(yunxin.close())
+            with pytest.raises(OutcomeUnknown):
+                await asyncio.wait_for(sending, 20)
+            await asyncio.wait_for(closing, 20)
+            done.set()
+
+    run(main())
 
 
 def test_an_aiohttp_without_its_inner_hooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,15 @@ def hanging_in_the_answer(connection: Connection) -> None:
     connection.wait_until_closed()
 
 
-@pytest.mark.parametrize("script", [reading_and_hanging, hanging_in_the_answer])
+def hanging_in_a_refusal_without_end(connection: Connection) -> None:
+    connection.read()
+    connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\n<ht")
+    connection.wait_until_closed()
+
+
+@pytest.mark.parametrize(
+    "script", [reading_and_hanging, hanging_in_the_answer, hanging_in_a_refusal_without_end]
+)
 def test_no_answer_in_time_is_unknown(protocol: str, script: Script) -> None:
     with Server(script) as server, Caller(server, protocol, timeout=0.3) as caller:
         error = caller.fails(OutcomeUnknown)
@@ -194,6 +202,32 @@ def test_a_connection_with_more_than_one_answer_is_dropped(
         caller.accepted()
         caller.accepted()
     assert [request.connection for request in server.requests] == [1, 2]
+
+
+@pytest.mark.parametrize(("line", "blank"), [(b"\r\n", b"\r\n"), (b"\n", b"\n"), (b"\r\n", b"\n")])
+def test_an_answer_that_comes_late_is_nobodys(protocol: str, line: bytes, blank: bytes) -> None:
+    accepted, sent = threading.Event(), threading.Event()
+
+    def written(text: str) -> bytes:
+        head, _, body = answer(protocol, text).partition(b"\r\n\r\n")
+        return head.replace(b"\r\n", line) + line + blank + body
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(written(BATCH_NO))
+        if connection.number == 1:
+            accepted.wait(20)
+            connection.send(written("-7"))
+            sent.set()
+        while connection.read():
+            connection.send(written(BATCH_NO))
+
+    with Server(script) as server, Caller(server, protocol) as caller:
+        caller.accepted()
+        accepted.set()
+        sent.wait(20)
+        caller.accepted()
+    assert len(server.requests) == 2
 
 
 def test_a_connection_idle_for_too_long_is_dropped(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
+import threading
 import traceback
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.misbehaving import (
     PROXY_AUTHORIZATION,
@@ -162,19 +166,107 @@ def test_a_proxys_trickle_is_bounded(protocol: str) -> None:
     assert len(proxy.requests) == 1
 
 
-def test_a_proxy_that_is_itself_behind_tls(tls: ssl.SSLContext, authority_file: Path) -> None:
+def test_a_proxy_that_is_itself_behind_tls(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
     with (
-        Server(replying(answer("soap")), tls=tls) as proxy,
-        Caller("http://sms.example/x", proxy=proxy.origin, verify=authority_file) as caller,
+        Server(replying(answer(protocol)), tls=tls) as proxy,
+        Caller(
+            "http://sms.example/x", protocol, proxy=proxy.origin, verify=authority_file
+        ) as caller,
     ):
         caller.accepted()
-    assert [request.target for request in proxy.requests] == ["http://sms.example/x"]
+    assert [request.target.startswith("http://sms.example/x") for request in proxy.requests] == [
+        True
+    ]
 
 
-def test_a_proxy_behind_an_untrusted_certificate_is_not_sent_to(tls: ssl.SSLContext) -> None:
+def test_a_proxy_behind_an_untrusted_certificate_is_not_sent_to(
+    protocol: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, authority_file: Path
+) -> None:
+    # Trusted by the system, and not by who names an authority of their own.
+    other = authority_file.with_name("other.pem")
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority_file))
     with (
-        Server(replying(answer("soap")), tls=tls) as proxy,
-        Caller("http://sms.example/x", proxy=proxy.origin, retries=0) as caller,
+        Server(replying(answer(protocol)), tls=tls) as proxy,
+        Caller(
+            "http://sms.example/x", protocol, proxy=proxy.origin, retries=0, verify=other
+        ) as caller,
     ):
         caller.fails(NotSent)
     assert len(proxy.requests) == 0
+
+
+def relaying(dripping: threading.Event) -> Script:
+    """A proxy that makes the tunnel, and hands on byte by byte once it is told to."""
+
+    def script(connection: Connection) -> None:
+        connect = connection.read()
+        assert connect is not None
+        port = int(connect.target.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as gateway:
+            connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            pump = threading.Thread(target=_pump, args=(connection.sock, gateway))
+            pump.start()
+            with contextlib.suppress(OSError):
+                while piece := gateway.recv(65536):
+                    size = 1 if dripping.is_set() else len(piece)
+                    for start in range(0, len(piece), size):
+                        connection.send(piece[start : start + size])
+                        if dripping.is_set():
+                            connection.ended.wait(0.05)
+            connection.cut_off()
+            pump.join()
+
+    return script
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+def test_tls_within_tls_is_bounded_as_a_whole(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    dripping = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        dripping.set()
+        connection.send(answer(protocol))
+        connection.wait_until_closed()
+
+    with (
+        Server(relaying(dripping), tls=tls) as proxy,
+        Server(script, tls=tls) as gateway,
+        Caller(gateway, protocol, proxy=proxy.origin, verify=authority_file, timeout=0.4) as caller,
+    ):
+        caller.fails(OutcomeUnknown)
+    assert len(gateway.requests) == 1
+
+
+def test_surplus_within_tls_within_tls_is_not_the_next_answer(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read()
+        # Two records of TLS in one segment.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        connection.send(answer(protocol))
+        connection.send(answer(protocol, "-7"))
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        connection.wait_until_closed()
+
+    with (
+        Server(relaying(threading.Event()), tls=tls) as proxy,
+        Server(script, tls=tls) as gateway,
+        Caller(gateway, protocol, proxy=proxy.origin, verify=authority_file) as caller,
+    ):
+        caller.accepted()
+        caller.accepted()
+    assert [request.connection for request in gateway.requests] == [1, 2]
