@@ -40,6 +40,8 @@ from yunxin_soap.settings import Settings
 
 _CONTENT_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+_TURNS = 10
+"""Turns of the event loop in which an aborted connection has ended; it takes one or two."""
 _of_the_parent: list[aiohttp.ClientSession] = []
 
 
@@ -167,7 +169,9 @@ class AsyncExchange:
         if self._session is not None and self._owner is not None:
             session, self._session = self._session, None
             if self._owner[0] == os.getpid():
+                connector = cast(_Connector, session.connector)
                 await session.close()
+                await connector.end()
             else:
                 _of_the_parent.append(session)
 
@@ -257,10 +261,19 @@ class _OneAnswer(ResponseHandler):
             self._answer_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)
 
+    def __init__(self, everybody: set[_OneAnswer], *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._everybody = everybody
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep hold of the transport, of which aiohttp lets go before it has ended."""
         super().connection_made(transport)
         self._wire = cast(asyncio.Transport, transport)
+        self._everybody.add(self)
+
+    def abort_at_once(self) -> None:
+        """End the connection, whatever is still to be written."""
+        self._wire.abort()
 
     @property
     def should_close(self) -> bool:
@@ -271,7 +284,7 @@ class _OneAnswer(ResponseHandler):
         self.late = True
         # For who waits for the head; who waits for more of the body sees the connection end.
         self.set_exception(TimeoutError())
-        self._wire.abort()
+        self.abort_at_once()
 
     def _stop_timer(self) -> None:
         if self._answer_timer is not None:
@@ -294,6 +307,7 @@ class _OneAnswer(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End with the connection."""
         self._stop_timer()
+        self._everybody.discard(self)
         super().connection_lost(exc)
 
     def _read_head(self, data: bytes) -> None:
@@ -331,7 +345,17 @@ class _Connector(aiohttp.TCPConnector):
                 " version before it, or a newer yunxin-soap."
             )
         loop = asyncio.get_running_loop()
-        self._factory = functools.partial(_OneAnswer, loop=loop)  # type: ignore[assignment]
+        self._open: set[_OneAnswer] = set()
+        self._factory = functools.partial(_OneAnswer, self._open, loop=loop)  # type: ignore[assignment]
+
+    async def end(self) -> None:
+        """End what aiohttp has only begun to close, and no longer waits for: TLS says goodbye."""
+        for protocol in list(self._open):
+            protocol.abort_at_once()
+        for _ in range(_TURNS):
+            if not self._open:
+                break
+            await asyncio.sleep(0)
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         try:
