@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,6 +13,7 @@ from tests.foreign.peers import PEERS, REQUIRED
 from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
+from yunxin_soap.sandbox.record import MAX_ARRIVALS, Outcome
 
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
 
@@ -124,15 +126,47 @@ def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
 
 
 def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
-    with Client("demo", "demo", channel="37", endpoint=gateway.url) as client:
-        for number in range(150):
-            client.send("13900000000", f"第{number}条【签名】")
-    expect(page.locator("#count")).to_have_text("150")
+    for number in range(MAX_ARRIVALS + 5):
+        gateway.record.add(
+            received_at=datetime.now(timezone.utc),
+            outcome=Outcome.ACCEPTED,
+            answer=str(number + 1),
+            batch_no=str(number + 1),
+            status=200,
+            remote="127.0.0.1",
+            port="soap",
+            recipients=("13900000000",),
+            message=f"第{number}条【签名】",
+        )
+    expect(page.locator("#count")).to_have_text("10000 · 5 older ones were dropped")
     page.reload()
     expect(page.locator("article")).to_have_count(100)
+    expect(page.locator("#count")).to_have_text("10000 · 5 older ones were dropped")
     page.get_by_role("button", name="Show more").click()
-    expect(page.locator("article")).to_have_count(150)
-    expect(page.locator("article").last).to_contain_text("第0条")
+    expect(page.locator("article")).to_have_count(200)
+    expect(page.locator("article").last).to_contain_text("第9805条")
+    page.locator("#text").fill("第5条")
+    expect(page.locator("article")).to_have_count(1)
+    send(gateway)  # one more does not fit the search
+    expect(page.locator("#count")).to_contain_text("1 / 10000 · 6 older ones were dropped")
+
+
+def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gateway: Sandbox) -> None:
+    batch_no = send(gateway)
+    origin = gateway.url.partition("/api/")[0]
+    context = browser.new_context(locale="en-GB")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+    page = context.new_page()
+    page.goto(origin)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == batch_no
+    for form in ("CSV", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=form).click()
+        assert download.value.suggested_filename == f"messages.{form.lower()}"
+        assert batch_no in download.value.path().read_text("utf-8")
+    context.close()
 
 
 def test_chinese_for_who_reads_chinese(browser: Browser, gateway: Sandbox) -> None:

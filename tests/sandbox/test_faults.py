@@ -111,6 +111,22 @@ def test_no_fault_leads_to_a_wrong_outcome(
         assert [ended.batch_no] == [arrival.batch_no for arrival in arrivals]
 
 
+def test_a_refusal_whose_answer_is_lost_is_unknown_too(protocol: Way, sandbox: Sandbox) -> None:
+    sandbox.provoke("close")
+    client = client_for(protocol)(
+        "demo",
+        "demo",
+        channel="37",
+        signature="签名",
+        endpoint=sandbox.url,
+        protocol=str(protocol),
+    )
+    with client, pytest.raises(OutcomeUnknown):
+        client.send("13900001007", "您好")
+    (arrival,) = sandbox.record.arrivals
+    assert (arrival.outcome, arrival.answer) == (Outcome.REJECTED, "-7")
+
+
 def test_after_its_fault_a_gateway_is_well_again(sandbox: Sandbox) -> None:
     with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
         sandbox.provoke("error", times=2)
