@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 import os
-import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from yunxin_soap import connection
+from yunxin_soap.async_connection import Broken, Connector, OneAnswer, Unsent, once
 from yunxin_soap.connection import NotConnected
-from yunxin_soap.errors import ConfigurationError, NotSent
+from yunxin_soap.errors import NotSent
 from yunxin_soap.policy import (
     MAX_ANSWER,
     USER_AGENT,
@@ -38,10 +35,7 @@ from yunxin_soap.protocol import Request, Response
 from yunxin_soap.redact import shorten
 from yunxin_soap.settings import Settings
 
-_CONTENT_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-_TURNS = 10
-"""Turns of the event loop in which an aborted connection has ended; it takes one or two."""
 _of_the_parent: list[aiohttp.ClientSession] = []
 
 
@@ -71,7 +65,7 @@ class AsyncExchange:
                 # aiohttp gives its proxy_headers to a tunnel alone.
                 self._headers = proxy_headers(proxy)
         self._proxied = proxy is not None
-        # `_OneAnswer` makes sock_read the bound of a whole answer, so that no total is needed.
+        # `OneAnswer` makes sock_read the bound of a whole answer, so that no total is needed.
         self._timeout = aiohttp.ClientTimeout(
             total=None, connect=settings.connect_timeout, sock_read=settings.timeout
         )
@@ -107,7 +101,7 @@ class AsyncExchange:
             else _url(self._origin + request.path)
         )
         status: int | None = None
-        protocol: _OneAnswer | None = None
+        protocol: OneAnswer | None = None
         try:
             async with session.request(
                 request.method,
@@ -118,7 +112,7 @@ class AsyncExchange:
             ) as response:
                 status = response.status
                 if response.connection is not None:  # not yet read to its end
-                    protocol = cast(_OneAnswer, response.connection.protocol)
+                    protocol = cast(OneAnswer, response.connection.protocol)
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
@@ -132,7 +126,7 @@ class AsyncExchange:
             cause = None if self._proxied else failure.cause
             raise not_sent(self._why_not_connected(failure.cause)) from cause
         except asyncio.CancelledError as cancelled:
-            if isinstance(cancelled.__cause__, _Unsent):
+            if isinstance(cancelled.__cause__, Unsent):
                 raise
             raise cancelled from outcome_unknown("the task was cancelled", status)
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
@@ -152,11 +146,11 @@ class AsyncExchange:
                 # watches them: closing one here would deafen the parent.
                 _of_the_parent.append(self._session)
             self._session = aiohttp.ClientSession(
-                connector=_Connector(),
+                connector=Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 headers=_HEADERS,
-                middlewares=(_once,),
+                middlewares=(once,),
             )
             self._owner = owner
         elif self._owner != owner:
@@ -169,7 +163,7 @@ class AsyncExchange:
         if self._session is not None and self._owner is not None:
             session, self._session = self._session, None
             if self._owner[0] == os.getpid():
-                connector = cast(_Connector, session.connector)
+                connector = cast(Connector, session.connector)
                 await session.close()
                 await connector.end()
             else:
@@ -199,7 +193,7 @@ class AsyncExchange:
         return f"no connection to {where} ({shorten(' '.join(text.split()))})"
 
     def _why_unknown(self, error: Exception) -> str:
-        if isinstance(error, _Broken):
+        if isinstance(error, Broken):
             error = error.cause
         if isinstance(error, TooLong):
             return str(error)
@@ -219,158 +213,3 @@ class AsyncExchange:
 @functools.lru_cache(maxsize=16)
 def _url(url: str) -> URL:
     return URL(url, encoded=True)
-
-
-class _Unsent(Exception):
-    """The cause of a cancellation that came before anything was sent."""
-
-
-class _Broken(Exception):
-    """What broke an exchange; no error of aiohttp's, so that aiohttp passes it on as it is."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__()
-        self.cause = cause
-
-
-class _OneAnswer(ResponseHandler):
-    """Keeps a connection open only after one whole answer of the gateway, and not a byte more.
-
-    Anything but a 200 may be no answer yet, or a proxy's own, given up on a gateway that still
-    works on it; the true one, if it comes, must not be read as the answer to the next request.
-    """
-
-    late = False
-    """Whether the answer was given up because it did not end in time."""
-    _head = b""
-    _left: float | None = None
-    """Bytes of the body that may still come; None while the head is not whole."""
-    _answer_timer: asyncio.TimerHandle | None = None
-
-    def set_response_params(
-        self, *args: Any, read_timeout: float | None = None, **kwargs: Any
-    ) -> None:
-        """Expect an answer; aiohttp calls it once it has a connection, before it sends.
-
-        Args:
-            read_timeout: seconds from here to the end of the answer; aiohttp's own would begin anew
-                with each piece of it.
-        """
-        self._head, self._left = b"", None
-        if read_timeout is not None:
-            self._answer_timer = self._loop.call_later(read_timeout, self._expire)
-        super().set_response_params(*args, **kwargs)
-
-    def __init__(self, everybody: set[_OneAnswer], *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._everybody = everybody
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep hold of the transport, of which aiohttp lets go before it has ended."""
-        super().connection_made(transport)
-        self._wire = cast(asyncio.Transport, transport)
-        self._everybody.add(self)
-
-    def abort_at_once(self) -> None:
-        """End the connection, whatever is still to be written."""
-        self._wire.abort()
-
-    @property
-    def should_close(self) -> bool:
-        """Whether the connection ends with its answer: unless that was whole, to the byte."""
-        return super().should_close or self._left != 0
-
-    def _expire(self) -> None:
-        self.late = True
-        # For who waits for the head; who waits for more of the body sees the connection end.
-        self.set_exception(TimeoutError())
-        self.abort_at_once()
-
-    def _stop_timer(self) -> None:
-        if self._answer_timer is not None:
-            self._answer_timer.cancel()
-            self._answer_timer = None
-
-    def data_received(self, data: bytes) -> None:
-        """Count what comes, before aiohttp reads it and may give the connection back."""
-        if self._left == 0 and data:
-            self.close()
-            return
-        if self._left is None:
-            self._read_head(data)
-        else:
-            self._left -= len(data)
-        if self._left == 0:
-            self._stop_timer()
-        super().data_received(data)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End with the connection."""
-        self._stop_timer()
-        self._everybody.discard(self)
-        super().connection_lost(exc)
-
-    def _read_head(self, data: bytes) -> None:
-        if self._head:
-            data = self._head + data
-        head, end, body = data.partition(b"\r\n\r\n")
-        if not end:
-            self._head = data
-            return
-        length = _length_of_the_answer(head)
-        self._left = length - len(body) if length else math.inf
-
-
-@functools.lru_cache(maxsize=64)
-def _length_of_the_answer(head: bytes) -> int | None:
-    """Return the body's bytes that a head announces; None if its connection is not to be kept.
-
-    The answers of one second have the same head, byte for byte.
-    """
-    lengths = _CONTENT_LENGTH.findall(head)
-    if head.startswith(b"HTTP/1.1 200 ") and len(lengths) == 1:
-        return int(lengths[0])
-    return None
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells connecting from sending."""
-
-    def __init__(self) -> None:
-        super().__init__(limit=0, keepalive_timeout=connection.IDLE_LIMIT)
-        # aiohttp has no public place for it.
-        if not hasattr(self, "_factory") or not hasattr(ResponseHandler, "set_response_params"):
-            raise ConfigurationError(
-                f"AsyncClient does not know its way in aiohttp {aiohttp.__version__}: install the"
-                " version before it, or a newer yunxin-soap."
-            )
-        loop = asyncio.get_running_loop()
-        self._open: set[_OneAnswer] = set()
-        self._factory = functools.partial(_OneAnswer, self._open, loop=loop)  # type: ignore[assignment]
-
-    async def end(self) -> None:
-        """End what aiohttp has only begun to close, and no longer waits for: TLS says goodbye."""
-        for protocol in list(self._open):
-            protocol.abort_at_once()
-        for _ in range(_TURNS):
-            if not self._open:
-                break
-            await asyncio.sleep(0)
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().connect(*args, **kwargs)
-        except Exception as error:
-            raise NotConnected(error) from error
-        except asyncio.CancelledError as cancelled:
-            raise cancelled from _Unsent()
-
-
-async def _once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a GET again when a kept-alive connection breaks under it."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, OSError) as error:
-        raise _Broken(error) from None

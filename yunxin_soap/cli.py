@@ -303,7 +303,7 @@ def _gateway(sandbox: bool, arguments: dict[str, Any]) -> Iterator[None]:
         yield
         return
     from yunxin_soap.sandbox.accounts import DEMO
-    from yunxin_soap.sandbox.server import Sandbox
+    from yunxin_soap.sandbox.embedded import Sandbox
 
     for option in ("endpoint", "user_code"):
         if option in arguments:
