@@ -40,6 +40,13 @@ class Api:
 
 
 @pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """One of its own: the record also has what a test before left under way."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def api(sandbox: Sandbox) -> Api:
     return Api(sandbox)
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ from yunxin_soap.sandbox.journal import Journal
 from yunxin_soap.sandbox.record import Arrival, Outcome, Record
 
 NOW = datetime(2026, 10, 5, 8, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """One of its own: the record also has what a test before left under way."""
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 def add(record: Record, **values: Any) -> Arrival:
