@@ -255,8 +255,10 @@ def test_other_sites_are_refused(
     assert api.get("/messages")["total"] == 1
 
 
-def test_this_site_is_not_refused(api: Api) -> None:
-    headers = {"Origin": api.origin, "Sec-Fetch-Site": "same-origin"}
+@pytest.mark.parametrize("host", [None, "localhost:8080", "sandbox:8080", "[::1]:8080", "10.0.0.7"])
+def test_this_site_is_not_refused(api: Api, host: str | None) -> None:
+    origin = api.origin if host is None else f"http://{host}"
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Host": origin[7:]}
     assert api.call("GET", "/messages", headers=headers).status_code == 200
 
 

@@ -57,8 +57,8 @@ class Inbox:
 
     Args:
         service: what is shown, and told to fail.
-        host: the name that the server was told to listen on; requests for other names, but for
-            addresses and localhost, are refused, since a web site may point its own name here.
+        host: the name that the server was told to listen on; requests for other names with a dot are
+            refused, since a web site may point its own name here.
     """
 
     def __init__(self, service: Service, host: str) -> None:
@@ -96,7 +96,8 @@ class Inbox:
         """Let no page of another site use the API through the browser of who looks at it."""
         host = request.headers.get("Host", "")
         name = urlsplit(f"//{host}").hostname or ""
-        if name not in ("localhost", self._host) and not _is_address(name):
+        # A name of one word is the machine's or a container's, and no web site's.
+        if "." in name and name != self._host and not _is_address(name):
             raise _Refused(403, f"This sandbox is not called {name}.")
         site = request.headers.get("Sec-Fetch-Site", "none")
         origin = request.headers.get("Origin", f"http://{host}")
