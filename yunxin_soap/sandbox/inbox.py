@@ -57,8 +57,8 @@ class Inbox:
 
     Args:
         service: what is shown, and told to fail.
-        host: the name that the server was told to listen on; requests for other names with a dot are
-            refused, since a web site may point its own name here.
+        host: the name that the server was told to listen on; requests for other names with a dot
+            are refused, since a web site may point its own name here.
     """
 
     def __init__(self, service: Service, host: str) -> None:
