@@ -10,6 +10,7 @@ import asyncio
 import functools
 import os
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -19,7 +20,7 @@ from yarl import URL
 
 from yunxin_soap.async_connection import Broken, Connector, OneAnswer, Unsent, once
 from yunxin_soap.connection import NotConnected
-from yunxin_soap.errors import NotSent
+from yunxin_soap.errors import ConfigurationError, NotSent
 from yunxin_soap.policy import (
     MAX_ANSWER,
     USER_AGENT,
@@ -53,7 +54,13 @@ class AsyncExchange:
         self._clock, self._sleep = clock, sleep
         self._origin = settings.endpoint.origin
         proxy = proxy_for(settings)
-        secured = "https" in (settings.endpoint.scheme, (proxy or "").partition(":")[0].lower())
+        schemes = (settings.endpoint.scheme, (proxy or "").partition(":")[0].lower())
+        if schemes == ("https", "https") and sys.version_info < (3, 11):
+            raise ConfigurationError(
+                "AsyncClient speaks TLS within TLS from Python 3.11 on: use an http:// proxy, or"
+                " Client."
+            )
+        secured = "https" in schemes
         context = tls_context(settings.verify) if secured else True
         self._options: dict[str, Any] = {"ssl": context, "allow_redirects": False}
         self._headers: dict[str, str] = {}
