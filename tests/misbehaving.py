@@ -552,6 +552,9 @@ class Caller:
         assert vars(restored) == vars(error)
         trace = "".join(traceback.format_exception(error))
         assert_no_secret(str(error), repr(error), repr(vars(error)), trace, repr(self.client))
+        if error.outcome is Outcome.UNKNOWN:
+            # What a tool that walks the chain finds, though no traceback shows it.
+            assert_no_secret(repr(error.__context__), repr(vars(error.__context__ or error)))
         return error
 
     def __enter__(self) -> Self:
