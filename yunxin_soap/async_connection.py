@@ -46,6 +46,10 @@ class OneAnswer(ResponseHandler):
     """Bytes of the body that may still come; None while the head is not whole."""
     _answer_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, everybody: set[OneAnswer], *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._everybody = everybody
+
     def set_response_params(
         self, *args: Any, read_timeout: float | None = None, **kwargs: Any
     ) -> None:
@@ -59,10 +63,6 @@ class OneAnswer(ResponseHandler):
         if read_timeout is not None:
             self._answer_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)
-
-    def __init__(self, everybody: set[OneAnswer], *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._everybody = everybody
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep hold of the transport, of which aiohttp lets go before it has ended."""

@@ -61,6 +61,19 @@ CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
 SEEN = {Receipt: "accepted", NotSent: "not sent", OutcomeUnknown: "unknown"}
 
 
+def client_of(sandbox: Sandbox, protocol: Way, *, timeout: float = 30.0) -> Any:
+    return client_for(protocol)(
+        "demo",
+        "demo",
+        channel="37",
+        signature="签名",
+        endpoint=sandbox.url,
+        protocol=str(protocol),
+        timeout=timeout,
+        retries=0,
+    )
+
+
 def send(client: Any) -> Receipt | SendError:
     try:
         receipt = client.send(NUMBERS, "您好")
@@ -81,15 +94,8 @@ def test_no_fault_leads_to_a_wrong_outcome(
     if kept_alive and kind == "refuse":
         pytest.skip("a connection that is there already is not refused")
     with Sandbox() as sandbox:
-        client = client_for(protocol)(
-            "demo",
-            "demo",
-            channel="37",
-            signature="签名",
-            endpoint=sandbox.url,
-            protocol=str(protocol),
-            timeout=0.2 if "hang" in case or "beyond" in case else 20.0,
-            retries=0,
+        client = client_of(
+            sandbox, protocol, timeout=0.2 if "hang" in case or "beyond" in case else 20.0
         )
         with client:
             if kept_alive:
@@ -113,15 +119,7 @@ def test_no_fault_leads_to_a_wrong_outcome(
 
 def test_a_refusal_whose_answer_is_lost_is_unknown_too(protocol: Way, sandbox: Sandbox) -> None:
     sandbox.provoke("close")
-    client = client_for(protocol)(
-        "demo",
-        "demo",
-        channel="37",
-        signature="签名",
-        endpoint=sandbox.url,
-        protocol=str(protocol),
-    )
-    with client, pytest.raises(OutcomeUnknown):
+    with client_of(sandbox, protocol) as client, pytest.raises(OutcomeUnknown):
         client.send("13900001007", "您好")
     (arrival,) = sandbox.record.arrivals
     assert (arrival.outcome, arrival.answer) == (Outcome.REJECTED, "-7")

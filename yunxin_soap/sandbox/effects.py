@@ -7,8 +7,6 @@ import random
 import socket
 import struct
 
-from aiohttp import web
-
 from yunxin_soap.sandbox import pages
 from yunxin_soap.sandbox.asmx import HTML, HttpResponse
 from yunxin_soap.sandbox.faults import Fault, Kind
@@ -29,41 +27,38 @@ def changed(answer: HttpResponse, fault: Fault) -> HttpResponse:
     return answer
 
 
-async def pause(fault: Fault) -> None:
-    """Wait as long as a delay asks for."""
-    if fault.kind is Kind.DELAY:
-        await asyncio.sleep(fault.seconds)
-
-
-def reset(transport: asyncio.BaseTransport) -> None:
-    """End a connection with RST."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert isinstance(transport, asyncio.Transport)
-    transport.abort()
+def leave_unanswered(fault: Fault, transport: asyncio.BaseTransport) -> None:
+    """End a connection with no answer, or leave it open if the fault is to hang."""
+    if fault.kind is Kind.RESET:
+        sock: socket.socket | None = transport.get_extra_info("socket")
+        if sock is not None:  # so that it ends with RST
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+    elif fault.kind is Kind.CLOSE:
+        transport.close()
 
 
 async def carry_out(
-    fault: Fault, answer: HttpResponse, request: web.BaseRequest, gone: asyncio.Event
+    fault: Fault, answer: HttpResponse, transport: asyncio.Transport | None, gone: asyncio.Event
 ) -> bool:
     """Do to the connection what the fault asks for; False if the answer is to go out as it is.
 
     Args:
         fault: what is to go wrong.
         answer: what would go out.
-        request: whose answer it is.
+        transport: the connection's; None if it has ended.
         gone: set once the connection has ended.
     """
-    transport = request.transport
+    if fault.kind is Kind.DELAY:
+        await asyncio.sleep(fault.seconds)
+        return False
     if transport is None:
         return True
-    if fault.kind is Kind.HANG:
-        await gone.wait()
-    elif fault.kind is Kind.RESET:
-        reset(transport)
-    elif fault.kind is Kind.CLOSE:
-        transport.close()
+    if fault.kind in (Kind.CLOSE, Kind.RESET, Kind.HANG):
+        leave_unanswered(fault, transport)
+        if fault.kind is Kind.HANG:
+            await gone.wait()
     elif fault.kind is Kind.CUT:
         raw = _raw(answer)
         transport.write(raw[: -(len(answer.body) // 2) or None])

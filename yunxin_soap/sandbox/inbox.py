@@ -140,12 +140,12 @@ class Inbox:
         search = _search(request)
         found = [each for each in self._service.record.arrivals if search.finds(each)]
         if form == "csv":
+            text = "".join(views.as_csv(found))
             response = web.Response(
-                text="".join(views.as_csv(found)), content_type="text/csv", charset="utf-8"
+                text=text, content_type="text/csv", charset="utf-8", headers=_SAFE
             )
         else:
             response = _json([views.shown(each) for each in found])
-        response.headers.update(_SAFE)
         response.headers["Content-Disposition"] = f'attachment; filename="messages.{form}"'
         return response
 
@@ -175,7 +175,7 @@ class Inbox:
 
         def look(arrival: Arrival | None) -> None:
             if arrival is not None and search.finds(arrival):
-                loop.call_soon_threadsafe(_settle, found, arrival)
+                _threadsafe(loop, _settle, found, arrival)
 
         stop = self._service.record.listen(look)
         try:
@@ -202,7 +202,7 @@ class Inbox:
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
             raise _Refused(422, 'A fault is an object with a "kind".')
         try:
-            made = fault(options.pop("kind"), **{str(name): options[name] for name in options})
+            made = fault(options.pop("kind"), **options)
         except ConfigurationError as error:
             raise _Refused(422, str(error)) from None
         return _json(_shown(self._service.faults.add(made), made, 0), 201)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
@@ -24,9 +25,14 @@ CREATE TABLE arrivals (
 );
 CREATE TABLE accepted (recipient TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
 """
-_COLUMNS = (
-    "number, received_at, outcome, answer, status, remote, port, user_code, recipients, message,"
-    " channel, extension, batch_no, fault, request, response"
+_COLUMNS = tuple(each.name for each in fields(Arrival))
+_INSERT = (
+    f"INSERT INTO arrivals ({', '.join(_COLUMNS)})"  # noqa: S608 - no input
+    f" VALUES ({', '.join('?' * len(_COLUMNS))})"
+)
+_LATEST = (
+    f"SELECT {', '.join(_COLUMNS)} FROM arrivals"  # noqa: S608 - no input
+    " WHERE number > (SELECT max(number) FROM arrivals) - ? ORDER BY number"
 )
 
 
@@ -71,14 +77,9 @@ class Journal:
         """Keep one arrival; it is committed when this returns."""
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
-        columns = [values[name] for name in _COLUMNS.split(", ")]
-        marks = ", ".join("?" * len(columns))
         with self._db:
             self._db.execute("BEGIN")
-            self._db.execute(
-                f"INSERT INTO arrivals ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - no input
-                columns,
-            )
+            self._db.execute(_INSERT, [values[name] for name in _COLUMNS])
             if arrival.batch_no is not None:
                 self._db.executemany(
                     "INSERT INTO accepted VALUES (?, 1)"
@@ -88,13 +89,8 @@ class Journal:
 
     def latest(self, limit: int) -> Iterator[Arrival]:
         """Give the last so many, oldest first."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM arrivals"  # noqa: S608 - no input
-            " WHERE number > (SELECT max(number) FROM arrivals) - ? ORDER BY number",
-            (limit,),
-        )
-        for row in rows:
-            values: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        for row in self._db.execute(_LATEST, (limit,)):
+            values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
             values["received_at"] = datetime.fromisoformat(values["received_at"])
             values["outcome"] = Outcome(values["outcome"])
             values["port"] = cast("PortName | None", values["port"])

@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 try:
     from aiohttp import web
@@ -21,12 +21,8 @@ except ModuleNotFoundError as error:
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import asmx, effects, pages
-from yunxin_soap.sandbox.faults import Kind
 from yunxin_soap.sandbox.inbox import Inbox
 from yunxin_soap.sandbox.service import Service
-
-if TYPE_CHECKING:
-    pass
 
 # ASP.NET does not undo a request's content encoding either.
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
@@ -77,10 +73,7 @@ class _Connection(web.RequestHandler):
         if met is None or self.transport is None:
             return False
         self._deaf = True
-        if met.kind is Kind.RESET:
-            effects.reset(self.transport)
-        elif met.kind is Kind.CLOSE:
-            self.transport.close()
+        effects.leave_unanswered(met, self.transport)
         return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -238,8 +231,8 @@ async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> w
     response = _to_aiohttp(answer)
     _next_request(request)
     if met is not None and isinstance(request.protocol, _Connection):
-        await effects.pause(met)
-        if await effects.carry_out(met, answer, request, request.protocol.gone):
+        gone = request.protocol.gone
+        if await effects.carry_out(met, answer, request.transport, gone):
             response.force_close()
     return response
 

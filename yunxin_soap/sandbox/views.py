@@ -12,7 +12,7 @@ from typing import Any
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox.record import Arrival, Outcome
 
-_CODE = re.compile(r"(-[0-9]+)(?::(.*))?", re.DOTALL)
+_CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
 _COLUMNS = (
     "number",
     "received_at",
