@@ -175,7 +175,15 @@ def codes(code: int | None, as_json: bool) -> None:
         click.echo(f"{'':21}{row['english']}")
 
 
-@cli.command()
+_FAULTS = """\b
+Faults: delay, trickle, refuse (seconds, jitter); close, reset, hang, cut,
+garble, content-type, error; html (status); code (code); balance (left).
+Which submits: when (after, before, unread), numbers (joined by +), user_code,
+port, text, skip, times, probability, seed.
+"""
+
+
+@cli.command(epilog=_FAULTS)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -226,7 +234,7 @@ def sandbox(
             service = Service(gateway, record)
             for each in provoked:
                 service.faults.add(each)
-            run(service, host, port, _announce)
+            run(service, host, port, lambda url: _announce(url, host))
         finally:
             record.close()
 
@@ -358,10 +366,12 @@ def _send(client: Client, recipients: list[str], message: str) -> Receipt:
         ) from None
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, host: str) -> None:
     click.echo(f"The sandbox listens: {url}")
     click.echo(f"Its WSDL: {url}?WSDL")
     click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        click.echo("It has no login: whoever reaches this machine can use it.")
     click.echo("Ctrl-C ends it.")
 
 

@@ -57,25 +57,41 @@ async def open_client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def _yunxin_client_of_anyio(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
+async def _yunxin_client_of_anyio(
+    yunxin_sandbox: Sandbox, anyio_backend_name: str
+) -> AsyncIterator[AsyncClient]:
+    if anyio_backend_name != "asyncio":
+        pytest.fail(
+            "yunxin_async_client runs on asyncio alone: have the fixture anyio_backend return"
+            " 'asyncio'.",
+            pytrace=False,
+        )
     async for client in open_client(yunxin_sandbox):
         yield client
 
 
 @pytest.fixture
 def yunxin_async_client(request: pytest.FixtureRequest) -> AsyncClient:
-    """An `AsyncClient` of the sandbox, for tests of pytest-asyncio and of anyio."""
+    """An `AsyncClient` of the sandbox, for tests of pytest-asyncio and of anyio on asyncio.
+
+    It belongs to the event loop of the test, whatever that loop's scope.
+    """
     by_anyio = "anyio_backend" in request.fixturenames
     if not by_anyio and not request.config.pluginmanager.hasplugin("asyncio"):
         raise pytest.UsageError(
             "yunxin_async_client needs pytest-asyncio, or anyio and a test that is marked for it."
         )
-    name = "_yunxin_client_of_anyio" if by_anyio else "_yunxin_client_of_asyncio"
+    if by_anyio:
+        name = "_yunxin_client_of_anyio"
+    else:
+        from yunxin_soap._pytest_asyncio import fixture_for
+
+        name = fixture_for(request)
     client: AsyncClient = request.getfixturevalue(name)
     return client
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the fixture that only pytest-asyncio can run, if it is there."""
+    """Make the fixtures that only pytest-asyncio can run, if it is there."""
     if config.pluginmanager.hasplugin("asyncio"):
         config.pluginmanager.import_plugin("yunxin_soap._pytest_asyncio")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -16,6 +19,11 @@ from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.record import MAX_ARRIVALS, Outcome
 
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
+
+
+def origin_get(gateway: Sandbox, path: str) -> Any:
+    with urlopen(gateway.url.partition("/api/")[0] + path) as response:
+        return json.load(response)
 
 
 def send(gateway: Sandbox, message: str = TEXT, to: str = "13900000000") -> str:
@@ -46,7 +54,7 @@ def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbo
     expect(card).to_contain_text("accepted")
     expect(card.locator("mark")).to_have_text("【签名】")
     expect(card).to_contain_text("channel 37")
-    expect(card).to_contain_text("22 characters, 1 segments (an estimate)")
+    expect(card).to_contain_text("22 characters, 1 segment (an estimate)")
     card.get_by_role("button", name="2 numbers").click()
     expect(card.locator(".numbers")).to_have_text("13900000000 13900000001")
     card.get_by_text("Raw request and response").click()
@@ -67,6 +75,10 @@ def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbo
     expect(page.get_by_text("Nothing fits.")).to_be_visible()
     page.get_by_label("Outcome").select_option("")
     expect(cards).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Clear").click()
+    expect(cards).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Clear").click()
     expect(cards).to_have_count(0)
     assert gateway.inbox == ()
@@ -111,6 +123,42 @@ def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
     expect(page.get_by_role("alert")).to_contain_text("code='7'")
 
 
+def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    expect(page.locator("[name=code]")).to_be_hidden()
+    page.locator("[name=kind]").select_option("html")
+    expect(page.locator("[name=status]")).to_be_visible()
+    expect(page.locator("[name=seconds]")).to_be_hidden()
+    page.get_by_text("Which submits").click()
+    page.locator("[name=numbers]").fill("13900000001 13900000002")
+    page.locator("[name=user_code]").fill("demo")
+    page.locator("[name=port]").select_option("soap")
+    page.locator("[name=text]").fill("验证码")
+    page.locator("[name=skip]").fill("1")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.locator("#rules li")).to_have_count(1)
+    (made,) = origin_get(gateway, "/api/v1/faults")
+    assert made | {"id": 1} == {
+        "id": 1,
+        "met": 0,
+        "kind": "html",
+        "when": "after",
+        "seconds": 0.0,
+        "jitter": 0.0,
+        "status": 502,
+        "code": "-1",
+        "left": 0,
+        "numbers": ["13900000001", "13900000002"],
+        "user_code": "demo",
+        "port": "soap",
+        "text": "验证码",
+        "skip": 1,
+        "times": 1,
+        "probability": 1,
+        "seed": 0,
+    }
+
+
 def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
     for text in ("一【签名】", "二【签名】"):
         send(gateway, text)
@@ -138,17 +186,17 @@ def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) 
             recipients=("13900000000",),
             message=f"第{number}条【签名】",
         )
-    expect(page.locator("#count")).to_have_text("10000 · 5 older ones were dropped")
+    expect(page.locator("#count")).to_have_text("10000 messages · 5 older ones were dropped")
     page.reload()
     expect(page.locator("article")).to_have_count(100)
-    expect(page.locator("#count")).to_have_text("10000 · 5 older ones were dropped")
+    expect(page.locator("#count")).to_have_text("10000 messages · 5 older ones were dropped")
     page.get_by_role("button", name="Show more").click()
     expect(page.locator("article")).to_have_count(200)
     expect(page.locator("article").last).to_contain_text("第9805条")
     page.locator("#text").fill("第5条")
     expect(page.locator("article")).to_have_count(1)
     send(gateway)  # one more does not fit the search
-    expect(page.locator("#count")).to_contain_text("1 / 10000 · 6 older ones were dropped")
+    expect(page.locator("#count")).to_contain_text("1 / 10000 messages · 6 older ones were dropped")
 
 
 def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gateway: Sandbox) -> None:

@@ -25,7 +25,7 @@ from yunxin_soap import (
     wsdl,
 )
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.faults import Fault, Faults, Kind, fault
+from yunxin_soap.sandbox.faults import Fault, Faults, Kind, fault, parse
 from yunxin_soap.sandbox.record import Outcome
 
 NUMBERS = ["13900000000", "13900000001"]
@@ -210,7 +210,7 @@ def test_the_first_that_fits_is_met() -> None:
 def test_the_same_seed_repeats_a_run(option: str) -> None:
     def run(seed: int) -> list[Any]:
         faults = Faults()
-        faults.add(fault("delay", seed=seed, **{option: 0.5}))
+        faults.add(fault("trickle", seed=seed, **{option: 0.5}))
         return [each and each.seconds for each in met(faults, 200)]
 
     assert run(1) == run(1)
@@ -236,9 +236,17 @@ def test_a_balance_runs_out_after_so_many_numbers() -> None:
         (lambda: fault("close", second=1), "'second' is not known; known are code"),
         (lambda: fault("delay", seconds="1"), "seconds must be a number"),
         (lambda: fault("delay", seconds=-1), "seconds=-1 makes no sense"),
-        (lambda: fault("delay", when="before"), "when='before' makes no sense"),
+        (lambda: fault("delay", seconds=1, when="before"), "when='before' makes no sense"),
         (lambda: fault("cut", when="unread"), "when='unread' makes no sense"),
-        (lambda: fault("close", when="unread", text="x"), "when='unread' makes no sense"),
+        (lambda: fault("close", when="unread", text="x"), "when='unread' and text exclude each"),
+        (lambda: fault("close", when="unread", port="soap"), "when='unread' and port exclude each"),
+        (lambda: fault("delay"), "seconds=0.0 makes no sense"),
+        (lambda: fault("refuse"), "seconds=0.0 makes no sense"),
+        (lambda: fault("code", code="-abc"), "code='-abc' makes no sense"),
+        (lambda: fault("code", code="-6:\x01"), "makes no sense"),
+        (lambda: fault("code", code=True), "code must be a string"),
+        (lambda: fault("close", numbers=["1390000000x"]), "'1390000000x' is no number"),
+        (lambda: parse("close:numbers=13900000001,13900000002"), "+ joins several numbers"),
         (lambda: fault("close", when="later"), "when must be unread, before or after"),
         (lambda: fault("close", port="soap13"), "port must be one of soap, soap12"),
         (lambda: fault("close", numbers="139"), "numbers must be an array of strings"),

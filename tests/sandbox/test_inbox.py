@@ -101,6 +101,14 @@ def test_a_search(api: Api, query: dict[str, Any], expected: list[str]) -> None:
     assert [message["message"][0] for message in found] == expected
 
 
+def test_a_mistyped_search_does_not_find_everything(api: Api, client: Client) -> None:
+    client.send("13900000000", "一")
+    for path in ("/messages", "/messages.csv", "/messages.json", "/wait"):
+        response = api.call("GET", path, params={"recipients": "13900000001"})
+        assert response.status_code == 400
+        assert "'recipients' is not known; known are after," in response.json()["error"]
+
+
 @pytest.mark.parametrize(
     "query", [{"outcome": "x"}, {"limit": "x"}, {"limit": 1001}, {"after": -1}, {"before": "1.5"}]
 )
@@ -255,7 +263,10 @@ def test_other_sites_are_refused(
     assert api.get("/messages")["total"] == 1
 
 
-@pytest.mark.parametrize("host", [None, "localhost:8080", "sandbox:8080", "[::1]:8080", "10.0.0.7"])
+@pytest.mark.parametrize(
+    "host",
+    [None, "localhost:8080", "sandbox:8080", "[::1]:8080", "10.0.0.7", "host.docker.internal"],
+)
 def test_this_site_is_not_refused(api: Api, host: str | None) -> None:
     origin = api.origin if host is None else f"http://{host}"
     headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Host": origin[7:]}

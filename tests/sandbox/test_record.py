@@ -16,7 +16,7 @@ import pytest
 
 from tests.sandbox.building import GOOD
 from tests.sandbox.wire import exchange, written
-from yunxin_soap import Client, ConfigurationError
+from yunxin_soap import Client, ConfigurationError, OutcomeUnknown
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox import record as record_module
 from yunxin_soap.sandbox.asmx import PATH
@@ -144,6 +144,7 @@ def test_no_password_is_recorded_however_wrong_the_request(
     ("request_", "what"),
     [
         (written("POST", PATH, b"<a", **XML), "SOAPAction: x."),
+        (written("POST", f"{PATH}/SendMesExt", b""), "Invalid method name 'SendMesExt'"),
         (written("GET", f"{PATH}/sendMesExt?Msg=x"), "Missing parameter: userCode."),
         (written("POST", PATH, b"", Content_Type="text/xml"), "Root element is missing."),
     ],
@@ -157,6 +158,36 @@ def test_what_never_reached_the_method_is_recorded(
     assert arrival.port is None
     assert what in arrival.answer
     assert arrival.status == 500
+
+
+ACTION = {"SOAPAction": "http://tempuri.org/sendMesExt"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "what"),
+    [
+        (written("POST", PATH, b"<a", Content_Type="text/xml", **ACTION), "HTTP 400: the envelope"),
+        (written("POST", PATH, b"<a/>", Content_Type="text/csv", **ACTION), "HTTP 415: the Conten"),
+    ],
+)
+def test_what_was_wrong_is_said_where_the_answer_says_nothing(
+    sandbox: Sandbox, request_: bytes, what: str
+) -> None:
+    exchange(sandbox, request_)
+    (arrival,) = sandbox.record.arrivals
+    assert what in arrival.answer
+
+
+def test_a_lost_answer_is_no_plain_success(sandbox: Sandbox) -> None:
+    for number in ("13900002000", "13900002001"):
+        client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
+        with client, pytest.raises(OutcomeUnknown):
+            client.send(number, "您好【签名】")
+    accepted, failed = sandbox.record.arrivals
+    assert (accepted.outcome, accepted.fault) == (Outcome.ACCEPTED, "error")
+    assert (failed.outcome, failed.fault) == (Outcome.FAILED, "error")
+    assert accepted.batch_no
+    assert failed.answer
 
 
 def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
@@ -214,6 +245,52 @@ def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
     third = Record(Journal(path))
     assert (third.arrivals, third.accepted_numbers) == ((), {})
     third.close()
+
+
+def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    first = Journal(path)
+    with pytest.raises(ConfigurationError, match="another sandbox keeps its record there"):
+        Journal(path)
+    first.close()
+    Journal(path).close()
+
+
+_FULL = """
+import sys
+from yunxin_soap import Client, OutcomeUnknown
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox.journal import Journal
+from yunxin_soap.sandbox.record import Record
+
+with Sandbox(record=Record(Journal(sys.argv[1]))) as sandbox:
+    with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
+        for sent in range(1000):
+            try:
+                client.send("13900000000", "您好【签名】")
+            except OutcomeUnknown as error:
+                print(error.http_status, sandbox.record.times_accepted("13900000000") - sent)
+                break
+"""
+
+
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    # In blocks of 512 bytes: no file may grow beyond.
+    limited = ["/bin/sh", "-c", 'ulimit -f 400; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limited, sys.executable, "-c", _FULL, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "500 1\n"  # accepted, kept in memory, and its answer lost
+    assert done.stderr.startswith(f"The record {path} cannot be written (")
+    assert done.stderr.count("\n") == 1
+    kept = Record(Journal(path))
+    assert kept.times_accepted("13900000000") == len(kept.arrivals) > 0
+    kept.close()
 
 
 def test_a_file_that_is_no_record_is_refused_and_left_alone(tmp_path: Path) -> None:

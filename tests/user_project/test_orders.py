@@ -50,6 +50,12 @@ async def test_with_pytest_asyncio(yunxin_sandbox, yunxin_async_client):
     yunxin_sandbox.assert_sent("13900000000")
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_with_a_loop_of_another_scope(yunxin_sandbox, yunxin_async_client):
+    await confirm_async(yunxin_async_client, "13900000000", "42")
+    yunxin_sandbox.assert_sent("13900000000")
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_with_anyio(yunxin_sandbox, yunxin_async_client, anyio_backend):

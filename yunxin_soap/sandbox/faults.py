@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -57,6 +58,10 @@ _ALLOWED: dict[Kind, tuple[str, ...]] = dict.fromkeys(Kind, ("after",)) | {
 }
 
 
+_CODE = re.compile(r"-[0-9]{1,9}(:[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]*)?")
+_NUMBER = re.compile(r"\+?[0-9]{1,20}")
+
+
 @dataclass(frozen=True)
 class Fault:
     """One rule. A submit meets the first that fits it, and no other.
@@ -70,7 +75,7 @@ class Fault:
     """``after`` the gateway has decided, and kept what it accepted; ``before`` it sees the submit;
     ``unread``: the request is not even read, so that nothing in it can be asked for."""
     seconds: float = 0.0
-    """For a delay, a trickle and a refusal to accept."""
+    """For a delay, a trickle and a refusal to accept; the first and the last need it."""
     jitter: float = 0.0
     """Up to so many seconds more."""
     status: int = 502
@@ -97,23 +102,34 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        asks = self.numbers or self.user_code is not None or self.port is not None or self.text
         wrong = {
-            "seconds": not 0 <= self.seconds <= 86400,
+            "seconds": not 0 <= self.seconds <= 86400
+            or (self.kind in (Kind.DELAY, Kind.REFUSE) and not self.seconds + self.jitter),
             "jitter": not 0 <= self.jitter <= 86400,
             "status": not 400 <= self.status <= 599,
             "left": self.left < 0,
             "skip": self.skip < 0,
             "times": self.times is not None and self.times < 1,
             "probability": not 0 < self.probability <= 1,
-            "code": not self.code.startswith("-"),
-            "when": self.when not in _ALLOWED[self.kind] or (self.when == "unread" and bool(asks)),
+            "code": not _CODE.fullmatch(self.code),
+            "when": self.when not in _ALLOWED[self.kind],
         }
         for name, bad in wrong.items():
             if bad:
                 raise ConfigurationError(
                     f"{name}={getattr(self, name)!r} makes no sense for a fault of the kind"
                     f" {self.kind.value!r}."
+                )
+        odd = next((each for each in self.numbers if not _NUMBER.fullmatch(each)), None)
+        if odd is not None:
+            raise ConfigurationError(
+                f"numbers: {odd!r} is no number; on a command line, + joins several."
+            )
+        for name in ("numbers", "user_code", "port", "text"):
+            if self.when == "unread" and getattr(self, name):
+                raise ConfigurationError(
+                    f"when='unread' and {name} exclude each other: who is asked for is not known"
+                    " before the request is read."
                 )
 
     def asks_for(self, fields: Fields, port: PortName) -> bool:
@@ -138,6 +154,9 @@ def fault(kind: str, /, **options: Any) -> Fault:
     except ValueError:
         kinds = ", ".join(each.value for each in Kind)
         raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.") from None
+    code = options.get("code")
+    if isinstance(code, int) and not isinstance(code, bool):
+        options["code"] = str(code)  # a number everywhere else
     return build(Fault, options, f"fault {kind!r}", kind=known)
 
 
@@ -155,7 +174,9 @@ def parse(text: str) -> Fault:
     for part in filter(None, rest.split(",")):
         name, equals, value = part.partition("=")
         if not equals:
-            raise ConfigurationError(f"fault {kind!r}: {part!r} must be NAME=VALUE.")
+            raise ConfigurationError(
+                f"fault {kind!r}: {part!r} must be NAME=VALUE; + joins several numbers."
+            )
         try:
             options[name] = _READERS.get(types.get(name, ""), str)(value)
         except ValueError:

@@ -7,7 +7,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ API = "/api/v1"
 MAX_WAIT = 60.0
 """Seconds that one request waits for a message at most."""
 MAX_PAGE = 1000
+_PRIVATE = (".localhost", ".local", ".internal", ".test", ".home.arpa")
+"""Ends of names that no web site can have."""
+_SEARCHED = frozenset(each.name for each in fields(views.Search))
 _MAX_BEHIND = 1000
 """Events that a slow listener may be behind before it is cut off."""
 _KEEP_ALIVE = 15.0
@@ -97,8 +100,11 @@ class Inbox:
         host = request.headers.get("Host", "")
         name = urlsplit(f"//{host}").hostname or ""
         # A name of one word is the machine's or a container's, and no web site's.
-        if "." in name and name != self._host and not _is_address(name):
-            raise _Refused(403, f"This sandbox is not called {name}.")
+        own = name == self._host or name.endswith(_PRIVATE) or _is_address(name)
+        if "." in name and not own:
+            raise _Refused(
+                403, f"This sandbox is not called {name}: use its address, or a name of one word."
+            )
         site = request.headers.get("Sec-Fetch-Site", "none")
         origin = request.headers.get("Origin", f"http://{host}")
         if site not in ("same-origin", "none") or origin != f"http://{host}":
@@ -120,7 +126,7 @@ class Inbox:
         return _json(document())
 
     async def _list(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
-        search, limit = _search(request), _whole(request, "limit", 100, MAX_PAGE)
+        search, limit = _search(request, "limit"), _whole(request, "limit", 100, MAX_PAGE)
         record = self._service.record
         arrivals = record.arrivals
         found = [each for each in reversed(arrivals) if search.finds(each)]
@@ -169,7 +175,7 @@ class Inbox:
 
     async def _wait(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         """Answer with the first message that fits, which may be there already."""
-        search, seconds = _search(request), _seconds(request)
+        search, seconds = _search(request, "timeout"), _seconds(request)
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Arrival] = loop.create_future()
 
@@ -273,13 +279,17 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _search(request: web.BaseRequest) -> views.Search:
+def _search(request: web.BaseRequest, *more: str) -> views.Search:
     query = request.query
+    known = _SEARCHED.union(more)
+    if unknown := sorted(set(query) - known):
+        # A mistyped name must not find everything.
+        raise _Refused(400, f"{unknown[0]!r} is not known; known are {', '.join(sorted(known))}.")
     try:
         outcome = Outcome(query["outcome"]) if query.get("outcome") else None
     except ValueError:
-        known = ", ".join(each.value for each in Outcome)
-        raise _Refused(422, f"outcome must be one of {known}.") from None
+        outcomes = ", ".join(each.value for each in Outcome)
+        raise _Refused(422, f"outcome must be one of {outcomes}.") from None
     return views.Search(
         text=query.get("text", ""),
         outcome=outcome,

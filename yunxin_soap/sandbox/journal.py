@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.record import Arrival, Outcome
+from yunxin_soap.sandbox.record import Arrival, NotKept, Outcome
 from yunxin_soap.wsdl import PortName
 
 _VERSION = 1
@@ -43,17 +43,20 @@ class Journal:
         path: the file; it is made if it is not there.
 
     Raises:
-        ConfigurationError: the file cannot be used, or is no record of a sandbox.
+        ConfigurationError: the file cannot be used, is no record of a sandbox, or another sandbox
+            keeps its record there.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        name = os.fspath(path)
+        name = self._name = os.fspath(path)
+        self._lock = _locked(name)
         try:
             self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
             try:
                 self._open(name)
             except BaseException:
                 self._db.close()
+                self._lock.close()
                 raise
         except sqlite3.Error as error:
             raise ConfigurationError(
@@ -74,9 +77,19 @@ class Journal:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
 
     def append(self, arrival: Arrival) -> None:
-        """Keep one arrival; it is committed when this returns."""
+        """Keep one arrival; it is committed when this returns.
+
+        Raises:
+            NotKept: the file cannot be written, as on a full disk.
+        """
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
+        try:
+            self._append(arrival, values)
+        except sqlite3.Error as error:
+            raise NotKept(f"The record {self._name} cannot be written ({error}).") from None
+
+    def _append(self, arrival: Arrival, values: dict[str, Any]) -> None:
         with self._db:
             self._db.execute("BEGIN")
             self._db.execute(_INSERT, [values[name] for name in _COLUMNS])
@@ -115,3 +128,23 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        self._lock.close()
+
+
+def _locked(name: str) -> sqlite3.Connection:
+    """Hold a lock beside the file, which ends with this process however it ends."""
+    try:
+        lock = sqlite3.connect(f"{name}-lock", timeout=0, check_same_thread=False)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except BaseException:
+            lock.close()
+            raise
+    except sqlite3.Error as error:
+        why = (
+            "another sandbox keeps its record there: stop that one, or name another file"
+            if "locked" in str(error)
+            else f"{error}: name another file"
+        )
+        raise ConfigurationError(f"The record {name} cannot be opened; {why}.") from None
+    return lock

@@ -41,12 +41,16 @@ _MESSAGE: dict[str, Any] = {
 _FAULT: dict[str, Any] = {
     "kind": {"type": "string", "enum": [each.value for each in Kind]},
     "when": {"type": "string", "enum": ["unread", "before", "after"], "default": "after"},
-    "seconds": _SECONDS,
-    "jitter": _SECONDS,
+    "seconds": {**_SECONDS, "description": "For delay, trickle and refuse."},
+    "jitter": {**_SECONDS, "description": "Up to so many seconds more."},
     "status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 502},
-    "code": {**_STRING, "pattern": "^-", "default": "-1"},
+    "code": {**_STRING, "pattern": r"^-[0-9]{1,9}(:.*)?$", "default": "-1"},
     "left": {**_WHOLE, "description": "balance: numbers that can still be paid for."},
-    "numbers": {"type": "array", "items": _STRING, "description": "Only these numbers."},
+    "numbers": {
+        "type": "array",
+        "items": {**_STRING, "pattern": r"^\+?[0-9]{1,20}$"},
+        "description": "Only these numbers.",
+    },
     "user_code": {"type": ["string", "null"]},
     "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
     "text": {**_STRING, "description": "Only messages that hold this."},
@@ -96,15 +100,15 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/api/v1/messages": {
-                "get": _operation("List, the latest first.", found, [*search, limit], (422,)),
+                "get": _operation("List, the latest first.", found, [*search, limit], (400, 422)),
                 "delete": _operation("Forget them all.", nothing),
             },
             "/api/v1/messages.csv": {
-                "get": _operation("Download as CSV.", None, search, (422,), "text/csv")
+                "get": _operation("Download as CSV.", None, search, (400, 422), "text/csv")
             },
             "/api/v1/messages.json": {
                 "get": _operation(
-                    "Download as JSON.", {"type": "array", "items": message}, search, (422,)
+                    "Download as JSON.", {"type": "array", "items": message}, search, (400, 422)
                 )
             },
             "/api/v1/messages/{number}": {
@@ -117,7 +121,7 @@ def document() -> dict[str, Any]:
                     "Wait for one that fits; it may be there already.",
                     message,
                     [*search, timeout],
-                    (404, 422),
+                    (400, 404, 422),
                 )
             },
             "/api/v1/numbers/{number}": {

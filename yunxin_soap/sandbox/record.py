@@ -36,6 +36,10 @@ class Outcome(str, Enum):
     """Refused before the method was called."""
 
 
+class NotKept(Exception):
+    """What arrived could not be written to the journal; it says why."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """One request to the service, as it came and as it was answered."""
@@ -130,18 +134,28 @@ class Record:
             return dict(self._accepted)
 
     def add(self, **values: Any) -> Arrival:
-        """Keep one more; the arguments are those of `Arrival`, but for its number."""
+        """Keep one more; the arguments are those of `Arrival`, but for its number.
+
+        Raises:
+            NotKept: the journal cannot be written; it is kept in memory all the same.
+        """
+        failure = None
         with self._lock:
             self._last += 1
             arrival = Arrival(number=self._last, **values)
             if self._journal is not None:
-                self._journal.append(arrival)
+                try:
+                    self._journal.append(arrival)
+                except NotKept as error:
+                    failure = error
             if arrival.batch_no is not None:
                 self._accepted.update(arrival.recipients)
             self._keep(arrival)
             listeners = list(self._listeners)
         for listener in listeners:
             listener(arrival)
+        if failure is not None:
+            raise failure
         return arrival
 
     def _keep(self, arrival: Arrival) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import logging
 import re
 from datetime import datetime, timezone
 from typing import Any
@@ -11,8 +13,10 @@ from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodEr
 from yunxin_soap.sandbox.effects import changed
 from yunxin_soap.sandbox.faults import Fault, Faults, Kind
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.sandbox.record import MAX_RAW, Outcome, Record
+from yunxin_soap.sandbox.record import MAX_RAW, NotKept, Outcome, Record
 from yunxin_soap.wsdl import PortName
+
+_log = logging.getLogger(__name__)
 
 _PASSWORD = re.compile(
     # ASP.NET quotes a value that it finds dangerous.
@@ -26,6 +30,11 @@ _SECRET = re.compile(r"userpass|authorization: ")
 _TELLING = 6
 """Characters of a password that is not likely to be a common word of the request too."""
 _REFUSED = "The service is broken on purpose."
+_BARE = {
+    400: "HTTP 400: the envelope is no well-formed XML, has a DOCTYPE, or an element in a value",
+    415: "HTTP 415: the Content-Type is not the one of a SOAP envelope of that version",
+}
+"""What is wrong where the answer has no word about it."""
 
 
 class Service:
@@ -53,14 +62,19 @@ class Service:
             return answer, None  # a page was looked at
         if call.fault is not None:
             answer = changed(answer, call.fault)
-        self.record.add(
-            received_at=datetime.now(timezone.utc),
-            status=answer.status,
-            remote=remote,
-            request=_raw_request(request, call.password),
-            response=_raw_response(answer),
-            **call.values(answer),
-        )
+        try:
+            self.record.add(
+                received_at=datetime.now(timezone.utc),
+                status=answer.status,
+                remote=remote,
+                request=_raw_request(request, call.password),
+                response=_raw_response(answer),
+                **call.values(answer),
+            )
+        except NotKept as error:
+            # As a service whose own log fails: it throws, and its caller cannot know.
+            _log.error("%s", error)
+            return HttpResponse(500, "text/plain; charset=utf-8", f"{error}\r\n".encode()), None
         return answer, call.fault
 
     def clear(self) -> None:
@@ -78,6 +92,7 @@ class _Call:
         self._fields: dict[str, str] = {}
         self._answer: str | None = None
         self._batch_no: str | None = None
+        self._thrown = ""
         self.port: PortName | None = None
         self.fault: Fault | None = None
 
@@ -88,6 +103,13 @@ class _Call:
 
     def method(self, fields: Fields, port: PortName) -> str:
         """Answer as the gateway does, unless a fault comes before it."""
+        try:
+            return self._method(fields, port)
+        except MethodError as error:
+            self._thrown = str(error)
+            raise
+
+    def _method(self, fields: Fields, port: PortName) -> str:
         self.port = port
         self._fields = {name: value or "" for name, value in fields.items()}
         fault = self.fault = self._service.faults.of(fields, port)
@@ -110,11 +132,11 @@ class _Call:
     def values(self, answer: HttpResponse) -> dict[str, Any]:
         """Return what is to be recorded of the call."""
         if self.port is None:
-            what = re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace"))
+            what = html.unescape(re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace")))
             return {
                 "outcome": Outcome.MALFORMED,
                 "answer": _without_password(" ".join(what.split()))[:500]
-                or f"HTTP {answer.status}",
+                or _BARE.get(answer.status, f"HTTP {answer.status}"),
             }
         if self._batch_no is not None:
             outcome = Outcome.ACCEPTED
@@ -123,7 +145,7 @@ class _Call:
         numbers = self._fields["DesNo"]
         return {
             "outcome": outcome,
-            "answer": self._answer or "",
+            "answer": self._thrown or self._answer or "",
             "port": self.port,
             "user_code": self._fields["userCode"],
             "recipients": tuple(numbers.split(",")) if numbers else (),
@@ -131,7 +153,8 @@ class _Call:
             "channel": self._fields["Channel"],
             "extension": self._fields["ExeNo"],
             "batch_no": self._batch_no,
-            "fault": self.fault.kind.value if self.fault else None,
+            # A test number makes the method throw, and no rule.
+            "fault": self.fault.kind.value if self.fault else ("error" if self._thrown else None),
         }
 
 

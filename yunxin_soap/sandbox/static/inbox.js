@@ -29,7 +29,16 @@ const TEXTS = {
   code: ['Code', '错误码'],
   status: ['HTTP status', 'HTTP 状态'],
   left: ['Balance left', '剩余条数'],
-  only: ['Only number', '仅限号码'],
+  jitter: ['Jitter, seconds', '随机延迟（秒）'],
+  which: ['Which submits', '匹配条件'],
+  only: ['Only numbers', '仅限号码'],
+  account: ['Only account', '仅限账号'],
+  port: ['Only port', '仅限端口'],
+  any: ['any', '任意'],
+  holds: ['Text holds', '内容包含'],
+  skip: ['Spare first', '先放过次数'],
+  seed: ['Seed', '随机种子'],
+  sure: ['Forget everything that arrived, in the record file too?', '清空全部记录（包括记录文件）？'],
   provoke: ['Provoke', '启用'],
   remove: ['Remove', '移除'],
   met: ['met', '已触发'],
@@ -37,9 +46,13 @@ const TEXTS = {
   copy: ['Copy', '复制'],
   copied: ['Copied', '已复制'],
   raw: ['Raw request and response', '原始请求与响应'],
+  messages: ['messages', '条短信'],
+  message: ['message', '条短信'],
   numbers: ['numbers', '个号码'],
+  one: ['number', '个号码'],
   characters: ['characters', '字'],
   segments: ['segments (an estimate)', '条计费（估算）'],
+  segment: ['segment (an estimate)', '条计费（估算）'],
   channel: ['channel', '通道'],
   extension: ['extension', '扩展号'],
   none: ['Nothing has arrived yet.', '还没有收到短信。'],
@@ -47,6 +60,7 @@ const TEXTS = {
   dropped: ['older ones were dropped', '条较早的已丢弃'],
 };
 const t = (name) => TEXTS[name][CHINESE ? 1 : 0];
+const many = (number, several, one) => `${number} ${t(number === 1 ? one : several)}`;
 const $ = (selector, from = document) => from.querySelector(selector);
 
 let shown = [];
@@ -104,10 +118,10 @@ function card(message) {
   if (message.extension) account.push(`${t('extension')} ${message.extension}`);
   $('.account', article).textContent = account.join(' · ');
   const recipients = $('.recipients', article);
-  recipients.textContent = `${message.recipients.length} ${t('numbers')}`;
+  recipients.textContent = many(message.recipients.length, 'numbers', 'one');
   recipients.hidden = message.recipients.length === 0;
   $('.size', article).textContent = message.length
-    ? `${message.length} ${t('characters')}, ${message.segments} ${t('segments')}` : '';
+    ? `${message.length} ${t('characters')}, ${many(message.segments, 'segments', 'segment')}` : '';
   fillText($('.text', article), message.message);
   $('.answer code', article).textContent = message.batch_no ?? message.answer;
   $('.copy', article).hidden = message.batch_no === null;
@@ -139,7 +153,10 @@ function count() {
   const parts = [];
   if (state.total === 0) parts.push(t('none'));
   else if (state.found === 0) parts.push(t('nothing'));
-  else parts.push(state.found === state.total ? `${state.total}` : `${state.found} / ${state.total}`);
+  else {
+    const total = many(state.total, 'messages', 'message');
+    parts.push(state.found === state.total ? total : `${state.found} / ${total}`);
+  }
   if (state.dropped) parts.push(`${state.dropped} ${t('dropped')}`);
   $('#count').textContent = parts.join(' · ');
   $('#more').hidden = shown.length >= state.found;
@@ -222,7 +239,8 @@ async function loadFaults() {
       await loadFaults();
     });
     const times = rule.times === null ? '∞' : rule.times;
-    item.append(`${rule.kind} · ${t(rule.when)} · ${t('met')} ${rule.met} / ${times} `, remove);
+    const seconds = rule.seconds ? ` · ${rule.seconds} ${t('seconds')}` : '';
+    item.append(`${rule.kind}${seconds} · ${t(rule.when)} · ${t('met')} ${rule.met} / ${times} `, remove);
     return item;
   }));
 }
@@ -231,9 +249,14 @@ async function provoke(event) {
   event.preventDefault();
   const given = new FormData(event.target);
   const fault = { kind: given.get('kind'), when: given.get('when') };
-  for (const name of ['seconds', 'probability', 'status', 'left']) fault[name] = Number(given.get(name));
+  for (const name of ['probability', 'skip', 'seed']) fault[name] = Number(given.get(name));
   fault.times = given.get('times') ? Number(given.get('times')) : null;
-  fault.code = given.get('code') || '-1';
+  for (const name of ['seconds', 'jitter', 'status', 'left']) {
+    if (given.has(name)) fault[name] = Number(given.get(name));
+  }
+  for (const name of ['code', 'user_code', 'port', 'text']) {
+    if (given.get(name)) fault[name] = given.get(name);
+  }
   fault.numbers = given.get('numbers').split(/[\s,]+/).filter(Boolean);
   try {
     await call('/faults', {
@@ -246,6 +269,14 @@ async function provoke(event) {
     $('#problem').textContent = error.message;
   }
   await loadFaults();
+}
+
+// Only what the chosen kind knows is asked for, and sent.
+function options() {
+  for (const label of document.querySelectorAll('[data-for]')) {
+    label.hidden = !label.dataset.for.split(' ').includes($('[name=kind]').value);
+    $('input', label).disabled = label.hidden;
+  }
 }
 
 function keys(event) {
@@ -272,7 +303,11 @@ $('#search').addEventListener('input', () => {
   typing = setTimeout(load, 150);
 });
 $('#more').addEventListener('click', () => load(true));
-$('#clear').addEventListener('click', () => call('/messages', { method: 'DELETE' }));
+$('#clear').addEventListener('click', () => {
+  if (window.confirm(t('sure'))) call('/messages', { method: 'DELETE' });
+});
+$('[name=kind]').addEventListener('change', options);
+options();
 $('#fault').addEventListener('submit', provoke);
 $('#faults').addEventListener('toggle', loadFaults);
 document.addEventListener('keydown', keys);
