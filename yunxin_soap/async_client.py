@@ -70,8 +70,12 @@ class AsyncClient(ClientBase):
             ConfigurationError: the WSDL does not fit.
             asyncio.CancelledError: the task was cancelled, perhaps with the request on its way.
         """
+        core, _ = self._loaded or await self._load()
+        return await self.submit(core.prepare(recipients, message, channel, extension))
+
+    async def submit(self, submit: Submit) -> Receipt:
+        """Send what `check` returned, at most once; else as `send`."""
         core, exchange = self._loaded or await self._load()
-        submit = core.prepare(recipients, message, channel, extension)
         try:
             fields, request = core.encode(submit)
             core.log_request(fields)

@@ -181,8 +181,11 @@ class Client(ClientBase):
             OutcomeUnknown: it may have been sent. Never send it again unasked.
             RuntimeError: the client is closed.
         """
+        return self.submit(self._core.prepare(recipients, message, channel, extension))
+
+    def submit(self, submit: Submit) -> Receipt:
+        """Send what `check` returned, at most once; else as `send`."""
         core = self._core
-        submit = core.prepare(recipients, message, channel, extension)
         try:
             fields, request = core.encode(submit)
             core.log_request(fields)

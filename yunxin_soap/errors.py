@@ -2,6 +2,8 @@
 
 YunxinError
 ├── ConfigurationError      wrong settings, a WSDL that does not fit, a missing extra
+├── LedgerError             the ledger of campaigns cannot do what it was asked to do
+│   └── CampaignDiffers     that name stands for something else already
 └── SendError               a submit did not end in a batch number
     ├── InvalidRequest      found wrong here; nothing was sent (also a ValueError)
     ├── NotSent             nothing can have reached the service
@@ -60,6 +62,14 @@ def _restore(cls: type[YunxinError], args: tuple[Any, ...], state: dict[str, Any
 
 class ConfigurationError(YunxinError):
     """The settings, the WSDL or the installation are wrong; no submit was attempted."""
+
+
+class LedgerError(YunxinError):
+    """The ledger cannot do what it was asked to do; nothing was sent that is not recorded."""
+
+
+class CampaignDiffers(LedgerError):
+    """There is a campaign, or a single send, of that name already, with other content."""
 
 
 class SendError(YunxinError):

@@ -16,7 +16,8 @@ from yunxin_soap.errors import InvalidRequest
 
 MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 """A mobile number of mainland China, without a country code."""
-_MAINLAND_MOBILES = re.compile(rf"{MAINLAND_MOBILE.pattern}(?:,{MAINLAND_MOBILE.pattern})*")
+MAINLAND_MOBILES = re.compile(rf"{MAINLAND_MOBILE.pattern}(?:,{MAINLAND_MOBILE.pattern})*")
+"""Several, as the wire wants them."""
 DEFAULT_MAX_RECIPIENTS = 500
 """Numbers in one submit, from the vendor's manual."""
 MAX_RECIPIENTS = 1000
@@ -105,7 +106,7 @@ def _already_normal(recipients: str | int | Iterable[str | int]) -> list[str]:
             joined = ",".join(recipients)
         except TypeError:
             return []
-    if isinstance(joined, str) and _MAINLAND_MOBILES.fullmatch(joined):
+    if isinstance(joined, str) and MAINLAND_MOBILES.fullmatch(joined):
         return joined.split(",")
     return []
 
@@ -234,6 +235,15 @@ def _digits(value: str | int, name: str) -> str:
     if not isinstance(text, str) or not _DIGITS.fullmatch(text):
         raise InvalidRequest(f"{name} must be a number such as 37, not {value!r}.")
     return text
+
+
+def segments(message: str) -> int:
+    """Estimate how many parts a text is billed as: 70 characters alone, 67 in each of several.
+
+    A character is a unit of UTF-16, so that most emoji count twice.
+    """
+    units = len(message.encode("utf-16-le", "surrogatepass")) // 2
+    return 1 if units <= 70 else -(-units // 67)
 
 
 def check_characters(text: str, name: str) -> None:

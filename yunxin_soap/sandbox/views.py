@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.message import segments
 from yunxin_soap.sandbox.record import Arrival, Outcome
 
 _CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
@@ -62,15 +63,6 @@ class Search:
         return any(wanted in text.lower() for text in texts) or any(
             wanted in recipient for recipient in arrival.recipients
         )
-
-
-def segments(message: str) -> int:
-    """Estimate how many parts a text is billed as: 70 characters alone, 67 in each of several.
-
-    A character is a unit of UTF-16, so that most emoji count twice.
-    """
-    units = len(message.encode("utf-16-le", "surrogatepass")) // 2
-    return 1 if units <= 70 else -(-units // 67)
 
 
 def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""Bulk sending over a durable ledger, and once-only single sends: never twice, never lost.
+
+It needs the extra ``bulk``: ``pip install "yunxin-soap[bulk]"``.
+"""
+
+from __future__ import annotations
+
+from yunxin_soap.campaign.async_ledger import AsyncLedger
+from yunxin_soap.campaign.ledger import Ledger
+from yunxin_soap.campaign.planning import Plan, Refused
+from yunxin_soap.campaign.queries import Change, Found, Status
+from yunxin_soap.campaign.runner import Progress
+from yunxin_soap.campaign.sources import Csv, Items, Source, Text
+from yunxin_soap.campaign.states import CampaignState, State
+from yunxin_soap.errors import CampaignDiffers, LedgerError
+
+__all__ = [
+    "AsyncLedger",
+    "CampaignDiffers",
+    "CampaignState",
+    "Change",
+    "Csv",
+    "Found",
+    "Items",
+    "Ledger",
+    "LedgerError",
+    "Plan",
+    "Progress",
+    "Refused",
+    "Source",
+    "State",
+    "Status",
+    "Text",
+]

@@ -1,0 +1,213 @@
+"""What only a person may do to a ledger: decide on unknown submits, try again, remove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.queries import Queries
+from yunxin_soap.campaign.schema import (
+    campaign,
+    content,
+    history,
+    recipients,
+    refused,
+    reported,
+    submit,
+)
+from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
+from yunxin_soap.errors import ConfigurationError, LedgerError
+
+_ROWS = 500
+"""Rows written together."""
+
+
+class Decisions(Queries):
+    """The decisions, and the questions."""
+
+    def resume(self, name: str) -> None:
+        """Let a paused campaign go on; it is sent by the next run.
+
+        Raises:
+            LedgerError: there is none of that name.
+        """
+        with reported(), self._engine.begin() as connection:
+            found = self._campaign(connection, name)
+            connection.execute(
+                campaign.update()
+                .where(campaign.c.id == found.id)
+                .values(state=CampaignState.OPEN.value, reason="", paused_until=None)
+            )
+
+    def retry(self, name: str, *, code: int | None = None, by: str) -> int:
+        """Have rejected submits sent again, and texts that were refused tried again.
+
+        Only what is safe to send again is taken: never -1, nor a code that is not in the manual.
+
+        Args:
+            name: the campaign.
+            code: only those with that code.
+            by: who decides; it is kept in the history.
+
+        Returns:
+            How many submits are pending again.
+        """
+        with reported(), self._engine.begin() as connection:
+            found = self._campaign(connection, name)
+            wanted = [
+                submit.c.campaign_id == found.id,
+                submit.c.state == State.REJECTED.value,
+                submit.c.safe,
+            ]
+            if code is not None:
+                wanted.append(submit.c.code == code)
+            ids = list(connection.scalars(sa.select(submit.c.id).where(*wanted)))
+            self._decide(connection, ids, State.REJECTED, State.PENDING, by, "retry")
+            connection.execute(
+                content.update().where(content.c.campaign_id == found.id).values(stopped=None)
+            )
+            self._open(connection, found.id)
+            return len(ids)
+
+    def resolve(
+        self,
+        name: str,
+        decision: Literal["resend", "accepted", "rejected"],
+        *,
+        by: str,
+        submits: Iterable[int] | None = None,
+        batch_no: str | None = None,
+    ) -> int:
+        """Decide what became of unknown submits; nothing else moves them.
+
+        Args:
+            name: the campaign.
+            decision: ``resend`` makes them pending, at the risk of a second copy.
+            by: who decides; it is kept in the history.
+            submits: which, by number; all that are unknown if it is left out.
+            batch_no: of an accepted one, if it is known.
+
+        Returns:
+            How many were decided.
+
+        Raises:
+            LedgerError: one of the submits is not unknown.
+        """
+        after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "rejected": State.REJECTED}
+        if decision not in after:
+            raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(after)}.")
+        with reported(), self._engine.begin() as connection:
+            found = self._campaign(connection, name)
+            ids = list(
+                connection.scalars(
+                    sa.select(submit.c.id).where(
+                        submit.c.campaign_id == found.id,
+                        submit.c.state == State.UNKNOWN.value,
+                    )
+                )
+            )
+            if submits is not None:
+                chosen = list(dict.fromkeys(submits))
+                if strange := sorted(set(chosen).difference(ids)):
+                    raise LedgerError(f"Submit {strange[0]} of {name!r} is not unknown.")
+                ids = chosen
+            self._decide(connection, ids, State.UNKNOWN, after[decision], by, decision, batch_no)
+            if decision == "resend":
+                self._open(connection, found.id)
+            return len(ids)
+
+    def _decide(
+        self,
+        connection: sa.Connection,
+        ids: list[int],
+        before: State,
+        after: State,
+        by: str,
+        detail: str,
+        batch_no: str | None = None,
+    ) -> None:
+        assert after in ALLOWED[before]
+        now = time.time()
+        for start in range(0, len(ids), _ROWS):
+            part = ids[start : start + _ROWS]
+            values: dict[str, Any] = {"state": after.value, "not_before": None}
+            if batch_no is not None:
+                values["batch_no"] = batch_no
+            connection.execute(
+                submit.update()
+                .where(submit.c.id.in_(part), submit.c.state == before.value)
+                .values(**values)
+            )
+            connection.execute(
+                history.insert(),
+                [
+                    {
+                        "submit_id": each,
+                        "at": now,
+                        "before": before.value,
+                        "after": after.value,
+                        "batch_no": batch_no,
+                        "detail": detail,
+                        "by": by,
+                    }
+                    for each in part
+                ],
+            )
+
+    def _open(self, connection: sa.Connection, campaign_id: int) -> None:
+        connection.execute(
+            campaign.update()
+            .where(campaign.c.id == campaign_id, campaign.c.state == CampaignState.DONE.value)
+            .values(state=CampaignState.OPEN.value)
+        )
+
+    def purge(self, *, older_than: float) -> int:
+        """Remove numbers and texts of old campaigns and single sends; counts stay.
+
+        What is pending, under way or unknown is left alone: somebody has still to decide.
+
+        Args:
+            older_than: seconds since a submit ended.
+
+        Returns:
+            How many numbers were removed.
+        """
+        before = time.time() - older_than
+        final = [State.ACCEPTED.value, State.REJECTED.value, State.SPLIT.value]
+        with reported(), self._engine.begin() as connection:
+            old = sa.select(submit.c.id).where(
+                submit.c.state.in_(final), submit.c.ended_at < before
+            )
+            there = sa.select(sa.func.coalesce(sa.func.sum(submit.c.size), 0)).join(
+                recipients, recipients.c.submit_id == submit.c.id
+            )
+            count = int(
+                connection.scalar(
+                    there.where(submit.c.state.in_(final), submit.c.ended_at < before)
+                )
+                or 0
+            )
+            connection.execute(recipients.delete().where(recipients.c.submit_id.in_(old)))
+            left = sa.exists().where(
+                submit.c.content_id == content.c.id,
+                submit.c.id == recipients.c.submit_id,
+            )
+            connection.execute(content.update().where(~left).values(message=""))
+            busy = (
+                sa.select(submit.c.campaign_id)
+                .join(recipients, recipients.c.submit_id == submit.c.id)
+                .where(submit.c.campaign_id.is_not(None))
+            )
+            done = sa.select(campaign.c.id).where(
+                campaign.c.id.not_in(busy), campaign.c.created_at < before
+            )
+            connection.execute(refused.delete().where(refused.c.campaign_id.in_(done)))
+            connection.execute(
+                campaign.update()
+                .where(campaign.c.id.in_(done), campaign.c.purged_at.is_(None))
+                .values(purged_at=time.time())
+            )
+            return count

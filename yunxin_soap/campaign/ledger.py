@@ -1,0 +1,233 @@
+"""`Ledger`: campaigns and once-only sends over a database; the package's facade."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from yunxin_soap.campaign import once
+from yunxin_soap.campaign.decisions import Decisions
+from yunxin_soap.campaign.intake import Intake
+from yunxin_soap.campaign.pace import DEFAULT_ZONE, Hours
+from yunxin_soap.campaign.planning import Plan, Planner, Refused
+from yunxin_soap.campaign.queries import Status
+from yunxin_soap.campaign.runner import Options, Progress, Runner
+from yunxin_soap.campaign.schema import (
+    open_engine,
+    reported,
+)
+from yunxin_soap.campaign.sources import Source, source_of
+from yunxin_soap.campaign.store import LEASE, Store
+from yunxin_soap.errors import ConfigurationError, LedgerError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.client import Client
+    from yunxin_soap.results import Receipt
+
+
+class Ledger(Decisions):
+    """A durable record of campaigns and once-only sends, and what works on it.
+
+    Safe to use from several threads and processes. Close it, or use it as a context manager.
+
+    Args:
+        where: the path of an SQLite file, which is made if it is not there, or a URL,
+            ``sqlite:///…`` or ``postgresql://…``; ``YUNXIN_DATABASE_URL`` if it is left out.
+        lease: seconds until a runner that is not heard of counts as dead, where its process
+            cannot be seen from here.
+
+    Raises:
+        LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
+    """
+
+    def __init__(self, where: str | os.PathLike[str] | None = None, *, lease: float = LEASE):
+        place = where or os.environ.get("YUNXIN_DATABASE_URL")
+        if not place:
+            raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_DATABASE_URL.")
+        super().__init__(open_engine(place))
+        self._lease = lease
+
+    def plan(
+        self,
+        name: str,
+        source: Source | str | int | Iterable[Any],
+        message: str,
+        *,
+        dry_run: bool = False,
+        told: Callable[[int], None] = lambda _rows: None,
+        refused_to: Callable[[Refused], None] | None = None,
+        **options: Any,
+    ) -> Plan:
+        """Make a campaign, whole or not at all; one of the same name and content is returned.
+
+        Args:
+            name: of the campaign; a job that runs twice under one name sends once.
+            source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Items`.
+            message: the text; ``{name}`` in it is filled from the column of that name.
+            dry_run: whether to write nothing.
+            told: called now and then with the rows read so far.
+            refused_to: called with each line of which no submit is made.
+            options: the rest of `Planner`: ``channel``, ``extension``, ``signature``,
+                ``max_recipients``, ``recipient_pattern``, ``strict``.
+
+        Raises:
+            InvalidRequest: the text, the channel or another argument breaks a rule.
+            CampaignDiffers: there is one of that name with other content.
+            LedgerError: the list cannot be read or has no number, or the ledger not be written.
+        """
+        if not name.strip():
+            raise ConfigurationError("A campaign needs a name.")
+        planner = Planner(message, **options)
+        try:
+            planner.read(source_of(source), told)
+            if refused_to is not None:
+                for line in planner.refused():
+                    refused_to(line)
+            plan = planner.plan(name)
+            if plan.numbers == 0:
+                raise LedgerError(
+                    f"The list has no number that can be sent to ({plan.refused} lines are"
+                    " refused): look at its column."
+                )
+            if not dry_run:
+                with reported():
+                    Intake(self._engine).add(plan, planner)
+            return plan
+        finally:
+            planner.close()
+
+    def run(self, name: str, client: AsyncClient, **options: Any) -> Status:
+        """Work a campaign off, in an event loop of its own; the rest is as `run_async`.
+
+        Args:
+            name: the campaign.
+            client: an `AsyncClient` that was not used yet; it is closed at the end.
+            options: as `run_async`.
+        """
+
+        async def main() -> Status:
+            async with client:
+                return await self.run_async(name, client, **options)
+
+        return asyncio.run(main())
+
+    async def run_async(
+        self,
+        name: str,
+        client: AsyncClient,
+        *,
+        in_flight: int = 32,
+        rate: float | None = None,
+        numbers_rate: float | None = None,
+        between: str | None = None,
+        zone: str = DEFAULT_ZONE,
+        isolate: bool = False,
+        breaker: int = 5,
+        told: Callable[[Progress], None] = lambda _progress: None,
+        started: Callable[[Runner], None] = lambda _runner: None,
+    ) -> Status:
+        """Send what is pending, until nothing is left, the campaign is paused, or it is stopped.
+
+        What a runner that died left under way becomes unknown first. Several runners may work on
+        one campaign, each with its own pace.
+
+        Args:
+            name: the campaign.
+            client: sends.
+            in_flight: submits under way at once, at most; it starts with few.
+            rate: submits a second, at most.
+            numbers_rate: numbers a second, at most.
+            between: allowed hours, as in ``08:00-21:00``; outside of them it waits.
+            zone: of those hours, by name.
+            isolate: whether a submit that is refused for its numbers (-14 to -17) is split in
+                halves, until the bad ones stand alone.
+            breaker: so many submits in a row that were not sent, or may have been, pause it.
+            told: called with the progress after each exchange with the ledger.
+            started: called with the runner, by which it can be stopped from outside.
+
+        Returns:
+            Where it stands at the end.
+
+        Raises:
+            LedgerError: there is no such campaign, the ledger cannot be written, or others gave
+                this runner up.
+        """
+        for option, value, least in (("in_flight", in_flight, 1), ("breaker", breaker, 1)):
+            if value < least:
+                raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
+        for option, limit in (("rate", rate), ("numbers_rate", numbers_rate)):
+            if limit is not None and not limit > 0:
+                raise ConfigurationError(f"{option}={limit!r} must be above 0.")
+        hours = None if between is None else Hours.parse(between, zone)
+        found = await asyncio.to_thread(self._named, name)
+        runner = Runner(
+            Store(self._engine, self._lease),
+            found.id,
+            client,
+            Options(in_flight, rate, numbers_rate, hours, isolate, breaker),
+            told,
+        )
+        started(runner)
+        with reported():
+            await runner.run()
+        return await asyncio.to_thread(self.status, name)
+
+    def send_once(
+        self, client: Client, key: str, recipients: str | int | Iterable[str | int], message: str
+    ) -> Receipt:
+        """Send one submit, once for each key, whoever asks and however often.
+
+        The first call sends. Every later one with that key, from any process, returns the same
+        receipt or raises the same outcome; one that comes while the first is under way waits for
+        it. If the first one died in between, the outcome is unknown. What was *not sent* is tried
+        again by the next call.
+
+        Args:
+            client: sends.
+            key: names what is sent, such as ``order-42-shipped``.
+            recipients: as `Client.send`.
+            message: as `Client.send`.
+
+        Raises:
+            CampaignDiffers: the key was used for other recipients or another text.
+            InvalidRequest, NotSent, Rejected, OutcomeUnknown: as `Client.send`.
+            LedgerError: the ledger cannot be written; nothing was sent.
+        """
+        sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
+        with reported():
+            return sending.send(client, client.check(recipients, message))
+
+    async def send_once_async(
+        self,
+        client: AsyncClient,
+        key: str,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+    ) -> Receipt:
+        """Do the same as `send_once`, from asyncio."""
+        sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
+        with reported():
+            return await sending.send_async(client, await client.check(recipients, message))
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Return the ledger itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

@@ -1,0 +1,208 @@
+"""Single sends, each once for its key, over the same ledger as campaigns."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.schema import content, recipients, submit, why
+from yunxin_soap.campaign.states import State
+from yunxin_soap.campaign.store import Result, Store, Work
+from yunxin_soap.codes import Category
+from yunxin_soap.errors import (
+    CampaignDiffers,
+    ConfigurationRejected,
+    LedgerError,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    rejected_by_code,
+)
+from yunxin_soap.message import Submit
+from yunxin_soap.results import Receipt
+
+if TYPE_CHECKING:
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.client import Client
+
+_POLL = 0.1
+"""Seconds between two looks at a send that another is doing."""
+_LONGEST = 600.0
+"""Seconds that one send may take before its process counts as dead, if it cannot be seen."""
+
+
+class Sending:
+    """One call of `Ledger.send_once`.
+
+    Args:
+        store: the ledger's statements.
+        engine: the ledger's.
+        key: names what is sent.
+    """
+
+    def __init__(self, store: Store, engine: sa.Engine, key: str) -> None:
+        self._store, self._engine, self._key = store, engine, key
+        self._owner = Owner.new()
+
+    def send(self, client: Client, checked: Submit) -> Receipt:
+        """Send it, or say how it ended before."""
+        try:
+            while (step := self._begin(checked, client.protocol)) is None:
+                time.sleep(_POLL)
+            if isinstance(step, Receipt):
+                return step
+            began = time.time()
+            try:
+                receipt = client.submit(checked)
+            except BaseException as error:
+                self._failed(step, error, began)
+                raise
+            self._end(Result(step, State.ACCEPTED, began, time.time(), receipt.batch_no))
+            return receipt
+        finally:
+            self._owner.end()
+
+    async def send_async(self, client: AsyncClient, checked: Submit) -> Receipt:
+        """Send it, or say how it ended before."""
+        try:
+            while (  # noqa: ASYNC110 - another process sets no event
+                step := await asyncio.to_thread(self._begin, checked, client.protocol)
+            ) is None:
+                await asyncio.sleep(_POLL)
+            if isinstance(step, Receipt):
+                return step
+            began = time.time()
+            try:
+                receipt = await client.submit(checked)
+            except BaseException as error:
+                await asyncio.shield(asyncio.to_thread(self._failed, step, error, began))
+                raise
+            accepted = Result(step, State.ACCEPTED, began, time.time(), receipt.batch_no)
+            await asyncio.shield(asyncio.to_thread(self._end, accepted))
+            return receipt
+        finally:
+            self._owner.end()
+
+    def _begin(self, checked: Submit, protocol: str) -> Receipt | Work | None:
+        """Commit to sending it, or return its receipt; None while another sends it.
+
+        Raises:
+            Rejected, OutcomeUnknown: that is how it ended.
+            CampaignDiffers: the key was used for something else.
+        """
+        digest = hashlib.sha256(
+            json.dumps(
+                [sorted(checked.recipients), checked.message, checked.channel, checked.extension]
+            ).encode()
+        ).hexdigest()
+        try:
+            with self._engine.begin() as connection:
+                found = connection.execute(
+                    sa.select(submit).where(submit.c.key == self._key).with_for_update()
+                ).one_or_none()
+                if found is None:
+                    made = self._insert(connection, checked, digest)
+                elif found.digest != digest:
+                    raise CampaignDiffers(
+                        f"The key {self._key!r} was used for other recipients, text, channel or"
+                        " extension: nothing was sent. Give this one another key."
+                    )
+                elif found.state == State.PENDING.value:
+                    made = found.id
+                elif found.state == State.SUBMITTING.value:
+                    buried = self._store.bury(connection, None)
+                    if found.id not in buried:
+                        return None
+                    made = None
+                else:
+                    return _ended(found, checked, protocol)
+                if made is not None:
+                    self._store.enlist(connection, self._owner, _LONGEST)
+                    (work,) = self._store.commit_to(connection, self._owner, [made], time.time())
+                    return work
+        except sa.exc.IntegrityError:
+            return None  # another came first
+        return self._begin(checked, protocol)
+
+    def _insert(self, connection: sa.Connection, checked: Submit, digest: str) -> int:
+        text = connection.execute(
+            content.insert().values(
+                message=checked.message, channel=checked.channel, extension=checked.extension
+            )
+        ).inserted_primary_key
+        assert text is not None
+        made = connection.execute(
+            submit.insert().values(
+                key=self._key,
+                digest=digest,
+                content_id=text[0],
+                size=len(checked.recipients),
+                state=State.PENDING.value,
+                attempts=0,
+                reason="",
+                safe=True,
+            )
+        ).inserted_primary_key
+        assert made is not None
+        connection.execute(
+            recipients.insert().values(submit_id=made[0], numbers=",".join(checked.recipients))
+        )
+        number: int = made[0]
+        return number
+
+    def _failed(self, work: Work, error: BaseException, began: float) -> None:
+        """Record how it ended, if not with a receipt."""
+        state, code, safe = State.UNKNOWN, None, False
+        cause = error.__cause__ if isinstance(error, asyncio.CancelledError) else error
+        if isinstance(cause, NotSent) or (
+            isinstance(error, asyncio.CancelledError) and not isinstance(cause, OutcomeUnknown)
+        ):
+            state, safe = State.PENDING, True
+        elif isinstance(cause, Rejected):
+            state, code, safe = State.REJECTED, cause.code, cause.safe_to_resend
+        reason = (
+            str(cause)
+            if isinstance(cause, (NotSent, Rejected, OutcomeUnknown))
+            else (f"it ended with {type(error).__name__}")
+        )
+        keyword = cause.keyword if isinstance(cause, Rejected) else None
+        self._end(
+            Result(work, state, began, time.time(), None, code, reason, safe, keyword=keyword)
+        )
+
+    def _end(self, result: Result) -> None:
+        try:
+            self._store.conclude(self._owner, result)
+        except sa.exc.DBAPIError as error:
+            how = f"accepted as {result.batch_no}" if result.batch_no else result.state.value
+            raise LedgerError(
+                f"The submit ended, {how}, and the ledger cannot be written ({why(error)}): the"
+                " next call with that key will say that it is unknown."
+            ) from None
+
+
+def _ended(found: sa.Row[tuple[object, ...]], checked: Submit, protocol: str) -> Receipt:
+    if found.state == State.ACCEPTED.value:
+        return Receipt(
+            batch_no=found.batch_no or "",
+            recipients=checked.recipients,
+            message=checked.message,
+            channel=checked.channel,
+            extension=checked.extension,
+            protocol=protocol,
+        )
+    if found.state == State.UNKNOWN.value:
+        raise OutcomeUnknown(
+            f"This was sent before under that key, and it is unknown how it ended: {found.reason}"
+        )
+    if found.code is not None:
+        raise rejected_by_code(found.code, found.keyword)
+    raise ConfigurationRejected(
+        found.reason, category=Category.CONFIGURATION, safe_to_resend=found.safe
+    )

@@ -1,0 +1,119 @@
+"""How fast, and at what hours: pure, with the time passed in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from yunxin_soap.errors import ConfigurationError
+
+DEFAULT_ZONE = "Asia/Shanghai"
+
+
+@dataclass(frozen=True)
+class Hours:
+    """When submits may be sent, as in 08:00 to 21:00; past midnight if the end is the earlier."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, text: str, zone: str = DEFAULT_ZONE) -> Hours:
+        """Read ``08:00-21:00``.
+
+        Raises:
+            ConfigurationError: it is not of that form, or there is no such zone.
+        """
+        found = re.fullmatch(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", text.strip())
+        try:
+            if found is None:
+                raise ValueError
+            start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+            if start == end:
+                raise ValueError
+        except ValueError:
+            raise ConfigurationError(
+                f"Allowed hours {text!r} must be two times of day, as in 08:00-21:00."
+            ) from None
+        try:
+            return cls(start, end, ZoneInfo(zone))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ConfigurationError(
+                f"There is no time zone {zone!r}: name one such as {DEFAULT_ZONE}."
+            ) from None
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until submits may be sent; 0 if they may be now.
+
+        Args:
+            now: seconds since 1970, in UTC.
+        """
+        local = datetime.fromtimestamp(now, self.zone)
+        clock = local.time().replace(tzinfo=None)
+        if self.start < self.end:
+            is_open = self.start <= clock < self.end
+        else:
+            is_open = clock >= self.start or clock < self.end
+        if is_open:
+            return 0.0
+        opens = datetime.combine(local.date(), self.start, self.zone)
+        if clock >= self.start:
+            opens = datetime.combine(local.date() + timedelta(days=1), self.start, self.zone)
+        # By way of UTC, since a night may be longer or shorter than its clock says.
+        return (opens.astimezone(timezone.utc).timestamp()) - now
+
+
+class Rate:
+    """At most so many a second: of submits, or of numbers. A second's worth may go at once.
+
+    Args:
+        per_second: how many.
+        now: the time in seconds, of any clock that only goes forward.
+    """
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self._rate = per_second
+        self._most = max(1.0, per_second)
+        self._left = self._most
+        self._at = now
+
+    def allowed(self, now: float) -> int:
+        """Return how many submits may go now, of which no number was counted yet."""
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        return max(0, int(self._left))
+
+    def spend(self, amount: int) -> None:
+        """Count what goes; more than is allowed delays what comes after."""
+        self._left -= amount
+
+    def wait(self) -> float:
+        """Return the seconds until one more may go."""
+        return max(0.0, (1.0 - self._left) / self._rate)
+
+
+class Window:
+    """How many submits may be in flight: few at first and after a failure, more with each success.
+
+    So a sick gateway costs a handful of unknown outcomes.
+
+    Args:
+        most: in flight at the most.
+    """
+
+    _FIRST = 2
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.size = min(self._FIRST, most)
+
+    def succeeded(self) -> None:
+        """Open it by one more."""
+        self.size = min(self._most, self.size + 1)
+
+    def failed(self) -> None:
+        """Close it down to one."""
+        self.size = 1

@@ -1,0 +1,239 @@
+"""The ledger's tables, and how a ledger is opened: SQLite in a file, or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+try:
+    import sqlalchemy as sa
+except ModuleNotFoundError as error:
+    from yunxin_soap.errors import ConfigurationError
+
+    raise ConfigurationError(
+        'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"'
+    ) from error
+
+from yunxin_soap.errors import LedgerError
+
+VERSION = 1
+"""Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""The statements that bring a ledger from the version before to each version, from 2 on."""
+READS = "yunxin_reads"
+"""The execution option of a connection that only reads, and so waits for no writer."""
+_TABLES = sa.MetaData()
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+ledger = sa.Table("ledger", _TABLES, sa.Column("version", sa.Integer, nullable=False))
+
+campaign = sa.Table(
+    "campaign",
+    _TABLES,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("paused_until", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("numbers", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("segments", sa.BigInteger, nullable=False),
+    sa.Column("purged_at", sa.Double),
+)
+"""Times are seconds since 1970, in UTC."""
+
+content = sa.Table(
+    "content",
+    _TABLES,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), index=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("extension", sa.Text, nullable=False),
+    # Why submits with this text are held back, or null.
+    sa.Column("stopped", sa.Text),
+)
+
+runner = sa.Table(
+    "runner",
+    _TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("machine", sa.Text, nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+submit = sa.Table(
+    "submit",
+    _TABLES,
+    sa.Column("id", _Id, primary_key=True),
+    # Null for a single send, which has a key instead.
+    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id")),
+    sa.Column("key", sa.Text, unique=True),
+    sa.Column("digest", sa.Text),
+    sa.Column("content_id", _Id, sa.ForeignKey("content.id"), nullable=False),
+    sa.Column("parent_id", _Id),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("not_before", sa.Double),
+    sa.Column("runner_id", sa.Text),
+    sa.Column("batch_no", sa.Text),
+    sa.Column("code", sa.Integer),
+    # The banned word of -6.
+    sa.Column("keyword", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("safe", sa.Boolean, nullable=False),
+    sa.Column("sent_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Index("submit_state", "campaign_id", "state", "id"),
+    sa.Index("submit_runner", "runner_id"),
+)
+
+recipients = sa.Table(
+    "recipients",
+    _TABLES,
+    sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), primary_key=True, autoincrement=False),
+    # Joined by commas, as they go out.
+    sa.Column("numbers", sa.Text, nullable=False),
+)
+"""Apart from the submits, whose rows change: gone once a submit is split or purged."""
+
+history = sa.Table(
+    "history",
+    _TABLES,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), nullable=False, index=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("batch_no", sa.Text),
+    sa.Column("code", sa.Integer),
+    sa.Column("detail", sa.Text, nullable=False),
+    # A runner's id, or the person who decided.
+    sa.Column("by", sa.Text, nullable=False),
+)
+"""Every change of a submit's state, and what was learnt of it too late; rows are only added."""
+
+refused = sa.Table(
+    "refused",
+    _TABLES,
+    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), primary_key=True),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""The lines of a source that no submit was made of."""
+
+
+def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
+    """Open a ledger, and make it if it is not there.
+
+    Args:
+        where: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``.
+
+    Raises:
+        LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
+    """
+    url = _url(where)
+    shown = url.render_as_string(hide_password=True)
+    try:
+        engine = sa.create_engine(url, **_options(url))
+        if url.get_backend_name() == "sqlite":
+            sa.event.listen(engine, "connect", _set_up_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        try:
+            _prepare(engine, shown)
+        except BaseException:
+            engine.dispose()
+            raise
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+        raise LedgerError(f"The ledger {shown} cannot be used ({why(error)}).") from None
+    return engine
+
+
+def why(error: BaseException) -> str:
+    """Say in one line what a database complained of, without the statement and its values."""
+    original = getattr(error, "orig", None) or error
+    return (str(original).strip().splitlines() or [type(original).__name__])[0]
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """Turn what a database complains of into a `LedgerError`."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise LedgerError(f"The ledger cannot be used ({why(error)}).") from None
+
+
+def _url(where: str | os.PathLike[str]) -> sa.URL:
+    text = os.fspath(where)
+    if not re.match(r"[a-z0-9+]+://", text):
+        return sa.URL.create("sqlite", database=text)
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
+    if kind == "sqlite" and not url.database:
+        raise LedgerError("A ledger must survive the process: name a file.")
+    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        # One a thread at a time, whichever thread it is.
+        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy begins transactions itself (below), not the driver, which would begin too late.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # NORMAL may lose a commit at a power cut, and a submit would be sent again.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # At once for writing: what was read in a transaction still holds when it writes.
+    reads = connection.get_execution_options().get(READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _prepare(engine: sa.Engine, shown: str) -> None:
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two that make the same ledger at once would meet halfway.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(20261123)"))
+        tables = set(sa.inspect(connection).get_table_names())
+        if "ledger" not in tables:
+            if tables & set(_TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
+                raise LedgerError(f"{shown} is a database of something else: name another.")
+            _TABLES.create_all(connection)
+            connection.execute(ledger.insert().values(version=VERSION))
+            return
+        found = connection.execute(sa.select(ledger.c.version)).scalar_one()
+        if found > VERSION:
+            raise LedgerError(
+                f"The ledger {shown} has version {found}, and this package knows up to {VERSION}:"
+                " use a newer yunxin-soap."
+            )
+        for version in range(found + 1, VERSION + 1):
+            for statement in MIGRATIONS[version]:
+                connection.execute(sa.text(statement))
+            connection.execute(ledger.update().values(version=version))

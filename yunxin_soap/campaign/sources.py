@@ -1,0 +1,315 @@
+"""Where a campaign's numbers come from: CSV, plain text, standard input, or any iterable.
+
+Everything is read in batches, so that a list of any length takes the same memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from yunxin_soap.errors import InvalidRequest, LedgerError
+from yunxin_soap.message import normalise_recipients
+
+BATCH = 20_000
+"""Rows looked at together."""
+_BLOCK = 1 << 20
+_HEADINGS = frozenset(
+    {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
+    | {"手机", "手机号", "手机号码", "号码", "电话", "电话号码", "联系电话", "移动电话"}
+)
+# A field of a spreadsheet may be long; more is no list of numbers.
+_MAX_FIELD = 1 << 20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a source."""
+
+    lines: Sequence[int]
+    """Where each row begins, counted from 1."""
+    values: list[str]
+    """The number of each row, as it came."""
+    rows: Sequence[Mapping[str, str]] | None = None
+    """The columns of each row by name, if the source has any."""
+
+
+class Source:
+    """A list of numbers, perhaps with other columns; it can be read once."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all of it."""
+        raise NotImplementedError
+
+
+class Items(Source):
+    """An iterable: of numbers, or of rows, each a mapping or a database's row.
+
+    Args:
+        items: the numbers or rows.
+        column: the column of a row that has the number; found by its name if it is left out.
+    """
+
+    def __init__(self, items: Iterable[Any], column: str | None = None) -> None:
+        self._items, self._column = iter(items), column
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all of it; an item's line is its place, from 1."""
+        start = 1
+        while items := list(islice(self._items, BATCH)):
+            lines = range(start, start + len(items))
+            start += len(items)
+            if all(isinstance(each, (str, int)) for each in items):
+                yield Batch(lines, [str(each) for each in items])
+                continue
+            rows = [_as_mapping(each, line) for each, line in zip(items, lines, strict=True)]
+            column = self._column = self._column or _heading(rows[0])
+            if column is None or column not in rows[0]:
+                raise _no_column(column, rows[0])
+            yield Batch(lines, [row.get(column, "") for row in rows], rows)
+
+
+def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
+    found = getattr(item, "_mapping", item)  # SQLAlchemy's rows have one
+    if isinstance(found, Mapping):
+        return {str(name): "" if value is None else str(value) for name, value in found.items()}
+    if hasattr(item, "keys"):  # sqlite3.Row
+        return _as_mapping({name: item[name] for name in item.keys()}, line)  # noqa: SIM118
+    if hasattr(item, "_asdict"):
+        return _as_mapping(item._asdict(), line)
+    raise LedgerError(
+        f"Item {line} of the recipients is a {type(item).__name__}: give numbers, or rows with"
+        " named columns."
+    )
+
+
+class Text(Source):
+    """Plain text: a number on each line, or several joined by commas.
+
+    Args:
+        file: a path, or an open binary file such as ``sys.stdin.buffer``.
+        encoding: found if it is left out: UTF-8, with or without its mark, or GBK.
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | IO[bytes], encoding: str | None = None):
+        self._file, self._encoding = file, encoding
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all of it; blank lines are passed over."""
+        with _opened(self._file, self._encoding) as text:
+            start = 1
+            while lines := list(islice(text, BATCH)):
+                values = [line.rstrip("\r\n") for line in lines]
+                places: Sequence[int] = range(start, start + len(values))
+                start += len(values)
+                if not all(values):
+                    kept = [
+                        (at, value)
+                        for at, value in zip(places, values, strict=True)
+                        if value.strip()
+                    ]
+                    places, values = [at for at, _ in kept], [value for _, value in kept]
+                yield Batch(places, values)
+
+
+class Csv(Source):
+    """CSV, as a spreadsheet saves it: with commas, semicolons or tabs between fields.
+
+    Args:
+        file: a path, or an open binary file such as ``sys.stdin.buffer``.
+        column: the column that has the numbers: its heading, or its place from 1. Found if it is
+            left out: by a usual heading, or as the first that holds a number.
+        encoding: found if it is left out: UTF-8, with or without its mark, or GBK.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | IO[bytes],
+        column: str | int | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        self._file, self._column, self._encoding = file, column, encoding
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all of it; empty rows are passed over."""
+        with _opened(self._file, self._encoding) as text:
+            csv.field_size_limit(_MAX_FIELD)
+            # A broken quote is taken as it stands: the row is refused for its number.
+            reader = csv.reader(text, delimiter=_delimiter(text))
+            try:
+                yield from self._read(reader)
+            except csv.Error as error:
+                raise LedgerError(
+                    f"The CSV cannot be read beyond line {reader.line_num} ({error})."
+                ) from None
+
+    def _read(self, reader: Any) -> Iterator[Batch]:
+        first: list[str] = next(reader, [])
+        names, at = self._columns(first)
+        if names:
+            before, rows = reader.line_num, []
+        else:
+            before, rows = 0, [first] if first else []
+        while rows := rows + list(islice(reader, BATCH)):
+            lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
+            if reader.line_num != before + len(rows):
+                lines = _starts(rows, before + 1)
+            before = reader.line_num
+            try:
+                values = [row[at] for row in rows]
+            except IndexError:
+                kept = [(line, row) for line, row in zip(lines, rows, strict=True) if row]
+                lines, rows = [line for line, _ in kept], [row for _, row in kept]
+                values = [row[at] if len(row) > at else "" for row in rows]
+            yield Batch(lines, values, _Rows(names, rows) if names else None)
+            rows = []
+
+    def _columns(self, first: list[str]) -> tuple[dict[str, int], int]:
+        """Return the places of the headings, if the first row has them, and of the numbers."""
+        cells = [cell.strip() for cell in first]
+        names = {cell: at for at, cell in enumerate(cells) if cell}
+        wanted = self._column
+        numbers = [at for at, cell in enumerate(cells) if _is_number(cell)]
+        if isinstance(wanted, int) or (wanted is not None and wanted.isdigit()):
+            at = int(wanted) - 1
+            if not 0 <= at < max(1, len(cells)):
+                raise LedgerError(f"There is no column {wanted}: the first row has {len(cells)}.")
+            return ({} if numbers else names), at
+        if wanted is not None:
+            if wanted not in names:
+                raise _no_column(wanted, names)
+            return names, names[wanted]
+        if numbers:  # there are no headings
+            return {}, numbers[0]
+        found = _heading(names)
+        if found is None:
+            if len(cells) > 1:
+                raise _no_column(None, names)
+            # One column: what is wrong with it, its lines will tell.
+            return names, 0
+        return names, names[found]
+
+
+class _Rows(Sequence[Mapping[str, str]]):
+    """Rows of which most are never looked at by their headings."""
+
+    def __init__(self, names: dict[str, int], rows: list[list[str]]) -> None:
+        self._names, self._rows = names, rows
+
+    def __getitem__(self, place: Any) -> Any:
+        return _Row(self._names, self._rows[place])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class _Row(Mapping[str, str]):
+    """A row by its headings, without a dictionary for each."""
+
+    __slots__ = ("_cells", "_names")
+
+    def __init__(self, names: dict[str, int], cells: list[str]) -> None:
+        self._names, self._cells = names, cells
+
+    def __getitem__(self, name: str) -> str:
+        at = self._names[name]
+        return self._cells[at] if at < len(self._cells) else ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def source_of(recipients: Source | str | int | Iterable[Any]) -> Source:
+    """Return what a caller gave as a source."""
+    if isinstance(recipients, Source):
+        return recipients
+    return Items([recipients] if isinstance(recipients, (str, int)) else recipients)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return bool(cell) and bool(normalise_recipients(cell))
+    except InvalidRequest:
+        return False
+
+
+def _heading(names: Iterable[str]) -> str | None:
+    return next((name for name in names if name.strip().lower() in _HEADINGS), None)
+
+
+def _no_column(wanted: str | None, names: Iterable[str]) -> LedgerError:
+    known = ", ".join(list(names)[:20]) or "none"
+    if wanted is None:
+        return LedgerError(f"Which column has the numbers? Name one of: {known}.")
+    return LedgerError(f"There is no column {wanted!r}: the columns are {known}.")
+
+
+def _starts(rows: list[list[str]], start: int) -> list[int]:
+    starts = []
+    for row in rows:
+        starts.append(start)
+        start += 1 + sum(cell.count("\n") for cell in row)
+    return starts
+
+
+def _delimiter(text: io.TextIOWrapper) -> str:
+    first = text.readline(_MAX_FIELD)
+    text.seek(0)
+    counts = {each: first.count(each) for each in ",;\t"}
+    return max(counts, key=lambda each: counts[each])
+
+
+def _opened(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) -> io.TextIOWrapper:
+    """Open a text whose encoding may not be known."""
+    try:
+        if isinstance(file, (str, os.PathLike)):
+            binary: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
+        else:
+            binary = _seekable(file)
+        try:
+            name = encoding or _encoding(binary)
+            return io.TextIOWrapper(binary, name, newline="")
+        except BaseException:
+            binary.close()
+            raise
+    except OSError as error:
+        shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
+        raise LedgerError(f"{shown} cannot be read ({error.strerror}).") from None
+    except LookupError:
+        raise LedgerError(f"There is no encoding {encoding!r}.") from None
+
+
+def _seekable(file: IO[bytes]) -> IO[bytes]:
+    # Standard input can be read once, and its encoding shows at its end at the latest.
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    while block := file.read(_BLOCK):
+        copy.write(block)
+    copy.seek(0)
+    return copy
+
+
+def _encoding(binary: IO[bytes]) -> str:
+    for name in ("utf-8-sig", "gb18030"):
+        decoder = codecs.getincrementaldecoder(name)()
+        binary.seek(0)
+        try:
+            while block := binary.read(_BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            continue
+        finally:
+            binary.seek(0)
+        return name
+    raise LedgerError("The list is neither UTF-8 nor GBK text: name its encoding.")

@@ -1,0 +1,520 @@
+"""What a runner does to the ledger: each method is one transaction, durable when it returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.schema import campaign, content, history, recipients, runner, submit
+from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
+from yunxin_soap.errors import LedgerError
+
+LEASE = 30.0
+"""Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
+_DIED = "its runner died with it under way: {}"
+_LATE = "its answer came after its runner was given up"
+_UNHEARD = "it was never sent: the ledger was lost before it was known"
+
+
+class LostLease(LedgerError):
+    """Others gave this runner up, since it was not heard of in time: it must send nothing more."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submit that a runner has committed itself to send."""
+
+    id: int
+    numbers: str
+    size: int
+    message: str
+    channel: str
+    extension: str
+    content_id: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a submit of a runner's ended."""
+
+    work: Work
+    state: State
+    sent_at: float
+    ended_at: float
+    batch_no: str | None = None
+    code: int | None = None
+    reason: str = ""
+    safe: bool = False
+    """Whether it may be sent again without any risk of a second copy."""
+    wait: float = 0.0
+    """Seconds before a pending one is tried again."""
+    stop_text: bool = False
+    """Whether submits with the same text are to be held back."""
+    keyword: str | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why a campaign is to wait, and for how many seconds; None is until it is resumed."""
+
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a runner is told at each exchange with the ledger."""
+
+    work: list[Work]
+    state: CampaignState
+    reason: str
+    wait: float | None
+    """Seconds until something may be sent again; None if nothing is left for this runner."""
+    others: bool = field(default=False)
+    """Whether other runners have submits under way."""
+
+
+class Store:
+    """The statements of running; safe to use from one thread at a time.
+
+    Args:
+        engine: the ledger's.
+        lease: seconds until a silent runner counts as dead.
+    """
+
+    def __init__(self, engine: sa.Engine, lease: float = LEASE) -> None:
+        self._engine, self.lease = engine, lease
+
+    def join(self, owner: Owner, campaign_id: int | None) -> int:
+        """Make a runner known, and turn what dead ones left under way into unknown.
+
+        Args:
+            owner: the runner.
+            campaign_id: the campaign's; None for single sends.
+
+        Returns:
+            How many submits became unknown.
+
+        Raises:
+            LedgerError: a runner is not heard of any more, and its process is alive.
+        """
+        with self._engine.begin() as connection:
+            self.enlist(connection, owner, self.lease)
+            return len(self.bury(connection, campaign_id))
+
+    def enlist(self, connection: sa.Connection, owner: Owner, lease: float) -> None:
+        """Make a runner known, for so many seconds."""
+        connection.execute(
+            runner.insert().values(
+                id=owner.id,
+                host=owner.host,
+                machine=owner.machine,
+                pid=owner.pid,
+                started=owner.started,
+                expires_at=self._now(connection) + lease,
+            )
+        )
+
+    def bury(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
+        """Turn what dead runners left under way into unknown; return those submits."""
+        now = self._now(connection)
+        found = connection.execute(
+            sa.select(runner, submit.c.id.label("submit_id"))
+            .join_from(submit, runner, submit.c.runner_id == runner.c.id)
+            .where(
+                submit.c.campaign_id.is_(None)
+                if campaign_id is None
+                else submit.c.campaign_id == campaign_id
+            )
+            .order_by(submit.c.id)
+        ).all()
+        left: dict[Owner, list[int]] = {}
+        for row in found:
+            owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
+            dead = owner.is_dead()
+            if dead or (dead is None and row.expires_at < now):
+                left.setdefault(owner, []).append(row.submit_id)
+            elif dead is False and row.expires_at < now and campaign_id is not None:
+                raise LedgerError(
+                    f"The runner in {owner} is alive and was not heard of for"
+                    f" {now - row.expires_at + self.lease:.0f} s: end that process first."
+                )
+        for owner, ids in left.items():
+            self._change(
+                connection,
+                [
+                    {"id": each, "after": State.UNKNOWN, "detail": _DIED.format(owner)}
+                    for each in ids
+                ],
+                State.SUBMITTING,
+                now,
+                owner.id,
+            )
+        dead_ids = [owner.id for owner in left]
+        connection.execute(runner.delete().where(runner.c.id.in_(dead_ids)))
+        return [each for ids in left.values() for each in ids]
+
+    def leave(self, owner: Owner) -> None:
+        """Forget a runner that has nothing under way."""
+        with self._engine.begin() as connection:
+            busy = sa.exists().where(submit.c.runner_id == owner.id)
+            connection.execute(runner.delete().where(runner.c.id == owner.id, ~busy))
+
+    def conclude(self, owner: Owner, result: Result) -> None:
+        """Record how a single send ended, and forget its runner."""
+        with self._engine.begin() as connection:
+            held = connection.scalar(
+                sa.select(submit.c.id).where(
+                    submit.c.id == result.work.id, submit.c.runner_id == owner.id
+                )
+            )
+            if held is None:
+                self._note(connection, [result], self._now(connection), owner)
+            else:
+                self._settle(connection, [result], owner)
+            connection.execute(runner.delete().where(runner.c.id == owner.id))
+
+    def exchange(
+        self,
+        owner: Owner,
+        campaign_id: int,
+        *,
+        results: Sequence[Result],
+        flying: Collection[int],
+        want: int,
+        pause: Pause | None = None,
+    ) -> Turn:
+        """Record how submits ended, and commit a runner to the next ones.
+
+        Safe to repeat with the same results where it is not known whether it was committed.
+
+        Args:
+            owner: the runner.
+            campaign_id: the campaign's.
+            results: how submits ended since the last time.
+            flying: the runner's submits that have not ended.
+            want: how many more it may send at once.
+            pause: why the campaign is to wait.
+
+        Raises:
+            LostLease: others gave the runner up; the results are kept in the history.
+        """
+        with self._engine.begin() as connection:
+            now = self._now(connection)
+            renewed = connection.execute(
+                runner.update().where(runner.c.id == owner.id).values(expires_at=now + self.lease)
+            ).rowcount
+            held = set(
+                connection.scalars(sa.select(submit.c.id).where(submit.c.runner_id == owner.id))
+            )
+            if renewed:
+                self._settle(connection, [each for each in results if each.work.id in held], owner)
+                unheard = held.difference(flying, (each.work.id for each in results))
+                self._give_back(connection, unheard, now, owner)
+                if pause is not None:
+                    self._pause(connection, campaign_id, pause, now)
+                return self._next(connection, owner, campaign_id, want, now)
+            self._note(connection, results, now, owner)
+        raise LostLease(
+            "This runner was not heard of in time, and others gave it up: what it had under way is"
+            " unknown."
+        )
+
+    def _settle(self, connection: sa.Connection, results: Iterable[Result], owner: Owner) -> None:
+        changes = []
+        for each in results:
+            changes.append(
+                {
+                    "id": each.work.id,
+                    "after": each.state,
+                    "batch_no": each.batch_no,
+                    "code": each.code,
+                    "keyword": each.keyword,
+                    "detail": each.reason,
+                    "safe": each.safe,
+                    "sent_at": each.sent_at,
+                    "ended_at": each.ended_at,
+                    "not_before": each.ended_at + each.wait if each.wait else None,
+                }
+            )
+            if each.stop_text:
+                connection.execute(
+                    content.update()
+                    .where(content.c.id == each.work.content_id, content.c.stopped.is_(None))
+                    .values(stopped=each.reason)
+                )
+            if each.state is State.SPLIT:
+                self._split(connection, each.work)
+        self._change(connection, changes, State.SUBMITTING, None, owner.id)
+
+    def _split(self, connection: sa.Connection, work: Work) -> None:
+        numbers = work.numbers.split(",")
+        middle = (len(numbers) + 1) // 2
+        parent = connection.execute(sa.select(submit).where(submit.c.id == work.id)).one()
+        for half in (numbers[:middle], numbers[middle:]):
+            made = connection.execute(
+                submit.insert().values(
+                    campaign_id=parent.campaign_id,
+                    content_id=parent.content_id,
+                    parent_id=parent.id,
+                    size=len(half),
+                    state=State.PENDING.value,
+                    attempts=0,
+                    reason="",
+                    safe=True,
+                )
+            ).inserted_primary_key
+            assert made is not None
+            connection.execute(
+                recipients.insert().values(submit_id=made[0], numbers=",".join(half))
+            )
+        connection.execute(recipients.delete().where(recipients.c.submit_id == work.id))
+
+    def _give_back(
+        self, connection: sa.Connection, ids: Collection[int], now: float, owner: Owner
+    ) -> None:
+        changes = [{"id": each, "after": State.PENDING, "detail": _UNHEARD} for each in ids]
+        self._change(connection, changes, State.SUBMITTING, now, owner.id)
+
+    def _change(
+        self,
+        connection: sa.Connection,
+        changes: Sequence[dict[str, Any]],
+        before: State,
+        now: float | None,
+        by: str,
+    ) -> None:
+        """Change states, and write it down; ``after`` says to which, the rest is left as it is."""
+        if not changes:
+            return
+        rows = []
+        for each in changes:
+            assert each["after"] in ALLOWED[before]
+            rows.append(
+                {
+                    "id_": each["id"],
+                    "before_": before.value,
+                    "state": each["after"].value,
+                    "batch_no": each.get("batch_no"),
+                    "code": each.get("code"),
+                    "keyword": each.get("keyword"),
+                    "reason": each.get("detail", ""),
+                    "safe": each.get("safe", each["after"] is State.PENDING),
+                    "not_before": each.get("not_before"),
+                    "sent_at": each.get("sent_at"),
+                    "ended_at": each.get("ended_at", now),
+                }
+            )
+        connection.execute(_UPDATE, rows)
+        connection.execute(
+            history.insert(),
+            [
+                {
+                    "submit_id": each["id_"],
+                    "at": each["ended_at"],
+                    "before": before.value,
+                    "after": each["state"],
+                    "batch_no": each["batch_no"],
+                    "code": each["code"],
+                    "detail": each["reason"],
+                    "by": by,
+                }
+                for each in rows
+            ],
+        )
+
+    def _note(
+        self, connection: sa.Connection, results: Sequence[Result], now: float, owner: Owner
+    ) -> None:
+        """Keep what was learnt too late: the states stay as they are."""
+        for each in results:
+            (state,) = connection.execute(
+                sa.select(submit.c.state).where(submit.c.id == each.work.id)
+            ).one()
+            connection.execute(
+                history.insert().values(
+                    submit_id=each.work.id,
+                    at=now,
+                    before=state,
+                    after=state,
+                    batch_no=each.batch_no,
+                    code=each.code,
+                    detail=f"{_LATE}: {each.state.value} {each.reason}".strip(),
+                    by=owner.id,
+                )
+            )
+
+    def _pause(self, connection: sa.Connection, campaign_id: int, pause: Pause, now: float) -> None:
+        until = None if pause.seconds is None else now + pause.seconds
+        connection.execute(
+            campaign.update()
+            .where(campaign.c.id == campaign_id)
+            # Who is to be asked is not let go on by a pause that passes by itself.
+            .where(
+                sa.or_(
+                    campaign.c.state != CampaignState.PAUSED.value,
+                    campaign.c.paused_until.is_not(None),
+                )
+            )
+            .values(state=CampaignState.PAUSED.value, reason=pause.reason, paused_until=until)
+        )
+
+    def _next(
+        self, connection: sa.Connection, owner: Owner, campaign_id: int, want: int, now: float
+    ) -> Turn:
+        stands = connection.execute(
+            sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
+                campaign.c.id == campaign_id
+            )
+        ).one()
+        state = CampaignState(stands.state)
+        if state is CampaignState.PAUSED:
+            if stands.paused_until is None:
+                return Turn([], state, stands.reason, None)
+            if stands.paused_until > now:
+                return Turn([], state, stands.reason, stands.paused_until - now)
+        if state is not CampaignState.OPEN:
+            connection.execute(
+                campaign.update()
+                .where(campaign.c.id == campaign_id)
+                .values(state=CampaignState.OPEN.value, reason="", paused_until=None)
+            )
+            state = CampaignState.OPEN
+        work = self._claim(connection, owner, campaign_id, want, now) if want > 0 else []
+        if work or want <= 0:
+            return Turn(work, state, "", 0.0)
+        due = connection.execute(
+            sa.select(sa.func.min(sa.func.coalesce(submit.c.not_before, 0.0)))
+            .join(content, submit.c.content_id == content.c.id)
+            .where(
+                submit.c.campaign_id == campaign_id,
+                submit.c.state == State.PENDING.value,
+                content.c.stopped.is_(None),
+            )
+        ).scalar_one()
+        others = connection.execute(
+            sa.select(sa.func.count())
+            .select_from(submit)
+            .where(
+                submit.c.campaign_id == campaign_id,
+                submit.c.state == State.SUBMITTING.value,
+                submit.c.runner_id != owner.id,
+            )
+        ).scalar_one()
+        return Turn([], state, "", None if due is None else max(0.0, due - now), bool(others))
+
+    def _claim(
+        self, connection: sa.Connection, owner: Owner, campaign_id: int, want: int, now: float
+    ) -> list[Work]:
+        candidates = (
+            sa.select(submit.c.id)
+            .join(content, submit.c.content_id == content.c.id)
+            .where(
+                submit.c.campaign_id == campaign_id,
+                submit.c.state == State.PENDING.value,
+                sa.or_(submit.c.not_before.is_(None), submit.c.not_before <= now),
+                content.c.stopped.is_(None),
+            )
+            .order_by(submit.c.id)
+            .limit(want)
+            # What another runner is taking is passed over (SQLite has one writer at a time).
+            .with_for_update(of=submit, skip_locked=True)
+        )
+        ids = list(connection.scalars(candidates))
+        return self.commit_to(connection, owner, ids, now)
+
+    def commit_to(
+        self, connection: sa.Connection, owner: Owner, ids: Sequence[int], now: float
+    ) -> list[Work]:
+        """Write down that pending submits are about to be sent; return them."""
+        if not ids:
+            return []
+        connection.execute(
+            submit.update()
+            .where(submit.c.id.in_(ids))
+            .values(
+                state=State.SUBMITTING.value,
+                runner_id=owner.id,
+                attempts=submit.c.attempts + 1,
+                not_before=None,
+                sent_at=now,
+                ended_at=None,
+            )
+        )
+        connection.execute(
+            history.insert(),
+            [
+                {
+                    "submit_id": each,
+                    "at": now,
+                    "before": State.PENDING.value,
+                    "after": State.SUBMITTING.value,
+                    "batch_no": None,
+                    "code": None,
+                    "detail": "",
+                    "by": owner.id,
+                }
+                for each in ids
+            ],
+        )
+        rows = connection.execute(
+            sa.select(
+                submit.c.id,
+                recipients.c.numbers,
+                submit.c.size,
+                content.c.message,
+                content.c.channel,
+                content.c.extension,
+                submit.c.content_id,
+                submit.c.attempts,
+            )
+            .join(content, submit.c.content_id == content.c.id)
+            .join(recipients, recipients.c.submit_id == submit.c.id)
+            .where(submit.c.id.in_(ids))
+            .order_by(submit.c.id)
+        )
+        return [Work(*row) for row in rows]
+
+    def finish(self, campaign_id: int) -> None:
+        """Say that nothing is left to send, if that is so."""
+        waits = sa.exists().where(
+            submit.c.campaign_id == campaign_id,
+            submit.c.state.in_([State.PENDING.value, State.SUBMITTING.value]),
+        )
+        with self._engine.begin() as connection:
+            connection.execute(
+                campaign.update()
+                .where(campaign.c.id == campaign_id, ~waits)
+                .values(state=CampaignState.DONE.value, reason="", paused_until=None)
+            )
+
+    def _now(self, connection: sa.Connection) -> float:
+        """Return the one clock of all runners: the server's, or this machine's for a file."""
+        if connection.dialect.name == "sqlite":
+            return time.time()
+        clock = sa.func.extract("epoch", sa.func.clock_timestamp())
+        return float(connection.execute(sa.select(clock)).scalar_one())
+
+
+_UPDATE = (
+    submit.update()
+    .where(submit.c.id == sa.bindparam("id_"), submit.c.state == sa.bindparam("before_"))
+    .values(
+        state=sa.bindparam("state"),
+        batch_no=sa.bindparam("batch_no"),
+        code=sa.bindparam("code"),
+        keyword=sa.bindparam("keyword"),
+        reason=sa.bindparam("reason"),
+        safe=sa.bindparam("safe"),
+        not_before=sa.bindparam("not_before"),
+        sent_at=sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Double), submit.c.sent_at),
+        ended_at=sa.bindparam("ended_at"),
+        runner_id=None,
+    )
+)
