@@ -17,8 +17,8 @@ from openapi_spec_validator import validate
 
 from tests.sandbox.wire import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client
-from yunxin_soap.sandbox import Sandbox, inbox
 from yunxin_soap.message import segments
+from yunxin_soap.sandbox import Sandbox, inbox
 
 NUMBERS = "13900000000,13900000001"
 

@@ -1,0 +1,291 @@
+"""A campaign from its plan to its end, and what stops it on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.campaign.conftest import TEXT, numbers
+from yunxin_soap import AsyncClient, LedgerError
+from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
+from yunxin_soap.campaign.runner import Runner
+from yunxin_soap.sandbox import Account, Sandbox
+
+Make = Callable[..., AsyncClient]
+
+
+def plan(
+    ledger: Ledger, count: int, *, size: int = 5, message: str = TEXT, name: str = "a"
+) -> None:
+    ledger.plan(name, numbers(count), message, channel=37, max_recipients=size)
+
+
+def test_every_number_is_accepted_once(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    plan(ledger, 103)
+    status = ledger.run("a", client())
+    assert status.state is CampaignState.DONE
+    assert status.numbers[State.ACCEPTED] == status.planned == 103
+    assert status.submits[State.ACCEPTED] == 21
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(103), 1)
+    batches = {submission.batch_no for submission in sandbox.inbox}
+    assert {row[2] for row in ledger.results("a")} == batches
+    again = ledger.run("a", client())
+    assert again == status
+    assert len(sandbox.record.arrivals) == 21
+
+
+def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox: Sandbox) -> None:
+    async def main() -> None:
+        async with AsyncLedger(where) as ledger, client() as sender:
+            await ledger.plan("a", numbers(12), TEXT, channel=37, max_recipients=5)
+            status = await ledger.run("a", sender)
+            assert status.numbers[State.ACCEPTED] == 12
+            assert await ledger.campaigns() == ["a"]
+            assert (await ledger.status("a")) == status
+            (found,) = await ledger.find(numbers(1)[0])
+            assert found.state is State.ACCEPTED
+            receipt = await ledger.send_once(sender, "k", "13900000000", TEXT)
+            assert await ledger.send_once(sender, "k", "13900000000", TEXT) == receipt
+
+    asyncio.run(main())
+    assert sandbox.record.times_accepted("13900000000") == 1
+
+
+@pytest.mark.parametrize("code", ["-3", "-7", "-13", "-18", "-19"])
+def test_what_a_person_must_mend_pauses_it(
+    ledger: Ledger, client: Make, sandbox: Sandbox, code: str
+) -> None:
+    plan(ledger, 50)
+    sandbox.provoke("code", code=code)
+    status = ledger.run("a", client(), in_flight=1)
+    assert status.state is CampaignState.PAUSED
+    assert code in status.reason
+    assert status.paused_until is None
+    assert status.numbers[State.PENDING] == 50
+    assert ledger.run("a", client()) == status  # until it is resumed
+    ledger.resume("a")
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 50
+
+
+def test_an_account_that_runs_dry_goes_on_once_it_is_topped_up(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 50)
+    with sandbox.faults("balance", left=20):
+        status = ledger.run("a", client())
+    assert status.state is CampaignState.PAUSED
+    assert status.numbers[State.ACCEPTED] == 20
+    ledger.resume("a")
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 50
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
+def test_a_channel_outside_its_hours_is_waited_for(
+    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.reactions.CHANNEL_PAUSE", 0.2)
+    plan(ledger, 50)
+    sandbox.provoke("code", code="-8", times=2)
+    seen: list[CampaignState] = []
+    status = ledger.run("a", client(), told=lambda progress: seen.append(progress.state))
+    assert status.numbers[State.ACCEPTED] == 50
+    assert CampaignState.PAUSED in seen
+
+
+def test_a_refused_text_stops_that_text_alone(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    rows = [
+        {"phone": number, "city": "北京" if at % 2 else "促销"}
+        for at, number in enumerate(numbers(40))
+    ]
+    ledger.plan("a", rows, "您好{city}【签名】", channel=37, max_recipients=2)
+    status = ledger.run("a", client(), in_flight=1)
+    assert status.numbers[State.ACCEPTED] == 20
+    assert status.numbers[State.REJECTED] == 2
+    assert status.numbers[State.PENDING] == 18
+    assert sum(status.held.values()) == 18
+    assert status.codes == {-6: 2}
+    assert len(sandbox.record.arrivals) == 11
+    assert ledger.retry("a", by="test") == 1
+    assert ledger.run("a", client(), in_flight=1).codes == {-6: 2}
+
+
+def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    plan(ledger, 500)
+    with sandbox.faults("close"):
+        status = ledger.run("a", client(), in_flight=32, breaker=5)
+    assert status.state is CampaignState.PAUSED
+    assert status.submits[State.UNKNOWN] <= 6
+    assert "5 submits in a row failed" in status.reason
+    assert ledger.resolve("a", "accepted", by="test") == status.submits[State.UNKNOWN]
+    ledger.resume("a")
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 500
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
+def test_unknown_is_sent_again_by_decision_alone(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 5)
+    sandbox.provoke("html", when="before")
+    assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
+    ledger.resume("a")
+    assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
+    assert sandbox.inbox == ()
+    with pytest.raises(LedgerError, match="Submit 999 of 'a' is not unknown"):
+        ledger.resolve("a", "resend", by="test", submits=[999])
+    assert ledger.resolve("a", "resend", by="小王") == 1
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5
+    (found,) = ledger.find(numbers(1)[0])
+    steps = [(change.before.value, change.after.value) for change in found.history]
+    assert steps == [
+        ("pending", "submitting"),
+        ("submitting", "unknown"),
+        ("unknown", "pending"),
+        ("pending", "submitting"),
+        ("submitting", "accepted"),
+    ]
+    assert found.history[2].by == "小王"
+
+
+def test_a_gateway_that_is_not_there_is_waited_for(
+    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.reactions.NOT_REACHED_PAUSE", 0.3)
+    monkeypatch.setattr("yunxin_soap.campaign.reactions._BACKOFF", 0.05)
+    plan(ledger, 30)
+    url, sender = sandbox.url, client()
+    sandbox.stop()
+    port = int(url.split(":")[2].split("/")[0])
+    back: list[Sandbox] = []
+
+    def told(progress: object) -> None:
+        if getattr(progress, "submits", 0) >= 3 and not back:
+            back.append(Sandbox(port=port).start())
+
+    try:
+        status = ledger.run("a", sender, told=told, breaker=3)
+        assert status.numbers[State.ACCEPTED] == 30
+        assert set(back[0].record.accepted_numbers.values()) == {1}
+    finally:
+        back[0].stop()
+
+
+def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    listed = numbers(128)
+    bad = {listed[3]: "-14", listed[77]: "-16"}
+    for number, code in bad.items():
+        sandbox.provoke("code", code=code, numbers=[number], times=None)
+    ledger.plan("a", listed, TEXT, channel=37, max_recipients=128)
+    status = ledger.run("a", client(), isolate=True)
+    assert status.state is CampaignState.DONE
+    assert status.numbers[State.ACCEPTED] == 126
+    assert status.codes == {-14: 1, -16: 1}
+    assert sum(status.numbers.values()) == 128
+    named = {row[0]: row[3] for row in ledger.results("a") if row[1] is State.REJECTED}
+    assert named == {number: int(code) for number, code in bad.items()}
+    assert sandbox.record.accepted_numbers == {number: 1 for number in listed if number not in bad}
+    assert len(sandbox.record.arrivals) <= 2 * 2 * 7 + 1
+    (found,) = ledger.find(listed[3])
+    assert [change.after for change in found.history].count(State.SPLIT) == 7
+
+
+def test_without_isolation_the_submit_is_refused_whole(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    sandbox.provoke("code", code="-14", numbers=numbers(1), times=None)
+    plan(ledger, 10)
+    status = ledger.run("a", client())
+    assert (status.numbers[State.ACCEPTED], status.codes) == (5, {-14: 5})
+
+
+def test_a_refusal_that_may_have_been_sent_is_not_retried(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 10)
+    sandbox.provoke("code", code="-1")
+    assert ledger.run("a", client()).codes == {-1: 5}
+    assert ledger.retry("a", by="test") == 0
+
+
+def test_stopping_drains_what_is_under_way(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    plan(ledger, 100)
+    runners: list[Runner] = []
+    with sandbox.faults("delay", seconds=0.1):
+        status = ledger.run(
+            "a",
+            client(),
+            started=runners.append,
+            told=lambda progress: runners[0].stop() if progress.in_flight else None,
+        )
+    assert status.submits[State.ACCEPTED] == 2
+    assert status.submits[State.PENDING] == 18
+    assert status.submits[State.UNKNOWN] == status.submits[State.SUBMITTING] == 0
+
+
+def test_ending_at_once_leaves_unknown_what_is_under_way(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 100)
+
+    async def main() -> None:
+        async with client() as sender:
+            under_way = asyncio.Event()
+            task = asyncio.create_task(
+                ledger.run_async(
+                    "a",
+                    sender,
+                    told=lambda progress: under_way.set() if progress.in_flight else None,
+                )
+            )
+            with sandbox.faults("hang"):
+                await under_way.wait()
+                while not sandbox.record.arrivals:  # noqa: ASYNC110 - another thread's
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    asyncio.run(main())
+    status = ledger.status("a")
+    assert status.submits[State.SUBMITTING] == 0
+    assert status.submits[State.UNKNOWN] == len(sandbox.record.arrivals) > 0
+
+
+def test_no_more_than_the_rate(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    plan(ledger, 60)
+    began = time.monotonic()
+    ledger.run("a", client(), rate=10)
+    # A second's worth at once, and then one every tenth of a second: never faster.
+    assert time.monotonic() - began >= 0.1
+
+
+def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) -> None:
+    with Ledger(where) as ledger:
+        plan(ledger, 1000)
+
+        async def main() -> None:
+            with Ledger(where) as other:
+                async with client() as first, client() as second:
+                    await asyncio.gather(ledger.run_async("a", first), other.run_async("a", second))
+
+        asyncio.run(main())
+        assert ledger.status("a").numbers[State.ACCEPTED] == 1000
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(1000), 1)
+
+
+def test_numbers_of_an_account_too_many_for_one_submit(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    sandbox.gateway.add_account(Account("demo", "demo", max_numbers=3))
+    plan(ledger, 10)
+    assert ledger.run("a", client()).codes == {-10: 10}
+
+
+def test_a_campaign_that_is_not_there(ledger: Ledger, client: Make) -> None:
+    with pytest.raises(LedgerError, match="There is no campaign 'a'"):
+        ledger.run("a", client())
