@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from yunxin_soap._version import __version__
+from yunxin_soap.cli_campaign import campaign
+from yunxin_soap.cli_common import Commands, build_client, lines_of, print_json, reporting
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.errors import (
     ConfigurationError,
-    InvalidRequest,
-    NotSent,
     OutcomeUnknown,
-    Rejected,
-    SendError,
-    YunxinError,
 )
 
 if TYPE_CHECKING:
     from yunxin_soap.client import Client
     from yunxin_soap.results import Receipt
-
-EXIT_STATUS: dict[type[YunxinError], int] = {
-    ConfigurationError: 2,
-    InvalidRequest: 2,
-    Rejected: 3,
-    NotSent: 4,
-    OutcomeUnknown: 5,
-}
 
 _EPILOG = """\b
 Exit status:
@@ -52,31 +39,13 @@ from YUNXIN_USER_PASS, a file or a prompt, never from an argument.
 """
 
 
-class _Commands(click.Group):
-    """Ends wrong usage as every other error ends: in one line, or in JSON if that is asked for."""
-
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run, and exit."""
-        kwargs["standalone_mode"] = False
-        arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # What the terminal's encoding has no letters for must not end a command.
-                stream.reconfigure(errors="backslashreplace")
-        try:
-            status = super().main(*args, **kwargs)
-        except click.ClickException as error:
-            _fail(ConfigurationError(error.format_message()), "--json" in arguments)
-        except click.Abort:
-            error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
-            _fail(error_at_prompt, "--json" in arguments)
-        sys.exit(status if isinstance(status, int) else 0)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="yunxin-soap")
 def cli() -> None:
     """Send SMS through the Yunxin gateway (云信短信), or try it on a sandbox."""
+
+
+cli.add_command(campaign)
 
 
 @cli.command(epilog=_EPILOG)
@@ -127,15 +96,18 @@ def send(
     **options: Any,
 ) -> None:
     """Send one text to up to 500 numbers in one submit, and print the batch number."""
-    with _reporting(as_json):
-        recipients = [*numbers, *(_lines(to_file) if to_file else ())]
+    from yunxin_soap.client import Client
+
+    with reporting(as_json):
+        recipients = [*numbers, *(lines_of(to_file) if to_file else ())]
         arguments = {name: value for name, value in options.items() if value is not None}
         with _gateway(sandbox, arguments):
             if dry_run:
                 # Nothing is sent, so nobody has to give them.
                 arguments.setdefault("user_code", os.environ.get("YUNXIN_USER_CODE") or "-")
                 arguments.setdefault("user_pass", "-")
-            with _client(arguments, password_file) as client:
+            needed = ("user_code", "channel")
+            with build_client(Client, arguments, password_file, *needed) as client:
                 if dry_run:
                     _show_plan(client, recipients, message, as_json)
                 else:
@@ -168,7 +140,7 @@ def codes(code: int | None, as_json: bool) -> None:
         if code in (None, each)
     ]
     if as_json:
-        _print_json(rows if code is None else rows[0])
+        print_json(rows if code is None else rows[0])
         return
     for row in rows:
         click.echo(f"{row['code']:>4}  {row['category']:<13}  {row['chinese']}")
@@ -218,7 +190,7 @@ def sandbox(
     The account is demo / demo with channel 37, unless a TOML file names others. Its inbox is a web
     page at /.
     """
-    with _reporting(as_json=False):
+    with reporting(as_json=False):
         from yunxin_soap.sandbox import faults as kinds
         from yunxin_soap.sandbox.accounts import load
         from yunxin_soap.sandbox.gateway import Gateway
@@ -246,7 +218,7 @@ def sandbox(
 )
 def wsdl(endpoint: str | None, refresh: bool) -> None:
     """Show which WSDL is in use, and check that it fits."""
-    with _reporting(as_json=False):
+    with reporting(as_json=False):
         from yunxin_soap import wsdl as cached
         from yunxin_soap.settings import DEFAULT_ENDPOINT, from_env, parse_endpoint
 
@@ -260,48 +232,6 @@ def wsdl(endpoint: str | None, refresh: bool) -> None:
         origin = "came with the package" if shipped else "in the user's cache; delete it to go back"
         click.echo(f"{document.location} ({origin})")
         click.echo(f"It fits: {', '.join(cached.PORTS)}.")
-
-
-@contextmanager
-def _reporting(as_json: bool) -> Iterator[None]:
-    """End with one clear line and the exit status of the outcome."""
-    try:
-        yield
-    except YunxinError as error:
-        _fail(error, as_json)
-
-
-def _fail(error: YunxinError, as_json: bool) -> NoReturn:
-    status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
-    if as_json:
-        _print_json(_as_dict(error))
-    else:
-        click.echo(f"yunxin-soap: {error}", err=True)
-    sys.exit(status)
-
-
-def _as_dict(error: YunxinError) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "outcome": "not sent",
-        "error": type(error).__name__,
-        "message": str(error),
-        "safe_to_resend": True,
-    }
-    if isinstance(error, SendError):
-        described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
-    if isinstance(error, Rejected):
-        described.update(
-            code=error.code,
-            category=error.category.value,
-            description=error.description,
-            description_en=error.description_en,
-            keyword=error.keyword,
-            temporary=error.temporary,
-            http_status=error.http_status,
-        )
-    if isinstance(error, OutcomeUnknown):
-        described.update(answer=error.answer, http_status=error.http_status)
-    return described
 
 
 @contextmanager
@@ -326,36 +256,6 @@ def _gateway(sandbox: bool, arguments: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def _client(arguments: dict[str, Any], password_file: Any) -> Client:
-    from yunxin_soap.client import Client
-
-    for name, option in (("user_code", "--user-code"), ("channel", "--channel")):
-        if not arguments.get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
-            raise ConfigurationError(
-                f"There is no {name.replace('_', ' ')}: give {option}, or set"
-                f" YUNXIN_{name.upper()}."
-            )
-    if "user_pass" not in arguments:
-        if password_file:
-            arguments["user_pass"] = _first_line(password_file)
-        elif not os.environ.get("YUNXIN_USER_PASS") and sys.stdin.isatty():
-            arguments["user_pass"] = click.prompt("Password", hide_input=True, err=True)
-        elif not os.environ.get("YUNXIN_USER_PASS"):
-            raise ConfigurationError(
-                "There is no password: set YUNXIN_USER_PASS, give --password-file, or run it at a"
-                " terminal to be asked."
-            )
-    return Client.from_env(**arguments)
-
-
-def _first_line(file: Any) -> str:
-    # No more than the line: standard input may go on with the numbers.
-    line = _text(file, file.readline, ConfigurationError).rstrip("\r\n")
-    if not line:
-        raise ConfigurationError(f"{file.name} has no password on its first line.")
-    return line
-
-
 def _send(client: Client, recipients: list[str], message: str) -> Receipt:
     try:
         return client.send(recipients, message)
@@ -375,20 +275,6 @@ def _announce(url: str, host: str) -> None:
     click.echo("Ctrl-C ends it.")
 
 
-def _lines(file: Any) -> list[str]:
-    text = _text(file, file.read, InvalidRequest)
-    return [line for line in text.splitlines() if line.strip()]
-
-
-def _text(file: Any, read: Callable[[], str], failure: type[YunxinError]) -> str:
-    try:
-        return read()
-    except UnicodeDecodeError:
-        raise failure(f"{file.name} is not UTF-8 text: convert it first.") from None
-    except OSError as error:
-        raise failure(f"{file.name} cannot be read ({error.strerror}).") from None
-
-
 def _show_plan(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
     plan = client.check(recipients, message)
     shown: dict[str, Any] = {
@@ -400,7 +286,7 @@ def _show_plan(client: Client, recipients: list[str], message: str, as_json: boo
         "message": plan.message,
     }
     if as_json:
-        _print_json({"outcome": "dry run", **shown})
+        print_json({"outcome": "dry run", **shown})
         return
     click.echo("Dry run: nothing was sent.")
     shown["recipients"] = f"{len(plan.recipients)} ({', '.join(plan.recipients[:3])}"
@@ -412,7 +298,7 @@ def _show_plan(client: Client, recipients: list[str], message: str, as_json: boo
 def _show_receipt(receipt: Receipt, as_json: bool) -> None:
     try:
         if as_json:
-            _print_json({"outcome": "accepted", **vars(receipt)})
+            print_json({"outcome": "accepted", **vars(receipt)})
         else:
             click.echo(receipt.batch_no)
     except OSError as error:
@@ -423,9 +309,3 @@ def _show_receipt(receipt: Receipt, as_json: bool) -> None:
             err=True,
         )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_json(value: Any) -> None:
-    """Print JSON that any terminal's encoding can carry."""
-    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(value, ensure_ascii=not utf_8))

@@ -222,6 +222,20 @@ class Queries:
                     for number in row.numbers.split(","):
                         yield number, state, row.batch_no, row.code, row.reason, row.id
 
+    def times(self, name: str) -> list[tuple[float, float, int]]:
+        """Return when each submit was sent and when it ended, and its numbers."""
+        with self._reading() as connection:
+            found = self._campaign(connection, name)
+            rows = connection.execute(
+                sa.select(submit.c.sent_at, submit.c.ended_at, submit.c.size).where(
+                    submit.c.campaign_id == found.id,
+                    submit.c.state.in_([State.ACCEPTED.value, State.REJECTED.value]),
+                    submit.c.sent_at.is_not(None),
+                    submit.c.ended_at.is_not(None),
+                )
+            )
+            return [(sent, ended, size) for sent, ended, size in rows]
+
     def refused(self, name: str) -> Iterator[Refused]:
         """Give the lines of a campaign's source of which no submit was made."""
         with self._reading() as connection:

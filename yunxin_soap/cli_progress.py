@@ -1,0 +1,128 @@
+"""What a run of a campaign shows while it goes on: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yunxin_soap.campaign import State
+
+if TYPE_CHECKING:
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.campaign import Ledger, Progress, Status
+    from yunxin_soap.campaign.runner import Runner
+
+_EVERY = 10.0
+"""Seconds between two lines."""
+_Told = Callable[["Progress"], None]
+
+
+def run_shown(
+    ledger: Ledger, name: str, client: AsyncClient, *, quiet: bool, **options: Any
+) -> Status:
+    """Run a campaign, show how far it is, and let Ctrl-C stop it.
+
+    Args:
+        ledger: the ledger.
+        name: the campaign.
+        client: sends.
+        quiet: whether to show nothing.
+        options: as `Ledger.run_async`.
+    """
+    before = ledger.status(name)
+    left = before.numbers[State.PENDING] + before.numbers[State.SUBMITTING]
+
+    async def main() -> Status:
+        async with client:
+            with _shown(left, quiet=quiet) as told:
+                return await ledger.run_async(
+                    name, client, told=told, started=_interruptible, **options
+                )
+
+    return asyncio.run(main())
+
+
+def _interruptible(runner: Runner) -> None:
+    """Drain at the first Ctrl-C, and end at the second."""
+    asked: list[int] = []
+
+    def interrupted() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            click.echo("Stopping once what is under way has ended; again to stop now.", err=True)
+            runner.stop()
+        else:
+            runner.abort()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no such handlers: there Ctrl-C ends it at once.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, interrupted)
+
+
+@contextlib.contextmanager
+def _shown(left: int, *, quiet: bool) -> Iterator[_Told]:
+    if quiet:
+        yield lambda _progress: None
+    elif sys.stderr.isatty():
+        with _bar(left) as told:
+            yield told
+    else:
+        yield _lines(left)
+
+
+@contextlib.contextmanager
+def _bar(left: int) -> Iterator[_Told]:
+    from rich import progress as rich
+    from rich.console import Console
+
+    columns = (
+        rich.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        rich.BarColumn(),
+        rich.TextColumn("{task.fields[what]}"),
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=left, what="")
+        began = time.monotonic()
+
+        def told(progress: Progress) -> None:
+            bar.update(task, completed=_done(progress), what=_what(progress, began))
+
+        yield told
+
+
+def _lines(left: int) -> _Told:
+    began = time.monotonic()
+    last = [began]
+    reason = [""]
+
+    def told(progress: Progress) -> None:
+        now = time.monotonic()
+        if now - last[0] < _EVERY and progress.reason == reason[0]:
+            return
+        last[0], reason[0] = now, progress.reason
+        click.echo(f"{_done(progress)} of {left} numbers: {_what(progress, began)}", err=True)
+
+    return told
+
+
+def _done(progress: Progress) -> int:
+    return progress.accepted + progress.rejected + progress.unknown
+
+
+def _what(progress: Progress, began: float) -> str:
+    rate = _done(progress) / max(0.001, time.monotonic() - began)
+    text = (
+        f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
+        f" {progress.in_flight} submits in flight, {rate:.0f} numbers/s"
+    )
+    return f"{text}; waiting: {progress.reason}" if progress.reason else text
