@@ -49,10 +49,14 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with each secret as ``***`` and numbers as ``139****0000``."""
+        return _NUMBER.sub(r"\1****\2", self.hide(text))
+
+    def hide(self, text: str) -> str:
+        """Return ``text`` with each secret as ``***``, and numbers as they are."""
         # Long ones first, since a short one may be a part of them.
         for _, pattern in sorted(self._patterns.items(), key=lambda item: -len(item[0])):
             text = pattern.sub("***", text)
-        return _NUMBER.sub(r"\1****\2", text)
+        return text
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the masked start of an answer, on one line; nothing of what is not UTF-8."""

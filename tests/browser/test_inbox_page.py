@@ -16,7 +16,8 @@ from tests.foreign.peers import PEERS, REQUIRED
 from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
-from yunxin_soap.sandbox.record import MAX_ARRIVALS, Outcome
+from yunxin_soap.sandbox.bounded import MAX_ITEMS
+from yunxin_soap.sandbox.record import Outcome
 
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
 
@@ -174,7 +175,7 @@ def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
 
 
 def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
-    for number in range(MAX_ARRIVALS + 5):
+    for number in range(MAX_ITEMS + 5):
         gateway.record.add(
             received_at=datetime.now(timezone.utc),
             outcome=Outcome.ACCEPTED,

@@ -15,7 +15,7 @@ import pytest
 from tests.sandbox.building import GOOD, NULLS
 from yunxin_soap.sandbox import Account, Channel, Config, Gateway
 from yunxin_soap.sandbox.asmx import MethodError
-from yunxin_soap.sandbox.gateway import INBOX_SIZE
+from yunxin_soap.sandbox.bounded import MAX_ITEMS
 
 CHINA = timezone(timedelta(hours=8))
 HERE = "127.0.0.1"
@@ -295,7 +295,7 @@ def test_balance_is_not_overdrawn_from_several_threads() -> None:
 
 def test_inbox_keeps_the_last_submissions() -> None:
     gateway = Gateway()
-    first, *others = [_submit(gateway) for _ in range(INBOX_SIZE + 1)]
+    first, *others = [_submit(gateway) for _ in range(MAX_ITEMS + 1)]
 
     kept = [each.batch_no for each in gateway.inbox]
     assert kept == others

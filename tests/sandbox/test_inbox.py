@@ -8,6 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +17,10 @@ import requests
 from openapi_spec_validator import validate
 
 from tests.sandbox.wire import connected, exchange, written
-from yunxin_soap import BalanceRejected, Client
+from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
 from yunxin_soap.sandbox import Sandbox, inbox
+from yunxin_soap.sandbox.record import Outcome
 
 NUMBERS = "13900000000,13900000001"
 
@@ -99,6 +101,60 @@ def test_a_search(api: Api, query: dict[str, Any], expected: list[str]) -> None:
                 client.send(f"1390000000{number}", f"{text}【签名】")
         found = Api(sandbox).get("/messages", **query)["messages"]
     assert [message["message"][0] for message in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"kind": "delay", "seconds": 1, "text": "\\ud800"}', 422),
+        (b'{"kind": "code", "code": "-\\ud800"}', 422),
+        (b'{"kind": "code", "code": "-' + b"9" * 5000 + b'"}', 422),
+        (b"[" * 200_000, 400),
+        (b" " * 5_000_000, 413),
+    ],
+)
+def test_a_fault_that_would_break_the_inbox_is_refused(api: Api, body: bytes, status: int) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert api.call("POST", "/faults", data=body, headers=headers).status_code == status
+    assert api.get("/faults") == []
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]", "[x]", "[:::::]"])
+def test_a_host_that_is_none_is_refused(sandbox: Sandbox, host: str) -> None:
+    for path in ("/api/v1/messages", "/api/MsgSend.asmx?op=sendMesExt"):
+        answer = exchange(sandbox, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert answer.status == 400
+
+
+def test_a_wrong_method_or_path_is_said_to_be(api: Api) -> None:
+    wrong = api.call("PUT", "/faults")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, POST, DELETE")
+    assert api.call("GET", "/messagesXcsv").status_code == 404
+
+
+def test_followers_leave_connections_for_the_service(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MAX_LISTENERS", 1)
+    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as events:
+        assert next(events.iter_lines()) == b"retry: 1000"
+        assert api.call("GET", "/events").status_code == 503
+        assert client.send("13900000000", "一").batch_no
+
+
+def test_a_closed_door_is_opened_again(api: Api, client: Client, sandbox: Sandbox) -> None:
+    sandbox.provoke("refuse", seconds=600)
+    with pytest.raises(NotSent):
+        client.send("13900000000", "一")
+    sandbox.clear()
+    assert client.send("13900000000", "一").batch_no
+
+
+def test_a_search_and_long_messages(api: Api, client: Client) -> None:
+    client.send("13900000000", "字" * 20_000)
+    (listed,) = api.get("/messages")["messages"]
+    assert (len(listed["message"]), listed["length"]) == (10_000, 20_004)
+    assert len(api.get(f"/messages/{listed['number']}")["message"]) == 20_004
 
 
 def test_a_mistyped_search_does_not_find_everything(api: Api, client: Client) -> None:
@@ -225,15 +281,21 @@ def test_events(api: Api, client: Client) -> None:
 
 
 def test_a_listener_that_reads_nothing_is_cut_off(
-    api: Api, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "_MAX_BEHIND", 3)
     with connected(sandbox) as lazy:
         lazy.sendall(written("GET", "/api/v1/events"))
         assert lazy.recv(15) == b"HTTP/1.1 200 OK"
-        message = "x" * 1_000_000
-        for _ in range(40):  # more than the buffers of a connection take
-            client.send("13900000000", message)
+        for _ in range(2000):  # more than the buffers of a connection take
+            sandbox.record.add(
+                received_at=datetime.now(timezone.utc),
+                outcome=Outcome.REJECTED,
+                answer="-5",
+                status=200,
+                remote="127.0.0.1",
+                message="字" * 10_000,
+            )
         received = 0
         with contextlib.suppress(ConnectionError):
             while piece := lazy.recv(1 << 20):

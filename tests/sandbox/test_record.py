@@ -17,8 +17,7 @@ import pytest
 from tests.sandbox.building import GOOD
 from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, ConfigurationError, OutcomeUnknown
-from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox import record as record_module
+from yunxin_soap.sandbox import Sandbox, bounded
 from yunxin_soap.sandbox.asmx import PATH
 from yunxin_soap.sandbox.journal import Journal
 from yunxin_soap.sandbox.record import Arrival, Outcome, Record
@@ -59,7 +58,7 @@ def test_how_often_each_number_was_accepted() -> None:
 
 
 def test_the_oldest_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_module, "MAX_ARRIVALS", 3)
+    monkeypatch.setattr(bounded, "MAX_ITEMS", 3)
     record = Record()
     for index in range(5):
         add(record, batch_no=str(index), recipients=("13900000000",))
@@ -69,7 +68,7 @@ def test_the_oldest_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_long_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_module, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(bounded, "MAX_BYTES", 10_000)
     record = Record()
     for _ in range(5):
         add(record, message="x" * 4000)
@@ -111,6 +110,9 @@ def form(**fields: str) -> bytes:
 
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 S = "s3cr3t-pass"
+E = b"s3cr3t%2Dpass"
+JSON = {"Content_Type": "application/json"}
+MULTI = {"Content_Type": "multipart/form-data; boundary=x"}
 XML = {"Content_Type": "text/xml; charset=utf-8", "SOAPAction": "x"}
 
 
@@ -129,6 +131,17 @@ XML = {"Content_Type": "text/xml; charset=utf-8", "SOAPAction": "x"}
         written("POST", PATH, f"<a><userPass><![CDATA[<{S}]]></userPass>".encode(), **XML),
         written("POST", PATH, f"<a><userPass>{S}</userPass>".encode("utf-16"), **XML),
         written("POST", PATH, b"x", Authorization=f"Basic {S}", **XML),
+        written("POST", PATH, b"x", Cookie=f"userPass={S}", **XML),
+        written("POST", f"{PATH}/sendMesExt", form().replace(b"userPass=demo", b"user%50ass=" + E)),
+        written("POST", f"{PATH}/sendMesExt", b"userPass%3D" + E, **FORM),
+        written("GET", f"{PATH}/sendMesExt?userPass%3D{S}"),
+        written("POST", PATH, f"<a>&lt;userPass&gt;{S}</a>".encode(), **XML),
+        written("POST", PATH, f"<a userPass='{S}'/>".encode(), **XML),
+        written("POST", PATH, f"<a><userPass>{S}".encode("utf-16-le"), **XML),
+        written("POST", f"{PATH}/sendMesExt", f'{{"userPass":"{S}"}}'.encode(), **JSON),
+        written("POST", f"{PATH}/sendMesExt", f'name="userPass"\r\n\r\n{S}'.encode(), **MULTI),
+        written("POST", PATH, f"userPass: {S}".encode(), Content_Type="text/plain"),
+        written("POST", f"{PATH}/sendMesExt", form(userPass=f'ab"<{S}'), **FORM),
     ],
 )
 def test_no_password_is_recorded_however_wrong_the_request(
@@ -137,6 +150,7 @@ def test_no_password_is_recorded_however_wrong_the_request(
     exchange(sandbox, request_)
     (arrival,) = sandbox.record.arrivals
     assert S not in str(arrival.as_dict())
+    assert E.decode() not in str(arrival.as_dict())
     assert arrival.request
 
 
@@ -199,7 +213,7 @@ def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
 _KILLED = """
 import sys
 from yunxin_soap import Client
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Sandbox, bounded
 from yunxin_soap.sandbox.journal import Journal
 from yunxin_soap.sandbox.record import Record
 
@@ -247,6 +261,35 @@ def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
     third.close()
 
 
+def test_what_was_dropped_and_cleared_is_still_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "MAX_ITEMS", 3)
+    monkeypatch.setattr("yunxin_soap.sandbox.record.MAX_ITEMS", 3)
+    path = tmp_path / "record.sqlite"
+    for dropped in (2, 7):
+        record = Record(Journal(path))
+        for _ in range(5):
+            add(record, message="x")
+        assert (record.kept, record.dropped) == (3, dropped)
+        record.close()
+    record = Record(Journal(path))
+    record.clear()
+    record.close()
+    again = Record(Journal(path))
+    assert add(again).number == 11
+    again.close()
+
+
+def test_long_accounts_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "MAX_BYTES", 10_000)
+    record = Record()
+    for field in ("user_code", "channel", "extension"):
+        add(record, **{field: "x" * 9000})
+    add(record, recipients=("x" * 9000,))
+    assert record.dropped == 3
+
+
 def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     first = Journal(path)
@@ -259,7 +302,7 @@ def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
 _FULL = """
 import sys
 from yunxin_soap import Client, OutcomeUnknown
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Sandbox, bounded
 from yunxin_soap.sandbox.journal import Journal
 from yunxin_soap.sandbox.record import Record
 

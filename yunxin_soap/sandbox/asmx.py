@@ -163,6 +163,8 @@ def _unknown_method(name: str) -> str:
 def _form(values: Mapping[str, str], collection: str, method: Method) -> HttpResponse:
     for name in FIELDS:
         if danger := forms.danger(name, values.get(name.lower(), "")):
+            if name == "userPass":
+                danger = 'userPass="***"'  # ASP.NET would quote a part of it
             return _text(
                 f"A potentially dangerous Request.{collection} value was detected from the client"
                 f" ({danger})."

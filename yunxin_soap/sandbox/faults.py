@@ -125,6 +125,9 @@ class Fault:
             raise ConfigurationError(
                 f"numbers: {odd!r} is no number; on a command line, + joins several."
             )
+        for name in ("user_code", "text"):
+            if any("\ud800" <= char <= "\udfff" for char in getattr(self, name) or ""):
+                raise ConfigurationError(f"{name} has half a character in it: remove it.")
         for name in ("numbers", "user_code", "port", "text"):
             if self.when == "unread" and getattr(self, name):
                 raise ConfigurationError(
@@ -229,6 +232,8 @@ class Faults:
         self._last = 0
         self.on_refuse: Callable[[float], None] = lambda _seconds: None
         """Called with the seconds for which no connection is to be accepted."""
+        self.on_accept: Callable[[], None] = lambda: None
+        """Called when connections are to be accepted again."""
 
     def add(self, fault: Fault) -> int:
         """Put a fault in force; return the number by which it is removed."""
@@ -243,12 +248,15 @@ class Faults:
     def remove(self, number: int) -> bool:
         """Take a fault out of force; False if there is none of that number."""
         with self._lock:
-            return self._rules.pop(number, None) is not None
+            rule = self._rules.pop(number, None)
+        if rule is not None and rule.fault.kind is Kind.REFUSE:
+            self.on_accept()
+        return rule is not None
 
     def clear(self) -> None:
         """Take all out of force."""
-        with self._lock:
-            self._rules.clear()
+        for number in self.in_force():
+            self.remove(number)
 
     def in_force(self) -> dict[int, tuple[Fault, int]]:
         """Return each by its number, with how many submits it met."""

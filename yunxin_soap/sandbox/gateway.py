@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -13,10 +12,8 @@ from datetime import datetime, timedelta, timezone
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.sandbox.accounts import Account, Config
 from yunxin_soap.sandbox.asmx import Fields, MethodError
+from yunxin_soap.sandbox.bounded import Bounded, text_size
 from yunxin_soap.wsdl import PortName
-
-INBOX_SIZE = 10_000
-"""Submissions kept; the oldest are dropped first."""
 
 _CHINA = timezone(timedelta(hours=8))
 _WELL_FORMED = re.compile(r"1[0-9]{10}")
@@ -66,15 +63,21 @@ class Gateway:
         self._now = now
         self._accounts = {each.user_code: each for each in self._config.accounts}
         self._spent: dict[str, int] = {}
-        self._inbox: deque[Submission] = deque(maxlen=INBOX_SIZE)
+        self._inbox: Bounded[Submission] = Bounded(_size)
         self._last_batch = 0
         self._lock = threading.Lock()
 
     @property
     def inbox(self) -> tuple[Submission, ...]:
-        """What was accepted, oldest first; the last `INBOX_SIZE` of it."""
+        """What was accepted, oldest first; as much as is kept in memory."""
         with self._lock:
             return tuple(self._inbox)
+
+    @property
+    def passwords(self) -> set[str]:
+        """Those of all accounts."""
+        with self._lock:
+            return {account.user_pass for account in self._accounts.values()}
 
     def clear(self) -> None:
         """Empty the inbox and give every account its balance back."""
@@ -186,6 +189,11 @@ class Gateway:
         if account.balance is not None and spent + numbers > account.balance:
             return _answer(ResultCode.LOW_BALANCE)
         return None
+
+
+def _size(submission: Submission) -> int:
+    texts = (submission.message, submission.user_code, submission.extension)
+    return text_size(*texts) + 72 * len(submission.recipients)
 
 
 def _answer(code: ResultCode) -> str:

@@ -6,10 +6,11 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +18,10 @@ from aiohttp import web
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import views
+from yunxin_soap.sandbox.bounded import MAX_ITEMS
 from yunxin_soap.sandbox.faults import Fault, fault
 from yunxin_soap.sandbox.openapi import document
-from yunxin_soap.sandbox.record import MAX_ARRIVALS, Arrival, Outcome
+from yunxin_soap.sandbox.record import Arrival, Outcome
 from yunxin_soap.sandbox.service import Service
 
 API = "/api/v1"
@@ -29,6 +31,8 @@ MAX_PAGE = 1000
 _PRIVATE = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 """Ends of names that no web site can have."""
 _SEARCHED = frozenset(each.name for each in fields(views.Search))
+MAX_LISTENERS = 100
+"""Who follow events at once, so that they leave connections for the service."""
 _MAX_BEHIND = 1000
 """Events that a slow listener may be behind before it is cut off."""
 _KEEP_ALIVE = 15.0
@@ -49,10 +53,13 @@ _SAFE = {
 }
 
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
 class _Refused(Exception):
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(self, status: int, why: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         super().__init__(why)
-        self.status = status
+        self.status, self.headers = status, headers
 
 
 class Inbox:
@@ -66,11 +73,12 @@ class Inbox:
 
     def __init__(self, service: Service, host: str) -> None:
         self._service, self._host = service, host
+        self._listening = 0
         self._routes: list[tuple[str, re.Pattern[str], _Handler]] = [
-            ("GET", re.compile(f"{API}/openapi.json"), self._describe),
+            ("GET", re.compile(rf"{API}/openapi\.json"), self._describe),
             ("GET", re.compile(f"{API}/messages"), self._list),
             ("DELETE", re.compile(f"{API}/messages"), self._clear),
-            ("GET", re.compile(f"{API}/messages.(?P<form>csv|json)"), self._download),
+            ("GET", re.compile(rf"{API}/messages\.(?P<form>csv|json)"), self._download),
             ("GET", re.compile(f"{API}/messages/(?P<number>[0-9]{{1,15}})"), self._show),
             ("GET", re.compile(f"{API}/wait"), self._wait),
             ("GET", re.compile(f"{API}/numbers/(?P<number>[^/]{{1,40}})"), self._count),
@@ -85,20 +93,27 @@ class Inbox:
         """Whether a path is the inbox's."""
         return path in _FILES or path.startswith(f"{API}/")
 
-    async def answer(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        """Answer one request."""
+    async def answer(self, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
+        """Answer one request; None for a body is one that was too long."""
         try:
+            if body is None:
+                raise _Refused(413, "The body is too long.")
             if request.path in _FILES:
                 return _file(request)
             self._refuse_strangers(request)
             return await self._routed(request, body)
         except _Refused as refused:
-            return _json({"error": str(refused)}, refused.status)
+            response = _json({"error": str(refused)}, refused.status)
+            response.headers.update(refused.headers)
+            return response
 
     def _refuse_strangers(self, request: web.BaseRequest) -> None:
         """Let no page of another site use the API through the browser of who looks at it."""
         host = request.headers.get("Host", "")
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            raise _Refused(400, "The Host is no name and no address.") from None
         # A name of one word is the machine's or a container's, and no web site's.
         own = name == self._host or name.endswith(_PRIVATE) or _is_address(name)
         if "." in name and not own:
@@ -119,7 +134,9 @@ class Inbox:
             if found:
                 allowed.append(method)
         if allowed:
-            raise _Refused(405, f"Only {' and '.join(allowed)} here.")
+            raise _Refused(
+                405, f"Only {' and '.join(allowed)} here.", {"Allow": ", ".join(allowed)}
+            )
         raise _Refused(404, f"There is nothing here; see {API}/openapi.json.")
 
     async def _describe(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
@@ -128,7 +145,7 @@ class Inbox:
     async def _list(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         search, limit = _search(request, "limit"), _whole(request, "limit", 100, MAX_PAGE)
         record = self._service.record
-        arrivals = record.arrivals
+        last, arrivals = record.last, record.arrivals
         found = [each for each in reversed(arrivals) if search.finds(each)]
         return _json(
             {
@@ -136,7 +153,8 @@ class Inbox:
                 "found": len(found),
                 "total": len(arrivals),
                 "dropped": record.dropped,
-                "kept_at_most": MAX_ARRIVALS,
+                "kept_at_most": MAX_ITEMS,
+                "last": last,
             }
         )
 
@@ -203,7 +221,7 @@ class Inbox:
             raise _Refused(415, "The Content-Type must be application/json.")
         try:
             options = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Refused(400, "This is not JSON.") from None
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
             raise _Refused(422, 'A fault is an object with a "kind".')
@@ -226,6 +244,8 @@ class Inbox:
 
     async def _events(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         """Tell each new message as it comes, until the listener leaves."""
+        if self._listening >= MAX_LISTENERS:
+            raise _Refused(503, f"{MAX_LISTENERS} listen already.")
         response = web.StreamResponse(headers={**_SAFE, "Content-Type": "text/event-stream"})
         queue: asyncio.Queue[Arrival | None] = asyncio.Queue(_MAX_BEHIND)
         loop = asyncio.get_running_loop()
@@ -234,9 +254,11 @@ class Inbox:
             if not queue.full():
                 queue.put_nowait(arrival)
             elif request.transport is not None:
-                request.transport.close()  # too slow: it connects again, and asks for the rest
+                # Too slow: what it did not read is let go, and it comes again to ask for the rest.
+                request.transport.abort()
 
         stop = self._service.record.listen(lambda arrival: _threadsafe(loop, tell, arrival))
+        self._listening += 1
         try:
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n")
@@ -249,11 +271,14 @@ class Inbox:
                 if arrival is None:
                     await response.write(b"event: cleared\ndata: {}\n\n")
                 else:
-                    data = json.dumps(views.shown(arrival), ensure_ascii=False)
+                    record = self._service.record
+                    kept = {"total": record.kept, "dropped": record.dropped}
+                    data = json.dumps(views.shown(arrival) | kept, ensure_ascii=False)
                     await response.write(f"event: message\ndata: {data}\n\n".encode())
         except ConnectionError:
             pass
         finally:
+            self._listening -= 1
             stop()
         return response
 

@@ -14,7 +14,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.record import Arrival, NotKept, Outcome
 from yunxin_soap.wsdl import PortName
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE arrivals (
     number INTEGER PRIMARY KEY, received_at TEXT NOT NULL, outcome TEXT NOT NULL,
@@ -23,6 +23,8 @@ CREATE TABLE arrivals (
     channel TEXT NOT NULL, extension TEXT NOT NULL, batch_no TEXT UNIQUE, fault TEXT,
     request TEXT NOT NULL, response TEXT NOT NULL
 );
+CREATE TABLE cleared (last INTEGER NOT NULL);
+INSERT INTO cleared VALUES (0);
 CREATE TABLE accepted (recipient TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = tuple(each.name for each in fields(Arrival))
@@ -111,8 +113,15 @@ class Journal:
             yield Arrival(**values)
 
     def last_number(self) -> int:
-        """Return the number of the last arrival; 0 if there is none."""
-        return self._db.execute("SELECT max(number) FROM arrivals").fetchone()[0] or 0
+        """Return the number of the last arrival, cleared ones included; 0 if there is none."""
+        (last,) = self._db.execute(
+            "SELECT coalesce((SELECT max(number) FROM arrivals), last) FROM cleared"
+        ).fetchone()
+        return int(last)
+
+    def count(self) -> int:
+        """Return how many arrivals there are."""
+        return int(self._db.execute("SELECT count(*) FROM arrivals").fetchone()[0])
 
     def accepted(self) -> Counter[str]:
         """Return how often each number was accepted."""
@@ -122,6 +131,8 @@ class Journal:
         """Forget everything."""
         with self._db:
             self._db.execute("BEGIN")
+            # Numbers go on, so that "after this one" still means what it meant.
+            self._db.execute("UPDATE cleared SET last = ?", (self.last_number(),))
             self._db.execute("DELETE FROM arrivals")
             self._db.execute("DELETE FROM accepted")
 

@@ -25,7 +25,7 @@ _MESSAGE: dict[str, Any] = {
     "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
     "user_code": _STRING,
     "recipients": {"type": "array", "items": _STRING},
-    "message": _STRING,
+    "message": {**_STRING, "description": "In a list, its first 10,000 characters."},
     "channel": _STRING,
     "extension": _STRING,
     "batch_no": {"type": ["string", "null"]},
@@ -87,6 +87,7 @@ def document() -> dict[str, Any]:
             "total": _WHOLE,
             "dropped": _WHOLE,
             "kept_at_most": _WHOLE,
+            "last": {**_WHOLE, "description": "The number of the last that arrived."},
         }
     )
     counted = _object({"number": _STRING, "accepted": _WHOLE})
@@ -145,7 +146,9 @@ def document() -> dict[str, Any]:
                 "get": _operation(
                     "Server-sent events: each message as it comes, and when all are cleared.",
                     None,
-                    media_type="text/event-stream",
+                    (),
+                    (503,),
+                    "text/event-stream",
                 )
             },
         },

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from yunxin_soap.sandbox.bounded import MAX_ITEMS, Bounded, text_size
 from yunxin_soap.wsdl import PortName
 
 if TYPE_CHECKING:
     from yunxin_soap.sandbox.journal import Journal
-
-MAX_ARRIVALS = 10_000
-"""Arrivals kept in memory; the oldest are dropped first, and counted."""
-MAX_BYTES = 64 << 20
-"""Bytes of text that they may hold together; beyond, the oldest are dropped too."""
-MAX_RAW = 16 << 10
-"""Characters kept of a raw request and of a raw answer."""
 
 
 class Outcome(str, Enum):
@@ -64,7 +57,7 @@ class Arrival:
     fault: str | None = None
     """The kind of the fault that it met."""
     request: str = field(default="", repr=False)
-    """The raw request, the password masked; no more than `MAX_RAW` characters."""
+    """The raw request, the password masked; no more than 16 Ki characters."""
     response: str = field(default="", repr=False)
 
     @property
@@ -100,28 +93,37 @@ class Record:
     def __init__(self, journal: Journal | None = None) -> None:
         self._journal = journal
         self._lock = threading.Lock()
-        self._arrivals: deque[Arrival] = deque()
-        self._bytes = 0
-        self._dropped = 0
+        self._arrivals = Bounded(_size)
         self._last = 0
         self._accepted: Counter[str] = Counter()
         self._listeners: list[Callable[[Arrival | None], None]] = []
         if journal is not None:
             self._last = journal.last_number()
             self._accepted = journal.accepted()
-            for arrival in journal.latest(MAX_ARRIVALS):
-                self._keep(arrival)
+            for arrival in journal.latest(MAX_ITEMS):
+                self._arrivals.append(arrival)
+            self._arrivals.dropped = journal.count() - len(self._arrivals)
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
-        """What arrived, oldest first; the last `MAX_ARRIVALS` of it."""
+        """What arrived, oldest first; as many as are kept in memory."""
         with self._lock:
             return tuple(self._arrivals)
 
     @property
+    def last(self) -> int:
+        """The number of the last that arrived, cleared ones included; 0 at first."""
+        return self._last
+
+    @property
+    def kept(self) -> int:
+        """How many are kept in memory."""
+        return len(self._arrivals)
+
+    @property
     def dropped(self) -> int:
         """How many were dropped from memory since it was cleared."""
-        return self._dropped
+        return self._arrivals.dropped
 
     def times_accepted(self, number: str) -> int:
         """Return how often a number was accepted, dropped arrivals included."""
@@ -150,7 +152,7 @@ class Record:
                     failure = error
             if arrival.batch_no is not None:
                 self._accepted.update(arrival.recipients)
-            self._keep(arrival)
+            self._arrivals.append(arrival)
             listeners = list(self._listeners)
         for listener in listeners:
             listener(arrival)
@@ -158,19 +160,11 @@ class Record:
             raise failure
         return arrival
 
-    def _keep(self, arrival: Arrival) -> None:
-        self._arrivals.append(arrival)
-        self._bytes += _size(arrival)
-        while len(self._arrivals) > MAX_ARRIVALS or self._bytes > MAX_BYTES:
-            self._bytes -= _size(self._arrivals.popleft())
-            self._dropped += 1
-
     def clear(self) -> None:
         """Forget everything, in the journal too."""
         with self._lock:
             self._arrivals.clear()
             self._accepted.clear()
-            self._bytes = self._dropped = 0
             if self._journal is not None:
                 self._journal.clear()
             listeners = list(self._listeners)
@@ -197,4 +191,9 @@ class Record:
 def _size(arrival: Arrival) -> int:
     """Return about how much memory an arrival takes."""
     texts = (arrival.request, arrival.response, arrival.message, arrival.answer)
-    return sum(map(sys.getsizeof, texts)) + 64 * len(arrival.recipients)
+    account = (arrival.user_code, arrival.channel, arrival.extension)
+    return (
+        text_size(*texts, *account)
+        + 60 * len(arrival.recipients)
+        + sum(map(len, arrival.recipients))
+    )

@@ -34,7 +34,7 @@ MAX_CONNECTIONS = 1000
 """Open at once; who comes beyond is turned away."""
 _SHUTTING = 10.0
 """Seconds to wait at most for the port to be shut."""
-_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?")
 
 
 class _Connection(web.RequestHandler):
@@ -122,7 +122,7 @@ async def serve(
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
         door = _Door(runner, host, bound)
-        service.faults.on_refuse = door.shut
+        service.faults.on_refuse, service.faults.on_accept = door.shut, door.open
         ready(f"http://{shown}:{bound}{asmx.PATH}")
         await stop.wait()
         await door.leave()
@@ -138,6 +138,27 @@ class _Door:
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = asyncio.Event()
+
+    def open(self) -> None:
+        """Accept connections again; callable from any thread."""
+        opened = threading.Event()
+
+        async def wait() -> None:
+            self._wanted.set()
+            async with self._lock:
+                opened.set()
+
+        def start() -> None:
+            task = self._loop.create_task(wait())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        if asyncio._get_running_loop() is self._loop:
+            start()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(start)
+            opened.wait(_SHUTTING)
 
     def shut(self, seconds: float) -> None:
         """Accept no connection for so long, from now on; callable from any thread."""
@@ -159,7 +180,9 @@ class _Door:
             for site in list(self._runner.sites):
                 await site.stop()
             closed.set()
-            await asyncio.sleep(seconds)
+            self._wanted.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), seconds)
             await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def leave(self) -> None:
@@ -219,7 +242,7 @@ async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> w
         return _bad_request()
     if inbox.wants(request.path):
         _next_request(request)
-        return await inbox.answer(request, body)
+        return await inbox.answer(request, None if too_long else body)
     incoming = asmx.HttpRequest(
         method=request.method,
         target=request.raw_path.encode("utf-8", "surrogateescape"),

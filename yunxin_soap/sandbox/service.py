@@ -6,29 +6,21 @@ import html
 import logging
 import re
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
+from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox import asmx
 from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodError
 from yunxin_soap.sandbox.effects import changed
 from yunxin_soap.sandbox.faults import Fault, Faults, Kind
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.sandbox.record import MAX_RAW, NotKept, Outcome, Record
+from yunxin_soap.sandbox.raw import MASK, TELLING, raw_answer, raw_request
+from yunxin_soap.sandbox.record import NotKept, Outcome, Record
 from yunxin_soap.wsdl import PortName
 
 _log = logging.getLogger(__name__)
 
-_PASSWORD = re.compile(
-    # ASP.NET quotes a value that it finds dangerous.
-    r"(?P<quoted>\buserPass=(?:&quot;|\")).*?(?=&quot;|\"|\Z)"
-    r"|(?P<field>\buserPass=)[^&\s]*"
-    r"|(?P<element><(?:[\w.-]+:)?userPass\b[^>]*>).*?(?=</(?:[\w.-]+:)?userPass\b|\Z)"
-    r"|(?P<header>^(?:Proxy-)?Authorization: ).*?$",
-    re.IGNORECASE | re.DOTALL | re.MULTILINE,
-)
-_SECRET = re.compile(r"userpass|authorization: ")
-_TELLING = 6
-"""Characters of a password that is not likely to be a common word of the request too."""
 _REFUSED = "The service is broken on purpose."
 _BARE = {
     400: "HTTP 400: the envelope is no well-formed XML, has a DOCTYPE, or an element in a value",
@@ -67,8 +59,8 @@ class Service:
                 received_at=datetime.now(timezone.utc),
                 status=answer.status,
                 remote=remote,
-                request=_raw_request(request, call.password),
-                response=_raw_response(answer),
+                request=raw_request(request, call.hide),
+                response=raw_answer(answer, call.hide),
                 **call.values(answer),
             )
         except NotKept as error:
@@ -96,10 +88,15 @@ class _Call:
         self.port: PortName | None = None
         self.fault: Fault | None = None
 
-    @property
-    def password(self) -> str:
-        """The password that came."""
-        return self._fields.get("userPass", "")
+    def hide(self, text: str) -> str:
+        """Mask the password that came; where none was understood, all known, however spelt."""
+        if self.port is not None:
+            password = self._fields.get("userPass", "")
+            return text.replace(password, MASK) if len(password) >= TELLING else text
+        for password in self._service.gateway.passwords:
+            if len(password) >= TELLING:
+                text = _redactor(password).hide(text)
+        return text
 
     def method(self, fields: Fields, port: PortName) -> str:
         """Answer as the gateway does, unless a fault comes before it."""
@@ -135,7 +132,7 @@ class _Call:
             what = html.unescape(re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace")))
             return {
                 "outcome": Outcome.MALFORMED,
-                "answer": _without_password(" ".join(what.split()))[:500]
+                "answer": self.hide(" ".join(what.split()))[:500]
                 or _BARE.get(answer.status, f"HTTP {answer.status}"),
             }
         if self._batch_no is not None:
@@ -158,31 +155,6 @@ class _Call:
         }
 
 
-def _raw_request(request: HttpRequest, password: str) -> str:
-    head = [f"{request.method} {request.target.decode('utf-8', 'replace')} HTTP/1.1"]
-    head += [f"{name}: {request.header(name)}" for name in request.headers]
-    encoding = "utf-16" if request.body.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-    # A password that is cut in two at the end is masked before the cut.
-    body = request.body[: 4 * MAX_RAW].decode(encoding, "replace")
-    text = _without_password("\n".join(head) + "\n\n" + body)
-    if len(password) >= _TELLING:
-        text = text.replace(password, "***")  # wherever else it was put by mistake
-    return text[:MAX_RAW]
-
-
-def _without_password(text: str) -> str:
-    # Most answers have no such word, and to look for it is quicker than to look for its forms.
-    if not _SECRET.search(text.lower()):
-        return text
-    return _PASSWORD.sub(_masked, text)
-
-
-def _masked(found: re.Match[str]) -> str:
-    return f"{found[found.lastgroup or 0]}***"
-
-
-def _raw_response(answer: HttpResponse) -> str:
-    head = [f"HTTP/1.1 {answer.status}", f"Content-Type: {answer.content_type}"]
-    head += [f"{name}: {value}" for name, value in answer.headers.items()]
-    text = "\n".join(head) + "\n\n" + answer.body.decode("utf-8", "replace")
-    return _without_password(text)[:MAX_RAW]
+@lru_cache(maxsize=64)
+def _redactor(password: str) -> Redactor:
+    return Redactor(password)

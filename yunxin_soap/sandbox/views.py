@@ -33,6 +33,12 @@ _COLUMNS = (
 )
 
 
+MAX_SHOWN = 10_000
+"""Characters of a message in a list; one alone is shown whole."""
+# What spreadsheets take for the start of a formula, or pass over before one.
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+
+
 @dataclass(frozen=True)
 class Search:
     """What to look for; what is left out fits everything."""
@@ -61,7 +67,7 @@ class Search:
         wanted = self.text.lower()
         texts = (arrival.message, arrival.answer, arrival.batch_no or "", arrival.user_code)
         return any(wanted in text.lower() for text in texts) or any(
-            wanted in recipient for recipient in arrival.recipients
+            wanted in recipient.lower() for recipient in arrival.recipients
         )
 
 
@@ -75,6 +81,7 @@ def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
     values = arrival.as_dict()
     if not raw:
         del values["request"], values["response"]
+        values["message"] = values["message"][:MAX_SHOWN]
     code = None
     if arrival.outcome is Outcome.REJECTED and (found := _CODE.fullmatch(arrival.answer)):
         code = int(found[1])
@@ -94,13 +101,15 @@ def as_csv(arrivals: Iterable[Arrival]) -> Iterator[str]:
     for arrival in arrivals:
         values = shown(arrival) | {"recipients": " ".join(arrival.recipients)}
         line = io.StringIO()
-        csv.writer(line).writerow(_harmless(values[name]) for name in _COLUMNS)
+        csv.writer(line, quoting=csv.QUOTE_ALL).writerow(
+            _harmless(values[name]) for name in _COLUMNS
+        )
         yield line.getvalue()
 
 
 def _harmless(value: Any) -> str:
     """Keep a spreadsheet from running a text as a formula, or rounding a batch number."""
     text = "" if value is None else str(value)
-    if text[:1] in ("=", "+", "-", "@", "\t", "\r") or (text.isdigit() and len(text) > 15):
+    if text[:1] in _FORMULA or (text.isdigit() and len(text) > 15):
         return f"'{text}"
     return text

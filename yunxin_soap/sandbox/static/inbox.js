@@ -66,6 +66,8 @@ const $ = (selector, from = document) => from.querySelector(selector);
 let shown = [];
 let state = { found: 0, total: 0, dropped: 0 };
 let asked = 0;
+let loading = false;
+let last = 0; // the number of the last message that the page knows of, shown or not
 
 function translate(root) {
   for (const node of root.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text);
@@ -133,7 +135,7 @@ function card(message) {
     recipients.setAttribute('aria-expanded', String(!numbers.hidden));
   });
   $('.copy', article).addEventListener('click', async (event) => {
-    await navigator.clipboard.writeText(message.batch_no);
+    await copy(message.batch_no);
     event.target.textContent = t('copied');
   });
   $('.raw', article).addEventListener('toggle', async () => {
@@ -162,20 +164,36 @@ function count() {
   $('#more').hidden = shown.length >= state.found;
 }
 
+// Under another name than localhost a page has no clipboard but this.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement('textarea');
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand('copy');
+  return field.remove();
+}
+
 async function load(more = false) {
   const mine = ++asked;
+  loading = true;
   const wanted = query();
   for (const form of ['csv', 'json']) $(`#${form}`).href = `${API}/messages.${form}?${wanted}`;
   wanted.set('limit', PAGE);
   if (more && shown.length) wanted.set('before', shown.at(-1).number);
   const answer = await call(`/messages?${wanted}`);
   if (mine !== asked) return; // the search has changed meanwhile
+  loading = false;
   const list = $('#messages');
   if (!more) {
     shown = [];
     list.replaceChildren();
   }
   state = { ...answer, found: answer.found + (more ? shown.length : 0) };
+  // What came while it loaded is in the answer, or comes now.
+  if (!more) last = answer.last;
+  flush();
   shown.push(...answer.messages);
   list.append(...answer.messages.map(card));
   count();
@@ -191,39 +209,51 @@ function fits(message) {
     && (!text || texts.some((each) => each.toLowerCase().includes(text)));
 }
 
-// Many may come at once: the page is touched once in a frame, and never holds more than one load.
+// Many may come at once: the page is touched now and then, and never holds more than one load.
 let waiting = [];
+let timer;
 function arrive(message) {
-  if (waiting.push(message) > 1) return;
-  requestAnimationFrame(() => {
-    const come = waiting.filter(fits).slice(-PAGE).reverse();
-    state.total += waiting.length;
-    state.found += waiting.filter(fits).length;
-    waiting = [];
-    if (state.total > state.kept_at_most) {
-      state.dropped += state.total - state.kept_at_most;
-      state.total = state.kept_at_most;
-      state.found = Math.min(state.found, state.total);
-    }
-    shown.unshift(...come);
-    $('#messages').prepend(...come.map(card));
-    while (shown.length > 10 * PAGE) {
-      shown.pop();
-      $('#messages').lastElementChild.remove();
-    }
-    count();
-  });
+  waiting.push(message);
+  if (waiting.length > 10 * PAGE) waiting.shift(); // the next load shows it
+  timer ??= setTimeout(flush, 50);
 }
 
+function flush() {
+  clearTimeout(timer);
+  timer = undefined;
+  if (loading) return; // it is called again at its end
+  const come = waiting.filter((message) => message.number > last);
+  waiting = [];
+  if (!come.length) return;
+  ({ number: last, total: state.total, dropped: state.dropped } = come.at(-1));
+  const fitting = come.filter(fits);
+  state.found = Math.min(state.found + fitting.length, state.total);
+  const fresh = fitting.slice(-PAGE).reverse();
+  shown.unshift(...fresh);
+  $('#messages').prepend(...fresh.map(card));
+  while (shown.length > 10 * PAGE) {
+    shown.pop();
+    $('#messages').lastElementChild.remove();
+  }
+  count();
+}
+
+// A browser keeps few connections to one host: a page that nobody sees holds none.
+let events;
 function listen() {
-  const events = new EventSource(`${API}/events`);
+  events?.close();
+  if (document.hidden) return;
+  events = new EventSource(`${API}/events`);
   events.addEventListener('open', () => {
     $('#live').textContent = `● ${t('live')}`;
     load();
   });
   events.addEventListener('error', () => { $('#live').textContent = `○ ${t('lost')}`; });
   events.addEventListener('message', (event) => arrive(JSON.parse(event.data)));
-  events.addEventListener('cleared', () => load());
+  events.addEventListener('cleared', () => {
+    waiting = [];
+    load();
+  });
 }
 
 async function loadFaults() {
@@ -311,4 +341,5 @@ options();
 $('#fault').addEventListener('submit', provoke);
 $('#faults').addEventListener('toggle', loadFaults);
 document.addEventListener('keydown', keys);
+document.addEventListener('visibilitychange', listen);
 listen();
