@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 try:
     from aiohttp import web
@@ -231,7 +232,7 @@ class _Server(web.Server):
 
 async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> web.StreamResponse:
     host = request.headers.get("Host")
-    if not _HOST.fullmatch(host or "") or (host is None and request.version >= (1, 1)):
+    if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
         return _bad_request()
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
@@ -258,6 +259,14 @@ async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> w
         if await effects.carry_out(met, answer, request.transport, gone):
             response.force_close()
     return response
+
+
+def _is_host(host: str) -> bool:
+    try:
+        urlsplit(f"//{host}")
+    except ValueError:
+        return False
+    return bool(_HOST.fullmatch(host))
 
 
 def _next_request(request: web.BaseRequest) -> None:
