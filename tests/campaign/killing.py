@@ -40,7 +40,7 @@ class Gateway:
     """A sandbox in a process of its own, which keeps its record on disk."""
 
     path: Path
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=lambda: free_port())
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -62,7 +62,7 @@ class Gateway:
         self.process.stdout.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

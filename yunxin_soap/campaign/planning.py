@@ -165,7 +165,7 @@ class Planner:
 
     def refused(self) -> Iterator[Refused]:
         """Give the lines of which no submit was made, in their order."""
-        for row in self._db.execute("SELECT line, value, reason FROM refused ORDER BY rowid"):
+        for row in self._db.execute("SELECT line, value, reason FROM refused ORDER BY line, rowid"):
             yield Refused(*row)
 
     def _take(self, batch: Batch) -> None:

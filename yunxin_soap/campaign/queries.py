@@ -243,7 +243,7 @@ class Queries:
             rows = connection.execute(
                 sa.select(refused.c.line, refused.c.value, refused.c.reason)
                 .where(refused.c.campaign_id == found.id)
-                .order_by(refused.c.line)
+                .order_by(refused.c.id)
             )
             for row in rows:
                 yield Refused(*row)

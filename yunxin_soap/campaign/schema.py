@@ -126,8 +126,9 @@ history = sa.Table(
 refused = sa.Table(
     "refused",
     _TABLES,
-    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), primary_key=True),
-    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), nullable=False, index=True),
+    sa.Column("line", sa.BigInteger, nullable=False),
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
@@ -236,4 +237,5 @@ def _prepare(engine: sa.Engine, shown: str) -> None:
         for version in range(found + 1, VERSION + 1):
             for statement in MIGRATIONS[version]:
                 connection.execute(sa.text(statement))
-            connection.execute(ledger.update().values(version=version))
+        # Written in any case: a ledger that cannot be is better found now.
+        connection.execute(ledger.update().values(version=VERSION))

@@ -1,0 +1,243 @@
+"""What a ledger refuses to be opened as, what it forgets on purpose, and what a sick one costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from typing_extensions import Self
+
+from tests.campaign.conftest import TEXT, numbers
+from tests.campaign.killing import free_port
+from yunxin_soap import AsyncClient, ConfigurationError, LedgerError
+from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.sandbox import Sandbox
+
+Make = Callable[..., AsyncClient]
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no database" * 1000)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        Ledger(text)
+    assert text.read_text() == "no database" * 1000
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    with pytest.raises(LedgerError, match="a database of something else"):
+        Ledger(other)
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Ledger(tmp_path / "missing" / "ledger.sqlite")
+    with pytest.raises(LedgerError, match="must survive the process"):
+        Ledger("sqlite://")
+    with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in 'mysql'"):
+        Ledger("mysql://localhost/x")
+    with pytest.raises(ConfigurationError, match="There is no ledger"):
+        Ledger()
+
+
+def test_a_server_s_password_is_not_shown() -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger("postgresql://somebody:secret-word@127.0.0.1:1/x")
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_newer_ledger_is_refused(where: str) -> None:
+    with Ledger(where) as ledger:
+        with ledger._engine.begin() as connection:
+            connection.execute(sa.text("UPDATE ledger SET version = 99"))
+        with pytest.raises(LedgerError, match="has version 99, and this package knows up to 1"):
+            Ledger(where)
+
+
+def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(where).close()
+    monkeypatch.setattr("yunxin_soap.campaign.schema.VERSION", 3)
+    monkeypatch.setattr(
+        "yunxin_soap.campaign.schema.MIGRATIONS",
+        {2: ("CREATE TABLE two (x INTEGER)",), 3: ("INSERT INTO two VALUES (3)",)},
+    )
+    for _ in range(2):
+        with Ledger(where) as ledger, ledger._engine.begin() as connection:
+            assert connection.scalars(sa.text("SELECT x FROM two")).all() == [3]
+            assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
+
+
+def test_a_read_only_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path).close()
+    # Whoever runs as root may write to any file, so it is opened for reading alone.
+    with pytest.raises(LedgerError, match="readonly"):
+        Ledger(f"sqlite:///file:{path}?mode=ro&uri=true")
+
+
+def test_a_corrupt_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5000), TEXT, channel=37, max_recipients=5)
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content) - 4096] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="malformed"), Ledger(path) as ledger:
+        ledger.status("a")
+
+
+_FULL = """
+import sys
+from yunxin_soap import AsyncClient, LedgerError
+from yunxin_soap.campaign import Ledger
+
+with Ledger(sys.argv[1]) as ledger:
+    client = AsyncClient("demo", "demo", channel=37, endpoint=sys.argv[2])
+    try:
+        ledger.run("a", client, in_flight=4)
+    except LedgerError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(3000), TEXT, channel=37, max_recipients=1)
+    size = path.stat().st_size // 512 + 200
+    limited = ["/bin/sh", "-c", f'ulimit -f {size}; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limited, sys.executable, "-c", _FULL, str(path), sandbox.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "The ledger cannot be written (" in done.stdout, done
+    arrived = len(sandbox.record.arrivals)
+    assert 0 < arrived < 3000
+    with Ledger(path) as ledger:
+        ledger.resume("a")
+        status = ledger.run("a", client())
+        assert status.submits[State.UNKNOWN] <= 4
+        assert status.numbers[State.ACCEPTED] + status.numbers[State.UNKNOWN] == 3000
+        recorded = {row[0] for row in ledger.results("a") if row[1] is State.ACCEPTED}
+    assert recorded <= set(sandbox.record.accepted_numbers)
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
+def test_a_server_that_is_restarted_is_waited_for(
+    server: None, tmp_path: Path, sandbox: Sandbox, client: Make
+) -> None:
+    with _Postgres(tmp_path) as postgres, Ledger(postgres.url) as ledger:
+        ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)
+
+        async def main() -> None:
+            half = asyncio.Event()
+            async with client() as sender:
+                task = asyncio.create_task(
+                    ledger.run_async(
+                        "a",
+                        sender,
+                        in_flight=8,
+                        told=lambda progress: half.set() if progress.submits > 50 else None,
+                    )
+                )
+                await half.wait()
+                await asyncio.to_thread(postgres.stop)
+                before = len(sandbox.record.arrivals)
+                await asyncio.to_thread(postgres.start)
+                status = await task
+                assert before < 400
+                assert status.numbers[State.ACCEPTED] == 400
+
+        with sandbox.faults("delay", seconds=0.01):
+            asyncio.run(main())
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(400), 1)
+
+
+class _Postgres:
+    """A server of one's own, which may be stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        if not found:
+            pytest.skip("pg_ctl is not installed")
+        self._bin = found[-1].parent
+        self._data = folder / "data"
+        self._as: list[str] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(
+            [*self._as, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def __enter__(self) -> Self:
+        self.port = free_port()
+        self._data.mkdir()
+        if os.getuid() == 0:  # the server refuses to run as root
+            self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            for each in (self._data, *self._data.parents):
+                if each == Path(each.anchor) or each.stat().st_uid != 0:
+                    break
+                each.chmod(each.stat().st_mode | 0o011)
+            subprocess.run(["chown", "postgres", str(self._data)], check=True)
+        self._run(str(self._bin / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust")
+        self.start()
+        return self
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        self._run(str(self._bin / "pg_ctl"), "-D", str(self._data), "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run(str(self._bin / "pg_ctl"), "-D", str(self._data), "-m", "immediate", "stop")
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+
+def test_purging_removes_numbers_and_texts_and_keeps_counts(
+    ledger: Ledger, client: Make, where: str
+) -> None:
+    ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=5)
+    ledger.run("a", client())
+    ledger.plan("b", numbers(3), "还没有发【签名】", channel=37)
+    assert ledger.purge(older_than=3600) == 0
+    time.sleep(0.01)
+    assert ledger.purge(older_than=0) == 7
+    assert ledger.status("a").numbers[State.ACCEPTED] == 7
+    assert not list(ledger.results("a"))
+    assert not list(ledger.refused("a"))
+    assert [found.campaign for found in ledger.find(numbers(1)[0])] == ["b"]
+    assert ledger.find(numbers(1)[0])[0].message == "还没有发【签名】"
+    with ledger._engine.connect() as connection:
+        tables = sa.inspect(connection).get_table_names()
+        kept = [
+            str(row)
+            for table in tables
+            if table not in ("content", "recipients")
+            for row in connection.execute(sa.text(f"SELECT * FROM {table}"))
+        ]
+    assert not any("1391" in row or TEXT in row for row in kept)
+    assert ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37).numbers == 7
+
+
+def test_the_password_is_not_in_the_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        wrong = AsyncClient("demo", "s3cr3t-word", channel="37", endpoint=sandbox.url)
+        ledger.run("a", wrong)
+    assert b"s3cr3t-word" not in path.read_bytes()

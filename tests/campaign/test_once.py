@@ -1,0 +1,154 @@
+"""One send for each key, whoever asks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.campaign.conftest import TEXT
+from yunxin_soap import (
+    AsyncClient,
+    CampaignDiffers,
+    Client,
+    ContentRejected,
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+)
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.sandbox import Sandbox
+
+TO = "13900000000"
+
+
+@pytest.fixture
+def sender(sandbox: Sandbox) -> Iterator[Client]:
+    with Client("demo", "demo", channel="37", endpoint=sandbox.url, retries=0) as client:
+        yield client
+
+
+def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox: Sandbox) -> None:
+    receipt = ledger.send_once(sender, "k", TO, TEXT)
+    with Ledger(where) as other:
+        assert other.send_once(sender, "k", [TO], TEXT) == receipt
+    assert ledger.send_once(sender, "l", TO, TEXT) != receipt
+    assert sandbox.record.times_accepted(TO) == 2
+    (first, _) = ledger.find(TO)
+    assert (first.key, first.batch_no) == ("k", receipt.batch_no)
+
+
+@pytest.mark.parametrize(("to", "text"), [("13900000001", TEXT), (TO, "别的【签名】")])
+def test_a_key_is_for_one_thing(
+    ledger: Ledger, sender: Client, sandbox: Sandbox, to: str, text: str
+) -> None:
+    ledger.send_once(sender, "k", TO, TEXT)
+    with pytest.raises(CampaignDiffers, match="The key 'k' was used"):
+        ledger.send_once(sender, "k", to, text)
+    assert len(sandbox.record.arrivals) == 1
+
+
+def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    for _ in range(2):
+        with pytest.raises(ContentRejected) as caught:
+            ledger.send_once(sender, "k", TO, "促销【签名】")
+        assert (caught.value.code, caught.value.keyword) == (-6, "促销")
+    assert len(sandbox.record.arrivals) == 1
+
+
+def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    sandbox.provoke("close")
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            ledger.send_once(sender, "k", TO, TEXT)
+    assert sandbox.record.times_accepted(TO) == 1
+
+
+def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    port = int(sandbox.url.split(":")[2].split("/")[0])
+    sandbox.stop()
+    with pytest.raises(NotSent):
+        ledger.send_once(sender, "k", TO, TEXT)
+    with Sandbox(port=port) as back:
+        assert ledger.send_once(sender, "k", TO, TEXT).batch_no
+        assert back.record.times_accepted(TO) == 1
+
+
+def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
+    with pytest.raises(InvalidRequest):
+        ledger.send_once(sender, "k", "1", TEXT)
+    assert ledger.send_once(sender, "k", TO, TEXT).batch_no
+
+
+def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    start = threading.Barrier(8)
+
+    def ask(_: int) -> str:
+        start.wait()
+        return ledger.send_once(sender, "k", TO, TEXT).batch_no
+
+    with sandbox.faults("delay", seconds=0.2), ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+    assert sandbox.record.times_accepted(TO) == 1
+
+
+_DIES = """
+import sys
+from yunxin_soap import Client
+from yunxin_soap.campaign import Ledger
+
+with Ledger(sys.argv[1]) as ledger:
+    client = Client("demo", "demo", channel="37", endpoint=sys.argv[2])
+    print("begun", flush=True)
+    ledger.send_once(client, "k", "13900000000", "您好【签名】")
+"""
+
+
+def test_who_died_leaves_it_unknown(
+    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+) -> None:
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    sandbox.provoke("hang")
+    with subprocess.Popen(
+        [sys.executable, "-c", _DIES, where, sandbox.url], stdout=subprocess.PIPE
+    ) as process:
+        assert arrived.wait(30)
+        os.kill(process.pid, signal.SIGKILL)
+    stop()
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="its runner died"):
+            ledger.send_once(sender, "k", TO, TEXT)
+    assert sandbox.record.times_accepted(TO) == 1
+
+
+def test_the_asynchronous_one_records_a_cancelled_send(
+    ledger: Ledger, sandbox: Sandbox, client: Callable[..., AsyncClient]
+) -> None:
+    async def main() -> None:
+        arrived = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def come(_arrival: object) -> None:
+            loop.call_soon_threadsafe(arrived.set)
+
+        stop = sandbox.record.listen(come)
+        async with client() as sender:
+            sandbox.provoke("hang")
+            task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))
+            await arrived.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(OutcomeUnknown):
+                await ledger.send_once_async(sender, "k", TO, TEXT)
+        stop()
+
+    asyncio.run(main())

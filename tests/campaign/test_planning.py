@@ -1,0 +1,268 @@
+"""Lists of numbers become submits: whole, once, and with every bad line named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.campaign.conftest import TEXT, numbers
+from yunxin_soap import CampaignDiffers, ConfigurationError, InvalidRequest, LedgerError
+from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text
+from yunxin_soap.campaign import sources as sources_module
+from yunxin_soap.campaign.planning import Planner
+from yunxin_soap.campaign.sources import source_of
+from yunxin_soap.campaign.template import Template
+
+A, B, C = numbers(3)
+
+
+def planned(
+    source: Any, message: str = TEXT, **options: Any
+) -> tuple[dict[str, list[str]], list[Refused]]:
+    """Return the numbers of each text, and the refused lines."""
+    planner = Planner(message, channel=37, **options)
+    try:
+        planner.read(source_of(source))
+        texts: dict[str, list[str]] = {}
+        for text, joined, size in planner.submits():
+            assert len(joined.split(",")) == size
+            texts.setdefault(text, []).extend(joined.split(","))
+        return texts, list(planner.refused())
+    finally:
+        planner.close()
+
+
+def csv_of(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        (f"phone\n{A}\n{B}\n", None),
+        (f"name,手机号\n甲,{A}\n乙,{B}\n", None),
+        (f"name;mobile\r\n甲;{A}\r\n乙;{B}\r\n", None),
+        (f"name\ttel\n甲\t{A}\n乙\t{B}", None),
+        (f"甲,{A}\n乙,{B}\n", None),
+        (f"{A}\n{B}\n", None),
+        (f"\ufeffphone\n{A}\n\n{B}\n", None),
+        (f'note,phone\n"two\nlines",{A}\nx,"{B}"\n', None),
+        (f"a,b\n{C},{A}\n{C},{B}\n", "b"),
+        (f"a,b\n{C},{A}\n{C},{B}\n", 2),
+        (f"{C},{A}\n{C},{B}\n", "2"),
+        (f"phone,x\n+86 {A[:3]}-{A[3:]},1\n{B},2\n", None),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_the_column_is_found(
+    tmp_path: Path, content: str, column: str | int | None, encoding: str
+) -> None:
+    path = csv_of(tmp_path, content.encode(encoding))
+    assert planned(Csv(path, column)) == ({TEXT: [A, B]}, [])
+
+
+def test_other_encodings_and_standard_input(tmp_path: Path) -> None:
+    content = f"姓名,手机\n甲,{A}\n"
+    assert planned(Csv(io.BytesIO(content.encode("gbk"))))[0] == {TEXT: [A]}
+    path = csv_of(tmp_path, content.encode("utf-16"))
+    assert planned(Csv(path, encoding="utf-16"))[0] == {TEXT: [A]}
+    with pytest.raises(LedgerError, match="not utf-8 text"):
+        planned(Csv(csv_of(tmp_path, content.encode("gbk")), encoding="utf-8"))
+    with pytest.raises(LedgerError, match="neither UTF-8 nor GBK"):
+        planned(Text(io.BytesIO(b"\xff\xff\xff")))
+    with pytest.raises(LedgerError, match="There is no encoding 'x'"):
+        planned(Text(io.BytesIO(b""), encoding="x"))
+    with pytest.raises(LedgerError, match="cannot be read"):
+        planned(Text(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "wrong"),
+    [
+        ("a,b\n1,2\n", None, "Which column has the numbers? Name one of: a, b"),
+        ("a,b\n1,2\n", "c", "There is no column 'c': the columns are a, b"),
+        ("a,b\n1,2\n", 3, "There is no column 3: the first row has 2"),
+    ],
+)
+def test_a_column_that_cannot_be_found(
+    tmp_path: Path, content: str, column: str | int | None, wrong: str
+) -> None:
+    with pytest.raises(LedgerError) as caught:
+        planned(Csv(csv_of(tmp_path, content), column))
+    assert wrong in str(caught.value)
+
+
+def test_what_is_refused_is_named_by_line(tmp_path: Path) -> None:
+    content = f'phone,name\n{A},a\n12345,b\n,c\n"{B}","d\ne"\n{A},f\n{B}x,g\n{C},h\n'
+    texts, refused = planned(Csv(csv_of(tmp_path, content)))
+    assert texts == {TEXT: [A, B, C]}
+    assert [(each.line, each.value) for each in refused] == [
+        (3, "12345"),
+        (4, ""),
+        (7, A),
+        (8, f"{B}x"),
+    ]
+    assert "duplicate" in refused[2].reason
+    assert "must match" in refused[0].reason
+    with pytest.raises(LedgerError, match="Line 3 of the list is refused"):
+        planned(Csv(csv_of(tmp_path, content)), strict=True)
+
+
+def test_text_iterables_and_rows_of_a_query() -> None:
+    assert planned(Text(io.BytesIO(f"{A}\n\n{B},{C}\r\n".encode())))[0] == {TEXT: [A, B, C]}
+    assert planned(iter([A, int(B)]))[0] == {TEXT: [A, B]}
+    assert planned(A)[0] == {TEXT: [A]}
+    database = sqlite3.connect(":memory:")
+    database.row_factory = sqlite3.Row
+    rows = database.execute("SELECT ? AS phone, ? AS name", (A, "甲"))
+    assert planned(rows, "您好{name}【签名】")[0] == {"您好甲【签名】": [A]}
+    database.close()
+    assert planned(Items([{"who": A}], column="who"))[0] == {TEXT: [A]}
+    with pytest.raises(LedgerError, match="Item 1 of the recipients is a tuple"):
+        planned([(A,)])
+
+
+def test_a_template_brings_equal_texts_together() -> None:
+    rows = [
+        {"phone": number, "city": city}
+        for number, city in zip(numbers(6), "京沪京沪京沪", strict=True)
+    ]
+    texts, _ = planned(rows, "{{ {city} }}【签名】", max_recipients=2)
+    assert texts == {
+        "{ 京 }【签名】": [numbers(6)[at] for at in (0, 2, 4)],
+        "{ 沪 }【签名】": [numbers(6)[at] for at in (1, 3, 5)],
+    }
+    _, refused = planned([{"phone": A, "x": "1"}, {"phone": B, "city": "\x00"}], "{city}【签名】")
+    assert "There is no column 'city'" in refused[0].reason
+    assert "XML cannot carry" in refused[1].reason
+
+
+@pytest.mark.parametrize("text", ["{", "}", "a{b", "{a}}"])
+def test_a_brace_alone_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="alone at character"):
+        Template(text)
+
+
+@given(st.text(), st.text())
+def test_doubled_braces_are_themselves(text: str, value: str) -> None:
+    doubled = text.replace("{", "{{").replace("}", "}}")
+    template = Template(doubled + "{x}")
+    assert template.fill({"x": value}) == text + value.strip()
+    assert template.columns == ("x",)
+
+
+_numbers = st.integers(0, 40).map(lambda at: str(13900000000 + at))
+_odd = st.sampled_from(["+86 {}", "{}", "0086{}", " {} ", "{}x", "x"])
+
+
+@given(st.lists(st.tuples(_numbers, _odd)), st.integers(1, 7))
+def test_every_number_is_planned_once_or_refused(listed: list[tuple[str, str]], size: int) -> None:
+    items = [odd.format(number) for number, odd in listed]
+    good = [number for number, odd in listed if "x" not in odd]
+    if not items:
+        return
+    texts, refused = planned(items, max_recipients=size)
+    sent = texts.get(TEXT, [])
+    assert sent == list(dict.fromkeys(good))
+    assert len(sent) + len(refused) == len(items)
+    assert Counter(each.line for each in refused).most_common(1)[:1] != [(0, 1)]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r")),
+            min_size=2,
+            max_size=2,
+        ),
+        min_size=1,
+    )
+)
+def test_any_csv_is_read_as_the_csv_module_reads_it(rows: list[list[str]]) -> None:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["phone", "note"])
+    for at, row in enumerate(rows):
+        writer.writerow([numbers(len(rows))[at], row[0] + row[1]])
+    batches = list(Csv(io.BytesIO(file.getvalue().encode()), encoding="utf-8").batches())
+    assert [value for batch in batches for value in batch.values] == numbers(len(rows))
+    notes = [row["note"] for batch in batches if batch.rows for row in batch.rows]
+    assert notes == [row[0] + row[1] for row in rows]
+
+
+def test_batches_are_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources_module, "BATCH", 3)
+    listed = [*numbers(10), A, "x", *numbers(5, 13920000000)]
+    content = "\n".join(listed).encode()
+    expected = ({TEXT: [*numbers(10), *numbers(5, 13920000000)]}, [11, 12])
+    for source in (Text(io.BytesIO(content)), Csv(io.BytesIO(content)), Items(listed)):
+        texts, refused = planned(source, max_recipients=4)
+        assert (texts, [each.line for each in refused]) == expected
+
+
+def test_numbers_of_another_country() -> None:
+    listed = ["+85291234567", "+85291234568", "+85291234567"]
+    texts, refused = planned(listed, recipient_pattern=r"\+852\d{8}")
+    assert texts == {TEXT: listed[:2]}
+    assert [each.line for each in refused] == [3]
+
+
+def test_the_same_content_is_the_same_campaign(ledger: Ledger) -> None:
+    first = ledger.plan("a", [A, B, C], TEXT, channel=37)
+    assert (
+        ledger.plan("a", [C, A, B, A], TEXT, channel="37", max_recipients=1).digest == first.digest
+    )
+    assert ledger.status("a").submits[State.PENDING] == 1
+    others: list[tuple[list[str], str, int, str]] = [
+        ([A, B], TEXT, 37, ""),
+        ([A, B, C], "别的【签名】", 37, ""),
+        ([A, B, C], TEXT, 38, ""),
+        ([A, B, C], TEXT, 37, "1"),
+    ]
+    for listed, text, channel, extension in others:
+        with pytest.raises(CampaignDiffers, match="There is a campaign 'a' already"):
+            ledger.plan("a", listed, text, channel=channel, extension=extension)
+    assert ledger.campaigns() == ["a"]
+
+
+def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
+    def broken() -> Any:
+        yield from numbers(50_000)
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(LedgerError, match="The list cannot be read"):
+        ledger.plan("a", broken(), TEXT, channel=37)
+    with pytest.raises(LedgerError, match="no number that can be sent to"):
+        ledger.plan("a", ["x"], TEXT, channel=37)
+    with pytest.raises(InvalidRequest, match="signature"):
+        ledger.plan("a", [A], "no signature", channel=37)
+    with pytest.raises(ConfigurationError, match="needs a name"):
+        ledger.plan(" ", [A], TEXT, channel=37)
+    dry = ledger.plan("a", [A, "x"], TEXT, channel=37, dry_run=True)
+    assert (dry.numbers, dry.refused, dry.segments) == (1, 1, 1)
+    assert ledger.campaigns() == []
+    told: list[Refused] = []
+    ledger.plan("a", [A, "x"], TEXT, channel=37, refused_to=told.append)
+    assert list(ledger.refused("a")) == told
+    assert told[0].line == 2
+
+
+def test_many_texts(ledger: Ledger) -> None:
+    rows = [{"phone": number, "at": str(at % 700)} for at, number in enumerate(numbers(1400))]
+    plan = ledger.plan("a", rows, "第{at}【签名】", channel=37, max_recipients=1)
+    assert (plan.texts, plan.submits) == (700, 1400)
+    results = {row[0] for row in ledger.results("a")}
+    assert results == set(numbers(1400))
+    for at in (0, 699, 700, 1399):
+        (found,) = ledger.find(numbers(1400)[at])
+        assert found.message == f"第{at % 700}【签名】"
