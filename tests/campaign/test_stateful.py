@@ -47,13 +47,13 @@ class Campaigns(RuleBasedStateMachine):
 
     def _runner(self, which: int) -> Owner:
         if which not in self._owners:
-            self._owners[which] = Owner.new()
-            self._store.join(self._owners[which], self._id)
             for other, flying in self._flying.items():
                 if other not in self._owners:  # it died
                     for work in flying.values():
                         self._mark(work, State.UNKNOWN)
                     flying.clear()
+            self._owners[which] = Owner.new()
+            self._store.join(self._owners[which], self._id)
         return self._owners[which]
 
     @rule(
@@ -166,7 +166,7 @@ class Campaigns(RuleBasedStateMachine):
 
 TestCampaigns = Campaigns.TestCase
 TestCampaigns.settings = settings(
-    max_examples=10,
+    max_examples=50,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
