@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -50,6 +51,34 @@ def test_the_python_example_runs(sandbox: Sandbox) -> None:
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == sandbox.inbox[0].batch_no
+
+
+def test_the_scheduled_job_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    (example,) = (block for block in blocks("python") if "def nightly" in block)
+    (tmp_path / "customers.csv").write_text("name,phone\n甲,13900000000\n乙,13900000001\n", "utf-8")
+    given = {"USER_CODE": "demo", "USER_PASS": "demo", "ENDPOINT": sandbox.url}
+    # Whatever the hour is.
+    example = example.replace('between="08:00-21:00", ', "")
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=tmp_path,
+            env={**os.environ, **{f"YUNXIN_{name}": value for name, value in given.items()}},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [each.message for each in sandbox.inbox] == [
+        "您好乙，您的账单已出【签名】",
+        "您好甲，您的账单已出【签名】",
+    ]
+
+
+def test_every_campaign_command_is_in_the_table() -> None:
+    from yunxin_soap.cli_campaign import campaign
+
+    table = README.partition("## Campaigns")[2].partition("\n## ")[0]
+    assert [name for name in campaign.commands if f"| `{name}" not in table] == []
 
 
 def test_the_test_example_passes(tmp_path: Path) -> None:

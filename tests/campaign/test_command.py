@@ -1,0 +1,193 @@
+"""``yunxin-soap campaign`` as an operator uses it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.campaign.conftest import TEXT, numbers
+from yunxin_soap.sandbox import Sandbox
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = [sys.executable, "-m", "yunxin_soap", "campaign"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, sandbox: Sandbox) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("YUNXIN_")},
+        "YUNXIN_DATABASE_URL": str(tmp_path / "ledger.sqlite"),
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> str:
+    path = tmp_path / "list.csv"
+    path.write_text("手机,name\n" + "".join(f"{each},甲\n" for each in numbers(25)) + "12,乙\n")
+    return str(path)
+
+
+def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    options = ["--csv", listed, "--message", TEXT, "--max-recipients", "10"]
+    dry = run("plan", "a", *options, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "Dry run: nothing was written." in dry.stdout
+    assert "25 numbers in 3 submits with 1 texts, some 25 segments (an estimate)." in dry.stdout
+    assert "line 27: '12': the number" in dry.stdout
+    planned = run("plan", "a", *options, "--refused", "refused.csv", "--json")
+    assert json.loads(planned.stdout)["submits"] == 3
+    assert "27,12," in (tmp_path / "refused.csv").read_text("utf-8-sig")
+    assert run("status").stdout == "a: open, 25 numbers\n"
+
+    done = run("run", "a")
+    assert done.returncode == 0, done.stderr
+    assert "a: done" in done.stdout
+    assert re.search(r"25 accepted", done.stdout)
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(25), 1)
+    assert json.loads(run("status", "a", "--json").stdout)["numbers"]["accepted"] == 25
+
+    found = run("find", numbers(1)[0]).stdout
+    assert found.startswith("a, submit 1: accepted as batch ")
+    assert TEXT in found
+    rows = list(csv.DictReader(io.StringIO(run("export", "a").stdout.lstrip("\ufeff"))))
+    assert [row["number"] for row in rows] == numbers(25)
+    assert {row["state"] for row in rows} == {"accepted"}
+
+    assert run("report", "a", "--output", "a.html").returncode == 0
+    html = (tmp_path / "a.html").read_text("utf-8")
+    assert "<svg" in html
+    assert "src=" not in html
+    assert numbers(1)[0] not in html
+    assert TEXT not in html
+    assert run("purge", "--older-than", "0s").stdout == "25 numbers were removed.\n"
+    assert run("find", numbers(1)[0]).stdout == "No submit has that number.\n"
+
+
+def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    sandbox.provoke("code", code="-7")
+    paused = run("run", "a", "--in-flight", "1")
+    assert paused.returncode == 4
+    assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
+    sandbox.provoke("close")
+    unknown = run("resume", "a", "--in-flight", "1", "--json")
+    assert unknown.returncode == 5
+    assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
+    assert "Say what became of them" in run("resolve", "a").stderr
+    assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submits were decided.\n"
+    assert run("run", "a").returncode == 3
+    assert run("retry", "a").stdout == "0 submits are pending again.\n"
+    again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
+    assert again.returncode == 6
+    assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["status", "x"], 6, "There is no campaign 'x'"),
+        (["plan", "a", "--text", "-"], 2, "Give the text, by --message"),
+        (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
+        (["plan", "a", "--message", TEXT, "--text", "missing"], 6, "missing cannot be read"),
+        (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
+        (["purge", "--older-than", "x"], 2, "must be as in 90d"),
+        (["run", "a", "--between", "8-9"], 6, "There is no campaign"),
+        (["run", "a", "--rate", "x"], 2, "'x' is not a valid float"),
+    ],
+)
+def test_a_mistake_is_one_line(run: Run, arguments: list[str], status: int, said: str) -> None:
+    done = run(*arguments, input="")
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
+    assert said in done.stderr
+
+
+def test_standard_input(run: Run, sandbox: Sandbox) -> None:
+    run("plan", "a", "--text", "-", "--message", TEXT, input="\n".join(numbers(3)))
+    assert run("run", "a").returncode == 0
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(3), 1)
+
+
+def test_ctrl_c_drains(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        sandbox.faults("delay", seconds=0.3),
+        subprocess.Popen(
+            [*COMMAND, "run", "a", "--in-flight", "2"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 4
+    assert "Stopping once what is under way has ended" in errors
+    assert "unknown" not in output
+    accepted = len(sandbox.record.accepted_numbers)
+    assert f"{accepted} accepted" in output
+    assert 0 < accepted < 25
+
+
+def test_a_terminal_shows_a_bar(run: Run, listed: str, environment: dict[str, str]) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "run", "a"],
+        env={**environment, "TERM": "xterm", "COLUMNS": "160"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # its end, on Linux
+            pass
+        process.communicate(timeout=30)
+    os.close(ours)
+    text = shown.decode()
+    assert process.returncode == 0
+    assert "25/25" in text
+    assert "25 accepted, 0 rejected, 0 unknown" in text
