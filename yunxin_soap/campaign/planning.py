@@ -131,7 +131,7 @@ class Planner:
         """
         rows = 0
         try:
-            for batch in source.batches():
+            for batch in source.batches(rows=self._message is None):
                 self._take(batch)
                 rows += len(batch.values)
                 told(rows)

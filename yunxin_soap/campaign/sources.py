@@ -21,6 +21,8 @@ from yunxin_soap.message import normalise_recipients
 
 BATCH = 20_000
 """Rows looked at together."""
+_SLICE = 2_000
+"""Rows of a CSV file held at once."""
 _BLOCK = 1 << 20
 _HEADINGS = frozenset(
     {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
@@ -45,8 +47,12 @@ class Batch:
 class Source:
     """A list of numbers, perhaps with other columns; it can be read once."""
 
-    def batches(self) -> Iterator[Batch]:
-        """Give all of it."""
+    def batches(self, *, rows: bool = True) -> Iterator[Batch]:
+        """Give all of it.
+
+        Args:
+            rows: whether the columns are asked for, if there are any.
+        """
         raise NotImplementedError
 
 
@@ -61,7 +67,7 @@ class Items(Source):
     def __init__(self, items: Iterable[Any], column: str | None = None) -> None:
         self._items, self._column = iter(items), column
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, *, rows: bool = True) -> Iterator[Batch]:
         """Give all of it; an item's line is its place, from 1."""
         start = 1
         while items := list(islice(self._items, BATCH)):
@@ -70,11 +76,11 @@ class Items(Source):
             if all(isinstance(each, (str, int)) for each in items):
                 yield Batch(lines, [str(each) for each in items])
                 continue
-            rows = [_as_mapping(each, line) for each, line in zip(items, lines, strict=True)]
-            column = self._column = self._column or _heading(rows[0])
-            if column is None or column not in rows[0]:
-                raise _no_column(column, rows[0])
-            yield Batch(lines, [row.get(column, "") for row in rows], rows)
+            made = [_as_mapping(each, line) for each, line in zip(items, lines, strict=True)]
+            column = self._column = self._column or _heading(made[0])
+            if column is None or column not in made[0]:
+                raise _no_column(column, made[0])
+            yield Batch(lines, [row.get(column, "") for row in made], made)
 
 
 def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
@@ -102,7 +108,7 @@ class Text(Source):
     def __init__(self, file: str | os.PathLike[str] | IO[bytes], encoding: str | None = None):
         self._file, self._encoding = file, encoding
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, *, rows: bool = True) -> Iterator[Batch]:
         """Give all of it; blank lines are passed over."""
         with _opened(self._file, self._encoding) as text:
             start = 1
@@ -138,39 +144,43 @@ class Csv(Source):
     ) -> None:
         self._file, self._column, self._encoding = file, column, encoding
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, *, rows: bool = True) -> Iterator[Batch]:
         """Give all of it; empty rows are passed over."""
         with _opened(self._file, self._encoding) as text:
             csv.field_size_limit(_MAX_FIELD)
             # A broken quote is taken as it stands: the row is refused for its number.
             reader = csv.reader(text, delimiter=_delimiter(text))
             try:
-                yield from self._read(reader)
+                yield from self._read(reader, rows=rows)
             except csv.Error as error:
                 raise LedgerError(
                     f"The CSV cannot be read beyond line {reader.line_num} ({error})."
                 ) from None
 
-    def _read(self, reader: Any) -> Iterator[Batch]:
+    def _read(self, reader: Any, *, rows: bool) -> Iterator[Batch]:
         first: list[str] = next(reader, [])
         names, at = self._columns(first)
-        if names:
-            before, rows = reader.line_num, []
-        else:
-            before, rows = 0, [first] if first else []
-        while rows := rows + list(islice(reader, BATCH)):
-            lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
-            if reader.line_num != before + len(rows):
-                lines = _starts(rows, before + 1)
-            before = reader.line_num
+        begun: list[list[str]] = [] if names or not first else [first]
+        lines: list[int] = []
+        values: list[str] = []
+        # Not more at once: the collector of cycles looks at every row that is held.
+        for starts, part in _slices(reader, begun):
             try:
-                values = [row[at] for row in rows]
+                found = [row[at] for row in part]
             except IndexError:
-                kept = [(line, row) for line, row in zip(lines, rows, strict=True) if row]
-                lines, rows = [line for line, _ in kept], [row for _, row in kept]
-                values = [row[at] if len(row) > at else "" for row in rows]
-            yield Batch(lines, values, _Rows(names, rows) if names else None)
-            rows = []
+                kept = [(line, row) for line, row in zip(starts, part, strict=True) if row]
+                starts, part = [line for line, _ in kept], [row for _, row in kept]
+                found = [row[at] if len(row) > at else "" for row in part]
+            if rows and names:
+                yield Batch(starts, found, _Rows(names, part))
+                continue
+            lines += starts
+            values += found
+            if len(values) >= BATCH:
+                yield Batch(lines, values)
+                lines, values = [], []
+        if values:
+            yield Batch(lines, values)
 
     def _columns(self, first: list[str]) -> tuple[dict[str, int], int]:
         """Return the places of the headings, if the first row has them, and of the numbers."""
@@ -253,6 +263,18 @@ def _no_column(wanted: str | None, names: Iterable[str]) -> LedgerError:
     if wanted is None:
         return LedgerError(f"Which column has the numbers? Name one of: {known}.")
     return LedgerError(f"There is no column {wanted!r}: the columns are {known}.")
+
+
+def _slices(reader: Any, begun: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
+    """Give rows, some at a time, and where each begins."""
+    before = 0 if begun else reader.line_num
+    while rows := begun + list(islice(reader, _SLICE)):
+        begun = []
+        lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
+        if reader.line_num != before + len(rows):
+            lines = _starts(rows, before + 1)
+        before = reader.line_num
+        yield lines, rows
 
 
 def _starts(rows: list[list[str]], start: int) -> list[int]:

@@ -207,12 +207,9 @@ class Store:
         """
         with self._engine.begin() as connection:
             now = self._now(connection)
-            renewed = connection.execute(
-                runner.update().where(runner.c.id == owner.id).values(expires_at=now + self.lease)
-            ).rowcount
-            held = set(
-                connection.scalars(sa.select(submit.c.id).where(submit.c.runner_id == owner.id))
-            )
+            values = {"owner": owner.id, "until": now + self.lease}
+            renewed = connection.execute(_RENEW, values).rowcount
+            held = set(connection.scalars(_HELD, {"owner": owner.id}).all())
             if renewed:
                 self._settle(connection, [each for each in results if each.work.id in held], owner)
                 unheard = held.difference(flying, (each.work.id for each in results))
@@ -313,7 +310,7 @@ class Store:
             )
         connection.execute(_UPDATE, rows)
         connection.execute(
-            history.insert(),
+            _HISTORY,
             [
                 {
                     "submit_id": each["id_"],
@@ -368,11 +365,7 @@ class Store:
     def _next(
         self, connection: sa.Connection, owner: Owner, campaign_id: int, want: int, now: float
     ) -> Turn:
-        stands = connection.execute(
-            sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
-                campaign.c.id == campaign_id
-            )
-        ).one()
+        stands = connection.execute(_STANDS, {"campaign": campaign_id}).one()
         state = CampaignState(stands.state)
         if state is CampaignState.PAUSED:
             if stands.paused_until is None:
@@ -412,21 +405,8 @@ class Store:
     def _claim(
         self, connection: sa.Connection, owner: Owner, campaign_id: int, want: int, now: float
     ) -> list[Work]:
-        candidates = (
-            sa.select(submit.c.id)
-            .join(content, submit.c.content_id == content.c.id)
-            .where(
-                submit.c.campaign_id == campaign_id,
-                submit.c.state == State.PENDING.value,
-                sa.or_(submit.c.not_before.is_(None), submit.c.not_before <= now),
-                content.c.stopped.is_(None),
-            )
-            .order_by(submit.c.id)
-            .limit(want)
-            # What another runner is taking is passed over (SQLite has one writer at a time).
-            .with_for_update(of=submit, skip_locked=True)
-        )
-        ids = list(connection.scalars(candidates))
+        values = {"campaign": campaign_id, "now": now, "want": want}
+        ids = connection.scalars(_CANDIDATES, values).all()
         return self.commit_to(connection, owner, ids, now)
 
     def commit_to(
@@ -435,20 +415,9 @@ class Store:
         """Write down that pending submits are about to be sent; return them."""
         if not ids:
             return []
+        connection.execute(_COMMIT, {"ids": ids, "owner": owner.id, "now": now})
         connection.execute(
-            submit.update()
-            .where(submit.c.id.in_(ids))
-            .values(
-                state=State.SUBMITTING.value,
-                runner_id=owner.id,
-                attempts=submit.c.attempts + 1,
-                not_before=None,
-                sent_at=now,
-                ended_at=None,
-            )
-        )
-        connection.execute(
-            history.insert(),
+            _HISTORY,
             [
                 {
                     "submit_id": each,
@@ -463,23 +432,7 @@ class Store:
                 for each in ids
             ],
         )
-        rows = connection.execute(
-            sa.select(
-                submit.c.id,
-                recipients.c.numbers,
-                submit.c.size,
-                content.c.message,
-                content.c.channel,
-                content.c.extension,
-                submit.c.content_id,
-                submit.c.attempts,
-            )
-            .join(content, submit.c.content_id == content.c.id)
-            .join(recipients, recipients.c.submit_id == submit.c.id)
-            .where(submit.c.id.in_(ids))
-            .order_by(submit.c.id)
-        )
-        return [Work(*row) for row in rows]
+        return [Work(*row) for row in connection.execute(_WORK, {"ids": ids}).all()]
 
     def finish(self, campaign_id: int) -> None:
         """Say that nothing is left to send, if that is so."""
@@ -517,4 +470,57 @@ _UPDATE = (
         ended_at=sa.bindparam("ended_at"),
         runner_id=None,
     )
+)
+# Made once: to put a statement together takes longer than to run it.
+_HISTORY = history.insert()
+_HELD = sa.select(submit.c.id).where(submit.c.runner_id == sa.bindparam("owner"))
+_RENEW = (
+    runner.update()
+    .where(runner.c.id == sa.bindparam("owner"))
+    .values(expires_at=sa.bindparam("until"))
+)
+_STANDS = sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
+    campaign.c.id == sa.bindparam("campaign")
+)
+_CANDIDATES = (
+    sa.select(submit.c.id)
+    .join(content, submit.c.content_id == content.c.id)
+    .where(
+        submit.c.campaign_id == sa.bindparam("campaign"),
+        submit.c.state == State.PENDING.value,
+        sa.or_(submit.c.not_before.is_(None), submit.c.not_before <= sa.bindparam("now")),
+        content.c.stopped.is_(None),
+    )
+    .order_by(submit.c.id)
+    .limit(sa.bindparam("want", type_=sa.Integer))
+    # What another runner is taking is passed over (SQLite has one writer at a time).
+    .with_for_update(of=submit, skip_locked=True)
+)
+_COMMIT = (
+    submit.update()
+    .where(submit.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(
+        state=State.SUBMITTING.value,
+        runner_id=sa.bindparam("owner"),
+        attempts=submit.c.attempts + 1,
+        not_before=None,
+        sent_at=sa.bindparam("now"),
+        ended_at=None,
+    )
+)
+_WORK = (
+    sa.select(
+        submit.c.id,
+        recipients.c.numbers,
+        submit.c.size,
+        content.c.message,
+        content.c.channel,
+        content.c.extension,
+        submit.c.content_id,
+        submit.c.attempts,
+    )
+    .join(content, submit.c.content_id == content.c.id)
+    .join(recipients, recipients.c.submit_id == submit.c.id)
+    .where(submit.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(submit.c.id)
 )
