@@ -13,7 +13,10 @@ import trustme
 
 from tests import summary
 from tests.misbehaving import WAYS, Way, server_context
+from tests.postgresql import server
 from yunxin_soap.sandbox import Sandbox
+
+__all__ = ["server"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -42,3 +42,16 @@ def test_one_command_writes_tables_json_and_a_picture(tmp_path: Path) -> None:
     for text in (done.stdout, picture.decode().replace("&#160;", " ")):
         assert "yunxin_soap.AsyncClient, http-post" in text
         assert "Promised and measured" in text
+
+
+def test_campaigns_are_measured(tmp_path: Path, server: None) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.campaign", "--rounds=1", "--numbers=2000"]
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "campaigns.json").read_text())["campaigns"]
+    assert {(row["peer"], row["ledger_in"]) for row in rows} == {
+        (peer, kind) for peer in ("sandbox", "responder") for kind in ("sqlite", "postgresql")
+    }
+    assert all(row["plan_s"] > 0 and row["ledger_mib"] > 0 for row in rows)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import click
 
-from tests.campaign.conftest import TEXT, database, numbers
+from tests.campaign.conftest import TEXT, numbers
+from tests.postgresql import database
 from yunxin_soap import AsyncClient, wsdl
 from yunxin_soap.campaign import CampaignState, Ledger, State
 from yunxin_soap.sandbox.journal import Journal
