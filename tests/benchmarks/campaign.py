@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -98,9 +97,14 @@ _JOBS = {"campaign": _campaign, "bare": _bare}
 
 def _bare_interpreter() -> float:
     """Return the peak memory of one, in MiB."""
-    code = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
-    return int(done.stdout) / 1024
+    code = "print(open('/proc/self/status').read())"
+    command = [sys.executable, "-c", code]
+    return _peak(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+
+
+def _peak(status: str) -> float:
+    # getrusage would count what the parent had when it forked.
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _in_a_process(job: str, path: str, where: str, url: str) -> dict[str, float]:
@@ -205,7 +209,7 @@ def main(
     """Measure campaigns of so many numbers each (100,000, 1,000,000 and 2,000,000)."""
     if job is not None:
         measured = _JOBS[job](*arguments)
-        measured["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        measured["peak"] = _peak(Path("/proc/self/status").read_text())
         click.echo(json.dumps(measured))
         return
     rows = measure(counts, rounds, Console(stderr=True, style="dim").print)

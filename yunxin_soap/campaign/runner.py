@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("yunxin_soap.campaign")
 _OUTAGE = 120.0
 """Seconds for which a server that cannot be reached is waited for."""
+_GATHER = 0.005
+"""Seconds for which results are gathered before they are recorded together."""
 _OTHERS = 1.0
 """Seconds between two looks at what other runners have left to do."""
 
@@ -181,6 +183,9 @@ class Runner:
         if not self._results and until > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), until)
+        if 0 < len(self._results) < len(self._flying):
+            # A commit costs a few milliseconds, whether it records one or many.
+            await asyncio.sleep(_GATHER)
         self._awake.clear()
 
     def _wake(self) -> None:
