@@ -14,7 +14,8 @@ from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.states import ALLOWED
-from yunxin_soap.campaign.store import Pause, Result, Store, Work
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Pause, Result, Work
 
 _COUNT = 24
 _SIZE = 4

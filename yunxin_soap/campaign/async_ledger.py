@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.planning import Plan
 from yunxin_soap.campaign.queries import Found, Status
-from yunxin_soap.campaign.store import LEASE
 
 if TYPE_CHECKING:
     from typing_extensions import Self

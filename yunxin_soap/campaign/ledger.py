@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.campaign import once
 from yunxin_soap.campaign.decisions import Decisions
 from yunxin_soap.campaign.intake import Intake
+from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.pace import DEFAULT_ZONE, Hours
 from yunxin_soap.campaign.planning import Plan, Planner, Refused
 from yunxin_soap.campaign.queries import Status
@@ -20,7 +21,7 @@ from yunxin_soap.campaign.schema import (
     reported,
 )
 from yunxin_soap.campaign.sources import Source, source_of
-from yunxin_soap.campaign.store import LEASE, Store
+from yunxin_soap.campaign.store import Store
 from yunxin_soap.errors import ConfigurationError, LedgerError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.schema import content, recipients, submit, why
 from yunxin_soap.campaign.states import State
-from yunxin_soap.campaign.store import Result, Store, Work
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Result, Work
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
     CampaignDiffers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yunxin_soap.campaign.states import State
-from yunxin_soap.campaign.store import Pause
+from yunxin_soap.campaign.turns import Pause
 from yunxin_soap.codes import Category, ResultCode
 from yunxin_soap.errors import InvalidRequest, NotSent, Rejected, SendError
 

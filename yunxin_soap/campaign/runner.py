@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.pace import Hours, Rate, Window
 from yunxin_soap.campaign.reactions import Breaker, react
 from yunxin_soap.campaign.schema import why
 from yunxin_soap.campaign.states import CampaignState, State
-from yunxin_soap.campaign.store import LostLease, Pause, Result, Store, Turn, Work
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Pause, Result, Turn, Work
 from yunxin_soap.errors import LedgerError, OutcomeUnknown, SendError
 from yunxin_soap.message import Submit
 

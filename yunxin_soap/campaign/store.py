@@ -2,169 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.changes import HISTORY, change, note, now_of
+from yunxin_soap.campaign.leases import Leases, LostLease
 from yunxin_soap.campaign.owner import Owner
-from yunxin_soap.campaign.schema import campaign, content, history, recipients, runner, submit
-from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
-from yunxin_soap.errors import LedgerError
+from yunxin_soap.campaign.schema import campaign, content, recipients, runner, submit
+from yunxin_soap.campaign.states import CampaignState, State
+from yunxin_soap.campaign.turns import Pause, Result, Turn, Work
 
-LEASE = 30.0
-"""Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
-_DIED = "its runner died with it under way: {}"
-_LATE = "its answer came after its runner was given up"
 _UNHEARD = "it was never sent: the ledger was lost before it was known"
 
 
-class LostLease(LedgerError):
-    """Others gave this runner up, since it was not heard of in time: it must send nothing more."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A submit that a runner has committed itself to send."""
-
-    id: int
-    numbers: str
-    size: int
-    message: str
-    channel: str
-    extension: str
-    content_id: int
-    attempts: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a submit of a runner's ended."""
-
-    work: Work
-    state: State
-    sent_at: float
-    ended_at: float
-    batch_no: str | None = None
-    code: int | None = None
-    reason: str = ""
-    safe: bool = False
-    """Whether it may be sent again without any risk of a second copy."""
-    wait: float = 0.0
-    """Seconds before a pending one is tried again."""
-    stop_text: bool = False
-    """Whether submits with the same text are to be held back."""
-    keyword: str | None = None
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Why a campaign is to wait, and for how many seconds; None is until it is resumed."""
-
-    reason: str
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a runner is told at each exchange with the ledger."""
-
-    work: list[Work]
-    state: CampaignState
-    reason: str
-    wait: float | None
-    """Seconds until something may be sent again; None if nothing is left for this runner."""
-    others: bool = field(default=False)
-    """Whether other runners have submits under way."""
-
-
-class Store:
-    """The statements of running; safe to use from one thread at a time.
-
-    Args:
-        engine: the ledger's.
-        lease: seconds until a silent runner counts as dead.
-    """
-
-    def __init__(self, engine: sa.Engine, lease: float = LEASE) -> None:
-        self._engine, self.lease = engine, lease
-
-    def join(self, owner: Owner, campaign_id: int | None) -> int:
-        """Make a runner known, and turn what dead ones left under way into unknown.
-
-        Args:
-            owner: the runner.
-            campaign_id: the campaign's; None for single sends.
-
-        Returns:
-            How many submits became unknown.
-
-        Raises:
-            LedgerError: a runner is not heard of any more, and its process is alive.
-        """
-        with self._engine.begin() as connection:
-            self.enlist(connection, owner, self.lease)
-            return len(self.bury(connection, campaign_id))
-
-    def enlist(self, connection: sa.Connection, owner: Owner, lease: float) -> None:
-        """Make a runner known, for so many seconds."""
-        connection.execute(
-            runner.insert().values(
-                id=owner.id,
-                host=owner.host,
-                machine=owner.machine,
-                pid=owner.pid,
-                started=owner.started,
-                expires_at=self._now(connection) + lease,
-            )
-        )
-
-    def bury(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
-        """Turn what dead runners left under way into unknown; return those submits."""
-        now = self._now(connection)
-        found = connection.execute(
-            sa.select(runner, submit.c.id.label("submit_id"))
-            .join_from(submit, runner, submit.c.runner_id == runner.c.id)
-            .where(
-                submit.c.campaign_id.is_(None)
-                if campaign_id is None
-                else submit.c.campaign_id == campaign_id
-            )
-            .order_by(submit.c.id)
-        ).all()
-        left: dict[Owner, list[int]] = {}
-        for row in found:
-            owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
-            dead = owner.is_dead()
-            if dead or (dead is None and row.expires_at < now):
-                left.setdefault(owner, []).append(row.submit_id)
-            elif dead is False and row.expires_at < now and campaign_id is not None:
-                raise LedgerError(
-                    f"The runner in {owner} is alive and was not heard of for"
-                    f" {now - row.expires_at + self.lease:.0f} s: end that process first."
-                )
-        for owner, ids in left.items():
-            self._change(
-                connection,
-                [
-                    {"id": each, "after": State.UNKNOWN, "detail": _DIED.format(owner)}
-                    for each in ids
-                ],
-                State.SUBMITTING,
-                now,
-                owner.id,
-            )
-        dead_ids = [owner.id for owner in left]
-        connection.execute(runner.delete().where(runner.c.id.in_(dead_ids)))
-        return [each for ids in left.values() for each in ids]
-
-    def leave(self, owner: Owner) -> None:
-        """Forget a runner that has nothing under way."""
-        with self._engine.begin() as connection:
-            busy = sa.exists().where(submit.c.runner_id == owner.id)
-            connection.execute(runner.delete().where(runner.c.id == owner.id, ~busy))
+class Store(Leases):
+    """The statements of running; safe to use from one thread at a time."""
 
     def conclude(self, owner: Owner, result: Result) -> None:
         """Record how a single send ended, and forget its runner."""
@@ -175,7 +28,7 @@ class Store:
                 )
             )
             if held is None:
-                self._note(connection, [result], self._now(connection), owner)
+                note(connection, [result], now_of(connection), owner)
             else:
                 self._settle(connection, [result], owner)
             connection.execute(runner.delete().where(runner.c.id == owner.id))
@@ -206,7 +59,7 @@ class Store:
             LostLease: others gave the runner up; the results are kept in the history.
         """
         with self._engine.begin() as connection:
-            now = self._now(connection)
+            now = now_of(connection)
             values = {"owner": owner.id, "until": now + self.lease}
             renewed = connection.execute(_RENEW, values).rowcount
             held = set(connection.scalars(_HELD, {"owner": owner.id}).all())
@@ -217,7 +70,7 @@ class Store:
                 if pause is not None:
                     self._pause(connection, campaign_id, pause, now)
                 return self._next(connection, owner, campaign_id, want, now)
-            self._note(connection, results, now, owner)
+            note(connection, results, now, owner)
         raise LostLease(
             "This runner was not heard of in time, and others gave it up: what it had under way is"
             " unknown."
@@ -248,7 +101,7 @@ class Store:
                 )
             if each.state is State.SPLIT:
                 self._split(connection, each.work)
-        self._change(connection, changes, State.SUBMITTING, None, owner.id)
+        change(connection, changes, State.SUBMITTING, None, owner.id)
 
     def _split(self, connection: sa.Connection, work: Work) -> None:
         numbers = work.numbers.split(",")
@@ -277,75 +130,7 @@ class Store:
         self, connection: sa.Connection, ids: Collection[int], now: float, owner: Owner
     ) -> None:
         changes = [{"id": each, "after": State.PENDING, "detail": _UNHEARD} for each in ids]
-        self._change(connection, changes, State.SUBMITTING, now, owner.id)
-
-    def _change(
-        self,
-        connection: sa.Connection,
-        changes: Sequence[dict[str, Any]],
-        before: State,
-        now: float | None,
-        by: str,
-    ) -> None:
-        """Change states, and write it down; ``after`` says to which, the rest is left as it is."""
-        if not changes:
-            return
-        rows = []
-        for each in changes:
-            assert each["after"] in ALLOWED[before]
-            rows.append(
-                {
-                    "id_": each["id"],
-                    "before_": before.value,
-                    "state": each["after"].value,
-                    "batch_no": each.get("batch_no"),
-                    "code": each.get("code"),
-                    "keyword": each.get("keyword"),
-                    "reason": each.get("detail", ""),
-                    "safe": each.get("safe", each["after"] is State.PENDING),
-                    "not_before": each.get("not_before"),
-                    "sent_at": each.get("sent_at"),
-                    "ended_at": each.get("ended_at", now),
-                }
-            )
-        connection.execute(_UPDATE, rows)
-        connection.execute(
-            _HISTORY,
-            [
-                {
-                    "submit_id": each["id_"],
-                    "at": each["ended_at"],
-                    "before": before.value,
-                    "after": each["state"],
-                    "batch_no": each["batch_no"],
-                    "code": each["code"],
-                    "detail": each["reason"],
-                    "by": by,
-                }
-                for each in rows
-            ],
-        )
-
-    def _note(
-        self, connection: sa.Connection, results: Sequence[Result], now: float, owner: Owner
-    ) -> None:
-        """Keep what was learnt too late: the states stay as they are."""
-        for each in results:
-            (state,) = connection.execute(
-                sa.select(submit.c.state).where(submit.c.id == each.work.id)
-            ).one()
-            connection.execute(
-                history.insert().values(
-                    submit_id=each.work.id,
-                    at=now,
-                    before=state,
-                    after=state,
-                    batch_no=each.batch_no,
-                    code=each.code,
-                    detail=f"{_LATE}: {each.state.value} {each.reason}".strip(),
-                    by=owner.id,
-                )
-            )
+        change(connection, changes, State.SUBMITTING, now, owner.id)
 
     def _pause(self, connection: sa.Connection, campaign_id: int, pause: Pause, now: float) -> None:
         until = None if pause.seconds is None else now + pause.seconds
@@ -417,7 +202,7 @@ class Store:
             return []
         connection.execute(_COMMIT, {"ids": ids, "owner": owner.id, "now": now})
         connection.execute(
-            _HISTORY,
+            HISTORY,
             [
                 {
                     "submit_id": each,
@@ -447,32 +232,8 @@ class Store:
                 .values(state=CampaignState.DONE.value, reason="", paused_until=None)
             )
 
-    def _now(self, connection: sa.Connection) -> float:
-        """Return the one clock of all runners: the server's, or this machine's for a file."""
-        if connection.dialect.name == "sqlite":
-            return time.time()
-        clock = sa.func.extract("epoch", sa.func.clock_timestamp())
-        return float(connection.execute(sa.select(clock)).scalar_one())
 
-
-_UPDATE = (
-    submit.update()
-    .where(submit.c.id == sa.bindparam("id_"), submit.c.state == sa.bindparam("before_"))
-    .values(
-        state=sa.bindparam("state"),
-        batch_no=sa.bindparam("batch_no"),
-        code=sa.bindparam("code"),
-        keyword=sa.bindparam("keyword"),
-        reason=sa.bindparam("reason"),
-        safe=sa.bindparam("safe"),
-        not_before=sa.bindparam("not_before"),
-        sent_at=sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Double), submit.c.sent_at),
-        ended_at=sa.bindparam("ended_at"),
-        runner_id=None,
-    )
-)
 # Made once: to put a statement together takes longer than to run it.
-_HISTORY = history.insert()
 _HELD = sa.select(submit.c.id).where(submit.c.runner_id == sa.bindparam("owner"))
 _RENEW = (
     runner.update()

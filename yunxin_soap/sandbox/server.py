@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import re
 import signal
 import threading
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 try:
     from aiohttp import web
@@ -35,7 +35,7 @@ MAX_CONNECTIONS = 1000
 """Open at once; who comes beyond is turned away."""
 _SHUTTING = 10.0
 """Seconds to wait at most for the port to be shut."""
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?")
+_HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?")
 
 
 class _Connection(web.RequestHandler):
@@ -262,11 +262,14 @@ async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> w
 
 
 def _is_host(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    if found is None or found["v6"] is None:
+        return found is not None
     try:
-        urlsplit(f"//{host}")
+        ipaddress.IPv6Address(found["v6"])
     except ValueError:
         return False
-    return bool(_HOST.fullmatch(host))
+    return True
 
 
 def _next_request(request: web.BaseRequest) -> None:

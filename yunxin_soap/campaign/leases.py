@@ -1,0 +1,106 @@
+"""Which runners live, and what becomes of a dead one's submits."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.changes import change, now_of
+from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.schema import runner, submit
+from yunxin_soap.campaign.states import State
+from yunxin_soap.errors import LedgerError
+
+LEASE = 30.0
+"""Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
+_DIED = "its runner died with it under way: {}"
+
+
+class LostLease(LedgerError):
+    """Others gave this runner up, since it was not heard of in time: it must send nothing more."""
+
+
+class Leases:
+    """Makes runners known, and takes over from those that died.
+
+    Args:
+        engine: the ledger's.
+        lease: seconds until a silent runner counts as dead.
+    """
+
+    def __init__(self, engine: sa.Engine, lease: float = LEASE) -> None:
+        self._engine, self.lease = engine, lease
+
+    def join(self, owner: Owner, campaign_id: int | None) -> int:
+        """Make a runner known, and turn what dead ones left under way into unknown.
+
+        Args:
+            owner: the runner.
+            campaign_id: the campaign's; None for single sends.
+
+        Returns:
+            How many submits became unknown.
+
+        Raises:
+            LedgerError: a runner is not heard of any more, and its process is alive.
+        """
+        with self._engine.begin() as connection:
+            self.enlist(connection, owner, self.lease)
+            return len(self.bury(connection, campaign_id))
+
+    def enlist(self, connection: sa.Connection, owner: Owner, lease: float) -> None:
+        """Make a runner known, for so many seconds."""
+        connection.execute(
+            runner.insert().values(
+                id=owner.id,
+                host=owner.host,
+                machine=owner.machine,
+                pid=owner.pid,
+                started=owner.started,
+                expires_at=now_of(connection) + lease,
+            )
+        )
+
+    def bury(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
+        """Turn what dead runners left under way into unknown; return those submits."""
+        now = now_of(connection)
+        found = connection.execute(
+            sa.select(runner, submit.c.id.label("submit_id"))
+            .join_from(submit, runner, submit.c.runner_id == runner.c.id)
+            .where(
+                submit.c.campaign_id.is_(None)
+                if campaign_id is None
+                else submit.c.campaign_id == campaign_id
+            )
+            .order_by(submit.c.id)
+        ).all()
+        left: dict[Owner, list[int]] = {}
+        for row in found:
+            owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
+            dead = owner.is_dead()
+            if dead or (dead is None and row.expires_at < now):
+                left.setdefault(owner, []).append(row.submit_id)
+            elif dead is False and row.expires_at < now and campaign_id is not None:
+                raise LedgerError(
+                    f"The runner in {owner} is alive and was not heard of for"
+                    f" {now - row.expires_at + self.lease:.0f} s: end that process first."
+                )
+        for owner, ids in left.items():
+            change(
+                connection,
+                [
+                    {"id": each, "after": State.UNKNOWN, "detail": _DIED.format(owner)}
+                    for each in ids
+                ],
+                State.SUBMITTING,
+                now,
+                owner.id,
+            )
+        dead_ids = [owner.id for owner in left]
+        connection.execute(runner.delete().where(runner.c.id.in_(dead_ids)))
+        return [each for ids in left.values() for each in ids]
+
+    def leave(self, owner: Owner) -> None:
+        """Forget a runner that has nothing under way."""
+        with self._engine.begin() as connection:
+            busy = sa.exists().where(submit.c.runner_id == owner.id)
+            connection.execute(runner.delete().where(runner.c.id == owner.id, ~busy))
