@@ -7,31 +7,25 @@ sandbox and against the responder, which does next to nothing. It writes ``docs/
 
 from __future__ import annotations
 
-import asyncio
-import csv
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.campaign_job import SIZE
 from tests.benchmarks.responder import responder
 from tests.postgresql import database
 
 _DOCS = Path(__file__).parents[2] / "docs"
-_TEXT = "您的账单已出，请及时查看【签名】"
-_SIZE = 500
-_IN_FLIGHT = 32
 # A prime below the seven thousand million numbers that there are, and a factor that scatters them.
 _PRIME, _FACTOR = 6_999_999_977, 4_398_042_316
 
@@ -43,72 +37,15 @@ def write_list(path: Path, count: int) -> None:
         file.writelines(f"u{at},{13_000_000_000 + at * _FACTOR % _PRIME}\n" for at in range(count))
 
 
-def _campaign(path: str, where: str, url: str) -> dict[str, float]:
-    start = time.perf_counter()
-    from yunxin_soap import AsyncClient
-    from yunxin_soap.campaign import Csv, Ledger, State
-
-    imported = time.perf_counter()
-    with Ledger(where) as ledger:
-        plan = ledger.plan("a", Csv(path), _TEXT, channel=37)
-        planned = time.perf_counter()
-        client = AsyncClient("demo", "demo", endpoint=url)
-        status = ledger.run("a", client, in_flight=_IN_FLIGHT)
-        done = time.perf_counter()
-    assert status.numbers[State.ACCEPTED] == plan.numbers, status
-    return {"import": imported - start, "plan": planned - imported, "run": done - planned}
-
-
-def _bare(path: str, _where: str, url: str) -> dict[str, float]:
-    import aiohttp
-
-    from yunxin_soap.protocol import Fields, Protocol
-    from yunxin_soap.redact import Redactor
-    from yunxin_soap.wsdl import load
-
-    start = time.perf_counter()
-    with Path(path).open(newline="") as file:
-        listed = [row[1] for row in csv.reader(file)][1:]
-    read = time.perf_counter()
-    protocol = Protocol(load(), "soap", urlsplit(url).path, Redactor("demo"))
-    parts = (listed[at : at + _SIZE] for at in range(0, len(listed), _SIZE))
-    requests = [
-        protocol.encode(Fields("demo", "demo", ",".join(part), _TEXT, "37", "")) for part in parts
-    ]
-
-    async def loop() -> float:
-        waiting = iter(requests)
-        async with aiohttp.ClientSession() as session:
-
-            async def send() -> None:
-                for each in waiting:
-                    async with session.post(url, data=each.body, headers=each.headers) as answer:
-                        assert b"sendMesExtResult" in await answer.read()
-
-            began = time.perf_counter()
-            await asyncio.gather(*(send() for _ in range(_IN_FLIGHT)))
-            return time.perf_counter() - began
-
-    return {"csv": read - start, "loop": asyncio.run(loop())}
-
-
-_JOBS = {"campaign": _campaign, "bare": _bare}
-
-
 def _bare_interpreter() -> float:
     """Return the peak memory of one, in MiB."""
-    code = "print(open('/proc/self/status').read())"
-    command = [sys.executable, "-c", code]
-    return _peak(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
-
-
-def _peak(status: str) -> float:
-    # getrusage would count what the parent had when it forked.
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    code = "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    return int(done.stdout) / 1024
 
 
 def _in_a_process(job: str, path: str, where: str, url: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.benchmarks.campaign", "--job", job, path, where, url]
+    command = [sys.executable, "-m", "tests.benchmarks.campaign_job", job, path, where, url]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
@@ -163,7 +100,8 @@ def measure(counts: tuple[int, ...], rounds: int, say: Any) -> list[dict[str, An
                     for kind in ("sqlite", "postgresql"):
                         with open_peer() as url:
                             ours = _once(kind, path, url)
-                            ours |= _in_a_process("bare", path, "", url) | {"base": bare}
+                            loop = _in_a_process("bare", path, "", url)
+                        ours |= {"csv": loop["csv"], "loop": loop["loop"], "base": bare}
                         say(f"round {number + 1}: {peer}, {kind}, {count}: {ours}")
                         found.setdefault((peer, kind, count), []).append(ours)
     return [
@@ -181,7 +119,7 @@ def _row(measured: list[dict[str, float]], count: int) -> dict[str, float]:
         "loop_s": median(lambda each: each["loop"]),
         "plan_s": median(lambda each: each["plan"]),
         "run_s": median(lambda each: each["run"]),
-        "submits_per_s": median(lambda each: count / _SIZE / each["run"]),
+        "submits_per_s": median(lambda each: count / SIZE / each["run"]),
         "ratio": median(lambda e: (e["plan"] + e["run"]) / (e["csv"] + e["loop"])),
         "peak_above_bare_mib": median(lambda each: each["peak"] - each["base"]),
         "ledger_mib": median(lambda each: each["ledger"]),
@@ -197,21 +135,8 @@ def _row(measured: list[dict[str, float]], count: int) -> dict[str, float]:
     default=_DOCS,
     help="Where campaigns.json goes.  [default: docs]",
 )
-@click.option("--job", type=click.Choice(list(_JOBS)), hidden=True)
-@click.argument("arguments", nargs=-1)
-def main(
-    counts: tuple[int, ...],
-    rounds: int,
-    output: Path,
-    job: str | None,
-    arguments: tuple[str, ...],
-) -> None:
+def main(counts: tuple[int, ...], rounds: int, output: Path) -> None:
     """Measure campaigns of so many numbers each (100,000, 1,000,000 and 2,000,000)."""
-    if job is not None:
-        measured = _JOBS[job](*arguments)
-        measured["peak"] = _peak(Path("/proc/self/status").read_text())
-        click.echo(json.dumps(measured))
-        return
     rows = measure(counts, rounds, Console(stderr=True, style="dim").print)
     columns = [*rows[0]]
     table = Table(*columns, title=f"Medians of {rounds} rounds")
