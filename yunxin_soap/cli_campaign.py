@@ -256,7 +256,8 @@ def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool
 
 
 @campaign.command()
-@_name
+@click.argument("name", required=False)
+@click.option("--key", help="Of a single send, in place of a campaign's name.")
 @click.option("--resend", "decision", flag_value="resend", help="Send again: maybe twice.")
 @click.option("--accepted", "decision", flag_value="accepted", help="They were sent.")
 @click.option("--rejected", "decision", flag_value="rejected", help="They were not sent.")
@@ -265,7 +266,8 @@ def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool
 @_by
 @_ledger
 def resolve(
-    name: str,
+    name: str | None,
+    key: str | None,
     decision: Any,
     submits: tuple[int, ...],
     batch_no: str | None,
@@ -278,9 +280,15 @@ def resolve(
         if decision is None:
             raise ConfigurationError("Say what became of them: --resend, --accepted, --rejected.")
         with _open(where) as ledger:
-            count = ledger.resolve(
-                name, decision, by=by, submits=submits or None, batch_no=batch_no
-            )
+            if name is not None and key is None:
+                count = ledger.resolve(
+                    name, decision, by=by, submits=submits or None, batch_no=batch_no
+                )
+            elif key is not None and name is None and not submits:
+                ledger.resolve_once(key, decision, by=by, batch_no=batch_no)
+                count = 1
+            else:
+                raise ConfigurationError("Name a campaign, or the --key of a single send.")
         _tell(as_json, "submits", count, f"{count} submits were decided.")
 
 

@@ -169,6 +169,34 @@ def test_ctrl_c_drains(
     assert 0 < accepted < 25
 
 
+def test_ctrl_c_twice_ends_it_at_once(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        sandbox.faults("hang"),
+        subprocess.Popen(
+            [*COMMAND, "run", "a", "--in-flight", "1"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stderr is not None
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        assert "Stopping" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 5
+    assert "1 unknown" in output
+    assert "24 pending" in output
+
+
 def test_a_terminal_shows_a_bar(run: Run, listed: str, environment: dict[str, str]) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     ours, theirs = pty.openpty()

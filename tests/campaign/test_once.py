@@ -20,6 +20,7 @@ from yunxin_soap import (
     Client,
     ContentRejected,
     InvalidRequest,
+    LedgerError,
     NotSent,
     OutcomeUnknown,
 )
@@ -68,6 +69,24 @@ def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: San
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             ledger.send_once(sender, "k", TO, TEXT)
+    assert sandbox.record.times_accepted(TO) == 1
+
+
+def test_a_person_decides_on_an_unknown_one(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    with pytest.raises(LedgerError, match="no unknown send with the key 'k'"):
+        ledger.resolve_once("k", "resend", by="test")
+    for key in "kl":
+        sandbox.provoke("html", when="before")
+        with pytest.raises(OutcomeUnknown):
+            ledger.send_once(sender, key, TO, TEXT)
+    ledger.resolve_once("k", "resend", by="test")
+    assert ledger.send_once(sender, "k", TO, TEXT).batch_no == sandbox.inbox[0].batch_no
+    ledger.resolve_once("l", "accepted", by="test", batch_no="123")
+    assert ledger.send_once(sender, "l", TO, TEXT).batch_no == "123"
+    with pytest.raises(LedgerError, match="no unknown send"):
+        ledger.resolve_once("l", "resend", by="test")
     assert sandbox.record.times_accepted(TO) == 1
 
 

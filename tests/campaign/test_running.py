@@ -45,6 +45,8 @@ def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox
             assert status.numbers[State.ACCEPTED] == 12
             assert await ledger.campaigns() == ["a"]
             assert (await ledger.status("a")) == status
+            assert [row[0] async for row in ledger.results("a")] == numbers(12)
+            assert [line async for line in ledger.refused("a")] == []
             (found,) = await ledger.find(numbers(1)[0])
             assert found.state is State.ACCEPTED
             receipt = await ledger.send_once(sender, "k", "13900000000", TEXT)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.ledger import Ledger
-from yunxin_soap.campaign.planning import Plan
+from yunxin_soap.campaign.planning import Plan, Refused
 from yunxin_soap.campaign.queries import Found, Status
+from yunxin_soap.campaign.states import State
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.results import Receipt
+
+
+_T = TypeVar("_T")
+_ROWS = 1000
+"""Rows read in one go."""
 
 
 class AsyncLedger:
@@ -79,6 +86,27 @@ class AsyncLedger:
             self._ledger.resolve, name, decision, by=by, submits=submits, batch_no=batch_no
         )
 
+    async def resolve_once(
+        self,
+        key: str,
+        decision: Literal["resend", "accepted", "rejected"],
+        *,
+        by: str,
+        batch_no: str | None = None,
+    ) -> None:
+        """See `Ledger.resolve_once`."""
+        await asyncio.to_thread(self._ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
+
+    def results(
+        self, name: str
+    ) -> AsyncIterator[tuple[str, State, str | None, int | None, str, int]]:
+        """See `Ledger.results`."""
+        return _in_threads(self._ledger.results(name))
+
+    def refused(self, name: str) -> AsyncIterator[Refused]:
+        """See `Ledger.refused`."""
+        return _in_threads(self._ledger.refused(name))
+
     async def find(self, number: str | int) -> list[Found]:
         """See `Ledger.find`."""
         return await asyncio.to_thread(self._ledger.find, number)
@@ -103,3 +131,9 @@ class AsyncLedger:
     ) -> None:
         """Close it."""
         await self.close()
+
+
+async def _in_threads(rows: Iterator[_T]) -> AsyncIterator[_T]:
+    while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
+        for row in part:
+            yield row

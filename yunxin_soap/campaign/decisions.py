@@ -96,9 +96,7 @@ class Decisions(Queries):
         Raises:
             LedgerError: one of the submits is not unknown.
         """
-        after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "rejected": State.REJECTED}
-        if decision not in after:
-            raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(after)}.")
+        after = _after(decision)
         with reported(), self._engine.begin() as connection:
             found = self._campaign(connection, name)
             ids = list(
@@ -114,10 +112,34 @@ class Decisions(Queries):
                 if strange := sorted(set(chosen).difference(ids)):
                     raise LedgerError(f"Submit {strange[0]} of {name!r} is not unknown.")
                 ids = chosen
-            self._decide(connection, ids, State.UNKNOWN, after[decision], by, decision, batch_no)
+            self._decide(connection, ids, State.UNKNOWN, after, by, decision, batch_no)
             if decision == "resend":
                 self._open(connection, found.id)
             return len(ids)
+
+    def resolve_once(
+        self,
+        key: str,
+        decision: Literal["resend", "accepted", "rejected"],
+        *,
+        by: str,
+        batch_no: str | None = None,
+    ) -> None:
+        """Decide what became of an unknown single send; see `resolve`.
+
+        After ``resend`` the next `Ledger.send_once` with that key sends again.
+
+        Raises:
+            LedgerError: there is no send with that key, or it is not unknown.
+        """
+        after = _after(decision)
+        with reported(), self._engine.begin() as connection:
+            found = connection.execute(
+                sa.select(submit.c.id, submit.c.state).where(submit.c.key == key)
+            ).one_or_none()
+            if found is None or found.state != State.UNKNOWN.value:
+                raise LedgerError(f"There is no unknown send with the key {key!r}.")
+            self._decide(connection, [found.id], State.UNKNOWN, after, by, decision, batch_no)
 
     def _decide(
         self,
@@ -211,3 +233,10 @@ class Decisions(Queries):
                 .values(purged_at=time.time())
             )
             return count
+
+
+def _after(decision: str) -> State:
+    after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "rejected": State.REJECTED}
+    if decision not in after:
+        raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(after)}.")
+    return after[decision]
