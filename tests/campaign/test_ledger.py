@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from tests.campaign.conftest import TEXT, numbers
 from tests.campaign.killing import free_port
-from yunxin_soap import AsyncClient, ConfigurationError, LedgerError
+from yunxin_soap import AsyncClient, ConfigurationError, InvalidRequest, LedgerError
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.sandbox import Sandbox
 
@@ -232,6 +232,30 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ]
     assert not any("1391" in row or TEXT in row for row in kept)
     assert ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37).numbers == 7
+
+
+def test_what_was_purged_is_not_tried_again(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    ledger.plan("a", numbers(2), TEXT, channel=37)
+    sandbox.provoke("code", code="-14")
+    assert ledger.run("a", client()).codes == {-14: 2}
+    time.sleep(0.01)
+    assert ledger.purge(older_than=0) == 2
+    assert ledger.retry("a", by="test") == 0
+
+
+def test_a_new_ledger_is_its_owner_s_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(1), TEXT, channel=37)
+        assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_number_of_another_country_is_found(ledger: Ledger) -> None:
+    listed = ["+85291234567", "+852912345678"]
+    ledger.plan("a", listed, TEXT, channel=37, recipient_pattern=r"\+852\d{8,9}", max_recipients=1)
+    assert len(ledger.find(listed[0])) == 1
+    with pytest.raises(InvalidRequest):
+        ledger.find("%")
 
 
 def test_the_password_is_not_in_the_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:

@@ -11,7 +11,11 @@ import pytest
 from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap import AsyncClient, LedgerError
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
-from yunxin_soap.campaign.runner import Runner
+from yunxin_soap.campaign.leases import LostLease
+from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.runner import Progress, Runner
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Result
 from yunxin_soap.sandbox import Account, Sandbox
 
 Make = Callable[..., AsyncClient]
@@ -278,6 +282,59 @@ def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) 
         asyncio.run(main())
         assert ledger.status("a").numbers[State.ACCEPTED] == 1000
     assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(1000), 1)
+
+
+def test_who_dies_beside_a_runner_is_noticed(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 50)
+    campaign_id = ledger._named("a").id
+    store, dies = Store(ledger._engine), Owner.new()
+    store.join(dies, campaign_id)
+    turn = store.exchange(dies, campaign_id, results=[], flying=[], want=3)
+    assert len(turn.work) == 3
+
+    def told(progress: Progress) -> None:
+        if progress.submits == 7:
+            dies.end()
+
+    status = ledger.run("a", client(), told=told)
+    assert status.submits[State.UNKNOWN] == 3
+    assert status.submits[State.ACCEPTED] == 7
+
+
+def test_a_runner_that_was_given_up_sends_nothing_more(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 50)
+    campaign_id = ledger._named("a").id
+    store, silent = Store(ledger._engine), Owner.new()
+    store.join(silent, campaign_id)
+    (work,) = store.exchange(silent, campaign_id, results=[], flying=[], want=1).work
+    silent.end()
+    assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
+    late = Result(work, State.ACCEPTED, 1.0, 2.0, "123")
+    with pytest.raises(LostLease):
+        store.exchange(silent, campaign_id, results=[late], flying=[], want=1)
+    (found,) = ledger.find(work.numbers.split(",")[0])
+    assert found.state is State.UNKNOWN
+    assert found.history[-1].batch_no == "123"
+    assert "its answer came after" in found.history[-1].detail
+
+
+def test_a_mistake_in_a_callback_ends_the_run(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 50)
+
+    def told(progress: Progress) -> None:
+        if progress.in_flight:
+            raise ZeroDivisionError
+
+    with sandbox.faults("hang"), pytest.raises(ZeroDivisionError):
+        ledger.run("a", client(), told=told)
+    assert ledger.status("a").submits[State.SUBMITTING] == 0
+    assert ledger.status("a").numbers[State.ACCEPTED] == 0
 
 
 def test_numbers_of_an_account_too_many_for_one_submit(

@@ -61,6 +61,8 @@ class Decisions(Queries):
                 submit.c.campaign_id == found.id,
                 submit.c.state == State.REJECTED.value,
                 submit.c.safe,
+                # What was purged has no numbers any more.
+                sa.exists().where(recipients.c.submit_id == submit.c.id),
             ]
             if code is not None:
                 wanted.append(submit.c.code == code)

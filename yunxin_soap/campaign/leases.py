@@ -45,7 +45,7 @@ class Leases:
         """
         with self._engine.begin() as connection:
             self.enlist(connection, owner, self.lease)
-            return len(self.bury(connection, campaign_id))
+            return len(self.bury(connection, campaign_id, strict=True))
 
     def enlist(self, connection: sa.Connection, owner: Owner, lease: float) -> None:
         """Make a runner known, for so many seconds."""
@@ -60,8 +60,16 @@ class Leases:
             )
         )
 
-    def bury(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
-        """Turn what dead runners left under way into unknown; return those submits."""
+    def bury(
+        self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False
+    ) -> list[int]:
+        """Turn what dead runners left under way into unknown; return those submits.
+
+        Args:
+            connection: in a transaction.
+            campaign_id: the campaign's; None for single sends.
+            strict: whether a runner that is silent, and alive, is an error.
+        """
         now = now_of(connection)
         found = connection.execute(
             sa.select(runner, submit.c.id.label("submit_id"))
@@ -79,7 +87,7 @@ class Leases:
             dead = owner.is_dead()
             if dead or (dead is None and row.expires_at < now):
                 left.setdefault(owner, []).append(row.submit_id)
-            elif dead is False and row.expires_at < now and campaign_id is not None:
+            elif strict and dead is False and row.expires_at < now:
                 raise LedgerError(
                     f"The runner in {owner} is alive and was not heard of for"
                     f" {now - row.expires_at + self.lease:.0f} s: end that process first."

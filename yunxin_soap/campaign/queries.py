@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,10 @@ from yunxin_soap.campaign.schema import (
     submit,
 )
 from yunxin_soap.campaign.states import CampaignState, State
-from yunxin_soap.errors import LedgerError
+from yunxin_soap.errors import InvalidRequest, LedgerError
 from yunxin_soap.message import normalise_recipients
 
+_FOREIGN = re.compile(r"\+?[0-9]{3,20}")
 _ROWS = 500
 """Rows read together."""
 
@@ -148,10 +150,15 @@ class Queries:
         Raises:
             InvalidRequest: it is not a number.
         """
-        (wanted,) = normalise_recipients(number)
+        try:
+            (wanted,) = normalise_recipients(number)
+        except InvalidRequest:
+            wanted = str(number).strip()
+            if not _FOREIGN.fullmatch(wanted):
+                raise
         with self._reading() as connection:
             rows = connection.execute(
-                sa.select(submit, content.c.message, campaign.c.name)
+                sa.select(submit, content.c.message, campaign.c.name, recipients.c.numbers)
                 .join(recipients, recipients.c.submit_id == submit.c.id)
                 .join(content, submit.c.content_id == content.c.id)
                 .outerjoin(campaign, submit.c.campaign_id == campaign.c.id)
@@ -171,6 +178,7 @@ class Queries:
                     history=self._history(connection, row.id, row.parent_id),
                 )
                 for row in rows
+                if wanted in row.numbers.split(",")
             ]
 
     def _history(

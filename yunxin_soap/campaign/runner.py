@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("yunxin_soap.campaign")
 _OUTAGE = 120.0
 """Seconds for which a server that cannot be reached is waited for."""
+_LAST_WORDS = 5.0
+"""Seconds for which it is waited to record what is left when a run breaks off."""
 _GATHER = 0.005
 """Seconds for which results are gathered before they are recorded together."""
 _OTHERS = 1.0
@@ -98,6 +100,7 @@ class Runner:
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
+        self._patience = _OUTAGE
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
         self.buried = 0
@@ -253,9 +256,13 @@ class Runner:
 
     async def _exchange(self) -> Turn:
         """Record what ended and get what is next, once the ledger can be written."""
-        give_up = time.monotonic() + _OUTAGE
+        give_up = time.monotonic() + self._patience
         pause_between = 0.1
         while True:
+            # A task that was cancelled before it began has sent nothing, and has no result.
+            self._flying = {
+                number: task for number, task in self._flying.items() if not task.done()
+            }
             results, pause, began = list(self._results), self._pause, time.monotonic()
             exchange = functools.partial(
                 self._store.exchange,
@@ -316,11 +323,11 @@ class Runner:
         self._draining = True
         if self._flying:
             await asyncio.wait(list(self._flying.values()))
-        if self._results:
-            try:
-                await asyncio.shield(self._exchange())
-            except (LedgerError, sa.exc.SQLAlchemyError) as error:
-                _log.error("%s", error)
+        self._patience = min(self._patience, _LAST_WORDS)
+        try:
+            await asyncio.shield(self._exchange())
+        except (LedgerError, sa.exc.SQLAlchemyError) as error:
+            _log.error("%s", error)
 
     async def _leave(self) -> None:
         try:

@@ -147,6 +147,7 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
     url = _url(where)
     shown = url.render_as_string(hide_password=True)
     try:
+        _make_private(url)
         engine = sa.create_engine(url, **_options(url))
         if url.get_backend_name() == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
@@ -159,6 +160,14 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
         raise LedgerError(f"The ledger {shown} cannot be used ({why(error)}).") from None
     return engine
+
+
+def _make_private(url: sa.URL) -> None:
+    """Make the file of a new ledger readable to its owner alone: it is to hold personal data."""
+    name = url.database or ""
+    if url.get_backend_name() == "sqlite" and not name.startswith("file:"):
+        with contextlib.suppress(OSError):  # it is there, or SQLite says what is wrong
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def why(error: BaseException) -> str:

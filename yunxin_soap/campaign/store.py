@@ -185,6 +185,8 @@ class Store(Leases):
                 submit.c.runner_id != owner.id,
             )
         ).scalar_one()
+        if others and self.bury(connection, campaign_id):
+            return Turn([], state, "", 0.0)
         return Turn([], state, "", None if due is None else max(0.0, due - now), bool(others))
 
     def _claim(
