@@ -54,9 +54,9 @@ def page(ledger: Ledger, name: str) -> str:
         for code, count in sorted(status.codes.items(), key=lambda item: -item[1])
     ]
     sections = [
-        f"<p>{escape(status.state.value)}{escape(': ' + status.reason if status.reason else '')}."
-        f" Planned {made} ({DEFAULT_ZONE}): {status.planned} numbers; {status.refused} lines"
-        " refused.</p>",
+        f"<p>{escape(': '.join(filter(None, (status.state.value, status.reason))))}</p>"
+        f"<p>Planned {made} ({DEFAULT_ZONE}): {status.planned} numbers; lines refused:"
+        f" {status.refused}.</p>",
         "<h2>Outcomes 结果</h2>" + _rows(outcomes),
     ]
     if codes:
