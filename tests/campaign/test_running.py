@@ -337,6 +337,20 @@ def test_a_mistake_in_a_callback_ends_the_run(
     assert ledger.status("a").numbers[State.ACCEPTED] == 0
 
 
+def test_what_breaks_off_without_a_word_is_unknown(
+    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("yunxin_soap.campaign.runner.react", broken)
+    plan(ledger, 50)
+    with sandbox.faults("close"), pytest.raises(ZeroDivisionError):
+        ledger.run("a", client(), in_flight=1)
+    assert ledger.status("a").submits[State.UNKNOWN] == len(sandbox.record.arrivals) == 1
+    assert ledger.status("a").submits[State.SUBMITTING] == 0
+
+
 def test_numbers_of_an_account_too_many_for_one_submit(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:

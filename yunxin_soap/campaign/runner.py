@@ -95,6 +95,8 @@ class Runner:
             Rate(each, now) for each in (options.rate, options.numbers_rate) if each is not None
         ]
         self._flying: dict[int, asyncio.Task[None]] = {}
+        self._begun: dict[int, Work] = {}
+        """Those of the flying that may have left."""
         self._results: list[Result] = []
         self._pause: Pause | None = None
         self._draining = False
@@ -198,6 +200,7 @@ class Runner:
 
     async def _send(self, work: Work) -> None:
         """Send one submit, and note how it ended: whatever happens, it ends in a result."""
+        self._begun[work.id] = work
         sent_at, began = time.time(), time.monotonic()
         pause = None
         state, batch_no, code, reason, safe = State.UNKNOWN, None, None, "", False
@@ -244,6 +247,7 @@ class Runner:
                 stop_text,
             )
         )
+        del self._begun[work.id]
         self._flying.pop(work.id, None)
         if failed:
             self._window.failed()
@@ -259,10 +263,7 @@ class Runner:
         give_up = time.monotonic() + self._patience
         pause_between = 0.1
         while True:
-            # A task that was cancelled before it began has sent nothing, and has no result.
-            self._flying = {
-                number: task for number, task in self._flying.items() if not task.done()
-            }
+            self._account_for_the_ended()
             results, pause, began = list(self._results), self._pause, time.monotonic()
             exchange = functools.partial(
                 self._store.exchange,
@@ -289,6 +290,20 @@ class Runner:
                 self._pause = None
             self._count(results)
             return turn
+
+    def _account_for_the_ended(self) -> None:
+        """Have every task that ended without a word end in a result, if it may have sent."""
+        for number, task in list(self._flying.items()):
+            if not task.done():
+                continue
+            del self._flying[number]
+            # One that was cancelled before it began has sent nothing, and the ledger takes it back.
+            if work := self._begun.pop(number, None):
+                now = time.time()
+                reason = "the run broke off with it under way"
+                self._results.append(Result(work, State.UNKNOWN, now, now, reason=reason))
+                self._failure = self._failure or (None if task.cancelled() else task.exception())
+                self._draining = True
 
     def _count(self, results: list[Result]) -> None:
         for each in results:
