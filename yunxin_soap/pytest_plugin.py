@@ -29,14 +29,16 @@ def _yunxin_server() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def yunxin_sandbox(_yunxin_server: Sandbox) -> Sandbox:
+def yunxin_sandbox(_yunxin_server: Sandbox) -> Iterator[Sandbox]:
     """A sandbox gateway on a port of this machine, clean for each test.
 
     ``.url`` is the endpoint, ``.inbox`` what was accepted, ``.record`` all that arrived;
     ``.provoke()`` and ``.faults()`` make it fail, ``.assert_sent()`` says what is missing.
     """
     _yunxin_server.clear()
-    return _yunxin_server
+    accounts = _yunxin_server.gateway.accounts
+    yield _yunxin_server
+    _yunxin_server.gateway.accounts = accounts
 
 
 @pytest.fixture

@@ -182,6 +182,18 @@ MALFORMED = [
     pytest.param(_msg("&#xFFFE;"), id="U+FFFE reference"),
     pytest.param(_msg("&#xD83D;&#xDE00;"), id="surrogate references"),
     pytest.param(_msg("a<b/>c"), id="element inside Msg"),
+    *(
+        pytest.param(declaration + envelope().partition("?>")[2], id=declaration)
+        for declaration in (
+            '<?xml version="1.0"?><?xml version="1.0" encoding="utf-8"?>',
+            '<?xml version="1.0" foo="bar"?>',
+            '<?xml encoding="utf-8" version="1.0"?>',
+            '<?xml xversion="1.0"?>',
+            '<?xml version="1.1"?>',
+            '<?xml version="1.0"?>\ufeff',
+            '\ufeff\ufeff<?xml version="1.0"?>',
+        )
+    ),
 ]
 
 

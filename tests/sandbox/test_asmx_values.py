@@ -63,6 +63,7 @@ TEXTS = [
     pytest.param("a&#13;&#10;b&#13;", "a\r\nb\r", id="CR by reference"),
     pytest.param("&lt;&amp;&gt;&quot;&apos;]]&gt;", "<&>\"']]>", id="references"),
     pytest.param("😀&#x1F600;", "😀😀", id="beyond the basic plane"),
+    pytest.param("a<!---->" * 100_000, "a" * 100_000, id="very many comments"),
 ]
 
 
@@ -91,6 +92,12 @@ ENCODED = [
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=x-none"), ASCII, id="unknown"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=hex"), ASCII, id="not of text"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=idna"), ASCII, id="not of .NET"),
+    pytest.param(
+        soap11(UNDECLARED_11.encode("unicode_escape"), "text/xml; charset=unicode_escape"),
+        r"\u60a8\u597d\u3010\u7b7e\u540d\u3011",
+        id="of Python alone",
+    ),
+    pytest.param(soap11(UNDECLARED_11, "text/xml; charset=utf-8-sig"), ASCII, id="with its mark"),
     pytest.param(soap11(UNDECLARED_11, 'text/xml;charset="UTF-8"'), RIGHT, id="quoted"),
     pytest.param(soap11(UNDECLARED_11, "TEXT/XML; CHARSET=utf-8"), RIGHT, id="upper case"),
     pytest.param(soap12(UNDECLARED_12, SOAP_TYPE), RIGHT, id="1.2 bare"),

@@ -18,6 +18,7 @@ from yunxin_soap import (
     Client,
     ConfigurationError,
     ContentRejected,
+    CredentialsRejected,
     NotSent,
     OutcomeUnknown,
     Receipt,
@@ -74,9 +75,9 @@ def client_of(sandbox: Sandbox, protocol: Way, *, timeout: float = 30.0) -> Any:
     )
 
 
-def send(client: Any) -> Receipt | SendError:
+def send(client: Any, to: Any = NUMBERS) -> Receipt | SendError:
     try:
-        receipt = client.send(NUMBERS, "您好")
+        receipt = client.send(to, "您好")
     except SendError as error:
         return error
     assert isinstance(receipt, Receipt)
@@ -224,9 +225,27 @@ def test_the_same_seed_repeats_a_run(option: str) -> None:
 def test_a_balance_runs_out_after_so_many_numbers() -> None:
     faults = Faults()
     faults.add(fault("balance", left=5))
-    sizes = [2, 2, 2, 1, 1]
-    refused = [bool(met(faults, 1, DesNo=",".join(["13900000000"] * size))[0]) for size in sizes]
+    refused = []
+    for size in (2, 2, 2, 1, 1):
+        fields = {"DesNo": ",".join(["13900000000"] * size)}
+        refused.append(faults.of(fields, "soap") is not None)
+        if not refused[-1]:
+            faults.accepted(fields, "soap")
     assert refused == [False, False, True, False, True]
+
+
+def test_what_was_not_accepted_costs_nothing(sandbox: Sandbox) -> None:
+    client, wrong = (
+        Client("demo", password, channel="37", signature="签名", endpoint=sandbox.url)
+        for password in ("demo", "wrong")
+    )
+    with client, wrong:
+        sandbox.provoke("error", when="before")
+        sandbox.provoke("balance", left=1, times=None)
+        assert isinstance(send(client, to="13900000000"), OutcomeUnknown)
+        assert isinstance(send(wrong, to="13900000000"), CredentialsRejected)
+        assert isinstance(send(client, to="13900000000"), Receipt)
+        assert isinstance(send(client, to="13900000000"), BalanceRejected)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +261,9 @@ def test_a_balance_runs_out_after_so_many_numbers() -> None:
         (lambda: fault("close", when="unread", port="soap"), "when='unread' and port exclude each"),
         (lambda: fault("delay"), "seconds=0.0 makes no sense"),
         (lambda: fault("refuse"), "seconds=0.0 makes no sense"),
+        (lambda: fault("refuse", seconds=1, port="soap"), "'refuse' shuts the port for all"),
+        (lambda: fault("refuse", seconds=1, probability=0.5), "'refuse' shuts the port for all"),
+        (lambda: fault("html", status=404), "status=404 says that nothing was sent"),
         (lambda: fault("code", code="-abc"), "code='-abc' makes no sense"),
         (lambda: fault("code", code="-6:\x01"), "makes no sense"),
         (lambda: fault("code", code=True), "code must be a string"),

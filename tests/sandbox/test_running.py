@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 from lxml import etree
@@ -13,6 +14,13 @@ from tests.sandbox.wire import connected, exchange, port_of, reply_to, written
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import Gateway, Sandbox, server
 from yunxin_soap.sandbox.asmx import PATH
+
+# Bytes that nobody escaped, as the vendor's ASP sample sends them.
+CALL = written(
+    "GET",
+    f"{PATH}/sendMesExt?userCode=demo&userPass=demo&DesNo=13900000000&Channel=37&ExeNo="
+    "&Msg=您好【签名】".encode(),
+)
 
 
 def test_busy_port_is_a_configuration_error(sandbox: Sandbox) -> None:
@@ -104,12 +112,93 @@ def test_url_is_the_page(sandbox: Sandbox) -> None:
     assert sandbox.url == f"http://127.0.0.1:{port_of(sandbox)}{PATH}"
 
 
-def test_too_many_connections_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_connections_the_most_silent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox() as sandbox, contextlib.ExitStack() as stack:
-        stack.enter_context(connected(sandbox))
-        first = stack.enter_context(connected(sandbox))
+        silent = stack.enter_context(connected(sandbox))
+        silent.sendall(b"POST / HTTP/1.1\r\nHo")
+        speaks = stack.enter_context(connected(sandbox))
+        speaks.sendall(written("GET", PATH, Connection=None))
+        assert reply_to(speaks, b"GET").status == 200
         monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
-        third = stack.enter_context(connected(sandbox))
-        assert third.recv(1) == b""
-        first.sendall(written("GET", PATH))
-        assert reply_to(first, b"GET").status == 200
+        assert exchange(sandbox, written("GET", PATH)).status == 200
+        assert silent.recv(1) == b""
+        speaks.sendall(written("GET", PATH))
+        assert reply_to(speaks, b"GET").status == 200
+
+
+def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox() as sandbox, connected(sandbox) as waits:
+        arrived = threading.Event()
+        stop = sandbox.record.listen(lambda _arrival: arrived.set())
+        sandbox.provoke("delay", seconds=0.5)
+        waits.sendall(CALL)
+        assert arrived.wait(20)
+        stop()
+        monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+        with connected(sandbox) as newcomer:
+            assert newcomer.recv(1) == b""
+        assert reply_to(waits, b"GET").status == 200
+
+
+def test_a_port_that_was_shut_before_the_start() -> None:
+    sandbox = Sandbox()
+    sandbox.provoke("refuse", seconds=600)
+    with sandbox:
+        with pytest.raises(ConnectionRefusedError), connected(sandbox):
+            pass
+        sandbox.clear()
+        assert exchange(sandbox, CALL).status == 200
+
+
+def test_a_port_that_is_shut_twice_opens_once() -> None:
+    with Sandbox() as sandbox:
+        with sandbox.faults("refuse", seconds=600):
+            with sandbox.faults("refuse", seconds=600, jitter=1.0):
+                pass
+            with pytest.raises(ConnectionRefusedError), connected(sandbox):
+                pass
+        assert exchange(sandbox, CALL).status == 200
+
+
+def test_a_port_that_was_taken_meanwhile_opens_later() -> None:
+    with Sandbox() as sandbox:
+        sandbox.provoke("refuse", seconds=600)
+        with socket.create_server(("127.0.0.1", port_of(sandbox))):
+            sandbox.clear()
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                assert exchange(sandbox, CALL).status == 200
+                return
+            assert time.monotonic() < deadline
+
+
+def test_a_request_line_may_come_in_pieces(sandbox: Sandbox) -> None:
+    middle = CALL.index(b"Msg=") + 6
+    with connected(sandbox) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (CALL[:4], CALL[4:middle], CALL[middle:]):
+            connection.sendall(piece)
+        assert reply_to(connection, b"GET").status == 200
+    assert sandbox.inbox[-1].message == "您好【签名】"
+
+
+@pytest.mark.parametrize("target", ["/api/v1/faults", "/?lang=en"])
+def test_who_makes_the_service_deaf_may_speak_slowly(sandbox: Sandbox, target: str) -> None:
+    with sandbox.faults("reset", when="unread"), connected(sandbox) as connection:
+        line = written("GET", target)
+        for piece in (line[:5], line[5:9], line[9:]):
+            connection.sendall(piece)
+        assert reply_to(connection, b"GET").status == 200
+
+
+def test_what_is_no_request_line_is_refused_at_once(sandbox: Sandbox) -> None:
+    with connected(sandbox) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        assert reply_to(connection, b"GET").status == 400
+
+
+def test_a_target_may_be_a_whole_address(sandbox: Sandbox) -> None:
+    line = CALL.replace(b"GET /", b"GET http://127.0.0.1/", 1)
+    assert exchange(sandbox, line).status == 200
+    assert sandbox.inbox[-1].message == "您好【签名】"

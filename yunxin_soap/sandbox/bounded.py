@@ -36,6 +36,12 @@ class Bounded(Generic[_T]):
             self._bytes -= self._size_of(self._items.popleft())
             self.dropped += 1
 
+    def pop(self) -> _T:
+        """Take back the newest."""
+        item = self._items.pop()
+        self._bytes -= self._size_of(item)
+        return item
+
     def clear(self) -> None:
         """Forget everything."""
         self._items.clear()

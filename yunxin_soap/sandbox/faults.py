@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from enum import Enum
@@ -128,12 +129,23 @@ class Fault:
         for name in ("user_code", "text"):
             if any("\ud800" <= char <= "\udfff" for char in getattr(self, name) or ""):
                 raise ConfigurationError(f"{name} has half a character in it: remove it.")
+        if self.kind is Kind.HTML and self.status < 500 and self.when == "after":
+            raise ConfigurationError(
+                f"status={self.status} says that nothing was sent: give when='before', or a status"
+                " from 500."
+            )
         for name in ("numbers", "user_code", "port", "text"):
             if self.when == "unread" and getattr(self, name):
                 raise ConfigurationError(
                     f"when='unread' and {name} exclude each other: who is asked for is not known"
                     " before the request is read."
                 )
+        chosen = self.numbers or self.user_code or self.port or self.text or self.skip
+        if self.kind is Kind.REFUSE and (chosen or self.probability < 1):
+            raise ConfigurationError(
+                "'refuse' shuts the port for all: it takes seconds and jitter, and no choice of"
+                " submits."
+            )
 
     def asks_for(self, fields: Fields, port: PortName) -> bool:
         """Whether it is meant for such a submit."""
@@ -204,6 +216,10 @@ class _Rule:
         self._fitting = 0
         self._left = fault.left
         self._random = random.Random(fault.seed)  # noqa: S311 - to be repeated
+        self.ends_at = time.monotonic() + fault.seconds
+        """When connections are to be accepted again, if it refuses them."""
+        if fault.kind is Kind.REFUSE and fault.jitter:
+            self.ends_at += self._random.random() * fault.jitter
 
     def meet(self, numbers: int) -> Fault | None:
         """Return what the next submit that fits, to so many numbers, meets."""
@@ -214,13 +230,16 @@ class _Rule:
         if fault.probability < 1 and self._random.random() >= fault.probability:
             return None
         if fault.kind is Kind.BALANCE and numbers <= self._left:
-            self._left -= numbers
             return None
         self.met += 1
         if not fault.jitter:
             return fault
         late = fault.seconds + self._random.random() * fault.jitter
         return replace(fault, seconds=late, jitter=0.0)
+
+    def pay(self, numbers: int) -> None:
+        """Take so many numbers off what is left of the balance."""
+        self._left = max(0, self._left - numbers)
 
 
 class Faults:
@@ -230,10 +249,8 @@ class Faults:
         self._lock = threading.Lock()
         self._rules: dict[int, _Rule] = {}
         self._last = 0
-        self.on_refuse: Callable[[float], None] = lambda _seconds: None
-        """Called with the seconds for which no connection is to be accepted."""
-        self.on_accept: Callable[[], None] = lambda: None
-        """Called when connections are to be accepted again."""
+        self.on_refuse: Callable[[], None] = lambda: None
+        """Called when a refusal to accept connections begins, or is ended early."""
 
     def add(self, fault: Fault) -> int:
         """Put a fault in force; return the number by which it is removed."""
@@ -242,7 +259,7 @@ class Faults:
             number = self._last
             self._rules[number] = _Rule(fault)
         if fault.kind is Kind.REFUSE:
-            self.on_refuse(fault.seconds)
+            self.on_refuse()
         return number
 
     def remove(self, number: int) -> bool:
@@ -250,8 +267,21 @@ class Faults:
         with self._lock:
             rule = self._rules.pop(number, None)
         if rule is not None and rule.fault.kind is Kind.REFUSE:
-            self.on_accept()
+            self.on_refuse()
         return rule is not None
+
+    def refuses_for(self) -> float:
+        """Return the seconds for which no connection is to be accepted from now on."""
+        with self._lock:
+            refusals = [r.ends_at for r in self._rules.values() if r.fault.kind is Kind.REFUSE]
+        return max(0.0, max(refusals, default=0.0) - time.monotonic())
+
+    def accepted(self, fields: Fields, port: PortName) -> None:
+        """Note that a submit was accepted, and so has to be paid for."""
+        with self._lock:
+            for rule in self._rules.values():
+                if rule.fault.kind is Kind.BALANCE and rule.fault.asks_for(fields, port):
+                    rule.pay(_numbers(fields))
 
     def clear(self) -> None:
         """Take all out of force."""
@@ -271,7 +301,6 @@ class Faults:
 
     def of(self, fields: Fields, port: PortName) -> Fault | None:
         """Return the fault for a submit."""
-        numbers = (fields.get("DesNo") or "").count(",") + 1
         fitting = (
             rule
             for rule in self._rules.values()
@@ -279,7 +308,7 @@ class Faults:
             and rule.fault.kind is not Kind.REFUSE
             and rule.fault.asks_for(fields, port)
         )
-        return self._first(fitting, numbers)
+        return self._first(fitting, _numbers(fields))
 
     def _first(self, fitting: Iterable[_Rule], numbers: int) -> Fault | None:
         if not self._rules:
@@ -287,3 +316,7 @@ class Faults:
         with self._lock:
             met = (rule.meet(numbers) for rule in fitting)
             return next((fault for fault in met if fault is not None), None)
+
+
+def _numbers(fields: Fields) -> int:
+    return (fields.get("DesNo") or "").count(",") + 1

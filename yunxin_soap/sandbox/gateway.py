@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -74,6 +74,17 @@ class Gateway:
             return tuple(self._inbox)
 
     @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts; set it to let in these and no others."""
+        with self._lock:
+            return tuple(self._accounts.values())
+
+    @accounts.setter
+    def accounts(self, accounts: Iterable[Account]) -> None:
+        with self._lock:
+            self._accounts = {each.user_code: each for each in accounts}
+
+    @property
     def passwords(self) -> set[str]:
         """Those of all accounts."""
         with self._lock:
@@ -139,6 +150,13 @@ class Gateway:
         )
         self._inbox.append(submission)
         return submission.batch_no
+
+    def take_back(self, batch_no: str) -> None:
+        """Undo an acceptance that could not be kept."""
+        with self._lock:
+            submission = self._inbox.pop()
+            assert submission.batch_no == batch_no
+            self._spent[submission.user_code] -= len(submission.recipients)
 
     def _asked_for(self, numbers: tuple[str, ...]) -> str | None:
         for number in numbers:

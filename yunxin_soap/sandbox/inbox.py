@@ -21,7 +21,7 @@ from yunxin_soap.sandbox import views
 from yunxin_soap.sandbox.bounded import MAX_ITEMS
 from yunxin_soap.sandbox.faults import Fault, fault
 from yunxin_soap.sandbox.openapi import document
-from yunxin_soap.sandbox.record import Arrival, Outcome
+from yunxin_soap.sandbox.record import Arrival, NotKept, Outcome
 from yunxin_soap.sandbox.service import Service
 
 API = "/api/v1"
@@ -179,8 +179,11 @@ class Inbox:
         raise _Refused(404, f"There is no message {number}, or it was dropped.")
 
     async def _clear(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
+        try:
+            self._service.record.clear()
+        except NotKept as error:
+            raise _Refused(500, str(error)) from None
         self._service.gateway.clear()
-        self._service.record.clear()
         return _json({})
 
     async def _count(

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
@@ -50,7 +51,10 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        name = self._name = os.fspath(path)
+        if not os.fspath(path):
+            raise ConfigurationError("The record has no name: name a file.")
+        # One file has one lock, by whichever link it is reached.
+        name = self._name = os.path.realpath(path)
         self._lock = _locked(name)
         try:
             self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
@@ -102,6 +106,21 @@ class Journal:
                     [(each,) for each in arrival.recipients],
                 )
 
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Close the file where it cannot be read, and say so.
+
+        Raises:
+            ConfigurationError: the file is damaged.
+        """
+        try:
+            yield
+        except (sqlite3.Error, ValueError) as error:
+            self.close()
+            raise ConfigurationError(
+                f"The record {self._name} cannot be read ({error}): name another file."
+            ) from None
+
     def latest(self, limit: int) -> Iterator[Arrival]:
         """Give the last so many, oldest first."""
         for row in self._db.execute(_LATEST, (limit,)):
@@ -128,7 +147,17 @@ class Journal:
         return Counter(dict(self._db.execute("SELECT recipient, times FROM accepted")))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything.
+
+        Raises:
+            NotKept: the file cannot be written.
+        """
+        try:
+            self._clear()
+        except sqlite3.Error as error:
+            raise NotKept(f"The record {self._name} cannot be cleared ({error}).") from None
+
+    def _clear(self) -> None:
         with self._db:
             self._db.execute("BEGIN")
             # Numbers go on, so that "after this one" still means what it meant.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,9 @@ class Record:
 
     Args:
         journal: where they are kept for good, before their answer goes out.
+
+    Raises:
+        ConfigurationError: the journal's file is damaged.
     """
 
     def __init__(self, journal: Journal | None = None) -> None:
@@ -98,11 +101,12 @@ class Record:
         self._accepted: Counter[str] = Counter()
         self._listeners: list[Callable[[Arrival | None], None]] = []
         if journal is not None:
-            self._last = journal.last_number()
-            self._accepted = journal.accepted()
-            for arrival in journal.latest(MAX_ITEMS):
-                self._arrivals.append(arrival)
-            self._arrivals.dropped = journal.count() - len(self._arrivals)
+            with journal.readable():
+                self._last = journal.last_number()
+                self._accepted = journal.accepted()
+                for arrival in journal.latest(MAX_ITEMS):
+                    self._arrivals.append(arrival)
+                self._arrivals.dropped = journal.count() - len(self._arrivals)
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
@@ -139,7 +143,7 @@ class Record:
         """Keep one more; the arguments are those of `Arrival`, but for its number.
 
         Raises:
-            NotKept: the journal cannot be written; it is kept in memory all the same.
+            NotKept: the journal cannot be written; it is kept in memory, as failed.
         """
         failure = None
         with self._lock:
@@ -150,6 +154,13 @@ class Record:
                     self._journal.append(arrival)
                 except NotKept as error:
                     failure = error
+                    arrival = replace(
+                        arrival,
+                        outcome=Outcome.FAILED,
+                        status=500,
+                        answer=str(error),
+                        batch_no=None,
+                    )
             if arrival.batch_no is not None:
                 self._accepted.update(arrival.recipients)
             self._arrivals.append(arrival)
@@ -161,12 +172,16 @@ class Record:
         return arrival
 
     def clear(self) -> None:
-        """Forget everything, in the journal too."""
+        """Forget everything, in the journal too.
+
+        Raises:
+            NotKept: the journal cannot be written; nothing is forgotten.
+        """
         with self._lock:
-            self._arrivals.clear()
-            self._accepted.clear()
             if self._journal is not None:
                 self._journal.clear()
+            self._arrivals.clear()
+            self._accepted.clear()
             listeners = list(self._listeners)
         for listener in listeners:
             listener(None)

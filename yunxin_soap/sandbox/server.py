@@ -7,7 +7,6 @@ import contextlib
 import ipaddress
 import re
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,19 +21,22 @@ except ModuleNotFoundError as error:
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import asmx, effects, pages
+from yunxin_soap.sandbox.door import Door
 from yunxin_soap.sandbox.inbox import Inbox
 from yunxin_soap.sandbox.service import Service
 
 # ASP.NET does not undo a request's content encoding either.
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
-_REQUEST_LINE = re.compile(rb"\A[A-Z]+ /[^\r\n]*")
+_REQUEST_LINE = re.compile(rb"\A[A-Z]+ [^\r\n]*")
+_HALF_A_LINE = re.compile(rb"[\r\n]*[A-Z]*(?: [^\n]*)?")
+_ORIGIN = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
 # Whoever makes the service fail must be able to end it.
-_FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ]*)? ")
+_FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ?]*)?(?:\?[^ ]*)? ")
 _RAW_BYTES = re.compile(rb"[\x80-\xff]")
 MAX_CONNECTIONS = 1000
 """Open at once; who comes beyond is turned away."""
-_SHUTTING = 10.0
-"""Seconds to wait at most for the port to be shut."""
+_LONGEST_LINE = 16 << 10
+"""Bytes of a request line that are waited for."""
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?")
 
 
@@ -48,22 +50,35 @@ class _Connection(web.RequestHandler):
     def __init__(self, manager: web.Server, service: Service, **options: Any) -> None:
         super().__init__(manager, **options)
         self._service = service
+        self._line = b""
+        self.busy = False
+        """Whether a whole request was read and is being answered."""
+        self.heard_at = 0.0
+        """When something last came, as the event loop counts."""
         self.gone = asyncio.Event()
         """Set once the connection has ended."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Turn away who comes when there are too many."""
+        """End the connection that is silent for longest when there are too many."""
         super().connection_made(transport)
-        if self._manager is not None and len(self._manager.connections) > MAX_CONNECTIONS:
-            self._deaf = True
-            self.force_close()
+        self.heard_at = self._loop.time()
+        if self._manager is None or len(self._manager.connections) <= MAX_CONNECTIONS:
+            return
+        idle = [c for c in self._manager.connections if isinstance(c, _Connection) and not c.busy]
+        last = min(idle, key=lambda each: each.heard_at)
+        last._deaf = True
+        last.force_close()
 
     def data_received(self, data: bytes) -> None:
         """Let bytes that nobody escaped into the request line, which aiohttp alone would refuse."""
         if self._deaf:
             return
+        self.heard_at = self._loop.time()
         if self.line_is_next:
-            self.line_is_next = False
+            data = self._line = self._line + data
+            if len(data) < _LONGEST_LINE and _HALF_A_LINE.fullmatch(data):
+                return
+            self.line_is_next, self._line = False, b""
             if not _FOR_THE_INBOX.match(data) and self._service_is_deaf():
                 return
             data = _REQUEST_LINE.sub(_escape, data, count=1)
@@ -122,75 +137,14 @@ async def serve(
             ) from error
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
-        door = _Door(runner, host, bound)
-        service.faults.on_refuse, service.faults.on_accept = door.shut, door.open
+        door = Door(service.faults, runner, host, bound)
+        service.faults.on_refuse = door.look
+        await door.start()
         ready(f"http://{shown}:{bound}{asmx.PATH}")
         await stop.wait()
         await door.leave()
     finally:
         await runner.cleanup()
-
-
-class _Door:
-    """The port: shut for a while when a fault asks for it."""
-
-    def __init__(self, runner: web.ServerRunner, host: str, port: int) -> None:
-        self._runner, self._host, self._port = runner, host, port
-        self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wanted = asyncio.Event()
-
-    def open(self) -> None:
-        """Accept connections again; callable from any thread."""
-        opened = threading.Event()
-
-        async def wait() -> None:
-            self._wanted.set()
-            async with self._lock:
-                opened.set()
-
-        def start() -> None:
-            task = self._loop.create_task(wait())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        if asyncio._get_running_loop() is self._loop:
-            start()
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(start)
-            opened.wait(_SHUTTING)
-
-    def shut(self, seconds: float) -> None:
-        """Accept no connection for so long, from now on; callable from any thread."""
-        closed = threading.Event()
-
-        def start() -> None:
-            task = self._loop.create_task(self._shut(seconds, closed))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        if asyncio._get_running_loop() is self._loop:
-            start()  # the REST API asks, and its answer may still go out
-        else:
-            self._loop.call_soon_threadsafe(start)
-            closed.wait(_SHUTTING)
-
-    async def _shut(self, seconds: float, closed: threading.Event) -> None:
-        async with self._lock:
-            for site in list(self._runner.sites):
-                await site.stop()
-            closed.set()
-            self._wanted.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), seconds)
-            await web.TCPSite(self._runner, self._host, self._port).start()
-
-    async def leave(self) -> None:
-        """Open it no more."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def run(service: Service, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -220,7 +174,14 @@ class _Server(web.Server):
         self._service = service
 
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
-            return await _handle(request, service, inbox)
+            connection = request.protocol
+            assert isinstance(connection, _Connection)
+            connection.busy = True
+            try:
+                return await _handle(request, connection, service, inbox)
+            finally:
+                connection.busy = False
+                connection.heard_at = asyncio.get_running_loop().time()
 
         super().__init__(handler)
 
@@ -230,10 +191,14 @@ class _Server(web.Server):
         return _Connection(self, self._service, loop=loop, **_OPTIONS)
 
 
-async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> web.StreamResponse:
+async def _handle(
+    request: web.BaseRequest, connection: _Connection, service: Service, inbox: Inbox
+) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
-        return _bad_request()
+        answer = _bad_request()
+        answer.force_close()
+        return answer
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -242,22 +207,22 @@ async def _handle(request: web.BaseRequest, service: Service, inbox: Inbox) -> w
         # The client left in the middle of its request; nobody reads this answer.
         return _bad_request()
     if inbox.wants(request.path):
-        _next_request(request)
+        connection.line_is_next = True
         return await inbox.answer(request, None if too_long else body)
     incoming = asmx.HttpRequest(
         method=request.method,
-        target=request.raw_path.encode("utf-8", "surrogateescape"),
+        target=_ORIGIN.sub("", request.raw_path).encode("utf-8", "surrogateescape"),
         headers=request.headers,
         body=body,
         too_long=too_long,
     )
-    answer, met = service.answer(incoming, request.remote or "")
-    response = _to_aiohttp(answer)
-    _next_request(request)
-    if met is not None and isinstance(request.protocol, _Connection):
-        gone = request.protocol.gone
-        if await effects.carry_out(met, answer, request.transport, gone):
-            response.force_close()
+    answered, met = service.answer(incoming, request.remote or "")
+    response = _to_aiohttp(answered)
+    connection.line_is_next = True
+    if met is not None and await effects.carry_out(
+        met, answered, request.transport, connection.gone
+    ):
+        response.force_close()
     return response
 
 
@@ -270,11 +235,6 @@ def _is_host(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _next_request(request: web.BaseRequest) -> None:
-    if isinstance(request.protocol, _Connection):
-        request.protocol.line_is_next = True
 
 
 async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:

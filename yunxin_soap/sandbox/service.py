@@ -66,14 +66,19 @@ class Service:
         except NotKept as error:
             # As a service whose own log fails: it throws, and its caller cannot know.
             _log.error("%s", error)
+            call.take_back()
             return HttpResponse(500, "text/plain; charset=utf-8", f"{error}\r\n".encode()), None
         return answer, call.fault
 
     def clear(self) -> None:
-        """Forget what arrived and every fault; give every account its balance back."""
-        self.gateway.clear()
-        self.record.clear()
+        """Forget what arrived and every fault; give every account its balance back.
+
+        Raises:
+            NotKept: the record's file cannot be written; what arrived is still there.
+        """
         self.faults.clear()
+        self.record.clear()
+        self.gateway.clear()
 
 
 class _Call:
@@ -119,12 +124,20 @@ class _Call:
             self._answer = self._service.gateway.submit(fields, port, self._remote)
         except MethodError as error:
             self._batch_no = error.batch_no
+            if error.batch_no is not None:
+                self._service.faults.accepted(fields, port)
             raise
         if not self._answer.startswith("-"):
             self._batch_no = self._answer
+            self._service.faults.accepted(fields, port)
         if fault is not None and fault.kind is Kind.ERROR:
             raise MethodError(_REFUSED)
         return self._answer
+
+    def take_back(self) -> None:
+        """Have nothing accepted, since it is not on record."""
+        if self._batch_no is not None:
+            self._service.gateway.take_back(self._batch_no)
 
     def values(self, answer: HttpResponse) -> dict[str, Any]:
         """Return what is to be recorded of the call."""

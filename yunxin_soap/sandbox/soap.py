@@ -15,9 +15,18 @@ TNS = "http://tempuri.org/"
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 
-_DECLARATION = re.compile(r"\A<\?xml(?P<inside>\s[^>]*?)\?>")
+_DECLARATION = re.compile(
+    r"""\A<\?xml\s+version\s*=\s*(?P<a>["'])(?P<version>[^"']*)(?P=a)"""
+    r"""(\s+encoding\s*=\s*(?P<b>["'])[A-Za-z][A-Za-z0-9._-]*(?P=b))?"""
+    r"""(\s+standalone\s*=\s*(?P<c>["'])(yes|no)(?P=c))?\s*\?>"""
+)
+_SECOND_DECLARATION = re.compile(r"\A(<\?xml\s|\ufeff)")
 _DECLARED_ENCODING = re.compile(rb"\A<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
-_VERSION = re.compile(r"version\s*=\s*[\"']([^\"']*)")
+_OF_PYTHON = frozenset(
+    codecs.lookup(name).name
+    for name in ("unicode_escape", "raw_unicode_escape", "utf_8_sig", "punycode", "idna")
+)
+"""Text encodings that only Python has."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ENVELOPE = (
     '<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{namespace}"'
@@ -111,7 +120,7 @@ def known_encoding(name: str | None) -> str | None:
         b"\xff".decode(found, "replace")
     except (LookupError, ValueError):
         return None
-    if found == "utf-8" and (name or "").lower() != "utf-8":
+    if found in _OF_PYTHON or (found == "utf-8" and (name or "").lower() != "utf-8"):
         return None  # utf8 and the like are names of Python's alone
     # To .NET the two are one code page.
     return "gbk" if found == "gb2312" else found
@@ -124,11 +133,12 @@ def parse(text: str) -> etree._Element:
         Malformed: it is not well-formed XML 1.0, or has a DOCTYPE of any kind.
     """
     if declaration := _DECLARATION.match(text):
-        version = _VERSION.search(declaration["inside"])
-        if version is None or version[1] != "1.0":
+        if declaration["version"] != "1.0":
             raise Malformed
         # Its encoding was overruled in `decode`.
         text = text[declaration.end() :]
+    if _SECOND_DECLARATION.match(text):  # libxml2 would let it pass
+        raise Malformed
     parser = etree.XMLParser(
         encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False
     )
@@ -216,7 +226,8 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
             if _first_element(element) is not None:
                 raise Malformed
             # A comment inside is passed over, and the text on both its sides is joined.
-            fields[name] = "".join(element.xpath("text()"))
+            tails = (child.tail or "" for child in element)
+            fields[name] = "".join((element.text or "", *tails))
     return fields
 
 
