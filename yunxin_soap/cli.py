@@ -201,7 +201,7 @@ def sandbox(
 
         gateway = Gateway(load(config) if config else None)
         provoked = [kinds.parse(each) for each in faults]
-        record = Record(Journal(path) if path else None)
+        record = Record(None if path is None else Journal(path))
         try:
             service = Service(gateway, record)
             for each in provoked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,15 +12,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yunxin_soap.cli_common import build_client, print_json, reporting
+from yunxin_soap.cli_ledger import (
+    export,
+    find,
+    ledger_options,
+    name_argument,
+    open_ledger,
+    options,
+    purge,
+    report,
+    resolve,
+    retry,
+    show,
+    status,
+)
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign import Ledger, Refused, Source, Status
+    from yunxin_soap.campaign import Refused, Source, Status
 
 _EPILOG = """\b
 Exit status of run and resume:
   0  every number was accepted
-  2  usage or settings are wrong
+  2  usage, settings or the list are wrong
   3  some were rejected, or their text was
   4  some are still to be sent: the campaign is paused, or was stopped
   5  some are unknown: they may have been sent
@@ -31,7 +44,6 @@ Exit status of run and resume:
 The ledger is --ledger or YUNXIN_DATABASE_URL: an SQLite file or
 postgresql://...; the account and the gateway are those of "send".
 """
-_Command = Callable[..., None]
 
 
 @click.group()
@@ -39,26 +51,7 @@ def campaign() -> None:
     """Send to many, over a ledger: never twice, never lost, resumable."""
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_ledger = _options(
-    click.option(
-        "--ledger",
-        "where",
-        envvar="YUNXIN_DATABASE_URL",
-        metavar="FILE|URL",
-        help="An SQLite file, or postgresql://...",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-)
-_running = _options(
+_running = options(
     click.option("--in-flight", default=32, show_default=True, help="Submits under way at most."),
     click.option("--rate", type=float, help="Submits a second at most."),
     click.option("--numbers-rate", type=float, help="Numbers a second at most."),
@@ -76,12 +69,10 @@ _running = _options(
     click.option("--endpoint", help="The address of the service's page."),
     click.option("--timeout", type=float, help="Seconds to wait for an answer (default 30)."),
 )
-_name = click.argument("name")
-_by = click.option("--by", default=getpass.getuser, help="Who decides; you, by default.")
 
 
 @campaign.command()
-@_name
+@name_argument
 @click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
 @click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
 @click.option("--column", help="Of the CSV file: its heading, or its place from 1.")
@@ -94,8 +85,8 @@ _by = click.option("--by", default=getpass.getuser, help="Who decides; you, by d
 @click.option("--max-recipients", default=500, show_default=True, help="Numbers in one submit.")
 @click.option("--refused", "refused_file", metavar="FILE", help="Write refused lines as CSV.")
 @click.option("--strict", is_flag=True, help="Refuse the whole list for one bad line.")
-@click.option("--dry-run", is_flag=True, help="Read and check everything, and write nothing.")
-@_ledger
+@click.option("--dry-run", is_flag=True, help="Read and check everything, and write no ledger.")
+@ledger_options
 def plan(
     name: str,
     csv_file: str | None,
@@ -105,6 +96,7 @@ def plan(
     message: str | None,
     message_file: Any,
     refused_file: str | None,
+    dry_run: bool,
     where: str | None,
     as_json: bool,
     **options: Any,
@@ -118,12 +110,22 @@ def plan(
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
         source = _source(csv_file, text_file, column, encoding)
         refused: list[Refused] = []
-        with _RefusedFile(refused_file, refused) as write, _open(where) as ledger:
-            made = ledger.plan(name, source, text, refused_to=write, **options)
+        with _RefusedFile(refused_file, refused) as write:
+            if dry_run:
+                from yunxin_soap.campaign import preview
+
+                made = preview(name, source, text, refused_to=write, **options)
+            else:
+                with open_ledger(where) as ledger:
+                    made = ledger.plan(name, source, text, refused_to=write, **options)
         if as_json:
-            print_json({**asdict(made), "dry_run": options["dry_run"]})
+            print_json({**asdict(made), "dry_run": dry_run})
             return
-        click.echo("Dry run: nothing was written." if options["dry_run"] else f"Planned {name}.")
+        if dry_run:
+            click.echo("Dry run: nothing was written.")
+        else:
+            there = f"{name} is there already, the same: nothing was written."
+            click.echo(there if made.existing else f"Planned {name}.")
         click.echo(
             f"{made.numbers} numbers in {made.submits} submits with {made.texts} texts,"
             f" some {made.segments} segments (an estimate)."
@@ -169,8 +171,8 @@ class _RefusedFile:
 
 
 @campaign.command(epilog=_EPILOG)
-@_name
-@_ledger
+@name_argument
+@ledger_options
 @_running
 def run(name: str, **options: Any) -> None:
     """Send what is pending; Ctrl-C stops once what is under way has ended, twice stops now."""
@@ -178,8 +180,8 @@ def run(name: str, **options: Any) -> None:
 
 
 @campaign.command(epilog=_EPILOG)
-@_name
-@_ledger
+@name_argument
+@ledger_options
 @_running
 def resume(name: str, **options: Any) -> None:
     """Let a paused campaign go on, and send what is pending."""
@@ -201,7 +203,7 @@ def _run(
         from yunxin_soap.async_client import AsyncClient
         from yunxin_soap.cli_progress import run_shown
 
-        with _open(where) as ledger:
+        with open_ledger(where) as ledger:
             client = build_client(
                 AsyncClient,
                 {each: value for each, value in given.items() if value is not None},
@@ -211,7 +213,7 @@ def _run(
             if paused_too:
                 ledger.resume(name)
             status = run_shown(ledger, name, client, quiet=as_json, **options)
-        _show(status, as_json)
+        show(status, as_json)
         sys.exit(_exit_status(status))
 
 
@@ -226,150 +228,6 @@ def _exit_status(status: Status) -> int:
     return 3 if numbers[State.REJECTED] or status.held else 0
 
 
-@campaign.command()
-@click.argument("name", required=False)
-@_ledger
-def status(name: str | None, where: str | None, as_json: bool) -> None:
-    """Show where a campaign stands, or all of them."""
-    with reporting(as_json), _open(where) as ledger:
-        if name is not None:
-            _show(ledger.status(name), as_json)
-            return
-        found = [ledger.status(each) for each in ledger.campaigns()]
-        if as_json:
-            print_json([_as_dict(each) for each in found])
-            return
-        for each in found:
-            click.echo(f"{each.name}: {each.state.value}, {each.planned} numbers")
-
-
-@campaign.command()
-@_name
-@click.option("--code", type=int, help="Only those that were rejected with this code.")
-@_by
-@_ledger
-def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool) -> None:
-    """Make rejected submits pending again, where that is safe, and refused texts too."""
-    with reporting(as_json), _open(where) as ledger:
-        count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
-        _tell(as_json, "submits", count, f"{count} submits are pending again.")
-
-
-@campaign.command()
-@click.argument("name", required=False)
-@click.option("--key", help="Of a single send, in place of a campaign's name.")
-@click.option("--resend", "decision", flag_value="resend", help="Send again: maybe twice.")
-@click.option("--accepted", "decision", flag_value="accepted", help="They were sent.")
-@click.option("--rejected", "decision", flag_value="rejected", help="They were not sent.")
-@click.option("--submit", "submits", type=int, multiple=True, help="Which; all by default.")
-@click.option("--batch-no", help="The vendor's batch number of an accepted one.")
-@_by
-@_ledger
-def resolve(
-    name: str | None,
-    key: str | None,
-    decision: Any,
-    submits: tuple[int, ...],
-    batch_no: str | None,
-    by: str,
-    where: str | None,
-    as_json: bool,
-) -> None:
-    """Decide what became of unknown submits; nothing else moves them."""
-    with reporting(as_json):
-        if decision is None:
-            raise ConfigurationError("Say what became of them: --resend, --accepted, --rejected.")
-        with _open(where) as ledger:
-            if name is not None and key is None:
-                count = ledger.resolve(
-                    name, decision, by=by, submits=submits or None, batch_no=batch_no
-                )
-            elif key is not None and name is None and not submits:
-                ledger.resolve_once(key, decision, by=by, batch_no=batch_no)
-                count = 1
-            else:
-                raise ConfigurationError("Name a campaign, or the --key of a single send.")
-        _tell(as_json, "submits", count, f"{count} submits were decided.")
-
-
-@campaign.command()
-@_name
-@click.option("--output", metavar="FILE", help="Where to; NAME.html by default.")
-@_ledger
-def report(name: str, output: str | None, where: str | None, as_json: bool) -> None:
-    """Write a page with charts: outcomes, refusals, throughput, answer times."""
-    with reporting(as_json):
-        from yunxin_soap.campaign.report import page
-
-        with _open(where) as ledger:
-            html = page(ledger, name)
-        path = Path(output or f"{name}.html")
-        try:
-            path.write_text(html, encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
-        _tell(as_json, "file", str(path), f"Written: {path}")
-
-
-@campaign.command()
-@click.argument("number")
-@_ledger
-def find(number: str, where: str | None, as_json: bool) -> None:
-    """Tell every submit that a number was in, and how it ended."""
-    with reporting(as_json), _open(where) as ledger:
-        found = ledger.find(number)
-        if as_json:
-            print_json([asdict(each) for each in found])
-            return
-        if not found:
-            click.echo("No submit has that number.")
-        for each in found:
-            of = each.campaign if each.campaign is not None else f"key {each.key}"
-            batch = f" as batch {each.batch_no}" if each.batch_no else ""
-            click.echo(f"{of}, submit {each.submit}: {each.state.value}{batch}: {each.message}")
-            for change in each.history:
-                detail = f" ({change.detail})" if change.detail else ""
-                click.echo(f"  {_time(change.at)} {change.after.value}{detail}, by {change.by}")
-
-
-@campaign.command()
-@_name
-@click.option("--output", type=click.File("w", encoding="utf-8-sig"), default="-", help="Where to.")
-@_ledger
-def export(name: str, output: Any, where: str | None, as_json: bool) -> None:
-    """Write every number with how it ended, as CSV."""
-    with reporting(as_json), _open(where) as ledger:
-        writer = csv.writer(output)
-        writer.writerow(("number", "state", "batch_no", "code", "reason", "submit"))
-        for number, state, batch_no, code, reason, submit in ledger.results(name):
-            writer.writerow((number, state.value, batch_no, code, reason, submit))
-
-
-@campaign.command()
-@click.option("--older-than", required=True, metavar="DAYSd", help="As in 90d, 12h.")
-@_ledger
-def purge(older_than: str, where: str | None, as_json: bool) -> None:
-    """Remove the numbers and texts of what ended long ago; counts stay."""
-    with reporting(as_json):
-        units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-        amount, unit = older_than[:-1], older_than[-1:]
-        if unit not in units or not amount.isdigit():
-            raise ConfigurationError(f"--older-than {older_than!r} must be as in 90d or 12h.")
-        with _open(where) as ledger:
-            count = ledger.purge(older_than=int(amount) * units[unit])
-        _tell(as_json, "numbers", count, f"{count} numbers were removed.")
-
-
-def _open(where: str | None) -> Ledger:
-    from yunxin_soap.campaign import Ledger
-
-    if not where:
-        raise ConfigurationError(
-            "There is no ledger: give --ledger FILE, or set YUNXIN_DATABASE_URL."
-        )
-    return Ledger(where)
-
-
 def _source(
     csv_file: str | None, text_file: str | None, column: str | None, encoding: str | None
 ) -> Source:
@@ -382,40 +240,5 @@ def _source(
     return Csv(file, column, encoding) if csv_file is not None else Text(file, encoding)
 
 
-def _as_dict(status: Status) -> dict[str, Any]:
-    values = asdict(status)
-    for name in ("numbers", "submits"):
-        values[name] = {state.value: count for state, count in values[name].items()}
-    return values | {"state": status.state.value}
-
-
-def _show(status: Status, as_json: bool) -> None:
-    if as_json:
-        print_json(_as_dict(status))
-        return
-    click.echo(
-        f"{status.name}: {status.state.value}" + (f": {status.reason}" * bool(status.reason))
-    )
-    if status.paused_until is not None:
-        click.echo(f"  goes on at {_time(status.paused_until)}")
-    click.echo(f"  {status.planned:9} planned, {status.refused} lines refused")
-    for state, count in status.numbers.items():
-        if count:
-            click.echo(f"  {count:9} {state.value}")
-    for code, count in status.codes.items():
-        click.echo(f"  {count:9} rejected with {code}")
-    for reason, count in status.held.items():
-        click.echo(f"  {count:9} held back: {reason}")
-
-
-def _time(at: float) -> str:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
-
-
-def _tell(as_json: bool, name: str, value: Any, text: str) -> None:
-    if as_json:
-        print_json({name: value})
-    else:
-        click.echo(text)
+for each in (status, retry, resolve, report, find, export, purge):
+    campaign.add_command(each)

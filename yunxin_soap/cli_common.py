@@ -56,6 +56,10 @@ class Commands(click.Group):
         except click.Abort:
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
             fail(error_at_prompt, "--json" in arguments)
+        except BrokenPipeError:
+            # Who reads has seen enough, as in "... | head"; nor is anything to be said at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 1
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -78,12 +82,9 @@ def fail(error: YunxinError, as_json: bool) -> NoReturn:
 
 
 def _as_dict(error: YunxinError) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "outcome": "not sent",
-        "error": type(error).__name__,
-        "message": str(error),
-        "safe_to_resend": True,
-    }
+    described: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if not isinstance(error, LedgerError):  # of many submits there is no one outcome
+        described.update(outcome="not sent", safe_to_resend=True)
     if isinstance(error, SendError):
         described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
     if isinstance(error, Rejected):

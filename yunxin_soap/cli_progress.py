@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
@@ -56,16 +57,48 @@ def _interruptible(runner: Runner) -> None:
     def interrupted() -> None:
         asked.append(1)
         if len(asked) == 1:
-            click.echo("Stopping once what is under way has ended; again to stop now.", err=True)
             runner.stop()
+            _say("Stopping once what is under way has ended; again to stop now.")
         else:
             runner.abort()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup
+        numbers.append(hang_up)
+    for number in numbers:
         # Windows has no such handlers: there Ctrl-C ends it at once.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, interrupted)
+
+
+class _Watched:
+    """Standard error, until nobody watches any more: then the campaign goes on without."""
+
+    def write(self, text: str) -> None:
+        """Write, and pass over that the terminal or the other end of the pipe is gone."""
+        self._try(lambda: sys.stderr.write(text))
+
+    def flush(self) -> None:
+        """Do the same for what was held back."""
+        self._try(sys.stderr.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave the rest to standard error."""
+        return getattr(sys.stderr, name)
+
+    @staticmethod
+    def _try(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except OSError:
+            # Also for what is written at the very end, which would change the exit status.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _say(text: str) -> None:
+    click.echo(text, file=cast("IO[str]", _Watched()))
 
 
 @contextlib.contextmanager
@@ -90,7 +123,8 @@ def _bar(left: int) -> Iterator[_Told]:
         rich.TextColumn("{task.fields[what]}"),
         rich.TimeRemainingColumn(),
     )
-    with rich.Progress(*columns, console=Console(stderr=True)) as bar:
+    watched = cast("IO[str]", _Watched())
+    with rich.Progress(*columns, console=Console(file=watched)) as bar:
         task = bar.add_task("", total=left, what="")
         began = time.monotonic()
 
@@ -110,7 +144,7 @@ def _lines(left: int) -> _Told:
         if now - last[0] < _EVERY and progress.reason == reason[0]:
             return
         last[0], reason[0] = now, progress.reason
-        click.echo(f"{_done(progress)} of {left} numbers: {_what(progress, began)}", err=True)
+        _say(f"{_done(progress)} of {left} numbers: {_what(progress, began)}")
 
     return told
 

@@ -21,8 +21,13 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "ledger.sqlite")
     else:
-        request.getfixturevalue("server")
-        yield from database()
+        yield request.getfixturevalue("on_server")
+
+
+@pytest.fixture
+def on_server(server: None) -> Iterator[str]:
+    """The address of a ledger on a PostgreSQL server."""
+    yield from database()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     dry = run("plan", "a", *options, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert "Dry run: nothing was written." in dry.stdout
+    assert not (tmp_path / "ledger.sqlite").exists()
     assert "25 numbers in 3 submits with 1 texts, some 25 segments (an estimate)." in dry.stdout
     assert "line 27: '12': the number" in dry.stdout
     planned = run("plan", "a", *options, "--refused", "refused.csv", "--json")
@@ -86,6 +88,9 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     rows = list(csv.DictReader(io.StringIO(run("export", "a").stdout.lstrip("\ufeff"))))
     assert [row["number"] for row in rows] == numbers(25)
     assert {row["state"] for row in rows} == {"accepted"}
+    objects = [json.loads(line) for line in run("export", "a", "--json").stdout.splitlines()]
+    assert [str(each["submit"]) for each in objects] == [row["submit"] for row in rows]
+    assert run("plan", "a", *options).stdout.startswith("a is there already, the same")
 
     assert run("report", "a", "--output", "a.html").returncode == 0
     html = (tmp_path / "a.html").read_text("utf-8")
@@ -103,10 +108,12 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     paused = run("run", "a", "--in-flight", "1")
     assert paused.returncode == 4
     assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
+    assert '"campaign resume" goes on' in paused.stdout
     sandbox.provoke("close")
     unknown = run("resume", "a", "--in-flight", "1", "--json")
     assert unknown.returncode == 5
     assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
+    assert 'decide with "campaign resolve"' in run("status", "a").stdout
     assert "Say what became of them" in run("resolve", "a").stderr
     assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submits were decided.\n"
     assert run("run", "a").returncode == 3
@@ -122,7 +129,7 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
         (["status", "x"], 6, "There is no campaign 'x'"),
         (["plan", "a", "--text", "-"], 2, "Give the text, by --message"),
         (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
-        (["plan", "a", "--message", TEXT, "--text", "missing"], 6, "missing cannot be read"),
+        (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
         (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
         (["purge", "--older-than", "x"], 2, "must be as in 90d"),
         (["run", "a", "--between", "8-9"], 6, "There is no campaign"),
@@ -141,13 +148,15 @@ def test_standard_input(run: Run, sandbox: Sandbox) -> None:
     assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(3), 1)
 
 
-def test_ctrl_c_drains(
-    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_drains(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, number: int
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
     with (
+        _inherited(number, signal.SIG_DFL),
         sandbox.faults("delay", seconds=0.3),
         subprocess.Popen(
             [*COMMAND, "run", "a", "--in-flight", "2"],
@@ -158,7 +167,7 @@ def test_ctrl_c_drains(
         ) as process,
     ):
         assert arrived.wait(30)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     stop()
     assert process.returncode == 4
@@ -167,6 +176,34 @@ def test_ctrl_c_drains(
     accepted = len(sandbox.record.accepted_numbers)
     assert f"{accepted} accepted" in output
     assert 0 < accepted < 25
+
+
+@contextmanager
+def _inherited(number: int, handler: Any) -> Iterator[None]:
+    """Have a new process find a signal so handled: these tests themselves may run under nohup."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_under_nohup_a_terminal_may_close(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        _inherited(signal.SIGHUP, signal.SIG_IGN),
+        sandbox.faults("delay", seconds=0.2),
+        subprocess.Popen([*COMMAND, "run", "a"], env=environment, stdout=subprocess.DEVNULL) as it,
+    ):
+        assert arrived.wait(30)
+        it.send_signal(signal.SIGHUP)
+        assert it.wait(30) == 0
+    stop()
+    assert len(sandbox.record.accepted_numbers) == 25
 
 
 def test_ctrl_c_twice_ends_it_at_once(
@@ -219,3 +256,50 @@ def test_a_terminal_shows_a_bar(run: Run, listed: str, environment: dict[str, st
     assert process.returncode == 0
     assert "25/25" in text
     assert "25 accepted, 0 rejected, 0 unknown" in text
+
+
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+def test_nobody_need_watch(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, kind: str
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    sandbox.provoke("delay", seconds=0.5)
+    sandbox.provoke("code", code="-7", skip=1)
+    with subprocess.Popen(
+        [*COMMAND, "run", "a", "--in-flight", "1"],
+        env={**environment, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        assert arrived.wait(30)
+        os.close(ours)
+        output, _ = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 4
+    assert "a: paused: The gateway refused the submit with -7" in output
+    assert "unknown" not in output
+
+
+def test_a_reader_may_have_seen_enough(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("\n".join(numbers(5000)))
+    run("plan", "a", "--text", "list.txt", "--message", TEXT)
+    with subprocess.Popen(
+        [*COMMAND, "export", "a"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "number,state" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -38,8 +39,14 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         Ledger(other)
     with pytest.raises(LedgerError, match="cannot be used"):
         Ledger(tmp_path / "missing" / "ledger.sqlite")
-    with pytest.raises(LedgerError, match="must survive the process"):
-        Ledger("sqlite://")
+    for gone in (
+        "sqlite://",
+        ":memory:",
+        "sqlite:///:memory:",
+        "sqlite:///file:x?mode=memory&uri=1",
+    ):
+        with pytest.raises(LedgerError, match="must survive the process"):
+            Ledger(gone)
     with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in 'mysql'"):
         Ledger("mysql://localhost/x")
     with pytest.raises(ConfigurationError, match="There is no ledger"):
@@ -166,9 +173,9 @@ class _Postgres:
     """A server of one's own, which may be stopped."""
 
     def __init__(self, folder: Path) -> None:
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
         if not found:
-            pytest.skip("pg_ctl is not installed")
+            pytest.skip("no PostgreSQL server is installed")
         self._bin = found[-1].parent
         self._data = folder / "data"
         self._as: list[str] = []
@@ -177,11 +184,6 @@ class _Postgres:
     @property
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-
-    def _run(self, *command: str) -> None:
-        subprocess.run(
-            [*self._as, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
 
     def __enter__(self) -> Self:
         self.port = free_port()
@@ -193,16 +195,26 @@ class _Postgres:
                     break
                 each.chmod(each.stat().st_mode | 0o011)
             subprocess.run(["chown", "postgres", str(self._data)], check=True)
-        self._run(str(self._bin / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust")
+        initdb = [*self._as, str(self._bin / "initdb"), "-D", str(self._data)]
+        subprocess.run([*initdb, "-U", "postgres", "-A", "trust"], check=True, capture_output=True)
         self.start()
         return self
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        self._run(str(self._bin / "pg_ctl"), "-D", str(self._data), "-w", "-o", options, "start")
+        self._process = subprocess.Popen(
+            [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *options.split()],
+            stderr=subprocess.DEVNULL,
+        )
+        is_ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        give_up = time.monotonic() + 60
+        while subprocess.run(is_ready, check=False).returncode:
+            assert self._process.poll() is None, "the server ended"
+            assert time.monotonic() < give_up, "the server does not answer"
 
     def stop(self) -> None:
-        self._run(str(self._bin / "pg_ctl"), "-D", str(self._data), "-m", "immediate", "stop")
+        self._process.send_signal(signal.SIGQUIT)  # at once, as in a crash
+        self._process.wait(60)
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
@@ -232,6 +244,27 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ]
     assert not any("1391" in row or TEXT in row for row in kept)
     assert ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37).numbers == 7
+
+
+def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger, Ledger(path) as other:
+        ledger.plan("a", [*numbers(700), "13"], TEXT, channel=37, max_recipients=50)
+        ledger.run("a", client())
+        assert other.status("a").planned == 700
+        time.sleep(0.01)
+        assert ledger.purge(older_than=0) == 700
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+    assert TEXT.encode() not in held
+
+
+def test_a_server_s_commits_are_durable(on_server: str) -> None:
+    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+        name = sa.make_url(on_server).database
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
 
 
 def test_what_was_purged_is_not_tried_again(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from yunxin_soap import (
     AsyncClient,
     CampaignDiffers,
     Client,
+    ConfigurationError,
     ContentRejected,
     InvalidRequest,
     LedgerError,
@@ -25,6 +27,7 @@ from yunxin_soap import (
     OutcomeUnknown,
 )
 from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.once import Sending
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -106,6 +109,12 @@ def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
     assert ledger.send_once(sender, "k", TO, TEXT).batch_no
 
 
+@pytest.mark.parametrize("key", ["", " ", "a\0"])
+def test_a_key_that_names_nothing(ledger: Ledger, sender: Client, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="A send needs a key"):
+        ledger.send_once(sender, key, TO, TEXT)
+
+
 def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
     start = threading.Barrier(8)
 
@@ -122,6 +131,7 @@ _DIES = """
 import sys
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.once import Sending
 
 with Ledger(sys.argv[1]) as ledger:
     client = Client("demo", "demo", channel="37", endpoint=sys.argv[2])
@@ -171,3 +181,35 @@ def test_the_asynchronous_one_records_a_cancelled_send(
         stop()
 
     asyncio.run(main())
+
+
+def test_a_send_that_is_cancelled_before_it_left_is_sent_by_the_next(
+    ledger: Ledger,
+    sandbox: Sandbox,
+    client: Callable[..., AsyncClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = Sending._begin
+
+    async def main() -> None:
+        loop, committed, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def slowly(*arguments: Any) -> Any:
+            found = begin(*arguments)
+            loop.call_soon_threadsafe(committed.set)
+            assert go_on.wait(30)
+            return found
+
+        monkeypatch.setattr(Sending, "_begin", slowly)
+        async with client() as sender:
+            task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))
+            await committed.wait()
+            task.cancel()
+            loop.call_later(0.05, go_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not sandbox.record.arrivals
+            assert (await ledger.send_once_async(sender, "k", TO, TEXT)).batch_no
+
+    asyncio.run(main())
+    assert sandbox.record.times_accepted(TO) == 1

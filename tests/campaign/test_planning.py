@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sqlite3
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.campaign.conftest import TEXT, numbers
-from yunxin_soap import CampaignDiffers, ConfigurationError, InvalidRequest, LedgerError
-from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text
+from yunxin_soap import CampaignDiffers, ConfigurationError, InvalidRequest
+from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text, preview
 from yunxin_soap.campaign import sources as sources_module
 from yunxin_soap.campaign.planning import Planner
 from yunxin_soap.campaign.sources import source_of
@@ -76,13 +78,13 @@ def test_other_encodings_and_standard_input(tmp_path: Path) -> None:
     assert planned(Csv(io.BytesIO(content.encode("gbk"))))[0] == {TEXT: [A]}
     path = csv_of(tmp_path, content.encode("utf-16"))
     assert planned(Csv(path, encoding="utf-16"))[0] == {TEXT: [A]}
-    with pytest.raises(LedgerError, match="not utf-8 text"):
+    with pytest.raises(ConfigurationError, match="not utf-8 text"):
         planned(Csv(csv_of(tmp_path, content.encode("gbk")), encoding="utf-8"))
-    with pytest.raises(LedgerError, match="neither UTF-8 nor GBK"):
+    with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK"):
         planned(Text(io.BytesIO(b"\xff\xff\xff")))
-    with pytest.raises(LedgerError, match="There is no encoding 'x'"):
+    with pytest.raises(ConfigurationError, match="There is no encoding 'x'"):
         planned(Text(io.BytesIO(b""), encoding="x"))
-    with pytest.raises(LedgerError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         planned(Text(tmp_path / "missing"))
 
 
@@ -97,7 +99,7 @@ def test_other_encodings_and_standard_input(tmp_path: Path) -> None:
 def test_a_column_that_cannot_be_found(
     tmp_path: Path, content: str, column: str | int | None, wrong: str
 ) -> None:
-    with pytest.raises(LedgerError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         planned(Csv(csv_of(tmp_path, content), column))
     assert wrong in str(caught.value)
 
@@ -114,7 +116,7 @@ def test_what_is_refused_is_named_by_line(tmp_path: Path) -> None:
     ]
     assert "duplicate" in refused[2].reason
     assert "must match" in refused[0].reason
-    with pytest.raises(LedgerError, match="Line 3 of the list is refused"):
+    with pytest.raises(ConfigurationError, match="Line 3 of the list is refused"):
         planned(Csv(csv_of(tmp_path, content)), strict=True)
 
 
@@ -128,8 +130,58 @@ def test_text_iterables_and_rows_of_a_query() -> None:
     assert planned(rows, "您好{name}【签名】")[0] == {"您好甲【签名】": [A]}
     database.close()
     assert planned(Items([{"who": A}], column="who"))[0] == {TEXT: [A]}
-    with pytest.raises(LedgerError, match="Item 1 of the recipients is a tuple"):
-        planned([(A,)])
+    with pytest.raises(ConfigurationError, match="Item 2 of the recipients is a float"):
+        planned([A, 13900000000.0])
+
+
+def test_a_pipe_with_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(path.write_text, f"phone\n{A}\n{B}\n")
+        assert planned(Csv(path))[0] == {TEXT: [A, B]}
+        assert written.result()
+
+
+def test_rows_without_names() -> None:
+    database = sqlite3.connect(":memory:")
+    rows = database.execute("SELECT 1, ? UNION SELECT 2, ? UNION SELECT 3, NULL", (A, B))
+    texts, refused = planned(rows)
+    database.close()
+    assert texts == {TEXT: [A, B]}
+    assert [(each.line, each.value) for each in refused] == [(3, "")]
+    assert planned([(A,), ("x",)])[0] == {TEXT: [A]}
+    assert planned(Items([(A, B), (C,)], column=2))[0] == {TEXT: [B]}
+    for column, wrong in ((3, "There is no column 3: the columns are 1, 2"), (None, "Which col")):
+        with pytest.raises(ConfigurationError, match=wrong):
+            planned(Items([("x", "y")], column))
+    with pytest.raises(ConfigurationError, match=r"asks for \{name\}, .* without names"):
+        planned([(A,)], "您好{name}【签名】")
+
+
+def test_a_text_that_asks_for_a_column_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"for \{nam\}, .* are phone, name"):
+        planned(Csv(csv_of(tmp_path, f"phone,name\n{A},甲\n")), "您好{nam}【签名】")
+    rows = [{"phone": A}, {"phone": B, "name": "乙"}]
+    texts, refused = planned(rows, "您好{name}【签名】")
+    assert texts == {"您好乙【签名】": [B]}
+    assert "no column 'name'" in refused[0].reason
+
+
+def test_what_no_database_can_keep(ledger: Ledger) -> None:
+    refused: list[Refused] = []
+    listed = ["1390000\ud800", "139\0", None, A]
+    assert ledger.plan("a", listed, TEXT, channel=37, refused_to=refused.append).numbers == 1
+    assert [each.value for each in ledger.refused("a")] == [r"1390000\ud800", r"139\x00", ""]
+    assert list(ledger.refused("a")) == refused
+    for name in ("a\0", " ", "\ud800"):
+        with pytest.raises(ConfigurationError, match="A campaign needs a name"):
+            ledger.plan(name, [A], TEXT, channel=37)
+
+
+def test_a_list_with_nothing_in_it() -> None:
+    with pytest.raises(ConfigurationError, match="The list is empty"):
+        preview("a", [], TEXT, channel=37)
 
 
 def test_a_template_brings_equal_texts_together() -> None:
@@ -240,15 +292,15 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
         yield from numbers(50_000)
         raise OSError(5, "Input/output error")
 
-    with pytest.raises(LedgerError, match="The list cannot be read"):
+    with pytest.raises(ConfigurationError, match="The list cannot be read"):
         ledger.plan("a", broken(), TEXT, channel=37)
-    with pytest.raises(LedgerError, match="no number that can be sent to"):
+    with pytest.raises(ConfigurationError, match="no number that can be sent to"):
         ledger.plan("a", ["x"], TEXT, channel=37)
     with pytest.raises(InvalidRequest, match="signature"):
         ledger.plan("a", [A], "no signature", channel=37)
     with pytest.raises(ConfigurationError, match="needs a name"):
         ledger.plan(" ", [A], TEXT, channel=37)
-    dry = ledger.plan("a", [A, "x"], TEXT, channel=37, dry_run=True)
+    dry = preview("a", [A, "x"], TEXT, channel=37)
     assert (dry.numbers, dry.refused, dry.segments) == (1, 1, 1)
     assert ledger.campaigns() == []
     told: list[Refused] = []

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap import AsyncClient, LedgerError
@@ -14,6 +17,7 @@ from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
 from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.runner import Progress, Runner
+from yunxin_soap.campaign.schema import runner, submit
 from yunxin_soap.campaign.store import Store
 from yunxin_soap.campaign.turns import Result
 from yunxin_soap.sandbox import Account, Sandbox
@@ -322,7 +326,62 @@ def test_a_runner_that_was_given_up_sends_nothing_more(
     assert "its answer came after" in found.history[-1].detail
 
 
-def test_a_mistake_in_a_callback_ends_the_run(
+def test_who_is_just_being_heard_of_is_not_given_up(on_server: str) -> None:
+    with Ledger(on_server) as ledger:
+        plan(ledger, 50)
+        campaign_id = ledger._named("a").id
+        store, slow = Store(ledger._engine), replace(Owner.new(), machine="another")
+        store.join(slow, campaign_id)
+        store.exchange(slow, campaign_id, results=[], flying=[], want=3)
+        silent = sa.update(runner).values(expires_at=1.0)
+        with ledger._engine.begin() as connection:
+            connection.execute(silent)
+        with ledger._engine.begin() as exchange:
+            exchange.execute(sa.update(runner).values(expires_at=time.time() + 30))
+            with ledger._engine.begin() as connection:
+                assert store.bury(connection, campaign_id) == []
+        with ledger._engine.begin() as connection:
+            assert store.bury(connection, campaign_id) == []
+            connection.execute(silent)
+            assert len(store.bury(connection, campaign_id)) == 3
+
+
+def test_a_dead_runner_is_taken_over_whole(on_server: str) -> None:
+    with Ledger(on_server) as ledger:
+        plan(ledger, 50)
+        campaign_id = ledger._named("a").id
+        store, dies = Store(ledger._engine), Owner.new()
+        store.join(dies, campaign_id)
+        store.exchange(dies, campaign_id, results=[], flying=[], want=3)
+        dies.end()
+
+        def bury() -> list[int]:
+            with ledger._engine.begin() as connection:
+                return store.bury(connection, campaign_id)
+
+        with ThreadPoolExecutor(1) as pool:
+            with ledger._engine.begin() as another:
+                another.execute(sa.select(submit).where(submit.c.id == 2).with_for_update())
+                buried = pool.submit(bury)
+                _wait_for_a_lock(ledger)
+            assert buried.result(30) == [1, 2, 3]
+        assert ledger.status("a").submits[State.SUBMITTING] == 0
+
+
+def _wait_for_a_lock(ledger: Ledger) -> None:
+    waits = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        with ledger._engine.connect() as connection:
+            if connection.scalar(waits):
+                return
+    raise AssertionError("nobody waits for the lock")
+
+
+def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 50)
@@ -331,10 +390,11 @@ def test_a_mistake_in_a_callback_ends_the_run(
         if progress.in_flight:
             raise ZeroDivisionError
 
-    with sandbox.faults("hang"), pytest.raises(ZeroDivisionError):
+    with sandbox.faults("delay", seconds=0.1), pytest.raises(ZeroDivisionError):
         ledger.run("a", client(), told=told)
-    assert ledger.status("a").submits[State.SUBMITTING] == 0
-    assert ledger.status("a").numbers[State.ACCEPTED] == 0
+    submits = ledger.status("a").submits
+    assert (submits[State.ACCEPTED], submits[State.PENDING]) == (2, 8)
+    assert len(sandbox.record.arrivals) == 2
 
 
 def test_what_breaks_off_without_a_word_is_unknown(

@@ -48,14 +48,17 @@ class Campaigns(RuleBasedStateMachine):
 
     def _runner(self, which: int) -> Owner:
         if which not in self._owners:
-            for other, flying in self._flying.items():
-                if other not in self._owners:  # it died
-                    for work in flying.values():
-                        self._mark(work, State.UNKNOWN)
-                    flying.clear()
+            self._bury()
             self._owners[which] = Owner.new()
             self._store.join(self._owners[which], self._id)
         return self._owners[which]
+
+    def _bury(self) -> None:
+        for other, flying in self._flying.items():
+            if other not in self._owners:  # it died
+                for work in flying.values():
+                    self._mark(work, State.UNKNOWN)
+                flying.clear()
 
     @rule(
         which=st.integers(0, 1),
@@ -100,6 +103,8 @@ class Campaigns(RuleBasedStateMachine):
             # The answer to the first was lost: what it gave was never heard of, and is taken back.
             turn = go(want)
         assert not (self._paused and turn.work)
+        if want and not self._paused and not turn.work:
+            self._bury()  # nothing else was left to do
         for work in turn.work:
             flying[work.id] = work
             self._mark(work, State.SUBMITTING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.planning import Plan, Refused
+from yunxin_soap.campaign.previews import preview
 from yunxin_soap.campaign.queries import Change, Found, Status
 from yunxin_soap.campaign.runner import Progress
 from yunxin_soap.campaign.sources import Csv, Items, Source, Text
@@ -31,4 +32,5 @@ __all__ = [
     "State",
     "Status",
     "Text",
+    "preview",
 ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.ledger import Ledger
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from yunxin_soap.results import Receipt
 
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 _ROWS = 1000
 """Rows read in one go."""
@@ -30,21 +31,25 @@ _ROWS = 1000
 class AsyncLedger:
     """The methods of `Ledger` as coroutines, with the same arguments and errors.
 
+    It is opened, in a thread, when it is first used or entered.
+
     Args:
         where: as `Ledger`.
         lease: as `Ledger`.
     """
 
     def __init__(self, where: str | os.PathLike[str] | None = None, *, lease: float = LEASE):
-        self._ledger = Ledger(where, lease=lease)
+        self._where, self._lease = where, lease
+        self._opening: asyncio.Task[Ledger] | None = None
 
     async def plan(self, name: str, source: Any, message: str, **options: Any) -> Plan:
         """See `Ledger.plan`; what it calls back is called from a thread."""
-        return await asyncio.to_thread(self._ledger.plan, name, source, message, **options)
+        ledger = await self._opened()
+        return await asyncio.to_thread(ledger.plan, name, source, message, **options)
 
     async def run(self, name: str, client: AsyncClient, **options: Any) -> Status:
         """See `Ledger.run_async`."""
-        return await self._ledger.run_async(name, client, **options)
+        return await (await self._opened()).run_async(name, client, **options)
 
     async def send_once(
         self,
@@ -54,23 +59,24 @@ class AsyncLedger:
         message: str,
     ) -> Receipt:
         """See `Ledger.send_once`."""
-        return await self._ledger.send_once_async(client, key, recipients, message)
+        ledger = await self._opened()
+        return await ledger.send_once_async(client, key, recipients, message)
 
     async def campaigns(self) -> list[str]:
         """See `Ledger.campaigns`."""
-        return await asyncio.to_thread(self._ledger.campaigns)
+        return await self._in_thread(Ledger.campaigns)
 
     async def status(self, name: str) -> Status:
         """See `Ledger.status`."""
-        return await asyncio.to_thread(self._ledger.status, name)
+        return await self._in_thread(Ledger.status, name)
 
     async def resume(self, name: str) -> None:
         """See `Ledger.resume`."""
-        await asyncio.to_thread(self._ledger.resume, name)
+        await self._in_thread(Ledger.resume, name)
 
     async def retry(self, name: str, *, code: int | None = None, by: str) -> int:
         """See `Ledger.retry`."""
-        return await asyncio.to_thread(self._ledger.retry, name, code=code, by=by)
+        return await self._in_thread(Ledger.retry, name, code=code, by=by)
 
     async def resolve(
         self,
@@ -82,8 +88,8 @@ class AsyncLedger:
         batch_no: str | None = None,
     ) -> int:
         """See `Ledger.resolve`."""
-        return await asyncio.to_thread(
-            self._ledger.resolve, name, decision, by=by, submits=submits, batch_no=batch_no
+        return await self._in_thread(
+            Ledger.resolve, name, decision, by=by, submits=submits, batch_no=batch_no
         )
 
     async def resolve_once(
@@ -95,32 +101,34 @@ class AsyncLedger:
         batch_no: str | None = None,
     ) -> None:
         """See `Ledger.resolve_once`."""
-        await asyncio.to_thread(self._ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
+        await self._in_thread(Ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
 
     def results(
         self, name: str
     ) -> AsyncIterator[tuple[str, State, str | None, int | None, str, int]]:
         """See `Ledger.results`."""
-        return _in_threads(self._ledger.results(name))
+        return self._rows(Ledger.results, name)
 
     def refused(self, name: str) -> AsyncIterator[Refused]:
         """See `Ledger.refused`."""
-        return _in_threads(self._ledger.refused(name))
+        return self._rows(Ledger.refused, name)
 
     async def find(self, number: str | int) -> list[Found]:
         """See `Ledger.find`."""
-        return await asyncio.to_thread(self._ledger.find, number)
+        return await self._in_thread(Ledger.find, number)
 
     async def purge(self, *, older_than: float) -> int:
         """See `Ledger.purge`."""
-        return await asyncio.to_thread(self._ledger.purge, older_than=older_than)
+        return await self._in_thread(Ledger.purge, older_than=older_than)
 
     async def close(self) -> None:
         """See `Ledger.close`."""
-        await asyncio.to_thread(self._ledger.close)
+        if self._opening is not None:
+            await self._in_thread(Ledger.close)
 
     async def __aenter__(self) -> Self:
-        """Return the ledger itself."""
+        """Open it, and return the ledger itself."""
+        await self._opened()
         return self
 
     async def __aexit__(
@@ -132,8 +140,26 @@ class AsyncLedger:
         """Close it."""
         await self.close()
 
+    async def _opened(self) -> Ledger:
+        # One task for all, so that it is opened once; whoever is cancelled does not end it.
+        if self._opening is None:
+            opening = asyncio.to_thread(Ledger, self._where, lease=self._lease)
+            self._opening = asyncio.ensure_future(opening)
+        try:
+            return await asyncio.shield(self._opening)
+        except Exception:
+            self._opening = None  # the next call may find it there
+            raise
 
-async def _in_threads(rows: Iterator[_T]) -> AsyncIterator[_T]:
-    while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
-        for row in part:
-            yield row
+    async def _in_thread(
+        self, call: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        return await asyncio.to_thread(call, await self._opened(), *args, **kwargs)
+
+    async def _rows(
+        self, call: Callable[[Ledger, str], Iterator[_T]], name: str
+    ) -> AsyncIterator[_T]:
+        rows = call(await self._opened(), name)
+        while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
+            for row in part:
+                yield row

@@ -12,6 +12,7 @@ from yunxin_soap.campaign.queries import Queries
 from yunxin_soap.campaign.schema import (
     campaign,
     content,
+    forget,
     history,
     recipients,
     refused,
@@ -191,7 +192,9 @@ class Decisions(Queries):
     def purge(self, *, older_than: float) -> int:
         """Remove numbers and texts of old campaigns and single sends; counts stay.
 
-        What is pending, under way or unknown is left alone: somebody has still to decide.
+        What is pending, under way or unknown is left alone: somebody has still to decide. In an
+        SQLite file the place of what is removed is overwritten; a server keeps it until its next
+        vacuum, and backups keep it as long as they are kept.
 
         Args:
             older_than: seconds since a submit ended.
@@ -234,7 +237,9 @@ class Decisions(Queries):
                 .where(campaign.c.id.in_(done), campaign.c.purged_at.is_(None))
                 .values(purged_at=time.time())
             )
-            return count
+        with reported():
+            forget(self._engine)
+        return count
 
 
 def _after(decision: str) -> State:

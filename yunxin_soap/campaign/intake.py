@@ -29,17 +29,24 @@ class Intake:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def add(self, plan: Plan, planner: Planner) -> None:
+    def add(self, plan: Plan, planner: Planner) -> bool:
+        """Write it, unless it is there already; say whether it was written.
+
+        Raises:
+            CampaignDiffers: there is one of that name with other content.
+        """
         try:
             with self._engine.begin() as connection:
                 if self._is_there(connection, plan):
-                    return
+                    return False
                 self._insert(connection, plan, planner)
+                return True
         except sa.exc.IntegrityError:
             # Somebody planned it at the same moment.
             with self._engine.begin() as connection:
                 if not self._is_there(connection, plan):
                     raise
+                return False
 
     def _is_there(self, connection: sa.Connection, plan: Plan) -> bool:
         found = connection.scalar(sa.select(campaign.c.digest).where(campaign.c.name == plan.name))

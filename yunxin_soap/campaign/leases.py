@@ -71,41 +71,41 @@ class Leases:
             strict: whether a runner that is silent, and alive, is an error.
         """
         now = now_of(connection)
+        theirs = (
+            submit.c.campaign_id.is_(None)
+            if campaign_id is None
+            else submit.c.campaign_id == campaign_id
+        )
         found = connection.execute(
-            sa.select(runner, submit.c.id.label("submit_id"))
-            .join_from(submit, runner, submit.c.runner_id == runner.c.id)
-            .where(
-                submit.c.campaign_id.is_(None)
-                if campaign_id is None
-                else submit.c.campaign_id == campaign_id
-            )
-            .order_by(submit.c.id)
+            sa.select(runner)
+            .where(sa.exists().where(theirs, submit.c.runner_id == runner.c.id))
+            .order_by(runner.c.id)
+            # One that is being written is alive, or somebody takes over from it already. Whoever
+            # writes a runner's submits holds the runner first.
+            .with_for_update(skip_locked=True)
         ).all()
-        left: dict[Owner, list[int]] = {}
+        buried: list[int] = []
         for row in found:
             owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
             dead = owner.is_dead()
             if dead or (dead is None and row.expires_at < now):
-                left.setdefault(owner, []).append(row.submit_id)
+                buried += self._take_over(connection, owner, now)
             elif strict and dead is False and row.expires_at < now:
                 raise LedgerError(
                     f"The runner in {owner} is alive and was not heard of for"
                     f" {now - row.expires_at + self.lease:.0f} s: end that process first."
                 )
-        for owner, ids in left.items():
-            change(
-                connection,
-                [
-                    {"id": each, "after": State.UNKNOWN, "detail": _DIED.format(owner)}
-                    for each in ids
-                ],
-                State.SUBMITTING,
-                now,
-                owner.id,
-            )
-        dead_ids = [owner.id for owner in left]
-        connection.execute(runner.delete().where(runner.c.id.in_(dead_ids)))
-        return [each for ids in left.values() for each in ids]
+        return sorted(buried)
+
+    @staticmethod
+    def _take_over(connection: sa.Connection, owner: Owner, now: float) -> list[int]:
+        left = sa.select(submit.c.id).where(submit.c.runner_id == owner.id).order_by(submit.c.id)
+        ids = list(connection.scalars(left.with_for_update()))
+        detail = _DIED.format(owner)
+        changes = [{"id": each, "after": State.UNKNOWN, "detail": detail} for each in ids]
+        change(connection, changes, State.SUBMITTING, now, owner.id)
+        connection.execute(runner.delete().where(runner.c.id == owner.id))
+        return ids
 
     def leave(self, owner: Owner) -> None:
         """Forget a runner that has nothing under way."""

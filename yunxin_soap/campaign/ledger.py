@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,17 @@ from yunxin_soap.campaign.decisions import Decisions
 from yunxin_soap.campaign.intake import Intake
 from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.pace import DEFAULT_ZONE, Hours
-from yunxin_soap.campaign.planning import Plan, Planner, Refused
+from yunxin_soap.campaign.planning import Plan, Refused
+from yunxin_soap.campaign.previews import planned
 from yunxin_soap.campaign.queries import Status
 from yunxin_soap.campaign.runner import Options, Progress, Runner
 from yunxin_soap.campaign.schema import (
     open_engine,
     reported,
 )
-from yunxin_soap.campaign.sources import Source, source_of
+from yunxin_soap.campaign.sources import Source
 from yunxin_soap.campaign.store import Store
-from yunxin_soap.errors import ConfigurationError, LedgerError
+from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +62,6 @@ class Ledger(Decisions):
         source: Source | str | int | Iterable[Any],
         message: str,
         *,
-        dry_run: bool = False,
         told: Callable[[int], None] = lambda _rows: None,
         refused_to: Callable[[Refused], None] | None = None,
         **options: Any,
@@ -71,7 +72,6 @@ class Ledger(Decisions):
             name: of the campaign; a job that runs twice under one name sends once.
             source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Items`.
             message: the text; ``{name}`` in it is filled from the column of that name.
-            dry_run: whether to write nothing.
             told: called now and then with the rows read so far.
             refused_to: called with each line of which no submit is made.
             options: the rest of `Planner`: ``channel``, ``extension``, ``signature``,
@@ -79,29 +79,14 @@ class Ledger(Decisions):
 
         Raises:
             InvalidRequest: the text, the channel or another argument breaks a rule.
+            ConfigurationError: the list cannot be read, lacks a column or has no number.
             CampaignDiffers: there is one of that name with other content.
-            LedgerError: the list cannot be read or has no number, or the ledger not be written.
+            LedgerError: the ledger cannot be written.
         """
-        if not name.strip():
-            raise ConfigurationError("A campaign needs a name.")
-        planner = Planner(message, **options)
-        try:
-            planner.read(source_of(source), told)
-            if refused_to is not None:
-                for line in planner.refused():
-                    refused_to(line)
-            plan = planner.plan(name)
-            if plan.numbers == 0:
-                raise LedgerError(
-                    f"The list has no number that can be sent to ({plan.refused} lines are"
-                    " refused): look at its column."
-                )
-            if not dry_run:
-                with reported():
-                    Intake(self._engine).add(plan, planner)
-            return plan
-        finally:
-            planner.close()
+        with planned(name, source, message, told, refused_to, **options) as (plan, planner):
+            with reported():
+                existing = not Intake(self._engine).add(plan, planner)
+            return replace(plan, existing=existing)
 
     def run(self, name: str, client: AsyncClient, **options: Any) -> Status:
         """Work a campaign off, in an event loop of its own; the rest is as `run_async`.
@@ -198,7 +183,7 @@ class Ledger(Decisions):
         Raises:
             CampaignDiffers: the key was used for other recipients or another text.
             InvalidRequest, NotSent, Rejected, OutcomeUnknown: as `Client.send`.
-            LedgerError: the ledger cannot be written; nothing was sent.
+            LedgerError: the ledger cannot be written; it says whether anything was sent.
         """
         sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
         with reported():

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,6 +19,7 @@ from yunxin_soap.campaign.turns import Result, Work
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
     CampaignDiffers,
+    ConfigurationError,
     ConfigurationRejected,
     LedgerError,
     NotSent,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _POLL = 0.1
 """Seconds between two looks at a send that another is doing."""
 _LONGEST = 600.0
@@ -48,6 +52,8 @@ class Sending:
     """
 
     def __init__(self, store: Store, engine: sa.Engine, key: str) -> None:
+        if not key.strip() or not key.isprintable():
+            raise ConfigurationError("A send needs a key, of characters that can be printed.")
         self._store, self._engine, self._key = store, engine, key
         self._owner = Owner.new()
 
@@ -72,20 +78,29 @@ class Sending:
     async def send_async(self, client: AsyncClient, checked: Submit) -> Receipt:
         """Send it, or say how it ended before."""
         try:
-            while (  # noqa: ASYNC110 - another process sets no event
-                step := await asyncio.to_thread(self._begin, checked, client.protocol)
-            ) is None:
+            while True:
+                step, cancelled = await _to_the_end(self._begin, checked, client.protocol)
+                if cancelled is not None:
+                    if isinstance(step, Work):  # it has not left
+                        await _to_the_end(self._failed, step, cancelled, time.time())
+                    raise cancelled
+                if isinstance(step, Receipt):
+                    return step
+                if step is not None:
+                    break
                 await asyncio.sleep(_POLL)
-            if isinstance(step, Receipt):
-                return step
             began = time.time()
             try:
                 receipt = await client.submit(checked)
             except BaseException as error:
-                await asyncio.shield(asyncio.to_thread(self._failed, step, error, began))
+                _, cancelled = await _to_the_end(self._failed, step, error, began)
+                if cancelled is not None:
+                    raise cancelled from error
                 raise
             accepted = Result(step, State.ACCEPTED, began, time.time(), receipt.batch_no)
-            await asyncio.shield(asyncio.to_thread(self._end, accepted))
+            _, cancelled = await _to_the_end(self._end, accepted)
+            if cancelled is not None:
+                raise cancelled
             return receipt
         finally:
             self._owner.end()
@@ -186,6 +201,22 @@ class Sending:
                 f"The submit ended, {how}, and the ledger cannot be written ({why(error)}): the"
                 " next call with that key will say that it is unknown."
             ) from None
+
+
+async def _to_the_end(
+    call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> tuple[_T, asyncio.CancelledError | None]:
+    """Call something in a thread, and wait for it also if the task is cancelled meanwhile."""
+    cancelled = None
+    thread = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    while not thread.done():
+        try:
+            await asyncio.wait([thread])
+        except asyncio.CancelledError as error:  # noqa: PERF203 - it waits
+            cancelled = error
+    if cancelled is not None and thread.exception() is not None:
+        raise cancelled from thread.exception()
+    return thread.result(), cancelled
 
 
 def _ended(found: sa.Row[tuple[object, ...]], checked: Submit, protocol: str) -> Receipt:

@@ -19,7 +19,7 @@ from typing import Any
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.sources import Batch, Source
 from yunxin_soap.campaign.template import Template
-from yunxin_soap.errors import InvalidRequest, LedgerError
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,
@@ -58,6 +58,8 @@ class Plan:
     """An estimate of what will be billed: 70 characters alone, 67 in each of several parts."""
     refused: int
     """How many lines no submit was made of."""
+    existing: bool = False
+    """Whether it was in the ledger already, so that nothing was written."""
 
 
 class Planner:
@@ -127,20 +129,22 @@ class Planner:
             told: called now and then with the rows read so far.
 
         Raises:
-            LedgerError: it cannot be read; or a line is refused, and the plan is strict.
+            ConfigurationError: it cannot be read; or a line is refused, and the plan is strict.
         """
         rows = 0
         try:
             for batch in source.batches(rows=self._message is None):
+                if rows == 0:
+                    self._check_columns(batch)
                 self._take(batch)
                 rows += len(batch.values)
                 told(rows)
         except UnicodeDecodeError as error:
-            raise LedgerError(
+            raise ConfigurationError(
                 f"The list is not {error.encoding} text: name its encoding."
             ) from None
         except OSError as error:
-            raise LedgerError(f"The list cannot be read ({error.strerror}).") from None
+            raise ConfigurationError(f"The list cannot be read ({error.strerror}).") from None
         self._finish()
 
     def close(self) -> None:
@@ -167,6 +171,16 @@ class Planner:
         """Give the lines of which no submit was made, in their order."""
         for row in self._db.execute("SELECT line, value, reason FROM refused ORDER BY line, rowid"):
             yield Refused(*row)
+
+    def _check_columns(self, batch: Batch) -> None:
+        """Refuse a text that asks for a column that no row has."""
+        for name in self._template.columns:
+            if not any(name in row for row in batch.rows or ()):
+                known = ", ".join(batch.rows[0]) if batch.rows else "without names"
+                raise ConfigurationError(
+                    f"The text asks for {{{name}}}, and the list has no such column: its columns"
+                    f" are {known}."
+                )
 
     def _take(self, batch: Batch) -> None:
         numbers, lines, texts = self._checked(batch)
@@ -248,9 +262,11 @@ class Planner:
 
     def _refuse(self, line: int, value: str, reason: str) -> None:
         if self._strict:
-            raise LedgerError(f"Line {line} of the list is refused: {reason}")
+            raise ConfigurationError(f"Line {line} of the list is refused: {reason}")
         self._refused += 1
-        row = (line, value[:_SHOWN], reason)
+        # Neither half of a surrogate pair nor NUL can be kept by every database.
+        shown = value[:_SHOWN].encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
+        row = (line, shown, reason)
         self._db.execute("INSERT INTO refused VALUES (?, ?, ?)", row)
 
     def _put(self, message: str, *, whole: bool) -> None:

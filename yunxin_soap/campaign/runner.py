@@ -148,7 +148,9 @@ class Runner:
             for work in turn.work:
                 for rate, amount in zip(self._rates, self._amounts(work), strict=True):
                     rate.spend(amount)
-                self._flying[work.id] = asyncio.create_task(self._send(work))
+                task = asyncio.create_task(self._send(work))
+                task.add_done_callback(lambda _task: self._wake())
+                self._flying[work.id] = task
             self._tell(turn)
             if not self._flying and not self._results:
                 if self._failure is not None:
@@ -256,7 +258,6 @@ class Runner:
         pause = pause or self._breaker.count(state, failed=failed)
         if pause is not None and (self._pause is None or self._pause.seconds is not None):
             self._pause = pause
-        self._wake()
 
     async def _exchange(self) -> Turn:
         """Record what ended and get what is next, once the ledger can be written."""
@@ -312,17 +313,21 @@ class Runner:
             self._ended += 1
 
     def _tell(self, turn: Turn) -> None:
-        self._told(
-            Progress(
-                accepted=self._numbers[State.ACCEPTED],
-                rejected=self._numbers[State.REJECTED],
-                unknown=self._numbers[State.UNKNOWN],
-                in_flight=len(self._flying),
-                submits=self._ended,
-                state=turn.state,
-                reason=turn.reason,
-            )
+        progress = Progress(
+            accepted=self._numbers[State.ACCEPTED],
+            rejected=self._numbers[State.REJECTED],
+            unknown=self._numbers[State.UNKNOWN],
+            in_flight=len(self._flying),
+            submits=self._ended,
+            state=turn.state,
+            reason=turn.reason,
         )
+        try:
+            self._told(progress)
+        except Exception as error:  # noqa: BLE001 - the run ends with it
+            # What only shows must not make anything unknown: what is under way may end.
+            self._failure = self._failure or error
+            self.stop()
 
     def _unrecorded(self, error: sa.exc.DBAPIError) -> LedgerError:
         accepted = [each.batch_no for each in self._results if each.batch_no]

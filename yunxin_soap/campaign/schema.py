@@ -152,6 +152,8 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
         if url.get_backend_name() == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
+        else:
+            sa.event.listen(engine, "connect", _set_up_postgresql)
         try:
             _prepare(engine, shown)
         except BaseException:
@@ -176,6 +178,13 @@ def why(error: BaseException) -> str:
     return (str(original).strip().splitlines() or [type(original).__name__])[0]
 
 
+def forget(engine: sa.Engine) -> None:
+    """Take what was deleted out of an SQLite file's log, too; a server does so by itself."""
+    if engine.dialect.name == "sqlite":
+        with contextlib.closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Turn what a database complains of into a `LedgerError`."""
@@ -188,7 +197,7 @@ def reported() -> Iterator[None]:
 def _url(where: str | os.PathLike[str]) -> sa.URL:
     text = os.fspath(where)
     if not re.match(r"[a-z0-9+]+://", text):
-        return sa.URL.create("sqlite", database=text)
+        return _on_disk(sa.URL.create("sqlite", database=text))
     try:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:
@@ -196,9 +205,14 @@ def _url(where: str | os.PathLike[str]) -> sa.URL:
     kind = url.get_backend_name()
     if kind not in ("sqlite", "postgresql"):
         raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
-    if kind == "sqlite" and not url.database:
+    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else _on_disk(url)
+
+
+def _on_disk(url: sa.URL) -> sa.URL:
+    name = url.database or ""
+    if not name or ":memory:" in name or "memory" in url.query.get("mode", ()):
         raise LedgerError("A ledger must survive the process: name a file.")
-    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
+    return url
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
@@ -216,7 +230,18 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # NORMAL may lose a commit at a power cut, and a submit would be sent again.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is purged is overwritten, not only let go of.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    # A server may be set to lose its last commits in a crash, and a submit would be sent again.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    connection.commit()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -5,25 +5,22 @@ Everything is read in batches, so that a list of any length takes the same memor
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any
 
-from yunxin_soap.errors import InvalidRequest, LedgerError
+from yunxin_soap.campaign.files import opened
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import normalise_recipients
 
 BATCH = 20_000
 """Rows looked at together."""
-_SLICE = 2_000
+_SLICE = 200
 """Rows of a CSV file held at once."""
-_BLOCK = 1 << 20
 _HEADINGS = frozenset(
     {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
     | {"手机", "手机号", "手机号码", "号码", "电话", "电话号码", "联系电话", "移动电话"}
@@ -57,14 +54,15 @@ class Source:
 
 
 class Items(Source):
-    """An iterable: of numbers, or of rows, each a mapping or a database's row.
+    """An iterable: of numbers, or of rows, each a mapping, a tuple or a database's row.
 
     Args:
         items: the numbers or rows.
-        column: the column of a row that has the number; found by its name if it is left out.
+        column: the column of a row that has the number: its name, or its place from 1 in a
+            tuple. Found if it is left out: by a usual name, or as the first that holds a number.
     """
 
-    def __init__(self, items: Iterable[Any], column: str | None = None) -> None:
+    def __init__(self, items: Iterable[Any], column: str | int | None = None) -> None:
         self._items, self._column = iter(items), column
 
     def batches(self, *, rows: bool = True) -> Iterator[Batch]:
@@ -73,27 +71,58 @@ class Items(Source):
         while items := list(islice(self._items, BATCH)):
             lines = range(start, start + len(items))
             start += len(items)
-            if all(isinstance(each, (str, int)) for each in items):
-                yield Batch(lines, [str(each) for each in items])
-                continue
-            made = [_as_mapping(each, line) for each, line in zip(items, lines, strict=True)]
-            column = self._column = self._column or _heading(made[0])
-            if column is None or column not in made[0]:
-                raise _no_column(column, made[0])
-            yield Batch(lines, [row.get(column, "") for row in made], made)
+            if all(map(_is_cell, items)):
+                yield Batch(lines, list(map(_as_text, items)))
+            elif all(map(_is_tuple, items)):
+                at = self._place(items[0])
+                yield Batch(lines, [_as_text(row[at]) if at < len(row) else "" for row in items])
+            else:
+                # Nothing but rows: if there are numbers, the first that is none is named.
+                rest = [each for each in zip(items, lines, strict=True) if not _is_cell(each[0])]
+                made = [_as_mapping(*each) for each in rest]
+                if len(rest) < len(items):
+                    raise _strange(*rest[0])
+                column = self._column = self._column or _heading(made[0])
+                if not isinstance(column, str) or column not in made[0]:
+                    raise _no_column(column, made[0])
+                yield Batch(lines, [row.get(column, "") for row in made], made)
+
+    def _place(self, first: Sequence[Any]) -> int:
+        if self._column is None:
+            numbers = (at for at, cell in enumerate(first, 1) if _is_number(_as_text(cell)))
+            self._column = next(numbers, 1 if len(first) == 1 else None)
+        if not isinstance(self._column, int) or not 1 <= self._column <= len(first):
+            raise _no_column(self._column, map(str, range(1, len(first) + 1)))
+        return self._column - 1
+
+
+def _is_cell(item: Any) -> bool:
+    return item is None or isinstance(item, (str, int))
+
+
+def _as_text(item: Any) -> str:
+    return "" if item is None else str(item)
+
+
+def _is_tuple(item: Any) -> bool:
+    return isinstance(item, (tuple, list)) and not hasattr(item, "_asdict")
 
 
 def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
     found = getattr(item, "_mapping", item)  # SQLAlchemy's rows have one
     if isinstance(found, Mapping):
-        return {str(name): "" if value is None else str(value) for name, value in found.items()}
+        return {str(name): _as_text(value) for name, value in found.items()}
     if hasattr(item, "keys"):  # sqlite3.Row
         return _as_mapping({name: item[name] for name in item.keys()}, line)  # noqa: SIM118
     if hasattr(item, "_asdict"):
         return _as_mapping(item._asdict(), line)
-    raise LedgerError(
-        f"Item {line} of the recipients is a {type(item).__name__}: give numbers, or rows with"
-        " named columns."
+    raise _strange(item, line)
+
+
+def _strange(item: Any, line: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"Item {line} of the recipients is a {type(item).__name__}: give numbers alone, or rows"
+        " alone."
     )
 
 
@@ -110,7 +139,7 @@ class Text(Source):
 
     def batches(self, *, rows: bool = True) -> Iterator[Batch]:
         """Give all of it; blank lines are passed over."""
-        with _opened(self._file, self._encoding) as text:
+        with opened(self._file, self._encoding) as text:
             start = 1
             while lines := list(islice(text, BATCH)):
                 values = [line.rstrip("\r\n") for line in lines]
@@ -146,14 +175,14 @@ class Csv(Source):
 
     def batches(self, *, rows: bool = True) -> Iterator[Batch]:
         """Give all of it; empty rows are passed over."""
-        with _opened(self._file, self._encoding) as text:
+        with opened(self._file, self._encoding) as text:
             csv.field_size_limit(_MAX_FIELD)
             # A broken quote is taken as it stands: the row is refused for its number.
             reader = csv.reader(text, delimiter=_delimiter(text))
             try:
                 yield from self._read(reader, rows=rows)
             except csv.Error as error:
-                raise LedgerError(
+                raise ConfigurationError(
                     f"The CSV cannot be read beyond line {reader.line_num} ({error})."
                 ) from None
 
@@ -191,7 +220,9 @@ class Csv(Source):
         if isinstance(wanted, int) or (wanted is not None and wanted.isdigit()):
             at = int(wanted) - 1
             if not 0 <= at < max(1, len(cells)):
-                raise LedgerError(f"There is no column {wanted}: the first row has {len(cells)}.")
+                raise ConfigurationError(
+                    f"There is no column {wanted}: the first row has {len(cells)}."
+                )
             return ({} if numbers else names), at
         if wanted is not None:
             if wanted not in names:
@@ -258,11 +289,11 @@ def _heading(names: Iterable[str]) -> str | None:
     return next((name for name in names if name.strip().lower() in _HEADINGS), None)
 
 
-def _no_column(wanted: str | None, names: Iterable[str]) -> LedgerError:
+def _no_column(wanted: str | int | None, names: Iterable[str]) -> ConfigurationError:
     known = ", ".join(list(names)[:20]) or "none"
     if wanted is None:
-        return LedgerError(f"Which column has the numbers? Name one of: {known}.")
-    return LedgerError(f"There is no column {wanted!r}: the columns are {known}.")
+        return ConfigurationError(f"Which column has the numbers? Name one of: {known}.")
+    return ConfigurationError(f"There is no column {wanted!r}: the columns are {known}.")
 
 
 def _slices(reader: Any, begun: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
@@ -290,48 +321,3 @@ def _delimiter(text: io.TextIOWrapper) -> str:
     text.seek(0)
     counts = {each: first.count(each) for each in ",;\t"}
     return max(counts, key=lambda each: counts[each])
-
-
-def _opened(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) -> io.TextIOWrapper:
-    """Open a text whose encoding may not be known."""
-    try:
-        if isinstance(file, (str, os.PathLike)):
-            binary: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
-        else:
-            binary = _seekable(file)
-        try:
-            name = encoding or _encoding(binary)
-            return io.TextIOWrapper(binary, name, newline="")
-        except BaseException:
-            binary.close()
-            raise
-    except OSError as error:
-        shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
-        raise LedgerError(f"{shown} cannot be read ({error.strerror}).") from None
-    except LookupError:
-        raise LedgerError(f"There is no encoding {encoding!r}.") from None
-
-
-def _seekable(file: IO[bytes]) -> IO[bytes]:
-    # Standard input can be read once, and its encoding shows at its end at the latest.
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    while block := file.read(_BLOCK):
-        copy.write(block)
-    copy.seek(0)
-    return copy
-
-
-def _encoding(binary: IO[bytes]) -> str:
-    for name in ("utf-8-sig", "gb18030"):
-        decoder = codecs.getincrementaldecoder(name)()
-        binary.seek(0)
-        try:
-            while block := binary.read(_BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        finally:
-            binary.seek(0)
-        return name
-    raise LedgerError("The list is neither UTF-8 nor GBK text: name its encoding.")

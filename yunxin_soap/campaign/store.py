@@ -22,6 +22,9 @@ class Store(Leases):
     def conclude(self, owner: Owner, result: Result) -> None:
         """Record how a single send ended, and forget its runner."""
         with self._engine.begin() as connection:
+            connection.execute(
+                sa.select(runner.c.id).where(runner.c.id == owner.id).with_for_update()
+            )
             held = connection.scalar(
                 sa.select(submit.c.id).where(
                     submit.c.id == result.work.id, submit.c.runner_id == owner.id

@@ -1,0 +1,55 @@
+"""Reads a list, and says what a campaign of it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from yunxin_soap.campaign.planning import Plan, Planner, Refused
+from yunxin_soap.campaign.sources import Source, source_of
+from yunxin_soap.errors import ConfigurationError
+
+
+@contextmanager
+def planned(
+    name: str,
+    source: Source | str | int | Iterable[Any],
+    message: str,
+    told: Callable[[int], None] = lambda _rows: None,
+    refused_to: Callable[[Refused], None] | None = None,
+    **options: Any,
+) -> Iterator[tuple[Plan, Planner]]:
+    """Read a source, and give what it comes to; the arguments are those of `Ledger.plan`."""
+    if not name.strip() or not name.isprintable():
+        raise ConfigurationError("A campaign needs a name, of characters that can be printed.")
+    planner = Planner(message, **options)
+    try:
+        planner.read(source_of(source), told)
+        if refused_to is not None:
+            for line in planner.refused():
+                refused_to(line)
+        plan = planner.plan(name)
+        if plan.numbers == 0:
+            raise ConfigurationError(
+                f"The list has no number that can be sent to ({plan.refused} lines are"
+                " refused): look at its column."
+                if plan.refused
+                else "The list is empty."
+            )
+        yield plan, planner
+    finally:
+        planner.close()
+
+
+def preview(
+    name: str, source: Source | str | int | Iterable[Any], message: str, **options: Any
+) -> Plan:
+    """Say what `Ledger.plan` would make of the same arguments; it needs no ledger.
+
+    Raises:
+        InvalidRequest: the text, the channel or another argument breaks a rule.
+        ConfigurationError: the list cannot be read or has no number.
+    """
+    with planned(name, source, message, **options) as (plan, _):
+        return plan

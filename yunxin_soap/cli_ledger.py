@@ -1,0 +1,259 @@
+"""The commands that ask what a campaign's ledger holds, and that decide about it."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from yunxin_soap.cli_common import print_json, reporting
+from yunxin_soap.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import Ledger, Status
+
+_Command = Callable[..., None]
+
+
+def options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+ledger_options = options(
+    click.option(
+        "--ledger",
+        "where",
+        envvar="YUNXIN_DATABASE_URL",
+        metavar="FILE|URL",
+        help="An SQLite file, or postgresql://...",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+)
+name_argument = click.argument("name")
+_by = click.option("--by", default=getpass.getuser, help="Who decides; you, by default.")
+
+
+@click.command()
+@click.argument("name", required=False)
+@ledger_options
+def status(name: str | None, where: str | None, as_json: bool) -> None:
+    """Show where a campaign stands, or all of them."""
+    with reporting(as_json), open_ledger(where) as ledger:
+        if name is not None:
+            show(ledger.status(name), as_json)
+            return
+        found = [ledger.status(each) for each in ledger.campaigns()]
+        if as_json:
+            print_json([as_dict(each) for each in found])
+            return
+        for each in found:
+            click.echo(f"{each.name}: {each.state.value}, {each.planned} numbers")
+
+
+@click.command()
+@name_argument
+@click.option("--code", type=int, help="Only those that were rejected with this code.")
+@_by
+@ledger_options
+def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool) -> None:
+    """Make rejected submits pending again, where that is safe, and refused texts too."""
+    with reporting(as_json), open_ledger(where) as ledger:
+        count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
+        _tell(as_json, "submits", count, f"{count} submits are pending again.")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--key", help="Of a single send, in place of a campaign's name.")
+@click.option("--resend", "decision", flag_value="resend", help="Send again: maybe twice.")
+@click.option("--accepted", "decision", flag_value="accepted", help="They were sent.")
+@click.option("--rejected", "decision", flag_value="rejected", help="They were not sent.")
+@click.option("--submit", "submits", type=int, multiple=True, help="Which; all by default.")
+@click.option("--batch-no", help="The vendor's batch number of an accepted one.")
+@_by
+@ledger_options
+def resolve(
+    name: str | None,
+    key: str | None,
+    decision: Any,
+    submits: tuple[int, ...],
+    batch_no: str | None,
+    by: str,
+    where: str | None,
+    as_json: bool,
+) -> None:
+    """Decide what became of unknown submits; nothing else moves them."""
+    with reporting(as_json):
+        if decision is None:
+            raise ConfigurationError("Say what became of them: --resend, --accepted, --rejected.")
+        with open_ledger(where) as ledger:
+            if name is not None and key is None:
+                count = ledger.resolve(
+                    name, decision, by=by, submits=submits or None, batch_no=batch_no
+                )
+            elif key is not None and name is None and not submits:
+                ledger.resolve_once(key, decision, by=by, batch_no=batch_no)
+                count = 1
+            else:
+                raise ConfigurationError("Name a campaign, or the --key of a single send.")
+        _tell(as_json, "submits", count, f"{count} submits were decided.")
+
+
+@click.command()
+@name_argument
+@click.option("--output", metavar="FILE", help="Where to; NAME.html by default.")
+@ledger_options
+def report(name: str, output: str | None, where: str | None, as_json: bool) -> None:
+    """Write a page with charts: outcomes, refusals, throughput, answer times."""
+    with reporting(as_json):
+        from yunxin_soap.campaign.report import page
+
+        with open_ledger(where) as ledger:
+            html = page(ledger, name)
+        path = Path(output or f"{name}.html")
+        try:
+            path.write_text(html, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
+        _tell(as_json, "file", str(path), f"Written: {path}")
+
+
+@click.command()
+@click.argument("number")
+@ledger_options
+def find(number: str, where: str | None, as_json: bool) -> None:
+    """Tell every submit that a number was in, and how it ended."""
+    with reporting(as_json), open_ledger(where) as ledger:
+        found = ledger.find(number)
+        if as_json:
+            print_json([asdict(each) for each in found])
+            return
+        if not found:
+            click.echo("No submit has that number.")
+        for each in found:
+            of = each.campaign if each.campaign is not None else f"key {each.key}"
+            batch = f" as batch {each.batch_no}" if each.batch_no else ""
+            click.echo(f"{of}, submit {each.submit}: {each.state.value}{batch}: {each.message}")
+            for change in each.history:
+                detail = f" ({change.detail})" if change.detail else ""
+                click.echo(f"  {_time(change.at)} {change.after.value}{detail}, by {change.by}")
+
+
+@click.command()
+@name_argument
+@click.option("--output", metavar="FILE", default="-", help="Where to; standard output by default.")
+@ledger_options
+def export(name: str, output: str, where: str | None, as_json: bool) -> None:
+    """Write every number with how it ended: as CSV, or with --json as an object on each line."""
+    with reporting(as_json), open_ledger(where) as ledger, _writable(output, as_json) as file:
+        titles = ("number", "state", "batch_no", "code", "reason", "submit")
+        writer = csv.writer(file)
+        if not as_json:
+            writer.writerow(titles)
+        for number, state, *rest in ledger.results(name):
+            row = (number, state.value, *rest)
+            if as_json:
+                file.write(json.dumps(dict(zip(titles, row, strict=True))) + "\n")
+            else:
+                writer.writerow(row)
+
+
+@click.command()
+@click.option("--older-than", required=True, metavar="DAYSd", help="As in 90d, 12h.")
+@ledger_options
+def purge(older_than: str, where: str | None, as_json: bool) -> None:
+    """Remove the numbers and texts of what ended long ago; counts stay."""
+    with reporting(as_json):
+        units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+        amount, unit = older_than[:-1], older_than[-1:]
+        if unit not in units or not amount.isdigit():
+            raise ConfigurationError(f"--older-than {older_than!r} must be as in 90d or 12h.")
+        with open_ledger(where) as ledger:
+            count = ledger.purge(older_than=int(amount) * units[unit])
+        _tell(as_json, "numbers", count, f"{count} numbers were removed.")
+
+
+def _writable(path: str, as_json: bool) -> AbstractContextManager[IO[str]]:
+    try:
+        # Spreadsheets know UTF-8 by its mark; JSON has none.
+        return click.open_file(path, "w", encoding="utf-8" if as_json else "utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
+
+
+def open_ledger(where: str | None) -> Ledger:
+    from yunxin_soap.campaign import Ledger
+
+    if not where:
+        raise ConfigurationError(
+            "There is no ledger: give --ledger FILE, or set YUNXIN_DATABASE_URL."
+        )
+    return Ledger(where)
+
+
+def as_dict(status: Status) -> dict[str, Any]:
+    values = asdict(status)
+    for name in ("numbers", "submits"):
+        values[name] = {state.value: count for state, count in values[name].items()}
+    return values | {"state": status.state.value}
+
+
+def show(status: Status, as_json: bool) -> None:
+    if as_json:
+        print_json(as_dict(status))
+        return
+    click.echo(
+        f"{status.name}: {status.state.value}" + (f": {status.reason}" * bool(status.reason))
+    )
+    if status.paused_until is not None:
+        click.echo(f"  goes on at {_time(status.paused_until)}")
+    click.echo(f"  {status.planned:9} planned, {status.refused} lines refused")
+    for state, count in status.numbers.items():
+        if count:
+            click.echo(f"  {count:9} {state.value}")
+    for code, count in status.codes.items():
+        click.echo(f"  {count:9} rejected with {code}")
+    for reason, count in status.held.items():
+        click.echo(f"  {count:9} held back: {reason}")
+    for hint in _hints(status):
+        click.echo(f"  {hint}")
+
+
+def _hints(status: Status) -> Iterator[str]:
+    """Say what a person may do about it."""
+    from yunxin_soap.campaign import CampaignState, State
+
+    if status.numbers[State.UNKNOWN]:
+        yield (
+            'unknown: ask the vendor ("campaign export" has their numbers), then decide with'
+            ' "campaign resolve"'
+        )
+    if status.held:
+        yield 'held back: once the text is allowed, "campaign retry" has it sent'
+    if status.state is CampaignState.PAUSED and status.paused_until is None:
+        yield 'paused: once that is mended, "campaign resume" goes on'
+
+
+def _time(at: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
+
+
+def _tell(as_json: bool, name: str, value: Any, text: str) -> None:
+    if as_json:
+        print_json({name: value})
+    else:
+        click.echo(text)
