@@ -7,6 +7,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -25,6 +26,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "filterwarnings", "ignore:unclosed transport <asyncio.sslproto:ResourceWarning"
         )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the tables of a process of pytest-xdist to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tables"] = summary.tables(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take them."""
+    for title, table in getattr(node, "workeroutput", {}).get("tables", {}).items():
+        for row, cells in table.items():
+            for column, text in cells.items():
+                summary.note(node.config, title, row, column, text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

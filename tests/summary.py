@@ -14,9 +14,14 @@ def note(config: pytest.Config, title: str, row: str, column: str, text: str) ->
     tables.setdefault(title, {}).setdefault(row, {})[column] = text
 
 
+def tables(config: pytest.Config) -> dict[str, _Table]:
+    """Return all tables by title."""
+    return config.stash.get(_TABLES, {})
+
+
 def show(reporter: pytest.TerminalReporter) -> None:
     """Print all tables, the rows and columns sorted: tests run in any order."""
-    for title, table in reporter.config.stash.get(_TABLES, {}).items():
+    for title, table in tables(reporter.config).items():
         columns = sorted({column for row in table.values() for column in row})
         widths = [
             max(len(column), *(len(row.get(column, "")) for row in table.values()))
