@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.ports import free_port
 from yunxin_soap import Client, RecipientsRejected
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
@@ -48,13 +48,6 @@ def failed(result: Result, status: int) -> str:
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("yunxin-soap: ")
     return result.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_batch_number_is_printed(sandbox: Sandbox) -> None:

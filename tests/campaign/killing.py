@@ -12,7 +12,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 import click
 
 from tests.campaign.conftest import TEXT, numbers
+from tests.ports import free_port
 from tests.postgresql import database
 from yunxin_soap import AsyncClient, wsdl
 from yunxin_soap.campaign import CampaignState, Ledger, State
@@ -41,7 +41,7 @@ class Gateway:
     """A sandbox in a process of its own, which keeps its record on disk."""
 
     path: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -61,13 +61,6 @@ class Gateway:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def work(where: str, url: str) -> None:

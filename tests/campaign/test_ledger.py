@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from typing_extensions import Self
 
 from tests.campaign.conftest import TEXT, numbers
-from tests.campaign.killing import free_port
+from tests.ports import free_port
 from yunxin_soap import AsyncClient, ConfigurationError, InvalidRequest, LedgerError
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.sandbox import Sandbox
@@ -140,9 +141,9 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
 
 
 def test_a_server_that_is_restarted_is_waited_for(
-    server: None, tmp_path: Path, sandbox: Sandbox, client: Make
+    server: None, sandbox: Sandbox, client: Make
 ) -> None:
-    with _Postgres(tmp_path) as postgres, Ledger(postgres.url) as ledger:
+    with _Postgres() as postgres, Ledger(postgres.url) as ledger:
         ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)
 
         async def main() -> None:
@@ -172,12 +173,15 @@ def test_a_server_that_is_restarted_is_waited_for(
 class _Postgres:
     """A server of one's own, which may be stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
         if not found:
             pytest.skip("no PostgreSQL server is installed")
         self._bin = found[-1].parent
-        self._data = folder / "data"
+        # Not in the folder of pytest, which any other pytest may close to other users.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._data = Path(self._folder.name) / "data"
+        self._log = Path(self._folder.name) / "log"
         self._as: list[str] = []
         self.port = 0
 
@@ -190,11 +194,7 @@ class _Postgres:
         self._data.mkdir()
         if os.getuid() == 0:  # the server refuses to run as root
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-            for each in (self._data, *self._data.parents):
-                if each == Path(each.anchor) or each.stat().st_uid != 0:
-                    break
-                each.chmod(each.stat().st_mode | 0o011)
-            subprocess.run(["chown", "postgres", str(self._data)], check=True)
+            subprocess.run(["chown", "-R", "postgres", self._folder.name], check=True)
         initdb = [*self._as, str(self._bin / "initdb"), "-D", str(self._data)]
         subprocess.run([*initdb, "-U", "postgres", "-A", "trust"], check=True, capture_output=True)
         self.start()
@@ -202,14 +202,15 @@ class _Postgres:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        self._process = subprocess.Popen(
-            [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *options.split()],
-            stderr=subprocess.DEVNULL,
-        )
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *options.split()],
+                stderr=log,
+            )
         is_ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         give_up = time.monotonic() + 60
         while subprocess.run(is_ready, check=False).returncode:
-            assert self._process.poll() is None, "the server ended"
+            assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < give_up, "the server does not answer"
 
     def stop(self) -> None:
@@ -218,6 +219,7 @@ class _Postgres:
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
+        self._folder.cleanup()
 
 
 def test_purging_removes_numbers_and_texts_and_keeps_counts(
