@@ -244,7 +244,8 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
             if table not in ("content", "recipients")
             for row in connection.execute(sa.text(f"SELECT * FROM {table}"))
         ]
-    assert not any("1391" in row or TEXT in row for row in kept)
+    # Whole numbers: a batch number, a time or a digest may hold any few digits.
+    assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
     assert ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37).numbers == 7
 
 
