@@ -51,6 +51,10 @@ class Bounded(Generic[_T]):
         """Give the items, the oldest first."""
         return iter(self._items)
 
+    def __getitem__(self, place: int) -> _T:
+        """Return the item at a place, the oldest at 0."""
+        return self._items[place]
+
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._items)

@@ -40,15 +40,16 @@ def leave_unanswered(fault: Fault, transport: asyncio.BaseTransport) -> None:
 
 
 async def carry_out(
-    fault: Fault, answer: HttpResponse, transport: asyncio.Transport | None, gone: asyncio.Event
+    fault: Fault, answer: HttpResponse, transport: asyncio.Transport | None
 ) -> bool:
     """Do to the connection what the fault asks for; False if the answer is to go out as it is.
+
+    It is cancelled when the connection ends.
 
     Args:
         fault: what is to go wrong.
         answer: what would go out.
         transport: the connection's; None if it has ended.
-        gone: set once the connection has ended.
     """
     if fault.kind is Kind.DELAY:
         await asyncio.sleep(fault.seconds)
@@ -58,15 +59,13 @@ async def carry_out(
     if fault.kind in (Kind.CLOSE, Kind.RESET, Kind.HANG):
         leave_unanswered(fault, transport)
         if fault.kind is Kind.HANG:
-            await gone.wait()
+            await asyncio.Event().wait()
     elif fault.kind is Kind.CUT:
         raw = _raw(answer)
         transport.write(raw[: -(len(answer.body) // 2) or None])
         transport.close()
     elif fault.kind is Kind.TRICKLE:
         for byte in _raw(answer):
-            if gone.is_set():
-                break
             transport.write(bytes([byte]))
             await asyncio.sleep(fault.seconds)
         transport.close()

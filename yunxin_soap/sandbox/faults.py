@@ -239,7 +239,11 @@ class _Rule:
 
     def pay(self, numbers: int) -> None:
         """Take so many numbers off what is left of the balance."""
-        self._left = max(0, self._left - numbers)
+        self._left -= numbers
+
+
+MAX_FAULTS = 1000
+"""In force at once."""
 
 
 class Faults:
@@ -253,8 +257,14 @@ class Faults:
         """Called when a refusal to accept connections begins, or is ended early."""
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force; return the number by which it is removed."""
+        """Put a fault in force; return the number by which it is removed.
+
+        Raises:
+            ConfigurationError: there are `MAX_FAULTS` already.
+        """
         with self._lock:
+            if len(self._rules) >= MAX_FAULTS:
+                raise ConfigurationError(f"{MAX_FAULTS} faults are in force: remove some.")
             self._last += 1
             number = self._last
             self._rules[number] = _Rule(fault)
@@ -278,10 +288,17 @@ class Faults:
 
     def accepted(self, fields: Fields, port: PortName) -> None:
         """Note that a submit was accepted, and so has to be paid for."""
+        self._pay(fields, port, _numbers(fields))
+
+    def taken_back(self, fields: Fields, port: PortName) -> None:
+        """Note that a submit was not accepted after all."""
+        self._pay(fields, port, -_numbers(fields))
+
+    def _pay(self, fields: Fields, port: PortName, numbers: int) -> None:
         with self._lock:
             for rule in self._rules.values():
                 if rule.fault.kind is Kind.BALANCE and rule.fault.asks_for(fields, port):
-                    rule.pay(_numbers(fields))
+                    rule.pay(numbers)
 
     def clear(self) -> None:
         """Take all out of force."""

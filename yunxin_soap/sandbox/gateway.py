@@ -90,6 +90,15 @@ class Gateway:
         with self._lock:
             return {account.user_pass for account in self._accounts.values()}
 
+    def knows(self, user_code: str, user_pass: str) -> bool:
+        """Whether there is such an account, and this is its password."""
+        with self._lock:
+            return self._account(user_code, user_pass) is not None
+
+    def _account(self, user_code: str, user_pass: str) -> Account | None:
+        account = self._accounts.get(user_code)
+        return account if account is not None and account.user_pass == user_pass else None
+
     def clear(self) -> None:
         """Empty the inbox and give every account its balance back."""
         with self._lock:
@@ -110,8 +119,8 @@ class Gateway:
         """
         values = {name: value or "" for name, value in fields.items()}
         with self._lock:
-            account = self._accounts.get(values["userCode"])
-            if account is None or account.user_pass != values["userPass"]:
+            account = self._account(values["userCode"], values["userPass"])
+            if account is None:
                 return _answer(ResultCode.BAD_CREDENTIALS)
             if account.ips and remote not in account.ips:
                 return _answer(ResultCode.INVALID_IP)

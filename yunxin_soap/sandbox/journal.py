@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 from yunxin_soap.errors import ConfigurationError
@@ -28,6 +29,8 @@ CREATE TABLE cleared (last INTEGER NOT NULL);
 INSERT INTO cleared VALUES (0);
 CREATE TABLE accepted (recipient TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
 """
+_PATIENCE = 1.0
+"""Seconds for which a file that somebody else is writing is waited for."""
 _COLUMNS = tuple(each.name for each in fields(Arrival))
 _INSERT = (
     f"INSERT INTO arrivals ({', '.join(_COLUMNS)})"  # noqa: S608 - no input
@@ -53,13 +56,17 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not os.fspath(path):
             raise ConfigurationError("The record has no name: name a file.")
-        # One file has one lock, by whichever link it is reached.
+        # One file has one lock, by whichever symbolic link it is reached.
         name = self._name = os.path.realpath(path)
         self._lock = _locked(name)
         try:
-            self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            # Only somebody who writes by hand is waited for, and everybody waits meanwhile.
+            self._db = sqlite3.connect(
+                name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
             try:
                 self._open(name)
+                self._file = _identity(name)
             except BaseException:
                 self._db.close()
                 self._lock.close()
@@ -72,6 +79,11 @@ class Journal:
     def _open(self, name: str) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if Path(name).stat().st_nlink > 1:
+            raise ConfigurationError(
+                f"{name} has other names (hard links), by which another sandbox may keep its"
+                " record there: name another file."
+            )
         if version != _VERSION and (version or tables):
             raise ConfigurationError(
                 f"{name} is no record of this sandbox (version {version}): name another file."
@@ -86,8 +98,10 @@ class Journal:
         """Keep one arrival; it is committed when this returns.
 
         Raises:
-            NotKept: the file cannot be written, as on a full disk.
+            NotKept: the file cannot be written, as on a full disk, or is not there any more.
         """
+        if _identity(self._name) != self._file:
+            raise NotKept(f"The record {self._name} was moved or removed: restart the sandbox.")
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
         try:
@@ -169,6 +183,15 @@ class Journal:
         """Close the file."""
         self._db.close()
         self._lock.close()
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    """Tell a file from another that has its name later."""
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _locked(name: str) -> sqlite3.Connection:

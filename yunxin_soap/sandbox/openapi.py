@@ -7,16 +7,18 @@ from typing import Any
 
 from yunxin_soap._version import __version__
 from yunxin_soap.sandbox.faults import Kind
+from yunxin_soap.sandbox.reading import MAX_WAIT, MOST
 from yunxin_soap.sandbox.record import Outcome
 from yunxin_soap.wsdl import PORTS
 
 _STRING = {"type": "string"}
 _WHOLE = {"type": "integer", "minimum": 0}
+_ASKED = {**_WHOLE, "maximum": MOST}
 _SECONDS = {"type": "number", "minimum": 0, "maximum": 86400}
 _OUTCOMES = {"type": "string", "enum": [each.value for each in Outcome]}
 
 _MESSAGE: dict[str, Any] = {
-    "number": {**_WHOLE, "description": "Counted from 1."},
+    "number": {**_WHOLE, "description": "Counted from 1 since the record began."},
     "received_at": {"type": "string", "format": "date-time"},
     "outcome": _OUTCOMES,
     "answer": {**_STRING, "description": "What the method answered, or what was wrong."},
@@ -64,8 +66,8 @@ _SEARCH: list[tuple[str, dict[str, Any], str]] = [
     ("outcome", _OUTCOMES, "How it ended."),
     ("recipient", _STRING, "One of its numbers, whole."),
     ("batch_no", _STRING, "Its batch number."),
-    ("after", _WHOLE, "Only those with a higher number."),
-    ("before", _WHOLE, "Only those with a lower number."),
+    ("after", _ASKED, "Only those with a higher number."),
+    ("before", _ASKED, "Only those with a lower number."),
 ]
 
 
@@ -75,10 +77,11 @@ def document() -> dict[str, Any]:
     search = [_parameter(name, schema, text) for name, schema, text in _SEARCH]
     limit = _parameter("limit", {**_WHOLE, "maximum": 1000, "default": 100}, "How many at most.")
     timeout = _parameter(
-        "timeout", {**_SECONDS, "maximum": 60, "default": 10}, "Seconds to wait at most."
+        "timeout", {**_SECONDS, "maximum": MAX_WAIT, "default": 10}, "Seconds to wait at most."
     )
-    number = _parameter("number", _WHOLE, "Its number.", where="path")
-    phone = _parameter("number", _STRING, "The phone number.", where="path")
+    number = _parameter("number", _ASKED, "Its number.", where="path")
+    of_a_phone = {**_STRING, "minLength": 1, "maxLength": 40}
+    phone = _parameter("number", of_a_phone, "The phone number.", where="path")
     message, fault, error = map(_reference, ("Message", "Fault", "Error"))
     found = _object(
         {
@@ -102,7 +105,7 @@ def document() -> dict[str, Any]:
         "paths": {
             "/api/v1/messages": {
                 "get": _operation("List, the latest first.", found, [*search, limit], (400, 422)),
-                "delete": _operation("Forget them all.", nothing),
+                "delete": _operation("Forget them all.", nothing, (), (400, 500)),
             },
             "/api/v1/messages.csv": {
                 "get": _operation("Download as CSV.", None, search, (400, 422), "text/csv")
@@ -114,7 +117,7 @@ def document() -> dict[str, Any]:
             },
             "/api/v1/messages/{number}": {
                 "get": _operation(
-                    "One, with its raw request and response.", message, [number], (404,)
+                    "One, with its raw request and response.", message, [number], (400, 404)
                 )
             },
             "/api/v1/wait": {
@@ -122,32 +125,34 @@ def document() -> dict[str, Any]:
                     "Wait for one that fits; it may be there already.",
                     message,
                     [*search, timeout],
-                    (400, 404, 422),
+                    (400, 404, 422, 503),
                 )
             },
             "/api/v1/numbers/{number}": {
-                "get": _operation("How often a number was accepted.", counted, [phone])
+                "get": _operation("How often a number was accepted.", counted, [phone], (400,))
             },
             "/api/v1/faults": {
-                "get": _operation("Those in force.", {"type": "array", "items": fault}),
+                "get": _operation("Those in force.", {"type": "array", "items": fault}, (), (400,)),
                 "post": {
-                    **_operation("Put one in force.", fault, (), (400, 415, 422), created=True),
+                    **_operation(
+                        "Put one in force.", fault, (), (400, 413, 415, 422), created=True
+                    ),
                     "requestBody": {
                         "required": True,
                         "content": {"application/json": {"schema": _reference("NewFault")}},
                     },
                 },
-                "delete": _operation("Take all out of force.", nothing),
+                "delete": _operation("Take all out of force.", nothing, (), (400,)),
             },
             "/api/v1/faults/{number}": {
-                "delete": _operation("Take one out of force.", nothing, [number], (404,))
+                "delete": _operation("Take one out of force.", nothing, [number], (400, 404))
             },
             "/api/v1/events": {
                 "get": _operation(
                     "Server-sent events: each message as it comes, and when all are cleared.",
                     None,
                     (),
-                    (503,),
+                    (400, 503),
                     "text/event-stream",
                 )
             },

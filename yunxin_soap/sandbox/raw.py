@@ -21,10 +21,12 @@ TELLING = 6
 Hide = Callable[[str], str]
 _FIELD = "userpass"
 _ELEMENT = re.compile(
-    r"(<(?:[\w.-]{1,100}:)?userPass\b[^>]{0,1000}>).*?(?=</(?:[\w.-]{1,100}:)?userPass\b|\Z)",
+    r"(<(?:[\w.-]{1,100}:)?userPass\b[^>]{0,1000}>)(.*?)(?=</(?:[\w.-]{1,100}:)?userPass\b|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"</?(?:[\w.-]{1,100}:)?userPass\b[^>]{0,1000}>", re.IGNORECASE)
+# An answer says the field's name, alone or as it was called; what else it says of it, it repeats.
+_ECHO = re.compile(r"(userPass)(?![\s.<]|=\"\*\*\*)[^<\r\n]+", re.IGNORECASE)
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
@@ -35,15 +37,16 @@ def raw_request(request: HttpRequest, hide: Hide) -> str:
         request: as it came.
         hide: masks the passwords that are known.
     """
-    path, question, query = request.target.decode("utf-8", "replace").partition("?")
+    # Known passwords first: one that is cut up as a query or as XML is none afterwards.
+    path, question, query = hide(request.target.decode("utf-8", "replace")).partition("?")
     # A name in the path is no field, but a whole query may be there by mistake.
     path = _pair(path) if _FIELD in _plain(path) else path
     head = [f"{request.method} {path}{question}{_pairs(query)} HTTP/1.1"]
     for name in dict.fromkeys(request.headers):
-        value = MASK if name.lower() in _SECRET_HEADERS else request.header(name) or ""
+        value = MASK if name.lower() in _SECRET_HEADERS else hide(request.header(name) or "")
         head.append(f"{name}: {MASK if _FIELD in _plain(value) else value}")
-    text = "\n".join(head) + "\n\n" + _body(request)
-    return hide(text)[:MAX_RAW]
+    text = "\n".join(head) + "\n\n" + _body(request, hide)
+    return text[:MAX_RAW]
 
 
 def raw_answer(answer: HttpResponse, hide: Hide) -> str:
@@ -51,22 +54,29 @@ def raw_answer(answer: HttpResponse, hide: Hide) -> str:
     head = [f"HTTP/1.1 {answer.status}", f"Content-Type: {answer.content_type}"]
     head += [f"{name}: {value}" for name, value in answer.headers.items()]
     text = "\n".join(head) + "\n\n" + answer.body[: 4 * MAX_RAW].decode("utf-8", "replace")
-    return hide(text)[:MAX_RAW]
+    return without_echo(hide(text))[:MAX_RAW]
 
 
-def _body(request: HttpRequest) -> str:
+def without_echo(text: str) -> str:
+    """Mask what an answer may repeat of a request that had the password in a wrong place."""
+    return _ECHO.sub(rf"\1{MASK}", text)
+
+
+def _body(request: HttpRequest, hide: Hide) -> str:
     if not request.body:
         return ""
     kind = (request.header("Content-Type") or "").lower()
     encoding = "utf-16" if request.body.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     # A password that is cut in two at the end is masked before the cut.
-    text = request.body[: 4 * MAX_RAW].decode(encoding, "replace")
+    text = hide(request.body[: 4 * MAX_RAW].decode(encoding, "replace"))
     if "urlencoded" in kind:
         return _pairs(text)
     if "xml" in kind and "\x00" not in text:
         masked = _ELEMENT.sub(rf"\1{MASK}", text)
-        # Escaped once more, or in an attribute, it is not to be told where it ends.
-        if _FIELD not in _plain(_TAG.sub("", masked)):
+        # Escaped once more, in an attribute, or beside a comment or CDATA, it is not to be told
+        # where it ends.
+        certain = not any("<!" in each[2] for each in _ELEMENT.finditer(text))
+        if certain and _FIELD not in _plain(_TAG.sub("", masked)):
             return masked
     return f"({len(request.body)} bytes that are neither a form nor plain XML are not kept)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -38,7 +39,7 @@ class Arrival:
     """One request to the service, as it came and as it was answered."""
 
     number: int
-    """Counted from 1."""
+    """Counted from 1 since the record began; clearing it does not start anew."""
     received_at: datetime
     outcome: Outcome
     answer: str
@@ -50,6 +51,7 @@ class Arrival:
     """None if the request never reached the method."""
     user_code: str = ""
     recipients: tuple[str, ...] = ()
+    """The first 10,000: the gateway refuses more than 1,000."""
     message: str = ""
     channel: str = ""
     extension: str = ""
@@ -113,6 +115,13 @@ class Record:
         """What arrived, oldest first; as many as are kept in memory."""
         with self._lock:
             return tuple(self._arrivals)
+
+    def arrival(self, number: int) -> Arrival | None:
+        """Return the arrival of a number; None if it is not kept in memory."""
+        with self._lock:
+            at = bisect_left(self._arrivals, number, key=lambda each: each.number)
+            found = self._arrivals[at] if at < len(self._arrivals) else None
+        return found if found is not None and found.number == number else None
 
     @property
     def last(self) -> int:

@@ -22,7 +22,8 @@ except ModuleNotFoundError as error:
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import asmx, effects, pages
 from yunxin_soap.sandbox.door import Door
-from yunxin_soap.sandbox.inbox import Inbox
+from yunxin_soap.sandbox.inbox import MAX_BODY, Inbox
+from yunxin_soap.sandbox.reading import read_body
 from yunxin_soap.sandbox.service import Service
 
 # ASP.NET does not undo a request's content encoding either.
@@ -55,8 +56,6 @@ class _Connection(web.RequestHandler):
         """Whether a whole request was read and is being answered."""
         self.heard_at = 0.0
         """When something last came, as the event loop counts."""
-        self.gone = asyncio.Event()
-        """Set once the connection has ended."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """End the connection that is silent for longest when there are too many."""
@@ -64,7 +63,11 @@ class _Connection(web.RequestHandler):
         self.heard_at = self._loop.time()
         if self._manager is None or len(self._manager.connections) <= MAX_CONNECTIONS:
             return
-        idle = [c for c in self._manager.connections if isinstance(c, _Connection) and not c.busy]
+        # One that has ended is among them until its handler has.
+        is_open = [each for each in self._manager.connections if each.transport is not None]
+        if len(is_open) <= MAX_CONNECTIONS:
+            return
+        idle = [each for each in is_open if isinstance(each, _Connection) and not each.busy]
         last = min(idle, key=lambda each: each.heard_at)
         last._deaf = True
         last.force_close()
@@ -91,11 +94,6 @@ class _Connection(web.RequestHandler):
         self._deaf = True
         effects.leave_unanswered(met, self.transport)
         return True
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Wake whoever hangs on purpose."""
-        self.gone.set()
-        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -176,14 +174,14 @@ class _Server(web.Server):
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
             connection = request.protocol
             assert isinstance(connection, _Connection)
-            connection.busy = True
             try:
                 return await _handle(request, connection, service, inbox)
             finally:
                 connection.busy = False
                 connection.heard_at = asyncio.get_running_loop().time()
 
-        super().__init__(handler)
+        # Who waits or hangs for a client that has left would wait for nobody.
+        super().__init__(handler, handler_cancellation=True)
 
     def __call__(self) -> _Connection:
         """Make one."""
@@ -202,12 +200,15 @@ async def _handle(
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body, too_long = await _read(request)
+        limit = MAX_BODY if inbox.wants(request.path) else asmx.MAX_REQUEST
+        body, too_long = await read_body(request, limit)
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
         return _bad_request()
+    connection.busy = True
+    # What is left of a body that is too long is no request line.
+    connection.line_is_next = not too_long
     if inbox.wants(request.path):
-        connection.line_is_next = True
         return await inbox.answer(request, None if too_long else body)
     incoming = asmx.HttpRequest(
         method=request.method,
@@ -218,10 +219,9 @@ async def _handle(
     )
     answered, met = service.answer(incoming, request.remote or "")
     response = _to_aiohttp(answered)
-    connection.line_is_next = True
-    if met is not None and await effects.carry_out(
-        met, answered, request.transport, connection.gone
-    ):
+    if met is not None and await effects.carry_out(met, answered, request.transport):
+        response.force_close()
+    if too_long:
         response.force_close()
     return response
 
@@ -235,15 +235,6 @@ def _is_host(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > asmx.MAX_REQUEST:
-            return b"", True
-    return bytes(body), False
 
 
 def _bad_request() -> web.Response:

@@ -15,12 +15,14 @@ from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodEr
 from yunxin_soap.sandbox.effects import changed
 from yunxin_soap.sandbox.faults import Fault, Faults, Kind
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.sandbox.raw import MASK, TELLING, raw_answer, raw_request
+from yunxin_soap.sandbox.raw import MASK, TELLING, raw_answer, raw_request, without_echo
 from yunxin_soap.sandbox.record import NotKept, Outcome, Record
 from yunxin_soap.wsdl import PortName
 
 _log = logging.getLogger(__name__)
 
+_MAX_KEPT = 10_000
+"""Numbers of one submit that are kept: the gateway refuses more than 1,000."""
 _REFUSED = "The service is broken on purpose."
 _BARE = {
     400: "HTTP 400: the envelope is no well-formed XML, has a DOCTYPE, or an element in a value",
@@ -90,14 +92,18 @@ class _Call:
         self._answer: str | None = None
         self._batch_no: str | None = None
         self._thrown = ""
+        self._right = False
+        """Whether the password that came is the account's."""
         self.port: PortName | None = None
         self.fault: Fault | None = None
 
     def hide(self, text: str) -> str:
-        """Mask the password that came; where none was understood, all known, however spelt."""
-        if self.port is not None:
-            password = self._fields.get("userPass", "")
-            return text.replace(password, MASK) if len(password) >= TELLING else text
+        """Mask the password that came, and, unless it was right, all known, however spelt."""
+        came = self._fields.get("userPass", "")
+        if len(came) >= TELLING:
+            text = text.replace(came, MASK)
+        if self._right:
+            return text
         for password in self._service.gateway.passwords:
             if len(password) >= TELLING:
                 text = _redactor(password).hide(text)
@@ -114,6 +120,9 @@ class _Call:
     def _method(self, fields: Fields, port: PortName) -> str:
         self.port = port
         self._fields = {name: value or "" for name, value in fields.items()}
+        self._right = self._service.gateway.knows(
+            self._fields["userCode"], self._fields["userPass"]
+        )
         fault = self.fault = self._service.faults.of(fields, port)
         if fault is not None and fault.kind in (Kind.CODE, Kind.BALANCE):
             self._answer = "-7" if fault.kind is Kind.BALANCE else fault.code
@@ -137,7 +146,9 @@ class _Call:
     def take_back(self) -> None:
         """Have nothing accepted, since it is not on record."""
         if self._batch_no is not None:
+            assert self.port is not None
             self._service.gateway.take_back(self._batch_no)
+            self._service.faults.taken_back(self._fields, self.port)
 
     def values(self, answer: HttpResponse) -> dict[str, Any]:
         """Return what is to be recorded of the call."""
@@ -145,7 +156,7 @@ class _Call:
             what = html.unescape(re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace")))
             return {
                 "outcome": Outcome.MALFORMED,
-                "answer": self.hide(" ".join(what.split()))[:500]
+                "answer": without_echo(self.hide(" ".join(what.split())))[:500]
                 or _BARE.get(answer.status, f"HTTP {answer.status}"),
             }
         if self._batch_no is not None:
@@ -153,15 +164,17 @@ class _Call:
         else:
             outcome = Outcome.FAILED if self._answer is None else Outcome.REJECTED
         numbers = self._fields["DesNo"]
+        # Right ones are in their places.
+        shown = str if self._right else self.hide
         return {
             "outcome": outcome,
             "answer": self._thrown or self._answer or "",
             "port": self.port,
-            "user_code": self._fields["userCode"],
-            "recipients": tuple(numbers.split(",")) if numbers else (),
-            "message": self._fields["Msg"],
-            "channel": self._fields["Channel"],
-            "extension": self._fields["ExeNo"],
+            "user_code": shown(self._fields["userCode"]),
+            "recipients": tuple(numbers.split(",", _MAX_KEPT)[:_MAX_KEPT]) if numbers else (),
+            "message": shown(self._fields["Msg"]),
+            "channel": shown(self._fields["Channel"]),
+            "extension": shown(self._fields["ExeNo"]),
             "batch_no": self._batch_no,
             # A test number makes the method throw, and no rule.
             "fault": self.fault.kind.value if self.fault else ("error" if self._thrown else None),

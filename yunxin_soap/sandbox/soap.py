@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import encodings
 import re
 from dataclasses import dataclass
+from encodings.aliases import aliases
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -22,6 +24,7 @@ _DECLARATION = re.compile(
 )
 _SECOND_DECLARATION = re.compile(r"\A(<\?xml\s|\ufeff)")
 _DECLARED_ENCODING = re.compile(rb"\A<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_ENCODINGS = frozenset(aliases) | frozenset(aliases.values())
 _OF_PYTHON = frozenset(
     codecs.lookup(name).name
     for name in ("unicode_escape", "raw_unicode_escape", "utf_8_sig", "punycode", "idna")
@@ -114,8 +117,11 @@ def decode(body: bytes, media_type: str, charset: str | None) -> str:
 
 def known_encoding(name: str | None) -> str | None:
     """Return Python's name of an encoding that .NET knows too; None for any other."""
+    plain = encodings.normalize_encoding(name or "").lower()
+    if plain not in _ENCODINGS or not (name or "").isascii():
+        return None  # Python would remember each name that it was ever asked for
     try:
-        found = codecs.lookup(name or "").name
+        found = codecs.lookup(plain).name
         # Python also knows codecs that make no text, and some that replace nothing.
         b"\xff".decode(found, "replace")
     except (LookupError, ValueError):

@@ -71,6 +71,12 @@ class Search:
         )
 
 
+def listed(arrival: Arrival) -> dict[str, Any]:
+    """Return an arrival as `shown` does, of a long message only the start."""
+    values = shown(arrival)
+    return values | {"message": values["message"][:MAX_SHOWN]}
+
+
 def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
     """Return an arrival for JSON: what is known of it, and what its code means.
 
@@ -81,7 +87,6 @@ def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
     values = arrival.as_dict()
     if not raw:
         del values["request"], values["response"]
-        values["message"] = values["message"][:MAX_SHOWN]
     code = None
     if arrival.outcome is Outcome.REJECTED and (found := _CODE.fullmatch(arrival.answer)):
         code = int(found[1])
