@@ -19,7 +19,7 @@ from openapi_spec_validator import validate
 from tests.sandbox.wire import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
-from yunxin_soap.sandbox import Sandbox, inbox
+from yunxin_soap.sandbox import Sandbox, bounded, faults, inbox
 from yunxin_soap.sandbox.record import Outcome
 
 NUMBERS = "13900000000,13900000001"
@@ -91,6 +91,7 @@ def test_messages_are_listed_the_latest_first(api: Api, client: Client, sandbox:
         ({"limit": 2}, ["c", "b"]),
         ({"after": 1}, ["c", "b"]),
         ({"before": 3}, ["b", "a"]),
+        ({"before": 0}, []),
         ({"text": "demo"}, ["c", "b", "a"]),
     ],
 )
@@ -157,6 +158,8 @@ def test_a_search_and_long_messages(api: Api, client: Client) -> None:
     (listed,) = api.get("/messages")["messages"]
     assert (len(listed["message"]), listed["length"]) == (10_000, 20_004)
     assert len(api.get(f"/messages/{listed['number']}")["message"]) == 20_004
+    assert len(api.get("/messages.json")[0]["message"]) == 20_004
+    assert "字" * 20_000 in api.call("GET", "/messages.csv").content.decode()
 
 
 def test_a_mistyped_search_does_not_find_everything(api: Api, client: Client) -> None:
@@ -168,7 +171,34 @@ def test_a_mistyped_search_does_not_find_everything(api: Api, client: Client) ->
 
 
 @pytest.mark.parametrize(
-    "query", [{"outcome": "x"}, {"limit": "x"}, {"limit": 1001}, {"after": -1}, {"before": "1.5"}]
+    ("method", "path"),
+    [
+        ("DELETE", "/messages?recipient=13900000001"),
+        ("DELETE", "/faults?numbers=1"),
+        ("GET", "/messages/1?raw=1"),
+        ("GET", "/numbers/13900000000?x="),
+        ("GET", "/events?recipient=13900000001"),
+        ("GET", "/messages?outcome=accepted&outcome=rejected"),
+        ("GET", "/messages?limit=5&limit=x"),
+    ],
+)
+def test_no_parameter_is_passed_over(api: Api, client: Client, method: str, path: str) -> None:
+    client.send("13900000000", "一")
+    api.call("POST", "/faults", json={"kind": "error"})
+    assert api.call(method, path).status_code == 400
+    assert (api.get("/messages")["total"], len(api.get("/faults"))) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"outcome": ""},
+        {"outcome": "x"},
+        {"limit": "x"},
+        {"limit": 1001},
+        {"after": -1},
+        {"before": "1.5"},
+    ],
 )
 def test_a_search_that_makes_no_sense(api: Api, query: dict[str, Any]) -> None:
     response = api.call("GET", "/messages", params=query)
@@ -209,7 +239,12 @@ def test_waiting_for_a_message(api: Api, client: Client, sandbox: Sandbox) -> No
         404,
         {"error": "No such message came within 0.1 s."},
     )
-    assert api.call("GET", "/wait", params={"timeout": "61"}).status_code == 422
+    for timeout in ("61", "1e3", "nan", "-1", "x"):
+        assert api.call("GET", "/wait", params={"timeout": timeout}).status_code == 422
+    for timeout in ("1e-3", "0.0001", "0"):
+        assert (
+            api.call("GET", "/wait", params={"text": "没有", "timeout": timeout}).status_code == 404
+        )
 
 
 def test_how_often_a_number_was_accepted_and_clearing(api: Api, client: Client) -> None:
@@ -269,6 +304,38 @@ def test_a_fault_that_makes_no_sense(api: Api, options: dict[str, Any], status: 
     assert api.get("/faults") == []
 
 
+def test_faults_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "MAX_FAULTS", 1)
+    assert api.call("POST", "/faults", json={"kind": "error"}).status_code == 201
+    refused = api.call("POST", "/faults", json={"kind": "error"})
+    assert (refused.status_code, refused.json()["error"]) == (
+        422,
+        "1 faults are in force: remove some.",
+    )
+
+
+def test_a_listener_that_is_behind_is_not_told_what_was_dropped(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "MAX_ITEMS", 1)
+    with connected(sandbox) as follows:
+        follows.sendall(written("GET", "/api/v1/events"))
+        assert follows.recv(15) == b"HTTP/1.1 200 OK"
+        for text in ("第一条", "第二条"):
+            sandbox.record.add(
+                received_at=datetime.now(timezone.utc),
+                outcome=Outcome.REJECTED,
+                answer="-5",
+                status=200,
+                remote="127.0.0.1",
+                message=text,
+            )
+        heard = b""
+        while "第二条".encode() not in heard:
+            heard += follows.recv(1 << 16)
+    assert sandbox.record.arrival(1) is None
+
+
 def test_events(api: Api, client: Client) -> None:
     with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as events:
         assert events.headers["Content-Type"] == "text/event-stream"
@@ -313,6 +380,7 @@ def test_a_listener_that_reads_nothing_is_cut_off(
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Host": "evil.example"},
+        {"Host": "127.0.0.1%.evil.example"},
         {"Host": "localhost.evil.example:80"},
     ],
 )

@@ -8,9 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -18,7 +20,9 @@ from tests.sandbox.building import GOOD
 from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, ConfigurationError, OutcomeUnknown
 from yunxin_soap.sandbox import Sandbox, bounded
+from yunxin_soap.sandbox.accounts import Account, Config
 from yunxin_soap.sandbox.asmx import PATH
+from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.sandbox.journal import Journal
 from yunxin_soap.sandbox.record import Arrival, NotKept, Outcome, Record
 
@@ -108,6 +112,7 @@ def form(**fields: str) -> bytes:
     return "&".join(f"{name}={value}" for name, value in {**GOOD, **fields}.items()).encode()
 
 
+CALL = written("GET", f"{PATH}/sendMesExt?{urlencode(GOOD)}")
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 S = "s3cr3t-pass"
 E = b"s3cr3t%2Dpass"
@@ -142,6 +147,15 @@ XML = {"Content_Type": "text/xml; charset=utf-8", "SOAPAction": "x"}
         written("POST", f"{PATH}/sendMesExt", f'name="userPass"\r\n\r\n{S}'.encode(), **MULTI),
         written("POST", PATH, f"userPass: {S}".encode(), Content_Type="text/plain"),
         written("POST", f"{PATH}/sendMesExt", form(userPass=f'ab"<{S}'), **FORM),
+        written("GET", f"{PATH}/sendMesExt%3FuserCode=demo%26userPass={S}%26Msg=x"),
+        written("GET", f"{PATH}/sendMesExt%253FuserCode=demo%2526userPass%253D{S}"),
+        written("GET", f"{PATH}/sendMesExt&userCode=demo&userPass={S}&Msg=x"),
+        written("POST", PATH, b"<a/>", **XML | {"SOAPAction": f"http://x/?userPass={S}"}),
+        written("POST", f"{PATH}/sendMesExt", b"x", Content_Type=f"text/plain; userPass={S}"),
+        written(
+            "POST", PATH, f"<a><userPass><![CDATA[x</userPass>{S}]]></userPass>".encode(), **XML
+        ),
+        written("POST", PATH, f"<a><userPass>ab<!--</userPass>-->{S}</userPass>".encode(), **XML),
     ],
 )
 def test_no_password_is_recorded_however_wrong_the_request(
@@ -152,6 +166,66 @@ def test_no_password_is_recorded_however_wrong_the_request(
     assert S not in str(arrival.as_dict())
     assert E.decode() not in str(arrival.as_dict())
     assert arrival.request
+
+
+def envelope(**fields: str) -> bytes:
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in {**GOOD, **fields}.items())
+    return (
+        '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+        f'<sendMesExt xmlns="http://tempuri.org/">{inner}</sendMesExt></s:Body></s:Envelope>'
+    ).encode()
+
+
+CALLED = {"Content_Type": "text/xml; charset=utf-8", "SOAPAction": "http://tempuri.org/sendMesExt"}
+ODD = "s3cr3t&tail99"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        written("POST", PATH, envelope(userCode=S, userPass="demo"), **CALLED),
+        written("POST", PATH, envelope(ExeNo=S, userPass=""), **CALLED),
+        written("POST", PATH, envelope(userPass="", password=S), **CALLED),
+        written("POST", PATH, envelope(userPass="", arg1=S), **CALLED),
+        written("POST", f"{PATH}/sendMesExt", form(userPass="", password=S), **FORM),
+        written("POST", PATH, envelope(userPass=S), X_Password=S, **CALLED),
+        written("POST", PATH, envelope(userPass=""), X_Password=S, **CALLED),
+        written("POST", f"{PATH}/sendMesExt", form(userCode="odd", userPass=ODD), **FORM),
+        written("GET", f"{PATH}/sendMesExt?{form(userCode='odd', Msg='x', userPass=ODD).decode()}"),
+    ],
+)
+def test_a_known_password_is_not_recorded_wherever_it_stands(request_: bytes) -> None:
+    accounts = (Account("demo", S), Account("odd", ODD))
+    with Sandbox(Gateway(Config(accounts=accounts))) as sandbox:
+        exchange(sandbox, request_)
+        (arrival,) = sandbox.record.arrivals
+    assert S not in str(arrival.as_dict())
+    assert "tail99" not in str(arrival.as_dict())
+    assert arrival.port is not None
+
+
+def test_what_an_answer_says_of_the_field_is_kept(sandbox: Sandbox) -> None:
+    exchange(sandbox, written("GET", f"{PATH}/sendMesExt?userCode=x"))
+    exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(userPass="<ab"), **FORM))
+    missing, dangerous = sandbox.record.arrivals
+    assert missing.answer == "Missing parameter: userPass."
+    assert '(userPass="***")' in dangerous.answer
+
+
+def test_one_submit_of_nothing_but_commas_drops_no_other(sandbox: Sandbox) -> None:
+    send(sandbox)
+    exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(DesNo="," * 4_100_000), **FORM))
+    _, refused = sandbox.record.arrivals
+    assert (refused.answer, len(refused.recipients)) == ("-9", 10_000)
+    assert sandbox.record.dropped == 0
+
+
+def test_an_arrival_is_found_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "MAX_ITEMS", 2)
+    record = Record()
+    assert record.arrival(1) is None
+    added = [add(record, batch_no=str(at)) for at in range(4)]
+    assert [record.arrival(number) for number in range(6)] == [None, None, None, *added[2:], None]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +371,37 @@ def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
         Journal(path)
     first.close()
     Journal(path).close()
+
+
+def test_a_record_that_has_two_names_is_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    first = Journal(path)
+    other.hardlink_to(path)
+    with pytest.raises(ConfigurationError, match="hard links"):
+        Journal(other)
+    first.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_record_that_was_removed_accepts_nothing(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "record.sqlite"
+    with Sandbox(record=Record(Journal(path))) as sandbox:
+        path.rename(tmp_path / "elsewhere")
+        if replaced:
+            path.touch()
+        assert exchange(sandbox, CALL).status == 500
+        assert sandbox.inbox == ()
+
+
+def test_what_could_not_be_kept_is_not_paid_for(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    with Sandbox(record=Record(Journal(path))) as sandbox, closing(sqlite3.connect(path)) as other:
+        sandbox.provoke("balance", left=2)
+        other.execute("BEGIN IMMEDIATE")
+        assert [exchange(sandbox, CALL).status for _ in range(2)] == [500, 500]
+        other.rollback()
+        assert [b">-7<" in exchange(sandbox, CALL).body for _ in range(3)] == [False, False, True]
+        assert len(sandbox.inbox) == 2
 
 
 _FULL = """

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -138,6 +139,32 @@ def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyP
         with connected(sandbox) as newcomer:
             assert newcomer.recv(1) == b""
         assert reply_to(waits, b"GET").status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})]
+)
+def test_who_left_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch, fault: tuple[str, dict[str, Any]]
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    with Sandbox() as sandbox:
+        arrived = threading.Semaphore(0)
+        sandbox.record.listen(lambda _arrival: arrived.release())
+        sandbox.provoke(fault[0], numbers=("13900000000",), **fault[1])
+        for _ in range(5):
+            with connected(sandbox) as leaves:
+                leaves.sendall(CALL)
+                assert arrived.acquire(timeout=20)
+        assert exchange(sandbox, written("GET", PATH)).status == 200
+
+
+def test_half_a_body_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+    with Sandbox() as sandbox, connected(sandbox) as slow:
+        slow.sendall(written("POST", PATH, b"<", Content_Length="100", Expect="100-continue"))
+        assert slow.recv(12) == b"HTTP/1.1 100"
+        assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
 def test_a_port_that_was_shut_before_the_start() -> None:

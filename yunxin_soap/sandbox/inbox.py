@@ -236,9 +236,10 @@ class Inbox:
             raise Refused(422, 'A fault is an object with a "kind".')
         try:
             made = fault(options.pop("kind"), **options)
+            number = self._service.faults.add(made)
         except ConfigurationError as error:
             raise Refused(422, str(error)) from None
-        return _json(_shown(self._service.faults.add(made), made, 0), 201)
+        return _json(_shown(number, made, 0), 201)
 
     async def _clear_faults(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         self._service.faults.clear()

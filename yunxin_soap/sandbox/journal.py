@@ -77,13 +77,13 @@ class Journal:
             ) from error
 
     def _open(self, name: str) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if Path(name).stat().st_nlink > 1:
             raise ConfigurationError(
                 f"{name} has other names (hard links), by which another sandbox may keep its"
                 " record there: name another file."
             )
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version != _VERSION and (version or tables):
             raise ConfigurationError(
                 f"{name} is no record of this sandbox (version {version}): name another file."

@@ -99,15 +99,12 @@ class _Call:
 
     def hide(self, text: str) -> str:
         """Mask the password that came, and, unless it was right, all known, however spelt."""
-        came = self._fields.get("userPass", "")
-        if len(came) >= TELLING:
-            text = text.replace(came, MASK)
-        if self._right:
-            return text
-        for password in self._service.gateway.passwords:
+        # Known ones first: of one that came in two pieces, only the first is the field.
+        for password in () if self._right else self._service.gateway.passwords:
             if len(password) >= TELLING:
                 text = _redactor(password).hide(text)
-        return text
+        came = self._fields.get("userPass", "")
+        return text.replace(came, MASK) if len(came) >= TELLING else text
 
     def method(self, fields: Fields, port: PortName) -> str:
         """Answer as the gateway does, unless a fault comes before it."""
