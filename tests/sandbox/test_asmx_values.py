@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import encodings
 from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.sandbox.building import (
     FORM,
@@ -21,7 +24,7 @@ from tests.sandbox.building import (
     soap12,
 )
 from yunxin_soap.sandbox.asmx import HttpRequest
-from yunxin_soap.sandbox.soap import SOAP_11, SOAP_12
+from yunxin_soap.sandbox.soap import SOAP_11, SOAP_12, known_encoding
 
 NIL = '<ExeNo xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true" />'
 EXTRA = "<extra>1</extra>"
@@ -124,6 +127,18 @@ ENCODED = [
         soap12(codecs.BOM_UTF8 + UNDECLARED_12.encode(), SOAP_TYPE), RIGHT, id="1.2 UTF-8 mark"
     ),
 ]
+
+
+@pytest.mark.parametrize("name", ["gb18030", "GB2312", "windows-1252", "ISO-8859-1", "us-ascii"])
+def test_an_encoding_of_net_is_known(name: str) -> None:
+    assert known_encoding(name)
+
+
+@given(st.text(max_size=100))
+def test_no_unknown_encoding_is_remembered(name: str) -> None:
+    before = len(encodings._cache)
+    known_encoding(f"x{name}")
+    assert len(encodings._cache) == before
 
 
 @pytest.mark.parametrize(("asked", "message"), ENCODED)

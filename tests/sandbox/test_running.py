@@ -151,11 +151,11 @@ def test_who_left_takes_no_place(
     with Sandbox() as sandbox:
         arrived = threading.Semaphore(0)
         sandbox.record.listen(lambda _arrival: arrived.release())
-        sandbox.provoke(fault[0], numbers=("13900000000",), **fault[1])
-        for _ in range(5):
-            with connected(sandbox) as leaves:
-                leaves.sendall(CALL)
-                assert arrived.acquire(timeout=20)
+        with sandbox.faults(fault[0], **fault[1]):
+            for _ in range(5):
+                with connected(sandbox) as leaves:
+                    leaves.sendall(CALL)
+                    assert arrived.acquire(timeout=20)
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
