@@ -385,7 +385,7 @@ def test_a_record_that_has_two_names_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_record_that_was_removed_accepts_nothing(tmp_path: Path, replaced: bool) -> None:
     path = tmp_path / "record.sqlite"
-    with Sandbox(record=Record(Journal(path))) as sandbox:
+    with closing(Record(Journal(path))) as record, Sandbox(record=record) as sandbox:
         path.rename(tmp_path / "elsewhere")
         if replaced:
             path.touch()
@@ -395,7 +395,11 @@ def test_a_record_that_was_removed_accepts_nothing(tmp_path: Path, replaced: boo
 
 def test_what_could_not_be_kept_is_not_paid_for(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
-    with Sandbox(record=Record(Journal(path))) as sandbox, closing(sqlite3.connect(path)) as other:
+    with (
+        closing(Record(Journal(path))) as record,
+        Sandbox(record=record) as sandbox,
+        closing(sqlite3.connect(path)) as other,
+    ):
         sandbox.provoke("balance", left=2)
         other.execute("BEGIN IMMEDIATE")
         assert [exchange(sandbox, CALL).status for _ in range(2)] == [500, 500]
