@@ -96,6 +96,58 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("missing", "arguments", "said"),
+    [
+        ("click", "codes", 'The command line needs click: pip install "yunxin-soap[cli]"'),
+        ("aiohttp", "sandbox", 'The sandbox needs aiohttp: pip install "yunxin-soap[sandbox]"'),
+        (
+            "aiohttp",
+            "campaign run a",
+            'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"',
+        ),
+        *(
+            (
+                "sqlalchemy",
+                f"campaign {command}",
+                'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"',
+            )
+            for command in (
+                "status",
+                "run a",
+                "report a",
+                "plan a --message x【x】 --text -",
+                "plan a --message x【x】 --text - --dry-run",
+            )
+        ),
+        (
+            "psycopg",
+            "campaign status --ledger postgresql://u:secret@localhost/x",
+            "The ledger postgresql+psycopg://u:***@localhost/x needs psycopg:"
+            ' pip install "yunxin-soap[bulk]"',
+        ),
+    ],
+)
+def test_an_extra_that_is_missing_is_named(
+    tmp_path: Path, missing: str, arguments: str, said: str
+) -> None:
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"sys.argv[1:] = {arguments.split()!r}\n"
+        "from yunxin_soap.__main__ import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "YUNXIN_DATABASE_URL": "ledger.sqlite", "YUNXIN_CHANNEL": "37"},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode
+    assert (done.stdout, done.stderr.removeprefix("yunxin-soap: ")) == ("", said + "\n")
+
+
 def test_the_pytest_plugin_costs_nothing_to_who_does_not_use_it(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n"

@@ -266,14 +266,6 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
     assert status.submits[State.UNKNOWN] == len(sandbox.record.arrivals) > 0
 
 
-def test_no_more_than_the_rate(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
-    plan(ledger, 60)
-    began = time.monotonic()
-    ledger.run("a", client(), rate=10)
-    # A second's worth at once, and then one every tenth of a second: never faster.
-    assert time.monotonic() - began >= 0.1
-
-
 def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) -> None:
     with Ledger(where) as ledger:
         plan(ledger, 1000)

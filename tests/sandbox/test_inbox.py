@@ -256,6 +256,11 @@ def test_how_often_a_number_was_accepted_and_clearing(api: Api, client: Client) 
     assert api.get("/messages")["total"] == 0
 
 
+@pytest.mark.parametrize("number", ["abc", "139000O0000", "1" * 21, "139 0000"])
+def test_what_is_no_number_was_not_just_never_accepted(api: Api, number: str) -> None:
+    assert api.call("GET", f"/numbers/{number}").status_code == 422
+
+
 def test_faults_by_rest(api: Api, client: Client) -> None:
     made = api.call("POST", "/faults", json={"kind": "code", "code": "-7", "times": 1})
     assert made.status_code == 201
@@ -414,6 +419,9 @@ def test_the_description_is_openapi_and_complete(api: Api) -> None:
     assert set(schema["NewFault"]["properties"]) == set(made) - {"id", "met"}
     exchange_kinds = schema["NewFault"]["properties"]["kind"]["enum"]
     assert "hang" in exchange_kinds
+    operations = [each for path in described["paths"].values() for each in path.values()]
+    names = {each["operationId"] for each in operations}  # of functions in generated clients
+    assert len(names) == len(operations) == 12
 
 
 def test_a_message_is_described_whole(api: Api, client: Client) -> None:

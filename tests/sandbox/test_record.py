@@ -364,6 +364,18 @@ def test_long_accounts_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record.dropped == 3
 
 
+def test_a_journal_is_its_owner_s_alone(tmp_path: Path) -> None:
+    record = Record(Journal(tmp_path / "record.sqlite"))
+    add(record)
+    files = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    record.close()
+    lock = files.pop("record.sqlite-lock")
+    assert files == dict.fromkeys(
+        ("record.sqlite", "record.sqlite-shm", "record.sqlite-wal"), 0o600
+    )
+    assert lock  # and no other file
+
+
 def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     first = Journal(path)

@@ -5,6 +5,15 @@ It needs the extra ``bulk``: ``pip install "yunxin-soap[bulk]"``.
 
 from __future__ import annotations
 
+from yunxin_soap.errors import CampaignDiffers, ConfigurationError, LedgerError
+
+try:
+    import sqlalchemy  # noqa: F401 - only whether it is there, before any part needs it
+except ModuleNotFoundError as error:
+    raise ConfigurationError(
+        'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"'
+    ) from error
+
 from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.planning import Plan, Refused
@@ -13,7 +22,6 @@ from yunxin_soap.campaign.queries import Change, Found, Status
 from yunxin_soap.campaign.runner import Progress
 from yunxin_soap.campaign.sources import Csv, Items, Source, Text
 from yunxin_soap.campaign.states import CampaignState, State
-from yunxin_soap.errors import CampaignDiffers, LedgerError
 
 __all__ = [
     "AsyncLedger",

@@ -14,7 +14,10 @@ DEFAULT_ZONE = "Asia/Shanghai"
 
 @dataclass(frozen=True)
 class Hours:
-    """When submits may be sent, as in 08:00 to 21:00; past midnight if the end is the earlier."""
+    """When submits may be sent, as in 08:00 to 21:00; past midnight if the end is the earlier.
+
+    From 00:00 to 00:00 is always.
+    """
 
     start: time
     end: time
@@ -22,7 +25,7 @@ class Hours:
 
     @classmethod
     def parse(cls, text: str, zone: str = DEFAULT_ZONE) -> Hours:
-        """Read ``08:00-21:00``.
+        """Read ``08:00-21:00``; ``24:00`` is the end of a day.
 
         Raises:
             ConfigurationError: it is not of that form, or there is no such zone.
@@ -31,12 +34,14 @@ class Hours:
         try:
             if found is None:
                 raise ValueError
-            start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
-            if start == end:
+            start = time(int(found[1]), int(found[2]))
+            to_midnight = (found[3], found[4]) == ("24", "00")
+            end = time() if to_midnight else time(int(found[3]), int(found[4]))
+            if start == end and not to_midnight:
                 raise ValueError
         except ValueError:
             raise ConfigurationError(
-                f"Allowed hours {text!r} must be two times of day, as in 08:00-21:00."
+                f"Allowed hours {text!r} must be two different times of day, as in 08:00-21:00."
             ) from None
         try:
             return cls(start, end, ZoneInfo(zone))
@@ -44,6 +49,10 @@ class Hours:
             raise ConfigurationError(
                 f"There is no time zone {zone!r}: name one such as {DEFAULT_ZONE}."
             ) from None
+
+    def __str__(self) -> str:
+        """Show them, as in ``08:00-21:00 Asia/Shanghai``."""
+        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.zone.key}"
 
     def wait(self, now: float) -> float:
         """Return the seconds until submits may be sent; 0 if they may be now.

@@ -64,7 +64,7 @@ class Progress:
     """Submits that ended."""
     state: CampaignState
     reason: str
-    """Why the campaign waits, if it does."""
+    """Why the campaign waits, or this runner for its hours, if they do."""
 
 
 class Runner:
@@ -178,6 +178,10 @@ class Runner:
     def _hours_wait(self) -> float:
         hours = self._options.hours
         return 0.0 if hours is None else hours.wait(time.time())
+
+    def _outside_hours(self) -> str:
+        waits = not self._draining and self._hours_wait() > 0
+        return f"it is outside the allowed hours, {self._options.hours}" if waits else ""
 
     async def _sleep(self, turn: Turn) -> None:
         """Wait until there may be something to do: a result, or a submit that may go."""
@@ -320,7 +324,7 @@ class Runner:
             in_flight=len(self._flying),
             submits=self._ended,
             state=turn.state,
-            reason=turn.reason,
+            reason=turn.reason or self._outside_hours(),
         )
         try:
             self._told(progress)

@@ -9,16 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-try:
-    import sqlalchemy as sa
-except ModuleNotFoundError as error:
-    from yunxin_soap.errors import ConfigurationError
+import sqlalchemy as sa
 
-    raise ConfigurationError(
-        'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"'
-    ) from error
-
-from yunxin_soap.errors import LedgerError
+from yunxin_soap.errors import ConfigurationError, LedgerError
 
 VERSION = 1
 """Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
@@ -142,6 +135,7 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
         where: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``.
 
     Raises:
+        ConfigurationError: its database's driver is not installed.
         LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
     """
     url = _url(where)
@@ -159,6 +153,10 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
         except BaseException:
             engine.dispose()
             raise
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[bulk]"'
+        ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
         raise LedgerError(f"The ledger {shown} cannot be used ({why(error)}).") from None
     return engine

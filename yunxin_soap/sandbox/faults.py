@@ -60,7 +60,7 @@ _ALLOWED: dict[Kind, tuple[str, ...]] = dict.fromkeys(Kind, ("after",)) | {
 
 
 _CODE = re.compile(r"-[0-9]{1,9}(:[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]*)?")
-_NUMBER = re.compile(r"\+?[0-9]{1,20}")
+NUMBER = re.compile(r"\+?[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Fault:
                     f"{name}={getattr(self, name)!r} makes no sense for a fault of the kind"
                     f" {self.kind.value!r}."
                 )
-        odd = next((each for each in self.numbers if not _NUMBER.fullmatch(each)), None)
+        odd = next((each for each in self.numbers if not NUMBER.fullmatch(each)), None)
         if odd is not None:
             raise ConfigurationError(
                 f"numbers: {odd!r} is no number; on a command line, + joins several."

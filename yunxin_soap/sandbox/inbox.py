@@ -19,7 +19,7 @@ from aiohttp import web
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import views
 from yunxin_soap.sandbox.bounded import MAX_ITEMS
-from yunxin_soap.sandbox.faults import Fault, fault
+from yunxin_soap.sandbox.faults import NUMBER, Fault, fault
 from yunxin_soap.sandbox.openapi import document
 from yunxin_soap.sandbox.reading import Refused, check_names, search, seconds, whole
 from yunxin_soap.sandbox.record import Arrival, NotKept
@@ -187,6 +187,8 @@ class Inbox:
     async def _count(
         self, request: web.BaseRequest, _body: bytes, number: str
     ) -> web.StreamResponse:
+        if not NUMBER.fullmatch(number):
+            raise Refused(422, f"{number!r} is no number.")
         return _json({"number": number, "accepted": self._service.record.times_accepted(number)})
 
     async def _wait(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +60,9 @@ class Journal:
         name = self._name = os.path.realpath(path)
         self._lock = _locked(name)
         try:
+            with suppress(OSError):  # it is there, or SQLite says what is wrong
+                # It holds numbers and texts.
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             # Only somebody who writes by hand is waited for, and everybody waits meanwhile.
             self._db = sqlite3.connect(
                 name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
@@ -199,6 +202,7 @@ def _locked(name: str) -> sqlite3.Connection:
     try:
         lock = sqlite3.connect(f"{name}-lock", timeout=0, check_same_thread=False)
         try:
+            lock.execute("PRAGMA journal_mode = MEMORY")  # or there would be a third file
             lock.execute("BEGIN EXCLUSIVE")
         except BaseException:
             lock.close()

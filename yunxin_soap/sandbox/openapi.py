@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from yunxin_soap._version import __version__
-from yunxin_soap.sandbox.faults import Kind
+from yunxin_soap.sandbox.faults import NUMBER, Kind
 from yunxin_soap.sandbox.reading import MAX_WAIT, MOST
 from yunxin_soap.sandbox.record import Outcome
 from yunxin_soap.wsdl import PORTS
@@ -50,7 +50,7 @@ _FAULT: dict[str, Any] = {
     "left": {**_WHOLE, "description": "balance: numbers that can still be paid for."},
     "numbers": {
         "type": "array",
-        "items": {**_STRING, "pattern": r"^\+?[0-9]{1,20}$"},
+        "items": {**_STRING, "pattern": f"^{NUMBER.pattern}$"},
         "description": "Only these numbers.",
     },
     "user_code": {"type": ["string", "null"]},
@@ -80,7 +80,7 @@ def document() -> dict[str, Any]:
         "timeout", {**_SECONDS, "maximum": MAX_WAIT, "default": 10}, "Seconds to wait at most."
     )
     number = _parameter("number", _ASKED, "Its number.", where="path")
-    of_a_phone = {**_STRING, "minLength": 1, "maxLength": 40}
+    of_a_phone = {**_STRING, "pattern": f"^{NUMBER.pattern}$"}
     phone = _parameter("number", of_a_phone, "The phone number.", where="path")
     message, fault, error = map(_reference, ("Message", "Fault", "Error"))
     found = _object(
@@ -104,24 +104,37 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/api/v1/messages": {
-                "get": _operation("List, the latest first.", found, [*search, limit], (400, 422)),
-                "delete": _operation("Forget them all.", nothing, (), (400, 500)),
+                "get": _operation(
+                    "listMessages", "List, the latest first.", found, [*search, limit], (400, 422)
+                ),
+                "delete": _operation("clearMessages", "Forget them all.", nothing, (), (400, 500)),
             },
             "/api/v1/messages.csv": {
-                "get": _operation("Download as CSV.", None, search, (400, 422), "text/csv")
+                "get": _operation(
+                    "downloadCsv", "Download as CSV.", None, search, (400, 422), "text/csv"
+                )
             },
             "/api/v1/messages.json": {
                 "get": _operation(
-                    "Download as JSON.", {"type": "array", "items": message}, search, (400, 422)
+                    "downloadJson",
+                    "Download as JSON.",
+                    {"type": "array", "items": message},
+                    search,
+                    (400, 422),
                 )
             },
             "/api/v1/messages/{number}": {
                 "get": _operation(
-                    "One, with its raw request and response.", message, [number], (400, 404)
+                    "getMessage",
+                    "One, with its raw request and response.",
+                    message,
+                    [number],
+                    (400, 404),
                 )
             },
             "/api/v1/wait": {
                 "get": _operation(
+                    "waitForMessage",
                     "Wait for one that fits; it may be there already.",
                     message,
                     [*search, timeout],
@@ -129,26 +142,42 @@ def document() -> dict[str, Any]:
                 )
             },
             "/api/v1/numbers/{number}": {
-                "get": _operation("How often a number was accepted.", counted, [phone], (400,))
+                "get": _operation(
+                    "countAccepted",
+                    "How often a number was accepted.",
+                    counted,
+                    [phone],
+                    (400, 422),
+                )
             },
             "/api/v1/faults": {
-                "get": _operation("Those in force.", {"type": "array", "items": fault}, (), (400,)),
+                "get": _operation(
+                    "listFaults", "Those in force.", {"type": "array", "items": fault}, (), (400,)
+                ),
                 "post": {
                     **_operation(
-                        "Put one in force.", fault, (), (400, 413, 415, 422), created=True
+                        "addFault",
+                        "Put one in force.",
+                        fault,
+                        (),
+                        (400, 413, 415, 422),
+                        created=True,
                     ),
                     "requestBody": {
                         "required": True,
                         "content": {"application/json": {"schema": _reference("NewFault")}},
                     },
                 },
-                "delete": _operation("Take all out of force.", nothing, (), (400,)),
+                "delete": _operation("clearFaults", "Take all out of force.", nothing, (), (400,)),
             },
             "/api/v1/faults/{number}": {
-                "delete": _operation("Take one out of force.", nothing, [number], (400, 404))
+                "delete": _operation(
+                    "removeFault", "Take one out of force.", nothing, [number], (400, 404)
+                )
             },
             "/api/v1/events": {
                 "get": _operation(
+                    "followEvents",
                     "Server-sent events: each message as it comes, and when all are cleared.",
                     None,
                     (),
@@ -199,6 +228,7 @@ def _object(properties: dict[str, Any], required: list[str] | None = None) -> di
 
 
 def _operation(
+    name: str,
     summary: str,
     answer: dict[str, Any] | None,
     parameters: Any = (),
@@ -215,4 +245,9 @@ def _operation(
     }
     for status in (*errors, 403):
         responses[str(status)] = {"$ref": "#/components/responses/Error"}
-    return {"summary": summary, "parameters": list(parameters), "responses": responses}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": responses,
+    }
