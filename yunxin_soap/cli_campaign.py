@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yunxin_soap.cli_common import build_client, print_json, reporting
+from yunxin_soap.cli_common import build_client, counted, print_json, reporting
 from yunxin_soap.cli_ledger import (
     export,
     find,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Exit status of run and resume:
   0  every number was accepted
-  2  usage, settings or the list are wrong
+  2  usage, settings, the list or the name are wrong
   3  some were rejected, or their text was
   4  some are still to be sent: the campaign is paused, or was stopped
   5  some are unknown: they may have been sent
@@ -127,11 +127,12 @@ def plan(
             there = f"{name} is there already, the same: nothing was written."
             click.echo(there if made.existing else f"Planned {name}.")
         click.echo(
-            f"{made.numbers} numbers in {made.submits} submits with {made.texts} texts,"
-            f" some {made.segments} segments (an estimate)."
+            f"{counted(made.numbers, 'number')} in {counted(made.submits, 'submit')} with"
+            f" {counted(made.texts, 'text')}, some {counted(made.segments, 'segment')} (an"
+            " estimate)."
         )
         if made.refused:
-            click.echo(f"{made.refused} lines are refused:")
+            click.echo(f"Refused: {counted(made.refused, 'line')}.")
             for line in refused:
                 click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
             if made.refused > len(refused):

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from yunxin_soap.errors import (
+    CampaignDiffers,
     ConfigurationError,
     InvalidRequest,
     LedgerError,
+    NotInLedger,
     NotSent,
     OutcomeUnknown,
     Rejected,
@@ -34,6 +36,8 @@ EXIT_STATUS: dict[type[YunxinError], int] = {
     Rejected: 3,
     NotSent: 4,
     OutcomeUnknown: 5,
+    CampaignDiffers: 2,
+    NotInLedger: 2,
     LedgerError: 6,
 }
 
@@ -153,6 +157,16 @@ def text_of(file: Any, read: Callable[[], str], failure: type[YunxinError]) -> s
         raise failure(f"{file.name} is not UTF-8 text: convert it first.") from None
     except OSError as error:
         raise failure(f"{file.name} cannot be read ({error.strerror}).") from None
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def local_time(at: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
 
 
 def print_json(value: Any) -> None:

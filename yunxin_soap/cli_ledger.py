@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from yunxin_soap.cli_common import print_json, reporting
+from yunxin_soap.cli_common import counted, local_time, print_json, reporting
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool
     """Make rejected submits pending again, where that is safe, and refused texts too."""
     with reporting(as_json), open_ledger(where) as ledger:
         count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
-        _tell(as_json, "submits", count, f"{count} submits are pending again.")
+        _tell(as_json, "submits", count, f"{counted(count, 'submit')} pending again.")
 
 
 @click.command()
@@ -108,7 +108,7 @@ def resolve(
                 count = 1
             else:
                 raise ConfigurationError("Name a campaign, or the --key of a single send.")
-        _tell(as_json, "submits", count, f"{count} submits were decided.")
+        _tell(as_json, "submits", count, f"{counted(count, 'submit')} decided.")
 
 
 @click.command()
@@ -148,7 +148,9 @@ def find(number: str, where: str | None, as_json: bool) -> None:
             click.echo(f"{of}, submit {each.submit}: {each.state.value}{batch}: {each.message}")
             for change in each.history:
                 detail = f" ({change.detail})" if change.detail else ""
-                click.echo(f"  {_time(change.at)} {change.after.value}{detail}, by {change.by}")
+                click.echo(
+                    f"  {local_time(change.at)} {change.after.value}{detail}, by {change.by}"
+                )
 
 
 @click.command()
@@ -182,7 +184,7 @@ def purge(older_than: str, where: str | None, as_json: bool) -> None:
             raise ConfigurationError(f"--older-than {older_than!r} must be as in 90d or 12h.")
         with open_ledger(where) as ledger:
             count = ledger.purge(older_than=int(amount) * units[unit])
-        _tell(as_json, "numbers", count, f"{count} numbers were removed.")
+        _tell(as_json, "numbers", count, f"{counted(count, 'number')} removed.")
 
 
 def _writable(path: str, as_json: bool) -> AbstractContextManager[IO[str]]:
@@ -218,8 +220,8 @@ def show(status: Status, as_json: bool) -> None:
         f"{status.name}: {status.state.value}" + (f": {status.reason}" * bool(status.reason))
     )
     if status.paused_until is not None:
-        click.echo(f"  goes on at {_time(status.paused_until)}")
-    click.echo(f"  {status.planned:9} planned, {status.refused} lines refused")
+        click.echo(f"  goes on at {local_time(status.paused_until)}")
+    click.echo(f"  {status.planned:9} planned, {counted(status.refused, 'line')} refused")
     for state, count in status.numbers.items():
         if count:
             click.echo(f"  {count:9} {state.value}")
@@ -244,12 +246,6 @@ def _hints(status: Status) -> Iterator[str]:
         yield 'held back: once the text is allowed, "campaign retry" has it sent'
     if status.state is CampaignState.PAUSED and status.paused_until is None:
         yield 'paused: once that is mended, "campaign resume" goes on'
-
-
-def _time(at: float) -> str:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
 
 
 def _tell(as_json: bool, name: str, value: Any, text: str) -> None:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import click
 
 from yunxin_soap.campaign import State
+from yunxin_soap.cli_common import counted, local_time
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
@@ -157,6 +158,9 @@ def _what(progress: Progress, began: float) -> str:
     rate = _done(progress) / max(0.001, time.monotonic() - began)
     text = (
         f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
-        f" {progress.in_flight} submits in flight, {rate:.0f} numbers/s"
+        f" {counted(progress.in_flight, 'submit')} in flight, {rate:.0f} numbers/s"
     )
-    return f"{text}; waiting: {progress.reason}" if progress.reason else text
+    if not progress.reason:
+        return text
+    until = "" if progress.until is None else f" until {local_time(progress.until)}"
+    return f"{text}; waiting{until}: {progress.reason}"

@@ -3,7 +3,8 @@
 YunxinError
 ├── ConfigurationError      wrong settings, a WSDL that does not fit, a missing extra
 ├── LedgerError             the ledger of campaigns cannot do what it was asked to do
-│   └── CampaignDiffers     that name stands for something else already
+│   ├── CampaignDiffers     that name stands for something else already
+│   └── NotInLedger         there is no such campaign, or nothing unknown to decide about
 └── SendError               a submit did not end in a batch number
     ├── InvalidRequest      found wrong here; nothing was sent (also a ValueError)
     ├── NotSent             nothing can have reached the service
@@ -70,6 +71,10 @@ class LedgerError(YunxinError):
 
 class CampaignDiffers(LedgerError):
     """There is a campaign, or a single send, of that name already, with other content."""
+
+
+class NotInLedger(LedgerError):
+    """The ledger has no such campaign, or no such unknown submit to decide about."""
 
 
 class SendError(YunxinError):

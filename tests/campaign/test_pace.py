@@ -120,15 +120,18 @@ def test_outside_the_hours_nothing_leaves_and_it_says_why(
     ledger.plan("a", numbers(10), TEXT, channel=37)
     now = datetime.now(ZoneInfo("Asia/Shanghai"))
     between = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
-    seen: list[str] = []
+    seen: list[Progress] = []
     runners: list[Runner] = []
 
     def told(progress: Progress) -> None:
-        seen.append(progress.reason)
+        seen.append(progress)
         runners[0].stop()
 
     status = ledger.run("a", client(), between=between, told=told, started=runners.append)
-    assert seen[0] == f"it is outside the allowed hours, {between} Asia/Shanghai"
+    assert seen[0].reason == f"it is outside the allowed hours, {between} Asia/Shanghai"
+    assert seen[0].until is not None
+    opens = datetime.fromtimestamp(seen[0].until + 1, ZoneInfo("Asia/Shanghai"))
+    assert f"{opens:%H:%M}" == between[:5]
     assert status.numbers[State.PENDING] == 10
     assert sandbox.record.arrivals == ()
 

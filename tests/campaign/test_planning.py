@@ -294,8 +294,12 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
 
     with pytest.raises(ConfigurationError, match="The list cannot be read"):
         ledger.plan("a", broken(), TEXT, channel=37)
-    with pytest.raises(ConfigurationError, match="no number that can be sent to"):
+    with pytest.raises(ConfigurationError, match=r"no line that can be sent.* line 1, .* number "):
         ledger.plan("a", ["x"], TEXT, channel=37)
+    with pytest.raises(ConfigurationError, match=r"the text: the first, line 1, .* signature"):
+        ledger.plan("a", [{"phone": A, "name": "甲"}], "您好{name}", channel=37)
+    with pytest.raises(ConfigurationError, match="The list is empty"):
+        ledger.plan("a", [], TEXT, channel=37)
     with pytest.raises(InvalidRequest, match="signature"):
         ledger.plan("a", [A], "no signature", channel=37)
     with pytest.raises(ConfigurationError, match="needs a name"):

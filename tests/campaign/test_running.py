@@ -99,10 +99,15 @@ def test_a_channel_outside_its_hours_is_waited_for(
     monkeypatch.setattr("yunxin_soap.campaign.reactions.CHANNEL_PAUSE", 0.2)
     plan(ledger, 50)
     sandbox.provoke("code", code="-8", times=2)
-    seen: list[CampaignState] = []
-    status = ledger.run("a", client(), told=lambda progress: seen.append(progress.state))
+    seen: list[Progress] = []
+    began = time.time()
+    status = ledger.run("a", client(), told=seen.append)
     assert status.numbers[State.ACCEPTED] == 50
-    assert CampaignState.PAUSED in seen
+    paused = [each for each in seen if each.state is CampaignState.PAUSED]
+    assert paused
+    assert all("-8" in each.reason for each in paused)
+    assert all(each.until and each.until > began + 0.2 for each in paused)
+    assert seen[-1].until is None
 
 
 def test_a_refused_text_stops_that_text_alone(

@@ -5,7 +5,7 @@ It needs the extra ``bulk``: ``pip install "yunxin-soap[bulk]"``.
 
 from __future__ import annotations
 
-from yunxin_soap.errors import CampaignDiffers, ConfigurationError, LedgerError
+from yunxin_soap.errors import CampaignDiffers, ConfigurationError, LedgerError, NotInLedger
 
 try:
     import sqlalchemy  # noqa: F401 - only whether it is there, before any part needs it
@@ -33,6 +33,7 @@ __all__ = [
     "Items",
     "Ledger",
     "LedgerError",
+    "NotInLedger",
     "Plan",
     "Progress",
     "Refused",

@@ -20,7 +20,7 @@ from yunxin_soap.campaign.schema import (
     submit,
 )
 from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
-from yunxin_soap.errors import ConfigurationError, LedgerError
+from yunxin_soap.errors import ConfigurationError, NotInLedger
 
 _ROWS = 500
 """Rows written together."""
@@ -33,7 +33,7 @@ class Decisions(Queries):
         """Let a paused campaign go on; it is sent by the next run.
 
         Raises:
-            LedgerError: there is none of that name.
+            NotInLedger: there is none of that name.
         """
         with reported(), self._engine.begin() as connection:
             found = self._campaign(connection, name)
@@ -97,7 +97,7 @@ class Decisions(Queries):
             How many were decided.
 
         Raises:
-            LedgerError: one of the submits is not unknown.
+            NotInLedger: one of the submits is not unknown.
         """
         after = _after(decision)
         with reported(), self._engine.begin() as connection:
@@ -113,7 +113,7 @@ class Decisions(Queries):
             if submits is not None:
                 chosen = list(dict.fromkeys(submits))
                 if strange := sorted(set(chosen).difference(ids)):
-                    raise LedgerError(f"Submit {strange[0]} of {name!r} is not unknown.")
+                    raise NotInLedger(f"Submit {strange[0]} of {name!r} is not unknown.")
                 ids = chosen
             self._decide(connection, ids, State.UNKNOWN, after, by, decision, batch_no)
             if decision == "resend":
@@ -133,7 +133,7 @@ class Decisions(Queries):
         After ``resend`` the next `Ledger.send_once` with that key sends again.
 
         Raises:
-            LedgerError: there is no send with that key, or it is not unknown.
+            NotInLedger: there is no send with that key, or it is not unknown.
         """
         after = _after(decision)
         with reported(), self._engine.begin() as connection:
@@ -141,7 +141,7 @@ class Decisions(Queries):
                 sa.select(submit.c.id, submit.c.state).where(submit.c.key == key)
             ).one_or_none()
             if found is None or found.state != State.UNKNOWN.value:
-                raise LedgerError(f"There is no unknown send with the key {key!r}.")
+                raise NotInLedger(f"There is no unknown send with the key {key!r}.")
             self._decide(connection, [found.id], State.UNKNOWN, after, by, decision, batch_no)
 
     def _decide(

@@ -141,8 +141,8 @@ class Ledger(Decisions):
             Where it stands at the end.
 
         Raises:
-            LedgerError: there is no such campaign, the ledger cannot be written, or others gave
-                this runner up.
+            NotInLedger: there is no such campaign.
+            LedgerError: the ledger cannot be written, or others gave this runner up.
         """
         for option, value, least in (("in_flight", in_flight, 1), ("breaker", breaker, 1)):
             if value < least:

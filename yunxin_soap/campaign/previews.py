@@ -31,15 +31,19 @@ def planned(
                 refused_to(line)
         plan = planner.plan(name)
         if plan.numbers == 0:
-            raise ConfigurationError(
-                f"The list has no number that can be sent to ({plan.refused} lines are"
-                " refused): look at its column."
-                if plan.refused
-                else "The list is empty."
-            )
+            raise ConfigurationError(_nothing_left(planner))
         yield plan, planner
     finally:
         planner.close()
+
+
+def _nothing_left(planner: Planner) -> str:
+    for first in planner.refused():
+        return (
+            "The list has no line that can be sent, look at its column and at the text: the first,"
+            f" line {first.line}, is refused because of this: {first.reason}"
+        )
+    return "The list is empty."
 
 
 def preview(

@@ -20,7 +20,7 @@ from yunxin_soap.campaign.schema import (
     submit,
 )
 from yunxin_soap.campaign.states import CampaignState, State
-from yunxin_soap.errors import InvalidRequest, LedgerError
+from yunxin_soap.errors import InvalidRequest, NotInLedger
 from yunxin_soap.message import normalise_recipients
 
 _FOREIGN = re.compile(r"\+?[0-9]{3,20}")
@@ -98,7 +98,7 @@ class Queries:
         """Say where a campaign stands.
 
         Raises:
-            LedgerError: there is none of that name.
+            NotInLedger: there is none of that name.
         """
         with self._reading() as connection:
             row = self._campaign(connection, name)
@@ -263,7 +263,7 @@ class Queries:
     def _campaign(self, connection: sa.Connection, name: str) -> Any:
         found = connection.execute(sa.select(campaign).where(campaign.c.name == name)).one_or_none()
         if found is None:
-            raise LedgerError(f"There is no campaign {name!r} in this ledger.")
+            raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
         return found
 
     def _reading(self) -> Any:

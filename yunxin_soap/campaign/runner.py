@@ -65,6 +65,8 @@ class Progress:
     state: CampaignState
     reason: str
     """Why the campaign waits, or this runner for its hours, if they do."""
+    until: float | None
+    """When that ends, in seconds since 1970."""
 
 
 class Runner:
@@ -178,10 +180,6 @@ class Runner:
     def _hours_wait(self) -> float:
         hours = self._options.hours
         return 0.0 if hours is None else hours.wait(time.time())
-
-    def _outside_hours(self) -> str:
-        waits = not self._draining and self._hours_wait() > 0
-        return f"it is outside the allowed hours, {self._options.hours}" if waits else ""
 
     async def _sleep(self, turn: Turn) -> None:
         """Wait until there may be something to do: a result, or a submit that may go."""
@@ -317,6 +315,9 @@ class Runner:
             self._ended += 1
 
     def _tell(self, turn: Turn) -> None:
+        reason, wait = turn.reason, turn.wait
+        if not reason and not self._draining and (wait := self._hours_wait()) > 0:
+            reason = f"it is outside the allowed hours, {self._options.hours}"
         progress = Progress(
             accepted=self._numbers[State.ACCEPTED],
             rejected=self._numbers[State.REJECTED],
@@ -324,7 +325,8 @@ class Runner:
             in_flight=len(self._flying),
             submits=self._ended,
             state=turn.state,
-            reason=turn.reason or self._outside_hours(),
+            reason=reason,
+            until=time.time() + wait if reason and wait is not None else None,
         )
         try:
             self._told(progress)
