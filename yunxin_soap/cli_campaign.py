@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yunxin_soap.cli_common import build_client, counted, print_json, reporting
+from yunxin_soap.cli_common import build_client, counted, print_json, reporting, text_of
 from yunxin_soap.cli_ledger import (
     export,
     find,
@@ -26,7 +26,7 @@ from yunxin_soap.cli_ledger import (
     show,
     status,
 )
-from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Refused, Source, Status
@@ -105,7 +105,7 @@ def plan(
     with reporting(as_json):
         if (message is None) == (message_file is None):
             raise ConfigurationError("Give the text, by --message or by --message-file.")
-        text = message if message is not None else message_file.read().rstrip("\r\n")
+        text = message if message is not None else _whole(message_file)
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
         source = _source(csv_file, text_file, column, encoding)
@@ -116,7 +116,7 @@ def plan(
 
                 made = preview(name, source, text, refused_to=write, **options)
             else:
-                with open_ledger(where) as ledger:
+                with open_ledger(where, create=True) as ledger:
                     made = ledger.plan(name, source, text, refused_to=write, **options)
         if as_json:
             print_json({**asdict(made), "dry_run": dry_run})
@@ -139,6 +139,10 @@ def plan(
                 click.echo("  … (--refused FILE writes them all)")
 
 
+def _whole(file: Any) -> str:
+    return text_of(file, file.read, InvalidRequest).rstrip("\r\n")
+
+
 class _RefusedFile:
     """Takes refused lines: the first few to be shown, and all into a file."""
 
@@ -149,6 +153,8 @@ class _RefusedFile:
         self._file: Any = None
 
     def __enter__(self) -> Callable[[Refused], None]:
+        if self._path == "-":
+            raise ConfigurationError("--refused names a file: - is none.")
         if self._path is not None:
             try:
                 self._file = Path(self._path).open("w", encoding="utf-8-sig", newline="")

@@ -60,9 +60,11 @@ class Commands(click.Group):
         except click.Abort:
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
             fail(error_at_prompt, "--json" in arguments)
-        except BrokenPipeError:
-            # Who reads has seen enough, as in "... | head"; nor is anything to be said at the end.
+        except OSError as error:
+            # Nor is anything to be written at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):  # who reads has seen enough: "... | head"
+                click.echo(f"yunxin-soap: It was broken off ({error}).", err=True)
             status = 1
         sys.exit(status if isinstance(status, int) else 0)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -42,7 +44,17 @@ ledger_options = options(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
 name_argument = click.argument("name")
-_by = click.option("--by", default=getpass.getuser, help="Who decides; you, by default.")
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a number without a name, as in a container
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+_by = click.option("--by", default=_me, help="Who decides; you, by default.")
+_Code = click.IntRange(-999_999_999, 999_999_999)
 
 
 @click.command()
@@ -58,13 +70,15 @@ def status(name: str | None, where: str | None, as_json: bool) -> None:
         if as_json:
             print_json([as_dict(each) for each in found])
             return
+        if not found:
+            click.echo("The ledger has no campaign yet.")
         for each in found:
             click.echo(f"{each.name}: {each.state.value}, {each.planned} numbers")
 
 
 @click.command()
 @name_argument
-@click.option("--code", type=int, help="Only those that were rejected with this code.")
+@click.option("--code", type=_Code, help="Only those that were rejected with this code.")
 @_by
 @ledger_options
 def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool) -> None:
@@ -77,9 +91,9 @@ def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool
 @click.command()
 @click.argument("name", required=False)
 @click.option("--key", help="Of a single send, in place of a campaign's name.")
-@click.option("--resend", "decision", flag_value="resend", help="Send again: maybe twice.")
-@click.option("--accepted", "decision", flag_value="accepted", help="They were sent.")
-@click.option("--rejected", "decision", flag_value="rejected", help="They were not sent.")
+@click.option("--resend", is_flag=True, help="Send again: maybe twice.")
+@click.option("--accepted", is_flag=True, help="They were sent.")
+@click.option("--rejected", is_flag=True, help="They were not sent.")
 @click.option("--submit", "submits", type=int, multiple=True, help="Which; all by default.")
 @click.option("--batch-no", help="The vendor's batch number of an accepted one.")
 @_by
@@ -87,17 +101,21 @@ def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool
 def resolve(
     name: str | None,
     key: str | None,
-    decision: Any,
     submits: tuple[int, ...],
     batch_no: str | None,
     by: str,
     where: str | None,
     as_json: bool,
+    **decisions: bool,
 ) -> None:
     """Decide what became of unknown submits; nothing else moves them."""
     with reporting(as_json):
-        if decision is None:
-            raise ConfigurationError("Say what became of them: --resend, --accepted, --rejected.")
+        chosen: list[Any] = [each for each, is_chosen in decisions.items() if is_chosen]
+        if len(chosen) != 1:
+            raise ConfigurationError(
+                "Say what became of them, by one of --resend, --accepted and --rejected."
+            )
+        (decision,) = chosen
         with open_ledger(where) as ledger:
             if name is not None and key is None:
                 count = ledger.resolve(
@@ -147,7 +165,8 @@ def find(number: str, where: str | None, as_json: bool) -> None:
             batch = f" as batch {each.batch_no}" if each.batch_no else ""
             click.echo(f"{of}, submit {each.submit}: {each.state.value}{batch}: {each.message}")
             for change in each.history:
-                detail = f" ({change.detail})" if change.detail else ""
+                told = change.detail not in ("", change.after.value)
+                detail = f" ({change.detail})" if told else ""
                 click.echo(
                     f"  {local_time(change.at)} {change.after.value}{detail}, by {change.by}"
                 )
@@ -173,15 +192,15 @@ def export(name: str, output: str, where: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--older-than", required=True, metavar="DAYSd", help="As in 90d, 12h.")
+@click.option("--older-than", required=True, metavar="AGE", help="As in 90d, 12h, 30m, 0s.")
 @ledger_options
 def purge(older_than: str, where: str | None, as_json: bool) -> None:
     """Remove the numbers and texts of what ended long ago; counts stay."""
     with reporting(as_json):
         units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-        amount, unit = older_than[:-1], older_than[-1:]
-        if unit not in units or not amount.isdigit():
+        if not re.fullmatch("[0-9]{1,9}[dhms]", older_than):
             raise ConfigurationError(f"--older-than {older_than!r} must be as in 90d or 12h.")
+        amount, unit = older_than[:-1], older_than[-1]
         with open_ledger(where) as ledger:
             count = ledger.purge(older_than=int(amount) * units[unit])
         _tell(as_json, "numbers", count, f"{counted(count, 'number')} removed.")
@@ -195,14 +214,14 @@ def _writable(path: str, as_json: bool) -> AbstractContextManager[IO[str]]:
         raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
 
 
-def open_ledger(where: str | None) -> Ledger:
+def open_ledger(where: str | None, *, create: bool = False) -> Ledger:
     from yunxin_soap.campaign import Ledger
 
     if not where:
         raise ConfigurationError(
             "There is no ledger: give --ledger FILE, or set YUNXIN_DATABASE_URL."
         )
-    return Ledger(where)
+    return Ledger(where, create=create)
 
 
 def as_dict(status: Status) -> dict[str, Any]:

@@ -162,5 +162,6 @@ def _what(progress: Progress, began: float) -> str:
     )
     if not progress.reason:
         return text
-    until = "" if progress.until is None else f" until {local_time(progress.until)}"
-    return f"{text}; waiting{until}: {progress.reason}"
+    if progress.until is None:
+        return f"{text}; paused: {progress.reason}"
+    return f"{text}; waiting until {local_time(progress.until)}: {progress.reason}"

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.campaign.conftest import TEXT, numbers
+from yunxin_soap.campaign import Ledger
 from yunxin_soap.sandbox import Sandbox
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,10 +28,15 @@ COMMAND = [sys.executable, "-m", "yunxin_soap", "campaign"]
 
 
 @pytest.fixture
-def environment(tmp_path: Path, sandbox: Sandbox) -> dict[str, str]:
+def where(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def environment(where: Path, sandbox: Sandbox) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("YUNXIN_")},
-        "YUNXIN_DATABASE_URL": str(tmp_path / "ledger.sqlite"),
+        "YUNXIN_DATABASE_URL": str(where),
         "YUNXIN_USER_CODE": "demo",
         "YUNXIN_USER_PASS": "demo",
         "YUNXIN_CHANNEL": "37",
@@ -128,7 +134,28 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
         (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
-        (["status", "--ledger", "/dev/null/x"], 6, "cannot be used"),
+        (["resolve", "x", "--accepted", "--rejected"], 2, "by one of --resend, --accepted"),
+        (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
+        (["status", "\udcff"], 2, "There is no campaign"),
+        (["retry", "x", "--code", "9" * 20], 2, "is not in the range"),
+        (["plan", "a", "--message-file", "gbk.txt", "--text", "-"], 2, "gbk.txt is not UTF-8"),
+        (["plan", "a", "--message", TEXT, "--csv", "gbk.txt", "--column", "²"], 2, "column '²'"),
+        (
+            ["plan", "a", "--message", TEXT, "--text", "gbk.txt", "--encoding", "undefined"],
+            2,
+            "The list is not readable text: name its encoding",
+        ),
+        (["plan", "a", "--message", TEXT, "--text", "-", "--refused", "-"], 2, "names a file"),
+        (["purge", "--older-than", "²d"], 2, "must be as in 90d"),
+        (["purge", "--older-than", "9" * 400 + "d"], 2, "must be as in 90d"),
+        (["status", "--ledger", "/dev/null/x"], 6, "There is no ledger"),
+        (["status", "--ledger", "postgresql://u:p@h:abc/db"], 6, "is not a URL"),
+        (["status", "--ledger", "sqlite:///ledger.sqlite?timeout=abc"], 6, "cannot be used"),
+        (
+            ["status", "--ledger", "postgresql://u@127.0.0.1:1/db?password=sekret"],
+            6,
+            "postgresql+psycopg://u@127.0.0.1:1/db cannot be used",
+        ),
         (["plan", "a", "--text", "-"], 2, "Give the text, by --message"),
         (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
@@ -138,10 +165,77 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
         (["run", "a", "--rate", "x"], 2, "'x' is not a valid float"),
     ],
 )
-def test_a_mistake_is_one_line(run: Run, arguments: list[str], status: int, said: str) -> None:
+def test_a_mistake_is_one_line(
+    run: Run, tmp_path: Path, where: Path, arguments: list[str], status: int, said: str
+) -> None:
+    Ledger(where).close()
+    (tmp_path / "gbk.txt").write_bytes("您好【签名】\n13900000000".encode("gbk"))
     done = run(*arguments, input="")
     assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
     assert said in done.stderr
+    assert "sekret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "a"],
+        ["run", "a"],
+        ["resume", "a"],
+        ["retry", "a"],
+        ["resolve", "a", "--accepted"],
+        ["report", "a"],
+        ["find", "13900000000"],
+        ["export", "a"],
+        ["purge", "--older-than", "90d"],
+    ],
+)
+@pytest.mark.parametrize("empty", [False, True])
+def test_only_a_plan_makes_a_ledger(
+    run: Run, where: Path, arguments: list[str], empty: bool
+) -> None:
+    if empty:
+        where.touch()
+    done = run(*arguments)
+    assert done.returncode == 6
+    assert done.stderr == (
+        f'yunxin-soap: There is no ledger sqlite:///{where}: "campaign plan" makes one.\n'
+    )
+    assert where.exists() is empty
+
+
+def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], listed: str) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    script = (
+        "import getpass, sys\n"
+        "def none(): raise KeyError('uid not found')\n"
+        "getpass.getuser = none\n"
+        "from yunxin_soap.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "campaign", "retry", "a"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("0 submits pending again.\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("command", [["status", "a"], ["export", "a"], ["find", "13910000000"]])
+def test_output_that_cannot_be_written(
+    run: Run, environment: dict[str, str], listed: str, command: list[str]
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("yunxin-soap: It was broken off ([Errno 28]")
+    assert done.stderr.count("\n") == 1
 
 
 def test_standard_input(run: Run, sandbox: Sandbox) -> None:

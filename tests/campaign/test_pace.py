@@ -188,10 +188,10 @@ def test_no_more_leaves_than_the_rate(
 
 
 @pytest.mark.parametrize("option", ["rate", "numbers_rate"])
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_rate_that_is_none(ledger: Ledger, client: Make, option: str, value: float) -> None:
     ledger.plan("a", numbers(1), TEXT, channel=37)
-    with pytest.raises(ConfigurationError, match=f"{option}=.* must be above 0"):
+    with pytest.raises(ConfigurationError, match=f"{option}=.* must be a number above 0"):
         ledger.run("a", client(), **{option: value})
 
 

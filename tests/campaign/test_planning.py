@@ -165,7 +165,7 @@ def test_a_text_that_asks_for_a_column_that_is_not_there(tmp_path: Path) -> None
     rows = [{"phone": A}, {"phone": B, "name": "乙"}]
     texts, refused = planned(rows, "您好{name}【签名】")
     assert texts == {"您好乙【签名】": [B]}
-    assert "no column 'name'" in refused[0].reason
+    assert refused[0].reason == "The column 'name', which the text asks for, is empty."
 
 
 def test_what_no_database_can_keep(ledger: Ledger) -> None:
@@ -195,7 +195,7 @@ def test_a_template_brings_equal_texts_together() -> None:
         "{ 沪 }【签名】": [numbers(6)[at] for at in (1, 3, 5)],
     }
     _, refused = planned([{"phone": A, "x": "1"}, {"phone": B, "city": "\x00"}], "{city}【签名】")
-    assert "There is no column 'city'" in refused[0].reason
+    assert "The column 'city', which the text asks for, is empty." in refused[0].reason
     assert "XML cannot carry" in refused[1].reason
 
 
@@ -205,7 +205,7 @@ def test_a_brace_alone_is_refused(text: str) -> None:
         Template(text)
 
 
-@given(st.text(), st.text())
+@given(st.text(), st.text().filter(str.strip))
 def test_doubled_braces_are_themselves(text: str, value: str) -> None:
     doubled = text.replace("{", "{{").replace("}", "}}")
     template = Template(doubled + "{x}")
@@ -285,6 +285,26 @@ def test_the_same_content_is_the_same_campaign(ledger: Ledger) -> None:
         with pytest.raises(CampaignDiffers, match="There is a campaign 'a' already"):
             ledger.plan("a", listed, text, channel=channel, extension=extension)
     assert ledger.campaigns() == ["a"]
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "idna", "hex", "ascii", "utf-16", "x" * 99])
+def test_an_encoding_that_does_not_fit(ledger: Ledger, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("手机\n13900000000\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"name its encoding|There is no encoding"):
+        ledger.plan("a", Csv(path, encoding=encoding), TEXT, channel=37)
+
+
+def test_a_text_with_a_hole_in_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("phone,amount\n13900000000,\n13900000001, \n13900000002\n13900000003,5\n")
+    seen: list[Refused] = []
+    plan = preview("a", Csv(path), "余额{amount}元【签名】", channel=37, refused_to=seen.append)
+    assert plan.numbers == 1
+    assert [each.line for each in seen] == [2, 3, 4]
+    assert {each.reason for each in seen} == {
+        "The column 'amount', which the text asks for, is empty."
+    }
 
 
 def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:

@@ -151,7 +151,9 @@ def test_unknown_is_sent_again_by_decision_alone(
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
     assert sandbox.inbox == ()
-    with pytest.raises(LedgerError, match="Submit 999 of 'a' is not unknown"):
+    with pytest.raises(
+        LedgerError, match="Submit 999 of 'a' is not in the state unknown; these are: 1"
+    ):
         ledger.resolve("a", "resend", by="test", submits=[999])
     assert ledger.resolve("a", "resend", by="小王") == 1
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5

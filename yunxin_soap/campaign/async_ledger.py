@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -36,10 +37,17 @@ class AsyncLedger:
     Args:
         where: as `Ledger`.
         lease: as `Ledger`.
+        create: as `Ledger`.
     """
 
-    def __init__(self, where: str | os.PathLike[str] | None = None, *, lease: float = LEASE):
-        self._where, self._lease = where, lease
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | None = None,
+        *,
+        lease: float = LEASE,
+        create: bool = True,
+    ) -> None:
+        self._open = partial(Ledger, where, lease=lease, create=create)
         self._opening: asyncio.Task[Ledger] | None = None
 
     async def plan(self, name: str, source: Any, message: str, **options: Any) -> Plan:
@@ -143,7 +151,7 @@ class AsyncLedger:
     async def _opened(self) -> Ledger:
         # One task for all, so that it is opened once; whoever is cancelled does not end it.
         if self._opening is None:
-            opening = asyncio.to_thread(Ledger, self._where, lease=self._lease)
+            opening = asyncio.to_thread(self._open)
             self._opening = asyncio.ensure_future(opening)
         try:
             return await asyncio.shield(self._opening)

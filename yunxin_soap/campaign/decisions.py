@@ -24,6 +24,7 @@ from yunxin_soap.errors import ConfigurationError, NotInLedger
 
 _ROWS = 500
 """Rows written together."""
+_SHOWN = 10
 
 
 class Decisions(Queries):
@@ -97,6 +98,7 @@ class Decisions(Queries):
             How many were decided.
 
         Raises:
+            ConfigurationError: ``by`` or ``batch_no`` is not printable text.
             NotInLedger: one of the submits is not unknown.
         """
         after = _after(decision)
@@ -113,7 +115,11 @@ class Decisions(Queries):
             if submits is not None:
                 chosen = list(dict.fromkeys(submits))
                 if strange := sorted(set(chosen).difference(ids)):
-                    raise NotInLedger(f"Submit {strange[0]} of {name!r} is not unknown.")
+                    raise NotInLedger(
+                        f"Submit {strange[0]} of {name!r} is not in the state unknown; these are:"
+                        f" {', '.join(map(str, ids[:_SHOWN])) or 'none'}"
+                        + (", …" if len(ids) > _SHOWN else "")
+                    )
                 ids = chosen
             self._decide(connection, ids, State.UNKNOWN, after, by, decision, batch_no)
             if decision == "resend":
@@ -137,9 +143,11 @@ class Decisions(Queries):
         """
         after = _after(decision)
         with reported(), self._engine.begin() as connection:
-            found = connection.execute(
-                sa.select(submit.c.id, submit.c.state).where(submit.c.key == key)
-            ).one_or_none()
+            found = None
+            if key.isprintable():
+                found = connection.execute(
+                    sa.select(submit.c.id, submit.c.state).where(submit.c.key == key)
+                ).one_or_none()
             if found is None or found.state != State.UNKNOWN.value:
                 raise NotInLedger(f"There is no unknown send with the key {key!r}.")
             self._decide(connection, [found.id], State.UNKNOWN, after, by, decision, batch_no)
@@ -155,6 +163,11 @@ class Decisions(Queries):
         batch_no: str | None = None,
     ) -> None:
         assert after in ALLOWED[before]
+        for each in (by, batch_no):
+            if each is not None and (not each.strip() or not each.isprintable()):
+                raise ConfigurationError(
+                    "Who decides, and a batch number, are given in characters that can be printed."
+                )
         now = time.time()
         for start in range(0, len(ids), _ROWS):
             part = ids[start : start + _ROWS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -44,16 +45,23 @@ class Ledger(Decisions):
             ``sqlite:///…`` or ``postgresql://…``; ``YUNXIN_DATABASE_URL`` if it is left out.
         lease: seconds until a runner that is not heard of counts as dead, where its process
             cannot be seen from here.
+        create: whether it is made if it is not there.
 
     Raises:
         LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
     """
 
-    def __init__(self, where: str | os.PathLike[str] | None = None, *, lease: float = LEASE):
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | None = None,
+        *,
+        lease: float = LEASE,
+        create: bool = True,
+    ) -> None:
         place = where or os.environ.get("YUNXIN_DATABASE_URL")
         if not place:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_DATABASE_URL.")
-        super().__init__(open_engine(place))
+        super().__init__(open_engine(place, create=create))
         self._lease = lease
 
     def plan(
@@ -148,8 +156,8 @@ class Ledger(Decisions):
             if value < least:
                 raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
         for option, limit in (("rate", rate), ("numbers_rate", numbers_rate)):
-            if limit is not None and not limit > 0:
-                raise ConfigurationError(f"{option}={limit!r} must be above 0.")
+            if limit is not None and not 0 < limit < math.inf:
+                raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
         hours = None if between is None else Hours.parse(between, zone)
         found = await asyncio.to_thread(self._named, name)
         runner = Runner(

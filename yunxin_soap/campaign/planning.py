@@ -139,9 +139,10 @@ class Planner:
                 self._take(batch)
                 rows += len(batch.values)
                 told(rows)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            encoding = getattr(error, "encoding", "readable")
             raise ConfigurationError(
-                f"The list is not {error.encoding} text: name its encoding."
+                f"The list is not {encoding} text: name its encoding."
             ) from None
         except OSError as error:
             raise ConfigurationError(f"The list cannot be read ({error.strerror}).") from None
@@ -228,11 +229,7 @@ class Planner:
         )
 
     def _text(self, row: Mapping[str, str]) -> str:
-        try:
-            text = self._template.fill(row)
-        except KeyError as error:
-            raise InvalidRequest(f"There is no column {error.args[0]!r} for the text.") from None
-        return rules.normalise_message(text, self._signature)
+        return rules.normalise_message(self._template.fill(row), self._signature)
 
     def _fresh(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
         """Say which numbers are in the campaign for the first time; None if all are."""

@@ -261,7 +261,11 @@ class Queries:
             return self._campaign(connection, name)
 
     def _campaign(self, connection: sa.Connection, name: str) -> Any:
-        found = connection.execute(sa.select(campaign).where(campaign.c.name == name)).one_or_none()
+        found = None
+        if name.isprintable():  # as every campaign's name is; not every database takes others
+            found = connection.execute(
+                sa.select(campaign).where(campaign.c.name == name)
+            ).one_or_none()
         if found is None:
             raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
         return found

@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -128,18 +129,22 @@ refused = sa.Table(
 """The lines of a source that no submit was made of."""
 
 
-def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
-    """Open a ledger, and make it if it is not there.
+def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Engine:
+    """Open a ledger.
 
     Args:
         where: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``.
+        create: whether it is made if it is not there.
 
     Raises:
         ConfigurationError: its database's driver is not installed.
         LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
     """
     url = _url(where)
-    shown = url.render_as_string(hide_password=True)
+    # A query may hold a password, too.
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    if not create and _is_missing(url):
+        raise _no_ledger(shown)
     try:
         _make_private(url)
         engine = sa.create_engine(url, **_options(url))
@@ -149,7 +154,7 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
         else:
             sa.event.listen(engine, "connect", _set_up_postgresql)
         try:
-            _prepare(engine, shown)
+            _prepare(engine, shown, create=create)
         except BaseException:
             engine.dispose()
             raise
@@ -157,9 +162,20 @@ def open_engine(where: str | os.PathLike[str]) -> sa.Engine:
         raise ConfigurationError(
             f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[bulk]"'
         ) from error
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
+        # The last two are of options in the URL.
         raise LedgerError(f"The ledger {shown} cannot be used ({why(error)}).") from None
     return engine
+
+
+def _no_ledger(shown: str) -> LedgerError:
+    return LedgerError(f'There is no ledger {shown}: "campaign plan" makes one.')
+
+
+def _is_missing(url: sa.URL) -> bool:
+    name = url.database or ""
+    is_file = url.get_backend_name() == "sqlite" and not name.startswith("file:")
+    return is_file and not Path(name).exists()
 
 
 def _make_private(url: sa.URL) -> None:
@@ -198,12 +214,14 @@ def _url(where: str | os.PathLike[str]) -> sa.URL:
         return _on_disk(sa.URL.create("sqlite", database=text))
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # the latter for its port
         raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
     kind = url.get_backend_name()
     if kind not in ("sqlite", "postgresql"):
         raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
-    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else _on_disk(url)
+    if kind == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    return _on_disk(url.set(drivername="sqlite"))
 
 
 def _on_disk(url: sa.URL) -> sa.URL:
@@ -248,7 +266,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _prepare(engine: sa.Engine, shown: str) -> None:
+def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             # Two that make the same ledger at once would meet halfway.
@@ -257,6 +275,8 @@ def _prepare(engine: sa.Engine, shown: str) -> None:
         if "ledger" not in tables:
             if tables & set(_TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
                 raise LedgerError(f"{shown} is a database of something else: name another.")
+            if not create:
+                raise _no_ledger(shown)
             _TABLES.create_all(connection)
             connection.execute(ledger.insert().values(version=VERSION))
             return

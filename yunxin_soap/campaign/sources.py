@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,7 @@ BATCH = 20_000
 """Rows looked at together."""
 _SLICE = 200
 """Rows of a CSV file held at once."""
+_PLACE = re.compile("[0-9]{1,9}")
 _HEADINGS = frozenset(
     {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
     | {"手机", "手机号", "手机号码", "号码", "电话", "电话号码", "联系电话", "移动电话"}
@@ -217,7 +219,7 @@ class Csv(Source):
         names = {cell: at for at, cell in enumerate(cells) if cell}
         wanted = self._column
         numbers = [at for at, cell in enumerate(cells) if _is_number(cell)]
-        if isinstance(wanted, int) or (wanted is not None and wanted.isdigit()):
+        if isinstance(wanted, int) or (wanted is not None and _PLACE.fullmatch(wanted)):
             at = int(wanted) - 1
             if not 0 <= at < max(1, len(cells)):
                 raise ConfigurationError(

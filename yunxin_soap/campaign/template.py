@@ -47,9 +47,17 @@ class Template:
         """Return the text for a row.
 
         Raises:
-            KeyError: the row has no such column.
+            InvalidRequest: the row has no such column, or nothing in it.
         """
         return "".join(
-            literal if name is None else literal + row[name].strip()
+            literal if name is None else literal + _filled(row, name)
             for literal, name in self._parts
         )
+
+
+def _filled(row: Mapping[str, str], name: str) -> str:
+    value = row.get(name, "").strip()
+    if not value:
+        # "您的余额是元" cannot be unsent.
+        raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
+    return value
