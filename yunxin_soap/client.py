@@ -128,6 +128,11 @@ class ClientBase:
         """The port in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
         return self._settings.protocol
 
+    @property
+    def deadline(self) -> float:
+        """Seconds in which a whole call ends, retries included."""
+        return self._settings.deadline
+
     def __repr__(self) -> str:
         """Show where the client sends to, and no password."""
         settings = self._settings

@@ -158,6 +158,48 @@ def test_who_died_leaves_it_unknown(
     assert sandbox.record.times_accepted(TO) == 1
 
 
+_CANNOT_RECORD = """
+import sys
+import sqlalchemy as sa
+from yunxin_soap import Client, LedgerError
+from yunxin_soap.campaign import Ledger, once
+from yunxin_soap.campaign.store import Store
+
+def conclude(*_):
+    raise sa.exc.OperationalError("", {}, Exception("disk full"))
+
+Store.conclude, once._MARGIN = conclude, 0.0
+client = Client(
+    "demo", "demo", channel="37", endpoint=sys.argv[2], timeout=0.5, connect_timeout=0.5
+)
+with Ledger(sys.argv[1]) as ledger:
+    try:
+        ledger.send_once(client, "k", "13900000000", "您好【签名】")
+    except LedgerError as error:
+        print(error, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
+    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _CANNOT_RECORD, where, sandbox.url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "the ledger cannot be written (disk full)" in process.stdout.readline()
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown, match="its runner died"):
+                ledger.send_once(sender, "k", TO, TEXT)
+        assert process.poll() is None
+        process.communicate("")
+    assert sandbox.record.times_accepted(TO) == 1
+
+
 def test_the_asynchronous_one_records_a_cancelled_send(
     ledger: Ledger, sandbox: Sandbox, client: Callable[..., AsyncClient]
 ) -> None:

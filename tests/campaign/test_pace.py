@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.campaign.conftest import TEXT, numbers
@@ -68,12 +68,20 @@ def test_a_night_in_which_the_clocks_change(night: str, seconds: int) -> None:
     assert hours.wait(at(night, "America/New_York")) == seconds
 
 
+def test_an_hour_that_comes_twice() -> None:
+    hours = Hours.parse("01:50-06:00", "America/New_York")
+    first = at("2026-11-01 01:10:00", "America/New_York")
+    assert hours.wait(first) == 40 * 60  # and at 02:00 it is 01:00 again: 10 minutes were open
+    assert hours.wait(first + 3600) == 40 * 60
+
+
 @given(
     now=st.integers(_YEAR_2026, _YEAR_2026 + 365 * 86400),
     start=_MINUTES,
     end=_MINUTES,
     zone=st.sampled_from(["Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe"]),
 )
+@example(now=1793513400, start=110, end=360, zone="America/New_York")
 @settings(max_examples=200, deadline=None)
 def test_it_waits_as_a_clock_on_the_wall_says(now: int, start: int, end: int, zone: str) -> None:
     if start == end:

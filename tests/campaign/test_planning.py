@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.campaign.conftest import TEXT, numbers
-from yunxin_soap import CampaignDiffers, ConfigurationError, InvalidRequest
+from yunxin_soap import CampaignDiffers, Client, ConfigurationError, InvalidRequest
 from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text, preview
 from yunxin_soap.campaign import sources as sources_module
 from yunxin_soap.campaign.planning import Planner
@@ -305,6 +305,14 @@ def test_a_text_with_a_hole_in_it_is_refused(tmp_path: Path) -> None:
     assert {each.reason for each in seen} == {
         "The column 'amount', which the text asks for, is empty."
     }
+
+
+def test_a_number_of_another_kind_is_planned_once_too() -> None:
+    pattern = r"\+?[0-9]{6,15}"
+    listed = ["13900000000", "8613900000000", "+8613900000000", "+8613900000001"]
+    plan = preview("a", listed, TEXT, channel=37, recipient_pattern=pattern)
+    with Client("u", "p", channel="37", recipient_pattern=pattern) as client:
+        assert plan.numbers == len(client.check(listed, TEXT).recipients) == 2
 
 
 def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:

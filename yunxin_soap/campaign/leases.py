@@ -88,6 +88,9 @@ class Leases:
         for row in found:
             owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
             dead = owner.is_dead()
+            if dead is False and campaign_id is None:
+                # It lives, and may have ended its send without being able to write that down.
+                dead = None
             if dead or (dead is None and row.expires_at < now):
                 buried += self._take_over(connection, owner, now)
             elif strict and dead is False and row.expires_at < now:

@@ -32,14 +32,14 @@ from yunxin_soap.results import Receipt
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.client import Client
+    from yunxin_soap.client import Client, ClientBase
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
 """Seconds between two looks at a send that another is doing."""
-_LONGEST = 600.0
-"""Seconds that one send may take before its process counts as dead, if it cannot be seen."""
+_MARGIN = 60.0
+"""Seconds beyond a client's deadline, for the ledger, before a send counts as given up."""
 
 
 class Sending:
@@ -60,7 +60,7 @@ class Sending:
     def send(self, client: Client, checked: Submit) -> Receipt:
         """Send it, or say how it ended before."""
         try:
-            while (step := self._begin(checked, client.protocol)) is None:
+            while (step := self._begin(checked, client)) is None:
                 time.sleep(_POLL)
             if isinstance(step, Receipt):
                 return step
@@ -79,7 +79,7 @@ class Sending:
         """Send it, or say how it ended before."""
         try:
             while True:
-                step, cancelled = await _to_the_end(self._begin, checked, client.protocol)
+                step, cancelled = await _to_the_end(self._begin, checked, client)
                 if cancelled is not None:
                     if isinstance(step, Work):  # it has not left
                         await _to_the_end(self._failed, step, cancelled, time.time())
@@ -105,7 +105,7 @@ class Sending:
         finally:
             self._owner.end()
 
-    def _begin(self, checked: Submit, protocol: str) -> Receipt | Work | None:
+    def _begin(self, checked: Submit, client: ClientBase) -> Receipt | Work | None:
         """Commit to sending it, or return its receipt; None while another sends it.
 
         Raises:
@@ -137,14 +137,14 @@ class Sending:
                         return None
                     made = None
                 else:
-                    return _ended(found, checked, protocol)
+                    return _ended(found, checked, client.protocol)
                 if made is not None:
-                    self._store.enlist(connection, self._owner, _LONGEST)
+                    self._store.enlist(connection, self._owner, client.deadline + _MARGIN)
                     (work,) = self._store.commit_to(connection, self._owner, [made], time.time())
                     return work
         except sa.exc.IntegrityError:
             return None  # another came first
-        return self._begin(checked, protocol)
+        return self._begin(checked, client)
 
     def _insert(self, connection: sa.Connection, checked: Submit, digest: str) -> int:
         text = connection.execute(

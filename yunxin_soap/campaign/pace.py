@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, timezone
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from yunxin_soap.errors import ConfigurationError
@@ -71,8 +71,10 @@ class Hours:
         opens = datetime.combine(local.date(), self.start, self.zone)
         if clock >= self.start:
             opens = datetime.combine(local.date() + timedelta(days=1), self.start, self.zone)
-        # By way of UTC, since a night may be longer or shorter than its clock says.
-        return (opens.astimezone(timezone.utc).timestamp()) - now
+        # Not by the clocks' difference: a night may be longer or shorter than they say.
+        if opens.timestamp() <= now:  # that hour comes a second time
+            opens = opens.replace(fold=1)
+        return opens.timestamp() - now
 
 
 class Rate:

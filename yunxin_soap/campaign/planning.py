@@ -220,7 +220,7 @@ class Planner:
         return numbers, places, None if self._message is not None else texts
 
     def _numbers(self, value: str) -> tuple[str, ...]:
-        if self._pattern.fullmatch(value):
+        if self._mainland and self._pattern.fullmatch(value):
             return (value,)
         return rules.normalise_recipients(
             value,
