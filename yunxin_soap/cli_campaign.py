@@ -15,6 +15,8 @@ from yunxin_soap.cli_common import build_client, counted, print_json, reporting,
 from yunxin_soap.cli_ledger import (
     export,
     find,
+    keep_apart,
+    keep_the_ledger,
     ledger_options,
     name_argument,
     open_ledger,
@@ -27,6 +29,7 @@ from yunxin_soap.cli_ledger import (
     status,
 )
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
+from yunxin_soap.files import harmless
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Refused, Source, Status
@@ -109,6 +112,11 @@ def plan(
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
         source = _source(csv_file, text_file, column, encoding)
+        keep_apart(
+            refused_file,
+            **{"the list": csv_file or text_file, "the text": getattr(message_file, "name", None)},
+        )
+        keep_the_ledger(refused_file, where)
         refused: list[Refused] = []
         with _RefusedFile(refused_file, refused) as write:
             if dry_run:
@@ -170,7 +178,7 @@ class _RefusedFile:
         if len(self._shown) < self._SHOWN:
             self._shown.append(line)
         if self._file is not None:
-            self._writer.writerow((line.line, line.value, line.reason))
+            self._writer.writerow((line.line, harmless(line.value), harmless(line.reason)))
 
     def __exit__(self, *_error: object) -> None:
         if self._file is not None:

@@ -57,7 +57,10 @@ class Commands(click.Group):
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
             fail(ConfigurationError(error.format_message()), "--json" in arguments)
-        except click.Abort:
+        except click.Abort as aborted:
+            if isinstance(aborted.__cause__, KeyboardInterrupt):
+                click.echo("yunxin-soap: Interrupted.", err=True)
+                sys.exit(130)
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
             fail(error_at_prompt, "--json" in arguments)
         except OSError as error:

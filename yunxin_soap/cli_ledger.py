@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,10 +18,13 @@ import click
 
 from yunxin_soap.cli_common import counted, local_time, print_json, reporting
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.files import harmless, identity
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Ledger, Status
 
+_UNFIT = r"[^\w .-]"
+"""Characters of a campaign's name that no file's name gets."""
 _Command = Callable[..., None]
 
 
@@ -138,9 +142,10 @@ def report(name: str, output: str | None, where: str | None, as_json: bool) -> N
     with reporting(as_json):
         from yunxin_soap.campaign.report import page
 
+        keep_the_ledger(output, where)
         with open_ledger(where) as ledger:
             html = page(ledger, name)
-        path = Path(output or f"{name}.html")
+        path = Path(output or f"{re.sub(_UNFIT, '_', name)}.html")
         try:
             path.write_text(html, encoding="utf-8")
         except OSError as error:
@@ -178,17 +183,26 @@ def find(number: str, where: str | None, as_json: bool) -> None:
 @ledger_options
 def export(name: str, output: str, where: str | None, as_json: bool) -> None:
     """Write every number with how it ended: as CSV, or with --json as an object on each line."""
-    with reporting(as_json), open_ledger(where) as ledger, _writable(output, as_json) as file:
+    with reporting(as_json), open_ledger(where) as ledger:
+        keep_the_ledger(output, where)
+        _export(ledger.results(name), output, as_json)
+
+
+def _export(results: Iterator[tuple[Any, ...]], output: str, as_json: bool) -> None:
+    # The first is read before anything is written over: there may be no such campaign.
+    first = list(islice(results, 1))
+    with _writable(output, as_json) as file:
         titles = ("number", "state", "batch_no", "code", "reason", "submit")
         writer = csv.writer(file)
         if not as_json:
             writer.writerow(titles)
-        for number, state, *rest in ledger.results(name):
-            row = (number, state.value, *rest)
+        for number, state, batch_no, code, reason, submit in chain(first, results):
             if as_json:
+                row = (number, state.value, batch_no, code, reason, submit)
                 file.write(json.dumps(dict(zip(titles, row, strict=True))) + "\n")
             else:
-                writer.writerow(row)
+                kept = harmless(batch_no), code, harmless(reason)
+                writer.writerow((number, state.value, *kept, submit))
 
 
 @click.command()
@@ -204,6 +218,20 @@ def purge(older_than: str, where: str | None, as_json: bool) -> None:
         with open_ledger(where) as ledger:
             count = ledger.purge(older_than=int(amount) * units[unit])
         _tell(as_json, "numbers", count, f"{counted(count, 'number')} removed.")
+
+
+def keep_the_ledger(output: str | None, where: str | None) -> None:
+    """Refuse to write over the ledger."""
+    from yunxin_soap.campaign.schema import file_of
+
+    keep_apart(output, **{"the ledger": file_of(where) if where else None})
+
+
+def keep_apart(output: str | None, **inputs: str | None) -> None:
+    """Refuse to write over what is read: a slip would cost a list, or who got a message."""
+    for what, path in inputs.items():
+        if output and path and identity(output) is not None and identity(output) == identity(path):
+            raise ConfigurationError(f"{output} is {what}: name another file to write to.")
 
 
 def _writable(path: str, as_json: bool) -> AbstractContextManager[IO[str]]:

@@ -223,6 +223,79 @@ def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], list
     assert (done.stdout, done.stderr) == ("0 submits pending again.\n", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "./list.csv"], "list"),
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "link"], "ledger"),
+        (["plan", "b", "--text", "-", "--message-file", "text", "--refused", "text"], "text"),
+        (["export", "a", "--output", "link"], "ledger"),
+        (["report", "a", "--output", "ledger.sqlite"], "ledger"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read(
+    run: Run, listed: str, where: Path, tmp_path: Path, arguments: list[str], what: str
+) -> None:
+    (tmp_path / "text").write_text(TEXT)
+    (tmp_path / "link").symlink_to(where)
+    assert run("plan", "a", "--csv", listed, "--message", TEXT).returncode == 0
+    done = run(*arguments, input="")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"yunxin-soap: {arguments[-1]} is the {what}: name another file to write to.\n"
+    )
+    assert len(Path(listed).read_text().splitlines()) == 27
+    assert run("status").stdout == "a: open, 25 numbers\n"
+
+
+def test_a_report_stays_where_it_is_asked_for(run: Run, listed: str, tmp_path: Path) -> None:
+    run("plan", "../a/双十一 <b>", "--csv", listed, "--message", TEXT)
+    done = run("report", "../a/双十一 <b>")
+    assert done.stdout == "Written: .._a_双十一 _b_.html\n"
+    assert (tmp_path / ".._a_双十一 _b_.html").exists()
+
+
+def test_a_full_disk_while_a_list_is_read(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    rows = "".join(f"{each},{each}{'名' * 100}\n" for each in numbers(300_000))
+    (tmp_path / "big.csv").write_text("phone,name\n" + rows)
+    plan = ["plan", "a", "--csv", "big.csv", "--message", "您好{name}【签名】"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 20000; exec "$@"', "sh", *COMMAND, *plan],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("yunxin-soap: The list cannot be kept while it is read (")
+    assert done.stderr.count("\n") == 1
+    assert run("status").stdout == "The ledger has no campaign yet.\n"
+
+
+def test_ctrl_c_in_a_plan_is_no_prompt(environment: dict[str, str], tmp_path: Path) -> None:
+    with (
+        _inherited(signal.SIGINT, signal.default_int_handler),
+        subprocess.Popen(
+            [*COMMAND, "plan", "a", "--text", "-", "--message", TEXT],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        # More than a pipe holds: once it is written, the list is being read.
+        process.stdin.write(b"13900000000\n" * 100_000)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.decode().split("\n", 1)[1] == "yunxin-soap: Interrupted.\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", [["status", "a"], ["export", "a"], ["find", "13910000000"]])
 def test_output_that_cannot_be_written(

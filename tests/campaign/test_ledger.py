@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,8 +21,9 @@ from typing_extensions import Self
 
 from tests.campaign.conftest import TEXT, numbers
 from tests.ports import free_port
-from yunxin_soap import AsyncClient, ConfigurationError, InvalidRequest, LedgerError
-from yunxin_soap.campaign import Ledger, State
+from yunxin_soap import AsyncClient, Client, ConfigurationError, InvalidRequest, LedgerError
+from yunxin_soap.campaign import Ledger, Progress, State
+from yunxin_soap.campaign.schema import submit
 from yunxin_soap.sandbox import Sandbox
 
 Make = Callable[..., AsyncClient]
@@ -81,12 +84,56 @@ def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPat
             assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
 
 
-def test_a_read_only_ledger(tmp_path: Path) -> None:
+def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
     path = tmp_path / "ledger.sqlite"
-    Ledger(path).close()
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
     # Whoever runs as root may write to any file, so it is opened for reading alone.
-    with pytest.raises(LedgerError, match="readonly"):
-        Ledger(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with Ledger(f"sqlite:///file:{path}?mode=ro&uri=true") as ledger:
+        assert ledger.status("a").planned == 5
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.run("a", client())
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.plan("b", numbers(5), TEXT, channel=37)
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.resume("a")
+    assert sandbox.record.arrivals == ()
+
+
+def test_who_looks_waits_for_no_writer(where: str) -> None:
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        with ledger._engine.begin() as writer, Ledger(where, create=False) as other:
+            writer.execute(sa.update(submit).values(reason="x"))
+            assert other.status("a").planned == 5
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another"])
+def test_a_ledger_whose_file_is_gone_is_noticed(
+    tmp_path: Path, sandbox: Sandbox, client: Make, instead: str
+) -> None:
+    path, another = tmp_path / "ledger.sqlite", tmp_path / "another.sqlite"
+    for each in (path, another):
+        with Ledger(each) as ledger:
+            ledger.plan("a", numbers(40), TEXT, channel=37, max_recipients=1)
+
+    def told(progress: Progress) -> None:
+        if progress.submits >= 3 and another.exists():
+            if instead == "nothing":
+                path.unlink()
+                another.unlink()
+            else:
+                another.replace(path)
+
+    with Ledger(path) as ledger:
+        with pytest.raises(LedgerError, match="its file was moved, removed or replaced") as caught:
+            ledger.run("a", client(), in_flight=2, told=told)
+        with pytest.raises(LedgerError, match="its file was moved"):
+            ledger.status("a")
+    accepted = sandbox.record.accepted_numbers
+    assert 3 <= len(accepted) <= 8
+    # Nothing else has it now.
+    assert any(f"accepted as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
 
 
 def test_a_corrupt_ledger(tmp_path: Path) -> None:
@@ -98,6 +145,29 @@ def test_a_corrupt_ledger(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(LedgerError, match="malformed"), Ledger(path) as ledger:
         ledger.status("a")
+
+
+def test_a_table_that_is_lost_is_one_clear_error(
+    where: str, sandbox: Sandbox, client: Make
+) -> None:
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        with ledger._engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE recipients"))
+        calls: list[Callable[[], object]] = [
+            lambda: list(ledger.results("a")),
+            lambda: ledger.find(numbers(1)[0]),
+            lambda: ledger.run("a", client()),
+            lambda: ledger.purge(older_than=0),
+            lambda: ledger.send_once(sender, "k", numbers(1), TEXT),
+        ]
+        with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
+            for call in calls:
+                with pytest.raises(LedgerError, match="recipients") as caught:
+                    call()
+                assert numbers(1)[0] not in str(caught.value)
+                assert "\n" not in str(caught.value)
+    assert sandbox.record.arrivals == ()
 
 
 _FULL = """
@@ -260,6 +330,45 @@ def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> Non
         held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
     assert b"13910000" not in held
     assert TEXT.encode() not in held
+
+
+def test_a_purge_says_what_a_reader_keeps_in_the_file(tmp_path: Path, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    # As opened, but without the patience of half a minute.
+    with Ledger(f"sqlite:///{path}?timeout=0.1") as ledger, Ledger(path) as other:
+        ledger.plan("a", numbers(700), TEXT, channel=37, max_recipients=50)
+        ledger.run("a", client())
+        reader = other.results("a")
+        next(reader)
+        time.sleep(0.01)
+        with pytest.raises(LedgerError, match="700 numbers were removed, and are still in the"):
+            ledger.purge(older_than=0)
+        assert len(list(reader)) == 699
+        assert ledger.purge(older_than=0) == 0
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+
+
+def test_what_is_tried_again_is_not_purged_meanwhile(
+    where: str, sandbox: Sandbox, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
+        ledger.plan("a", numbers(2), TEXT, channel=37)
+        sandbox.provoke("code", code="-14")
+        assert ledger.run("a", client()).codes == {-14: 2}
+        time.sleep(0.01)
+        purges: list[Future[int]] = []
+        decide = Ledger._decide
+
+        def decided(*args: Any, **options: Any) -> None:
+            decide(*args, **options)
+            purges.append(pool.submit(other.purge, older_than=0))
+            wait(purges, timeout=0.3)  # time enough to come in between, if it could
+
+        monkeypatch.setattr(Ledger, "_decide", decided)
+        assert ledger.retry("a", by="test") == 1
+        assert purges[0].result() == 0
+        assert ledger.run("a", client()).numbers[State.ACCEPTED] == 2
 
 
 def test_a_server_s_commits_are_durable(on_server: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap import AsyncClient, LedgerError
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
 from yunxin_soap.campaign.leases import LostLease
-from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.owner import Owner, _started
 from yunxin_soap.campaign.runner import Progress, Runner
 from yunxin_soap.campaign.schema import runner, submit
 from yunxin_soap.campaign.store import Store
@@ -323,6 +324,29 @@ def test_a_runner_that_was_given_up_sends_nothing_more(
     assert found.state is State.UNKNOWN
     assert found.history[-1].batch_no == "123"
     assert "its answer came after" in found.history[-1].detail
+
+
+def test_a_silent_runner_whose_process_lives_is_waited_for_within_bounds(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 50)
+    campaign_id = ledger._named("a").id
+    store, parent = Store(ledger._engine), os.getppid()
+    silent = replace(Owner.new(), pid=parent, started=_started(parent) or "")
+    store.join(silent, campaign_id)
+    store.exchange(silent, campaign_id, results=[], flying=[], want=3)
+
+    def silent_for(seconds: float) -> None:
+        with ledger._engine.begin() as connection:
+            connection.execute(sa.update(runner).values(expires_at=time.time() - seconds))
+
+    silent_for(100)
+    with pytest.raises(LedgerError, match=r"is alive .*: end that process, or try again in 200 s"):
+        ledger.run("a", client())
+    assert sandbox.record.arrivals == ()
+    silent_for(301)
+    status = ledger.run("a", client())
+    assert (status.submits[State.UNKNOWN], status.submits[State.ACCEPTED]) == (3, 7)
 
 
 def test_who_is_just_being_heard_of_is_not_given_up(on_server: str) -> None:

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.queries import Queries
 from yunxin_soap.campaign.schema import (
+    REVIVING,
+    alone,
     campaign,
     content,
     forget,
@@ -20,7 +22,7 @@ from yunxin_soap.campaign.schema import (
     submit,
 )
 from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
-from yunxin_soap.errors import ConfigurationError, NotInLedger
+from yunxin_soap.errors import ConfigurationError, LedgerError, NotInLedger
 
 _ROWS = 500
 """Rows written together."""
@@ -58,6 +60,7 @@ class Decisions(Queries):
             How many submits are pending again.
         """
         with reported(), self._engine.begin() as connection:
+            alone(connection, REVIVING)
             found = self._campaign(connection, name)
             wanted = [
                 submit.c.campaign_id == found.id,
@@ -214,10 +217,14 @@ class Decisions(Queries):
 
         Returns:
             How many numbers were removed.
+
+        Raises:
+            LedgerError: what was removed is still in the SQLite file, since somebody reads it.
         """
         before = time.time() - older_than
         final = [State.ACCEPTED.value, State.REJECTED.value, State.SPLIT.value]
         with reported(), self._engine.begin() as connection:
+            alone(connection, REVIVING)
             old = sa.select(submit.c.id).where(
                 submit.c.state.in_(final), submit.c.ended_at < before
             )
@@ -251,7 +258,12 @@ class Decisions(Queries):
                 .values(purged_at=time.time())
             )
         with reported():
-            forget(self._engine)
+            forgotten = forget(self._engine)
+        if not forgotten:
+            raise LedgerError(
+                f"{count} numbers were removed, and are still in the file while somebody else reads"
+                " it: purge again."
+            )
         return count
 
 

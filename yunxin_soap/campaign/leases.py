@@ -12,6 +12,8 @@ from yunxin_soap.errors import LedgerError
 
 LEASE = 30.0
 """Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
+_PATIENCE = 10
+"""Leases for which a silent runner is waited for whose process is alive."""
 _DIED = "its runner died with it under way: {}"
 
 
@@ -88,15 +90,17 @@ class Leases:
         for row in found:
             owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
             dead = owner.is_dead()
-            if dead is False and campaign_id is None:
-                # It lives, and may have ended its send without being able to write that down.
-                dead = None
-            if dead or (dead is None and row.expires_at < now):
+            # A process that lives may have ended its work without being able to write that down. A
+            # single send has an end of its own; a runner may only be stopped for a while.
+            patience = 0.0 if dead is None or campaign_id is None else _PATIENCE * self.lease
+            silent = now - row.expires_at
+            if dead or silent > patience:
                 buried += self._take_over(connection, owner, now)
-            elif strict and dead is False and row.expires_at < now:
+            elif strict and silent > 0:
                 raise LedgerError(
                     f"The runner in {owner} is alive and was not heard of for"
-                    f" {now - row.expires_at + self.lease:.0f} s: end that process first."
+                    f" {silent + self.lease:.0f} s: end that process, or try again in"
+                    f" {patience - silent:.0f} s, when it counts as dead."
                 )
         return sorted(buried)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from yunxin_soap.campaign.schema import (
     history,
     recipients,
     refused,
+    reported,
     submit,
 )
 from yunxin_soap.campaign.states import CampaignState, State
@@ -270,5 +272,10 @@ class Queries:
             raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
         return found
 
-    def _reading(self) -> Any:
-        return self._engine.connect().execution_options(**{READS: True})
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with (
+            reported(),
+            self._engine.connect().execution_options(**{READS: True}) as connection,
+        ):
+            yield connection

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -369,10 +370,8 @@ class Runner:
 def _may_pass(error: sa.exc.DBAPIError) -> bool:
     """Whether to wait may help: a server that is not there, or a file that others are writing."""
     text = why(error).lower()
+    if isinstance(error.orig, sqlite3.Error):
+        return "locked" in text or "busy" in text
     return error.connection_invalidated or (
-        isinstance(error, sa.exc.OperationalError)
-        and not any(
-            each in text
-            for each in ("full", "readonly", "read-only", "malformed", "disk i/o", "not a")
-        )
+        isinstance(error, sa.exc.OperationalError) and "no space" not in text
     )

@@ -6,18 +6,22 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from yunxin_soap.errors import ConfigurationError, LedgerError
+from yunxin_soap.files import identity, make_private
 
 VERSION = 1
 """Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that bring a ledger from the version before to each version, from 2 on."""
+_MAKING = 20261123
+"""What `alone` is told for making a ledger."""
+REVIVING = 20261124
+"""What `alone` is told for purging, and for making pending again what could be purged."""
 READS = "yunxin_reads"
 """The execution option of a connection that only reads, and so waits for no writer."""
 _TABLES = sa.MetaData()
@@ -143,10 +147,12 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
     url = _url(where)
     # A query may hold a password, too.
     shown = url.set(query={}).render_as_string(hide_password=True)
-    if not create and _is_missing(url):
+    file = file_of(where)
+    if not create and file is not None and identity(file) is None:
         raise _no_ledger(shown)
     try:
-        _make_private(url)
+        if file is not None:
+            make_private(file)
         engine = sa.create_engine(url, **_options(url))
         if url.get_backend_name() == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
@@ -155,6 +161,8 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
             sa.event.listen(engine, "connect", _set_up_postgresql)
         try:
             _prepare(engine, shown, create=create)
+            if file is not None:
+                sa.event.listen(engine, "begin", _watch(file), insert=True)
         except BaseException:
             engine.dispose()
             raise
@@ -172,18 +180,27 @@ def _no_ledger(shown: str) -> LedgerError:
     return LedgerError(f'There is no ledger {shown}: "campaign plan" makes one.')
 
 
-def _is_missing(url: sa.URL) -> bool:
+def file_of(where: str | os.PathLike[str]) -> str | None:
+    """Return the path of the file that a ledger is kept in; None if it is none, or not known.
+
+    Raises:
+        LedgerError: the address is none of a ledger.
+    """
+    url = _url(where)
     name = url.database or ""
-    is_file = url.get_backend_name() == "sqlite" and not name.startswith("file:")
-    return is_file and not Path(name).exists()
+    return name if url.get_backend_name() == "sqlite" and not name.startswith("file:") else None
 
 
-def _make_private(url: sa.URL) -> None:
-    """Make the file of a new ledger readable to its owner alone: it is to hold personal data."""
-    name = url.database or ""
-    if url.get_backend_name() == "sqlite" and not name.startswith("file:"):
-        with contextlib.suppress(OSError):  # it is there, or SQLite says what is wrong
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+def _watch(file: str) -> Callable[[sa.Connection], None]:
+    """Let nothing begin once a ledger's file is not there any more, or is another one."""
+    opened = identity(file)
+
+    def check(_connection: sa.Connection) -> None:
+        if identity(file) != opened:
+            lost = sqlite3.OperationalError("its file was moved, removed or replaced")
+            raise sa.exc.OperationalError("BEGIN", {}, lost)
+
+    return check
 
 
 def why(error: BaseException) -> str:
@@ -192,11 +209,17 @@ def why(error: BaseException) -> str:
     return (str(original).strip().splitlines() or [type(original).__name__])[0]
 
 
-def forget(engine: sa.Engine) -> None:
-    """Take what was deleted out of an SQLite file's log, too; a server does so by itself."""
-    if engine.dialect.name == "sqlite":
-        with contextlib.closing(engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def forget(engine: sa.Engine) -> bool:
+    """Take what was deleted out of an SQLite file and its log; a server does so by itself.
+
+    Returns:
+        Whether that could be done: while somebody reads the file, it cannot.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    with contextlib.closing(engine.raw_connection()) as connection:
+        busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
 
 @contextlib.contextmanager
@@ -267,10 +290,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
+    with engine.connect().execution_options(**{READS: True}) as connection:
+        # Who only looks waits for no writer, and needs no right to write.
+        if _version(connection) == VERSION:
+            return
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # Two that make the same ledger at once would meet halfway.
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(20261123)"))
+        # Two that make the same ledger at once would meet halfway.
+        alone(connection, _MAKING)
         tables = set(sa.inspect(connection).get_table_names())
         if "ledger" not in tables:
             if tables & set(_TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
@@ -280,7 +306,8 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
             _TABLES.create_all(connection)
             connection.execute(ledger.insert().values(version=VERSION))
             return
-        found = connection.execute(sa.select(ledger.c.version)).scalar_one()
+        found = _version(connection)
+        assert found is not None
         if found > VERSION:
             raise LedgerError(
                 f"The ledger {shown} has version {found}, and this package knows up to {VERSION}:"
@@ -289,5 +316,17 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
         for version in range(found + 1, VERSION + 1):
             for statement in MIGRATIONS[version]:
                 connection.execute(sa.text(statement))
-        # Written in any case: a ledger that cannot be is better found now.
         connection.execute(ledger.update().values(version=VERSION))
+
+
+def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table(ledger.name):
+        return None
+    found: int = connection.execute(sa.select(ledger.c.version)).scalar_one()
+    return found
+
+
+def alone(connection: sa.Connection, what: int) -> None:
+    """Let no other transaction do the same until this one ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(what)))

@@ -6,13 +6,14 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.files import identity, make_private
 from yunxin_soap.sandbox.record import Arrival, NotKept, Outcome
 from yunxin_soap.wsdl import PortName
 
@@ -60,16 +61,14 @@ class Journal:
         name = self._name = os.path.realpath(path)
         self._lock = _locked(name)
         try:
-            with suppress(OSError):  # it is there, or SQLite says what is wrong
-                # It holds numbers and texts.
-                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            make_private(name)
             # Only somebody who writes by hand is waited for, and everybody waits meanwhile.
             self._db = sqlite3.connect(
                 name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
             try:
                 self._open(name)
-                self._file = _identity(name)
+                self._file = identity(name)
             except BaseException:
                 self._db.close()
                 self._lock.close()
@@ -103,7 +102,7 @@ class Journal:
         Raises:
             NotKept: the file cannot be written, as on a full disk, or is not there any more.
         """
-        if _identity(self._name) != self._file:
+        if identity(self._name) != self._file:
             raise NotKept(f"The record {self._name} was moved or removed: restart the sandbox.")
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
@@ -186,15 +185,6 @@ class Journal:
         """Close the file."""
         self._db.close()
         self._lock.close()
-
-
-def _identity(name: str) -> tuple[int, int] | None:
-    """Tell a file from another that has its name later."""
-    try:
-        found = Path(name).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _locked(name: str) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.files import harmless
 from yunxin_soap.message import segments
 from yunxin_soap.sandbox.record import Arrival, Outcome
 
@@ -36,7 +37,6 @@ _COLUMNS = (
 MAX_SHOWN = 10_000
 """Characters of a message in a list; one alone is shown whole."""
 # What spreadsheets take for the start of a formula, or pass over before one.
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,6 @@ def as_csv(arrivals: Iterable[Arrival]) -> Iterator[str]:
         values = shown(arrival) | {"recipients": " ".join(arrival.recipients)}
         line = io.StringIO()
         csv.writer(line, quoting=csv.QUOTE_ALL).writerow(
-            _harmless(values[name]) for name in _COLUMNS
+            harmless(values[name]) for name in _COLUMNS
         )
         yield line.getvalue()
-
-
-def _harmless(value: Any) -> str:
-    """Keep a spreadsheet from running a text as a formula, or rounding a batch number."""
-    text = "" if value is None else str(value)
-    if text[:1] in _FORMULA or (text.isdigit() and len(text) > 15):
-        return f"'{text}"
-    return text
