@@ -19,7 +19,7 @@ from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap import CampaignDiffers, Client, ConfigurationError, InvalidRequest
 from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text, preview
 from yunxin_soap.campaign import sources as sources_module
-from yunxin_soap.campaign.planning import Planner
+from yunxin_soap.campaign.planning import TORN, Planner
 from yunxin_soap.campaign.sources import source_of
 from yunxin_soap.campaign.template import Template
 
@@ -313,6 +313,47 @@ def test_a_number_of_another_kind_is_planned_once_too() -> None:
     plan = preview("a", listed, TEXT, channel=37, recipient_pattern=pattern)
     with Client("u", "p", channel="37", recipient_pattern=pattern) as client:
         assert plan.numbers == len(client.check(listed, TEXT).recipients) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        (f"phone,phone\n{A},{B}\n", None, "Several columns are called 'phone': name one by its"),
+        (f"tel,x,x\n{A},1,{B}\n", "x", "Several columns are called 'x'"),
+        (f"phone,name,name\n{A},甲,乙\n", None, r"asks for \{name\}, .* or several: .* are phone"),
+    ],
+)
+def test_a_heading_that_is_there_twice(
+    tmp_path: Path, text: str, column: str | None, said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        planned(Csv(csv_of(tmp_path, text), column), "您好{name}【签名】")
+    if column is None and "phone,phone" in text:
+        assert planned(Csv(csv_of(tmp_path, text), 2), TEXT)[0] == {TEXT: [B]}
+
+
+def test_other_headings_may_be_there_twice(tmp_path: Path) -> None:
+    source = Csv(csv_of(tmp_path, f"phone,name,备注,备注\n{A},甲,1,2\n"))
+    assert planned(source, "您好{name}【签名】")[0] == {"您好甲【签名】": [A]}
+
+
+@pytest.mark.parametrize("text", [TEXT, "您好{name}【签名】"])
+def test_a_quote_that_runs_over_other_rows_is_told(tmp_path: Path, text: str) -> None:
+    listed = numbers(9)
+    content = (
+        f"phone,name\n{listed[0]},a\n"
+        f'{listed[1]},"opens\n{listed[2]},b\n{listed[3]},"c"\n'  # closed by another's quote
+        f'{listed[4]},"two\nlines, {listed[5]}"\n'  # as a spreadsheet writes it
+        f'{listed[6]},"never closed\n{listed[7]},d\n{listed[8]},e\n'
+    )
+    texts, refused = planned(Csv(csv_of(tmp_path, content)), text)
+    assert sorted(each for some in texts.values() for each in some) == [listed[0], listed[4]]
+    assert not any(each in text for text in texts for each in (listed[2], listed[3], listed[7]))
+    assert [each.line for each in refused[:3]] == [3, 4, 5]
+    assert [each.line for each in refused[3:6]] == [8, 9, 10]
+    assert {each.reason for each in refused} == {TORN}
+    for at in (1, 2, 3, 6, 7, 8):
+        assert any(listed[at] in each.value for each in refused)
 
 
 def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:

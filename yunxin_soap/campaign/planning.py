@@ -32,6 +32,7 @@ _CACHE = 64 << 10
 _READ = 20_000
 _SHOWN = 200
 """Characters kept of a line that is refused."""
+TORN = "a quote runs over this line, and over others that look like rows: close it where it ends"
 DUPLICATE = "a duplicate: this number is in the campaign already"
 
 
@@ -134,7 +135,9 @@ class Planner:
         rows = 0
         try:
             for batch in source.batches(rows=self._message is None):
-                if rows == 0:
+                for line, text in batch.torn:
+                    self._refuse(line, text, TORN)
+                if rows == 0 and batch.values:
                     self._check_columns(batch)
                 self._take(batch)
                 rows += len(batch.values)
@@ -179,8 +182,8 @@ class Planner:
             if not any(name in row for row in batch.rows or ()):
                 known = ", ".join(batch.rows[0]) if batch.rows else "without names"
                 raise ConfigurationError(
-                    f"The text asks for {{{name}}}, and the list has no such column: its columns"
-                    f" are {known}."
+                    f"The text asks for {{{name}}}, and the list has no such column, or several:"
+                    f" those with a name of their own are {known}."
                 )
 
     def _take(self, batch: Batch) -> None:

@@ -41,6 +41,8 @@ class Batch:
     """The number of each row, as it came."""
     rows: Sequence[Mapping[str, str]] | None = None
     """The columns of each row by name, if the source has any."""
+    torn: Sequence[tuple[int, str]] = ()
+    """Lines that are no rows, since a quote runs over them: where each is, and what it says."""
 
 
 class Source:
@@ -179,8 +181,9 @@ class Csv(Source):
         """Give all of it; empty rows are passed over."""
         with opened(self._file, self._encoding) as text:
             csv.field_size_limit(_MAX_FIELD)
-            # A broken quote is taken as it stands: the row is refused for its number.
-            reader = csv.reader(text, delimiter=_delimiter(text))
+            # A broken quote is taken as it stands; what it runs over is refused.
+            self._comma = _delimiter(text)
+            reader = csv.reader(text, delimiter=self._comma)
             try:
                 yield from self._read(reader, rows=rows)
             except csv.Error as error:
@@ -191,11 +194,16 @@ class Csv(Source):
     def _read(self, reader: Any, *, rows: bool) -> Iterator[Batch]:
         first: list[str] = next(reader, [])
         names, at = self._columns(first)
+        self._width = len(first)
         begun: list[list[str]] = [] if names or not first else [first]
         lines: list[int] = []
         values: list[str] = []
         # Not more at once: the collector of cycles looks at every row that is held.
         for starts, part in _slices(reader, begun):
+            if not isinstance(starts, range):  # some run over several lines
+                torn, starts, part = self._torn(starts, part, at)
+                if torn:
+                    yield Batch([], [], torn=torn)
             try:
                 found = [row[at] for row in part]
             except IndexError:
@@ -213,10 +221,35 @@ class Csv(Source):
         if values:
             yield Batch(lines, values)
 
+    def _torn(
+        self, starts: Sequence[int], rows: list[list[str]], at: int
+    ) -> tuple[list[tuple[int, str]], list[int], list[list[str]]]:
+        """Take out the rows that hold what looks like rows of their own.
+
+        A quote that nobody closes runs to the next one, lines or a whole list later.
+        """
+        torn: list[tuple[int, str]] = []
+        kept, left = [], []
+        for start, row in zip(starts, rows, strict=True):
+            inside = [line for cell in row for line in cell.split("\n")[1:]]
+            if any(self._is_row(line, at) for line in inside):
+                torn += enumerate(self._comma.join(row).split("\n"), start)
+            else:
+                kept.append(start)
+                left.append(row)
+        return torn, kept, left
+
+    def _is_row(self, line: str, at: int) -> bool:
+        """Whether a line inside of a field has a number where a row would have it."""
+        cells = [cell.strip(' \t\r"') for cell in line.split(self._comma)]
+        # With one column a line is a row; with several it has a separator, or is a field's text.
+        return len(cells) > max(at, 1 if self._width > 1 else 0) and _is_number(cells[at])
+
     def _columns(self, first: list[str]) -> tuple[dict[str, int], int]:
         """Return the places of the headings, if the first row has them, and of the numbers."""
         cells = [cell.strip() for cell in first]
-        names = {cell: at for at, cell in enumerate(cells) if cell}
+        # Which of two columns of one name is meant cannot be told.
+        names = {cell: at for at, cell in enumerate(cells) if cell and cells.count(cell) == 1}
         wanted = self._column
         numbers = [at for at, cell in enumerate(cells) if _is_number(cell)]
         if isinstance(wanted, int) or (wanted is not None and _PLACE.fullmatch(wanted)):
@@ -226,6 +259,12 @@ class Csv(Source):
                     f"There is no column {wanted}: the first row has {len(cells)}."
                 )
             return ({} if numbers else names), at
+        several = [cell for cell in cells if cell and cells.count(cell) > 1]
+        twice = wanted if wanted in several else _heading(several)
+        if twice is not None and wanted in (None, twice) and not numbers:
+            raise ConfigurationError(
+                f"Several columns are called {twice!r}: name one by its place, from 1."
+            )
         if wanted is not None:
             if wanted not in names:
                 raise _no_column(wanted, names)
