@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _UNFIT = r"[^\w .-]"
 """Characters of a campaign's name that no file's name gets."""
+_NAME_OR_KEY = ConfigurationError("Name a campaign, or the --key of a single send.")
 _Command = Callable[..., None]
 
 
@@ -65,30 +66,48 @@ _Code = click.IntRange(-999_999_999, 999_999_999)
 @click.argument("name", required=False)
 @ledger_options
 def status(name: str | None, where: str | None, as_json: bool) -> None:
-    """Show where a campaign stands, or all of them."""
+    """Show where a campaign stands, or all of them and the single sends."""
     with reporting(as_json), open_ledger(where) as ledger:
         if name is not None:
             show(ledger.status(name), as_json)
             return
+        from yunxin_soap.campaign import State
+
         found = [ledger.status(each) for each in ledger.campaigns()]
+        sends = {state.value: count for state, count in ledger.sends().items() if count}
+        unknown = list(ledger.keys(State.UNKNOWN))
         if as_json:
-            print_json([as_dict(each) for each in found])
+            campaigns = [as_dict(each) for each in found]
+            print_json({"campaigns": campaigns, "sends": sends, "unknown_keys": unknown})
             return
-        if not found:
-            click.echo("The ledger has no campaign yet.")
+        if not found and not sends:
+            click.echo("The ledger is empty.")
         for each in found:
-            click.echo(f"{each.name}: {each.state.value}, {each.planned} numbers")
+            click.echo(f"{each.name}: {each.state.value}, {counted(each.planned, 'number')}")
+        if sends:
+            click.echo("single sends: " + ", ".join(f"{sends[each]} {each}" for each in sends))
+        for key in unknown:
+            click.echo(f"  unknown: {key}")
 
 
 @click.command()
-@name_argument
+@click.argument("name", required=False)
+@click.option("--key", help="Of a single send, in place of a campaign's name.")
 @click.option("--code", type=_Code, help="Only those that were rejected with this code.")
 @_by
 @ledger_options
-def retry(name: str, code: int | None, by: str, where: str | None, as_json: bool) -> None:
+def retry(
+    name: str | None, key: str | None, code: int | None, by: str, where: str | None, as_json: bool
+) -> None:
     """Make rejected submits pending again, where that is safe, and refused texts too."""
     with reporting(as_json), open_ledger(where) as ledger:
-        count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
+        if name is not None and key is None:
+            count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
+        elif key is not None and name is None and code is None:
+            ledger.retry_once(key, by=by)
+            count = 1
+        else:
+            raise _NAME_OR_KEY
         _tell(as_json, "submits", count, f"{counted(count, 'submit')} pending again.")
 
 
@@ -129,7 +148,7 @@ def resolve(
                 ledger.resolve_once(key, decision, by=by, batch_no=batch_no)
                 count = 1
             else:
-                raise ConfigurationError("Name a campaign, or the --key of a single send.")
+                raise _NAME_OR_KEY
         _tell(as_json, "submits", count, f"{counted(count, 'submit')} decided.")
 
 
@@ -140,11 +159,9 @@ def resolve(
 def report(name: str, output: str | None, where: str | None, as_json: bool) -> None:
     """Write a page with charts: outcomes, refusals, throughput, answer times."""
     with reporting(as_json):
-        from yunxin_soap.campaign.report import page
-
         keep_the_ledger(output, where)
         with open_ledger(where) as ledger:
-            html = page(ledger, name)
+            html = ledger.report(name)
         path = Path(output or f"{re.sub(_UNFIT, '_', name)}.html")
         try:
             path.write_text(html, encoding="utf-8")

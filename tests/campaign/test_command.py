@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.campaign.conftest import TEXT, numbers
+from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.sandbox import Sandbox
 
@@ -205,6 +206,35 @@ def test_only_a_plan_makes_a_ledger(
     assert where.exists() is empty
 
 
+def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox: Sandbox) -> None:
+    with (
+        Ledger(where) as ledger,
+        Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
+    ):
+        ledger.send_once(client, "a", "13900000000", TEXT)
+        sandbox.provoke("code", code="-7")
+        with pytest.raises(BalanceRejected):
+            ledger.send_once(client, "b", "13900000000", TEXT)
+        sandbox.provoke("close")
+        with pytest.raises(OutcomeUnknown):
+            ledger.send_once(client, "c", "13900000000", TEXT)
+        assert run("status").stdout == (
+            "single sends: 1 accepted, 1 rejected, 1 unknown\n  unknown: c\n"
+        )
+        assert json.loads(run("status", "--json").stdout) == {
+            "campaigns": [],
+            "sends": {"accepted": 1, "rejected": 1, "unknown": 1},
+            "unknown_keys": ["c"],
+        }
+        assert run("retry", "--key", "b").stdout == "1 submit pending again.\n"
+        assert run("resolve", "--key", "c", "--resend").stdout == "1 submit decided.\n"
+        for key in ("b", "c"):
+            ledger.send_once(client, key, "13900000000", TEXT)
+    assert run("status").stdout == "single sends: 3 accepted\n"
+    for arguments in (["retry"], ["retry", "x", "--key", "a"], ["retry", "--key", "a"]):
+        assert run(*arguments).returncode == 2
+
+
 def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], listed: str) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT)
     script = (
@@ -272,7 +302,7 @@ def test_a_full_disk_while_a_list_is_read(
     assert done.returncode == 2
     assert done.stderr.startswith("yunxin-soap: The list cannot be kept while it is read (")
     assert done.stderr.count("\n") == 1
-    assert run("status").stdout == "The ledger has no campaign yet.\n"
+    assert run("status").stdout == "The ledger is empty.\n"
 
 
 def test_ctrl_c_in_a_plan_is_no_prompt(environment: dict[str, str], tmp_path: Path) -> None:

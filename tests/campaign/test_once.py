@@ -17,16 +17,19 @@ import pytest
 from tests.campaign.conftest import TEXT
 from yunxin_soap import (
     AsyncClient,
+    BalanceRejected,
     CampaignDiffers,
     Client,
     ConfigurationError,
     ContentRejected,
+    GatewayRejected,
     InvalidRequest,
     LedgerError,
+    NotInLedger,
     NotSent,
     OutcomeUnknown,
 )
-from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.once import Sending
 from yunxin_soap.sandbox import Sandbox
 
@@ -91,6 +94,78 @@ def test_a_person_decides_on_an_unknown_one(
     with pytest.raises(LedgerError, match="no unknown send"):
         ledger.resolve_once("l", "resend", by="test")
     assert sandbox.record.times_accepted(TO) == 1
+
+
+def test_a_refused_one_is_sent_again_by_decision_alone(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    sandbox.provoke("code", code="-7")
+    for _ in range(2):
+        with pytest.raises(BalanceRejected):
+            ledger.send_once(sender, "k", TO, TEXT)
+    for key in ("another", "\udcff"):
+        with pytest.raises(NotInLedger, match="There is no refused send with the key"):
+            ledger.retry_once(key, by="小王")
+    ledger.retry_once("k", by="小王")
+    assert ledger.sends()[State.PENDING] == 1
+    receipt = ledger.send_once(sender, "k", TO, TEXT)
+    assert ledger.send_once(sender, "k", TO, TEXT) == receipt
+    assert sandbox.record.times_accepted(TO) == 1
+    (found,) = ledger.find(TO)
+    assert [(each.after, each.by) for each in found.history][2] == (State.PENDING, "小王")
+    with pytest.raises(NotInLedger):
+        ledger.retry_once("k", by="小王")
+
+
+def test_what_may_have_been_sent_is_not_retried(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    sandbox.provoke("code", code="-1")
+    with pytest.raises(GatewayRejected):
+        ledger.send_once(sender, "k", TO, TEXT)
+    sandbox.provoke("close")
+    with pytest.raises(OutcomeUnknown):
+        ledger.send_once(sender, "l", TO, TEXT)
+    for key in ("k", "l"):
+        with pytest.raises(NotInLedger, match="that is safe to send again"):
+            ledger.retry_once(key, by="test")
+
+
+def test_single_sends_are_counted_and_named(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    ledger.plan("a", [TO], TEXT, channel=37)
+    for key in ("k", "l"):
+        ledger.send_once(sender, key, TO, TEXT)
+    sandbox.provoke("close", times=2)
+    for key in ("m", "n"):
+        with pytest.raises(OutcomeUnknown):
+            ledger.send_once(sender, key, TO, TEXT)
+    assert {state: count for state, count in ledger.sends().items() if count} == {
+        State.ACCEPTED: 2,
+        State.UNKNOWN: 2,
+    }
+    assert list(ledger.keys(State.UNKNOWN)) == ["m", "n"]
+
+
+def test_the_wrong_kind_of_client(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    ledger.plan("a", [TO], TEXT, channel=37)
+    other: Any = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
+    wrong: Any = sender
+    with pytest.raises(TypeError, match=r"Ledger.send_once needs a Client, got AsyncClient"):
+        ledger.send_once(other, "k", TO, TEXT)
+    with pytest.raises(TypeError, match=r"Ledger.run needs an AsyncClient, got Client"):
+        ledger.run("a", wrong)
+
+    async def main() -> None:
+        async with other:
+            with pytest.raises(TypeError, match=r"Ledger.run_async needs an AsyncClient"):
+                await ledger.run_async("a", wrong)
+            with pytest.raises(TypeError, match=r"Ledger.send_once_async needs an AsyncClient"):
+                await ledger.send_once_async(wrong, "k", TO, TEXT)
+
+    asyncio.run(main())
+    assert sandbox.record.arrivals == ()
 
 
 def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:

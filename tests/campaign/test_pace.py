@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,6 +22,10 @@ from yunxin_soap.sandbox import Sandbox
 Make = Callable[..., AsyncClient]
 _YEAR_2026 = 1767225600
 _MINUTES = st.integers(0, 1439)
+
+
+def _given(option: str, value: float) -> dict[str, Any]:
+    return {option: value}
 
 
 def at(text: str, zone: str = "Asia/Shanghai") -> float:
@@ -185,7 +190,7 @@ def test_no_more_leaves_than_the_rate(
 ) -> None:
     ledger.plan("a", numbers(65), TEXT, channel=37, max_recipients=5)
     began = time.time()
-    assert ledger.run("a", client(), **{option: most}).numbers[State.ACCEPTED] == 65
+    assert ledger.run("a", client(), **_given(option, most)).numbers[State.ACCEPTED] == 65
     spent = 0
     for each in sandbox.record.arrivals:
         # A second's worth may go at once, and a submit that has begun goes whole.
@@ -200,14 +205,14 @@ def test_no_more_leaves_than_the_rate(
 def test_a_rate_that_is_none(ledger: Ledger, client: Make, option: str, value: float) -> None:
     ledger.plan("a", numbers(1), TEXT, channel=37)
     with pytest.raises(ConfigurationError, match=f"{option}=.* must be a number above 0"):
-        ledger.run("a", client(), **{option: value})
+        ledger.run("a", client(), **_given(option, value))
 
 
 @pytest.mark.parametrize("option", ["in_flight", "breaker"])
 def test_a_number_that_is_too_low(ledger: Ledger, client: Make, option: str) -> None:
     ledger.plan("a", numbers(1), TEXT, channel=37)
     with pytest.raises(ConfigurationError, match=f"{option}=0 must be a whole number from 1"):
-        ledger.run("a", client(), **{option: 0})
+        ledger.run("a", client(), **_given(option, 0))
 
 
 def test_the_window_opens_with_success_and_closes_with_failure() -> None:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.campaign.conftest import TEXT, numbers
-from yunxin_soap import AsyncClient, LedgerError
+from yunxin_soap import AsyncClient, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
 from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner, _started
@@ -60,6 +60,12 @@ def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox
             assert found.state is State.ACCEPTED
             receipt = await ledger.send_once(sender, "k", "13900000000", TEXT)
             assert await ledger.send_once(sender, "k", "13900000000", TEXT) == receipt
+            assert (await ledger.sends())[State.ACCEPTED] == 1
+            assert [key async for key in ledger.keys(State.ACCEPTED)] == ["k"]
+            assert len(await ledger.times("a")) == 3
+            assert "<svg" in await ledger.report("a")
+            with pytest.raises(NotInLedger):
+                await ledger.retry_once("k", by="test")
 
     asyncio.run(main())
     assert sandbox.record.times_accepted("13900000000") == 1

@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from yunxin_soap.campaign.leases import LEASE
-from yunxin_soap.campaign.ledger import Ledger
-from yunxin_soap.campaign.planning import Plan, Refused
+from yunxin_soap.campaign.ledger import Ledger, RunOptions
+from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
 from yunxin_soap.campaign.queries import Found, Status
+from yunxin_soap.campaign.sources import Source
 from yunxin_soap.campaign.states import State
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.results import Receipt
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 _ROWS = 1000
 """Rows read in one go."""
 
@@ -50,12 +52,23 @@ class AsyncLedger:
         self._open = partial(Ledger, where, lease=lease, create=create)
         self._opening: asyncio.Task[Ledger] | None = None
 
-    async def plan(self, name: str, source: Any, message: str, **options: Any) -> Plan:
+    async def plan(
+        self,
+        name: str,
+        source: Source | str | int | Iterable[Any],
+        message: str,
+        *,
+        told: Callable[[int], None] = lambda _rows: None,
+        refused_to: Callable[[Refused], None] | None = None,
+        **options: Unpack[PlanOptions],
+    ) -> Plan:
         """See `Ledger.plan`; what it calls back is called from a thread."""
         ledger = await self._opened()
-        return await asyncio.to_thread(ledger.plan, name, source, message, **options)
+        return await asyncio.to_thread(
+            ledger.plan, name, source, message, told=told, refused_to=refused_to, **options
+        )
 
-    async def run(self, name: str, client: AsyncClient, **options: Any) -> Status:
+    async def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
         """See `Ledger.run_async`."""
         return await (await self._opened()).run_async(name, client, **options)
 
@@ -111,6 +124,26 @@ class AsyncLedger:
         """See `Ledger.resolve_once`."""
         await self._in_thread(Ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
 
+    async def retry_once(self, key: str, *, by: str) -> None:
+        """See `Ledger.retry_once`."""
+        await self._in_thread(Ledger.retry_once, key, by=by)
+
+    async def sends(self) -> dict[State, int]:
+        """See `Ledger.sends`."""
+        return await self._in_thread(Ledger.sends)
+
+    def keys(self, state: State) -> AsyncIterator[str]:
+        """See `Ledger.keys`."""
+        return self._rows(Ledger.keys, state)
+
+    async def times(self, name: str) -> list[tuple[float, float, int]]:
+        """See `Ledger.times`."""
+        return await self._in_thread(Ledger.times, name)
+
+    async def report(self, name: str) -> str:
+        """See `Ledger.report`."""
+        return await self._in_thread(Ledger.report, name)
+
     def results(
         self, name: str
     ) -> AsyncIterator[tuple[str, State, str | None, int | None, str, int]]:
@@ -164,10 +197,8 @@ class AsyncLedger:
     ) -> _T:
         return await asyncio.to_thread(call, await self._opened(), *args, **kwargs)
 
-    async def _rows(
-        self, call: Callable[[Ledger, str], Iterator[_T]], name: str
-    ) -> AsyncIterator[_T]:
-        rows = call(await self._opened(), name)
+    async def _rows(self, call: Callable[[Ledger, _K], Iterator[_T]], of: _K) -> AsyncIterator[_T]:
+        rows = call(await self._opened(), of)
         while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
             for row in part:
                 yield row

@@ -146,14 +146,42 @@ class Decisions(Queries):
         """
         after = _after(decision)
         with reported(), self._engine.begin() as connection:
-            found = None
-            if key.isprintable():
-                found = connection.execute(
-                    sa.select(submit.c.id, submit.c.state).where(submit.c.key == key)
-                ).one_or_none()
+            found = self._send(connection, key)
             if found is None or found.state != State.UNKNOWN.value:
                 raise NotInLedger(f"There is no unknown send with the key {key!r}.")
             self._decide(connection, [found.id], State.UNKNOWN, after, by, decision, batch_no)
+
+    def retry_once(self, key: str, *, by: str) -> None:
+        """Let a single send that was refused be sent by the next `Ledger.send_once` with its key.
+
+        As after a top-up. Only what is safe to send again: never -1, nor a code that is not in the
+        manual.
+
+        Args:
+            key: of the send.
+            by: who decides; it is kept in the history.
+
+        Raises:
+            NotInLedger: no send with that key was refused so, or it was purged.
+        """
+        with reported(), self._engine.begin() as connection:
+            alone(connection, REVIVING)
+            found = self._send(connection, key)
+            if found is None or found.state != State.REJECTED.value or not found.safe:
+                raise NotInLedger(
+                    f"There is no refused send with the key {key!r} that is safe to send again."
+                )
+            self._decide(connection, [found.id], State.REJECTED, State.PENDING, by, "retry")
+
+    @staticmethod
+    def _send(connection: sa.Connection, key: str) -> Any:
+        if not key.isprintable():  # as every key is; not every database takes others
+            return None
+        return connection.execute(
+            sa.select(submit.c.id, submit.c.state, submit.c.safe)
+            .join(recipients, recipients.c.submit_id == submit.c.id)
+            .where(submit.c.key == key)
+        ).one_or_none()
 
     def _decide(
         self,

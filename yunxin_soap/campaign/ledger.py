@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from yunxin_soap.campaign import once
 from yunxin_soap.campaign.decisions import Decisions
 from yunxin_soap.campaign.intake import Intake
 from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.pace import DEFAULT_ZONE, Hours
-from yunxin_soap.campaign.planning import Plan, Refused
+from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
 from yunxin_soap.campaign.previews import planned
 from yunxin_soap.campaign.queries import Status
 from yunxin_soap.campaign.runner import Options, Progress, Runner
@@ -28,11 +29,25 @@ from yunxin_soap.campaign.store import Store
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
     from yunxin_soap.results import Receipt
+
+
+class RunOptions(TypedDict, total=False):
+    """How a campaign is worked off; see `Ledger.run_async`."""
+
+    in_flight: int
+    rate: float | None
+    numbers_rate: float | None
+    between: str | None
+    zone: str
+    isolate: bool
+    breaker: int
+    told: Callable[[Progress], None]
+    started: Callable[[Runner], None]
 
 
 class Ledger(Decisions):
@@ -72,7 +87,7 @@ class Ledger(Decisions):
         *,
         told: Callable[[int], None] = lambda _rows: None,
         refused_to: Callable[[Refused], None] | None = None,
-        **options: Any,
+        **options: Unpack[PlanOptions],
     ) -> Plan:
         """Make a campaign, whole or not at all; one of the same name and content is returned.
 
@@ -96,14 +111,18 @@ class Ledger(Decisions):
                 existing = not Intake(self._engine).add(plan, planner)
             return replace(plan, existing=existing)
 
-    def run(self, name: str, client: AsyncClient, **options: Any) -> Status:
+    def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
         """Work a campaign off, in an event loop of its own; the rest is as `run_async`.
 
         Args:
             name: the campaign.
             client: an `AsyncClient` that was not used yet; it is closed at the end.
             options: as `run_async`.
+
+        Raises:
+            TypeError: the client is a `Client`.
         """
+        _check(client, "run", AsyncClient=True)
 
         async def main() -> Status:
             async with client:
@@ -152,6 +171,7 @@ class Ledger(Decisions):
             NotInLedger: there is no such campaign.
             LedgerError: the ledger cannot be written, or others gave this runner up.
         """
+        _check(client, "run_async", AsyncClient=True)
         for option, value, least in (("in_flight", in_flight, 1), ("breaker", breaker, 1)):
             if value < least:
                 raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
@@ -180,7 +200,7 @@ class Ledger(Decisions):
         The first call sends. Every later one with that key, from any process, returns the same
         receipt or raises the same outcome; one that comes while the first is under way waits for
         it. If the first one died in between, the outcome is unknown. What was *not sent* is tried
-        again by the next call.
+        again by the next call, and what was refused once `retry_once` allows it.
 
         Args:
             client: sends.
@@ -193,6 +213,7 @@ class Ledger(Decisions):
             InvalidRequest, NotSent, Rejected, OutcomeUnknown: as `Client.send`.
             LedgerError: the ledger cannot be written; it says whether anything was sent.
         """
+        _check(client, "send_once", AsyncClient=False)
         sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
         with reported():
             return sending.send(client, client.check(recipients, message))
@@ -205,6 +226,7 @@ class Ledger(Decisions):
         message: str,
     ) -> Receipt:
         """Do the same as `send_once`, from asyncio."""
+        _check(client, "send_once_async", AsyncClient=True)
         sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
         with reported():
             return await sending.send_async(client, await client.check(recipients, message))
@@ -225,3 +247,9 @@ class Ledger(Decisions):
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _check(client: Client | AsyncClient, method: str, *, AsyncClient: bool) -> None:  # noqa: N803
+    if inspect.iscoroutinefunction(client.send) is not AsyncClient:
+        wanted = "an AsyncClient" if AsyncClient else "a Client"
+        raise TypeError(f"Ledger.{method} needs {wanted}, got {type(client).__name__}.")

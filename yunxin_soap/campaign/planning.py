@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, groupby, islice
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.sources import Batch, Source
@@ -26,6 +26,9 @@ from yunxin_soap.message import (
     MAINLAND_MOBILES,
     segments,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
 
 _CACHE = 64 << 10
 """KiB of the private file that are kept in memory at most."""
@@ -63,6 +66,17 @@ class Plan:
     """Whether it was in the ledger already, so that nothing was written."""
 
 
+class PlanOptions(TypedDict, total=False):
+    """What a plan is told beside its name, list and text; see `Planner`."""
+
+    channel: Required[str | int]
+    extension: str | int
+    signature: str | None
+    max_recipients: int
+    recipient_pattern: str | re.Pattern[str]
+    strict: bool
+
+
 class Planner:
     """Reads a source, and holds what it makes of it until it is closed.
 
@@ -83,7 +97,7 @@ class Planner:
         self,
         message: str,
         *,
-        channel: str | int,
+        channel: str | int = "",
         extension: str | int = "",
         signature: str | None = None,
         max_recipients: int = DEFAULT_MAX_RECIPIENTS,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from yunxin_soap.campaign.planning import Plan, Planner, Refused
+from yunxin_soap.campaign.planning import Plan, Planner, PlanOptions, Refused
 from yunxin_soap.campaign.sources import Source, source_of
 from yunxin_soap.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @contextmanager
@@ -19,7 +22,7 @@ def planned(
     message: str,
     told: Callable[[int], None] = lambda _rows: None,
     refused_to: Callable[[Refused], None] | None = None,
-    **options: Any,
+    **options: Unpack[PlanOptions],
 ) -> Iterator[tuple[Plan, Planner]]:
     """Read a source, and give what it comes to; the arguments are those of `Ledger.plan`."""
     if not name.strip() or not name.isprintable():
@@ -53,7 +56,13 @@ def _nothing_left(planner: Planner) -> str:
 
 
 def preview(
-    name: str, source: Source | str | int | Iterable[Any], message: str, **options: Any
+    name: str,
+    source: Source | str | int | Iterable[Any],
+    message: str,
+    *,
+    told: Callable[[int], None] = lambda _rows: None,
+    refused_to: Callable[[Refused], None] | None = None,
+    **options: Unpack[PlanOptions],
 ) -> Plan:
     """Say what `Ledger.plan` would make of the same arguments; it needs no ledger.
 
@@ -61,5 +70,5 @@ def preview(
         InvalidRequest: the text, the channel or another argument breaks a rule.
         ConfigurationError: the list cannot be read or has no number.
     """
-    with planned(name, source, message, **options) as (plan, _):
+    with planned(name, source, message, told, refused_to, **options) as (plan, _):
         return plan

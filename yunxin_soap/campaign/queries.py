@@ -146,6 +146,31 @@ class Queries:
                 held={reason: int(size) for reason, size in held},
             )
 
+    def sends(self) -> dict[State, int]:
+        """Return how many once-only single sends are in each state."""
+        with self._reading() as connection:
+            counts = connection.execute(
+                sa.select(submit.c.state, sa.func.count())
+                .where(submit.c.key.is_not(None))
+                .group_by(submit.c.state)
+            )
+            return dict.fromkeys(State, 0) | {State(state): count for state, count in counts}
+
+    def keys(self, state: State) -> Iterator[str]:
+        """Give the keys of the single sends that are in a state, the oldest first."""
+        with self._reading() as connection:
+            last = 0
+            while rows := connection.execute(
+                sa.select(submit.c.id, submit.c.key)
+                .where(submit.c.key.is_not(None), submit.c.state == state.value)
+                .where(submit.c.id > last)
+                .order_by(submit.c.id)
+                .limit(_ROWS)
+            ).all():
+                last = rows[-1].id
+                for row in rows:
+                    yield row.key
+
     def find(self, number: str | int) -> list[Found]:
         """Tell every submit that a number was in, and how it ended; it looks at all of them.
 
@@ -245,6 +270,16 @@ class Queries:
                 )
             )
             return [(sent, ended, size) for sent, ended, size in rows]
+
+    def report(self, name: str) -> str:
+        """Return a standalone HTML page about a campaign, with charts; no number or text is in it.
+
+        Raises:
+            NotInLedger: there is none of that name.
+        """
+        from yunxin_soap.campaign.report import page
+
+        return page(self, name)
 
     def refused(self, name: str) -> Iterator[Refused]:
         """Give the lines of a campaign's source of which no submit was made."""

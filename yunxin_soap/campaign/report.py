@@ -13,7 +13,7 @@ from yunxin_soap.campaign.states import State
 from yunxin_soap.codes import DOCUMENTED
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign.ledger import Ledger
+    from yunxin_soap.campaign.queries import Queries
 
 _BARS = 40
 _WIDTH, _HEIGHT = 720, 160
@@ -34,11 +34,11 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColo
 """
 
 
-def page(ledger: Ledger, name: str) -> str:
+def page(ledger: Queries, name: str) -> str:
     """Return the page.
 
     Raises:
-        LedgerError: there is no such campaign.
+        NotInLedger: there is no such campaign.
     """
     status = ledger.status(name)
     times = ledger.times(name)
