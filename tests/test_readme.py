@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from yunxin_soap import Client
+from yunxin_soap.campaign import AsyncLedger, Ledger
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Sandbox, load
 from yunxin_soap.sandbox.faults import Fault, Kind
@@ -42,6 +43,20 @@ def test_every_setting_is_in_the_table() -> None:
     table = README.partition("## Settings")[2].partition("\n## ")[0]
     arguments = [*inspect.signature(Client).parameters]
     assert [name for name in arguments if f"`{name}`" not in table] == []
+
+
+def test_every_method_of_a_ledger_is_named() -> None:
+    section = README.partition("## Campaigns")[2].partition("\n## ")[0]
+    methods = {name for name in dir(Ledger) if not name.startswith("_")}
+    assert {name for name in methods if f"`{name}(" not in section} == {
+        "close",
+        "run_async",
+        "send_once_async",
+    }
+    assert "`await run_async(" in section
+    assert "`await send_once_async(" in section
+    of_async = {name for name in dir(AsyncLedger) if not name.startswith("_")}
+    assert methods - of_async == {"run_async", "send_once_async"}
 
 
 def test_the_python_example_runs(sandbox: Sandbox) -> None:
@@ -90,7 +105,7 @@ def test_the_test_example_passes(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_the_toml_example_loads(tmp_path: Path) -> None:

@@ -116,22 +116,25 @@ def _shown(left: int, *, quiet: bool) -> Iterator[_Told]:
 @contextlib.contextmanager
 def _bar(left: int) -> Iterator[_Told]:
     from rich import progress as rich
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
 
     columns = (
         rich.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         rich.BarColumn(),
-        rich.TextColumn("{task.fields[what]}"),
         rich.TimeRemainingColumn(),
     )
-    watched = cast("IO[str]", _Watched())
-    with rich.Progress(*columns, console=Console(file=watched)) as bar:
-        task = bar.add_task("", total=left, what="")
-        began = time.monotonic()
+    bar = rich.Progress(*columns)
+    task = bar.add_task("", total=left)
+    began = time.monotonic()
 
-        def told(progress: Progress) -> None:
-            bar.update(task, completed=_done(progress), what=_what(progress, began))
+    def told(progress: Progress) -> None:
+        bar.update(task, completed=_done(progress))
+        # On lines of its own: it would leave no room for the bar.
+        live.update(Group(bar, Text(_what(progress, began))))
 
+    with Live(bar, console=Console(file=cast("IO[str]", _Watched()))) as live:
         yield told
 
 

@@ -137,7 +137,10 @@ def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) 
     page.locator("[name=text]").fill("验证码")
     page.locator("[name=skip]").fill("1")
     page.get_by_role("button", name="Provoke").click()
-    expect(page.locator("#rules li")).to_have_count(1)
+    expect(page.locator("#rules li")).to_have_text(
+        "html · status=502 · user_code=demo · port=soap · text=验证码 · skip=1"
+        " · numbers=13900000001+13900000002 · after it was decided · met 0 / 1 Remove"
+    )
     (made,) = origin_get(gateway, "/api/v1/faults")
     assert made | {"id": 1} == {
         "id": 1,

@@ -433,12 +433,15 @@ def test_ctrl_c_twice_ends_it_at_once(
     assert "24 pending" in output
 
 
-def test_a_terminal_shows_a_bar(run: Run, listed: str, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_a_terminal_shows_a_bar(
+    run: Run, listed: str, environment: dict[str, str], columns: str
+) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, "run", "a"],
-        env={**environment, "TERM": "xterm", "COLUMNS": "160"},
+        env={**environment, "TERM": "xterm", "COLUMNS": columns},
         stdout=subprocess.PIPE,
         stderr=theirs,
     ) as process:
@@ -454,6 +457,8 @@ def test_a_terminal_shows_a_bar(run: Run, listed: str, environment: dict[str, st
     text = shown.decode()
     assert process.returncode == 0
     assert "25/25" in text
+    assert "\u2501" in text  # the bar
+    assert "0:00:00" in text  # what is left
     assert "25 accepted, 0 rejected, 0 unknown" in text
 
 

@@ -248,6 +248,11 @@ def test_what_was_not_accepted_costs_nothing(sandbox: Sandbox) -> None:
         assert isinstance(send(client, to="13900000000"), BalanceRejected)
 
 
+def test_numbers_are_given_as_recipients_are() -> None:
+    listed = fault("close", numbers=["13900000000", "13900000001"])
+    assert fault("close", numbers="13900000000,13900000001") == listed
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -259,19 +264,20 @@ def test_what_was_not_accepted_costs_nothing(sandbox: Sandbox) -> None:
         (lambda: fault("cut", when="unread"), "when='unread' makes no sense"),
         (lambda: fault("close", when="unread", text="x"), "when='unread' and text exclude each"),
         (lambda: fault("close", when="unread", port="soap"), "when='unread' and port exclude each"),
-        (lambda: fault("delay"), "seconds=0.0 makes no sense"),
-        (lambda: fault("refuse"), "seconds=0.0 makes no sense"),
+        (lambda: fault("delay"), "'delay' needs seconds, as in seconds=2"),
+        (lambda: fault("refuse"), "'refuse' needs seconds"),
         (lambda: fault("refuse", seconds=1, port="soap"), "'refuse' shuts the port for all"),
         (lambda: fault("refuse", seconds=1, probability=0.5), "'refuse' shuts the port for all"),
         (lambda: fault("html", status=404), "status=404 says that nothing was sent"),
-        (lambda: fault("code", code="-abc"), "code='-abc' makes no sense"),
-        (lambda: fault("code", code="-6:\x01"), "makes no sense"),
+        (lambda: fault("code", code="-abc"), "code='-abc' must be as in -14"),
+        (lambda: fault("code", code=14), "code='14' must be as in -14"),
+        (lambda: fault("code", code="-6:\x01"), "must be as in -14"),
         (lambda: fault("code", code=True), "code must be a string"),
         (lambda: fault("close", numbers=["1390000000x"]), "'1390000000x' is no number"),
         (lambda: parse("close:numbers=13900000001,13900000002"), "+ joins several numbers"),
         (lambda: fault("close", when="later"), "when must be unread, before or after"),
         (lambda: fault("close", port="soap13"), "port must be one of soap, soap12"),
-        (lambda: fault("close", numbers="139"), "numbers must be an array of strings"),
+        (lambda: fault("close", numbers=139), "numbers must be an array of strings"),
         (lambda: fault("close", times=0), "times=0"),
         (lambda: fault("close", probability=0), "probability=0"),
         (lambda: fault("close", probability=True), "probability must be a number"),

@@ -89,6 +89,7 @@ class Sandbox:
         Raises:
             AssertionError: there are more or fewer than ``times``; it tells all that arrived.
         """
+        __tracebackhide__ = True  # pytest shows the test's own line, and what arrived
         found = tuple(
             each
             for each in self.inbox

@@ -103,24 +103,33 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
+        self._check_values()
+        self._check_choice()
+
+    def _check_values(self) -> None:
+        kind = self.kind.value
+        if self.kind in (Kind.DELAY, Kind.REFUSE) and not self.seconds + self.jitter:
+            raise ConfigurationError(f"{kind!r} needs seconds, as in seconds=2, or jitter.")
+        if not _CODE.fullmatch(self.code):
+            raise ConfigurationError(f"code={self.code!r} must be as in -14 or -6:促销.")
         wrong = {
-            "seconds": not 0 <= self.seconds <= 86400
-            or (self.kind in (Kind.DELAY, Kind.REFUSE) and not self.seconds + self.jitter),
+            "seconds": not 0 <= self.seconds <= 86400,
             "jitter": not 0 <= self.jitter <= 86400,
             "status": not 400 <= self.status <= 599,
             "left": self.left < 0,
             "skip": self.skip < 0,
             "times": self.times is not None and self.times < 1,
             "probability": not 0 < self.probability <= 1,
-            "code": not _CODE.fullmatch(self.code),
             "when": self.when not in _ALLOWED[self.kind],
         }
         for name, bad in wrong.items():
             if bad:
                 raise ConfigurationError(
                     f"{name}={getattr(self, name)!r} makes no sense for a fault of the kind"
-                    f" {self.kind.value!r}."
+                    f" {kind!r}."
                 )
+
+    def _check_choice(self) -> None:
         odd = next((each for each in self.numbers if not NUMBER.fullmatch(each)), None)
         if odd is not None:
             raise ConfigurationError(
@@ -172,6 +181,8 @@ def fault(kind: str, /, **options: Any) -> Fault:
     code = options.get("code")
     if isinstance(code, int) and not isinstance(code, bool):
         options["code"] = str(code)  # a number everywhere else
+    if isinstance(options.get("numbers"), str):
+        options["numbers"] = options["numbers"].split(",")  # as recipients everywhere else
     return build(Fault, options, f"fault {kind!r}", kind=known)
 
 

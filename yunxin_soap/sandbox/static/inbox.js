@@ -256,6 +256,18 @@ function listen() {
   });
 }
 
+// What of a fault was chosen, so that two of one kind can be told apart.
+function chosen(rule) {
+  const own = { code: 'code', html: 'status', balance: 'left' }[rule.kind];
+  const named = { seconds: 0, jitter: 0, user_code: null, port: null, text: '', skip: 0, probability: 1, seed: 0 };
+  const parts = own ? [`${own}=${rule[own]}`] : [];
+  for (const [name, usual] of Object.entries(named)) {
+    if (rule[name] !== usual) parts.push(`${name}=${rule[name]}`);
+  }
+  if (rule.numbers.length) parts.push(`numbers=${rule.numbers.join('+')}`);
+  return parts;
+}
+
 async function loadFaults() {
   const rules = await call('/faults');
   $('#in-force').textContent = rules.length ? `(${rules.length})` : '';
@@ -269,8 +281,8 @@ async function loadFaults() {
       await loadFaults();
     });
     const times = rule.times === null ? '∞' : rule.times;
-    const seconds = rule.seconds ? ` · ${rule.seconds} ${t('seconds')}` : '';
-    item.append(`${rule.kind}${seconds} · ${t(rule.when)} · ${t('met')} ${rule.met} / ${times} `, remove);
+    const parts = [rule.kind, ...chosen(rule), t(rule.when), `${t('met')} ${rule.met} / ${times} `];
+    item.append(parts.join(' · '), remove);
     return item;
   }));
 }
