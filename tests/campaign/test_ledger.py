@@ -147,6 +147,21 @@ def test_a_corrupt_ledger(tmp_path: Path) -> None:
         ledger.status("a")
 
 
+def test_a_process_may_change_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for where in ("ledger.sqlite", "sqlite:///other.sqlite"):
+        with Ledger(where) as ledger:
+            ledger.plan("a", numbers(5), TEXT, channel=37)
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            ledger._engine.dispose()
+            assert ledger.status("a").planned == 5
+        monkeypatch.chdir(tmp_path)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_table_that_is_lost_is_one_clear_error(
     where: str, sandbox: Sandbox, client: Make
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -251,7 +252,8 @@ def _on_disk(url: sa.URL) -> sa.URL:
     name = url.database or ""
     if not name or ":memory:" in name or "memory" in url.query.get("mode", ()):
         raise LedgerError("A ledger must survive the process: name a file.")
-    return url
+    # A process may change its directory, and opens the file again and again.
+    return url if name.startswith("file:") else url.set(database=str(Path(name).absolute()))
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
