@@ -356,6 +356,49 @@ def test_a_quote_that_runs_over_other_rows_is_told(tmp_path: Path, text: str) ->
         assert any(listed[at] in each.value for each in refused)
 
 
+@pytest.mark.parametrize(
+    ("content", "good", "lines"),
+    [
+        # Every field is quoted, and one is not closed.
+        (f'"phone","name"\n"{A}","Li\n"{B}","Wang"\n"{C}","Zhao"\n', [C], [2, 3]),
+        (f'"phone","x","name"\n"{A}","1","Li\n"{B}","2","W"\n"{C}","3","Z"\n', [C], [2, 3]),
+        # Lines that end as old spreadsheets' do.
+        (f'phone,name\r{A},"Li\r{B},Wang\r1,"Zhao"\r{C},Q\r', [C], [2, 3, 4]),
+        (f'phone,name\r\n{A},"two\r\nlines"\r\n{B},"never\r\n{C},x\r\n', [A], [4, 5]),
+        (f'name,phone\n"Li,{A}\nWang,{B}\n"Zhao",{C}\nx,{A}\n', [A], [2, 3, 4]),
+        # It closes where it may, by chance.
+        (f'phone,name\n{A},"Li\n{B},"\n{C},Q\n', [C], [2, 3]),
+    ],
+)
+def test_whatever_a_torn_quote_looks_like(
+    tmp_path: Path, content: str, good: list[str], lines: list[int]
+) -> None:
+    texts, refused = planned(Csv(csv_of(tmp_path, content)), "您好{name}【签名】")
+    assert [each for some in texts.values() for each in some] == good
+    assert [(each.line, each.reason) for each in refused] == [(line, TORN) for line in lines]
+
+
+def test_a_torn_quote_among_numbers_of_another_kind(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, 'phone,name\n1234561,"Li\n1234562,W\n1234563,"Z"\n1234564,Q\n')
+    texts, refused = planned(Csv(path), recipient_pattern=r"123456\d")
+    assert texts == {TEXT: ["1234564"]}
+    assert [each.line for each in refused] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f'phone,"name\n{A},"Li"\n{B},"Wang"\n', f'"{A}\n"{B}"\n"{C}"\n', f'"phone\n{A}\n{B}\n'],
+)
+def test_a_torn_heading(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigurationError, match="A quote that opens in the first line"):
+        planned(Csv(csv_of(tmp_path, content)))
+
+
+def test_a_heading_of_two_lines(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, f'"手机\n号码",name\n{A},"Li"\n')
+    assert planned(Csv(path, 1), "您好{name}【签名】")[0] == {"您好Li【签名】": [A]}
+
+
 def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     def broken() -> Any:
         yield from numbers(50_000)

@@ -15,13 +15,11 @@ from itertools import islice
 from typing import IO, Any
 
 from yunxin_soap.campaign.files import opened
-from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.message import normalise_recipients
+from yunxin_soap.campaign.records import Records, is_number
+from yunxin_soap.errors import ConfigurationError
 
 BATCH = 20_000
 """Rows looked at together."""
-_SLICE = 200
-"""Rows of a CSV file held at once."""
 _PLACE = re.compile("[0-9]{1,9}")
 _HEADINGS = frozenset(
     {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
@@ -93,7 +91,7 @@ class Items(Source):
 
     def _place(self, first: Sequence[Any]) -> int:
         if self._column is None:
-            numbers = (at for at, cell in enumerate(first, 1) if _is_number(_as_text(cell)))
+            numbers = (at for at, cell in enumerate(first, 1) if is_number(_as_text(cell)))
             self._column = next(numbers, 1 if len(first) == 1 else None)
         if not isinstance(self._column, int) or not 1 <= self._column <= len(first):
             raise _no_column(self._column, map(str, range(1, len(first) + 1)))
@@ -181,29 +179,24 @@ class Csv(Source):
         """Give all of it; empty rows are passed over."""
         with opened(self._file, self._encoding) as text:
             csv.field_size_limit(_MAX_FIELD)
-            # A broken quote is taken as it stands; what it runs over is refused.
-            self._comma = _delimiter(text)
-            reader = csv.reader(text, delimiter=self._comma)
+            records = Records(text, _delimiter(text))
             try:
-                yield from self._read(reader, rows=rows)
+                yield from self._read(records, rows=rows)
             except csv.Error as error:
                 raise ConfigurationError(
-                    f"The CSV cannot be read beyond line {reader.line_num} ({error})."
+                    f"The CSV cannot be read beyond line {records.line} ({error})."
                 ) from None
 
-    def _read(self, reader: Any, *, rows: bool) -> Iterator[Batch]:
-        first: list[str] = next(reader, [])
+    def _read(self, records: Records, *, rows: bool) -> Iterator[Batch]:
+        first = records.first()
         names, at = self._columns(first)
-        self._width = len(first)
         begun: list[list[str]] = [] if names or not first else [first]
         lines: list[int] = []
         values: list[str] = []
         # Not more at once: the collector of cycles looks at every row that is held.
-        for starts, part in _slices(reader, begun):
-            if not isinstance(starts, range):  # some run over several lines
-                torn, starts, part = self._torn(starts, part, at)
-                if torn:
-                    yield Batch([], [], torn=torn)
+        for starts, part, torn in records.slices(at, begun):
+            if torn:
+                yield Batch([], [], torn=torn)
             try:
                 found = [row[at] for row in part]
             except IndexError:
@@ -221,37 +214,13 @@ class Csv(Source):
         if values:
             yield Batch(lines, values)
 
-    def _torn(
-        self, starts: Sequence[int], rows: list[list[str]], at: int
-    ) -> tuple[list[tuple[int, str]], list[int], list[list[str]]]:
-        """Take out the rows that hold what looks like rows of their own.
-
-        A quote that nobody closes runs to the next one, lines or a whole list later.
-        """
-        torn: list[tuple[int, str]] = []
-        kept, left = [], []
-        for start, row in zip(starts, rows, strict=True):
-            inside = [line for cell in row for line in cell.split("\n")[1:]]
-            if any(self._is_row(line, at) for line in inside):
-                torn += enumerate(self._comma.join(row).split("\n"), start)
-            else:
-                kept.append(start)
-                left.append(row)
-        return torn, kept, left
-
-    def _is_row(self, line: str, at: int) -> bool:
-        """Whether a line inside of a field has a number where a row would have it."""
-        cells = [cell.strip(' \t\r"') for cell in line.split(self._comma)]
-        # With one column a line is a row; with several it has a separator, or is a field's text.
-        return len(cells) > max(at, 1 if self._width > 1 else 0) and _is_number(cells[at])
-
     def _columns(self, first: list[str]) -> tuple[dict[str, int], int]:
         """Return the places of the headings, if the first row has them, and of the numbers."""
         cells = [cell.strip() for cell in first]
         # Which of two columns of one name is meant cannot be told.
         names = {cell: at for at, cell in enumerate(cells) if cell and cells.count(cell) == 1}
         wanted = self._column
-        numbers = [at for at, cell in enumerate(cells) if _is_number(cell)]
+        numbers = [at for at, cell in enumerate(cells) if is_number(cell)]
         if isinstance(wanted, int) or (wanted is not None and _PLACE.fullmatch(wanted)):
             at = int(wanted) - 1
             if not 0 <= at < max(1, len(cells)):
@@ -319,13 +288,6 @@ def source_of(recipients: Source | str | int | Iterable[Any]) -> Source:
     return Items([recipients] if isinstance(recipients, (str, int)) else recipients)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        return bool(cell) and bool(normalise_recipients(cell))
-    except InvalidRequest:
-        return False
-
-
 def _heading(names: Iterable[str]) -> str | None:
     return next((name for name in names if name.strip().lower() in _HEADINGS), None)
 
@@ -335,26 +297,6 @@ def _no_column(wanted: str | int | None, names: Iterable[str]) -> ConfigurationE
     if wanted is None:
         return ConfigurationError(f"Which column has the numbers? Name one of: {known}.")
     return ConfigurationError(f"There is no column {wanted!r}: the columns are {known}.")
-
-
-def _slices(reader: Any, begun: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
-    """Give rows, some at a time, and where each begins."""
-    before = 0 if begun else reader.line_num
-    while rows := begun + list(islice(reader, _SLICE)):
-        begun = []
-        lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
-        if reader.line_num != before + len(rows):
-            lines = _starts(rows, before + 1)
-        before = reader.line_num
-        yield lines, rows
-
-
-def _starts(rows: list[list[str]], start: int) -> list[int]:
-    starts = []
-    for row in rows:
-        starts.append(start)
-        start += 1 + sum(cell.count("\n") for cell in row)
-    return starts
 
 
 def _delimiter(text: io.TextIOWrapper) -> str:
