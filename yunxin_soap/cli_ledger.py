@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 _UNFIT = r"[^\w .-]"
 """Characters of a campaign's name that no file's name gets."""
-_NAME_OR_KEY = ConfigurationError("Name a campaign, or the --key of a single send.")
+_NAME_OR_KEY = ConfigurationError(
+    "Name a campaign, with --code or --submit if you like, or the --key of a single send alone."
+)
 _Command = Callable[..., None]
 
 
@@ -154,20 +157,25 @@ def resolve(
 
 @click.command()
 @name_argument
-@click.option("--output", metavar="FILE", help="Where to; NAME.html by default.")
+@click.option(
+    "--output", metavar="FILE", help="Where to; NAME.html by default, - is standard output."
+)
 @ledger_options
 def report(name: str, output: str | None, where: str | None, as_json: bool) -> None:
     """Write a page with charts: outcomes, refusals, throughput, answer times."""
     with reporting(as_json):
-        keep_the_ledger(output, where)
+        path = output or f"{re.sub(_UNFIT, '_', name)}.html"
+        keep_the_ledger(path, where)
         with open_ledger(where) as ledger:
             html = ledger.report(name)
-        path = Path(output or f"{re.sub(_UNFIT, '_', name)}.html")
+        if path == "-":
+            click.echo(html)
+            return
         try:
-            path.write_text(html, encoding="utf-8")
+            Path(path).write_text(html, encoding="utf-8")
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
-        _tell(as_json, "file", str(path), f"Written: {path}")
+        _tell(as_json, "file", path, f"Written: {path}")
 
 
 @click.command()
@@ -247,7 +255,12 @@ def keep_the_ledger(output: str | None, where: str | None) -> None:
 def keep_apart(output: str | None, **inputs: str | None) -> None:
     """Refuse to write over what is read: a slip would cost a list, or who got a message."""
     for what, path in inputs.items():
-        if output and path and identity(output) is not None and identity(output) == identity(path):
+        if not output or not path:
+            continue
+        found = identity(sys.stdin.fileno() if path == "-" else path)
+        # By name as well: neither may be there yet.
+        one = Path(output).resolve() == Path(path).resolve() and output != "-"
+        if one or (found is not None and found == identity(output)):
             raise ConfigurationError(f"{output} is {what}: name another file to write to.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any
 
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
@@ -16,10 +15,14 @@ def make_private(name: str) -> None:
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def identity(name: str) -> tuple[int, int] | None:
-    """Tell a file from another that has its name later; None if there is none."""
+def identity(name: str | int) -> tuple[int, int] | None:
+    """Tell a file from another that has its name later; None if there is none.
+
+    Args:
+        name: its path, or its number if it is open.
+    """
     try:
-        found = Path(name).stat()
+        found = os.stat(name)  # noqa: PTH116 - it may be a number
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -261,6 +261,12 @@ def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], list
         (["plan", "b", "--text", "-", "--message-file", "text", "--refused", "text"], "text"),
         (["export", "a", "--output", "link"], "ledger"),
         (["report", "a", "--output", "ledger.sqlite"], "ledger"),
+        (["report", "a", "--ledger", "a.html"], "ledger"),
+        (
+            f"plan b --text list.csv --message {TEXT} --ledger n --refused n".split(),
+            "ledger",
+        ),
+        (["plan", "b", "--csv", "-", "--message", TEXT, "--refused", "list.csv"], "list"),
     ],
 )
 def test_nothing_is_written_over_what_is_read(
@@ -269,11 +275,14 @@ def test_nothing_is_written_over_what_is_read(
     (tmp_path / "text").write_text(TEXT)
     (tmp_path / "link").symlink_to(where)
     assert run("plan", "a", "--csv", listed, "--message", TEXT).returncode == 0
-    done = run(*arguments, input="")
+    (tmp_path / "a.html").symlink_to(where)
+    with Path(listed).open() as file:
+        done = run(*arguments, stdin=file)
     assert done.returncode == 2
     assert done.stderr == (
         f"yunxin-soap: {arguments[-1]} is the {what}: name another file to write to.\n"
     )
+    assert not (tmp_path / "n").exists()
     assert len(Path(listed).read_text().splitlines()) == 27
     assert run("status").stdout == "a: open, 25 numbers\n"
 
@@ -283,6 +292,8 @@ def test_a_report_stays_where_it_is_asked_for(run: Run, listed: str, tmp_path: P
     done = run("report", "../a/双十一 <b>")
     assert done.stdout == "Written: .._a_双十一 _b_.html\n"
     assert (tmp_path / ".._a_双十一 _b_.html").exists()
+    assert run("report", "../a/双十一 <b>", "--output", "-").stdout.startswith("<!")
+    assert not (tmp_path / "-").exists()
 
 
 def test_a_full_disk_while_a_list_is_read(

@@ -47,10 +47,12 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         "sqlite://",
         ":memory:",
         "sqlite:///:memory:",
-        "sqlite:///file:x?mode=memory&uri=1",
     ):
         with pytest.raises(LedgerError, match="must survive the process"):
             Ledger(gone)
+    for uri in ("file:x?mode=memory&uri=1", "file:/x?vfs=memdb&uri=true", "file:x?uri=true"):
+        with pytest.raises(LedgerError, match="is named by its path, not by a URI"):
+            Ledger(f"sqlite:///{uri}")
     with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in 'mysql'"):
         Ledger("mysql://localhost/x")
     with pytest.raises(ConfigurationError, match="There is no ledger"):
@@ -88,8 +90,12 @@ def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> N
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-    # Whoever runs as root may write to any file, so it is opened for reading alone.
-    with Ledger(f"sqlite:///file:{path}?mode=ro&uri=true") as ledger:
+    # Whoever runs as root may write to any file, so SQLite is told to refuse.
+    with Ledger(path) as ledger:
+        ledger._engine.dispose()
+        sa.event.listen(
+            ledger._engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON")
+        )
         assert ledger.status("a").planned == 5
         with pytest.raises(LedgerError, match="readonly"):
             ledger.run("a", client())
@@ -128,8 +134,11 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
     with Ledger(path) as ledger:
         with pytest.raises(LedgerError, match="its file was moved, removed or replaced") as caught:
             ledger.run("a", client(), in_flight=2, told=told)
-        with pytest.raises(LedgerError, match="its file was moved"):
-            ledger.status("a")
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="its file was moved"):
+                ledger.status("a")
+            ledger._engine.dispose()  # so that it connects anew
+        assert path.exists() is (instead == "another")
     accepted = sandbox.record.accepted_numbers
     assert 3 <= len(accepted) <= 8
     # Nothing else has it now.
@@ -160,6 +169,43 @@ def test_a_process_may_change_its_directory(
             assert ledger.status("a").planned == 5
         monkeypatch.chdir(tmp_path)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_file_that_is_only_looked_at_is_left_alone(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty", tmp_path / "other.sqlite"
+    empty.touch()
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    before = other.read_bytes()
+    for path in (empty, other, tmp_path / "missing"):
+        with pytest.raises(LedgerError):
+            Ledger(path, create=False)
+    with pytest.raises(LedgerError, match="a database of something else"):
+        Ledger(other)
+    assert other.read_bytes() == before
+    assert empty.read_bytes() == b""
+    assert {each.name for each in tmp_path.iterdir()} == {"empty", "other.sqlite"}
+
+
+def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "c")
+    (tmp_path / "dangling").symlink_to(tmp_path / "b" / "d.sqlite")
+    for name in ("a/link/../q.sqlite", "dangling"):
+        with Ledger(tmp_path / name) as ledger, ledger._engine.connect() as connection:
+            assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    made = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*.sqlite")}
+    assert made == {"b/q.sqlite", "b/d.sqlite"}
+    assert {(tmp_path / each).stat().st_mode & 0o777 for each in made} == {0o600}
+
+
+def test_a_version_that_cannot_be(where: str) -> None:
+    with Ledger(where) as ledger, ledger._engine.begin() as connection:
+        connection.execute(sa.text("UPDATE ledger SET version = 0"))
+    with pytest.raises(LedgerError, match="is damaged: it has version 0"):
+        Ledger(where)
 
 
 def test_a_table_that_is_lost_is_one_clear_error(

@@ -275,6 +275,30 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
     assert sandbox.record.times_accepted(TO) == 1
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_who_stood_still_for_too_long_sends_nothing(
+    ledger: Ledger,
+    sender: Client,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    asynchronous: bool,
+) -> None:
+    # A process cannot be stopped on demand between its commit and its sending.
+    monkeypatch.setattr("yunxin_soap.campaign.once._MARGIN", -1000.0)
+
+    async def main() -> None:
+        other = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
+        async with other:
+            await ledger.send_once_async(other, "k", TO, TEXT)
+
+    with pytest.raises(NotSent, match="stood still"):
+        asyncio.run(main()) if asynchronous else ledger.send_once(sender, "k", TO, TEXT)
+    assert sandbox.record.arrivals == ()
+    monkeypatch.undo()
+    ledger.send_once(sender, "k", TO, TEXT)
+    assert sandbox.record.times_accepted(TO) == 1
+
+
 def test_the_asynchronous_one_records_a_cancelled_send(
     ledger: Ledger, sandbox: Sandbox, client: Callable[..., AsyncClient]
 ) -> None:

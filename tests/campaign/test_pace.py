@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.campaign.conftest import TEXT, numbers
 from yunxin_soap import AsyncClient, ConfigurationError
-from yunxin_soap.campaign import Ledger, Progress, State
+from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.pace import Hours, Rate, Window
 from yunxin_soap.campaign.runner import Runner
 from yunxin_soap.sandbox import Sandbox
@@ -147,6 +147,18 @@ def test_outside_the_hours_nothing_leaves_and_it_says_why(
     assert f"{opens:%H:%M}" == between[:5]
     assert status.numbers[State.PENDING] == 10
     assert sandbox.record.arrivals == ()
+
+
+def test_outside_the_hours_what_is_done_is_done(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    ledger.plan("a", numbers(10), TEXT, channel=37)
+    assert ledger.run("a", client()).state is CampaignState.DONE
+    now = datetime.now(ZoneInfo("Asia/Shanghai"))
+    between = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
+    status = ledger.run("a", client(), between=between)
+    assert status.state is CampaignState.DONE
+    assert len(sandbox.record.arrivals) == 1
 
 
 def test_it_goes_on_once_the_hours_have_come(

@@ -378,6 +378,19 @@ def test_whatever_a_torn_quote_looks_like(
     assert [(each.line, each.reason) for each in refused] == [(line, TORN) for line in lines]
 
 
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0,;\t"), max_size=20), max_size=9
+    )
+)
+def test_what_is_written_as_csv_is_never_torn(names: list[str]) -> None:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([("phone", "name"), *zip(numbers(9), names, strict=False)])
+    planned_, refused = planned(Csv(io.BytesIO(file.getvalue().encode())))
+    assert planned_ == ({TEXT: numbers(len(names))} if names else {})
+    assert refused == []
+
+
 def test_a_torn_quote_among_numbers_of_another_kind(tmp_path: Path) -> None:
     path = csv_of(tmp_path, 'phone,name\n1234561,"Li\n1234562,W\n1234563,"Z"\n1234564,Q\n')
     texts, refused = planned(Csv(path), recipient_pattern=r"123456\d")

@@ -14,7 +14,7 @@ LEASE = 30.0
 """Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
 _PATIENCE = 10
 """Leases for which a silent runner is waited for whose process is alive."""
-_DIED = "its runner died with it under way: {}"
+_DIED = "its runner died, or was not heard of in time, with it under way: {}"
 
 
 class LostLease(LedgerError):

@@ -56,6 +56,7 @@ class Sending:
             raise ConfigurationError("A send needs a key, of characters that can be printed.")
         self._store, self._engine, self._key = store, engine, key
         self._owner = Owner.new()
+        self._valid_until = 0.0
 
     def send(self, client: Client, checked: Submit) -> Receipt:
         """Send it, or say how it ended before."""
@@ -66,6 +67,7 @@ class Sending:
                 return step
             began = time.time()
             try:
+                self._still_in_time(began)
                 receipt = client.submit(checked)
             except BaseException as error:
                 self._failed(step, error, began)
@@ -91,6 +93,7 @@ class Sending:
                 await asyncio.sleep(_POLL)
             began = time.time()
             try:
+                self._still_in_time(began)
                 receipt = await client.submit(checked)
             except BaseException as error:
                 _, cancelled = await _to_the_end(self._failed, step, error, began)
@@ -139,12 +142,19 @@ class Sending:
                 else:
                     return _ended(found, checked, client.protocol)
                 if made is not None:
-                    self._store.enlist(connection, self._owner, client.deadline + _MARGIN)
+                    lease = client.deadline + _MARGIN
+                    self._store.enlist(connection, self._owner, lease)
+                    self._valid_until = time.time() + lease
                     (work,) = self._store.commit_to(connection, self._owner, [made], time.time())
                     return work
         except sa.exc.IntegrityError:
             return None  # another came first
         return self._begin(checked, client)
+
+    def _still_in_time(self, now: float) -> None:
+        """Send nothing once others may have given this one up: a process may have stood still."""
+        if now >= self._valid_until:
+            raise NotSent("This process stood still before it sent anything: send it again.")
 
     def _insert(self, connection: sa.Connection, checked: Submit, digest: str) -> int:
         text = connection.execute(

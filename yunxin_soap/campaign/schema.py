@@ -163,7 +163,9 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
         try:
             _prepare(engine, shown, create=create)
             if file is not None:
-                sa.event.listen(engine, "begin", _watch(file), insert=True)
+                check = _watch(file)
+                for event in ("begin", "do_connect"):  # to connect would make an empty one
+                    sa.event.listen(engine, event, check, insert=True)
         except BaseException:
             engine.dispose()
             raise
@@ -182,21 +184,20 @@ def _no_ledger(shown: str) -> LedgerError:
 
 
 def file_of(where: str | os.PathLike[str]) -> str | None:
-    """Return the path of the file that a ledger is kept in; None if it is none, or not known.
+    """Return the path of the file that a ledger is kept in; None if it is on a server.
 
     Raises:
         LedgerError: the address is none of a ledger.
     """
     url = _url(where)
-    name = url.database or ""
-    return name if url.get_backend_name() == "sqlite" and not name.startswith("file:") else None
+    return url.database if url.get_backend_name() == "sqlite" else None
 
 
-def _watch(file: str) -> Callable[[sa.Connection], None]:
+def _watch(file: str) -> Callable[..., None]:
     """Let nothing begin once a ledger's file is not there any more, or is another one."""
     opened = identity(file)
 
-    def check(_connection: sa.Connection) -> None:
+    def check(*_: Any) -> None:
         if identity(file) != opened:
             lost = sqlite3.OperationalError("its file was moved, removed or replaced")
             raise sa.exc.OperationalError("BEGIN", {}, lost)
@@ -250,10 +251,12 @@ def _url(where: str | os.PathLike[str]) -> sa.URL:
 
 def _on_disk(url: sa.URL) -> sa.URL:
     name = url.database or ""
-    if not name or ":memory:" in name or "memory" in url.query.get("mode", ()):
+    if not name or ":memory:" in name:
         raise LedgerError("A ledger must survive the process: name a file.")
+    if "uri" in url.query:
+        raise LedgerError("A ledger in SQLite is named by its path, not by a URI of its own.")
     # A process may change its directory, and opens the file again and again.
-    return url if name.startswith("file:") else url.set(database=str(Path(name).absolute()))
+    return url.set(database=str(Path(name).resolve()))
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
@@ -267,7 +270,6 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy begins transactions itself (below), not the driver, which would begin too late.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
     # NORMAL may lose a commit at a power cut, and a submit would be sent again.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -296,6 +298,8 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
         # Who only looks waits for no writer, and needs no right to write.
         if _version(connection) == VERSION:
             return
+    if create and engine.dialect.name == "sqlite":
+        _log_ahead(engine)
     with engine.begin() as connection:
         # Two that make the same ledger at once would meet halfway.
         alone(connection, _MAKING)
@@ -310,6 +314,8 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
             return
         found = _version(connection)
         assert found is not None
+        if found < 1:
+            raise LedgerError(f"The ledger {shown} is damaged: it has version {found}.")
         if found > VERSION:
             raise LedgerError(
                 f"The ledger {shown} has version {found}, and this package knows up to {VERSION}:"
@@ -319,6 +325,14 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
             for statement in MIGRATIONS[version]:
                 connection.execute(sa.text(statement))
         connection.execute(ledger.update().values(version=VERSION))
+
+
+def _log_ahead(engine: sa.Engine) -> None:
+    """Have an SQLite file that is empty be written ahead, from now on and for good."""
+    with contextlib.closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        if not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _version(connection: sa.Connection) -> int | None:

@@ -72,7 +72,7 @@ class Store(Leases):
                 self._give_back(connection, unheard, now, owner)
                 if pause is not None:
                     self._pause(connection, campaign_id, pause, now)
-                return self._next(connection, owner, campaign_id, want, now)
+                return self._next(connection, owner, campaign_id, want, now, idle=not flying)
             note(connection, results, now, owner)
         raise LostLease(
             "This runner was not heard of in time, and others gave it up: what it had under way is"
@@ -151,7 +151,14 @@ class Store(Leases):
         )
 
     def _next(
-        self, connection: sa.Connection, owner: Owner, campaign_id: int, want: int, now: float
+        self,
+        connection: sa.Connection,
+        owner: Owner,
+        campaign_id: int,
+        want: int,
+        now: float,
+        *,
+        idle: bool,
     ) -> Turn:
         stands = connection.execute(_STANDS, {"campaign": campaign_id}).one()
         state = CampaignState(stands.state)
@@ -168,7 +175,8 @@ class Store(Leases):
             )
             state = CampaignState.OPEN
         work = self._claim(connection, owner, campaign_id, want, now) if want > 0 else []
-        if work or want <= 0:
+        # Who may send nothing now, as outside the hours, is told whether there is anything to send.
+        if work or (want <= 0 and not idle):
             return Turn(work, state, "", 0.0)
         due = connection.execute(
             sa.select(sa.func.min(sa.func.coalesce(submit.c.not_before, 0.0)))
