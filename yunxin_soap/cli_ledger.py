@@ -249,7 +249,9 @@ def keep_the_ledger(output: str | None, where: str | None) -> None:
     """Refuse to write over the ledger."""
     from yunxin_soap.campaign.schema import file_of
 
-    keep_apart(output, **{"the ledger": file_of(where) if where else None})
+    file = file_of(where) if where else None
+    for end in ("", "-wal", "-shm") if file else ():
+        keep_apart(output, **{"the ledger": f"{file}{end}"})
 
 
 def keep_apart(output: str | None, **inputs: str | None) -> None:

@@ -262,6 +262,7 @@ def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], list
         (["export", "a", "--output", "link"], "ledger"),
         (["report", "a", "--output", "ledger.sqlite"], "ledger"),
         (["report", "a", "--ledger", "a.html"], "ledger"),
+        (["export", "a", "--output", "ledger.sqlite-wal"], "ledger"),
         (
             f"plan b --text list.csv --message {TEXT} --ledger n --refused n".split(),
             "ledger",

@@ -410,6 +410,25 @@ def test_a_purge_says_what_a_reader_keeps_in_the_file(tmp_path: Path, client: Ma
     assert b"13910000" not in held
 
 
+def test_as_many_may_look_as_like(ledger: Ledger) -> None:
+    ledger.plan("a", numbers(5), TEXT, channel=37)
+    looking = [ledger.results("a") for _ in range(40)]
+    assert all(next(each) for each in looking)
+    assert ledger.status("a").planned == 5
+    for each in looking:
+        each.close()  # type: ignore[attr-defined]
+
+
+def test_a_server_s_isolation_is_ours(on_server: str) -> None:
+    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+        name = sa.make_url(on_server).database
+        connection.execute(
+            sa.text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+        )
+    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
+
+
 def test_what_is_tried_again_is_not_purged_meanwhile(
     where: str, sandbox: Sandbox, client: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

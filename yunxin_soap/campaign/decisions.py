@@ -247,7 +247,7 @@ class Decisions(Queries):
             How many numbers were removed.
 
         Raises:
-            LedgerError: what was removed is still in the SQLite file, since somebody reads it.
+            LedgerError: what was removed is still in the SQLite file, as while somebody reads it.
         """
         before = time.time() - older_than
         final = [State.ACCEPTED.value, State.REJECTED.value, State.SPLIT.value]
@@ -286,11 +286,11 @@ class Decisions(Queries):
                 .values(purged_at=time.time())
             )
         with reported():
-            forgotten = forget(self._engine)
-        if not forgotten:
+            in_the_way = forget(self._engine)
+        if in_the_way:
             raise LedgerError(
-                f"{count} numbers were removed, and are still in the file while somebody else reads"
-                " it: purge again."
+                f"{count} numbers were removed, and are still in the file ({in_the_way}): purge"
+                " again."
             )
         return count
 

@@ -19,6 +19,8 @@ VERSION = 1
 """Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that bring a ledger from the version before to each version, from 2 on."""
+# How a send ended is recorded, however many threads are at it.
+_POOL = {"max_overflow": -1}
 _MAKING = 20261123
 """What `alone` is told for making a ledger."""
 REVIVING = 20261124
@@ -211,17 +213,20 @@ def why(error: BaseException) -> str:
     return (str(original).strip().splitlines() or [type(original).__name__])[0]
 
 
-def forget(engine: sa.Engine) -> bool:
+def forget(engine: sa.Engine) -> str:
     """Take what was deleted out of an SQLite file and its log; a server does so by itself.
 
     Returns:
-        Whether that could be done: while somebody reads the file, it cannot.
+        What is in the way, such as somebody who reads the file; empty if nothing is.
     """
     if engine.dialect.name != "sqlite":
-        return True
+        return ""
     with contextlib.closing(engine.raw_connection()) as connection:
-        busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+        try:
+            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            return str(error)
+    return "somebody else reads it" if busy else ""
 
 
 @contextlib.contextmanager
@@ -262,8 +267,14 @@ def _on_disk(url: sa.URL) -> sa.URL:
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         # One a thread at a time, whichever thread it is.
-        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+        return {**_POOL, "connect_args": {"timeout": 30, "check_same_thread": False}}
+    return {
+        **_POOL,
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 10},
+        # Whatever the server's is: who waits for a lock sees what was committed meanwhile.
+        "isolation_level": "READ COMMITTED",
+    }
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -228,8 +228,9 @@ class Csv(Source):
                     f"There is no column {wanted}: the first row has {len(cells)}."
                 )
             return ({} if numbers else names), at
-        several = [cell for cell in cells if cell and cells.count(cell) > 1]
-        twice = wanted if wanted in several else _heading(several)
+        folded = [cell.lower() for cell in cells]
+        several = [cell for cell in cells if cell and folded.count(cell.lower()) > 1]
+        twice = wanted if wanted is not None and cells.count(wanted) > 1 else _heading(several)
         if twice is not None and wanted in (None, twice) and not numbers:
             raise ConfigurationError(
                 f"Several columns are called {twice!r}: name one by its place, from 1."

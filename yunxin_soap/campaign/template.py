@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from yunxin_soap.errors import InvalidRequest
@@ -57,7 +58,8 @@ class Template:
 
 def _filled(row: Mapping[str, str], name: str) -> str:
     value = row.get(name, "").strip()
-    if not value:
+    # What has no width, as U+200B, fills nothing either.
+    if all(char.isspace() or unicodedata.category(char) == "Cf" for char in value):
         # "您的余额是元" cannot be unsent.
         raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
     return value
