@@ -333,6 +333,12 @@ def test_a_heading_that_is_there_twice(
         assert planned(Csv(csv_of(tmp_path, text), 2), TEXT)[0] == {TEXT: [B]}
 
 
+def test_headings_that_differ_in_case_can_be_named(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, f"Phone,phone\n{A},{B}\n")
+    assert planned(Csv(path, "Phone")) == ({TEXT: [A]}, [])
+    assert planned(Csv(path, "phone")) == ({TEXT: [B]}, [])
+
+
 def test_other_headings_may_be_there_twice(tmp_path: Path) -> None:
     source = Csv(csv_of(tmp_path, f"phone,name,备注,备注\n{A},甲,1,2\n"))
     assert planned(source, "您好{name}【签名】")[0] == {"您好甲【签名】": [A]}

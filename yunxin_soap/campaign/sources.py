@@ -230,8 +230,8 @@ class Csv(Source):
             return ({} if numbers else names), at
         folded = [cell.lower() for cell in cells]
         several = [cell for cell in cells if cell and folded.count(cell.lower()) > 1]
-        twice = wanted if wanted is not None and cells.count(wanted) > 1 else _heading(several)
-        if twice is not None and wanted in (None, twice) and not numbers:
+        twice = _heading(several) if wanted is None else wanted
+        if twice is not None and (wanted is None or cells.count(wanted) > 1) and not numbers:
             raise ConfigurationError(
                 f"Several columns are called {twice!r}: name one by its place, from 1."
             )
