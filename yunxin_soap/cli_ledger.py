@@ -247,7 +247,7 @@ def purge(older_than: str, where: str | None, as_json: bool) -> None:
 
 def keep_the_ledger(output: str | None, where: str | None) -> None:
     """Refuse to write over the ledger."""
-    from yunxin_soap.campaign.schema import file_of
+    from yunxin_soap.campaign.database import file_of
 
     file = file_of(where) if where else None
     for end in ("", "-wal", "-shm") if file else ():

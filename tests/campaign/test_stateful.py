@@ -103,7 +103,7 @@ class Campaigns(RuleBasedStateMachine):
             # The answer to the first was lost: what it gave was never heard of, and is taken back.
             turn = go(want)
         assert not (self._paused and turn.work)
-        if want and not self._paused and not turn.work:
+        if (want or not flying) and not self._paused and not turn.work:
             self._bury()  # nothing else was left to do
         for work in turn.work:
             flying[work.id] = work

@@ -8,19 +8,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.database import REVIVING, alone, forget, reported
 from yunxin_soap.campaign.queries import Queries
-from yunxin_soap.campaign.schema import (
-    REVIVING,
-    alone,
-    campaign,
-    content,
-    forget,
-    history,
-    recipients,
-    refused,
-    reported,
-    submit,
-)
+from yunxin_soap.campaign.schema import campaign, content, history, recipients, refused, submit
 from yunxin_soap.campaign.states import ALLOWED, CampaignState, State
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotInLedger
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from yunxin_soap.campaign import once
+from yunxin_soap.campaign.database import open_engine, reported
 from yunxin_soap.campaign.decisions import Decisions
 from yunxin_soap.campaign.intake import Intake
 from yunxin_soap.campaign.leases import LEASE
@@ -20,10 +21,6 @@ from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
 from yunxin_soap.campaign.previews import planned
 from yunxin_soap.campaign.queries import Status
 from yunxin_soap.campaign.runner import Options, Progress, Runner
-from yunxin_soap.campaign.schema import (
-    open_engine,
-    reported,
-)
 from yunxin_soap.campaign.sources import Source
 from yunxin_soap.campaign.store import Store
 from yunxin_soap.errors import ConfigurationError

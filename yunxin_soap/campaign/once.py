@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.database import why
 from yunxin_soap.campaign.owner import Owner
-from yunxin_soap.campaign.schema import content, recipients, submit, why
+from yunxin_soap.campaign.schema import content, recipients, submit
 from yunxin_soap.campaign.states import State
 from yunxin_soap.campaign.store import Store
 from yunxin_soap.campaign.turns import Result, Work

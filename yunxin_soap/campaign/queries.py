@@ -10,17 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.database import READS, reported
 from yunxin_soap.campaign.planning import Refused
-from yunxin_soap.campaign.schema import (
-    READS,
-    campaign,
-    content,
-    history,
-    recipients,
-    refused,
-    reported,
-    submit,
-)
+from yunxin_soap.campaign.schema import campaign, content, history, recipients, refused, submit
 from yunxin_soap.campaign.states import CampaignState, State
 from yunxin_soap.errors import InvalidRequest, NotInLedger
 from yunxin_soap.message import normalise_recipients

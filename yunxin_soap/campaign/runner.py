@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.database import why
 from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.pace import Hours, Rate, Window
 from yunxin_soap.campaign.reactions import Breaker, react
-from yunxin_soap.campaign.schema import why
 from yunxin_soap.campaign.states import CampaignState, State
 from yunxin_soap.campaign.store import Store
 from yunxin_soap.campaign.turns import Pause, Result, Turn, Work

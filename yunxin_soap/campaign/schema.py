@@ -1,40 +1,21 @@
-"""The ledger's tables, and how a ledger is opened: SQLite in a file, or PostgreSQL by URL."""
+"""The ledger's tables."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import sqlalchemy as sa
-
-from yunxin_soap.errors import ConfigurationError, LedgerError
-from yunxin_soap.files import identity, make_private
 
 VERSION = 1
 """Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that bring a ledger from the version before to each version, from 2 on."""
-# How a send ended is recorded, however many threads are at it.
-_POOL = {"max_overflow": -1}
-_MAKING = 20261123
-"""What `alone` is told for making a ledger."""
-REVIVING = 20261124
-"""What `alone` is told for purging, and for making pending again what could be purged."""
-READS = "yunxin_reads"
-"""The execution option of a connection that only reads, and so waits for no writer."""
-_TABLES = sa.MetaData()
+TABLES = sa.MetaData()
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-ledger = sa.Table("ledger", _TABLES, sa.Column("version", sa.Integer, nullable=False))
+ledger = sa.Table("ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
 
 campaign = sa.Table(
     "campaign",
-    _TABLES,
+    TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("digest", sa.Text, nullable=False),
@@ -51,7 +32,7 @@ campaign = sa.Table(
 
 content = sa.Table(
     "content",
-    _TABLES,
+    TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), index=True),
     sa.Column("message", sa.Text, nullable=False),
@@ -63,7 +44,7 @@ content = sa.Table(
 
 runner = sa.Table(
     "runner",
-    _TABLES,
+    TABLES,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("machine", sa.Text, nullable=False),
@@ -74,7 +55,7 @@ runner = sa.Table(
 
 submit = sa.Table(
     "submit",
-    _TABLES,
+    TABLES,
     sa.Column("id", _Id, primary_key=True),
     # Null for a single send, which has a key instead.
     sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id")),
@@ -101,7 +82,7 @@ submit = sa.Table(
 
 recipients = sa.Table(
     "recipients",
-    _TABLES,
+    TABLES,
     sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), primary_key=True, autoincrement=False),
     # Joined by commas, as they go out.
     sa.Column("numbers", sa.Text, nullable=False),
@@ -110,7 +91,7 @@ recipients = sa.Table(
 
 history = sa.Table(
     "history",
-    _TABLES,
+    TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), nullable=False, index=True),
     sa.Column("at", sa.Double, nullable=False),
@@ -126,7 +107,7 @@ history = sa.Table(
 
 refused = sa.Table(
     "refused",
-    _TABLES,
+    TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), nullable=False, index=True),
     sa.Column("line", sa.BigInteger, nullable=False),
@@ -134,226 +115,3 @@ refused = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 """The lines of a source that no submit was made of."""
-
-
-def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Engine:
-    """Open a ledger.
-
-    Args:
-        where: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``.
-        create: whether it is made if it is not there.
-
-    Raises:
-        ConfigurationError: its database's driver is not installed.
-        LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
-    """
-    url = _url(where)
-    # A query may hold a password, too.
-    shown = url.set(query={}).render_as_string(hide_password=True)
-    file = file_of(where)
-    if not create and file is not None and identity(file) is None:
-        raise _no_ledger(shown)
-    try:
-        if file is not None:
-            make_private(file)
-        engine = sa.create_engine(url, **_options(url))
-        if url.get_backend_name() == "sqlite":
-            sa.event.listen(engine, "connect", _set_up_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
-        else:
-            sa.event.listen(engine, "connect", _set_up_postgresql)
-        try:
-            _prepare(engine, shown, create=create)
-            if file is not None:
-                check = _watch(file)
-                for event in ("begin", "do_connect"):  # to connect would make an empty one
-                    sa.event.listen(engine, event, check, insert=True)
-        except BaseException:
-            engine.dispose()
-            raise
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[bulk]"'
-        ) from error
-    except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
-        # The last two are of options in the URL.
-        raise LedgerError(f"The ledger {shown} cannot be used ({why(error)}).") from None
-    return engine
-
-
-def _no_ledger(shown: str) -> LedgerError:
-    return LedgerError(f'There is no ledger {shown}: "campaign plan" makes one.')
-
-
-def file_of(where: str | os.PathLike[str]) -> str | None:
-    """Return the path of the file that a ledger is kept in; None if it is on a server.
-
-    Raises:
-        LedgerError: the address is none of a ledger.
-    """
-    url = _url(where)
-    return url.database if url.get_backend_name() == "sqlite" else None
-
-
-def _watch(file: str) -> Callable[..., None]:
-    """Let nothing begin once a ledger's file is not there any more, or is another one."""
-    opened = identity(file)
-
-    def check(*_: Any) -> None:
-        if identity(file) != opened:
-            lost = sqlite3.OperationalError("its file was moved, removed or replaced")
-            raise sa.exc.OperationalError("BEGIN", {}, lost)
-
-    return check
-
-
-def why(error: BaseException) -> str:
-    """Say in one line what a database complained of, without the statement and its values."""
-    original = getattr(error, "orig", None) or error
-    return (str(original).strip().splitlines() or [type(original).__name__])[0]
-
-
-def forget(engine: sa.Engine) -> str:
-    """Take what was deleted out of an SQLite file and its log; a server does so by itself.
-
-    Returns:
-        What is in the way, such as somebody who reads the file; empty if nothing is.
-    """
-    if engine.dialect.name != "sqlite":
-        return ""
-    with contextlib.closing(engine.raw_connection()) as connection:
-        try:
-            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error as error:
-            return str(error)
-    return "somebody else reads it" if busy else ""
-
-
-@contextlib.contextmanager
-def reported() -> Iterator[None]:
-    """Turn what a database complains of into a `LedgerError`."""
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        raise LedgerError(f"The ledger cannot be used ({why(error)}).") from None
-
-
-def _url(where: str | os.PathLike[str]) -> sa.URL:
-    text = os.fspath(where)
-    if not re.match(r"[a-z0-9+]+://", text):
-        return _on_disk(sa.URL.create("sqlite", database=text))
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):  # the latter for its port
-        raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
-    kind = url.get_backend_name()
-    if kind not in ("sqlite", "postgresql"):
-        raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
-    if kind == "postgresql":
-        return url.set(drivername="postgresql+psycopg")
-    return _on_disk(url.set(drivername="sqlite"))
-
-
-def _on_disk(url: sa.URL) -> sa.URL:
-    name = url.database or ""
-    if not name or ":memory:" in name:
-        raise LedgerError("A ledger must survive the process: name a file.")
-    if "uri" in url.query:
-        raise LedgerError("A ledger in SQLite is named by its path, not by a URI of its own.")
-    # A process may change its directory, and opens the file again and again.
-    return url.set(database=str(Path(name).resolve()))
-
-
-def _options(url: sa.URL) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite":
-        # One a thread at a time, whichever thread it is.
-        return {**_POOL, "connect_args": {"timeout": 30, "check_same_thread": False}}
-    return {
-        **_POOL,
-        "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 10},
-        # Whatever the server's is: who waits for a lock sees what was committed meanwhile.
-        "isolation_level": "READ COMMITTED",
-    }
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # SQLAlchemy begins transactions itself (below), not the driver, which would begin too late.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # NORMAL may lose a commit at a power cut, and a submit would be sent again.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # What is purged is overwritten, not only let go of.
-    cursor.execute("PRAGMA secure_delete = ON")
-    cursor.close()
-
-
-def _set_up_postgresql(connection: Any, _record: object) -> None:
-    # A server may be set to lose its last commits in a crash, and a submit would be sent again.
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    connection.commit()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # At once for writing: what was read in a transaction still holds when it writes.
-    reads = connection.get_execution_options().get(READS)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
-    with engine.connect().execution_options(**{READS: True}) as connection:
-        # Who only looks waits for no writer, and needs no right to write.
-        if _version(connection) == VERSION:
-            return
-    if create and engine.dialect.name == "sqlite":
-        _log_ahead(engine)
-    with engine.begin() as connection:
-        # Two that make the same ledger at once would meet halfway.
-        alone(connection, _MAKING)
-        tables = set(sa.inspect(connection).get_table_names())
-        if "ledger" not in tables:
-            if tables & set(_TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
-                raise LedgerError(f"{shown} is a database of something else: name another.")
-            if not create:
-                raise _no_ledger(shown)
-            _TABLES.create_all(connection)
-            connection.execute(ledger.insert().values(version=VERSION))
-            return
-        found = _version(connection)
-        assert found is not None
-        if found < 1:
-            raise LedgerError(f"The ledger {shown} is damaged: it has version {found}.")
-        if found > VERSION:
-            raise LedgerError(
-                f"The ledger {shown} has version {found}, and this package knows up to {VERSION}:"
-                " use a newer yunxin-soap."
-            )
-        for version in range(found + 1, VERSION + 1):
-            for statement in MIGRATIONS[version]:
-                connection.execute(sa.text(statement))
-        connection.execute(ledger.update().values(version=VERSION))
-
-
-def _log_ahead(engine: sa.Engine) -> None:
-    """Have an SQLite file that is empty be written ahead, from now on and for good."""
-    with contextlib.closing(engine.raw_connection()) as connection:
-        cursor = connection.cursor()
-        if not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            cursor.execute("PRAGMA journal_mode = WAL")
-
-
-def _version(connection: sa.Connection) -> int | None:
-    if not sa.inspect(connection).has_table(ledger.name):
-        return None
-    found: int = connection.execute(sa.select(ledger.c.version)).scalar_one()
-    return found
-
-
-def alone(connection: sa.Connection, what: int) -> None:
-    """Let no other transaction do the same until this one ends; SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(what)))
