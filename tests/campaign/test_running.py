@@ -399,6 +399,24 @@ def test_a_dead_runner_is_taken_over_whole(on_server: str) -> None:
         assert ledger.status("a").submits[State.SUBMITTING] == 0
 
 
+def test_of_two_who_decide_at_once_the_second_finds_it_decided(
+    on_server: str, client: Make, sandbox: Sandbox
+) -> None:
+    with Ledger(on_server) as ledger:
+        plan(ledger, 10)
+        sandbox.provoke("close")
+        assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
+        with ThreadPoolExecutor(1) as pool:
+            with ledger._engine.begin() as first:
+                first.execute(submit.update().values(state=State.ACCEPTED.value))
+                second = pool.submit(ledger.resolve, "a", "resend", by="second")
+                _wait_for_a_lock(ledger)
+            assert second.result(30) == 0
+        (found,) = ledger.find(numbers(1)[0])
+        assert found.state is State.ACCEPTED
+        assert "second" not in [change.by for change in found.history]
+
+
 def _wait_for_a_lock(ledger: Ledger) -> None:
     waits = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"

@@ -99,10 +99,14 @@ class Decisions(Queries):
             found = self._campaign(connection, name)
             ids = list(
                 connection.scalars(
-                    sa.select(submit.c.id).where(
+                    sa.select(submit.c.id)
+                    .where(
                         submit.c.campaign_id == found.id,
                         submit.c.state == State.UNKNOWN.value,
                     )
+                    .order_by(submit.c.id)
+                    # Of two who decide at once, the second finds what the first has left.
+                    .with_for_update()
                 )
             )
             if submits is not None:
@@ -171,6 +175,7 @@ class Decisions(Queries):
             sa.select(submit.c.id, submit.c.state, submit.c.safe)
             .join(recipients, recipients.c.submit_id == submit.c.id)
             .where(submit.c.key == key)
+            .with_for_update(of=submit)
         ).one_or_none()
 
     def _decide(
