@@ -237,12 +237,17 @@ def _digits(value: str | int, name: str) -> str:
     return text
 
 
+def units_of(message: str) -> int:
+    """Count a text's characters as an SMS does: in units of UTF-16, so that most emoji are two."""
+    return len(message.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def segments(message: str) -> int:
     """Estimate how many parts a text is billed as: 70 characters alone, 67 in each of several.
 
-    A character is a unit of UTF-16, so that most emoji count twice.
+    Characters are counted as `units_of` does.
     """
-    units = len(message.encode("utf-16-le", "surrogatepass")) // 2
+    units = units_of(message)
     return 1 if units <= 70 else -(-units // 67)
 
 

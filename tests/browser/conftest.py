@@ -35,6 +35,7 @@ def browser() -> Iterator[Browser]:
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
+                "--host-resolver-rules=MAP sms.example.com 127.0.0.1",
             ],
         )
         yield browser

@@ -17,6 +17,7 @@ from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.bounded import MAX_ITEMS
+from yunxin_soap.sandbox.faults import _ALLOWED, Kind
 from yunxin_soap.sandbox.record import Outcome
 
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
@@ -68,7 +69,7 @@ def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbo
     expect(cards).to_have_count(1)
     expect(cards.first).to_contain_text(batch_no)
     page.get_by_label("Search").fill("")
-    page.locator("#recipient").fill("13900000002")
+    page.locator("#recipient").fill("139-0000 0002")
     expect(cards).to_have_count(1)
     expect(cards.first).to_contain_text("另一条短信")
     page.locator("#recipient").fill("")
@@ -124,6 +125,50 @@ def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
     expect(page.get_by_role("alert")).to_contain_text("code='7'")
 
 
+def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> None:
+    gateway.provoke("code", code="-7", times=2)
+    expect(page.locator("#in-force")).to_have_text("(1)")
+    page.get_by_text("Make it fail").click()
+    rule = page.locator("#rules li")
+    expect(rule).to_contain_text("met 0 / 2")
+    for met in (1, 2):
+        with pytest.raises(Rejected):
+            send(gateway)
+        expect(rule).to_contain_text(f"met {met} / 2")
+    expect(rule).to_contain_text("over")
+    expect(page.locator("#in-force")).to_have_text("")
+    page.reload()
+    expect(page.locator("#rules li")).to_have_count(1)
+
+
+def test_the_form_offers_what_each_kind_knows(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    options = page.locator("[name=kind] option")
+    assert [each.get_attribute("value") for each in options.all()] == [each.value for each in Kind]
+    for kind in Kind:
+        page.locator("[name=kind]").select_option(kind.value)
+        enabled = page.locator("[name=when] option:not([disabled])")
+        assert {each.get_attribute("value") for each in enabled.all()} == set(_ALLOWED[kind])
+    page.locator("[name=kind]").select_option("balance")
+    page.locator("[name=left]").fill("1")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.locator("#rules li")).to_have_count(1)
+    assert send(gateway)
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            send(gateway)
+
+
+def test_a_page_under_another_name_says_why_it_shows_nothing(
+    browser: Browser, gateway: Sandbox
+) -> None:
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0].replace("127.0.0.1", "sms.example.com"))
+    expect(page.locator("#live")).to_contain_text("This sandbox is not called sms.example.com")
+    context.close()
+
+
 def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) -> None:
     page.get_by_text("Make it fail").click()
     expect(page.locator("[name=code]")).to_be_hidden()
@@ -131,7 +176,7 @@ def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) 
     expect(page.locator("[name=status]")).to_be_visible()
     expect(page.locator("[name=seconds]")).to_be_hidden()
     page.get_by_text("Which submits").click()
-    page.locator("[name=numbers]").fill("13900000001 13900000002")
+    page.locator("[name=numbers]").fill("13900000001，13900000002")
     page.locator("[name=user_code]").fill("demo")
     page.locator("[name=port]").select_option("soap")
     page.locator("[name=text]").fill("验证码")
@@ -145,6 +190,7 @@ def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) 
     assert made | {"id": 1} == {
         "id": 1,
         "met": 0,
+        "over": False,
         "kind": "html",
         "when": "after",
         "seconds": 0.0,
@@ -190,17 +236,17 @@ def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) 
             recipients=("13900000000",),
             message=f"第{number}条【签名】",
         )
-    expect(page.locator("#count")).to_have_text("10000 messages · 5 older ones were dropped")
+    expect(page.locator("#count")).to_have_text("10000 requests · 5 older ones were dropped")
     page.reload()
     expect(page.locator("article")).to_have_count(100)
-    expect(page.locator("#count")).to_have_text("10000 messages · 5 older ones were dropped")
+    expect(page.locator("#count")).to_have_text("10000 requests · 5 older ones were dropped")
     page.get_by_role("button", name="Show more").click()
     expect(page.locator("article")).to_have_count(200)
     expect(page.locator("article").last).to_contain_text("第9805条")
     page.locator("#text").fill("第5条")
     expect(page.locator("article")).to_have_count(1)
     send(gateway)  # one more does not fit the search
-    expect(page.locator("#count")).to_contain_text("1 / 10000 messages · 6 older ones were dropped")
+    expect(page.locator("#count")).to_contain_text("1 / 10000 requests · 6 older ones were dropped")
 
 
 def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gateway: Sandbox) -> None:

@@ -193,9 +193,45 @@ def test_some_are_spared_and_some_are_met() -> None:
     faults = Faults()
     number = faults.add(fault("error", skip=2, times=3))
     assert [bool(each) for each in met(faults, 7)] == [False] * 2 + [True] * 3 + [False] * 2
-    assert faults.in_force()[number][1] == 3
+    assert (faults.standing()[number].met, faults.standing()[number].over) == (3, True)
     assert faults.remove(number)
     assert not faults.remove(number)
+
+
+def test_a_refusal_that_has_passed_is_over() -> None:
+    faults = Faults()
+    number = faults.add(fault("refuse", seconds=0.01))
+    while faults.refuses_for():
+        pass
+    assert faults.standing()[number].over
+
+
+def test_what_is_over_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yunxin_soap.sandbox.faults.MAX_FAULTS", 1)
+    faults = Faults()
+    faults.add(fault("error", times=1))
+    with pytest.raises(ConfigurationError, match="1 faults are in force"):
+        faults.add(fault("error"))
+    met(faults, 1)
+    number = faults.add(fault("error"))
+    assert list(faults.standing()) == [number]
+
+
+def test_who_listens_is_told_of_changes() -> None:
+    faults, told = Faults(), []
+    stop = faults.listen(lambda: told.append(len(faults.standing())))
+    number = faults.add(fault("error", times=1))
+    met(faults, 3)
+    faults.remove(number)
+    faults.remove(number)
+    assert told == [1, 1, 0]
+    stop()
+    faults.add(fault("error"))
+    assert told == [1, 1, 0]
+
+
+def test_spaces_between_options_are_passed_over() -> None:
+    assert parse("close: when=before, times=2") == fault("close", when="before", times=2)
 
 
 def test_the_first_that_fits_is_met() -> None:
@@ -268,6 +304,15 @@ def test_numbers_are_given_as_recipients_are() -> None:
         (lambda: fault("refuse"), "'refuse' needs seconds"),
         (lambda: fault("refuse", seconds=1, port="soap"), "'refuse' shuts the port for all"),
         (lambda: fault("refuse", seconds=1, probability=0.5), "'refuse' shuts the port for all"),
+        (
+            lambda: fault("close", seconds=3),
+            "seconds=3 makes no sense for a fault of the kind 'close'",
+        ),
+        (lambda: fault("hang", jitter=0.3), "it is for delay, trickle, refuse"),
+        (lambda: fault("code", status=503), "status=503 makes no sense"),
+        (lambda: fault("close", code=-5), "code='-5' makes no sense"),
+        (lambda: fault("error", left=5), "it is for balance"),
+        (lambda: parse("close:times=1,times=2"), "times is there twice"),
         (lambda: fault("html", status=404), "status=404 says that nothing was sent"),
         (lambda: fault("code", code="-abc"), "code='-abc' must be as in -14"),
         (lambda: fault("code", code=14), "code='14' must be as in -14"),

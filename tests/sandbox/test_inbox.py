@@ -19,7 +19,7 @@ from openapi_spec_validator import validate
 from tests.sandbox.wire import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
-from yunxin_soap.sandbox import Sandbox, bounded, faults, inbox
+from yunxin_soap.sandbox import Sandbox, bounded, events, faults, inbox
 from yunxin_soap.sandbox.record import Outcome
 
 NUMBERS = "13900000000,13900000001"
@@ -137,8 +137,8 @@ def test_followers_leave_connections_for_the_service(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MAX_LISTENERS", 1)
-    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as events:
-        lines = events.iter_lines()  # the connection is closed once it is let go
+    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
+        lines = follows.iter_lines()  # the connection is closed once it is let go
         assert next(lines) == b"retry: 1000"
         assert api.call("GET", "/events").status_code == 503
         assert api.call("GET", "/wait").status_code == 503
@@ -269,7 +269,7 @@ def test_faults_by_rest(api: Api, client: Client) -> None:
         client.send("13900000000", "一")
     client.send("13900000000", "二")
     (fault,) = api.get("/faults")
-    assert (fault["id"], fault["met"]) == (made.json()["id"], 1)
+    assert (fault["id"], fault["met"], fault["over"]) == (made.json()["id"], 1, True)
     assert api.call("DELETE", f"/faults/{fault['id']}").status_code == 200
     assert api.call("DELETE", f"/faults/{fault['id']}").status_code == 404
     api.call("POST", "/faults", json={"kind": "error"})
@@ -342,9 +342,9 @@ def test_a_listener_that_is_behind_is_not_told_what_was_dropped(
 
 
 def test_events(api: Api, client: Client) -> None:
-    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as events:
-        assert events.headers["Content-Type"] == "text/event-stream"
-        lines = events.iter_lines()
+    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
+        assert follows.headers["Content-Type"] == "text/event-stream"
+        lines = follows.iter_lines()
         assert next(lines) == b"retry: 1000"
         receipt = client.send("13900000000", "一\n<script>")
         api.call("DELETE", "/messages")
@@ -354,10 +354,24 @@ def test_events(api: Api, client: Client) -> None:
     assert said[4:] == [b"event: cleared", b"data: {}"]
 
 
+def test_changes_of_faults_are_events(api: Api, client: Client) -> None:
+    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
+        lines = follows.iter_lines()
+        assert next(lines) == b"retry: 1000"
+        api.call("POST", "/faults", json={"kind": "code", "code": "-7", "times": 1})
+        said = [next(lines) for _ in range(3)]
+        assert said[1:] == [b"event: faults", b"data: {}"]
+        with pytest.raises(BalanceRejected):
+            client.send("13900000000", "一")
+        said = [next(lines) for _ in range(6)]
+    assert b"event: faults" in said
+    assert b"event: message" in said
+
+
 def test_a_listener_that_reads_nothing_is_cut_off(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "_MAX_BEHIND", 3)
+    monkeypatch.setattr(events, "MAX_BEHIND", 3)
     with connected(sandbox) as lazy:
         lazy.sendall(written("GET", "/api/v1/events"))
         assert lazy.recv(15) == b"HTTP/1.1 200 OK"
@@ -416,7 +430,7 @@ def test_the_description_is_openapi_and_complete(api: Api) -> None:
     schema = described["components"]["schemas"]
     made = api.call("POST", "/faults", json={"kind": "error"}).json()
     assert set(schema["Fault"]["properties"]) == set(made)
-    assert set(schema["NewFault"]["properties"]) == set(made) - {"id", "met"}
+    assert set(schema["NewFault"]["properties"]) == set(made) - {"id", "met", "over"}
     exchange_kinds = schema["NewFault"]["properties"]["kind"]["enum"]
     assert "hang" in exchange_kinds
     operations = [each for path in described["paths"].values() for each in path.values()]

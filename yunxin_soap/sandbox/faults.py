@@ -57,7 +57,15 @@ _ALLOWED: dict[Kind, tuple[str, ...]] = dict.fromkeys(Kind, ("after",)) | {
     Kind.RESET: ("unread", "before", "after"),
     Kind.HANG: ("unread", "before", "after"),
 }
-
+_LATE = frozenset({Kind.DELAY, Kind.TRICKLE, Kind.REFUSE})
+_OF_SOME: dict[str, frozenset[Kind]] = {
+    "seconds": _LATE,
+    "jitter": _LATE,
+    "status": frozenset({Kind.HTML}),
+    "code": frozenset({Kind.CODE}),
+    "left": frozenset({Kind.BALANCE}),
+}
+"""The options that only some kinds have."""
 
 _CODE = re.compile(r"-[0-9]{1,9}(:[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]*)?")
 NUMBER = re.compile(r"\+?[0-9]{1,20}")
@@ -103,8 +111,19 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
+        self._check_options()
         self._check_values()
         self._check_choice()
+
+    def _check_options(self) -> None:
+        for each in fields(self):
+            kinds, value = _OF_SOME.get(each.name), getattr(self, each.name)
+            if kinds and self.kind not in kinds and value != each.default:
+                names = ", ".join(kind.value for kind in Kind if kind in kinds)
+                raise ConfigurationError(
+                    f"{each.name}={value!r} makes no sense for a fault of the kind"
+                    f" {self.kind.value!r}: it is for {names}."
+                )
 
     def _check_values(self) -> None:
         kind = self.kind.value
@@ -132,9 +151,7 @@ class Fault:
     def _check_choice(self) -> None:
         odd = next((each for each in self.numbers if not NUMBER.fullmatch(each)), None)
         if odd is not None:
-            raise ConfigurationError(
-                f"numbers: {odd!r} is no number; on a command line, + joins several."
-            )
+            raise ConfigurationError(f"numbers: {odd!r} is no number.")
         for name in ("user_code", "text"):
             if any("\ud800" <= char <= "\udfff" for char in getattr(self, name) or ""):
                 raise ConfigurationError(f"{name} has half a character in it: remove it.")
@@ -198,11 +215,13 @@ def parse(text: str) -> Fault:
     types = {each.name: str(each.type) for each in fields(Fault)}
     options: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
-        name, equals, value = part.partition("=")
+        name, equals, value = part.strip().partition("=")
         if not equals:
             raise ConfigurationError(
                 f"fault {kind!r}: {part!r} must be NAME=VALUE; + joins several numbers."
             )
+        if name in options:
+            raise ConfigurationError(f"fault {kind!r}: {name} is there twice.")
         try:
             options[name] = _READERS.get(types.get(name, ""), str)(value)
         except ValueError:
@@ -232,11 +251,18 @@ class _Rule:
         if fault.kind is Kind.REFUSE and fault.jitter:
             self.ends_at += self._random.random() * fault.jitter
 
+    @property
+    def over(self) -> bool:
+        """Whether it meets nothing more."""
+        if self.fault.kind is Kind.REFUSE:
+            return time.monotonic() >= self.ends_at
+        return self.met == self.fault.times
+
     def meet(self, numbers: int) -> Fault | None:
         """Return what the next submit that fits, to so many numbers, meets."""
         fault = self.fault
         self._fitting += 1
-        if self._fitting <= fault.skip or self.met == fault.times:
+        if self._fitting <= fault.skip or self.over:
             return None
         if fault.probability < 1 and self._random.random() >= fault.probability:
             return None
@@ -257,8 +283,19 @@ MAX_FAULTS = 1000
 """In force at once."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What has become of a fault."""
+
+    fault: Fault
+    met: int
+    """How many submits it met."""
+    over: bool
+    """Whether it meets nothing more."""
+
+
 class Faults:
-    """The rules in force, in the order in which they were added; safe to use from threads."""
+    """The rules, in the order in which they were added; safe to use from threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -266,6 +303,24 @@ class Faults:
         self._last = 0
         self.on_refuse: Callable[[], None] = lambda: None
         """Called when a refusal to accept connections begins, or is ended early."""
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have it told whenever `standing` has changed; returns what ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return stop
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
 
     def add(self, fault: Fault) -> int:
         """Put a fault in force; return the number by which it is removed.
@@ -275,21 +330,28 @@ class Faults:
         """
         with self._lock:
             if len(self._rules) >= MAX_FAULTS:
+                # Those that are over are only kept to be looked at.
+                self._rules = {no: rule for no, rule in self._rules.items() if not rule.over}
+            if len(self._rules) >= MAX_FAULTS:
                 raise ConfigurationError(f"{MAX_FAULTS} faults are in force: remove some.")
             self._last += 1
             number = self._last
             self._rules[number] = _Rule(fault)
         if fault.kind is Kind.REFUSE:
             self.on_refuse()
+        self._tell()
         return number
 
     def remove(self, number: int) -> bool:
         """Take a fault out of force; False if there is none of that number."""
         with self._lock:
             rule = self._rules.pop(number, None)
-        if rule is not None and rule.fault.kind is Kind.REFUSE:
+        if rule is None:
+            return False
+        if rule.fault.kind is Kind.REFUSE:
             self.on_refuse()
-        return rule is not None
+        self._tell()
+        return True
 
     def refuses_for(self) -> float:
         """Return the seconds for which no connection is to be accepted from now on."""
@@ -313,13 +375,16 @@ class Faults:
 
     def clear(self) -> None:
         """Take all out of force."""
-        for number in self.in_force():
+        for number in self.standing():
             self.remove(number)
 
-    def in_force(self) -> dict[int, tuple[Fault, int]]:
-        """Return each by its number, with how many submits it met."""
+    def standing(self) -> dict[int, Standing]:
+        """Return what has become of each, by its number; also of those that are over."""
         with self._lock:
-            return {number: (rule.fault, rule.met) for number, rule in self._rules.items()}
+            return {
+                number: Standing(rule.fault, rule.met, rule.over)
+                for number, rule in self._rules.items()
+            }
 
     def unread(self) -> Fault | None:
         """Return the fault for a request of which nothing was read yet."""
@@ -343,7 +408,10 @@ class Faults:
             return None
         with self._lock:
             met = (rule.meet(numbers) for rule in fitting)
-            return next((fault for fault in met if fault is not None), None)
+            found = next((fault for fault in met if fault is not None), None)
+        if found is not None:
+            self._tell()
+        return found
 
 
 def _numbers(fields: Fields) -> int:

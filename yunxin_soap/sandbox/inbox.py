@@ -7,7 +7,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,8 @@ from aiohttp import web
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import views
 from yunxin_soap.sandbox.bounded import MAX_ITEMS
-from yunxin_soap.sandbox.faults import NUMBER, Fault, fault
+from yunxin_soap.sandbox.events import Follower, threadsafe
+from yunxin_soap.sandbox.faults import NUMBER, Standing, fault
 from yunxin_soap.sandbox.openapi import document
 from yunxin_soap.sandbox.reading import Refused, check_names, search, seconds, whole
 from yunxin_soap.sandbox.record import Arrival, NotKept
@@ -35,9 +36,6 @@ _NONE: frozenset[str] = frozenset()
 _SEARCHED = frozenset(each.name for each in fields(views.Search))
 MAX_LISTENERS = 100
 """Who follow events or wait for a message at once, so that connections are left for the service."""
-_MAX_BEHIND = 1000
-"""Events that a slow listener may be behind before it is cut off."""
-_KEEP_ALIVE = 15.0
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "/": ("inbox.html", "text/html; charset=utf-8"),
@@ -199,7 +197,7 @@ class Inbox:
 
         def look(arrival: Arrival | None) -> None:
             if arrival is not None and wanted.finds(arrival):
-                _threadsafe(loop, _settle, found, arrival)
+                threadsafe(loop, _settle, found, arrival)
 
         with self._a_listener(look):
             for arrival in self._service.record.arrivals:
@@ -224,8 +222,8 @@ class Inbox:
             stop()
 
     async def _list_faults(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
-        in_force = self._service.faults.in_force()
-        return _json([_shown(number, each, met) for number, (each, met) in in_force.items()])
+        standing = self._service.faults.standing()
+        return _json([_shown(number, each) for number, each in standing.items()])
 
     async def _add_fault(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         if request.content_type != "application/json":
@@ -241,7 +239,7 @@ class Inbox:
             number = self._service.faults.add(made)
         except ConfigurationError as error:
             raise Refused(422, str(error)) from None
-        return _json(_shown(number, made, 0), 201)
+        return _json(_shown(number, Standing(made, met=0, over=False)), 201)
 
     async def _clear_faults(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         self._service.faults.clear()
@@ -255,52 +253,24 @@ class Inbox:
         return _json({})
 
     async def _events(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
-        """Tell each new message as it comes, until the listener leaves."""
+        """Tell each new message as it comes, and changes of faults, until the listener leaves."""
         response = web.StreamResponse(headers={**_SAFE, "Content-Type": "text/event-stream"})
-        # Numbers, since what a slow listener is behind with may be dropped meanwhile.
-        queue: asyncio.Queue[int | None] = asyncio.Queue(_MAX_BEHIND)
-        loop = asyncio.get_running_loop()
 
-        def tell(number: int | None) -> None:
-            if not queue.full():
-                queue.put_nowait(number)
-            elif request.transport is not None:
-                # Too slow: what it did not read is let go, and it comes again to ask for the rest.
-                request.transport.abort()
+        def cut_off() -> None:
+            if request.transport is not None:
+                request.transport.abort()  # it comes again to ask for the rest
 
-        def told(arrival: Arrival | None) -> None:
-            _threadsafe(loop, tell, None if arrival is None else arrival.number)
-
-        with self._a_listener(told), suppress(ConnectionError):
+        follower = Follower(self._service.record, cut_off)
+        with self._a_listener(follower.arrived), ExitStack() as stack, suppress(ConnectionError):
+            stack.callback(self._service.faults.listen(follower.faults_changed))
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n")
             while True:
-                try:
-                    number = await asyncio.wait_for(queue.get(), _KEEP_ALIVE)
-                except asyncio.TimeoutError:
-                    await response.write(b": still here\n\n")
-                    continue
-                await response.write(self._event(number))
+                await response.write(await follower.hear())
         return response
-
-    def _event(self, number: int | None) -> bytes:
-        if number is None:
-            return b"event: cleared\ndata: {}\n\n"
-        record = self._service.record
-        arrival = record.arrival(number)
-        if arrival is None:
-            return b""
-        kept = {"total": record.kept, "dropped": record.dropped}
-        data = json.dumps(views.listed(arrival) | kept, ensure_ascii=False)
-        return f"event: message\ndata: {data}\n\n".encode()
 
 
 _Handler = Callable[..., Awaitable[web.StreamResponse]]
-
-
-def _threadsafe(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: Any) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(call, *args)
 
 
 def _settle(future: asyncio.Future[Arrival], arrival: Arrival) -> None:
@@ -316,9 +286,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _shown(number: int, each: Fault, met: int) -> dict[str, Any]:
-    values = asdict(each)
-    return {"id": number, "met": met, **values, "kind": each.kind.value}
+def _shown(number: int, each: Standing) -> dict[str, Any]:
+    own = {"id": number, "met": each.met, "over": each.over}
+    return own | asdict(each.fault) | {"kind": each.fault.kind.value}
 
 
 def _json(content: Any, status: int = 200) -> web.Response:

@@ -33,7 +33,7 @@ _MESSAGE: dict[str, Any] = {
     "batch_no": {"type": ["string", "null"]},
     "fault": {"type": ["string", "null"], "description": "The kind of the fault that it met."},
     "segments": {**_WHOLE, "description": "An estimate: 70 characters alone, 67 in each part."},
-    "length": _WHOLE,
+    "length": {**_WHOLE, "description": "In units of UTF-16, as segments: most emoji are two."},
     "code": {"type": ["integer", "null"]},
     "chinese": {"type": ["string", "null"], "description": "The vendor's words for the code."},
     "english": {"type": ["string", "null"]},
@@ -60,6 +60,11 @@ _FAULT: dict[str, Any] = {
     "times": {"type": ["integer", "null"], "minimum": 1},
     "probability": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
     "seed": {"type": "integer", "default": 0},
+}
+_STANDING: dict[str, Any] = {
+    "id": _WHOLE,
+    "met": {**_WHOLE, "description": "How many submits it met."},
+    "over": {"type": "boolean", "description": "Whether it meets nothing more."},
 }
 _SEARCH: list[tuple[str, dict[str, Any], str]] = [
     ("text", _STRING, "In the text, a number, the batch number, the answer or the account."),
@@ -152,7 +157,11 @@ def document() -> dict[str, Any]:
             },
             "/api/v1/faults": {
                 "get": _operation(
-                    "listFaults", "Those in force.", {"type": "array", "items": fault}, (), (400,)
+                    "listFaults",
+                    "All, those that are over too.",
+                    {"type": "array", "items": fault},
+                    (),
+                    (400,),
                 ),
                 "post": {
                     **_operation(
@@ -178,7 +187,8 @@ def document() -> dict[str, Any]:
             "/api/v1/events": {
                 "get": _operation(
                     "followEvents",
-                    "Server-sent events: each message as it comes, and when all are cleared.",
+                    "Server-sent events: each message as it comes, when all are cleared, and when"
+                    " the faults have changed.",
                     None,
                     (),
                     (400, 503),
@@ -190,7 +200,7 @@ def document() -> dict[str, Any]:
             "schemas": {
                 "Message": _object(_MESSAGE, [*list(_MESSAGE)[:-2]]),
                 "NewFault": _object(_FAULT, ["kind"]),
-                "Fault": _object({"id": _WHOLE, "met": _WHOLE, **_FAULT}),
+                "Fault": _object({**_STANDING, **_FAULT}),
                 "Error": _object({"error": _STRING}),
             },
             "responses": {

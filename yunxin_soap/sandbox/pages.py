@@ -12,6 +12,8 @@ from lxml import etree
 from yunxin_soap import wsdl
 from yunxin_soap.sandbox.soap import SOAP_11, SOAP_12, TNS, render_answer
 
+_STYLE = "pre { white-space: pre-wrap; overflow-wrap: anywhere; } input { max-width: 100%; }"
+
 
 @lru_cache(maxsize=16)
 def description(address: str) -> bytes:
@@ -119,6 +121,8 @@ def error_page(status: int, title: str) -> bytes:
 
 def _page(title: str, body: str) -> bytes:
     return (
-        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"</head><body>{body}</body></html>\n"
+        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{body}</body></html>\n"
     ).encode()

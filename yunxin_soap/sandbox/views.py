@@ -11,7 +11,7 @@ from typing import Any
 
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.files import harmless
-from yunxin_soap.message import segments
+from yunxin_soap.message import segments, units_of
 from yunxin_soap.sandbox.record import Arrival, Outcome
 
 _CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
@@ -36,7 +36,6 @@ _COLUMNS = (
 
 MAX_SHOWN = 10_000
 """Characters of a message in a list; one alone is shown whole."""
-# What spreadsheets take for the start of a formula, or pass over before one.
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
     known = DOCUMENTED.get(code) if code is not None else None
     return values | {
         "segments": segments(arrival.message) if arrival.message else 0,
-        "length": len(arrival.message),
+        "length": units_of(arrival.message),
         "code": code,
         "chinese": known.chinese if known else None,
         "english": known.english if known else None,

@@ -2,7 +2,16 @@
 
 const API = '/api/v1';
 const PAGE = 100;
-const KINDS = ['delay', 'close', 'reset', 'hang', 'cut', 'garble', 'trickle', 'content-type', 'html', 'error', 'code', 'balance', 'refuse'];
+const KINDS = {
+  delay: '延迟应答', close: '关闭连接', reset: '重置连接', hang: '不应答', cut: '应答截断', garble: '应答乱码',
+  trickle: '逐字节应答', 'content-type': '错误的类型', html: '代理错误页', error: '服务异常', code: '返回错误码',
+  balance: '余额用尽', refuse: '拒绝连接',
+};
+// Some need no answer of the gateway's to work on, and some no request.
+const WHEN = {
+  close: ['after', 'before', 'unread'], reset: ['after', 'before', 'unread'], hang: ['after', 'before', 'unread'],
+  html: ['after', 'before'], error: ['after', 'before'],
+};
 const CHINESE = (navigator.languages?.[0] ?? navigator.language).toLowerCase().startsWith('zh');
 const TEXTS = {
   title: ['yunxin_soap sandbox', 'yunxin_soap 沙箱'],
@@ -42,12 +51,13 @@ const TEXTS = {
   provoke: ['Provoke', '启用'],
   remove: ['Remove', '移除'],
   met: ['met', '已触发'],
+  over: ['over', '已结束'],
   more: ['Show more', '显示更多'],
   copy: ['Copy', '复制'],
   copied: ['Copied', '已复制'],
   raw: ['Raw request and response', '原始请求与响应'],
-  messages: ['messages', '条短信'],
-  message: ['message', '条短信'],
+  requests: ['requests', '条请求'],
+  request: ['request', '条请求'],
   numbers: ['numbers', '个号码'],
   one: ['number', '个号码'],
   characters: ['characters', '字'],
@@ -61,11 +71,12 @@ const TEXTS = {
 };
 const t = (name) => TEXTS[name][CHINESE ? 1 : 0];
 const many = (number, several, one) => `${number} ${t(number === 1 ? one : several)}`;
+const kindOf = (kind) => (CHINESE ? `${kind} ${KINDS[kind]}` : kind);
 const $ = (selector, from = document) => from.querySelector(selector);
 
 let shown = [];
 let state = { found: 0, total: 0, dropped: 0 };
-let asked = 0;
+let loads = 0;
 let loading = false;
 let last = 0; // the number of the last message that the page knows of, shown or not
 
@@ -77,17 +88,17 @@ function translate(root) {
   }
 }
 
-function query() {
-  const wanted = new URLSearchParams();
-  for (const name of ['text', 'recipient', 'outcome']) {
-    const value = $(`#${name}`).value.trim();
-    if (value) wanted.set(name, value);
-  }
-  return wanted;
+// What is looked for; a number may be written with spaces and hyphens.
+function asked() {
+  return {
+    text: $('#text').value.trim(),
+    recipient: $('#recipient').value.replace(/[\s-]/g, ''),
+    outcome: $('#outcome').value,
+  };
 }
 
 async function call(path, options) {
-  const response = await fetch(API + path, options);
+  const response = await fetch(API + path, options).catch(() => { throw new Error(t('lost')); });
   const content = await response.json();
   if (!response.ok) throw new Error(content.error);
   return content;
@@ -113,7 +124,7 @@ function card(message) {
   time.dateTime = message.received_at;
   time.textContent = new Date(message.received_at).toLocaleString();
   $('.outcome', article).textContent = t(message.outcome);
-  $('.fault', article).textContent = message.fault ?? '';
+  $('.fault', article).textContent = message.fault ? kindOf(message.fault) : '';
   $('.port', article).textContent = message.port ?? `HTTP ${message.status}`;
   const account = [message.user_code];
   if (message.channel) account.push(`${t('channel')} ${message.channel}`);
@@ -156,7 +167,7 @@ function count() {
   if (state.total === 0) parts.push(t('none'));
   else if (state.found === 0) parts.push(t('nothing'));
   else {
-    const total = many(state.total, 'messages', 'message');
+    const total = many(state.total, 'requests', 'request');
     parts.push(state.found === state.total ? total : `${state.found} / ${total}`);
   }
   if (state.dropped) parts.push(`${state.dropped} ${t('dropped')}`);
@@ -176,14 +187,14 @@ async function copy(text) {
 }
 
 async function load(more = false) {
-  const mine = ++asked;
+  const mine = ++loads;
   loading = true;
-  const wanted = query();
+  const wanted = new URLSearchParams(Object.entries(asked()).filter(([, value]) => value));
   for (const form of ['csv', 'json']) $(`#${form}`).href = `${API}/messages.${form}?${wanted}`;
   wanted.set('limit', PAGE);
   if (more && shown.length) wanted.set('before', shown.at(-1).number);
   const answer = await call(`/messages?${wanted}`);
-  if (mine !== asked) return; // the search has changed meanwhile
+  if (mine !== loads) return; // the search has changed meanwhile
   loading = false;
   const list = $('#messages');
   if (!more) {
@@ -200,13 +211,11 @@ async function load(more = false) {
 }
 
 function fits(message) {
-  const text = $('#text').value.trim().toLowerCase();
-  const recipient = $('#recipient').value.trim();
-  const outcome = $('#outcome').value;
+  const { text, recipient, outcome } = asked();
   const texts = [message.message, message.answer, message.batch_no ?? '', message.user_code, ...message.recipients];
   return (!outcome || outcome === message.outcome)
     && (!recipient || message.recipients.includes(recipient))
-    && (!text || texts.some((each) => each.toLowerCase().includes(text)));
+    && (!text || texts.some((each) => each.toLowerCase().includes(text.toLowerCase())));
 }
 
 // Many may come at once: the page is touched now and then, and never holds more than one load.
@@ -240,15 +249,24 @@ function flush() {
 
 // A browser keeps few connections to one host: a page that nobody sees holds none.
 let events;
+let again;
 function listen() {
   events?.close();
+  clearTimeout(again);
   if (document.hidden) return;
   events = new EventSource(`${API}/events`);
   events.addEventListener('open', () => {
     $('#live').textContent = `● ${t('live')}`;
     load();
+    loadFaults();
   });
-  events.addEventListener('error', () => { $('#live').textContent = `○ ${t('lost')}`; });
+  events.addEventListener('error', async (event) => {
+    $('#live').textContent = `○ ${t('lost')}`;
+    if (event.target.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    again = setTimeout(listen, 5000);
+    await call('/messages?limit=0').catch((error) => { $('#live').textContent = `○ ${error.message}`; });
+  });
+  events.addEventListener('faults', () => { soon ??= setTimeout(loadFaults, 100); });
   events.addEventListener('message', (event) => arrive(JSON.parse(event.data)));
   events.addEventListener('cleared', () => {
     waiting = [];
@@ -268,9 +286,13 @@ function chosen(rule) {
   return parts;
 }
 
+let soon;
 async function loadFaults() {
+  clearTimeout(soon);
+  soon = undefined;
   const rules = await call('/faults');
-  $('#in-force').textContent = rules.length ? `(${rules.length})` : '';
+  const inForce = rules.filter((rule) => !rule.over).length;
+  $('#in-force').textContent = inForce ? `(${inForce})` : '';
   $('#rules').replaceChildren(...rules.map((rule) => {
     const item = document.createElement('li');
     const remove = document.createElement('button');
@@ -281,7 +303,8 @@ async function loadFaults() {
       await loadFaults();
     });
     const times = rule.times === null ? '∞' : rule.times;
-    const parts = [rule.kind, ...chosen(rule), t(rule.when), `${t('met')} ${rule.met} / ${times} `];
+    const parts = [kindOf(rule.kind), ...chosen(rule), t(rule.when), `${t('met')} ${rule.met} / ${times} `];
+    if (rule.over) parts.splice(-1, 0, t('over'));
     item.append(parts.join(' · '), remove);
     return item;
   }));
@@ -299,7 +322,7 @@ async function provoke(event) {
   for (const name of ['code', 'user_code', 'port', 'text']) {
     if (given.get(name)) fault[name] = given.get(name);
   }
-  fault.numbers = given.get('numbers').split(/[\s,]+/).filter(Boolean);
+  fault.numbers = given.get('numbers').split(/[\s,，、]+/).filter(Boolean);
   try {
     await call('/faults', {
       method: 'POST',
@@ -315,10 +338,16 @@ async function provoke(event) {
 
 // Only what the chosen kind knows is asked for, and sent.
 function options() {
+  const kind = $('[name=kind]').value;
   for (const label of document.querySelectorAll('[data-for]')) {
-    label.hidden = !label.dataset.for.split(' ').includes($('[name=kind]').value);
+    label.hidden = !label.dataset.for.split(' ').includes(kind);
     $('input', label).disabled = label.hidden;
   }
+  const when = $('[name=when]');
+  for (const option of when.options) option.disabled = !(WHEN[kind] ?? ['after']).includes(option.value);
+  if (when.selectedOptions[0].disabled) when.value = 'after';
+  // An account that has run dry stays so.
+  $('[name=times]').value = kind === 'balance' ? '' : '1';
 }
 
 function keys(event) {
@@ -337,7 +366,7 @@ function keys(event) {
 document.documentElement.lang = CHINESE ? 'zh-CN' : 'en';
 translate(document);
 document.title = t('title');
-$('[name=kind]').append(...KINDS.map((kind) => new Option(kind, kind)));
+$('[name=kind]').append(...Object.keys(KINDS).map((kind) => new Option(kindOf(kind), kind)));
 $('#search').addEventListener('submit', (event) => event.preventDefault());
 let typing;
 $('#search').addEventListener('input', () => {
@@ -351,7 +380,6 @@ $('#clear').addEventListener('click', () => {
 $('[name=kind]').addEventListener('change', options);
 options();
 $('#fault').addEventListener('submit', provoke);
-$('#faults').addEventListener('toggle', loadFaults);
 document.addEventListener('keydown', keys);
 document.addEventListener('visibilitychange', listen);
 listen();
