@@ -271,6 +271,24 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
     assert set(sandbox.record.accepted_numbers.values()) == {1}
 
 
+def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
+    rows = [{"phone": number, "name": number} for number in numbers(50_000)]
+    kill = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'COPY submit%' AND state = 'active'"
+    )
+    with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
+        planned = pool.submit(ledger.plan, "a", rows, "您好{name}【签名】", channel=37)
+        while not planned.done():
+            with other._engine.connect() as connection:
+                if connection.execute(kill).all():
+                    break
+        with pytest.raises(LedgerError, match="The ledger cannot be used"):
+            planned.result(60)
+        assert other.campaigns() == []
+        assert ledger.plan("a", rows, "您好{name}【签名】", channel=37).numbers == 50_000
+
+
 def test_a_server_that_is_restarted_is_waited_for(
     server: None, sandbox: Sandbox, client: Make
 ) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +247,40 @@ def alone(connection: sa.Connection, what: int) -> None:
     """Let no other transaction do the same until this one ends; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(what)))
+
+
+def new_ids(connection: sa.Connection, table: sa.Table, count: int) -> Sequence[int]:
+    """Return the numbers that so many new rows of a table may have, in a transaction."""
+    if connection.dialect.name == "sqlite":  # where nobody else writes meanwhile
+        last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+        return range(last + 1, last + 1 + count)
+    sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+    each = sa.func.generate_series(1, count).table_valued("n")
+    return connection.scalars(sa.select(sa.func.nextval(sequence)).select_from(each)).all()
+
+
+def pour(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Write many new rows, as fast as the database takes them."""
+    if not rows:
+        return
+    names = ", ".join(columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks})",  # noqa: S608 - our own names
+            list(rows),
+        )
+        return
+    statement = f"COPY {table.name} ({names}) FROM STDIN"
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise sa.exc.OperationalError(statement, {}, error) from error

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.database import new_ids, pour
 from yunxin_soap.campaign.planning import Plan, Planner
 from yunxin_soap.campaign.schema import campaign, content, recipients, refused, submit
 from yunxin_soap.campaign.states import CampaignState, State
 from yunxin_soap.errors import CampaignDiffers
 
 _T = TypeVar("_T")
-_ROWS = 500
+_ROWS = 1000
 """Rows written together."""
 
 
@@ -71,63 +72,51 @@ class Intake:
             )
         ).inserted_primary_key
         assert made is not None
-        contents: dict[str, int] = {}
+        last: tuple[str, int] | None = None  # a text's submits stand together
         for part in _parts(planner.submits()):
-            new = [
-                text for text in dict.fromkeys(text for text, _, _ in part) if text not in contents
-            ]
-            # A text's submits stand together, so that the last text alone can go on.
-            contents = {text: contents[text] for text, _, _ in part[:1] if text in contents}
-            if new:
-                ids = connection.scalars(
-                    content.insert().returning(content.c.id, sort_by_parameter_order=True),
-                    [
-                        {
-                            "campaign_id": made[0],
-                            "message": text,
-                            "channel": planner.channel,
-                            "extension": planner.extension,
-                        }
-                        for text in new
-                    ],
-                )
-                contents.update(zip(new, ids, strict=True))
-            ids = connection.scalars(
-                submit.insert().returning(submit.c.id, sort_by_parameter_order=True),
-                [
-                    {
-                        "campaign_id": made[0],
-                        "content_id": contents[text],
-                        "size": size,
-                        "state": State.PENDING.value,
-                        "attempts": 0,
-                        "reason": "",
-                        "safe": True,
-                    }
-                    for text, _, size in part
-                ],
-            )
-            connection.execute(
-                recipients.insert(),
-                [
-                    {"submit_id": each, "numbers": numbers}
-                    for each, (_, numbers, _) in zip(ids, part, strict=True)
-                ],
-            )
-            contents = {part[-1][0]: contents[part[-1][0]]}
+            last = self._add(connection, made[0], planner, part, last)
         for lines in _parts(planner.refused()):
-            connection.execute(
-                refused.insert(),
-                [
-                    {
-                        "campaign_id": made[0],
-                        "line": each.line,
-                        "value": each.value,
-                        "reason": each.reason,
-                    }
-                    for each in lines
-                ],
-            )
+            rows = [(made[0], each.line, each.value, each.reason) for each in lines]
+            pour(connection, refused, ("campaign_id", "line", "value", "reason"), rows)
+
+    @staticmethod
+    def _add(
+        connection: sa.Connection,
+        campaign_id: int,
+        planner: Planner,
+        part: list[tuple[str, str, int]],
+        last: tuple[str, int] | None,
+    ) -> tuple[str, int]:
+        """Write some submits; return the text of the last, and the number of its content."""
+        texts = list(dict.fromkeys(text for text, _, _ in part))
+        known = dict([last]) if last is not None else {}
+        fresh = [text for text in texts if text not in known]
+        known.update(zip(fresh, new_ids(connection, content, len(fresh)), strict=True))
+        about = campaign_id, planner.channel, planner.extension
+        pour(
+            connection,
+            content,
+            ("id", "message", "campaign_id", "channel", "extension"),
+            [(known[text], text, *about) for text in fresh],
+        )
+        ids = new_ids(connection, submit, len(part))
+        fixed = campaign_id, State.PENDING.value, 0, "", True
+        pour(
+            connection,
+            submit,
+            ("id", "content_id", "size", "campaign_id", "state", "attempts", "reason", "safe"),
+            [
+                (each, known[text], size, *fixed)
+                for each, (text, _, size) in zip(ids, part, strict=True)
+            ],
+        )
+        pour(
+            connection,
+            recipients,
+            ("submit_id", "numbers"),
+            [(each, numbers) for each, (_, numbers, _) in zip(ids, part, strict=True)],
+        )
+        return texts[-1], known[texts[-1]]
 
 
 def _parts(rows: Iterator[_T]) -> Iterator[list[_T]]:
