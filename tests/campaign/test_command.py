@@ -144,7 +144,7 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
         (
             ["plan", "a", "--message", TEXT, "--text", "gbk.txt", "--encoding", "undefined"],
             2,
-            "The list is not readable text: name its encoding",
+            "The list is not undefined text: name its encoding",
         ),
         (["plan", "a", "--message", TEXT, "--text", "-", "--refused", "-"], 2, "names a file"),
         (["purge", "--older-than", "²d"], 2, "must be as in 90d"),

@@ -88,6 +88,34 @@ def test_other_encodings_and_standard_input(tmp_path: Path) -> None:
         planned(Text(tmp_path / "missing"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_line_that_cannot_be_read_stops_no_other(
+    tmp_path: Path, encoding: str, named: bool
+) -> None:
+    lines = [f"姓名,手机,备注\n甲一二三,{A},好\n".encode(encoding)]
+    lines += [b"\xff" + f",{B},好\n".encode(encoding)]
+    lines += [f"丙一二三,{C},".encode(encoding) + b"\xff\n", b"x,139\xff0000,\n"]
+    good = numbers(9)[3:]
+    lines += [f"丁一二三,{number},\n".encode(encoding) for number in good]
+    path = csv_of(tmp_path, b"".join(lines))
+    source = Csv(path, encoding=encoding if named else None)
+    submits, refused = planned(source, "您好{姓名}【签名】")
+    # What the text does not ask for may be what it likes.
+    assert submits == {
+        "您好甲一二三【签名】": [A],
+        "您好丙一二三【签名】": [C],
+        "您好丁一二三【签名】": good,
+    }
+    assert [line.line for line in refused] == [3, 5]
+    assert "no text in the list's encoding" in refused[0].reason
+
+
+def test_utf_16_by_its_mark(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, f"姓名\t手机\n甲\t{A}\n".encode("utf-16"))
+    assert planned(Csv(path))[0] == {TEXT: [A]}
+
+
 @pytest.mark.parametrize(
     ("content", "column", "wrong"),
     [
@@ -443,6 +471,16 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     ledger.plan("a", [A, "x"], TEXT, channel=37, refused_to=told.append)
     assert list(ledger.refused("a")) == told
     assert told[0].line == 2
+
+
+def test_what_a_source_complains_of_is_its_own(ledger: Ledger) -> None:
+    def broken() -> Any:
+        yield from numbers(3)
+        raise sqlite3.OperationalError("no such column: vip")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such column: vip"):
+        ledger.plan("a", broken(), TEXT, channel=37)
+    assert ledger.campaigns() == []
 
 
 def test_many_texts(ledger: Ledger) -> None:

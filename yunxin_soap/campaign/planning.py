@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress, groupby, islice
 from operator import itemgetter
@@ -77,6 +78,29 @@ class PlanOptions(TypedDict, total=False):
     strict: bool
 
 
+class _Scratch(sqlite3.Connection):
+    """A file of the planner's own, whose errors are told from those of a source in SQLite."""
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        with _kept():
+            return super().execute(*args)
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        with _kept():
+            return super().executemany(*args)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"The list cannot be kept while it is read ({error}): is the disk of temporary files"
+            " full?"
+        ) from None
+
+
 class Planner:
     """Reads a source, and holds what it makes of it until it is closed.
 
@@ -122,7 +146,9 @@ class Planner:
         self._waiting: list[str] = []
         """Numbers of which no submit was made yet."""
         # "" is a file that nobody else sees, and that ends with the connection.
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(
+            "", isolation_level=None, check_same_thread=False, factory=_Scratch
+        )
         self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -156,13 +182,9 @@ class Planner:
                 self._take(batch)
                 rows += len(batch.values)
                 told(rows)
-        except UnicodeError as error:
-            encoding = getattr(error, "encoding", "readable")
-            raise ConfigurationError(
-                f"The list is not {encoding} text: name its encoding."
-            ) from None
         except OSError as error:
-            raise ConfigurationError(f"The list cannot be read ({error.strerror}).") from None
+            why = error.strerror or error
+            raise ConfigurationError(f"The list cannot be read ({why}).") from error
         self._finish()
 
     def close(self) -> None:

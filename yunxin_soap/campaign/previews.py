@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -37,11 +36,6 @@ def planned(
         if plan.numbers == 0:
             raise ConfigurationError(_nothing_left(planner))
         yield plan, planner
-    except sqlite3.Error as error:
-        raise ConfigurationError(
-            f"The list cannot be kept while it is read ({error}): is the disk of temporary files"
-            " full?"
-        ) from None
     finally:
         planner.close()
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from yunxin_soap.campaign.files import UNREADABLE
 from yunxin_soap.errors import InvalidRequest
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -48,7 +49,7 @@ class Template:
         """Return the text for a row.
 
         Raises:
-            InvalidRequest: the row has no such column, or nothing in it.
+            InvalidRequest: the row has no such column, or nothing in it that can be read.
         """
         return "".join(
             literal if name is None else literal + _filled(row, name)
@@ -62,4 +63,9 @@ def _filled(row: Mapping[str, str], name: str) -> str:
     if all(char.isspace() or unicodedata.category(char) == "Cf" for char in value):
         # "您的余额是元" cannot be unsent.
         raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
+    if UNREADABLE in value:
+        raise InvalidRequest(
+            f"The column {name!r}, which the text asks for, holds what is no text in the list's"
+            " encoding (U+FFFD)."
+        )
     return value
