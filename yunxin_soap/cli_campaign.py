@@ -61,7 +61,12 @@ _running = options(
     click.option("--between", metavar="HH:MM-HH:MM", help="Allowed hours."),
     click.option("--zone", default="Asia/Shanghai", show_default=True, help="Of those hours."),
     click.option("--isolate", is_flag=True, help="Find bad numbers (-14 to -17) by halves."),
-    click.option("--breaker", default=5, show_default=True, help="Failures in a row that pause."),
+    click.option(
+        "--breaker",
+        default=5,
+        show_default=True,
+        help="Failures in a row that pause; ten successes make up for one.",
+    ),
     click.option("--user-code", help="The login name."),
     click.option(
         "--password-file",

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 _UNFIT = r"[^\w .-]"
 """Characters of a campaign's name that no file's name gets."""
-_NAME_OR_KEY = ConfigurationError(
-    "Name a campaign, with --code or --submit if you like, or the --key of a single send alone."
-)
+_NAME_OR_KEY = ConfigurationError("Name a campaign, or the --key of a single send alone.")
 _Command = Callable[..., None]
 
 
@@ -97,21 +95,38 @@ def status(name: str | None, where: str | None, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--key", help="Of a single send, in place of a campaign's name.")
 @click.option("--code", type=_Code, help="Only those that were rejected with this code.")
+@click.option("--unsafe", is_flag=True, help="Those that may have been sent too: maybe twice.")
 @_by
 @ledger_options
 def retry(
-    name: str | None, key: str | None, code: int | None, by: str, where: str | None, as_json: bool
+    name: str | None,
+    key: str | None,
+    code: int | None,
+    unsafe: bool,
+    by: str,
+    where: str | None,
+    as_json: bool,
 ) -> None:
     """Make rejected submits pending again, where that is safe, and refused texts too."""
+    from yunxin_soap.campaign import State
+
     with reporting(as_json), open_ledger(where) as ledger:
+        left = 0
         if name is not None and key is None:
-            count = ledger.retry(name, code=None if code is None else -abs(code), by=by)
+            exact = None if code is None else -abs(code)
+            count = ledger.retry(name, code=exact, unsafe=unsafe, by=by)
+            left = ledger.status(name).submits[State.REJECTED]
         elif key is not None and name is None and code is None:
-            ledger.retry_once(key, by=by)
+            ledger.retry_once(key, unsafe=unsafe, by=by)
             count = 1
         else:
             raise _NAME_OR_KEY
-        _tell(as_json, "submits", count, f"{counted(count, 'submit')} pending again.")
+        text = f"{counted(count, 'submit')} pending again."
+        if left and not unsafe and code is None:
+            text += (
+                f" {left} rejected may have been sent, or were purged: --unsafe retries the former."
+            )
+        _tell(as_json, "submits", count, text)
 
 
 @click.command()
@@ -152,7 +167,8 @@ def resolve(
                 count = 1
             else:
                 raise _NAME_OR_KEY
-        _tell(as_json, "submits", count, f"{counted(count, 'submit')} decided.")
+        none = ": none is unknown" if count == 0 else ""
+        _tell(as_json, "submits", count, f"{counted(count, 'submit')} decided{none}.")
 
 
 @click.command()

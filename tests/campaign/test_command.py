@@ -124,10 +124,24 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     assert "Say what became of them" in run("resolve", "a").stderr
     assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submit decided.\n"
     assert run("run", "a").returncode == 3
-    assert run("retry", "a").stdout == "0 submits pending again.\n"
+    assert run("resolve", "a", "--rejected").stdout == "0 submits decided: none is unknown.\n"
     again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
     assert again.returncode == 2
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
+
+
+def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
+    run: Run, listed: str, sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    sandbox.provoke("code", code="-1")
+    assert run("run", "a").returncode == 3
+    assert run("retry", "a").stdout == (
+        "0 submits pending again. 1 rejected may have been sent, or were purged: --unsafe retries"
+        " the former.\n"
+    )
+    assert run("retry", "a", "--unsafe").stdout == "1 submit pending again.\n"
+    assert run("run", "a").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from yunxin_soap import (
     CampaignDiffers,
     Client,
     ConfigurationError,
+    ConfigurationRejected,
     ContentRejected,
     GatewayRejected,
     InvalidRequest,
@@ -127,8 +128,16 @@ def test_what_may_have_been_sent_is_not_retried(
     with pytest.raises(OutcomeUnknown):
         ledger.send_once(sender, "l", TO, TEXT)
     for key in ("k", "l"):
-        with pytest.raises(NotInLedger, match="that is safe to send again"):
+        with pytest.raises(NotInLedger, match=r"may have been sent|no refused send"):
             ledger.retry_once(key, by="test")
+    ledger.retry_once("k", unsafe=True, by="test")
+    assert ledger.send_once(sender, "k", TO, TEXT).batch_no
+    ledger.resolve_once("l", "rejected", by="小王")
+    with pytest.raises(ConfigurationRejected, match="decided by 小王") as refused:
+        ledger.send_once(sender, "l", TO, TEXT)
+    assert refused.value.safe_to_resend
+    ledger.retry_once("l", by="test")  # somebody has made sure that it was not sent
+    assert ledger.send_once(sender, "l", TO, TEXT).batch_no
 
 
 def test_single_sends_are_counted_and_named(

@@ -17,6 +17,7 @@ from yunxin_soap import AsyncClient, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
 from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner, _started
+from yunxin_soap.campaign.reactions import Breaker
 from yunxin_soap.campaign.runner import Progress, Runner
 from yunxin_soap.campaign.schema import runner, submit
 from yunxin_soap.campaign.store import Store
@@ -142,11 +143,35 @@ def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Make, sandbox: S
         status = ledger.run("a", client(), in_flight=32, breaker=5)
     assert status.state is CampaignState.PAUSED
     assert status.submits[State.UNKNOWN] <= 6
-    assert "5 submits in a row failed" in status.reason
+    assert "5 of 5 submits failed" in status.reason
     assert ledger.resolve("a", "accepted", by="test") == status.submits[State.UNKNOWN]
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 500
     assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
+def test_a_half_sick_gateway_costs_a_handful_too(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 1000)
+    with sandbox.faults("close", probability=0.3, seed=1):
+        status = ledger.run("a", client(), in_flight=8, breaker=5)
+    assert status.state is CampaignState.PAUSED
+    assert 5 <= status.submits[State.UNKNOWN] <= 15
+
+
+@pytest.mark.parametrize(("every", "failures"), [(1, 5), (2, 6), (3, 6), (5, 8), (11, None)])
+def test_successes_make_up_for_failures(every: int, failures: int | None) -> None:
+    breaker = Breaker(5)
+    failed = 0
+    for number in range(10_000):
+        is_bad = number % every == 0
+        failed += is_bad
+        pause = breaker.count(State.UNKNOWN if is_bad else State.ACCEPTED, failed=is_bad)
+        if pause is not None:
+            assert pause.reason.startswith(f"{failures} of {number + 1} submits failed")
+            break
+    assert (failed == failures) if failures else (failed > 900)
 
 
 def test_unknown_is_sent_again_by_decision_alone(
@@ -234,6 +259,23 @@ def test_a_refusal_that_may_have_been_sent_is_not_retried(
     sandbox.provoke("code", code="-1")
     assert ledger.run("a", client()).codes == {-1: 5}
     assert ledger.retry("a", by="test") == 0
+    assert ledger.retry("a", unsafe=True, by="test") == 1
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 10
+
+
+def test_what_was_decided_not_to_have_been_sent_may_be_sent(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 10)
+    sandbox.provoke("close", when="before")
+    assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
+    assert ledger.resolve("a", "rejected", by="小王") == 1
+    assert {row[4] for row in ledger.results("a") if row[1] is State.REJECTED} == {
+        "decided by 小王"
+    }
+    assert ledger.retry("a", by="test") == 1
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 10
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
 
 
 def test_stopping_drains_what_is_under_way(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:

@@ -95,9 +95,11 @@ class AsyncLedger:
         """See `Ledger.resume`."""
         await self._in_thread(Ledger.resume, name)
 
-    async def retry(self, name: str, *, code: int | None = None, by: str) -> int:
+    async def retry(
+        self, name: str, *, code: int | None = None, unsafe: bool = False, by: str
+    ) -> int:
         """See `Ledger.retry`."""
-        return await self._in_thread(Ledger.retry, name, code=code, by=by)
+        return await self._in_thread(Ledger.retry, name, code=code, unsafe=unsafe, by=by)
 
     async def resolve(
         self,
@@ -124,9 +126,9 @@ class AsyncLedger:
         """See `Ledger.resolve_once`."""
         await self._in_thread(Ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
 
-    async def retry_once(self, key: str, *, by: str) -> None:
+    async def retry_once(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """See `Ledger.retry_once`."""
-        await self._in_thread(Ledger.retry_once, key, by=by)
+        await self._in_thread(Ledger.retry_once, key, unsafe=unsafe, by=by)
 
     async def sends(self) -> dict[State, int]:
         """See `Ledger.sends`."""

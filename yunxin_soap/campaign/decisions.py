@@ -36,14 +36,14 @@ class Decisions(Queries):
                 .values(state=CampaignState.OPEN.value, reason="", paused_until=None)
             )
 
-    def retry(self, name: str, *, code: int | None = None, by: str) -> int:
+    def retry(self, name: str, *, code: int | None = None, unsafe: bool = False, by: str) -> int:
         """Have rejected submits sent again, and texts that were refused tried again.
-
-        Only what is safe to send again is taken: never -1, nor a code that is not in the manual.
 
         Args:
             name: the campaign.
             code: only those with that code.
+            unsafe: also those that may have been sent, at the risk of a second copy: with -1, or
+                a code that is not in the manual.
             by: who decides; it is kept in the history.
 
         Returns:
@@ -55,10 +55,11 @@ class Decisions(Queries):
             wanted = [
                 submit.c.campaign_id == found.id,
                 submit.c.state == State.REJECTED.value,
-                submit.c.safe,
                 # What was purged has no numbers any more.
                 sa.exists().where(recipients.c.submit_id == submit.c.id),
             ]
+            if not unsafe:
+                wanted.append(submit.c.safe)
             if code is not None:
                 wanted.append(submit.c.code == code)
             ids = list(connection.scalars(sa.select(submit.c.id).where(*wanted)))
@@ -82,7 +83,8 @@ class Decisions(Queries):
 
         Args:
             name: the campaign.
-            decision: ``resend`` makes them pending, at the risk of a second copy.
+            decision: ``resend`` makes them pending, at the risk of a second copy; ``rejected``
+                says that they were not sent, so that `retry` may have them sent.
             by: who decides; it is kept in the history.
             submits: which, by number; all that are unknown if it is left out.
             batch_no: of an accepted one, if it is known.
@@ -145,14 +147,14 @@ class Decisions(Queries):
                 raise NotInLedger(f"There is no unknown send with the key {key!r}.")
             self._decide(connection, [found.id], State.UNKNOWN, after, by, decision, batch_no)
 
-    def retry_once(self, key: str, *, by: str) -> None:
+    def retry_once(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """Let a single send that was refused be sent by the next `Ledger.send_once` with its key.
 
-        As after a top-up. Only what is safe to send again: never -1, nor a code that is not in the
-        manual.
+        As after a top-up.
 
         Args:
             key: of the send.
+            unsafe: also if it may have been sent, as `retry`.
             by: who decides; it is kept in the history.
 
         Raises:
@@ -161,9 +163,12 @@ class Decisions(Queries):
         with reported(), self._engine.begin() as connection:
             alone(connection, REVIVING)
             found = self._send(connection, key)
-            if found is None or found.state != State.REJECTED.value or not found.safe:
+            if found is None or found.state != State.REJECTED.value:
+                raise NotInLedger(f"There is no refused send with the key {key!r}.")
+            if not found.safe and not unsafe:
                 raise NotInLedger(
-                    f"There is no refused send with the key {key!r} that is safe to send again."
+                    f"The refused send with the key {key!r} may have been sent: if it was not, or a"
+                    " second copy does no harm, say that it is to be sent all the same (unsafe)."
                 )
             self._decide(connection, [found.id], State.REJECTED, State.PENDING, by, "retry")
 
@@ -198,6 +203,10 @@ class Decisions(Queries):
         for start in range(0, len(ids), _ROWS):
             part = ids[start : start + _ROWS]
             values: dict[str, Any] = {"state": after.value, "not_before": None}
+            if after is not State.PENDING:
+                values["reason"] = f"decided by {by}"
+            if after is State.REJECTED:
+                values["safe"] = True  # somebody has made sure that it was not sent
             if batch_no is not None:
                 values["batch_no"] = batch_no
             connection.execute(

@@ -149,7 +149,7 @@ class Ledger(Decisions):
 
         Args:
             name: the campaign.
-            client: sends.
+            client: sends; it is left open.
             in_flight: submits under way at once, at most; it starts with few.
             rate: submits a second, at most.
             numbers_rate: numbers a second, at most.
@@ -157,7 +157,8 @@ class Ledger(Decisions):
             zone: of those hours, by name.
             isolate: whether a submit that is refused for its numbers (-14 to -17) is split in
                 halves, until the bad ones stand alone.
-            breaker: so many submits in a row that were not sent, or may have been, pause it.
+            breaker: so many submits in a row that were not sent, or may have been, pause it; more,
+                where others succeed between: ten make up for one.
             told: called with the progress after each exchange with the ledger.
             started: called with the runner, by which it can be stopped from outside.
 

@@ -97,34 +97,35 @@ def _wait_for_a_person(error: SendError) -> Reaction:
 
 
 class Breaker:
-    """Counts failures in a row, and says when to stop.
+    """Weighs failures against successes, and says when to stop.
 
     Args:
-        limit: failures in a row that are one too many.
+        limit: failures in a row that are one too many. Where some submits succeed between, each
+            `MAKES_UP` of them make up for one failure.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._row = 0
-        self._unknown = False
+    MAKES_UP = 10
 
-    @property
-    def closed(self) -> bool:
-        """Whether the last submit ended as submits do when the gateway is well."""
-        return self._row == 0
+    def __init__(self, limit: int) -> None:
+        self._limit = limit * self.MAKES_UP
+        self._forget()
+
+    def _forget(self) -> None:
+        self._weight = self._failed = self._all = 0
+        self._unknown = False
 
     def count(self, state: State | None, *, failed: bool) -> Pause | None:
         """Take one more into account; return the pause that follows."""
-        if not failed:
-            self._row, self._unknown = 0, False
+        self._weight += self.MAKES_UP if failed else -1
+        self._failed += failed
+        self._all += 1
+        self._unknown = self._unknown or (failed and state is not State.PENDING)
+        if self._weight <= 0:
+            self._forget()
+        if self._weight < self._limit:
             return None
-        self._row += 1
-        self._unknown = self._unknown or state is not State.PENDING
-        if self._row < self._limit:
-            return None
-        self._row, unknown, self._unknown = 0, self._unknown, False
+        share, unknown = f"{self._failed} of {self._all}", self._unknown
+        self._forget()
         if unknown:
-            return Pause(f"{self._limit} submits in a row failed, and some may have been sent.")
-        return Pause(
-            f"The gateway was not reached {self._limit} times in a row.", NOT_REACHED_PAUSE
-        )
+            return Pause(f"{share} submits failed, and some may have been sent.")
+        return Pause(f"The gateway was not reached by {share} submits.", NOT_REACHED_PAUSE)
