@@ -232,7 +232,7 @@ def _run(
             )
             if paused_too:
                 ledger.resume(name)
-            status = run_shown(ledger, name, client, quiet=as_json, **options)
+            status = run_shown(ledger, name, client, bar=not as_json, **options)
         show(status, as_json)
         sys.exit(_exit_status(status))
 

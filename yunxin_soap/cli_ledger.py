@@ -213,8 +213,10 @@ def find(number: str, where: str | None, as_json: bool) -> None:
             for change in each.history:
                 told = change.detail not in ("", change.after.value)
                 detail = f" ({change.detail})" if told else ""
+                earlier = f"submit {change.submit} " if change.submit != each.submit else ""
                 click.echo(
-                    f"  {local_time(change.at)} {change.after.value}{detail}, by {change.by}"
+                    f"  {local_time(change.at)} {earlier}{change.after.value}{detail},"
+                    f" by {change.by}"
                 )
 
 

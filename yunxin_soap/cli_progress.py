@@ -27,7 +27,7 @@ _Told = Callable[["Progress"], None]
 
 
 def run_shown(
-    ledger: Ledger, name: str, client: AsyncClient, *, quiet: bool, **options: Any
+    ledger: Ledger, name: str, client: AsyncClient, *, bar: bool, **options: Any
 ) -> Status:
     """Run a campaign, show how far it is, and let Ctrl-C stop it.
 
@@ -35,7 +35,7 @@ def run_shown(
         ledger: the ledger.
         name: the campaign.
         client: sends.
-        quiet: whether to show nothing.
+        bar: whether a terminal gets a bar.
         options: as `Ledger.run_async`.
     """
     before = ledger.status(name)
@@ -43,7 +43,7 @@ def run_shown(
 
     async def main() -> Status:
         async with client:
-            with _shown(left, quiet=quiet) as told:
+            with _shown(left, bar=bar) as told:
                 return await ledger.run_async(
                     name, client, told=told, started=_interruptible, **options
                 )
@@ -103,10 +103,8 @@ def _say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _shown(left: int, *, quiet: bool) -> Iterator[_Told]:
-    if quiet:
-        yield lambda _progress: None
-    elif sys.stderr.isatty():
+def _shown(left: int, *, bar: bool) -> Iterator[_Told]:
+    if bar and sys.stderr.isatty():
         with _bar(left) as told:
             yield told
     else:

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,23 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
     assert again.returncode == 2
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
+
+
+def test_who_reads_json_is_told_what_is_waited_for(
+    run: Run, environment: dict[str, str], listed: str
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    hour = (datetime.now(timezone.utc).hour + 12) % 24
+    command = [*COMMAND, "run", "a", "--json", "--zone", "UTC"]
+    command += ["--between", f"{hour:02}:00-{hour:02}:30"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert "it is outside the allowed hours" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
 
 
 def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -57,6 +58,20 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         Ledger("mysql://localhost/x")
     with pytest.raises(ConfigurationError, match="There is no ledger"):
         Ledger()
+
+
+def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    with Ledger(f"sqlite:///{tmp_path / 'l.sqlite'}?timeout=0.1") as ledger:
+        writer = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
+            with pytest.raises(LedgerError, match=r"is locked\): nothing was sent by this call"):
+                ledger.send_once(sender, "k", "13900000000", TEXT)
+            writer.close()
+            assert ledger.send_once(sender, "k", "13900000000", TEXT).batch_no
+    assert sandbox.record.times_accepted("13900000000") == 1
 
 
 def test_a_server_s_password_is_not_shown() -> None:
@@ -142,7 +157,7 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
     accepted = sandbox.record.accepted_numbers
     assert 3 <= len(accepted) <= 8
     # Nothing else has it now.
-    assert any(f"accepted as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
+    assert any(f" as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
 
 
 def test_a_corrupt_ledger(tmp_path: Path) -> None:
@@ -259,6 +274,14 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
         check=True,
     )
     assert "The ledger cannot be written (" in done.stdout, done
+    assert done.stderr == ""  # it is said once
+    accepted = re.findall(r"submit ([0-9]+) as ([0-9]{19})", done.stdout)
+    batches = {each.batch_no: each.recipients for each in sandbox.record.arrivals}
+    with Ledger(path) as ledger:
+        for submit_id, batch_no in accepted:
+            (number,) = batches[batch_no]
+            (found,) = ledger.find(number)
+            assert found.submit == int(submit_id)
     arrived = len(sandbox.record.arrivals)
     assert 0 < arrived < 3000
     with Ledger(path) as ledger:

@@ -473,6 +473,12 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     assert told[0].line == 2
 
 
+def test_a_campaign_that_is_there_is_told_as_it_is(ledger: Ledger) -> None:
+    made = ledger.plan("a", numbers(30), TEXT, channel=37, max_recipients=5)
+    again = ledger.plan("a", numbers(30), TEXT, channel=37, max_recipients=10)
+    assert (made.existing, made.submits, again.existing, again.submits) == (False, 6, True, 6)
+
+
 def test_what_a_source_complains_of_is_its_own(ledger: Ledger) -> None:
     def broken() -> Any:
         yield from numbers(3)

@@ -243,6 +243,36 @@ def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox
     assert [change.after for change in found.history].count(State.SPLIT) == 7
 
 
+def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    plan(ledger, 4, size=4)
+    with sandbox.faults("code", code="-14", numbers=numbers(1)[0]):
+        ledger.run("a", client(), isolate=True)
+    (found,) = ledger.find(numbers(1)[0])
+    ends = [(each.submit, each.after) for each in found.history if each.after is not State.PENDING]
+    sent = [each for each in ends if each[1] is State.SUBMITTING]
+    assert [each for each, _ in sent] == [1, 2, 4]
+    assert [each for each in ends if each not in sent] == [
+        (1, State.SPLIT),
+        (2, State.SPLIT),
+        (4, State.REJECTED),
+    ]
+    assert found.submit == 4
+
+
+def test_where_a_loop_runs_already(ledger: Ledger, client: Make) -> None:
+    plan(ledger, 5)
+
+    async def main() -> None:
+        sender = client()
+        with pytest.raises(RuntimeError, match="await run_async"):
+            ledger.run("a", sender)
+        await sender.close()
+
+    asyncio.run(main())
+
+
 def test_without_isolation_the_submit_is_refused_whole(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:

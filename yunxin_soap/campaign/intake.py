@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
@@ -30,33 +31,43 @@ class Intake:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def add(self, plan: Plan, planner: Planner) -> bool:
-        """Write it, unless it is there already; say whether it was written.
+    def add(self, plan: Plan, planner: Planner) -> Plan:
+        """Write it, unless it is there already; return what is there now.
 
         Raises:
             CampaignDiffers: there is one of that name with other content.
         """
         try:
             with self._engine.begin() as connection:
-                if self._is_there(connection, plan):
-                    return False
+                if (found := self._existing(connection, plan)) is not None:
+                    return found
                 self._insert(connection, plan, planner)
-                return True
+                return plan
         except sa.exc.IntegrityError:
             # Somebody planned it at the same moment.
             with self._engine.begin() as connection:
-                if not self._is_there(connection, plan):
+                if (found := self._existing(connection, plan)) is None:
                     raise
-                return False
+                return found
 
-    def _is_there(self, connection: sa.Connection, plan: Plan) -> bool:
-        found = connection.scalar(sa.select(campaign.c.digest).where(campaign.c.name == plan.name))
-        if found not in (None, plan.digest):
+    def _existing(self, connection: sa.Connection, plan: Plan) -> Plan | None:
+        found = connection.execute(
+            sa.select(campaign.c.id, campaign.c.digest).where(campaign.c.name == plan.name)
+        ).one_or_none()
+        if found is None:
+            return None
+        if found.digest != plan.digest:
             raise CampaignDiffers(
-                f"There is a campaign {plan.name!r} already, with other numbers, text or channel:"
-                " nothing was changed. Give this one another name."
+                f"There is a campaign {plan.name!r} already, with other numbers, text, channel or"
+                " extension: nothing was changed. Give this one another name."
             )
-        return found is not None
+        # It may have been planned with others in a submit.
+        submits = connection.scalar(
+            sa.select(sa.func.count()).where(
+                submit.c.campaign_id == found.id, submit.c.parent_id.is_(None)
+            )
+        )
+        return replace(plan, submits=submits or 0, existing=True)
 
     def _insert(self, connection: sa.Connection, plan: Plan, planner: Planner) -> None:
         made = connection.execute(

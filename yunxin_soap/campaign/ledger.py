@@ -7,7 +7,6 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -103,10 +102,9 @@ class Ledger(Decisions):
             CampaignDiffers: there is one of that name with other content.
             LedgerError: the ledger cannot be written.
         """
-        with planned(name, source, message, told, refused_to, **options) as (plan, planner):
-            with reported():
-                existing = not Intake(self._engine).add(plan, planner)
-            return replace(plan, existing=existing)
+        planning = planned(name, source, message, told, refused_to, **options)
+        with planning as (plan, planner), reported():
+            return Intake(self._engine).add(plan, planner)
 
     def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
         """Work a campaign off, in an event loop of its own; the rest is as `run_async`.
@@ -118,8 +116,11 @@ class Ledger(Decisions):
 
         Raises:
             TypeError: the client is a `Client`.
+            RuntimeError: an event loop runs in this thread already.
         """
         _check(client, "run", AsyncClient=True)
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("An event loop runs in this thread: await run_async().")
 
         async def main() -> Status:
             async with client:

@@ -150,6 +150,10 @@ class Sending:
                     return work
         except sa.exc.IntegrityError:
             return None  # another came first
+        except sa.exc.DBAPIError as error:
+            raise LedgerError(
+                f"The ledger cannot be used ({why(error)}): nothing was sent by this call."
+            ) from None
         return self._begin(checked, client)
 
     def _still_in_time(self, now: float) -> None:

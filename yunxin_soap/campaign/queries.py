@@ -48,6 +48,8 @@ class Status:
 class Change:
     """One entry of a submit's history."""
 
+    submit: int
+    """Another than the one that was found, before that was split off it."""
     at: float
     before: State
     after: State
@@ -214,6 +216,7 @@ class Queries:
         )
         return earlier + tuple(
             Change(
+                submit_id,
                 row.at,
                 State(row.before),
                 State(row.after),

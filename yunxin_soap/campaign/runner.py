@@ -135,9 +135,14 @@ class Runner:
             self.buried = await self._in_thread(self._store.join, self._owner, self._campaign)
             try:
                 return await self._work()
-            except BaseException:
+            except BaseException as error:
                 self.abort()
-                await self._end()
+                unrecorded = await self._end()
+                if unrecorded is None:
+                    raise
+                if isinstance(error, LedgerError):  # it said less: some have ended since
+                    raise unrecorded from None
+                _log.error("%s", unrecorded)
                 raise
             finally:
                 await self._leave()
@@ -337,24 +342,25 @@ class Runner:
             self.stop()
 
     def _unrecorded(self, error: sa.exc.DBAPIError) -> LedgerError:
-        accepted = [each.batch_no for each in self._results if each.batch_no]
+        accepted = [f"submit {r.work.id} as {r.batch_no}" for r in self._results if r.batch_no]
         return LedgerError(
             f"The ledger cannot be written ({why(error)}): {len(self._flying)} submits are under"
             f" way, and {len(self._results)} ended unrecorded"
-            + (f", accepted as {', '.join(accepted)}" if accepted else "")
+            + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
             + ". The next run makes them unknown."
         )
 
-    async def _end(self) -> None:
-        """Wait for what was cancelled, and record it if that can be done."""
+    async def _end(self) -> LedgerError | None:
+        """Wait for what was cancelled, and record it; return why that cannot be done."""
         self._draining = True
         if self._flying:
             await asyncio.wait(list(self._flying.values()))
         self._patience = min(self._patience, _LAST_WORDS)
         try:
             await asyncio.shield(self._exchange())
-        except (LedgerError, sa.exc.SQLAlchemyError) as error:
-            _log.error("%s", error)
+        except LedgerError as error:
+            return error
+        return None
 
     async def _leave(self) -> None:
         try:
