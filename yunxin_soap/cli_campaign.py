@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from yunxin_soap.cli_ledger import (
     retry,
     show,
     status,
+    unwritable,
 )
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.files import harmless
@@ -170,24 +172,32 @@ class _RefusedFile:
             raise ConfigurationError("--refused names a file: - is none.")
         if self._path is not None:
             try:
-                self._file = Path(self._path).open("w", encoding="utf-8-sig", newline="")
+                # Line by line: whatever is wrong shows before there is a campaign.
+                self._file = Path(self._path).open(
+                    "w", buffering=1, encoding="utf-8-sig", newline=""
+                )
             except OSError as error:
-                raise ConfigurationError(
-                    f"{self._path} cannot be written ({error.strerror})."
-                ) from None
+                raise unwritable(self._path, error) from None
             self._writer = csv.writer(self._file)
-            self._writer.writerow(("line", "value", "reason"))
+            self._write("line", "value", "reason")
         return self._take
 
     def _take(self, line: Refused) -> None:
         if len(self._shown) < self._SHOWN:
             self._shown.append(line)
         if self._file is not None:
-            self._writer.writerow((line.line, harmless(line.value), harmless(line.reason)))
+            self._write(line.line, harmless(line.value), harmless(line.reason))
+
+    def _write(self, *row: object) -> None:
+        try:
+            self._writer.writerow(row)
+        except OSError as error:
+            raise unwritable(self._path, error) from None
 
     def __exit__(self, *_error: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of what could not be written before
+                self._file.close()
 
 
 @campaign.command(epilog=_EPILOG)

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -190,7 +190,7 @@ def report(name: str, output: str | None, where: str | None, as_json: bool) -> N
         try:
             Path(path).write_text(html, encoding="utf-8")
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
+            raise unwritable(path, error) from None
         _tell(as_json, "file", path, f"Written: {path}")
 
 
@@ -284,12 +284,20 @@ def keep_apart(output: str | None, **inputs: str | None) -> None:
             raise ConfigurationError(f"{output} is {what}: name another file to write to.")
 
 
-def _writable(path: str, as_json: bool) -> AbstractContextManager[IO[str]]:
+@contextmanager
+def _writable(path: str, as_json: bool) -> Iterator[IO[str]]:
     try:
         # Spreadsheets know UTF-8 by its mark; JSON has none.
-        return click.open_file(path, "w", encoding="utf-8" if as_json else "utf-8-sig")
+        with click.open_file(path, "w", encoding="utf-8" if as_json else "utf-8-sig") as file:
+            yield file
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written ({error.strerror}).") from None
+        if path == "-":
+            raise
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: str | None, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be written ({error.strerror}).")
 
 
 def open_ledger(where: str | None, *, create: bool = False) -> Ledger:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.postgresql import database
 from yunxin_soap import AsyncClient
@@ -58,3 +60,17 @@ def client(sandbox: Sandbox) -> Callable[..., AsyncClient]:
 def numbers(count: int, start: int = 13910000000) -> list[str]:
     """Return mobile numbers, all different."""
     return [str(start + index) for index in range(count)]
+
+
+def wait_for_locks(ledger: Ledger, count: int) -> None:
+    """Wait until so many connections to a server wait for a lock."""
+    waits = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        with ledger._engine.connect() as connection:
+            if (connection.scalar(waits) or 0) >= count:
+                return
+    raise AssertionError("nobody waits for the lock")

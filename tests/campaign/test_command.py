@@ -131,6 +131,19 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
 
 
+def test_a_file_of_refused_lines_that_cannot_be_written_makes_no_campaign(
+    run: Run, listed: str
+) -> None:
+    planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--refused", "/dev/full")
+    assert (planned.returncode, planned.stdout) == (2, "")
+    assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
+    assert "There is no ledger" in run("status").stderr
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    exported = run("export", "a", "--output", "/dev/full", "--json")
+    assert exported.returncode == 2
+    assert "No space left on device" in json.loads(exported.stdout)["message"]
+
+
 def test_who_reads_json_is_told_what_is_waited_for(
     run: Run, environment: dict[str, str], listed: str
 ) -> None:

@@ -22,9 +22,19 @@ from typing_extensions import Self
 
 from tests.campaign.conftest import TEXT, numbers
 from tests.ports import free_port
-from yunxin_soap import AsyncClient, Client, ConfigurationError, InvalidRequest, LedgerError
+from yunxin_soap import (
+    AsyncClient,
+    CampaignDiffers,
+    Client,
+    ConfigurationError,
+    InvalidRequest,
+    LedgerError,
+)
 from yunxin_soap.campaign import Ledger, Progress, State
-from yunxin_soap.campaign.schema import submit
+from yunxin_soap.campaign.owner import Owner
+from yunxin_soap.campaign.schema import campaign, submit
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Result
 from yunxin_soap.sandbox import Sandbox
 
 Make = Callable[..., AsyncClient]
@@ -60,10 +70,96 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         Ledger()
 
 
-def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
-    tmp_path: Path, sandbox: Sandbox
+def test_a_ledger_survives_a_fork(where: str) -> None:
+    # In a process of its own, which forks and so must have no threads.
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKS, where], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+_FORKS = """
+import os, sys
+from yunxin_soap.campaign import Ledger
+from tests.campaign.conftest import TEXT, numbers
+
+ledger = Ledger(sys.argv[1])
+ledger.plan("a", numbers(50), TEXT, channel=37, max_recipients=1)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            for number in numbers(50):
+                assert ledger.find(number)[0].campaign == "a"
+            status = 0
+        finally:
+            os._exit(status)
+    children.append(child)
+for number in numbers(50):
+    assert ledger.find(number)[0].campaign == "a"
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+ledger.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:pa@s3cret@127.0.0.1:1/x",
+        "PostgreSQL://u:s3cret@127.0.0.1:1/x",
+        "postgres://u:s3cret@127.0.0.1:1/x",
+        "jdbc:postgresql://u:s3cret@127.0.0.1:1/x",
+    ],
+)
+def test_no_address_shows_its_password(address: str) -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger(address)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_commit_in_a_file_is_durable(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger, ledger._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_server_is_waited_for_within_bounds(
+    on_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Ledger(f"sqlite:///{tmp_path / 'l.sqlite'}?timeout=0.1") as ledger:
+    monkeypatch.setattr("yunxin_soap.campaign.database.LOCK_TIMEOUT", 1)
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(2), TEXT, channel=37)
+        with ledger._engine.begin() as stands_still:
+            driver: Any = stands_still.connection.driver_connection
+            assert driver.info.get_parameters()["tcp_user_timeout"] == "30000"
+            stands_still.execute(sa.update(campaign).values(reason="x"))
+            with pytest.raises(LedgerError, match="lock timeout"):
+                ledger.resume("a")
+
+
+def test_numbers_exported_while_they_are_split_are_there_once(on_server: str) -> None:
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(2000), TEXT, channel=37, max_recipients=2)
+        exported = ledger.results("a")
+        seen = [next(exported)[0]]
+        store, owner = Store(ledger._engine), Owner.new()
+        campaign_id = ledger._named("a").id
+        store.join(owner, campaign_id)
+        work = store.exchange(owner, campaign_id, results=[], flying=[], want=5).work
+        split = [Result(each, State.SPLIT, 1.0, 2.0, code=-14) for each in work]
+        store.exchange(owner, campaign_id, results=split, flying=[], want=0)
+        seen += [row[0] for row in exported]
+        owner.end()
+    assert sorted(seen) == numbers(2000)
+
+
+def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.database.BUSY_TIMEOUT", 0.1)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
         writer = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
@@ -418,7 +514,8 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ]
     # Whole numbers: a batch number, a time or a digest may hold any few digits.
     assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
-    assert ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37).numbers == 7
+    with pytest.raises(CampaignDiffers, match="its numbers were purged"):
+        ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
 
 
 def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> None:
@@ -434,10 +531,12 @@ def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> Non
     assert TEXT.encode() not in held
 
 
-def test_a_purge_says_what_a_reader_keeps_in_the_file(tmp_path: Path, client: Make) -> None:
+def test_a_purge_says_what_a_reader_keeps_in_the_file(
+    tmp_path: Path, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.database.BUSY_TIMEOUT", 0.2)
     path = tmp_path / "ledger.sqlite"
-    # As opened, but without the patience of half a minute.
-    with Ledger(f"sqlite:///{path}?timeout=0.1") as ledger, Ledger(path) as other:
+    with Ledger(path) as ledger, Ledger(path) as other:
         ledger.plan("a", numbers(700), TEXT, channel=37, max_recipients=50)
         ledger.run("a", client())
         reader = other.results("a")

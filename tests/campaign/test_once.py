@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotDone
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from tests.campaign.conftest import TEXT
+from tests.campaign.conftest import TEXT, wait_for_locks
 from yunxin_soap import (
     AsyncClient,
     BalanceRejected,
@@ -32,6 +37,10 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.once import Sending
+from yunxin_soap.campaign.owner import Owner, _alive
+from yunxin_soap.campaign.schema import submit
+from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.turns import Result
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -140,6 +149,70 @@ def test_what_may_have_been_sent_is_not_retried(
     assert ledger.send_once(sender, "l", TO, TEXT).batch_no
 
 
+def test_a_purged_send_keeps_its_receipt_and_nothing_to_guess_from(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    receipt = ledger.send_once(sender, "k", TO, TEXT)
+    assert ledger.purge(older_than=-1) == 1
+    with ledger._engine.connect() as connection:
+        assert connection.execute(sa.select(submit.c.digest)).all() == [(None,)]
+    assert ledger.send_once(sender, "k", TO, TEXT).batch_no == receipt.batch_no
+    assert sandbox.record.times_accepted(TO) == 1
+
+
+def test_who_calls_a_waiting_send_at_once_sends_it_once(
+    on_server: str, sender: Client, sandbox: Sandbox
+) -> None:
+    with Ledger(on_server) as ledger, ThreadPoolExecutor(2) as pool:
+        url, port = sandbox.url, int(sandbox.url.split(":")[2].split("/")[0])
+        sandbox.stop()
+        with pytest.raises(NotSent):
+            ledger.send_once(sender, "k", TO, TEXT)
+        with Sandbox(port=port) as back:
+            assert back.url == url
+            with ledger._engine.begin() as connection:
+                # Both have read that it waits, if reading it is no lock.
+                connection.execute(sa.select(submit.c.id).with_for_update())
+                calls = [pool.submit(ledger.send_once, sender, "k", TO, TEXT) for _ in range(2)]
+                wait_for_locks(ledger, 2)
+            receipts = {each.result(30) for each in calls}
+            assert len(receipts) == 1
+            assert back.record.times_accepted(TO) == 1
+
+
+def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
+    tmp_path: Path, sandbox: Sandbox, sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.database.BUSY_TIMEOUT", 0.1)
+    where = tmp_path / "l.sqlite"
+    with Ledger(where) as ledger, ThreadPoolExecutor(1) as pool:
+        writer = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+        with sandbox.faults("delay", seconds=0.3):
+            call = pool.submit(ledger.send_once, sender, "k", TO, TEXT)
+            while not sandbox.record.arrivals:  # it is committed to, and has left
+                pass
+            writer.execute("BEGIN IMMEDIATE")
+            with pytest.raises(NotDone):
+                call.result(1)
+        writer.close()
+        assert call.result(30).batch_no
+        assert ledger.sends()[State.ACCEPTED] == 1
+
+
+def test_an_end_that_was_recorded_is_not_noted_twice(ledger: Ledger, sender: Client) -> None:
+    store, owner = Store(ledger._engine), Owner.new()
+    with ledger._engine.begin() as connection:
+        sending = Sending(store, ledger._engine, "k")
+        made = sending._insert(connection, sender.check(TO, TEXT), "digest")
+        store.enlist(connection, owner, 60)
+        (work,) = store.commit_to(connection, owner, [made], time.time())
+    result = Result(work, State.ACCEPTED, 1.0, 2.0, "123")
+    for _ in range(2):  # the answer to the first COMMIT was lost
+        store.conclude(owner, result)
+    (found,) = ledger.find(TO)
+    assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
+
+
 def test_single_sends_are_counted_and_named(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
@@ -188,8 +261,10 @@ def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbo
 
 
 def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
+    known = set(_alive)
     with pytest.raises(InvalidRequest):
         ledger.send_once(sender, "k", "1", TEXT)
+    assert known == _alive
     assert ledger.send_once(sender, "k", TO, TEXT).batch_no
 
 
@@ -250,7 +325,7 @@ from yunxin_soap.campaign import Ledger, once
 from yunxin_soap.campaign.store import Store
 
 def conclude(*_):
-    raise sa.exc.OperationalError("", {}, Exception("disk full"))
+    raise sa.exc.OperationalError("", {}, Exception("no space left"))
 
 Store.conclude, once._MARGIN = conclude, 0.0
 client = Client(
@@ -275,7 +350,7 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert "the ledger cannot be written (disk full)" in process.stdout.readline()
+        assert "the ledger cannot be written (no space left)" in process.stdout.readline()
         for _ in range(2):
             with pytest.raises(OutcomeUnknown, match="its runner died"):
                 ledger.send_once(sender, "k", TO, TEXT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -183,36 +183,56 @@ def test_it_goes_on_once_the_hours_have_come(
 
 @given(
     rate=st.floats(0.1, 1000),
-    steps=st.lists(st.tuples(st.floats(0, 5), st.integers(0, 50)), max_size=50),
+    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2000)), max_size=50),
 )
-def test_a_rate_is_never_exceeded(rate: float, steps: list[tuple[float, int]]) -> None:
-    limit, now, spent = Rate(rate, 0.0), 0.0, 0
+def test_a_rate_is_never_exceeded_in_any_second(
+    rate: float, steps: list[tuple[float, int]]
+) -> None:
+    limit, now, gone = Rate(rate), 0.0, []
     for passed, asked in steps:
         now += passed
-        amount = min(asked, limit.allowed(now))
-        limit.spend(amount)
-        spent += amount
-        assert spent <= max(1.0, rate) + rate * now + 1e-6
+        for _ in range(min(asked, limit.allowed(now))):
+            limit.spend(1, now)
+            gone.append(now)
         if limit.allowed(now) == 0:
-            assert limit.wait() > 0
-            assert limit.allowed(now + limit.wait() + 1e-6) >= 1
-            now += limit.wait() + 1e-6
+            now += limit.wait(now)
+            assert limit.allowed(now) >= 1
+    most = math.ceil(rate)
+    span = most / rate
+    assert all(later - first > span - 1e-9 for first, later in zip(gone, gone[most:], strict=False))
+
+
+@given(rate=st.floats(1, 5000), sizes=st.lists(st.integers(1, 1000), max_size=30))
+def test_as_many_numbers_take_as_long_as_they_must(rate: float, sizes: list[int]) -> None:
+    limit, now = Rate(rate), 0.0
+    for size in sizes:
+        now += limit.wait(now)
+        assert limit.allowed(now) >= 1
+        limit.spend(size, now)
+    # All but what is left over for the last few.
+    assert now >= sum(sizes) / rate - 1 - 2 * max(sizes, default=0) / rate
+
+
+def test_the_same_sizes_never_exceed_a_rate_of_numbers() -> None:
+    limit, now, gone = Rate(1200.0), 0.0, []
+    for _ in range(20):
+        now += limit.wait(now)
+        limit.spend(500, now)
+        gone.append(now)
+    assert all(later - first >= 1 for first, later in zip(gone, gone[2:], strict=False))
 
 
 @pytest.mark.parametrize(("option", "most"), [("rate", 10.0), ("numbers_rate", 50.0)])
 def test_no_more_leaves_than_the_rate(
     ledger: Ledger, client: Make, sandbox: Sandbox, option: str, most: float
 ) -> None:
-    ledger.plan("a", numbers(65), TEXT, channel=37, max_recipients=5)
-    began = time.time()
-    assert ledger.run("a", client(), **_given(option, most)).numbers[State.ACCEPTED] == 65
-    spent = 0
-    for each in sandbox.record.arrivals:
-        # A second's worth may go at once, and a submit that has begun goes whole.
-        spent += 1 if option == "rate" else len(each.recipients)
-        slack = 0.1 if option == "rate" else 4
-        assert spent <= most * (1 + each.received_at.timestamp() - began) + slack
-    assert spent == (13 if option == "rate" else 65)
+    ledger.plan("a", numbers(105), TEXT, channel=37, max_recipients=5)
+    assert ledger.run("a", client(), **_given(option, most)).numbers[State.ACCEPTED] == 105
+    sent = sorted(at for at, _, _ in ledger.times("a"))
+    assert len(sent) == len(sandbox.record.arrivals) == 21
+    # One begins a little later than it was allowed to.
+    for first, later in zip(sent, sent[10:], strict=False):
+        assert later - first > 0.9
 
 
 @pytest.mark.parametrize("option", ["rate", "numbers_rate"])

@@ -442,6 +442,13 @@ def test_a_torn_heading(tmp_path: Path, content: str) -> None:
         planned(Csv(csv_of(tmp_path, content)))
 
 
+def test_a_quote_that_runs_into_the_next_one_hides_no_number(tmp_path: Path) -> None:
+    content = f'name,phone\n"甲,{A}\n","乙",{B}\n"丙\n丙",{C},\n'
+    submits, refused = planned(Csv(csv_of(tmp_path, content)))
+    assert submits == {TEXT: [C]}  # where a line ends in a comma too many
+    assert [(each.line, each.reason) for each in refused] == [(2, TORN), (3, TORN)]
+
+
 def test_a_heading_of_two_lines(tmp_path: Path) -> None:
     path = csv_of(tmp_path, f'"手机\n号码",name\n{A},"Li"\n')
     assert planned(Csv(path, 1), "您好{name}【签名】")[0] == {"您好Li【签名】": [A]}
@@ -471,6 +478,39 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     ledger.plan("a", [A, "x"], TEXT, channel=37, refused_to=told.append)
     assert list(ledger.refused("a")) == told
     assert told[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [("1390000000\n13900000001\n", None), ("139000000O1,ann\n13900000001,bob\n", 1)],
+)
+def test_a_first_line_that_is_no_heading_is_refused_as_any_other(
+    tmp_path: Path, content: str, column: int | None
+) -> None:
+    submits, refused = planned(Csv(csv_of(tmp_path, content), column))
+    assert submits == {TEXT: ["13900000001"]}
+    assert [each.line for each in refused] == [1]
+
+
+def test_one_column_under_a_heading_that_nobody_knows(tmp_path: Path) -> None:
+    assert planned(Csv(csv_of(tmp_path, f"客户2026\n{A}\n"))) == ({TEXT: [A]}, [])
+
+
+def test_a_row_brings_no_signature_of_its_own(tmp_path: Path) -> None:
+    rows = [{"phone": A, "who": "王【五】"}, {"phone": B, "who": "李"}]
+    assert planned(rows, "您好{who}", signature="签{名}")[0] == {
+        "您好王【五】【签{名}】": [A],
+        "您好李【签{名}】": [B],
+    }
+    assert planned(rows, "您好{who}【签名】", signature="别的")[0].keys() == {
+        "您好王【五】【签名】",
+        "您好李【签名】",
+    }
+
+
+def test_many_numbers_on_one_line() -> None:
+    many = numbers(2500)
+    assert planned(Text(io.BytesIO(", ".join(many).encode())))[0] == {TEXT: many}
 
 
 def test_a_campaign_that_is_there_is_told_as_it_is(ledger: Ledger) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from tests.campaign.conftest import TEXT, numbers
+from tests.campaign.conftest import TEXT, numbers, wait_for_locks
 from yunxin_soap import AsyncClient, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
 from yunxin_soap.campaign.leases import LostLease
@@ -21,7 +26,7 @@ from yunxin_soap.campaign.reactions import Breaker
 from yunxin_soap.campaign.runner import Progress, Runner
 from yunxin_soap.campaign.schema import runner, submit
 from yunxin_soap.campaign.store import Store
-from yunxin_soap.campaign.turns import Result
+from yunxin_soap.campaign.turns import Pause, Result
 from yunxin_soap.sandbox import Account, Sandbox
 
 Make = Callable[..., AsyncClient]
@@ -135,6 +140,23 @@ def test_a_refused_text_stops_that_text_alone(
     assert len(sandbox.record.arrivals) == 11
     assert ledger.retry("a", by="test") == 1
     assert ledger.run("a", client(), in_flight=1).codes == {-6: 2}
+
+
+def test_retrying_one_code_lets_no_other_text_go(
+    ledger: Ledger, client: Make, sandbox: Sandbox
+) -> None:
+    texts = ("您好", "促销")
+    rows = [{"phone": each, "text": texts[at % 2]} for at, each in enumerate(numbers(8))]
+    ledger.plan("a", rows, "{text}【签名】", channel=37, max_recipients=1)
+    with sandbox.faults("code", code="-14", numbers=numbers(1)[0]):
+        status = ledger.run("a", client(), in_flight=1)
+    assert status.codes == {-6: 1, -14: 1}
+    assert len(status.held) == 1
+    assert ledger.retry("a", code=-14, by="test") == 1
+    assert ledger.status("a").held == status.held
+    assert ledger.run("a", client(), in_flight=1).codes == {-6: 1}
+    assert ledger.retry("a", code=-6, by="test") == 1
+    assert ledger.status("a").held == {}
 
 
 def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
@@ -352,6 +374,34 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
     assert status.submits[State.UNKNOWN] == len(sandbox.record.arrivals) > 0
 
 
+def test_ending_at_once_waits_for_no_ledger_that_is_lost(
+    tmp_path: Path, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.database.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("yunxin_soap.campaign.runner._LAST_WORDS", 0.2)
+    where = tmp_path / "l.sqlite"
+    with Ledger(where) as ledger:
+        plan(ledger, 500)
+        with contextlib.closing(sqlite3.connect(where, isolation_level=None)) as writer:
+            runners: list[Runner] = []
+
+            async def main() -> None:
+                def told(progress: Progress) -> None:
+                    if progress.submits and not writer.in_transaction:
+                        writer.execute("BEGIN IMMEDIATE")  # and it stays so
+                        asyncio.get_running_loop().call_later(0.3, runners[0].abort)
+
+                async with client() as sender:
+                    await ledger.run_async("a", sender, told=told, started=runners.append)
+
+            with pytest.raises(LedgerError, match="is locked"):
+                asyncio.run(main())
+        ledger.resume("a")
+        status = ledger.run("a", client())
+        assert status.submits[State.UNKNOWN] + status.submits[State.ACCEPTED] == 100
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
 def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) -> None:
     with Ledger(where) as ledger:
         plan(ledger, 1000)
@@ -466,7 +516,7 @@ def test_a_dead_runner_is_taken_over_whole(on_server: str) -> None:
             with ledger._engine.begin() as another:
                 another.execute(sa.select(submit).where(submit.c.id == 2).with_for_update())
                 buried = pool.submit(bury)
-                _wait_for_a_lock(ledger)
+                wait_for_locks(ledger, 1)
             assert buried.result(30) == [1, 2, 3]
         assert ledger.status("a").submits[State.SUBMITTING] == 0
 
@@ -482,24 +532,57 @@ def test_of_two_who_decide_at_once_the_second_finds_it_decided(
             with ledger._engine.begin() as first:
                 first.execute(submit.update().values(state=State.ACCEPTED.value))
                 second = pool.submit(ledger.resolve, "a", "resend", by="second")
-                _wait_for_a_lock(ledger)
+                wait_for_locks(ledger, 1)
             assert second.result(30) == 0
         (found,) = ledger.find(numbers(1)[0])
         assert found.state is State.ACCEPTED
         assert "second" not in [change.by for change in found.history]
 
 
-def _wait_for_a_lock(ledger: Ledger) -> None:
-    waits = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()"
-    )
-    give_up = time.monotonic() + 10
-    while time.monotonic() < give_up:
-        with ledger._engine.connect() as connection:
-            if connection.scalar(waits):
-                return
-    raise AssertionError("nobody waits for the lock")
+def test_a_lost_answer_to_a_commit_leaves_one_entry(ledger: Ledger) -> None:
+    plan(ledger, 5)
+    campaign_id = ledger._named("a").id
+    store, owner = Store(ledger._engine), Owner.new()
+    store.join(owner, campaign_id)
+    (work,) = store.exchange(owner, campaign_id, results=[], flying=[], want=1).work
+    result = Result(work, State.ACCEPTED, 1.0, 2.0, "1")
+    for _ in range(2):
+        store.exchange(owner, campaign_id, results=[result], flying=[], want=0)
+    (found,) = ledger.find(numbers(1)[0])
+    assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
+
+
+def test_a_pause_that_passes_does_not_end_one_for_a_person(ledger: Ledger) -> None:
+    plan(ledger, 5)
+    campaign_id = ledger._named("a").id
+    store, owner = Store(ledger._engine), Owner.new()
+    store.join(owner, campaign_id)
+    for pause in (Pause("ask somebody"), Pause("wait", 0.01)):
+        store.exchange(owner, campaign_id, results=[], flying=[], want=0, pause=pause)
+    status = ledger.status("a")
+    assert (status.reason, status.paused_until) == ("ask somebody", None)
+
+
+def test_who_stood_still_for_longer_than_the_lease_sends_nothing(
+    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(ledger, 5)
+    exchange = Store.exchange
+    stood_still: list[bool] = []
+
+    def slow(*args: Any, **options: Any) -> Any:
+        turn = exchange(*args, **options)
+        if turn.work and not stood_still:
+            stood_still.append(True)
+            time.sleep(0.3)  # the process, as under SIGSTOP
+        return turn
+
+    monkeypatch.setattr(Store, "exchange", slow)
+    monkeypatch.setattr(ledger, "_lease", 0.2)
+    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5
+    (found,) = ledger.find(numbers(1)[0])
+    assert found.history[1].detail == "not sent: the ledger answered too late"
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(5), 1)
 
 
 def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
@@ -543,3 +626,21 @@ def test_numbers_of_an_account_too_many_for_one_submit(
 def test_a_campaign_that_is_not_there(ledger: Ledger, client: Make) -> None:
     with pytest.raises(LedgerError, match="There is no campaign 'a'"):
         ledger.run("a", client())
+
+
+def test_a_process_that_cannot_be_seen_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        owner = replace(Owner.new(), pid=process.pid, started=_started(process.pid) or "")
+        assert owner.is_dead() is False
+        seen = Path.read_text
+
+        def hidden(path: Path, *args: Any, **options: Any) -> str:
+            if path == Path(f"/proc/{process.pid}/stat"):
+                raise FileNotFoundError(path)  # as of another user's, where hidepid is set
+            return seen(path, *args, **options)
+
+        monkeypatch.setattr(Path, "read_text", hidden)
+        assert owner.is_dead() is None
+        process.kill()
+        process.wait()
+        assert owner.is_dead() is True

@@ -63,6 +63,17 @@ def change(
     )
 
 
+def recorded(connection: sa.Connection, result: Result, owner: Owner) -> bool:
+    """Whether a runner has written down already how a submit ended."""
+    mine = sa.exists().where(
+        history.c.submit_id == result.work.id,
+        history.c.by == owner.id,
+        history.c.before == State.SUBMITTING.value,
+        history.c.after == result.state.value,
+    )
+    return bool(connection.scalar(sa.select(mine)))
+
+
 def note(connection: sa.Connection, results: Sequence[Result], now: float, owner: Owner) -> None:
     """Keep what was learnt too late: the states stay as they are."""
     for each in results:

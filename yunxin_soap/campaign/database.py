@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,26 @@ from yunxin_soap.campaign import schema
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.files import identity, make_private
 
+_PATIENCE = {
+    "connect_timeout": 10,
+    # A server that vanished without a word is noticed after half a minute, and not after hours.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+LOCK_TIMEOUT = 60
+"""Seconds for which a server's lock is waited for: who holds it may stand still."""
+BUSY_TIMEOUT = 30.0
+"""Seconds for which who writes a file is waited for."""
 # How a send ended is recorded, however many threads are at it.
 _POOL = {"max_overflow": -1}
 _MAKING = 20261123
 """What `alone` is told for making a ledger."""
 REVIVING = 20261124
 """What `alone` is told for purging, and for making pending again what could be purged."""
+OUTAGE = 120.0
+"""Seconds for which a ledger that cannot be reached is waited for, once something was sent."""
 READS = "yunxin_reads"
 """The execution option of a connection that only reads, and so waits for no writer."""
 
@@ -47,6 +62,7 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
         if file is not None:
             make_private(file)
         engine = sa.create_engine(url, **_options(url))
+        _ENGINES.add(engine)
         if url.get_backend_name() == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -119,6 +135,16 @@ def forget(engine: sa.Engine) -> str:
     return "somebody else reads it" if busy else ""
 
 
+def may_pass(error: sa.exc.DBAPIError) -> bool:
+    """Whether to wait may help: a server that is not there, or a file that others are writing."""
+    text = why(error).lower()
+    if isinstance(error.orig, sqlite3.Error):
+        return "locked" in text or "busy" in text
+    return error.connection_invalidated or (
+        isinstance(error, sa.exc.OperationalError) and "no space" not in text
+    )
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Turn what a database complains of into a `LedgerError`."""
@@ -130,18 +156,24 @@ def reported() -> Iterator[None]:
 
 def _url(where: str | os.PathLike[str]) -> sa.URL:
     text = os.fspath(where)
-    if not re.match(r"[a-z0-9+]+://", text):
+    # Whatever looks like a URL is none of a path's: it may hold a password.
+    scheme = re.match(r"[a-z][a-z0-9+.:-]*://", text, re.IGNORECASE)
+    if scheme is None:
         return _on_disk(sa.URL.create("sqlite", database=text))
     try:
-        url = sa.make_url(text)
+        url = sa.make_url(scheme[0].lower() + text[scheme.end() :])
     except (sa.exc.ArgumentError, ValueError):  # the latter for its port
         raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
+    if "@" in (url.host or ""):
+        raise LedgerError(
+            "The ledger's address has an @ too many: write that of a password as %40."
+        )
     kind = url.get_backend_name()
-    if kind not in ("sqlite", "postgresql"):
-        raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
-    if kind == "postgresql":
+    if kind == "sqlite":
+        return _on_disk(url.set(drivername="sqlite"))
+    if kind in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
-    return _on_disk(url.set(drivername="sqlite"))
+    raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
 
 
 def _on_disk(url: sa.URL) -> sa.URL:
@@ -157,14 +189,27 @@ def _on_disk(url: sa.URL) -> sa.URL:
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         # One a thread at a time, whichever thread it is.
-        return {**_POOL, "connect_args": {"timeout": 30, "check_same_thread": False}}
+        return {**_POOL, "connect_args": {"timeout": BUSY_TIMEOUT, "check_same_thread": False}}
     return {
         **_POOL,
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 10},
+        "connect_args": _PATIENCE,
         # Whatever the server's is: who waits for a lock sees what was committed meanwhile.
         "isolation_level": "READ COMMITTED",
     }
+
+
+_ENGINES: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """Have a process that was forked open its own connections."""
+    for engine in _ENGINES:
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -185,6 +230,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
+    connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
     connection.commit()
 
 

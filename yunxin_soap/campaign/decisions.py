@@ -41,7 +41,7 @@ class Decisions(Queries):
 
         Args:
             name: the campaign.
-            code: only those with that code.
+            code: only those with that code, and texts that were refused with it.
             unsafe: also those that may have been sent, at the risk of a second copy: with -1, or
                 a code that is not in the manual.
             by: who decides; it is kept in the history.
@@ -62,11 +62,19 @@ class Decisions(Queries):
                 wanted.append(submit.c.safe)
             if code is not None:
                 wanted.append(submit.c.code == code)
-            ids = list(connection.scalars(sa.select(submit.c.id).where(*wanted)))
+            chosen = sa.select(submit.c.id).where(*wanted).order_by(submit.c.id)
+            ids = list(connection.scalars(chosen.with_for_update(key_share=True)))
             self._decide(connection, ids, State.REJECTED, State.PENDING, by, "retry")
-            connection.execute(
-                content.update().where(content.c.campaign_id == found.id).values(stopped=None)
-            )
+            freed = [content.c.campaign_id == found.id, content.c.stopped.is_not(None)]
+            if code is not None:
+                freed.append(
+                    sa.exists().where(
+                        submit.c.content_id == content.c.id,
+                        submit.c.code == code,
+                        submit.c.reason == content.c.stopped,
+                    )
+                )
+            connection.execute(content.update().where(*freed).values(stopped=None))
             self._open(connection, found.id)
             return len(ids)
 
@@ -108,7 +116,7 @@ class Decisions(Queries):
                     )
                     .order_by(submit.c.id)
                     # Of two who decide at once, the second finds what the first has left.
-                    .with_for_update()
+                    .with_for_update(key_share=True)
                 )
             )
             if submits is not None:
@@ -180,7 +188,7 @@ class Decisions(Queries):
             sa.select(submit.c.id, submit.c.state, submit.c.safe)
             .join(recipients, recipients.c.submit_id == submit.c.id)
             .where(submit.c.key == key)
-            .with_for_update(of=submit)
+            .with_for_update(of=submit, key_share=True)
         ).one_or_none()
 
     def _decide(
@@ -193,7 +201,10 @@ class Decisions(Queries):
         detail: str,
         batch_no: str | None = None,
     ) -> None:
+        """Change the state of submits that this transaction holds."""
         assert after in ALLOWED[before]
+        if batch_no is not None and after is not State.ACCEPTED:
+            raise ConfigurationError("Only what was accepted has a batch number.")
         for each in (by, batch_no):
             if each is not None and (not each.strip() or not each.isprintable()):
                 raise ConfigurationError(
@@ -209,11 +220,7 @@ class Decisions(Queries):
                 values["safe"] = True  # somebody has made sure that it was not sent
             if batch_no is not None:
                 values["batch_no"] = batch_no
-            connection.execute(
-                submit.update()
-                .where(submit.c.id.in_(part), submit.c.state == before.value)
-                .values(**values)
-            )
+            connection.execute(submit.update().where(submit.c.id.in_(part)).values(**values))
             connection.execute(
                 history.insert(),
                 [
@@ -274,7 +281,18 @@ class Decisions(Queries):
                 submit.c.content_id == content.c.id,
                 submit.c.id == recipients.c.submit_id,
             )
-            connection.execute(content.update().where(~left).values(message=""))
+            connection.execute(
+                content.update().where(~left, content.c.message != "").values(message="")
+            )
+            # By which a number could be guessed, once the text is known.
+            connection.execute(
+                submit.update()
+                .where(
+                    submit.c.digest.is_not(None),
+                    ~sa.exists().where(recipients.c.submit_id == submit.c.id),
+                )
+                .values(digest=None)
+            )
             busy = (
                 sa.select(submit.c.campaign_id)
                 .join(recipients, recipients.c.submit_id == submit.c.id)
@@ -287,7 +305,7 @@ class Decisions(Queries):
             connection.execute(
                 campaign.update()
                 .where(campaign.c.id.in_(done), campaign.c.purged_at.is_(None))
-                .values(purged_at=time.time())
+                .values(purged_at=time.time(), digest="")
             )
         with reported():
             in_the_way = forget(self._engine)

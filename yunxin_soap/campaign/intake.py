@@ -56,6 +56,11 @@ class Intake:
         ).one_or_none()
         if found is None:
             return None
+        if not found.digest:
+            raise CampaignDiffers(
+                f"There was a campaign {plan.name!r}, and its numbers were purged: whether this is"
+                " the same cannot be told, and nothing was changed. Give this one another name."
+            )
         if found.digest != plan.digest:
             raise CampaignDiffers(
                 f"There is a campaign {plan.name!r} already, with other numbers, text, channel or"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.database import why
+from yunxin_soap.campaign.database import OUTAGE, may_pass, why
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.schema import content, recipients, submit
 from yunxin_soap.campaign.states import State
@@ -56,11 +56,11 @@ class Sending:
         if not key.strip() or not key.isprintable():
             raise ConfigurationError("A send needs a key, of characters that can be printed.")
         self._store, self._engine, self._key = store, engine, key
-        self._owner = Owner.new()
         self._valid_until = 0.0
 
     def send(self, client: Client, checked: Submit) -> Receipt:
         """Send it, or say how it ended before."""
+        self._owner = Owner.new()
         try:
             while (step := self._begin(checked, client)) is None:
                 time.sleep(_POLL)
@@ -80,6 +80,7 @@ class Sending:
 
     async def send_async(self, client: AsyncClient, checked: Submit) -> Receipt:
         """Send it, or say how it ended before."""
+        self._owner = Owner.new()
         try:
             while True:
                 step, cancelled = await _to_the_end(self._begin, checked, client)
@@ -128,7 +129,7 @@ class Sending:
                 ).one_or_none()
                 if found is None:
                     made = self._insert(connection, checked, digest)
-                elif found.digest != digest:
+                elif found.digest not in (digest, None):  # None once it was purged
                     raise CampaignDiffers(
                         f"The key {self._key!r} was used for other recipients, text, channel or"
                         " extension: nothing was sent. Give this one another key."
@@ -208,14 +209,21 @@ class Sending:
         )
 
     def _end(self, result: Result) -> None:
-        try:
-            self._store.conclude(self._owner, result)
-        except sa.exc.DBAPIError as error:
-            how = f"accepted as {result.batch_no}" if result.batch_no else result.state.value
-            raise LedgerError(
-                f"The submit ended, {how}, and the ledger cannot be written ({why(error)}): the"
-                " next call with that key will say that it is unknown."
-            ) from None
+        """Record how it ended, once the ledger can be written."""
+        give_up = time.monotonic() + OUTAGE
+        while True:
+            try:
+                return self._store.conclude(self._owner, result)
+            except sa.exc.DBAPIError as error:
+                if not may_pass(error) or time.monotonic() >= give_up:
+                    how = (
+                        f"accepted as {result.batch_no}" if result.batch_no else result.state.value
+                    )
+                    raise LedgerError(
+                        f"The submit ended, {how}, and the ledger cannot be written ({why(error)}):"
+                        " the next call with that key will say that it is unknown."
+                    ) from None
+            time.sleep(_POLL)
 
 
 async def _to_the_end(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -40,9 +41,10 @@ class Owner:
         """Whether it has ended for sure; None where that cannot be told from here."""
         if not self.machine or self.machine != _machine():
             return None
-        if self.pid == os.getpid() and self.started == (_started(self.pid) or ""):
+        started = _started(self.pid)
+        if self.pid == os.getpid() and self.started == started:
             return self.id not in _alive
-        return _started(self.pid) != self.started
+        return None if started == "" else started != self.started
 
     def __str__(self) -> str:
         """Say where it runs."""
@@ -59,10 +61,18 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process started; None if there is none, a zombie included."""
+    """Return when a process started; None if there is none, a zombie included.
+
+    Empty where that cannot be seen, as of another user's process under ``hidepid``.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return None
+        with contextlib.suppress(PermissionError):
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return None
+        return ""
     state, *rest = text.rpartition(")")[2].split()
     return None if state in "ZX" else rest[18]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -78,32 +80,52 @@ class Hours:
 
 
 class Rate:
-    """At most so many a second: of submits, or of numbers. A second's worth may go at once.
+    """At most so many in any second, of submits or of numbers: those of the last one are known.
+
+    Where less than one a second may go, or a submit has more numbers than may go in one, that takes
+    as many seconds as it must.
 
     Args:
         per_second: how many.
-        now: the time in seconds, of any clock that only goes forward.
     """
 
-    def __init__(self, per_second: float, now: float) -> None:
+    def __init__(self, per_second: float) -> None:
         self._rate = per_second
-        self._most = max(1.0, per_second)
-        self._left = self._most
-        self._at = now
+        self._most = math.ceil(per_second)
+        self._gone: deque[tuple[float, int]] = deque()
+        """Until when each counts that has gone, and for how many."""
+        self._counted = 0
+        self._size = 1
+        """Of the last that has gone; the next will have about as many."""
 
     def allowed(self, now: float) -> int:
-        """Return how many submits may go now, of which no number was counted yet."""
-        self._left = min(self._most, self._left + (now - self._at) * self._rate)
-        self._at = now
-        return max(0, int(self._left))
+        """Return how many submits may go now.
 
-    def spend(self, amount: int) -> None:
-        """Count what goes; more than is allowed delays what comes after."""
-        self._left -= amount
+        Args:
+            now: seconds, of any clock that only goes forward.
+        """
+        while self._gone and self._gone[0][0] <= now:
+            self._counted -= self._gone.popleft()[1]
+        if not self._gone:
+            return max(1, self._most // self._size)
+        return max(0, (self._most - self._counted) // self._size)
 
-    def wait(self) -> float:
+    def spend(self, amount: int, now: float) -> None:
+        """Count a submit that goes."""
+        self._gone.append((now + max(amount, self._most) / self._rate, amount))
+        self._counted += amount
+        self._size = amount
+
+    def wait(self, now: float) -> float:
         """Return the seconds until one more may go."""
-        return max(0.0, (1.0 - self._left) / self._rate)
+        if self.allowed(now):
+            return 0.0
+        counted = self._counted
+        for until, amount in self._gone:
+            counted -= amount
+            if self._most - counted >= self._size:
+                return until - now
+        return self._gone[-1][0] - now
 
 
 class Window:

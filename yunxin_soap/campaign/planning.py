@@ -136,6 +136,10 @@ class Planner:
             )
         self._signature = None if signature is None else rules.normalise_signature(signature)
         self._template = Template(message)
+        if self._template.columns and self._signature and self._template.end[-1:] != "】":
+            # A row must not bring a signature of its own.
+            bare = self._signature.replace("{", "{{").replace("}", "}}")
+            self._template = Template(f"{message}【{bare}】")
         self._limit, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
         self._mainland = self._pattern.pattern == MAINLAND_MOBILE.pattern
@@ -264,7 +268,7 @@ class Planner:
         return rules.normalise_recipients(
             value,
             pattern=MAINLAND_MOBILE if self._mainland else self._pattern,
-            limit=rules.MAX_RECIPIENTS,
+            limit=len(value),
         )
 
     def _text(self, row: Mapping[str, str]) -> str:

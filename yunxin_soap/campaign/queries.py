@@ -280,13 +280,16 @@ class Queries:
         """Give the lines of a campaign's source of which no submit was made."""
         with self._reading() as connection:
             found = self._campaign(connection, name)
-            rows = connection.execute(
-                sa.select(refused.c.line, refused.c.value, refused.c.reason)
-                .where(refused.c.campaign_id == found.id)
+            last = 0
+            while rows := connection.execute(
+                sa.select(refused)
+                .where(refused.c.campaign_id == found.id, refused.c.id > last)
                 .order_by(refused.c.id)
-            )
-            for row in rows:
-                yield Refused(*row)
+                .limit(_ROWS)
+            ).all():
+                last = rows[-1].id
+                for row in rows:
+                    yield Refused(row.line, row.value, row.reason)
 
     def _named(self, name: str) -> Any:
         with self._reading() as connection:
@@ -308,4 +311,7 @@ class Queries:
             reported(),
             self._engine.connect().execution_options(**{READS: True}) as connection,
         ):
+            if connection.dialect.name == "postgresql":
+                # What is read in several pieces is of one moment.
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection

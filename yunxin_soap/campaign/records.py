@@ -29,7 +29,7 @@ class Records:
 
     A quote that nobody closes runs to the next one, lines or a whole list later, and what it runs
     over would be lost without a word. So a record of several lines must be as the rules of CSV
-    want it, and hold nothing that looks like a row.
+    want it, have no more fields than the first, and hold nothing that looks like a row.
 
     Args:
         text: the file, at its start.
@@ -95,7 +95,9 @@ class Records:
         for row in reader:
             own = lines[before : reader.line_num]
             if len(own) > 1 and (
-                not self._is_whole(own) or any(self._is_row(each, at) for each in _inside(row))
+                not self._is_whole(own)
+                or any(row[self._width :])
+                or any(self._is_row(each, at) for each in _inside(row))
             ):
                 torn += enumerate((each.rstrip("\r\n") for each in own), start + before)
             else:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.database import why
+from yunxin_soap.campaign.database import OUTAGE, may_pass, why
 from yunxin_soap.campaign.leases import LostLease
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.pace import Hours, Rate, Window
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
 
 _log = logging.getLogger("yunxin_soap.campaign")
-_OUTAGE = 120.0
-"""Seconds for which a server that cannot be reached is waited for."""
 _LAST_WORDS = 5.0
 """Seconds for which it is waited to record what is left when a run breaks off."""
 _GATHER = 0.005
@@ -93,9 +90,8 @@ class Runner:
         self._options, self._told = options, told
         self._window = Window(options.in_flight)
         self._breaker = Breaker(options.breaker)
-        now = time.monotonic()
         self._rates = [
-            Rate(each, now) for each in (options.rate, options.numbers_rate) if each is not None
+            Rate(each) for each in (options.rate, options.numbers_rate) if each is not None
         ]
         self._flying: dict[int, asyncio.Task[None]] = {}
         self._begun: dict[int, Work] = {}
@@ -105,7 +101,7 @@ class Runner:
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
-        self._patience = _OUTAGE
+        self._patience = OUTAGE
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
         self.buried = 0
@@ -118,6 +114,7 @@ class Runner:
 
     def abort(self) -> None:
         """End now: what is under way becomes unknown."""
+        self._patience = _LAST_WORDS
         self.stop()
         for task in list(self._flying.values()):
             task.cancel()
@@ -136,6 +133,7 @@ class Runner:
             try:
                 return await self._work()
             except BaseException as error:
+                self._failure = error
                 self.abort()
                 unrecorded = await self._end()
                 if unrecorded is None:
@@ -155,7 +153,7 @@ class Runner:
             turn = await self._exchange()
             for work in turn.work:
                 for rate, amount in zip(self._rates, self._amounts(work), strict=True):
-                    rate.spend(amount)
+                    rate.spend(amount, time.monotonic())
                 task = asyncio.create_task(self._send(work))
                 task.add_done_callback(lambda _task: self._wake())
                 self._flying[work.id] = task
@@ -195,7 +193,7 @@ class Runner:
             if ready is None and turn.others:
                 ready = _OTHERS
             if ready is not None:
-                rates = (rate.wait() for rate in self._rates)
+                rates = (rate.wait(time.monotonic()) for rate in self._rates)
                 until = min(until, max(ready, self._hours_wait(), *rates))
         if not self._results and until > 0:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -269,7 +267,7 @@ class Runner:
 
     async def _exchange(self) -> Turn:
         """Record what ended and get what is next, once the ledger can be written."""
-        give_up = time.monotonic() + self._patience
+        asked = time.monotonic()
         pause_between = 0.1
         while True:
             self._account_for_the_ended()
@@ -287,7 +285,7 @@ class Runner:
                 del self._results[: len(results)]  # they are in the history
                 raise
             except sa.exc.DBAPIError as error:
-                if not _may_pass(error) or time.monotonic() >= give_up:
+                if not may_pass(error) or time.monotonic() >= asked + self._patience:
                     raise self._unrecorded(error) from None
                 _log.warning("The ledger cannot be written (%s): trying again.", why(error))
                 await asyncio.sleep(pause_between)
@@ -355,7 +353,6 @@ class Runner:
         self._draining = True
         if self._flying:
             await asyncio.wait(list(self._flying.values()))
-        self._patience = min(self._patience, _LAST_WORDS)
         try:
             await asyncio.shield(self._exchange())
         except LedgerError as error:
@@ -367,17 +364,8 @@ class Runner:
             await self._in_thread(self._store.leave, self._owner)
             await self._in_thread(self._store.finish, self._campaign)
         except sa.exc.SQLAlchemyError as error:
-            _log.warning("The ledger cannot be written (%s).", why(error))
+            if self._failure is None:  # or it is said already
+                _log.warning("The ledger cannot be written (%s).", why(error))
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
-
-
-def _may_pass(error: sa.exc.DBAPIError) -> bool:
-    """Whether to wait may help: a server that is not there, or a file that others are writing."""
-    text = why(error).lower()
-    if isinstance(error.orig, sqlite3.Error):
-        return "locked" in text or "busy" in text
-    return error.connection_invalidated or (
-        isinstance(error, sa.exc.OperationalError) and "no space" not in text
-    )

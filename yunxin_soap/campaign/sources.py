@@ -21,6 +21,8 @@ from yunxin_soap.errors import ConfigurationError
 BATCH = 20_000
 """Rows looked at together."""
 _PLACE = re.compile("[0-9]{1,9}")
+_DIGIT = re.compile("[0-9]")
+_NO_WORD = re.compile("[0-9+ -]+")
 _HEADINGS = frozenset(
     {"phone", "mobile", "tel", "telephone", "number", "msisdn", "recipient", "desno"}
     | {"手机", "手机号", "手机号码", "号码", "电话", "电话号码", "联系电话", "移动电话"}
@@ -227,7 +229,7 @@ class Csv(Source):
                 raise ConfigurationError(
                     f"There is no column {wanted}: the first row has {len(cells)}."
                 )
-            return ({} if numbers else names), at
+            return ({} if numbers or _like_a_number(cells[at : at + 1]) else names), at
         folded = [cell.lower() for cell in cells]
         several = [cell for cell in cells if cell and folded.count(cell.lower()) > 1]
         twice = _heading(several) if wanted is None else wanted
@@ -246,7 +248,7 @@ class Csv(Source):
             if len(cells) > 1:
                 raise _no_column(None, names)
             # One column: what is wrong with it, its lines will tell.
-            return names, 0
+            return ({} if _like_a_number(cells) else names), 0
         return names, names[found]
 
 
@@ -287,6 +289,11 @@ def source_of(recipients: Source | str | int | Iterable[Any]) -> Source:
     if isinstance(recipients, Source):
         return recipients
     return Items([recipients] if isinstance(recipients, (str, int)) else recipients)
+
+
+def _like_a_number(cells: list[str]) -> bool:
+    """Whether one is a number with a mistake in it, and no heading."""
+    return any(_NO_WORD.fullmatch(cell) or len(_DIGIT.findall(cell)) >= 7 for cell in cells)
 
 
 def _heading(names: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.changes import HISTORY, change, note, now_of
+from yunxin_soap.campaign.changes import HISTORY, change, note, now_of, recorded
 from yunxin_soap.campaign.leases import Leases, LostLease
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.schema import campaign, content, recipients, runner, submit
@@ -20,7 +20,10 @@ class Store(Leases):
     """The statements of running; safe to use from one thread at a time."""
 
     def conclude(self, owner: Owner, result: Result) -> None:
-        """Record how a single send ended, and forget its runner."""
+        """Record how a single send ended, and forget its runner.
+
+        Safe to repeat where it is not known whether it was committed.
+        """
         with self._engine.begin() as connection:
             connection.execute(
                 sa.select(runner.c.id).where(runner.c.id == owner.id).with_for_update()
@@ -30,10 +33,10 @@ class Store(Leases):
                     submit.c.id == result.work.id, submit.c.runner_id == owner.id
                 )
             )
-            if held is None:
-                note(connection, [result], now_of(connection), owner)
-            else:
+            if held is not None:
                 self._settle(connection, [result], owner)
+            elif not recorded(connection, result, owner):
+                note(connection, [result], now_of(connection), owner)
             connection.execute(runner.delete().where(runner.c.id == owner.id))
 
     def exchange(
@@ -81,7 +84,7 @@ class Store(Leases):
 
     def _settle(self, connection: sa.Connection, results: Iterable[Result], owner: Owner) -> None:
         changes = []
-        for each in results:
+        for each in sorted(results, key=lambda result: result.work.content_id):  # as all do
             changes.append(
                 {
                     "id": each.work.id,

@@ -41,6 +41,11 @@ class Template:
         self._parts.append((literal + text[end:], None))
 
     @property
+    def end(self) -> str:
+        """The text behind the last column."""
+        return self._parts[-1][0]
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names that it asks for, in their order."""
         return tuple(name for _, name in self._parts if name is not None)
