@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,23 @@ def test_an_account_of_one_test_is_not_the_next_one_s(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_plugins_that_are_named_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "test_async.py").write_text(
+        "import pytest\n\n@pytest.mark.asyncio\n"
+        "async def test_it(yunxin_async_client):\n"
+        "    await yunxin_async_client.send('13900000000', '您好')\n",
+        "utf-8",
+    )
+    plugins = ["-p", "pytest_asyncio.plugin", "-p", "yunxin_soap.pytest_plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plugins, str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout

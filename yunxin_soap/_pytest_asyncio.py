@@ -6,6 +6,7 @@ loop, and that must be the test's.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 _Scope = Literal["function", "class", "module", "package", "session"]
 _SCOPES: tuple[_Scope, ...] = ("function", "class", "module", "package", "session")
+# Before 0.24 a fixture had the loop of its own scope, and no other.
+_KNOWS_LOOP_SCOPES = "loop_scope" in inspect.signature(pytest_asyncio.fixture).parameters
 
 
 def _fixture(scope: _Scope) -> Any:
-    @pytest_asyncio.fixture(loop_scope=scope, name=f"_yunxin_client_of_asyncio_{scope}")
+    options: dict[str, Any] = {"loop_scope": scope} if _KNOWS_LOOP_SCOPES else {}
+
+    @pytest_asyncio.fixture(name=f"_yunxin_client_of_asyncio_{scope}", **options)
     async def client(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
         async for opened in open_client(yunxin_sandbox):
             yield opened
@@ -38,6 +43,12 @@ def fixture_for(request: pytest.FixtureRequest) -> str:
     """Return the name of the fixture whose loop is that of the test which asks."""
     marker = request.node.get_closest_marker("asyncio")
     given = {} if marker is None else marker.kwargs
-    scope = given.get("loop_scope") or given.get("scope")
-    scope = scope or request.config.getini("asyncio_default_test_loop_scope")
+    scope = given.get("loop_scope") or given.get("scope") or _default_scope(request.config)
     return f"_yunxin_client_of_asyncio_{scope}"
+
+
+def _default_scope(config: pytest.Config) -> str:
+    try:
+        return str(config.getini("asyncio_default_test_loop_scope"))
+    except ValueError:  # before 1.0 there was no such setting
+        return "function"

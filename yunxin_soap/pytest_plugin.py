@@ -79,7 +79,7 @@ def yunxin_async_client(request: pytest.FixtureRequest) -> AsyncClient:
     It belongs to the event loop of the test, whatever that loop's scope.
     """
     by_anyio = "anyio_backend" in request.fixturenames
-    if not by_anyio and not request.config.pluginmanager.hasplugin("asyncio"):
+    if not by_anyio and not _has_pytest_asyncio(request.config):
         raise pytest.UsageError(
             "yunxin_async_client needs pytest-asyncio, or anyio and a test that is marked for it."
         )
@@ -95,5 +95,10 @@ def yunxin_async_client(request: pytest.FixtureRequest) -> AsyncClient:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the fixtures that only pytest-asyncio can run, if it is there."""
-    if config.pluginmanager.hasplugin("asyncio"):
+    if _has_pytest_asyncio(config):
         config.pluginmanager.import_plugin("yunxin_soap._pytest_asyncio")
+
+
+def _has_pytest_asyncio(config: pytest.Config) -> bool:
+    # By its entry point, or as ``-p pytest_asyncio.plugin``.
+    return any(map(config.pluginmanager.hasplugin, ("asyncio", "pytest_asyncio.plugin")))

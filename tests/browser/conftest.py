@@ -60,7 +60,7 @@ def page(browser: Browser, gateway: Sandbox) -> Iterator[Page]:
     def said(message: ConsoleMessage) -> None:
         # The browser notes what the page itself deals with: a fault that makes no sense, and events
         # that came faster than it could read.
-        expected = ("status of 422", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+        expected = ("status of 400", "status of 422", "ERR_INCOMPLETE_CHUNKED_ENCODING")
         if message.type == "error" and not any(each in message.text for each in expected):
             mistakes.append(message.text)
 

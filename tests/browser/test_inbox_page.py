@@ -159,6 +159,18 @@ def test_the_form_offers_what_each_kind_knows(page: Page, gateway: Sandbox) -> N
             send(gateway)
 
 
+def test_a_search_that_fails_stops_nothing(page: Page, gateway: Sandbox) -> None:
+    page.route("**/api/v1/messages?text=*", lambda route: route.fulfill(status=400, body="<html>"))
+    page.locator("#text").fill("x")
+    expect(page.locator("#count")).to_have_text("HTTP 400")
+    page.locator("#text").fill("")
+    expect(page.locator("#count")).to_have_text("Nothing has arrived yet.")
+    page.locator("#text").fill("x")
+    expect(page.locator("#count")).to_have_text("HTTP 400")
+    send(gateway, "x【签名】")
+    expect(page.locator("article")).to_have_count(1)
+
+
 def test_a_page_under_another_name_says_why_it_shows_nothing(
     browser: Browser, gateway: Sandbox
 ) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.misbehaving import Way, client_for
-from tests.sandbox.wire import port_of
+from tests.sandbox.building import GOOD
+from tests.sandbox.wire import connected, port_of, written
 from tests.summary import note
 from yunxin_soap import (
     BalanceRejected,
@@ -26,8 +31,9 @@ from yunxin_soap import (
     wsdl,
 )
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.faults import Fault, Faults, Kind, fault, parse
+from yunxin_soap.sandbox.faults import Fault, Kind, fault, parse
 from yunxin_soap.sandbox.record import Outcome
+from yunxin_soap.sandbox.rules import Faults
 
 NUMBERS = ["13900000000", "13900000001"]
 
@@ -198,6 +204,49 @@ def test_some_are_spared_and_some_are_met() -> None:
     assert not faults.remove(number)
 
 
+def test_a_reset_is_no_plain_close(sandbox: Sandbox) -> None:
+    for kind in ("close", "reset"):
+        sandbox.provoke(kind)
+        with connected(sandbox) as connection:
+            connection.sendall(written("GET", "/api/MsgSend.asmx/sendMesExt?" + urlencode(GOOD)))
+            if kind == "close":
+                assert connection.recv(1) == b""
+            else:
+                with pytest.raises(ConnectionResetError):
+                    connection.recv(1)
+
+
+@pytest.mark.parametrize("probability", [0.01, 0.1, 0.9])
+def test_as_many_are_met_as_is_likely(probability: float) -> None:
+    faults = Faults()
+    faults.add(fault("error", probability=probability, seed=3))
+    share = sum(each is not None for each in met(faults, 10_000)) / 10_000
+    assert abs(share - probability) < 0.02
+
+
+def test_faults_may_change_while_submits_arrive() -> None:
+    faults = Faults()
+    faults.add(fault("code", code=-14, numbers="13900000009"))
+    done = threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            faults.remove(faults.add(fault("close", numbers="13900000001")))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            changing = pool.submit(change)
+            try:
+                assert met(faults, 20_000) == [None] * 20_000
+            finally:
+                done.set()
+            changing.result()
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_a_refusal_that_has_passed_is_over() -> None:
     faults = Faults()
     number = faults.add(fault("refuse", seconds=0.01))
@@ -207,7 +256,7 @@ def test_a_refusal_that_has_passed_is_over() -> None:
 
 
 def test_what_is_over_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yunxin_soap.sandbox.faults.MAX_FAULTS", 1)
+    monkeypatch.setattr("yunxin_soap.sandbox.rules.MAX_FAULTS", 1)
     faults = Faults()
     faults.add(fault("error", times=1))
     with pytest.raises(ConfigurationError, match="1 faults are in force"):
@@ -314,6 +363,7 @@ def test_numbers_are_given_as_recipients_are() -> None:
         (lambda: fault("error", left=5), "it is for balance"),
         (lambda: parse("close:times=1,times=2"), "times is there twice"),
         (lambda: fault("html", status=404), "status=404 says that nothing was sent"),
+        (lambda: fault("code", code="-00"), "code='-00' must be as in -14"),
         (lambda: fault("code", code="-abc"), "code='-abc' must be as in -14"),
         (lambda: fault("code", code=14), "code='14' must be as in -14"),
         (lambda: fault("code", code="-6:\x01"), "must be as in -14"),

@@ -19,7 +19,7 @@ from openapi_spec_validator import validate
 from tests.sandbox.wire import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
-from yunxin_soap.sandbox import Sandbox, bounded, events, faults, inbox
+from yunxin_soap.sandbox import Sandbox, bounded, events, inbox, rules
 from yunxin_soap.sandbox.record import Outcome
 
 NUMBERS = "13900000000,13900000001"
@@ -310,7 +310,7 @@ def test_a_fault_that_makes_no_sense(api: Api, options: dict[str, Any], status: 
 
 
 def test_faults_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "MAX_FAULTS", 1)
+    monkeypatch.setattr(rules, "MAX_FAULTS", 1)
     assert api.call("POST", "/faults", json={"kind": "error"}).status_code == 201
     refused = api.call("POST", "/faults", json={"kind": "error"})
     assert (refused.status_code, refused.json()["error"]) == (

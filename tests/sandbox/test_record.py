@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timezone
@@ -19,7 +20,7 @@ import pytest
 from tests.sandbox.building import GOOD
 from tests.sandbox.wire import exchange, written
 from yunxin_soap import Client, ConfigurationError, OutcomeUnknown
-from yunxin_soap.sandbox import Sandbox, bounded
+from yunxin_soap.sandbox import Sandbox, bounded, tally
 from yunxin_soap.sandbox.accounts import Account, Config
 from yunxin_soap.sandbox.asmx import PATH
 from yunxin_soap.sandbox.gateway import Gateway
@@ -185,6 +186,7 @@ ODD = "s3cr3t&tail99"
     [
         written("POST", PATH, envelope(userCode=S, userPass="demo"), **CALLED),
         written("POST", PATH, envelope(ExeNo=S, userPass=""), **CALLED),
+        written("POST", f"{PATH}/sendMesExt", form(DesNo=S, userPass="13900000000"), **FORM),
         written("POST", PATH, envelope(userPass="", password=S), **CALLED),
         written("POST", PATH, envelope(userPass="", arg1=S), **CALLED),
         written("POST", f"{PATH}/sendMesExt", form(userPass="", password=S), **FORM),
@@ -498,6 +500,35 @@ def test_a_record_has_one_lock_by_whichever_link(tmp_path: Path) -> None:
     first.close()
     with pytest.raises(ConfigurationError, match="has no name"):
         Journal("")
+
+
+def test_counts_beyond_what_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "IN_MEMORY", 10)
+    counted, expected = tally.Tally(), Counter[str]()
+    for start in (0, 5, 8, 0):
+        numbers = [str(13900000000 + at) for at in range(start, start + 9)]
+        counted.add(numbers)
+        expected.update(numbers)
+        assert counted.accepted() == expected
+        assert all(counted.times(number) == expected[number] for number in numbers)
+    assert counted.times("13900000099") == 0
+    counted.clear()
+    assert (counted.accepted(), counted.times("13900000000")) == ({}, 0)
+
+
+def test_long_texts_are_bounded_as_they_come() -> None:
+    record = Record()
+    for number in range(20):
+        record.add(
+            received_at=datetime.now(timezone.utc),
+            outcome=Outcome.REJECTED,
+            answer="-5",
+            status=200,
+            remote="127.0.0.1",
+            message=str(number) + "字" * (1 << 20),
+        )
+    assert record.kept < 20
+    assert record.kept + record.dropped == 20
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -187,7 +188,25 @@ def test_a_port_that_is_shut_twice_opens_once() -> None:
         assert exchange(sandbox, CALL).status == 200
 
 
-def test_a_port_that_was_taken_meanwhile_opens_later() -> None:
+def test_a_port_that_is_shut_is_nobody_else_s(sandbox: Sandbox) -> None:
+    exchange(sandbox, CALL)  # so that a connection of before is still ending
+    for _ in range(2):
+        sandbox.provoke("refuse", seconds=600)
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError), connected(sandbox):
+                pass
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(("127.0.0.1", port_of(sandbox)))
+        sandbox.clear()
+        assert exchange(sandbox, CALL).status == 200
+
+
+def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(_address: object) -> socket.socket:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    # Between shutting it and holding it there is no time to take it on demand.
+    monkeypatch.setattr("yunxin_soap.sandbox.door._bound", taken)
     with Sandbox() as sandbox:
         sandbox.provoke("refuse", seconds=600)
         with socket.create_server(("127.0.0.1", port_of(sandbox))):

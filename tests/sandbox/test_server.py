@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
+from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
 import pytest
 
 from tests.sandbox.building import ACTION, FORM, GOOD, HTML, SOAP_XML, TEXT, XML, envelope
 from tests.sandbox.wire import Reply, connected, exchange, reply_to, written
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Sandbox, reading, server
 from yunxin_soap.sandbox.asmx import MAX_REQUEST, PATH
+from yunxin_soap.sandbox.faults import fault
+from yunxin_soap.sandbox.record import Outcome
 
 OPERATION = f"{PATH}/sendMesExt"
 BODY = envelope().encode()
 SOAP = {"Content_Type": XML, "SOAPAction": ACTION}
 TOO_LONG = "Maximum request length exceeded."
+
+
+@pytest.fixture
+def own() -> Iterator[Sandbox]:
+    """One of its own: the record also has what a test before left under way."""
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 def _messages(sandbox: Sandbox) -> list[str]:
@@ -227,6 +238,74 @@ def test_header_that_is_too_long(sandbox: Sandbox) -> None:
 
     assert (reply.status, reply.content_type) == (400, HTML)
     assert not sandbox.inbox
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\x16\x03\x01\x00\xa5hello\r\n\r\n", "this is TLS, and the sandbox speaks http"),
+        (b"hello\r\n\r\n", "this is no HTTP/1.1 request that can be read"),
+        (written("GET", f"{OPERATION}?userPass=s3cret&Msg={'x' * 9000}"), "is too long"),
+        (written("POST", PATH, BODY, Cookie="x=s3cret" * 2000, **SOAP), "is too long"),
+        (written("POST", PATH, BODY, Host=None, **SOAP), "no HTTP/1.1 request that can be read"),
+        (written("POST", PATH, BODY, Host="a b", **SOAP), "there is no Host header"),
+        (
+            written("POST", PATH, BODY, Transfer_Encoding="chunked", **SOAP),
+            "this is no HTTP/1.1 request that can be read",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_recorded_too(own: Sandbox, data: bytes, what: str) -> None:
+    assert exchange(own, data).status == 400
+    (arrival,) = own.record.arrivals
+    assert (arrival.outcome, arrival.status) == (Outcome.MALFORMED, 400)
+    assert what in arrival.answer
+    assert arrival.remote == "127.0.0.1"
+    assert "s3cret" not in str(arrival.as_dict())
+
+
+def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
+    assert exchange(own, written("GET", f"/api/v1/messages?text={'x' * 9000}")).status == 400
+    assert exchange(own, written("GET", "/api/v1/messages", Host="a b")).status == 400
+    assert own.record.arrivals == ()
+
+
+def test_bodies_of_many_connections_are_bounded_together(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_READING", 100_000)
+    head, _, body = written("POST", PATH, BODY + b" " * 80_000, **SOAP).partition(b"\r\n\r\n")
+    with connected(own) as slow:
+        slow.sendall(head + b"\r\n\r\n" + body[:-1])
+        while exchange(own, head + b"\r\n\r\n" + body).status != 503:
+            pass  # until all of the first is there
+        assert own.record.arrivals[-1].status == 503
+        slow.sendall(body[-1:])
+        assert reply_to(slow, b"POST").status == 200
+    assert exchange(own, head + b"\r\n\r\n" + body).status == 200
+
+
+def test_who_hangs_gives_way(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    with contextlib.ExitStack() as stack, own.faults("hang"):
+        for _ in range(3):
+            hanging = stack.enter_context(connected(own))
+            hanging.sendall(written("POST", PATH, BODY, **SOAP))
+        while len(own.record.arrivals) < 3:
+            pass
+        assert exchange(own, written("GET", "/api/v1/faults")).status == 200
+
+
+def test_what_is_left_of_a_long_body_is_no_request(own: Sandbox) -> None:
+    number = own._service.faults.add(fault("close", when="unread", skip=1))
+    with connected(own) as connection:
+        connection.sendall(written("POST", PATH, b"x" * (5 << 20), **SOAP)[: 4 << 20])
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                connection.sendall(b"GET x" + b"x" * 16_384)
+            connection.recv(1 << 16)
+    assert exchange(own, written("GET", "/api/v1/faults")).status == 200
+    assert own._service.faults.standing()[number].met == 0
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import views
 from yunxin_soap.sandbox.bounded import MAX_ITEMS
 from yunxin_soap.sandbox.events import Follower, threadsafe
-from yunxin_soap.sandbox.faults import NUMBER, Standing, fault
+from yunxin_soap.sandbox.faults import NUMBER, fault
 from yunxin_soap.sandbox.openapi import document
 from yunxin_soap.sandbox.reading import Refused, check_names, search, seconds, whole
 from yunxin_soap.sandbox.record import Arrival, NotKept
+from yunxin_soap.sandbox.rules import Standing
 from yunxin_soap.sandbox.service import Service
 
 API = "/api/v1"

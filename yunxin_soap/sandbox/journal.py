@@ -158,6 +158,13 @@ class Journal:
         """Return how many arrivals there are."""
         return int(self._db.execute("SELECT count(*) FROM arrivals").fetchone()[0])
 
+    def times(self, number: str) -> int:
+        """Return how often a number was accepted."""
+        found = self._db.execute(
+            "SELECT times FROM accepted WHERE recipient = ?", (number,)
+        ).fetchone()
+        return int(found[0]) if found else 0
+
     def accepted(self) -> Counter[str]:
         """Return how often each number was accepted."""
         return Counter(dict(self._db.execute("SELECT recipient, times FROM accepted")))

@@ -46,7 +46,7 @@ _FAULT: dict[str, Any] = {
     "seconds": {**_SECONDS, "description": "For delay, trickle and refuse."},
     "jitter": {**_SECONDS, "description": "Up to so many seconds more."},
     "status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 502},
-    "code": {**_STRING, "pattern": r"^-[0-9]{1,9}(:.*)?$", "default": "-1"},
+    "code": {**_STRING, "pattern": r"^-[1-9][0-9]{0,8}(:.*)?$", "default": "-1"},
     "left": {**_WHOLE, "description": "balance: numbers that can still be paid for."},
     "numbers": {
         "type": "array",

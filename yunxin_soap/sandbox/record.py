@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.sandbox.bounded import MAX_ITEMS, Bounded, text_size
+from yunxin_soap.sandbox.tally import Tally
 from yunxin_soap.wsdl import PortName
 
 if TYPE_CHECKING:
@@ -100,12 +100,11 @@ class Record:
         self._lock = threading.Lock()
         self._arrivals = Bounded(_size)
         self._last = 0
-        self._accepted: Counter[str] = Counter()
+        self._tally = Tally()
         self._listeners: list[Callable[[Arrival | None], None]] = []
         if journal is not None:
             with journal.readable():
                 self._last = journal.last_number()
-                self._accepted = journal.accepted()
                 for arrival in journal.latest(MAX_ITEMS):
                     self._arrivals.append(arrival)
                 self._arrivals.dropped = journal.count() - len(self._arrivals)
@@ -140,13 +139,14 @@ class Record:
 
     def times_accepted(self, number: str) -> int:
         """Return how often a number was accepted, dropped arrivals included."""
-        return self._accepted[number]
+        with self._lock:
+            return (self._journal or self._tally).times(number)
 
     @property
     def accepted_numbers(self) -> dict[str, int]:
         """How often each number was accepted, dropped arrivals included."""
         with self._lock:
-            return dict(self._accepted)
+            return dict((self._journal or self._tally).accepted())
 
     def add(self, **values: Any) -> Arrival:
         """Keep one more; the arguments are those of `Arrival`, but for its number.
@@ -170,8 +170,8 @@ class Record:
                         answer=str(error),
                         batch_no=None,
                     )
-            if arrival.batch_no is not None:
-                self._accepted.update(arrival.recipients)
+            if arrival.batch_no is not None and self._journal is None:
+                self._tally.add(arrival.recipients)
             self._arrivals.append(arrival)
             listeners = list(self._listeners)
         for listener in listeners:
@@ -190,7 +190,7 @@ class Record:
             if self._journal is not None:
                 self._journal.clear()
             self._arrivals.clear()
-            self._accepted.clear()
+            self._tally.clear()
             listeners = list(self._listeners)
         for listener in listeners:
             listener(None)

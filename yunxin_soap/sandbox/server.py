@@ -12,6 +12,7 @@ from typing import Any
 
 try:
     from aiohttp import web
+    from aiohttp.http_exceptions import LineTooLong
 except ModuleNotFoundError as error:
     from yunxin_soap.errors import ConfigurationError
 
@@ -22,8 +23,9 @@ except ModuleNotFoundError as error:
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import asmx, effects, pages
 from yunxin_soap.sandbox.door import Door
+from yunxin_soap.sandbox.faults import Kind
 from yunxin_soap.sandbox.inbox import MAX_BODY, Inbox
-from yunxin_soap.sandbox.reading import read_body
+from yunxin_soap.sandbox.reading import Reader, Refused
 from yunxin_soap.sandbox.service import Service
 
 # ASP.NET does not undo a request's content encoding either.
@@ -32,7 +34,7 @@ _REQUEST_LINE = re.compile(rb"\A[A-Z]+ [^\r\n]*")
 _HALF_A_LINE = re.compile(rb"[\r\n]*[A-Z]*(?: [^\n]*)?")
 _ORIGIN = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
 # Whoever makes the service fail must be able to end it.
-_FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ?]*)?(?:\?[^ ]*)? ")
+_FOR_THE_INBOX = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ?]*)?[? ]")
 _RAW_BYTES = re.compile(rb"[\x80-\xff]")
 MAX_CONNECTIONS = 1000
 """Open at once; who comes beyond is turned away."""
@@ -52,6 +54,9 @@ class _Connection(web.RequestHandler):
         super().__init__(manager, **options)
         self._service = service
         self._line = b""
+        self._start = b""
+        """Of the request line that came last."""
+        self._for_the_inbox = False
         self.busy = False
         """Whether a whole request was read and is being answered."""
         self.heard_at = 0.0
@@ -81,8 +86,9 @@ class _Connection(web.RequestHandler):
             data = self._line = self._line + data
             if len(data) < _LONGEST_LINE and _HALF_A_LINE.fullmatch(data):
                 return
-            self.line_is_next, self._line = False, b""
-            if not _FOR_THE_INBOX.match(data) and self._service_is_deaf():
+            self.line_is_next, self._line, self._start = False, b"", data[:2]
+            self._for_the_inbox = bool(_FOR_THE_INBOX.match(data))
+            if not self._for_the_inbox and self._service_is_deaf():
                 return
             data = _REQUEST_LINE.sub(_escape, data, count=1)
         super().data_received(data)
@@ -105,9 +111,23 @@ class _Connection(web.RequestHandler):
         """Answer what is no HTTP with a page, as the web server does, and without a log line."""
         if status != 400:
             return super().handle_error(request, status, exc, message)
+        if not self._for_the_inbox:
+            self._service.refused(self._what_is_wrong(exc), self._peer())
         answer = _bad_request()
         answer.force_close()
         return answer
+
+    def _what_is_wrong(self, error: BaseException | None) -> str:
+        # The error itself quotes what came, a password too.
+        if self._start.startswith(b"\x16\x03"):
+            return "this is TLS, and the sandbox speaks http, not https"
+        if isinstance(error, LineTooLong):
+            return "the request line, or a header, is too long"
+        return f"this is no HTTP/1.1 request that can be read ({type(error).__name__})"
+
+    def _peer(self) -> str:
+        peer = self.transport.get_extra_info("peername") if self.transport else None
+        return str(peer[0]) if peer else ""
 
 
 def _escape(line: re.Match[bytes]) -> bytes:
@@ -170,12 +190,13 @@ class _Server(web.Server):
 
     def __init__(self, service: Service, inbox: Inbox) -> None:
         self._service = service
+        reader = Reader()
 
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
             connection = request.protocol
             assert isinstance(connection, _Connection)
             try:
-                return await _handle(request, connection, service, inbox)
+                return await _handle(request, connection, service, inbox, reader)
             finally:
                 connection.busy = False
                 connection.heard_at = asyncio.get_running_loop().time()
@@ -190,10 +211,16 @@ class _Server(web.Server):
 
 
 async def _handle(
-    request: web.BaseRequest, connection: _Connection, service: Service, inbox: Inbox
+    request: web.BaseRequest,
+    connection: _Connection,
+    service: Service,
+    inbox: Inbox,
+    reader: Reader,
 ) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
+        if not inbox.wants(request.path):
+            service.refused("there is no Host header, or none that can be", request.remote or "")
         answer = _bad_request()
         answer.force_close()
         return answer
@@ -201,10 +228,16 @@ async def _handle(
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         limit = MAX_BODY if inbox.wants(request.path) else asmx.MAX_REQUEST
-        body, too_long = await read_body(request, limit)
+        body, too_long = await reader.read(request, limit)
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
         return _bad_request()
+    except Refused as refused:
+        if not inbox.wants(request.path):
+            service.refused(str(refused), request.remote or "", refused.status)
+        answer = web.Response(status=refused.status, text=str(refused))
+        answer.force_close()
+        return answer
     connection.busy = True
     # What is left of a body that is too long is no request line.
     connection.line_is_next = not too_long
@@ -218,6 +251,9 @@ async def _handle(
         too_long=too_long,
     )
     answered, met = service.answer(incoming, request.remote or "")
+    del incoming, body  # who hangs holds no more than its connection
+    # Nor does it keep its place if there are too many.
+    connection.busy = met is None or met.kind is not Kind.HANG
     response = _to_aiohttp(answered)
     if met is not None and await effects.carry_out(met, answered, request.transport):
         response.force_close()

@@ -13,10 +13,11 @@ from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox import asmx
 from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodError
 from yunxin_soap.sandbox.effects import changed
-from yunxin_soap.sandbox.faults import Fault, Faults, Kind
+from yunxin_soap.sandbox.faults import Fault, Kind
 from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.sandbox.raw import MASK, TELLING, raw_answer, raw_request, without_echo
 from yunxin_soap.sandbox.record import NotKept, Outcome, Record
+from yunxin_soap.sandbox.rules import Faults
 from yunxin_soap.wsdl import PortName
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,19 @@ class Service:
             call.take_back()
             return HttpResponse(500, "text/plain; charset=utf-8", f"{error}\r\n".encode()), None
         return answer, call.fault
+
+    def refused(self, what: str, remote: str, status: int = 400) -> None:
+        """Keep that something came which the web server refused, and could not be read."""
+        try:
+            self.record.add(
+                received_at=datetime.now(timezone.utc),
+                outcome=Outcome.MALFORMED,
+                answer=f"HTTP {status}: {what}",
+                status=status,
+                remote=remote,
+            )
+        except NotKept as error:
+            _log.error("%s", error)
 
     def clear(self) -> None:
         """Forget what arrived and every fault; give every account its balance back.
@@ -168,7 +182,9 @@ class _Call:
             "answer": self._thrown or self._answer or "",
             "port": self.port,
             "user_code": shown(self._fields["userCode"]),
-            "recipients": tuple(numbers.split(",", _MAX_KEPT)[:_MAX_KEPT]) if numbers else (),
+            "recipients": tuple(shown(numbers).split(",", _MAX_KEPT)[:_MAX_KEPT])
+            if numbers
+            else (),
             "message": shown(self._fields["Msg"]),
             "channel": shown(self._fields["Channel"]),
             "extension": shown(self._fields["ExeNo"]),

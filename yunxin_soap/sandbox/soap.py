@@ -109,10 +109,10 @@ def decode(body: bytes, media_type: str, charset: str | None) -> str:
         declared = _DECLARED_ENCODING.match(body)
         known = known_encoding(declared[1].decode()) if declared else None
         known = known or "utf-8"
-    if known is None:
-        # .NET reads text/xml as ASCII then, and every byte of a Chinese character is a "?".
-        return body.decode("ascii", "replace").replace("\ufffd", "?")
-    return body.decode(known, "replace")
+    # .NET reads text/xml of no known encoding as ASCII.
+    text = body.decode(known or "ascii", "replace")
+    # In which every byte of a Chinese character is a "?".
+    return text.replace("\ufffd", "?") if known in (None, "ascii") else text
 
 
 def known_encoding(name: str | None) -> str | None:

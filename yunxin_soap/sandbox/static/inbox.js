@@ -99,7 +99,7 @@ function asked() {
 
 async function call(path, options) {
   const response = await fetch(API + path, options).catch(() => { throw new Error(t('lost')); });
-  const content = await response.json();
+  const content = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw new Error(content.error);
   return content;
 }
@@ -193,9 +193,16 @@ async function load(more = false) {
   for (const form of ['csv', 'json']) $(`#${form}`).href = `${API}/messages.${form}?${wanted}`;
   wanted.set('limit', PAGE);
   if (more && shown.length) wanted.set('before', shown.at(-1).number);
-  const answer = await call(`/messages?${wanted}`);
+  let answer;
+  try {
+    answer = await call(`/messages?${wanted}`);
+  } catch (error) {
+    $('#count').textContent = error.message;
+    return;
+  } finally {
+    if (mine === loads) loading = false;
+  }
   if (mine !== loads) return; // the search has changed meanwhile
-  loading = false;
   const list = $('#messages');
   if (!more) {
     shown = [];
