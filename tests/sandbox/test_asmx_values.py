@@ -93,6 +93,7 @@ ENCODED = [
     pytest.param(soap11(UNDECLARED_11, "text/xml"), ASCII, id="text/xml bare"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=UTF8"), ASCII, id="UTF8 is unknown"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=x-none"), ASCII, id="unknown"),
+    pytest.param(soap11(UNDECLARED_11, "text/xml; charset=us-ascii"), ASCII, id="ASCII"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=hex"), ASCII, id="not of text"),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=idna"), ASCII, id="not of .NET"),
     pytest.param(
