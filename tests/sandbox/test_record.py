@@ -504,6 +504,7 @@ def test_a_record_has_one_lock_by_whichever_link(tmp_path: Path) -> None:
 
 def test_counts_beyond_what_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "IN_MEMORY", 10)
+    monkeypatch.setattr(tally, "_ASIDE", 3)
     counted, expected = tally.Tally(), Counter[str]()
     for start in (0, 5, 8, 0):
         numbers = [str(13900000000 + at) for at in range(start, start + 9)]

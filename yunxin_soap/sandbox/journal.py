@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -165,9 +164,9 @@ class Journal:
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def accepted(self) -> Counter[str]:
+    def accepted(self) -> dict[str, int]:
         """Return how often each number was accepted."""
-        return Counter(dict(self._db.execute("SELECT recipient, times FROM accepted")))
+        return dict(self._db.execute("SELECT recipient, times FROM accepted"))
 
     def clear(self) -> None:
         """Forget everything.

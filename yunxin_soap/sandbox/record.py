@@ -146,7 +146,7 @@ class Record:
     def accepted_numbers(self) -> dict[str, int]:
         """How often each number was accepted, dropped arrivals included."""
         with self._lock:
-            return dict((self._journal or self._tally).accepted())
+            return (self._journal or self._tally).accepted()
 
     def add(self, **values: Any) -> Arrival:
         """Keep one more; the arguments are those of `Arrival`, but for its number.
