@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import weakref
 from collections import Counter
@@ -59,11 +58,12 @@ class Tally:
             rest.execute("PRAGMA journal_mode = OFF")
             rest.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, times INTEGER)")
             self._rest = rest
-        # In order, so that they go into few pages of the tree.
-        oldest = sorted(islice(self._recent, _ASIDE))
-        self._rest.execute(
-            "INSERT INTO t SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
-            " FROM json_each(?) WHERE true"
+        oldest = list(islice(self._recent, _ASIDE))
+        self._rest.execute("BEGIN")
+        self._rest.executemany(
+            "INSERT INTO t VALUES (?, ?)"
             " ON CONFLICT (n) DO UPDATE SET times = times + excluded.times",
-            (json.dumps([(number, self._recent.pop(number)) for number in oldest]),),
+            # In order, so that they go into few pages of the tree.
+            sorted((number, self._recent.pop(number)) for number in oldest),
         )
+        self._rest.execute("COMMIT")
