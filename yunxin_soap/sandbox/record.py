@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.sandbox.bounded import MAX_ITEMS, Bounded, text_size
+from yunxin_soap.sandbox.listeners import Listeners
 from yunxin_soap.sandbox.tally import Tally
 from yunxin_soap.wsdl import PortName
 
@@ -101,7 +102,7 @@ class Record:
         self._arrivals = Bounded(_size)
         self._last = 0
         self._tally = Tally()
-        self._listeners: list[Callable[[Arrival | None], None]] = []
+        self._listeners = Listeners[[Arrival | None]]()
         if journal is not None:
             with journal.readable():
                 self._last = journal.last_number()
@@ -173,9 +174,7 @@ class Record:
             if arrival.batch_no is not None and self._journal is None:
                 self._tally.add(arrival.recipients)
             self._arrivals.append(arrival)
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener(arrival)
+        self._listeners.tell(arrival)
         if failure is not None:
             raise failure
         return arrival
@@ -191,20 +190,11 @@ class Record:
                 self._journal.clear()
             self._arrivals.clear()
             self._tally.clear()
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener(None)
+        self._listeners.tell(None)
 
     def listen(self, listener: Callable[[Arrival | None], None]) -> Callable[[], None]:
         """Have each new arrival told, and None when all is cleared; returns what ends it."""
-        with self._lock:
-            self._listeners.append(listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners.remove(listener)
-
-        return stop
+        return self._listeners.add(listener)
 
     def close(self) -> None:
         """Close the journal."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx import Fields
 from yunxin_soap.sandbox.faults import Fault, Kind
+from yunxin_soap.sandbox.listeners import Listeners
 from yunxin_soap.wsdl import PortName
 
 
@@ -80,24 +81,11 @@ class Faults:
         self._last = 0
         self.on_refuse: Callable[[], None] = lambda: None
         """Called when a refusal to accept connections begins, or is ended early."""
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[[]]()
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have it told whenever `standing` has changed; returns what ends it."""
-        with self._lock:
-            self._listeners.append(listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners.remove(listener)
-
-        return stop
-
-    def _tell(self) -> None:
-        with self._lock:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener()
+        return self._listeners.add(listener)
 
     def add(self, fault: Fault) -> int:
         """Put a fault in force; return the number by which it is removed.
@@ -116,7 +104,7 @@ class Faults:
             self._rules[number] = _Rule(fault)
         if fault.kind is Kind.REFUSE:
             self.on_refuse()
-        self._tell()
+        self._listeners.tell()
         return number
 
     def remove(self, number: int) -> bool:
@@ -127,7 +115,7 @@ class Faults:
             return False
         if rule.fault.kind is Kind.REFUSE:
             self.on_refuse()
-        self._tell()
+        self._listeners.tell()
         return True
 
     def refuses_for(self) -> float:
@@ -183,7 +171,7 @@ class Faults:
             met = (rule.meet(numbers) for rule in self._rules.values() if fits(rule.fault))
             found = next((fault for fault in met if fault is not None), None)
         if found is not None:
-            self._tell()
+            self._listeners.tell()
         return found
 
 
