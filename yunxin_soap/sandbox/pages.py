@@ -12,7 +12,7 @@ from lxml import etree
 from yunxin_soap import wsdl
 from yunxin_soap.sandbox.soap import SOAP_11, SOAP_12, TNS, render_answer
 
-_STYLE = "pre { white-space: pre-wrap; overflow-wrap: anywhere; } input { max-width: 100%; }"
+_STYLE = "pre { white-space: pre-wrap; overflow-wrap: anywhere; } input { max-width: 65vw; }"
 
 
 @lru_cache(maxsize=16)
