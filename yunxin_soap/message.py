@@ -139,12 +139,13 @@ def _is_integer(item: object) -> TypeGuard[int]:
 
 def _bare(item: str) -> str:
     kept = "".join(
-        character for character in item if not _invisible(character) and character not in _HYPHENS
+        character for character in item if not is_invisible(character) and character not in _HYPHENS
     )
     return _COUNTRY_CODE.sub("", kept)
 
 
-def _invisible(character: str) -> bool:
+def is_invisible(character: str) -> bool:
+    """Whether a character has no width of its own that could be seen."""
     # Cf: marks such as a phone's address book adds around a copied number.
     return character.isspace() or unicodedata.category(character) == "Cf"
 
@@ -183,7 +184,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
 
 def _append_signature(message: str, signature: str | None) -> str:
     length = len(message)
-    while _invisible(message[length - 1]):
+    while is_invisible(message[length - 1]):
         length -= 1
     if _SIGNATURE.search(message[:length]):
         raise InvalidRequest(

@@ -141,6 +141,20 @@ def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> Non
     expect(page.locator("#rules li")).to_have_count(1)
 
 
+def test_a_fault_that_is_being_met_can_be_removed(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    gateway.provoke("code", code="-7", times=None)
+    rule = page.locator("#rules li")
+    expect(rule).to_contain_text("met 0 / ∞")
+    button = rule.get_by_role("button", name="Remove").element_handle()
+    assert button is not None
+    with pytest.raises(Rejected):
+        send(gateway)
+    expect(rule).to_contain_text("met 1 / ∞")
+    button.click()  # it is the same one still
+    expect(rule).to_have_count(0)
+
+
 def test_the_form_offers_what_each_kind_knows(page: Page, gateway: Sandbox) -> None:
     page.get_by_text("Make it fail").click()
     options = page.locator("[name=kind] option")

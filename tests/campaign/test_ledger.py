@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from typing_extensions import Self
 
-from tests.campaign.conftest import TEXT, numbers
+from tests.campaign.conftest import TEXT, numbers, wait_for_locks
 from tests.ports import free_port
 from yunxin_soap import (
     AsyncClient,
@@ -31,6 +31,7 @@ from yunxin_soap import (
     LedgerError,
 )
 from yunxin_soap.campaign import Ledger, Progress, State
+from yunxin_soap.campaign.intake import Intake
 from yunxin_soap.campaign.owner import Owner
 from yunxin_soap.campaign.schema import campaign, submit
 from yunxin_soap.campaign.store import Store
@@ -81,7 +82,7 @@ def test_a_ledger_survives_a_fork(where: str) -> None:
 _FORKS = """
 import os, sys
 from yunxin_soap.campaign import Ledger
-from tests.campaign.conftest import TEXT, numbers
+from tests.campaign.conftest import TEXT, numbers, wait_for_locks
 
 ledger = Ledger(sys.argv[1])
 ledger.plan("a", numbers(50), TEXT, channel=37, max_recipients=1)
@@ -111,6 +112,10 @@ ledger.close()
         "PostgreSQL://u:s3cret@127.0.0.1:1/x",
         "postgres://u:s3cret@127.0.0.1:1/x",
         "jdbc:postgresql://u:s3cret@127.0.0.1:1/x",
+        " postgresql://u:s3cret@127.0.0.1:1/x",
+        "postgresql:/u:s3cret@127.0.0.1:1/x",
+        "postgresql://u:p@s3cret/w@127.0.0.1:1/x",
+        "postgresql://u:p@s3cret?w@127.0.0.1:1/x",
     ],
 )
 def test_no_address_shows_its_password(address: str) -> None:
@@ -137,6 +142,29 @@ def test_a_server_is_waited_for_within_bounds(
             stands_still.execute(sa.update(campaign).values(reason="x"))
             with pytest.raises(LedgerError, match="lock timeout"):
                 ledger.resume("a")
+
+
+def test_who_plans_the_same_meanwhile_waits_for_longer(
+    on_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.database.LOCK_TIMEOUT", 1)
+    insert = Intake._insert
+
+    def slow(*args: Any) -> None:
+        insert(*args)
+        wait_for_locks(other, 1)
+        time.sleep(1.2)  # longer than other locks are waited for
+
+    with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(Intake, "_insert", slow)
+        first = pool.submit(ledger.plan, "a", numbers(5), TEXT, channel=37)
+        with other._engine.connect() as connection:
+            waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%'")
+            while not connection.scalar(waits):
+                connection.rollback()
+        monkeypatch.setattr(Intake, "_insert", insert)
+        assert other.plan("a", numbers(5), TEXT, channel=37).existing
+        assert not first.result(30).existing
 
 
 def test_numbers_exported_while_they_are_split_are_there_once(on_server: str) -> None:

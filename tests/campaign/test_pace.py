@@ -213,6 +213,16 @@ def test_as_many_numbers_take_as_long_as_they_must(rate: float, sizes: list[int]
     assert now >= sum(sizes) / rate - 1 - 2 * max(sizes, default=0) / rate
 
 
+@pytest.mark.parametrize("turn", [[100, 100, 100, 100, 500], [100] * 9 + [500], [1000, 1]])
+def test_sizes_that_change_exceed_no_rate_for_long(turn: list[int]) -> None:
+    limit, now, gone = Rate(500.0), 0.0, 0
+    for size in turn * 20:
+        now += limit.wait(now)
+        limit.spend(size, now)
+        gone += size
+    assert gone <= 500 * (now + 1) + max(turn)
+
+
 def test_the_same_sizes_never_exceed_a_rate_of_numbers() -> None:
     limit, now, gone = Rate(1200.0), 0.0, []
     for _ in range(20):

@@ -111,6 +111,21 @@ def test_a_line_that_cannot_be_read_stops_no_other(
     assert "no text in the list's encoding" in refused[0].reason
 
 
+def test_a_line_of_gbk_in_a_list_of_utf_8(tmp_path: Path) -> None:
+    lines = [f"{each},张三\n".encode() for each in numbers(20)]
+    lines[7] = f"{numbers(20)[7]},李四\n".encode("gbk")
+    path = csv_of(tmp_path, b"phone,name\n" + b"".join(lines))
+    submits, refused = planned(Csv(path), "您好{name}【签名】")
+    assert submits.keys() == {"您好张三【签名】"}
+    assert [each.line for each in refused] == [9]
+
+
+@pytest.mark.parametrize("encoding", ["idna", "rot13", "hex", "undefined"])
+def test_an_encoding_that_no_text_is_in(encoding: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"There is no encoding|name its encoding"):
+        planned(Text(io.BytesIO(f"{A}\n".encode()), encoding))
+
+
 def test_utf_16_by_its_mark(tmp_path: Path) -> None:
     path = csv_of(tmp_path, f"姓名\t手机\n甲\t{A}\n".encode("utf-16"))
     assert planned(Csv(path))[0] == {TEXT: [A]}
@@ -449,6 +464,14 @@ def test_a_quote_that_runs_into_the_next_one_hides_no_number(tmp_path: Path) -> 
     assert [(each.line, each.reason) for each in refused] == [(2, TORN), (3, TORN)]
 
 
+@pytest.mark.parametrize("first", ["\n", f"{C},x\n"])
+def test_fields_without_a_heading_are_no_torn_quote(tmp_path: Path, first: str) -> None:
+    content = f'{first}{A},x,z\n{B},y,"two\nlines"\n'
+    submits, refused = planned(Csv(csv_of(tmp_path, content), 1 if first != "\n" else None))
+    assert set(submits[TEXT]) >= {A, B}
+    assert refused == []
+
+
 def test_a_heading_of_two_lines(tmp_path: Path) -> None:
     path = csv_of(tmp_path, f'"手机\n号码",name\n{A},"Li"\n')
     assert planned(Csv(path, 1), "您好{name}【签名】")[0] == {"您好Li【签名】": [A]}
@@ -492,8 +515,9 @@ def test_a_first_line_that_is_no_heading_is_refused_as_any_other(
     assert [each.line for each in refused] == [1]
 
 
-def test_one_column_under_a_heading_that_nobody_knows(tmp_path: Path) -> None:
-    assert planned(Csv(csv_of(tmp_path, f"客户2026\n{A}\n"))) == ({TEXT: [A]}, [])
+@pytest.mark.parametrize("heading", ["客户2026", "客户20260115", "phone_20240115"])
+def test_one_column_under_a_heading_that_nobody_knows(tmp_path: Path, heading: str) -> None:
+    assert planned(Csv(csv_of(tmp_path, f"{heading}\n{A}\n"))) == ({TEXT: [A]}, [])
 
 
 def test_a_row_brings_no_signature_of_its_own(tmp_path: Path) -> None:
@@ -506,6 +530,10 @@ def test_a_row_brings_no_signature_of_its_own(tmp_path: Path) -> None:
         "您好王【五】【签名】",
         "您好李【签名】",
     }
+    signed = [{"phone": A, "who": "王【签名】"}, {"phone": B, "who": "李"}]
+    assert planned(signed, "{who}", signature="签名")[0].keys() == {"王【签名】", "李【签名】"}
+    submits, refused = planned(signed, "{who}【签名】 \n", signature="签名")
+    assert (submits, len(refused)) == ({}, 2)  # the last character must be 】
 
 
 def test_many_numbers_on_one_line() -> None:

@@ -280,6 +280,21 @@ def test_who_listens_is_told_of_changes() -> None:
     assert told == [1, 1, 0]
 
 
+def test_a_refusal_that_ends_by_itself_is_told(sandbox: Sandbox) -> None:
+    standing = []
+    over = threading.Event()
+
+    def told() -> None:
+        standing.append([each.over for each in sandbox._service.faults.standing().values()])
+        if standing[-1] == [True]:
+            over.set()
+
+    stop = sandbox._service.faults.listen(told)
+    sandbox.provoke("refuse", seconds=0.05)
+    assert over.wait(20)
+    stop()
+
+
 def test_spaces_between_options_are_passed_over() -> None:
     assert parse("close: when=before, times=2") == fault("close", when="before", times=2)
 

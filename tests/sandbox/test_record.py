@@ -512,7 +512,8 @@ def test_counts_beyond_what_memory_holds(monkeypatch: pytest.MonkeyPatch) -> Non
         expected.update(numbers)
         assert counted.accepted() == expected
         assert all(counted.times(number) == expected[number] for number in numbers)
-    assert counted.times("13900000099") == 0
+    for none in ("13900000099", "0013900000000", "", "x", "9" * 30):
+        assert counted.times(none) == 0
     counted.clear()
     assert (counted.accepted(), counted.times("13900000000")) == ({}, 0)
 

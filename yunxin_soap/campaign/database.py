@@ -157,21 +157,21 @@ def reported() -> Iterator[None]:
 def _url(where: str | os.PathLike[str]) -> sa.URL:
     text = os.fspath(where)
     # Whatever looks like a URL is none of a path's: it may hold a password.
-    scheme = re.match(r"[a-z][a-z0-9+.:-]*://", text, re.IGNORECASE)
+    scheme = re.match(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", text, re.IGNORECASE)
     if scheme is None:
         return _on_disk(sa.URL.create("sqlite", database=text))
     try:
-        url = sa.make_url(scheme[0].lower() + text[scheme.end() :])
+        url = sa.make_url(scheme[0].lower().strip() + text[scheme.end() :])
     except (sa.exc.ArgumentError, ValueError):  # the latter for its port
         raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
-    if "@" in (url.host or ""):
-        raise LedgerError(
-            "The ledger's address has an @ too many: write that of a password as %40."
-        )
     kind = url.get_backend_name()
     if kind == "sqlite":
         return _on_disk(url.set(drivername="sqlite"))
     if kind in ("postgresql", "postgres"):
+        if text.count("@") > 1:
+            raise LedgerError(
+                "The ledger's address has an @ too many: write that of a password as %40."
+            )
         return url.set(drivername="postgresql+psycopg")
     raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
 

@@ -67,11 +67,15 @@ class Decisions(Queries):
             self._decide(connection, ids, State.REJECTED, State.PENDING, by, "retry")
             freed = [content.c.campaign_id == found.id, content.c.stopped.is_not(None)]
             if code is not None:
+                text = content.alias()
+                refusals = sa.select(text.c.id).join(submit, submit.c.content_id == text.c.id)
                 freed.append(
-                    sa.exists().where(
-                        submit.c.content_id == content.c.id,
-                        submit.c.code == code,
-                        submit.c.reason == content.c.stopped,
+                    content.c.id.in_(
+                        refusals.where(
+                            submit.c.campaign_id == found.id,
+                            submit.c.code == code,
+                            submit.c.reason == text.c.stopped,
+                        )
                     )
                 )
             connection.execute(content.update().where(*freed).values(stopped=None))
@@ -277,12 +281,16 @@ class Decisions(Queries):
                 or 0
             )
             connection.execute(recipients.delete().where(recipients.c.submit_id.in_(old)))
-            left = sa.exists().where(
-                submit.c.content_id == content.c.id,
-                submit.c.id == recipients.c.submit_id,
+            bare = (
+                sa.select(submit.c.content_id)
+                .outerjoin(recipients, recipients.c.submit_id == submit.c.id)
+                .group_by(submit.c.content_id)
+                .having(sa.func.count(recipients.c.submit_id) == 0)
             )
             connection.execute(
-                content.update().where(~left, content.c.message != "").values(message="")
+                content.update()
+                .where(content.c.id.in_(bare), content.c.message != "")
+                .values(message="")
             )
             # By which a number could be guessed, once the text is known.
             connection.execute(

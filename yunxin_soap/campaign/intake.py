@@ -19,6 +19,8 @@ from yunxin_soap.errors import CampaignDiffers
 _T = TypeVar("_T")
 _ROWS = 1000
 """Rows written together."""
+_PATIENCE = 1800
+"""Seconds for which somebody else's plan of the same name is waited for."""
 
 
 class Intake:
@@ -39,6 +41,9 @@ class Intake:
         """
         try:
             with self._engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    # Of two who plan the same, one waits until the other is done.
+                    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
                 if (found := self._existing(connection, plan)) is not None:
                     return found
                 self._insert(connection, plan, planner)

@@ -129,7 +129,14 @@ class Sending:
                 ).one_or_none()
                 if found is None:
                     made = self._insert(connection, checked, digest)
-                elif found.digest not in (digest, None):  # None once it was purged
+                elif found.digest is None:
+                    raise CampaignDiffers(
+                        f"The key {self._key!r} was used, and what was sent was purged: whether"
+                        f" this is the same cannot be told. It ended {found.state}"
+                        + (f" as {found.batch_no}" if found.batch_no else "")
+                        + ". Nothing was sent: give this one another key."
+                    )
+                elif found.digest != digest:
                     raise CampaignDiffers(
                         f"The key {self._key!r} was used for other recipients, text, channel or"
                         " extension: nothing was sent. Give this one another key."

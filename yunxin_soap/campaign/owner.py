@@ -68,6 +68,8 @@ def _started(pid: int) -> str | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
+        if os.name == "nt":  # where to ask would be to interrupt it
+            return ""
         with contextlib.suppress(PermissionError):
             try:
                 os.kill(pid, 0)

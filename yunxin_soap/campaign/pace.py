@@ -112,8 +112,10 @@ class Rate:
 
     def spend(self, amount: int, now: float) -> None:
         """Count a submit that goes."""
-        self._gone.append((now + max(amount, self._most) / self._rate, amount))
         self._counted += amount
+        # Beyond what may go in one, where it was larger than the last, it counts for longer.
+        counts_for = max(amount, self._most, self._counted) / self._rate
+        self._gone.append((now + counts_for, amount))
         self._size = amount
 
     def wait(self, now: float) -> float:

@@ -136,10 +136,10 @@ class Planner:
             )
         self._signature = None if signature is None else rules.normalise_signature(signature)
         self._template = Template(message)
-        if self._template.columns and self._signature and self._template.end[-1:] != "】":
-            # A row must not bring a signature of its own.
-            bare = self._signature.replace("{", "{{").replace("}", "}}")
-            self._template = Template(f"{message}【{bare}】")
+        self._own_end = "" if self._signature is None else f"【{self._signature}】"
+        """What each text is to end in, where it is a row that says how it ends."""
+        if not self._template.columns or _seen(self._template.end).endswith("】"):
+            self._own_end = ""
         self._limit, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
         self._mainland = self._pattern.pattern == MAINLAND_MOBILE.pattern
@@ -272,7 +272,10 @@ class Planner:
         )
 
     def _text(self, row: Mapping[str, str]) -> str:
-        return rules.normalise_message(self._template.fill(row), self._signature)
+        text = self._template.fill(row)
+        if self._own_end and not _seen(text).endswith(self._own_end):
+            text += self._own_end
+        return rules.normalise_message(text, self._signature)
 
     def _fresh(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
         """Say which numbers are in the campaign for the first time; None if all are."""
@@ -357,6 +360,14 @@ class Planner:
         digest.update(f"\0{message}\0".encode())
         for part in numbers:
             digest.update(f"{part},".encode())
+
+
+def _seen(text: str) -> str:
+    """Return a text without what cannot be seen at its end."""
+    length = len(text)
+    while length and rules.is_invisible(text[length - 1]):
+        length -= 1
+    return text[:length]
 
 
 def _reason(error: InvalidRequest) -> str:

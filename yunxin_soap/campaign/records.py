@@ -29,7 +29,7 @@ class Records:
 
     A quote that nobody closes runs to the next one, lines or a whole list later, and what it runs
     over would be lost without a word. So a record of several lines must be as the rules of CSV
-    want it, have no more fields than the first, and hold nothing that looks like a row.
+    want it, have no more fields than those of one line, and hold nothing that looks like a row.
 
     Args:
         text: the file, at its start.
@@ -42,6 +42,7 @@ class Records:
         self._lines = _Lines(text) if _has_quotes(text) else None
         self._reader = csv.reader(text if self._lines is None else self._lines, delimiter=comma)
         self._width = 0
+        """Fields of the widest line that is a record."""
 
     @property
     def line(self) -> int:
@@ -83,6 +84,8 @@ class Records:
                 lines = self._lines.take()
                 if len(lines) != len(rows):
                     starts, rows, torn = self._sift(lines, before + 1, at)
+                else:
+                    self._width = max(self._width, *map(len, rows))
             before = self.line
             yield starts, rows, torn
 
@@ -96,13 +99,15 @@ class Records:
             own = lines[before : reader.line_num]
             if len(own) > 1 and (
                 not self._is_whole(own)
-                or any(row[self._width :])
+                or (self._width and any(row[self._width :]))
                 or any(self._is_row(each, at) for each in _inside(row))
             ):
                 torn += enumerate((each.rstrip("\r\n") for each in own), start + before)
             else:
                 starts.append(start + before)
                 rows.append(row)
+                if len(own) == 1:
+                    self._width = max(self._width, len(row))
             before = reader.line_num
         return starts, rows, torn
 

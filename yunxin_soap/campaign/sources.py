@@ -293,7 +293,11 @@ def source_of(recipients: Source | str | int | Iterable[Any]) -> Source:
 
 def _like_a_number(cells: list[str]) -> bool:
     """Whether one is a number with a mistake in it, and no heading."""
-    return any(_NO_WORD.fullmatch(cell) or len(_DIGIT.findall(cell)) >= 7 for cell in cells)
+    digits = [len(_DIGIT.findall(cell)) for cell in cells]
+    return any(
+        _NO_WORD.fullmatch(cell) or (count >= 7 and count > 4 * (len(cell) - count))
+        for cell, count in zip(cells, digits, strict=True)
+    )
 
 
 def _heading(names: Iterable[str]) -> str | None:

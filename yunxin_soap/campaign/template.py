@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 from yunxin_soap.campaign.files import UNREADABLE
 from yunxin_soap.errors import InvalidRequest
+from yunxin_soap.message import is_invisible
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -65,7 +65,7 @@ class Template:
 def _filled(row: Mapping[str, str], name: str) -> str:
     value = row.get(name, "").strip()
     # What has no width, as U+200B, fills nothing either.
-    if all(char.isspace() or unicodedata.category(char) == "Cf" for char in value):
+    if all(map(is_invisible, value)):
         # "您的余额是元" cannot be unsent.
         raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
     if UNREADABLE in value:

@@ -90,6 +90,7 @@ class Door:
                 each.close()
             _log.warning("The port cannot be opened again (%s): trying.", error.strerror)
             return False
+        self._faults.reopened()
         return True
 
     async def _close(self) -> None:

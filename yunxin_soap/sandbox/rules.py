@@ -118,6 +118,10 @@ class Faults:
         self._listeners.tell()
         return True
 
+    def reopened(self) -> None:
+        """Note that connections are accepted again."""
+        self._listeners.tell()
+
     def refuses_for(self) -> float:
         """Return the seconds for which no connection is to be accepted from now on."""
         with self._lock:

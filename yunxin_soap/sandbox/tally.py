@@ -29,7 +29,7 @@ class Tally:
 
     def times(self, number: str) -> int:
         """Return how often a number was counted."""
-        if not number.isdecimal():
+        if len(number) > 18 or not number.isdecimal() or str(int(number)) != number:
             return 0
         aside = 0
         if self._rest is not None:

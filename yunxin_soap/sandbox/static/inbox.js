@@ -300,21 +300,31 @@ async function loadFaults() {
   const rules = await call('/faults');
   const inForce = rules.filter((rule) => !rule.over).length;
   $('#in-force').textContent = inForce ? `(${inForce})` : '';
-  $('#rules').replaceChildren(...rules.map((rule) => {
-    const item = document.createElement('li');
-    const remove = document.createElement('button');
-    remove.type = 'button';
-    remove.textContent = t('remove');
-    remove.addEventListener('click', async () => {
-      await call(`/faults/${rule.id}`, { method: 'DELETE' });
-      await loadFaults();
-    });
+  // Items stay where they are, or nobody could click on one that changes.
+  const there = new Map([...$('#rules').children].map((item) => [item.dataset.id, item]));
+  for (const rule of rules) {
+    const item = there.get(String(rule.id)) ?? $('#rules').appendChild(ruleItem(rule.id));
+    there.delete(String(rule.id));
     const times = rule.times === null ? '∞' : rule.times;
     const parts = [kindOf(rule.kind), ...chosen(rule), t(rule.when), `${t('met')} ${rule.met} / ${times} `];
     if (rule.over) parts.splice(-1, 0, t('over'));
-    item.append(parts.join(' · '), remove);
-    return item;
-  }));
+    item.firstChild.data = parts.join(' · ');
+  }
+  for (const item of there.values()) item.remove();
+}
+
+function ruleItem(id) {
+  const item = document.createElement('li');
+  item.dataset.id = id;
+  const remove = document.createElement('button');
+  remove.type = 'button';
+  remove.textContent = t('remove');
+  remove.addEventListener('click', async () => {
+    await call(`/faults/${id}`, { method: 'DELETE' });
+    await loadFaults();
+  });
+  item.append(document.createTextNode(''), remove);
+  return item;
 }
 
 async function provoke(event) {
