@@ -279,3 +279,10 @@ def test_what_request_validation_lets_pass(text: str) -> None:
     from yunxin_soap.sandbox import forms
 
     assert forms.danger("Msg", text) is None
+
+
+@pytest.mark.parametrize("message", ["", " \n", "\u200b", "\ufeff \u200b"])
+@pytest.mark.parametrize("signature", [None, "签名"])
+def test_a_text_of_which_nothing_can_be_seen_is_empty(message: str, signature: str | None) -> None:
+    with pytest.raises(InvalidRequest, match="The message is empty"):
+        normalise_message(message, signature)

@@ -139,15 +139,23 @@ def _is_integer(item: object) -> TypeGuard[int]:
 
 def _bare(item: str) -> str:
     kept = "".join(
-        character for character in item if not is_invisible(character) and character not in _HYPHENS
+        character for character in item if not _invisible(character) and character not in _HYPHENS
     )
     return _COUNTRY_CODE.sub("", kept)
 
 
-def is_invisible(character: str) -> bool:
+def _invisible(character: str) -> bool:
     """Whether a character has no width of its own that could be seen."""
     # Cf: marks such as a phone's address book adds around a copied number.
     return character.isspace() or unicodedata.category(character) == "Cf"
+
+
+def without_invisible_end(text: str) -> str:
+    """Return a text without what cannot be seen at its end."""
+    length = len(text)
+    while length and _invisible(text[length - 1]):
+        length -= 1
+    return text[:length]
 
 
 def normalise_message(message: str, signature: str | None = None) -> str:
@@ -166,7 +174,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
     if not isinstance(message, str):
         raise InvalidRequest(f"The message must be a string, not {type(message).__name__}.")
     check_characters(message, "The message")
-    if not message.strip():
+    if not without_invisible_end(message):
         raise InvalidRequest("The message is empty: give a text.")
     found = _SIGNATURE.search(message)
     if found is None:
@@ -183,12 +191,10 @@ def normalise_message(message: str, signature: str | None = None) -> str:
 
 
 def _append_signature(message: str, signature: str | None) -> str:
-    length = len(message)
-    while is_invisible(message[length - 1]):
-        length -= 1
-    if _SIGNATURE.search(message[:length]):
+    seen = without_invisible_end(message)
+    if _SIGNATURE.search(seen):
         raise InvalidRequest(
-            f"The message has {len(message) - length} invisible character(s) behind its"
+            f"The message has {len(message) - len(seen)} invisible character(s) behind its"
             " signature, and the last character must be 】: remove them."
         )
     if signature is None:

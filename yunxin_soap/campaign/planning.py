@@ -138,7 +138,9 @@ class Planner:
         self._template = Template(message)
         self._own_end = "" if self._signature is None else f"【{self._signature}】"
         """What each text is to end in, where it is a row that says how it ends."""
-        if not self._template.columns or _seen(self._template.end).endswith("】"):
+        if not self._template.columns or rules.without_invisible_end(self._template.end).endswith(
+            "】"
+        ):
             self._own_end = ""
         self._limit, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
@@ -273,7 +275,7 @@ class Planner:
 
     def _text(self, row: Mapping[str, str]) -> str:
         text = self._template.fill(row)
-        if self._own_end and not _seen(text).endswith(self._own_end):
+        if self._own_end and not rules.without_invisible_end(text).endswith(self._own_end):
             text += self._own_end
         return rules.normalise_message(text, self._signature)
 
@@ -360,14 +362,6 @@ class Planner:
         digest.update(f"\0{message}\0".encode())
         for part in numbers:
             digest.update(f"{part},".encode())
-
-
-def _seen(text: str) -> str:
-    """Return a text without what cannot be seen at its end."""
-    length = len(text)
-    while length and rules.is_invisible(text[length - 1]):
-        length -= 1
-    return text[:length]
 
 
 def _reason(error: InvalidRequest) -> str:
