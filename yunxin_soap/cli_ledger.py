@@ -111,22 +111,25 @@ def retry(
     from yunxin_soap.campaign import State
 
     with reporting(as_json), open_ledger(where) as ledger:
-        left = 0
+        hint = ""
         if name is not None and key is None:
             exact = None if code is None else -abs(code)
             count = ledger.retry(name, code=exact, unsafe=unsafe, by=by)
-            left = ledger.status(name).submits[State.REJECTED]
+            if (
+                not unsafe
+                and code is None
+                and (left := ledger.status(name).submits[State.REJECTED])
+            ):
+                hint = (
+                    f" {left} rejected may have been sent, or were purged: --unsafe retries the"
+                    " former."
+                )
         elif key is not None and name is None and code is None:
             ledger.retry_once(key, unsafe=unsafe, by=by)
             count = 1
         else:
             raise _NAME_OR_KEY
-        text = f"{counted(count, 'submit')} pending again."
-        if left and not unsafe and code is None:
-            text += (
-                f" {left} rejected may have been sent, or were purged: --unsafe retries the former."
-            )
-        _tell(as_json, "submits", count, text)
+        _tell(as_json, "submits", count, f"{counted(count, 'submit')} pending again.{hint}")
 
 
 @click.command()

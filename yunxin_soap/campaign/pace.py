@@ -106,9 +106,8 @@ class Rate:
         """
         while self._gone and self._gone[0][0] <= now:
             self._counted -= self._gone.popleft()[1]
-        if not self._gone:
-            return max(1, self._most // self._size)
-        return max(0, (self._most - self._counted) // self._size)
+        free = max(0, (self._most - self._counted) // self._size)
+        return free if self._gone else max(1, free)
 
     def spend(self, amount: int, now: float) -> None:
         """Count a submit that goes."""

@@ -350,7 +350,6 @@ class Runner:
 
     async def _end(self) -> LedgerError | None:
         """Wait for what was cancelled, and record it; return why that cannot be done."""
-        self._draining = True
         if self._flying:
             await asyncio.wait(list(self._flying.values()))
         try:

@@ -113,9 +113,7 @@ class _Connection(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         if not self._for_the_inbox:
             self._service.refused(self._what_is_wrong(exc), self._peer())
-        answer = _bad_request()
-        answer.force_close()
-        return answer
+        return _refusal(400, "Bad Request")
 
     def _what_is_wrong(self, error: BaseException | None) -> str:
         # The error itself quotes what came, a password too.
@@ -221,9 +219,7 @@ async def _handle(
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
         if not inbox.wants(request.path):
             service.refused("there is no Host header, or none that can be", request.remote or "")
-        answer = _bad_request()
-        answer.force_close()
-        return answer
+        return _refusal(400, "Bad Request")
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -231,13 +227,11 @@ async def _handle(
         body, too_long = await reader.read(request, limit)
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
-        return _bad_request()
+        return _refusal(400, "Bad Request")
     except Refused as refused:
         if not inbox.wants(request.path):
             service.refused(str(refused), request.remote or "", refused.status)
-        answer = web.Response(status=refused.status, text=str(refused))
-        answer.force_close()
-        return answer
+        return _refusal(refused.status, str(refused))
     connection.busy = True
     # What is left of a body that is too long is no request line.
     connection.line_is_next = not too_long
@@ -273,8 +267,11 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _bad_request() -> web.Response:
-    return _to_aiohttp(asmx.HttpResponse(400, asmx.HTML, pages.error_page(400, "Bad Request")))
+def _refusal(status: int, title: str) -> web.Response:
+    """Return an answer of the web server's own, after which the connection ends."""
+    answer = _to_aiohttp(asmx.HttpResponse(status, asmx.HTML, pages.error_page(status, title)))
+    answer.force_close()
+    return answer
 
 
 def _to_aiohttp(answer: asmx.HttpResponse) -> web.Response:

@@ -218,11 +218,12 @@ async function load(more = false) {
 }
 
 function fits(message) {
-  const { text, recipient, outcome } = asked();
+  const { recipient, outcome, ...wanted } = asked();
+  const text = wanted.text.toLowerCase();
   const texts = [message.message, message.answer, message.batch_no ?? '', message.user_code, ...message.recipients];
   return (!outcome || outcome === message.outcome)
     && (!recipient || message.recipients.includes(recipient))
-    && (!text || texts.some((each) => each.toLowerCase().includes(text.toLowerCase())));
+    && (!text || texts.some((each) => each.toLowerCase().includes(text)));
 }
 
 // Many may come at once: the page is touched now and then, and never holds more than one load.
