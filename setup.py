@@ -7,7 +7,7 @@ setup(
     package_dir={"yunxin_soap.wsdl_cache": "wsdl_cache"},
     package_data={
         "yunxin_soap": ["py.typed"],
-        "yunxin_soap.sandbox": ["static/*"],
+        "yunxin_soap.sandbox.inbox": ["static/*"],
         "yunxin_soap.wsdl_cache": ["*.wsdl"],
     },
 )

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import trustme
 
-from tests import summary
-from tests.misbehaving import WAYS, Way, server_context
-from tests.postgresql import server
+from tests.support import summary
+from tests.support.postgresql import server
+from tests.support.scripted_server import WAYS, Way, server_context
 from yunxin_soap.sandbox import Sandbox
 
 __all__ = ["server"]

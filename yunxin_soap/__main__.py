@@ -11,7 +11,7 @@ def main() -> None:
         import click  # noqa: F401 - only whether it is there
     except ModuleNotFoundError:
         sys.exit('The command line needs click: pip install "yunxin-soap[cli]"')
-    from yunxin_soap.cli import cli
+    from yunxin_soap.cli.main import cli
 
     cli(prog_name="yunxin-soap")
 

@@ -14,7 +14,7 @@ from yunxin_soap.message import Submit
 from yunxin_soap.results import Receipt
 
 try:
-    from yunxin_soap.async_exchange import AsyncExchange
+    from yunxin_soap.transport.aio import AsyncExchange
 except ModuleNotFoundError as error:
     raise ConfigurationError(
         'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"'
@@ -110,7 +110,7 @@ class AsyncClient(ClientBase):
     async def _bound(self) -> ServiceProxy:
         core, exchange = self._loaded or await self._load()
         if self._service is None:
-            from yunxin_soap.service import bind_async
+            from yunxin_soap.wire.service import bind_async
 
             self._service = bind_async(core, exchange)
         return self._service

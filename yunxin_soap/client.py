@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap import message as rules
 from yunxin_soap import settings as _settings
 from yunxin_soap.core import Core
-from yunxin_soap.exchange import Exchange
 from yunxin_soap.message import Submit
 from yunxin_soap.results import Receipt
 from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
+from yunxin_soap.transport.sync import Exchange
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -226,7 +226,7 @@ class Client(ClientBase):
         failed exchange, a fault or an empty answer, it raises too.
         """
         if self._service is None:
-            from yunxin_soap.service import bind
+            from yunxin_soap.wire.service import bind
 
             self._service = bind(self._core, self._exchange)
         return self._service

@@ -10,10 +10,10 @@ from yunxin_soap import message as rules
 from yunxin_soap import wsdl
 from yunxin_soap.errors import Attempt, InvalidRequest, SendError
 from yunxin_soap.message import Submit
-from yunxin_soap.protocol import Fields, Protocol, Request, Response
 from yunxin_soap.redact import Redactor, shorten_numbers
 from yunxin_soap.results import Receipt, read_answer
 from yunxin_soap.settings import Settings
+from yunxin_soap.wire.codec import Fields, Protocol, Request, Response
 
 _log = logging.getLogger("yunxin_soap")
 

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from tests.benchmarks.campaign_job import SIZE
 from tests.benchmarks.responder import responder
-from tests.postgresql import database
+from tests.support.postgresql import database
 
 _DOCS = Path(__file__).parents[2] / "docs"
 # A prime below the seven thousand million numbers that there are, and a factor that scatters them.

@@ -40,8 +40,8 @@ def _campaign(path: str, where: str, url: str) -> dict[str, float]:
 def _bare(path: str, _where: str, url: str) -> dict[str, float]:
     import aiohttp
 
-    from yunxin_soap.protocol import Fields, Protocol
     from yunxin_soap.redact import Redactor
+    from yunxin_soap.wire.codec import Fields, Protocol
     from yunxin_soap.wsdl import load
 
     start = time.perf_counter()

@@ -14,8 +14,8 @@ import zeep
 from tests.benchmarks.contenders import ACCOUNT, MESSAGE, Load, zeep_binding
 from tests.benchmarks.responder import BATCH_NO, answers
 from yunxin_soap import Client
-from yunxin_soap.protocol import Protocol, Response
 from yunxin_soap.redact import Redactor
+from yunxin_soap.wire.codec import Protocol, Response
 from yunxin_soap.wsdl import OPERATION, load, shipped_path
 
 OURS = "encode + decode"

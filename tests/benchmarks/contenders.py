@@ -32,8 +32,8 @@ import zeep.transports
 
 from tests.benchmarks.responder import BATCH_NO
 from yunxin_soap import AsyncClient, Client
-from yunxin_soap.protocol import Fields, Protocol, Request
 from yunxin_soap.redact import Redactor
+from yunxin_soap.wire.codec import Fields, Protocol, Request
 from yunxin_soap.wsdl import PORTS, PortName, load, shipped_path
 
 ACCOUNT = ("demo", "demo")

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 from multidict import CIMultiDict
 
-from yunxin_soap.protocol import Fields, Protocol
 from yunxin_soap.redact import Redactor
-from yunxin_soap.sandbox import asmx
+from yunxin_soap.sandbox.asmx import handler as asmx
+from yunxin_soap.wire.codec import Fields, Protocol
 from yunxin_soap.wsdl import PORTS, load
 
 BATCH_NO = "2114355899380234221"

@@ -16,12 +16,12 @@ except ModuleNotFoundError as error:
 
 from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger
+from yunxin_soap.campaign.lists.rows import Csv, Items, Source, Text
+from yunxin_soap.campaign.models import CampaignState, State
 from yunxin_soap.campaign.planning import Plan, Refused
 from yunxin_soap.campaign.previews import preview
-from yunxin_soap.campaign.queries import Change, Found, Status
-from yunxin_soap.campaign.runner import Progress
-from yunxin_soap.campaign.sources import Csv, Items, Source, Text
-from yunxin_soap.campaign.states import CampaignState, State
+from yunxin_soap.campaign.running.runner import Progress
+from yunxin_soap.campaign.storage.reads import Change, Found, Status
 
 __all__ = [
     "AsyncLedger",

@@ -10,12 +10,12 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from yunxin_soap.campaign.leases import LEASE
 from yunxin_soap.campaign.ledger import Ledger, RunOptions
+from yunxin_soap.campaign.lists.rows import Source
+from yunxin_soap.campaign.models import State
 from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
-from yunxin_soap.campaign.queries import Found, Status
-from yunxin_soap.campaign.sources import Source
-from yunxin_soap.campaign.states import State
+from yunxin_soap.campaign.storage.reads import Found, Status
+from yunxin_soap.campaign.storage.runners import LEASE
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

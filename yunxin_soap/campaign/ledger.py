@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from yunxin_soap.campaign import once
-from yunxin_soap.campaign.database import open_engine, reported
-from yunxin_soap.campaign.decisions import Decisions
-from yunxin_soap.campaign.intake import Intake
-from yunxin_soap.campaign.leases import LEASE
-from yunxin_soap.campaign.pace import DEFAULT_ZONE, Hours
+from yunxin_soap.campaign.lists.rows import Source
 from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
 from yunxin_soap.campaign.previews import planned
-from yunxin_soap.campaign.queries import Status
-from yunxin_soap.campaign.runner import Options, Progress, Runner
-from yunxin_soap.campaign.sources import Source
-from yunxin_soap.campaign.store import Store
+from yunxin_soap.campaign.running import once
+from yunxin_soap.campaign.running.runner import Options, Progress, Runner
+from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE, Hours
+from yunxin_soap.campaign.storage.admin import Decisions
+from yunxin_soap.campaign.storage.claims import Store
+from yunxin_soap.campaign.storage.engine import open_engine, reported
+from yunxin_soap.campaign.storage.plans import Intake
+from yunxin_soap.campaign.storage.reads import Status
+from yunxin_soap.campaign.storage.runners import LEASE
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:

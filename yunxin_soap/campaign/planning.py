@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from yunxin_soap import message as rules
-from yunxin_soap.campaign.sources import Batch, Source
+from yunxin_soap.campaign.lists.rows import Batch, Source
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import (

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from yunxin_soap.campaign.lists.rows import Source, source_of
 from yunxin_soap.campaign.planning import Plan, Planner, PlanOptions, Refused
-from yunxin_soap.campaign.sources import Source, source_of
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:

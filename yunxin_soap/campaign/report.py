@@ -8,12 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from yunxin_soap.campaign.pace import DEFAULT_ZONE
-from yunxin_soap.campaign.states import State
+from yunxin_soap.campaign.models import State
+from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE
 from yunxin_soap.codes import DOCUMENTED
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign.queries import Queries
+    from yunxin_soap.campaign.storage.reads import Queries
 
 _BARS = 40
 _WIDTH, _HEIGHT = 720, 160

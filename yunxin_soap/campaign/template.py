@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from yunxin_soap.campaign.files import UNREADABLE
+from yunxin_soap.campaign.lists.encoding import UNREADABLE
 from yunxin_soap.errors import InvalidRequest
 from yunxin_soap.message import without_invisible_end
 

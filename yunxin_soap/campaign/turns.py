@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from yunxin_soap.campaign.states import CampaignState, State
+from yunxin_soap.campaign.models import CampaignState, State
 
 
 @dataclass(frozen=True)

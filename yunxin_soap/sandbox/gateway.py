@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from yunxin_soap.codes import ResultCode
-from yunxin_soap.sandbox.accounts import Account, Config
-from yunxin_soap.sandbox.asmx import Fields, MethodError
-from yunxin_soap.sandbox.bounded import Bounded, text_size
+from yunxin_soap.sandbox.arrivals.bounded import Bounded, text_size
+from yunxin_soap.sandbox.asmx.handler import Fields, MethodError
+from yunxin_soap.sandbox.config import Account, Config
 from yunxin_soap.wsdl import PortName
 
 _CHINA = timezone(timedelta(hours=8))

@@ -10,14 +10,20 @@ from functools import lru_cache
 from typing import Any
 
 from yunxin_soap.redact import Redactor
-from yunxin_soap.sandbox import asmx
-from yunxin_soap.sandbox.asmx import Fields, HttpRequest, HttpResponse, MethodError
-from yunxin_soap.sandbox.effects import changed
-from yunxin_soap.sandbox.faults import Fault, Kind
+from yunxin_soap.sandbox.arrivals.masking import (
+    MASK,
+    TELLING,
+    raw_answer,
+    raw_request,
+    without_echo,
+)
+from yunxin_soap.sandbox.arrivals.store import NotKept, Outcome, Record
+from yunxin_soap.sandbox.asmx import handler as asmx
+from yunxin_soap.sandbox.asmx.handler import Fields, HttpRequest, HttpResponse, MethodError
+from yunxin_soap.sandbox.faults.effects import changed
+from yunxin_soap.sandbox.faults.injector import Faults
+from yunxin_soap.sandbox.faults.model import Fault, Kind
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.sandbox.raw import MASK, TELLING, raw_answer, raw_request, without_echo
-from yunxin_soap.sandbox.record import NotKept, Outcome, Record
-from yunxin_soap.sandbox.rules import Faults
 from yunxin_soap.wsdl import PortName
 
 _log = logging.getLogger(__name__)

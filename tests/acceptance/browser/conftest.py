@@ -1,0 +1,72 @@
+"""Chromium, headless, and a page of it that looks at a sandbox of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.acceptance.foreign.peers import REQUIRED
+from yunxin_soap.sandbox import Sandbox
+
+SCREENSHOTS = Path(__file__).parents[3] / "artefacts"
+"""Where a run leaves its screenshots; git ignores it."""
+
+
+@pytest.fixture(scope="module")  # no longer: an event loop runs in this thread meanwhile
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, which looks for nothing on the network."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        if REQUIRED:
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--host-resolver-rules=MAP sms.example.com 127.0.0.1",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Sandbox]:
+    """A sandbox that nobody else sends to."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def page(browser: Browser, gateway: Sandbox) -> Iterator[Page]:
+    """The inbox, open and listening, in English; a mistake in its script fails the test."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    mistakes: list[str] = []
+    page.on("pageerror", lambda error: mistakes.append(str(error)))
+
+    def said(message: ConsoleMessage) -> None:
+        # The browser notes what the page itself deals with: a fault that makes no sense, and events
+        # that came faster than it could read.
+        expected = ("status of 400", "status of 422", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+        if message.type == "error" and not any(each in message.text for each in expected):
+            mistakes.append(message.text)
+
+    page.on("console", said)
+    page.goto(gateway.url.partition("/api/")[0])
+    page.get_by_text("live", exact=False).wait_for()
+    yield page
+    context.close()
+    assert not mistakes

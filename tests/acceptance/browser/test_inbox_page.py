@@ -1,0 +1,330 @@
+"""What a person does with the inbox."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.acceptance.browser.conftest import SCREENSHOTS
+from tests.acceptance.foreign.peers import PEERS, REQUIRED
+from tests.support.raw_http import exchange, written
+from yunxin_soap import Client, Rejected
+from yunxin_soap.sandbox import Account, Sandbox
+from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
+from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.faults.model import _ALLOWED, Kind
+
+TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
+
+
+def origin_get(gateway: Sandbox, path: str) -> Any:
+    with urlopen(gateway.url.partition("/api/")[0] + path) as response:
+        return json.load(response)
+
+
+def send(gateway: Sandbox, message: str = TEXT, to: str = "13900000000") -> str:
+    with Client("demo", "demo", channel="37", endpoint=gateway.url) as client:
+        return client.send(to, message).batch_no
+
+
+def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbox) -> None:
+    php = PEERS[0]
+    if (reason := php.missing()) and not REQUIRED:
+        pytest.skip(reason)
+    assert reason is None
+    fields = {
+        "userCode": "demo",
+        "userPass": "demo",
+        "DesNo": "13900000000,13900000001",
+        "Msg": TEXT,
+        "Channel": "37",
+        "ExeNo": "9",
+    }
+    cards = page.locator("article")
+    expect(cards).to_have_count(0)
+    with php.start(gateway.url) as ask:
+        batch_no = ask(fields)
+        expect(cards).to_have_count(1)  # without a reload
+    card = cards.first
+    expect(card).to_contain_text(batch_no)
+    expect(card).to_contain_text("accepted")
+    expect(card.locator("mark")).to_have_text("【签名】")
+    expect(card).to_contain_text("channel 37")
+    expect(card).to_contain_text("22 characters, 1 segment (an estimate)")
+    card.get_by_role("button", name="2 numbers").click()
+    expect(card.locator(".numbers")).to_have_text("13900000000 13900000001")
+    card.get_by_text("Raw request and response").click()
+    expect(card.locator(".request")).to_contain_text("userPass>***<")
+    expect(card.locator(".response")).to_contain_text(batch_no)
+
+    send(gateway, "另一条短信【签名】", "13900000002")
+    expect(cards).to_have_count(2)
+    page.get_by_label("Search").fill("验证码")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text(batch_no)
+    page.get_by_label("Search").fill("")
+    page.locator("#recipient").fill("139-0000 0002")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text("另一条短信")
+    page.locator("#recipient").fill("")
+    page.get_by_label("Outcome").select_option("rejected")
+    expect(page.get_by_text("Nothing fits.")).to_be_visible()
+    page.get_by_label("Outcome").select_option("")
+    expect(cards).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Clear").click()
+    expect(cards).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Clear").click()
+    expect(cards).to_have_count(0)
+    assert gateway.inbox == ()
+
+
+def test_what_was_refused_says_why(page: Page, gateway: Sandbox) -> None:
+    with pytest.raises(Rejected):
+        send(gateway, to="13900001007")
+    exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
+    cards = page.locator("article")
+    expect(cards).to_have_count(2)
+    expect(cards.nth(0)).to_contain_text("Missing parameter: userCode.")
+    expect(cards.nth(1)).to_contain_text("余额不足 · the balance is too low")
+
+
+def test_nothing_that_came_is_run(page: Page, gateway: Sandbox) -> None:
+    nasty = "../../<img src=x onerror=alert(1)>"
+    gateway.gateway.add_account(Account(nasty, "demo"))
+    with Client(nasty, "demo", channel="37", endpoint=gateway.url) as client:
+        client.send("13900000000", "<script>alert(1)</script><b>x</b>【<i>签名</i>】")
+    card = page.locator("article")
+    expect(card.locator(".text")).to_have_text("<script>alert(1)</script><b>x</b>【<i>签名</i>】")
+    expect(card).to_contain_text(nasty)
+    assert page.locator("article script, article img, article b, article i").count() == 0
+
+
+def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    page.locator("[name=kind]").select_option("code")
+    page.locator("[name=code]").fill("-7")
+    page.locator("[name=times]").fill("2")
+    page.get_by_role("button", name="Provoke").click()
+    rules = page.locator("#rules li")
+    expect(rules).to_have_count(1)
+    with pytest.raises(Rejected):
+        send(gateway)
+    rules.get_by_role("button", name="Remove").click()
+    expect(rules).to_have_count(0)
+    assert send(gateway)
+    page.locator("[name=code]").fill("7")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.get_by_role("alert")).to_contain_text("code='7'")
+
+
+def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> None:
+    gateway.provoke("code", code="-7", times=2)
+    expect(page.locator("#in-force")).to_have_text("(1)")
+    page.get_by_text("Make it fail").click()
+    rule = page.locator("#rules li")
+    expect(rule).to_contain_text("met 0 / 2")
+    for met in (1, 2):
+        with pytest.raises(Rejected):
+            send(gateway)
+        expect(rule).to_contain_text(f"met {met} / 2")
+    expect(rule).to_contain_text("over")
+    expect(page.locator("#in-force")).to_have_text("")
+    page.reload()
+    expect(page.locator("#rules li")).to_have_count(1)
+
+
+def test_a_fault_that_is_being_met_can_be_removed(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    gateway.provoke("code", code="-7", times=None)
+    rule = page.locator("#rules li")
+    expect(rule).to_contain_text("met 0 / ∞")
+    button = rule.get_by_role("button", name="Remove").element_handle()
+    assert button is not None
+    with pytest.raises(Rejected):
+        send(gateway)
+    expect(rule).to_contain_text("met 1 / ∞")
+    button.click()  # it is the same one still
+    expect(rule).to_have_count(0)
+
+
+def test_the_form_offers_what_each_kind_knows(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    options = page.locator("[name=kind] option")
+    assert [each.get_attribute("value") for each in options.all()] == [each.value for each in Kind]
+    for kind in Kind:
+        page.locator("[name=kind]").select_option(kind.value)
+        enabled = page.locator("[name=when] option:not([disabled])")
+        assert {each.get_attribute("value") for each in enabled.all()} == set(_ALLOWED[kind])
+    page.locator("[name=kind]").select_option("balance")
+    page.locator("[name=left]").fill("1")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.locator("#rules li")).to_have_count(1)
+    assert send(gateway)
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            send(gateway)
+
+
+def test_a_search_that_fails_stops_nothing(page: Page, gateway: Sandbox) -> None:
+    page.route("**/api/v1/messages?text=*", lambda route: route.fulfill(status=400, body="<html>"))
+    page.locator("#text").fill("x")
+    expect(page.locator("#count")).to_have_text("HTTP 400")
+    page.locator("#text").fill("")
+    expect(page.locator("#count")).to_have_text("Nothing has arrived yet.")
+    page.locator("#text").fill("x")
+    expect(page.locator("#count")).to_have_text("HTTP 400")
+    send(gateway, "x【签名】")
+    expect(page.locator("article")).to_have_count(1)
+
+
+def test_a_page_under_another_name_says_why_it_shows_nothing(
+    browser: Browser, gateway: Sandbox
+) -> None:
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0].replace("127.0.0.1", "sms.example.com"))
+    expect(page.locator("#live")).to_contain_text("This sandbox is not called sms.example.com")
+    context.close()
+
+
+def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) -> None:
+    page.get_by_text("Make it fail").click()
+    expect(page.locator("[name=code]")).to_be_hidden()
+    page.locator("[name=kind]").select_option("html")
+    expect(page.locator("[name=status]")).to_be_visible()
+    expect(page.locator("[name=seconds]")).to_be_hidden()
+    page.get_by_text("Which submits").click()
+    page.locator("[name=numbers]").fill("13900000001，13900000002")
+    page.locator("[name=user_code]").fill("demo")
+    page.locator("[name=port]").select_option("soap")
+    page.locator("[name=text]").fill("验证码")
+    page.locator("[name=skip]").fill("1")
+    page.get_by_role("button", name="Provoke").click()
+    expect(page.locator("#rules li")).to_have_text(
+        "html · status=502 · user_code=demo · port=soap · text=验证码 · skip=1"
+        " · numbers=13900000001+13900000002 · after it was decided · met 0 / 1 Remove"
+    )
+    (made,) = origin_get(gateway, "/api/v1/faults")
+    assert made | {"id": 1} == {
+        "id": 1,
+        "met": 0,
+        "over": False,
+        "kind": "html",
+        "when": "after",
+        "seconds": 0.0,
+        "jitter": 0.0,
+        "status": 502,
+        "code": "-1",
+        "left": 0,
+        "numbers": ["13900000001", "13900000002"],
+        "user_code": "demo",
+        "port": "soap",
+        "text": "验证码",
+        "skip": 1,
+        "times": 1,
+        "probability": 1,
+        "seed": 0,
+    }
+
+
+def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
+    for text in ("一【签名】", "二【签名】"):
+        send(gateway, text)
+    expect(page.locator("article")).to_have_count(2)
+    page.keyboard.press("j")
+    expect(page.locator("article").nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("article").nth(1)).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.keyboard.type("二")
+    expect(page.locator("article")).to_have_count(1)
+
+
+def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
+    for number in range(MAX_ITEMS + 5):
+        gateway.record.add(
+            received_at=datetime.now(timezone.utc),
+            outcome=Outcome.ACCEPTED,
+            answer=str(number + 1),
+            batch_no=str(number + 1),
+            status=200,
+            remote="127.0.0.1",
+            port="soap",
+            recipients=("13900000000",),
+            message=f"第{number}条【签名】",
+        )
+    expect(page.locator("#count")).to_have_text("10000 requests · 5 older ones were dropped")
+    page.reload()
+    expect(page.locator("article")).to_have_count(100)
+    expect(page.locator("#count")).to_have_text("10000 requests · 5 older ones were dropped")
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("article")).to_have_count(200)
+    expect(page.locator("article").last).to_contain_text("第9805条")
+    page.locator("#text").fill("第5条")
+    expect(page.locator("article")).to_have_count(1)
+    send(gateway)  # one more does not fit the search
+    expect(page.locator("#count")).to_contain_text("1 / 10000 requests · 6 older ones were dropped")
+
+
+def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gateway: Sandbox) -> None:
+    batch_no = send(gateway)
+    origin = gateway.url.partition("/api/")[0]
+    context = browser.new_context(locale="en-GB")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+    page = context.new_page()
+    page.goto(origin)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == batch_no
+    for form in ("CSV", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=form).click()
+        assert download.value.suggested_filename == f"messages.{form.lower()}"
+        assert batch_no in download.value.path().read_text("utf-8")
+    context.close()
+
+
+def test_chinese_for_who_reads_chinese(browser: Browser, gateway: Sandbox) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0])
+    expect(page.get_by_text("还没有收到短信。")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_a_desk_and_a_phone(
+    browser: Browser, gateway: Sandbox, scheme: str, width: int
+) -> None:
+    send(gateway, to="13900000000,13900000001")
+    send(gateway, "x" * 300 + "【签名】")
+    with pytest.raises(Rejected):
+        send(gateway, to="13900001007")
+    exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
+    context = browser.new_context(
+        locale="zh-CN",
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    page = context.new_page()
+    page.goto(gateway.url.partition("/api/")[0])
+    expect(page.locator("article")).to_have_count(4)
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    levels = [int(level) for level in re.findall("[0-9]+", background)[:3]]
+    assert (max(levels) < 64) == (scheme == "dark")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"inbox-{width}-{scheme}.png")
+    context.close()

@@ -1,0 +1,566 @@
+"""``yunxin-soap campaign`` as an operator uses it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.campaign.conftest import TEXT, numbers
+from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.sandbox import Sandbox
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = [sys.executable, "-m", "yunxin_soap", "campaign"]
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def environment(where: Path, sandbox: Sandbox) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("YUNXIN_")},
+        "YUNXIN_DATABASE_URL": str(where),
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> str:
+    path = tmp_path / "list.csv"
+    path.write_text("手机,name\n" + "".join(f"{each},甲\n" for each in numbers(25)) + "12,乙\n")
+    return str(path)
+
+
+def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    options = ["--csv", listed, "--message", TEXT, "--max-recipients", "10"]
+    dry = run("plan", "a", *options, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "Dry run: nothing was written." in dry.stdout
+    assert not (tmp_path / "ledger.sqlite").exists()
+    assert "25 numbers in 3 submits with 1 text, some 25 segments (an estimate)." in dry.stdout
+    assert "line 27: '12': the number" in dry.stdout
+    planned = run("plan", "a", *options, "--refused", "refused.csv", "--json")
+    assert json.loads(planned.stdout)["submits"] == 3
+    assert "27,12," in (tmp_path / "refused.csv").read_text("utf-8-sig")
+    assert run("status").stdout == "a: open, 25 numbers\n"
+
+    done = run("run", "a")
+    assert done.returncode == 0, done.stderr
+    assert "a: done" in done.stdout
+    assert re.search(r"25 accepted", done.stdout)
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(25), 1)
+    assert json.loads(run("status", "a", "--json").stdout)["numbers"]["accepted"] == 25
+
+    found = run("find", numbers(1)[0]).stdout
+    assert found.startswith("a, submit 1: accepted as batch ")
+    assert TEXT in found
+    rows = list(csv.DictReader(io.StringIO(run("export", "a").stdout.lstrip("\ufeff"))))
+    assert [row["number"] for row in rows] == numbers(25)
+    assert {row["state"] for row in rows} == {"accepted"}
+    objects = [json.loads(line) for line in run("export", "a", "--json").stdout.splitlines()]
+    assert [str(each["submit"]) for each in objects] == [row["submit"] for row in rows]
+    assert run("plan", "a", *options).stdout.startswith("a is there already, the same")
+
+    assert run("report", "a", "--output", "a.html").returncode == 0
+    html = (tmp_path / "a.html").read_text("utf-8")
+    assert "<svg" in html
+    assert "src=" not in html
+    assert numbers(1)[0] not in html
+    assert TEXT not in html
+    assert run("purge", "--older-than", "0s").stdout == "25 numbers removed.\n"
+    assert run("find", numbers(1)[0]).stdout == "No submit has that number.\n"
+
+
+def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    sandbox.provoke("code", code="-7")
+    paused = run("run", "a", "--in-flight", "1")
+    assert paused.returncode == 4
+    assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
+    assert '"campaign resume" goes on' in paused.stdout
+    sandbox.provoke("close")
+    unknown = run("resume", "a", "--in-flight", "1", "--json")
+    assert unknown.returncode == 5
+    assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
+    assert 'decide with "campaign resolve"' in run("status", "a").stdout
+    assert "Say what became of them" in run("resolve", "a").stderr
+    assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submit decided.\n"
+    assert run("run", "a").returncode == 3
+    assert run("resolve", "a", "--rejected").stdout == "0 submits decided: none is unknown.\n"
+    again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
+    assert again.returncode == 2
+    assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
+
+
+def test_a_file_of_refused_lines_that_cannot_be_written_makes_no_campaign(
+    run: Run, listed: str
+) -> None:
+    planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--refused", "/dev/full")
+    assert (planned.returncode, planned.stdout) == (2, "")
+    assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
+    assert "There is no ledger" in run("status").stderr
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    exported = run("export", "a", "--output", "/dev/full", "--json")
+    assert exported.returncode == 2
+    assert "No space left on device" in json.loads(exported.stdout)["message"]
+
+
+def test_who_reads_json_is_told_what_is_waited_for(
+    run: Run, environment: dict[str, str], listed: str
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    hour = (datetime.now(timezone.utc).hour + 12) % 24
+    command = [*COMMAND, "run", "a", "--json", "--zone", "UTC"]
+    command += ["--between", f"{hour:02}:00-{hour:02}:30"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert "it is outside the allowed hours" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
+
+
+def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
+    run: Run, listed: str, sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    sandbox.provoke("code", code="-1")
+    assert run("run", "a").returncode == 3
+    assert run("retry", "a").stdout == (
+        "0 submits pending again. 1 rejected may have been sent, or were purged: --unsafe retries"
+        " the former.\n"
+    )
+    assert run("retry", "a", "--unsafe").stdout == "1 submit pending again.\n"
+    assert run("run", "a").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["status", "x"], 2, "There is no campaign 'x'"),
+        (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
+        (["resolve", "x", "--accepted", "--rejected"], 2, "by one of --resend, --accepted"),
+        (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
+        (["status", "\udcff"], 2, "There is no campaign"),
+        (["retry", "x", "--code", "9" * 20], 2, "is not in the range"),
+        (["plan", "a", "--message-file", "gbk.txt", "--text", "-"], 2, "gbk.txt is not UTF-8"),
+        (["plan", "a", "--message", TEXT, "--csv", "gbk.txt", "--column", "²"], 2, "column '²'"),
+        (
+            ["plan", "a", "--message", TEXT, "--text", "gbk.txt", "--encoding", "undefined"],
+            2,
+            "The list is not undefined text: name its encoding",
+        ),
+        (["plan", "a", "--message", TEXT, "--text", "-", "--refused", "-"], 2, "names a file"),
+        (["purge", "--older-than", "²d"], 2, "must be as in 90d"),
+        (["purge", "--older-than", "9" * 400 + "d"], 2, "must be as in 90d"),
+        (["status", "--ledger", "/dev/null/x"], 6, "There is no ledger"),
+        (["status", "--ledger", "postgresql://u:p@h:abc/db"], 6, "is not a URL"),
+        (["status", "--ledger", "sqlite:///ledger.sqlite?timeout=abc"], 6, "cannot be used"),
+        (
+            ["status", "--ledger", "postgresql://u@127.0.0.1:1/db?password=sekret"],
+            6,
+            "postgresql+psycopg://u@127.0.0.1:1/db cannot be used",
+        ),
+        (["plan", "a", "--text", "-"], 2, "Give the text, by --message"),
+        (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
+        (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
+        (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
+        (["purge", "--older-than", "x"], 2, "must be as in 90d"),
+        (["run", "a", "--between", "8-9"], 2, "There is no campaign"),
+        (["run", "a", "--rate", "x"], 2, "'x' is not a valid float"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    run: Run, tmp_path: Path, where: Path, arguments: list[str], status: int, said: str
+) -> None:
+    Ledger(where).close()
+    (tmp_path / "gbk.txt").write_bytes("您好【签名】\n13900000000".encode("gbk"))
+    done = run(*arguments, input="")
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
+    assert said in done.stderr
+    assert "sekret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "a"],
+        ["run", "a"],
+        ["resume", "a"],
+        ["retry", "a"],
+        ["resolve", "a", "--accepted"],
+        ["report", "a"],
+        ["find", "13900000000"],
+        ["export", "a"],
+        ["purge", "--older-than", "90d"],
+    ],
+)
+@pytest.mark.parametrize("empty", [False, True])
+def test_only_a_plan_makes_a_ledger(
+    run: Run, where: Path, arguments: list[str], empty: bool
+) -> None:
+    if empty:
+        where.touch()
+    done = run(*arguments)
+    assert done.returncode == 6
+    assert done.stderr == (
+        f'yunxin-soap: There is no ledger sqlite:///{where}: "campaign plan" makes one.\n'
+    )
+    assert where.exists() is empty
+
+
+def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox: Sandbox) -> None:
+    with (
+        Ledger(where) as ledger,
+        Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
+    ):
+        ledger.send_once(client, "a", "13900000000", TEXT)
+        sandbox.provoke("code", code="-7")
+        with pytest.raises(BalanceRejected):
+            ledger.send_once(client, "b", "13900000000", TEXT)
+        sandbox.provoke("close")
+        with pytest.raises(OutcomeUnknown):
+            ledger.send_once(client, "c", "13900000000", TEXT)
+        assert run("status").stdout == (
+            "single sends: 1 accepted, 1 rejected, 1 unknown\n  unknown: c\n"
+        )
+        assert json.loads(run("status", "--json").stdout) == {
+            "campaigns": [],
+            "sends": {"accepted": 1, "rejected": 1, "unknown": 1},
+            "unknown_keys": ["c"],
+        }
+        assert run("retry", "--key", "b").stdout == "1 submit pending again.\n"
+        assert run("resolve", "--key", "c", "--resend").stdout == "1 submit decided.\n"
+        for key in ("b", "c"):
+            ledger.send_once(client, key, "13900000000", TEXT)
+    assert run("status").stdout == "single sends: 3 accepted\n"
+    for arguments in (["retry"], ["retry", "x", "--key", "a"], ["retry", "--key", "a"]):
+        assert run(*arguments).returncode == 2
+
+
+def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], listed: str) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    script = (
+        "import getpass, sys\n"
+        "def none(): raise KeyError('uid not found')\n"
+        "getpass.getuser = none\n"
+        "from yunxin_soap.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "campaign", "retry", "a"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("0 submits pending again.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "./list.csv"], "list"),
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "link"], "ledger"),
+        (["plan", "b", "--text", "-", "--message-file", "text", "--refused", "text"], "text"),
+        (["export", "a", "--output", "link"], "ledger"),
+        (["report", "a", "--output", "ledger.sqlite"], "ledger"),
+        (["report", "a", "--ledger", "a.html"], "ledger"),
+        (["export", "a", "--output", "ledger.sqlite-wal"], "ledger"),
+        (
+            f"plan b --text list.csv --message {TEXT} --ledger n --refused n".split(),
+            "ledger",
+        ),
+        (["plan", "b", "--csv", "-", "--message", TEXT, "--refused", "list.csv"], "list"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read(
+    run: Run, listed: str, where: Path, tmp_path: Path, arguments: list[str], what: str
+) -> None:
+    (tmp_path / "text").write_text(TEXT)
+    (tmp_path / "link").symlink_to(where)
+    assert run("plan", "a", "--csv", listed, "--message", TEXT).returncode == 0
+    (tmp_path / "a.html").symlink_to(where)
+    with Path(listed).open() as file:
+        done = run(*arguments, stdin=file)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"yunxin-soap: {arguments[-1]} is the {what}: name another file to write to.\n"
+    )
+    assert not (tmp_path / "n").exists()
+    assert len(Path(listed).read_text().splitlines()) == 27
+    assert run("status").stdout == "a: open, 25 numbers\n"
+
+
+def test_a_report_stays_where_it_is_asked_for(run: Run, listed: str, tmp_path: Path) -> None:
+    run("plan", "../a/双十一 <b>", "--csv", listed, "--message", TEXT)
+    done = run("report", "../a/双十一 <b>")
+    assert done.stdout == "Written: .._a_双十一 _b_.html\n"
+    assert (tmp_path / ".._a_双十一 _b_.html").exists()
+    assert run("report", "../a/双十一 <b>", "--output", "-").stdout.startswith("<!")
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_full_disk_while_a_list_is_read(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    rows = "".join(f"{each},{each}{'名' * 100}\n" for each in numbers(300_000))
+    (tmp_path / "big.csv").write_text("phone,name\n" + rows)
+    plan = ["plan", "a", "--csv", "big.csv", "--message", "您好{name}【签名】"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 20000; exec "$@"', "sh", *COMMAND, *plan],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("yunxin-soap: The list cannot be kept while it is read (")
+    assert done.stderr.count("\n") == 1
+    assert run("status").stdout == "The ledger is empty.\n"
+
+
+def test_ctrl_c_in_a_plan_is_no_prompt(environment: dict[str, str], tmp_path: Path) -> None:
+    with (
+        _inherited(signal.SIGINT, signal.default_int_handler),
+        subprocess.Popen(
+            [*COMMAND, "plan", "a", "--text", "-", "--message", TEXT],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        # More than a pipe holds: once it is written, the list is being read.
+        process.stdin.write(b"13900000000\n" * 100_000)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.decode().split("\n", 1)[1] == "yunxin-soap: Interrupted.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("command", [["status", "a"], ["export", "a"], ["find", "13910000000"]])
+def test_output_that_cannot_be_written(
+    run: Run, environment: dict[str, str], listed: str, command: list[str]
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("yunxin-soap: It was broken off ([Errno 28]")
+    assert done.stderr.count("\n") == 1
+
+
+def test_standard_input(run: Run, sandbox: Sandbox) -> None:
+    run("plan", "a", "--text", "-", "--message", TEXT, input="\n".join(numbers(3)))
+    assert run("run", "a").returncode == 0
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(3), 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_drains(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, number: int
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        _inherited(number, signal.SIG_DFL),
+        sandbox.faults("delay", seconds=0.3),
+        subprocess.Popen(
+            [*COMMAND, "run", "a", "--in-flight", "2"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert arrived.wait(30)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 4
+    assert "Stopping once what is under way has ended" in errors
+    assert "unknown" not in output
+    accepted = len(sandbox.record.accepted_numbers)
+    assert f"{accepted} accepted" in output
+    assert 0 < accepted < 25
+
+
+@contextmanager
+def _inherited(number: int, handler: Any) -> Iterator[None]:
+    """Have a new process find a signal so handled: these tests themselves may run under nohup."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_under_nohup_a_terminal_may_close(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        _inherited(signal.SIGHUP, signal.SIG_IGN),
+        sandbox.faults("delay", seconds=0.2),
+        subprocess.Popen([*COMMAND, "run", "a"], env=environment, stdout=subprocess.DEVNULL) as it,
+    ):
+        assert arrived.wait(30)
+        it.send_signal(signal.SIGHUP)
+        assert it.wait(30) == 0
+    stop()
+    assert len(sandbox.record.accepted_numbers) == 25
+
+
+def test_ctrl_c_twice_ends_it_at_once(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    with (
+        sandbox.faults("hang"),
+        subprocess.Popen(
+            [*COMMAND, "run", "a", "--in-flight", "1"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stderr is not None
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        assert "Stopping" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 5
+    assert "1 unknown" in output
+    assert "24 pending" in output
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_a_terminal_shows_a_bar(
+    run: Run, listed: str, environment: dict[str, str], columns: str
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "run", "a"],
+        env={**environment, "TERM": "xterm", "COLUMNS": columns},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # its end, on Linux
+            pass
+        process.communicate(timeout=30)
+    os.close(ours)
+    text = shown.decode()
+    assert process.returncode == 0
+    assert "25/25" in text
+    assert "\u2501" in text  # the bar
+    assert "0:00:00" in text  # what is left
+    assert "25 accepted, 0 rejected, 0 unknown" in text
+
+
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+def test_nobody_need_watch(
+    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, kind: str
+) -> None:
+    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
+    arrived = threading.Event()
+    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    sandbox.provoke("delay", seconds=0.5)
+    sandbox.provoke("code", code="-7", skip=1)
+    with subprocess.Popen(
+        [*COMMAND, "run", "a", "--in-flight", "1"],
+        env={**environment, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        assert arrived.wait(30)
+        os.close(ours)
+        output, _ = process.communicate(timeout=30)
+    stop()
+    assert process.returncode == 4
+    assert "a: paused: The gateway refused the submit with -7" in output
+    assert "unknown" not in output
+
+
+def test_a_reader_may_have_seen_enough(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("\n".join(numbers(5000)))
+    run("plan", "a", "--text", "list.txt", "--message", TEXT)
+    with subprocess.Popen(
+        [*COMMAND, "export", "a"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "number,state" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

@@ -1,0 +1,161 @@
+"""The package as it is installed: from a checkout, editable, and from a wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SENDS = (
+    "from yunxin_soap import Client, wsdl\n"
+    "assert Client('demo', 'demo').protocol == 'soap'\n"
+    "print(wsdl.find())\n"
+)
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def fresh_environment(path: Path) -> Path:
+    """Make a virtual environment; return its Python."""
+    venv.create(path, with_pip=True)
+    return path / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the sources, so that a build leaves nothing behind in the real one."""
+    copy = tmp_path / "checkout"
+    copy.mkdir()
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, copy)
+    for name in ("yunxin_soap", "wsdl_cache"):
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_from_a_checkout(checkout: Path, tmp_path: Path) -> None:
+    python = fresh_environment(tmp_path / "venv")
+    run(python, "-m", "pip", "install", "-q", "zeep", "lxml", "platformdirs", cwd=tmp_path)
+    assert run(python, "-c", SENDS, cwd=checkout) == str(checkout / "wsdl_cache/MsgSend.wsdl")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_from_an_editable_install(checkout: Path, tmp_path: Path) -> None:
+    python = fresh_environment(tmp_path / "venv")
+    run(python, "-m", "pip", "install", "-q", "-e", checkout, cwd=tmp_path)
+    assert run(python, "-c", SENDS, cwd=tmp_path) == str(checkout / "wsdl_cache/MsgSend.wsdl")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_from_a_wheel(checkout: Path, tmp_path: Path) -> None:
+    python = fresh_environment(tmp_path / "venv")
+    wheels = tmp_path / "wheels"
+    run(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, checkout, cwd=tmp_path)
+    (wheel,) = wheels.iterdir()
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "yunxin_soap/wsdl_cache/MsgSend.wsdl" in names
+    assert "yunxin_soap/py.typed" in names
+    assert not [name for name in names if name.startswith("tests")]
+    shutil.rmtree(checkout)
+    run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)
+    found = Path(run(python, "-c", SENDS, cwd=tmp_path))
+    assert found.parts[-3:] == ("yunxin_soap", "wsdl_cache", "MsgSend.wsdl")
+    assert found.is_relative_to((tmp_path / "venv").resolve())
+    # The command needs an extra; the core has no more than zeep brings.
+    installed = run(python, "-m", "pip", "list", "--format=freeze", cwd=tmp_path).lower()
+    assert "zeep" in installed
+    assert "aiohttp" not in installed
+    assert "click" not in installed
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, yunxin_soap\n"
+        "heavy = {'zeep', 'lxml', 'urllib3', 'requests', 'aiohttp', 'click', 'platformdirs'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "yunxin_soap.Rejected, yunxin_soap.Receipt\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "said"),
+    [
+        ("click", "codes", 'The command line needs click: pip install "yunxin-soap[cli]"'),
+        ("aiohttp", "sandbox", 'The sandbox needs aiohttp: pip install "yunxin-soap[sandbox]"'),
+        (
+            "aiohttp",
+            "campaign run a",
+            'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"',
+        ),
+        *(
+            (
+                "sqlalchemy",
+                f"campaign {command}",
+                'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"',
+            )
+            for command in (
+                "status",
+                "run a",
+                "report a",
+                "plan a --message x【x】 --text -",
+                "plan a --message x【x】 --text - --dry-run",
+            )
+        ),
+        (
+            "psycopg",
+            "campaign status --ledger postgresql://u:secret@localhost/x",
+            "The ledger postgresql+psycopg://u:***@localhost/x needs psycopg:"
+            ' pip install "yunxin-soap[bulk]"',
+        ),
+    ],
+)
+def test_an_extra_that_is_missing_is_named(
+    tmp_path: Path, missing: str, arguments: str, said: str
+) -> None:
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"sys.argv[1:] = {arguments.split()!r}\n"
+        "from yunxin_soap.__main__ import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "YUNXIN_DATABASE_URL": "ledger.sqlite", "YUNXIN_CHANNEL": "37"},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode
+    assert (done.stdout, done.stderr.removeprefix("yunxin-soap: ")) == ("", said + "\n")
+
+
+def test_the_pytest_plugin_costs_nothing_to_who_does_not_use_it(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    assert 'yunxin_soap.pytest_plugin' in sys.modules\n"
+        "    assert not {'zeep', 'lxml', 'urllib3', 'aiohttp', 'yunxin_soap.sandbox'}"
+        " & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,234 @@
+"""Campaigns whose processes are killed at random moments: nothing is sent twice, nothing is lost.
+
+``python -m tests.integration.campaign.killing --runs 100`` makes so many campaigns, half of them
+in SQLite and half in PostgreSQL. Each is planned and run by a process that is killed with SIGKILL, once to three
+times, at a moment nobody chose; in some the gateway is killed too. Then it is run to its end, and
+held against what the gateway itself has recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from tests.integration.campaign.conftest import TEXT, numbers
+from tests.support.ports import free_port
+from tests.support.postgresql import database
+from yunxin_soap import AsyncClient, wsdl
+from yunxin_soap.campaign import CampaignState, Ledger, State
+from yunxin_soap.sandbox.arrivals.sqlite import Journal
+from yunxin_soap.sandbox.arrivals.store import Record
+
+IN_FLIGHT = 8
+SIZE = 3
+COUNT = 600
+
+
+@dataclass
+class Gateway:
+    """A sandbox in a process of its own, which keeps its record on disk."""
+
+    path: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/MsgSend.asmx"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "yunxin_soap", "sandbox", "--port", str(self.port)]
+        command += ["--record", str(self.path), "--fault", "delay:seconds=0.001,jitter=0.02"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        assert "listens" in self.process.stdout.readline()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def work(where: str, url: str) -> None:
+    """Plan the campaign, if that was not done, and run it."""
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
+        client = AsyncClient("demo", "demo", channel=37, endpoint=url, retries=0, timeout=5)
+        ledger.run("a", client, in_flight=IN_FLIGHT)
+
+
+def killed(where: str, url: str, after: float) -> None:
+    """Work in a process of its own, and kill that after so many seconds, if it still works."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        with contextlib.suppress(BaseException), Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 2)
+            work(where, url)
+            status = 0
+        os._exit(status)
+    time.sleep(after)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@dataclass
+class Outcome:
+    """What became of one campaign."""
+
+    where: str
+    kills: int
+    gateway_kills: int
+    phases: Counter[str]
+    """At how many kills nothing was planned yet, submits were under way, or all was done."""
+    unknown: int
+
+
+def one(where: str, seed: int, folder: Path) -> Outcome:
+    """Make one campaign, and hold it against the gateway's record.
+
+    Raises:
+        AssertionError: something was sent twice, or lost.
+    """
+    rng = random.Random(seed)
+    gateway = Gateway(folder / f"{seed}.sqlite")
+    gateway.start()
+    kills = rng.randint(1, 3)
+    gateway_kills = 0
+    phases: Counter[str] = Counter()
+    allowed = 0
+    try:
+        for _ in range(kills):
+            with_gateway = rng.random() < 0.25
+            # Planning takes a twentieth of a second, and running about one.
+            killed(where, gateway.url, rng.choice([0.1, 0.4, 1.0]) * rng.random())
+            if with_gateway:
+                gateway.kill()
+                gateway_kills += 1
+                gateway.start()
+            allowed += _look(where, phases)
+        allowed += finish(where, gateway)
+    finally:
+        gateway.kill()
+    return Outcome(where, kills, gateway_kills, phases, held_against(where, gateway.path, allowed))
+
+
+def _look(where: str, phases: Counter[str]) -> int:
+    """Note what a kill left; return how many submits may become unknown by it."""
+    with Ledger(where) as ledger:
+        if "a" not in ledger.campaigns():
+            phases["nothing planned"] += 1
+            return 0
+        status = ledger.status("a")
+    under_way = status.submits[State.SUBMITTING]
+    assert under_way <= IN_FLIGHT
+    phases["submits under way" if under_way else "nothing under way"] += 1
+    return under_way
+
+
+def finish(where: str, gateway: Gateway) -> int:
+    """Run to the end; return how many submits became unknown without a runner's death."""
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
+        before = ledger.status("a").submits
+        had = before[State.UNKNOWN] + before[State.SUBMITTING]
+        while True:
+            ledger.resume("a")
+            client = AsyncClient("demo", "demo", channel=37, endpoint=gateway.url, timeout=5)
+            status = ledger.run("a", client, in_flight=IN_FLIGHT)
+            if status.state is CampaignState.DONE:
+                return status.submits[State.UNKNOWN] - had
+
+
+def held_against(where: str, record_path: Path, allowed: int) -> int:
+    """Compare a ledger with the gateway's record; return how many submits are unknown."""
+    record = Record(Journal(record_path))
+    try:
+        accepted = record.accepted_numbers
+        batches = {each.batch_no: set(each.recipients) for each in record.arrivals}
+    finally:
+        record.close()
+    assert set(accepted.values()) <= {1}, "a number was accepted twice"
+    with Ledger(where) as ledger:
+        status = ledger.status("a")
+        assert sum(status.numbers.values()) == status.planned == COUNT
+        recorded: dict[str, set[str]] = {}
+        seen: Counter[str] = Counter()
+        for number, state, batch_no, *_ in ledger.results("a"):
+            seen[number] += 1
+            if state is State.ACCEPTED:
+                assert batch_no is not None
+                recorded.setdefault(batch_no, set()).add(number)
+            elif state is State.REJECTED:
+                assert number not in accepted
+            else:
+                assert state is State.UNKNOWN
+        assert seen == Counter(numbers(COUNT)), "a number was lost"
+        for batch_no, members in recorded.items():
+            assert batches[batch_no] == members, "accepted, and not under that batch number"
+    unknown = status.submits[State.UNKNOWN]
+    assert unknown <= allowed, f"{unknown} submits are unknown, {allowed} were under way"
+    return unknown
+
+
+@contextlib.contextmanager
+def ledgers(kind: str, folder: Path) -> Iterator[Callable[[int], str]]:
+    """Give addresses of new ledgers."""
+    with contextlib.ExitStack() as stack:
+
+        def make(seed: int) -> str:
+            if kind == "sqlite":
+                return str(folder / f"ledger-{seed}.sqlite")
+            return stack.enter_context(contextlib.contextmanager(database)())
+
+        yield make
+
+
+@click.command()
+@click.option("--runs", default=100, show_default=True, help="Campaigns in all.")
+@click.option("--seed", default=0, show_default=True, help="Of the first.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["sqlite", "postgresql"]),
+    default=["sqlite", "postgresql"],
+    show_default=True,
+    help="Of the ledger; with both, they take turns.",
+)
+def main(runs: int, seed: int, kinds: tuple[str, ...]) -> None:
+    """Kill, resume, and compare; it ends with a table, or with the first mistake."""
+    total: Counter[str] = Counter()
+    wsdl.load(None)  # what each process would do first, and be killed at
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(seed, seed + runs):
+            kind = kinds[number % len(kinds)]
+            with ledgers(kind, Path(name)) as make:
+                outcome = one(make(number), number, Path(name))
+            total += Counter({f"campaigns in {kind}": 1, "processes killed": outcome.kills})
+            total += Counter(
+                {"gateways killed": outcome.gateway_kills, "unknown submits": outcome.unknown}
+            )
+            total += Counter({f"killed with {what}": n for what, n in outcome.phases.items()})
+            click.echo(f"{number}: {kind}, {dict(outcome.phases)}, {outcome.unknown} unknown")
+    for what, count in sorted(total.items()):
+        click.echo(f"{count:6} {what}")
+    click.echo("No number was accepted twice, and none is missing.")
+
+
+if __name__ == "__main__":
+    main()

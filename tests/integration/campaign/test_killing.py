@@ -1,0 +1,25 @@
+"""A few of the campaigns of `killing`, which makes as many as one likes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_killed_campaigns_send_nothing_twice(kind: str, request: pytest.FixtureRequest) -> None:
+    if kind == "postgresql":
+        request.getfixturevalue("server")
+    # In a process of its own, which forks and so must have no threads.
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.campaign.killing", "--runs", "4", "--kind", kind],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No number was accepted twice, and none is missing." in done.stdout
+    assert "submits under way" in done.stdout

@@ -1,0 +1,660 @@
+"""What a ledger refuses to be opened as, what it forgets on purpose, and what a sick one costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typing_extensions import Self
+
+from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
+from tests.support.ports import free_port
+from yunxin_soap import (
+    AsyncClient,
+    CampaignDiffers,
+    Client,
+    ConfigurationError,
+    InvalidRequest,
+    LedgerError,
+)
+from yunxin_soap.campaign import Ledger, Progress, State
+from yunxin_soap.campaign.storage.claims import Store
+from yunxin_soap.campaign.storage.plans import Intake
+from yunxin_soap.campaign.storage.runner_identity import Owner
+from yunxin_soap.campaign.storage.schema import campaign, submit
+from yunxin_soap.campaign.turns import Result
+from yunxin_soap.sandbox import Sandbox
+
+Make = Callable[..., AsyncClient]
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no database" * 1000)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        Ledger(text)
+    assert text.read_text() == "no database" * 1000
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    with pytest.raises(LedgerError, match="a database of something else"):
+        Ledger(other)
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Ledger(tmp_path / "missing" / "ledger.sqlite")
+    for gone in (
+        "sqlite://",
+        ":memory:",
+        "sqlite:///:memory:",
+    ):
+        with pytest.raises(LedgerError, match="must survive the process"):
+            Ledger(gone)
+    for uri in ("file:x?mode=memory&uri=1", "file:/x?vfs=memdb&uri=true", "file:x?uri=true"):
+        with pytest.raises(LedgerError, match="is named by its path, not by a URI"):
+            Ledger(f"sqlite:///{uri}")
+    with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in 'mysql'"):
+        Ledger("mysql://localhost/x")
+    with pytest.raises(ConfigurationError, match="There is no ledger"):
+        Ledger()
+
+
+def test_a_ledger_survives_a_fork(where: str) -> None:
+    # In a process of its own, which forks and so must have no threads.
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKS, where], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+_FORKS = """
+import os, sys
+from yunxin_soap.campaign import Ledger
+from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
+
+ledger = Ledger(sys.argv[1])
+ledger.plan("a", numbers(50), TEXT, channel=37, max_recipients=1)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            for number in numbers(50):
+                assert ledger.find(number)[0].campaign == "a"
+            status = 0
+        finally:
+            os._exit(status)
+    children.append(child)
+for number in numbers(50):
+    assert ledger.find(number)[0].campaign == "a"
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+ledger.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:pa@s3cret@127.0.0.1:1/x",
+        "PostgreSQL://u:s3cret@127.0.0.1:1/x",
+        "postgres://u:s3cret@127.0.0.1:1/x",
+        "jdbc:postgresql://u:s3cret@127.0.0.1:1/x",
+        " postgresql://u:s3cret@127.0.0.1:1/x",
+        "postgresql:/u:s3cret@127.0.0.1:1/x",
+        "postgresql://u:p@s3cret/w@127.0.0.1:1/x",
+        "postgresql://u:p@s3cret?w@127.0.0.1:1/x",
+    ],
+)
+def test_no_address_shows_its_password(address: str) -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger(address)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_commit_in_a_file_is_durable(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger, ledger._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_server_is_waited_for_within_bounds(
+    on_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.LOCK_TIMEOUT", 1)
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(2), TEXT, channel=37)
+        with ledger._engine.begin() as stands_still:
+            driver: Any = stands_still.connection.driver_connection
+            assert driver.info.get_parameters()["tcp_user_timeout"] == "30000"
+            stands_still.execute(sa.update(campaign).values(reason="x"))
+            with pytest.raises(LedgerError, match="lock timeout"):
+                ledger.resume("a")
+
+
+def test_who_plans_the_same_meanwhile_waits_for_longer(
+    on_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.LOCK_TIMEOUT", 1)
+    insert = Intake._insert
+
+    def slow(*args: Any) -> None:
+        insert(*args)
+        wait_for_locks(other, 1)
+        time.sleep(1.2)  # longer than other locks are waited for
+
+    with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(Intake, "_insert", slow)
+        first = pool.submit(ledger.plan, "a", numbers(5), TEXT, channel=37)
+        with other._engine.connect() as connection:
+            waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%'")
+            while not connection.scalar(waits):
+                connection.rollback()
+        monkeypatch.setattr(Intake, "_insert", insert)
+        assert other.plan("a", numbers(5), TEXT, channel=37).existing
+        assert not first.result(30).existing
+
+
+def test_numbers_exported_while_they_are_split_are_there_once(on_server: str) -> None:
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(2000), TEXT, channel=37, max_recipients=2)
+        exported = ledger.results("a")
+        seen = [next(exported)[0]]
+        store, owner = Store(ledger._engine), Owner.new()
+        campaign_id = ledger._named("a").id
+        store.join(owner, campaign_id)
+        work = store.exchange(owner, campaign_id, results=[], flying=[], want=5).work
+        split = [Result(each, State.SPLIT, 1.0, 2.0, code=-14) for each in work]
+        store.exchange(owner, campaign_id, results=split, flying=[], want=0)
+        seen += [row[0] for row in exported]
+        owner.end()
+    assert sorted(seen) == numbers(2000)
+
+
+def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.1)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        writer = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
+            with pytest.raises(LedgerError, match=r"is locked\): nothing was sent by this call"):
+                ledger.send_once(sender, "k", "13900000000", TEXT)
+            writer.close()
+            assert ledger.send_once(sender, "k", "13900000000", TEXT).batch_no
+    assert sandbox.record.times_accepted("13900000000") == 1
+
+
+def test_a_server_s_password_is_not_shown() -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger("postgresql://somebody:secret-word@127.0.0.1:1/x")
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_newer_ledger_is_refused(where: str) -> None:
+    with Ledger(where) as ledger:
+        with ledger._engine.begin() as connection:
+            connection.execute(sa.text("UPDATE ledger SET version = 99"))
+        with pytest.raises(LedgerError, match="has version 99, and this package knows up to 1"):
+            Ledger(where)
+
+
+def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(where).close()
+    monkeypatch.setattr("yunxin_soap.campaign.storage.schema.VERSION", 3)
+    monkeypatch.setattr(
+        "yunxin_soap.campaign.storage.schema.MIGRATIONS",
+        {2: ("CREATE TABLE two (x INTEGER)",), 3: ("INSERT INTO two VALUES (3)",)},
+    )
+    for _ in range(2):
+        with Ledger(where) as ledger, ledger._engine.begin() as connection:
+            assert connection.scalars(sa.text("SELECT x FROM two")).all() == [3]
+            assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
+
+
+def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+    # Whoever runs as root may write to any file, so SQLite is told to refuse.
+    with Ledger(path) as ledger:
+        ledger._engine.dispose()
+        sa.event.listen(
+            ledger._engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON")
+        )
+        assert ledger.status("a").planned == 5
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.run("a", client())
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.plan("b", numbers(5), TEXT, channel=37)
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.resume("a")
+    assert sandbox.record.arrivals == ()
+
+
+def test_who_looks_waits_for_no_writer(where: str) -> None:
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        with ledger._engine.begin() as writer, Ledger(where, create=False) as other:
+            writer.execute(sa.update(submit).values(reason="x"))
+            assert other.status("a").planned == 5
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another"])
+def test_a_ledger_whose_file_is_gone_is_noticed(
+    tmp_path: Path, sandbox: Sandbox, client: Make, instead: str
+) -> None:
+    path, another = tmp_path / "ledger.sqlite", tmp_path / "another.sqlite"
+    for each in (path, another):
+        with Ledger(each) as ledger:
+            ledger.plan("a", numbers(40), TEXT, channel=37, max_recipients=1)
+
+    def told(progress: Progress) -> None:
+        if progress.submits >= 3 and another.exists():
+            if instead == "nothing":
+                path.unlink()
+                another.unlink()
+            else:
+                another.replace(path)
+
+    with Ledger(path) as ledger:
+        with pytest.raises(LedgerError, match="its file was moved, removed or replaced") as caught:
+            ledger.run("a", client(), in_flight=2, told=told)
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="its file was moved"):
+                ledger.status("a")
+            ledger._engine.dispose()  # so that it connects anew
+        assert path.exists() is (instead == "another")
+    accepted = sandbox.record.accepted_numbers
+    assert 3 <= len(accepted) <= 8
+    # Nothing else has it now.
+    assert any(f" as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
+
+
+def test_a_corrupt_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5000), TEXT, channel=37, max_recipients=5)
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content) - 4096] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="malformed"), Ledger(path) as ledger:
+        ledger.status("a")
+
+
+def test_a_process_may_change_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for where in ("ledger.sqlite", "sqlite:///other.sqlite"):
+        with Ledger(where) as ledger:
+            ledger.plan("a", numbers(5), TEXT, channel=37)
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            ledger._engine.dispose()
+            assert ledger.status("a").planned == 5
+        monkeypatch.chdir(tmp_path)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_file_that_is_only_looked_at_is_left_alone(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty", tmp_path / "other.sqlite"
+    empty.touch()
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    before = other.read_bytes()
+    for path in (empty, other, tmp_path / "missing"):
+        with pytest.raises(LedgerError):
+            Ledger(path, create=False)
+    with pytest.raises(LedgerError, match="a database of something else"):
+        Ledger(other)
+    assert other.read_bytes() == before
+    assert empty.read_bytes() == b""
+    assert {each.name for each in tmp_path.iterdir()} == {"empty", "other.sqlite"}
+
+
+def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "c")
+    (tmp_path / "dangling").symlink_to(tmp_path / "b" / "d.sqlite")
+    for name in ("a/link/../q.sqlite", "dangling"):
+        with Ledger(tmp_path / name) as ledger, ledger._engine.connect() as connection:
+            assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    made = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*.sqlite")}
+    assert made == {"b/q.sqlite", "b/d.sqlite"}
+    assert {(tmp_path / each).stat().st_mode & 0o777 for each in made} == {0o600}
+
+
+def test_a_version_that_cannot_be(where: str) -> None:
+    with Ledger(where) as ledger, ledger._engine.begin() as connection:
+        connection.execute(sa.text("UPDATE ledger SET version = 0"))
+    with pytest.raises(LedgerError, match="is damaged: it has version 0"):
+        Ledger(where)
+
+
+def test_a_table_that_is_lost_is_one_clear_error(
+    where: str, sandbox: Sandbox, client: Make
+) -> None:
+    with Ledger(where) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        with ledger._engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE recipients"))
+        calls: list[Callable[[], object]] = [
+            lambda: list(ledger.results("a")),
+            lambda: ledger.find(numbers(1)[0]),
+            lambda: ledger.run("a", client()),
+            lambda: ledger.purge(older_than=0),
+            lambda: ledger.send_once(sender, "k", numbers(1), TEXT),
+        ]
+        with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
+            for call in calls:
+                with pytest.raises(LedgerError, match="recipients") as caught:
+                    call()
+                assert numbers(1)[0] not in str(caught.value)
+                assert "\n" not in str(caught.value)
+    assert sandbox.record.arrivals == ()
+
+
+_FULL = """
+import sys
+from yunxin_soap import AsyncClient, LedgerError
+from yunxin_soap.campaign import Ledger
+
+with Ledger(sys.argv[1]) as ledger:
+    client = AsyncClient("demo", "demo", channel=37, endpoint=sys.argv[2])
+    try:
+        ledger.run("a", client, in_flight=4)
+    except LedgerError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(3000), TEXT, channel=37, max_recipients=1)
+    size = path.stat().st_size // 512 + 200
+    limited = ["/bin/sh", "-c", f'ulimit -f {size}; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limited, sys.executable, "-c", _FULL, str(path), sandbox.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "The ledger cannot be written (" in done.stdout, done
+    assert done.stderr == ""  # it is said once
+    accepted = re.findall(r"submit ([0-9]+) as ([0-9]{19})", done.stdout)
+    batches = {each.batch_no: each.recipients for each in sandbox.record.arrivals}
+    with Ledger(path) as ledger:
+        for submit_id, batch_no in accepted:
+            (number,) = batches[batch_no]
+            (found,) = ledger.find(number)
+            assert found.submit == int(submit_id)
+    arrived = len(sandbox.record.arrivals)
+    assert 0 < arrived < 3000
+    with Ledger(path) as ledger:
+        ledger.resume("a")
+        status = ledger.run("a", client())
+        assert status.submits[State.UNKNOWN] <= 4
+        assert status.numbers[State.ACCEPTED] + status.numbers[State.UNKNOWN] == 3000
+        recorded = {row[0] for row in ledger.results("a") if row[1] is State.ACCEPTED}
+    assert recorded <= set(sandbox.record.accepted_numbers)
+    assert set(sandbox.record.accepted_numbers.values()) == {1}
+
+
+def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
+    rows = [{"phone": number, "name": number} for number in numbers(50_000)]
+    kill = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'COPY submit%' AND state = 'active'"
+    )
+    with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
+        planned = pool.submit(ledger.plan, "a", rows, "您好{name}【签名】", channel=37)
+        while not planned.done():
+            with other._engine.connect() as connection:
+                if connection.execute(kill).all():
+                    break
+        with pytest.raises(LedgerError, match="The ledger cannot be used"):
+            planned.result(60)
+        assert other.campaigns() == []
+        assert ledger.plan("a", rows, "您好{name}【签名】", channel=37).numbers == 50_000
+
+
+def test_a_server_that_is_restarted_is_waited_for(
+    server: None, sandbox: Sandbox, client: Make
+) -> None:
+    with _Postgres() as postgres, Ledger(postgres.url) as ledger:
+        ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)
+
+        async def main() -> None:
+            half = asyncio.Event()
+            async with client() as sender:
+                task = asyncio.create_task(
+                    ledger.run_async(
+                        "a",
+                        sender,
+                        in_flight=8,
+                        told=lambda progress: half.set() if progress.submits > 50 else None,
+                    )
+                )
+                await half.wait()
+                await asyncio.to_thread(postgres.stop)
+                before = len(sandbox.record.arrivals)
+                await asyncio.to_thread(postgres.start)
+                status = await task
+                assert before < 400
+                assert status.numbers[State.ACCEPTED] == 400
+
+        with sandbox.faults("delay", seconds=0.01):
+            asyncio.run(main())
+    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(400), 1)
+
+
+class _Postgres:
+    """A server of one's own, which may be stopped."""
+
+    def __init__(self) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+        if not found:
+            pytest.skip("no PostgreSQL server is installed")
+        self._bin = found[-1].parent
+        # Not in the folder of pytest, which any other pytest may close to other users.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._data = Path(self._folder.name) / "data"
+        self._log = Path(self._folder.name) / "log"
+        self._as: list[str] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def __enter__(self) -> Self:
+        self.port = free_port()
+        self._data.mkdir()
+        if os.getuid() == 0:  # the server refuses to run as root
+            self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            subprocess.run(["chown", "-R", "postgres", self._folder.name], check=True)
+        initdb = [*self._as, str(self._bin / "initdb"), "-D", str(self._data)]
+        subprocess.run([*initdb, "-U", "postgres", "-A", "trust"], check=True, capture_output=True)
+        self.start()
+        return self
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *options.split()],
+                stderr=log,
+            )
+        is_ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        give_up = time.monotonic() + 60
+        while subprocess.run(is_ready, check=False).returncode:
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < give_up, "the server does not answer"
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)  # at once, as in a crash
+        self._process.wait(60)
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+
+def test_purging_removes_numbers_and_texts_and_keeps_counts(
+    ledger: Ledger, client: Make, where: str
+) -> None:
+    ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=5)
+    ledger.run("a", client())
+    ledger.plan("b", numbers(3), "还没有发【签名】", channel=37)
+    assert ledger.purge(older_than=3600) == 0
+    time.sleep(0.01)
+    assert ledger.purge(older_than=0) == 7
+    assert ledger.status("a").numbers[State.ACCEPTED] == 7
+    assert not list(ledger.results("a"))
+    assert not list(ledger.refused("a"))
+    assert [found.campaign for found in ledger.find(numbers(1)[0])] == ["b"]
+    assert ledger.find(numbers(1)[0])[0].message == "还没有发【签名】"
+    with ledger._engine.connect() as connection:
+        tables = sa.inspect(connection).get_table_names()
+        kept = [
+            str(row)
+            for table in tables
+            if table not in ("content", "recipients")
+            for row in connection.execute(sa.text(f"SELECT * FROM {table}"))
+        ]
+    # Whole numbers: a batch number, a time or a digest may hold any few digits.
+    assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
+    with pytest.raises(CampaignDiffers, match="its numbers were purged"):
+        ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
+
+
+def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger, Ledger(path) as other:
+        ledger.plan("a", [*numbers(700), "13"], TEXT, channel=37, max_recipients=50)
+        ledger.run("a", client())
+        assert other.status("a").planned == 700
+        time.sleep(0.01)
+        assert ledger.purge(older_than=0) == 700
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+    assert TEXT.encode() not in held
+
+
+def test_a_purge_says_what_a_reader_keeps_in_the_file(
+    tmp_path: Path, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.2)
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger, Ledger(path) as other:
+        ledger.plan("a", numbers(700), TEXT, channel=37, max_recipients=50)
+        ledger.run("a", client())
+        reader = other.results("a")
+        next(reader)
+        time.sleep(0.01)
+        with pytest.raises(LedgerError, match="700 numbers were removed, and are still in the"):
+            ledger.purge(older_than=0)
+        assert len(list(reader)) == 699
+        assert ledger.purge(older_than=0) == 0
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+
+
+def test_as_many_may_look_as_like(ledger: Ledger) -> None:
+    ledger.plan("a", numbers(5), TEXT, channel=37)
+    looking = [ledger.results("a") for _ in range(40)]
+    assert all(next(each) for each in looking)
+    assert ledger.status("a").planned == 5
+    for each in looking:
+        each.close()  # type: ignore[attr-defined]
+
+
+def test_a_server_s_isolation_is_ours(on_server: str) -> None:
+    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+        name = sa.make_url(on_server).database
+        connection.execute(
+            sa.text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+        )
+    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
+
+
+def test_what_is_tried_again_is_not_purged_meanwhile(
+    where: str, sandbox: Sandbox, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
+        ledger.plan("a", numbers(2), TEXT, channel=37)
+        sandbox.provoke("code", code="-14")
+        assert ledger.run("a", client()).codes == {-14: 2}
+        time.sleep(0.01)
+        purges: list[Future[int]] = []
+        decide = Ledger._decide
+
+        def decided(*args: Any, **options: Any) -> None:
+            decide(*args, **options)
+            purges.append(pool.submit(other.purge, older_than=0))
+            wait(purges, timeout=0.3)  # time enough to come in between, if it could
+
+        monkeypatch.setattr(Ledger, "_decide", decided)
+        assert ledger.retry("a", by="test") == 1
+        assert purges[0].result() == 0
+        assert ledger.run("a", client()).numbers[State.ACCEPTED] == 2
+
+
+def test_a_server_s_commits_are_durable(on_server: str) -> None:
+    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+        name = sa.make_url(on_server).database
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
+
+
+def test_what_was_purged_is_not_tried_again(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+    ledger.plan("a", numbers(2), TEXT, channel=37)
+    sandbox.provoke("code", code="-14")
+    assert ledger.run("a", client()).codes == {-14: 2}
+    time.sleep(0.01)
+    assert ledger.purge(older_than=0) == 2
+    assert ledger.retry("a", by="test") == 0
+
+
+def test_a_new_ledger_is_its_owner_s_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(1), TEXT, channel=37)
+        assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_number_of_another_country_is_found(ledger: Ledger) -> None:
+    listed = ["+85291234567", "+852912345678"]
+    ledger.plan("a", listed, TEXT, channel=37, recipient_pattern=r"\+852\d{8,9}", max_recipients=1)
+    assert len(ledger.find(listed[0])) == 1
+    with pytest.raises(InvalidRequest):
+        ledger.find("%")
+
+
+def test_the_password_is_not_in_the_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.plan("a", numbers(5), TEXT, channel=37)
+        wrong = AsyncClient("demo", "s3cr3t-word", channel="37", endpoint=sandbox.url)
+        ledger.run("a", wrong)
+    assert b"s3cr3t-word" not in path.read_bytes()

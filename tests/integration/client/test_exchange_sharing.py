@@ -1,0 +1,158 @@
+"""One client in many threads, across a fork, and once it is closed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.scripted_server import (
+    BATCH_NO,
+    NUMBERS,
+    Caller,
+    Connection,
+    Server,
+    answer,
+    replying,
+)
+from yunxin_soap import Client
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.transport.sync import POOL_SIZE
+
+
+def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandbox) -> None:
+    texts = [f"第{index}条" for index in range(60)]
+    numbers = [f"139{index:08d}" for index in range(60)]
+    with (
+        Client("demo", "demo", channel="37", endpoint=sandbox.url, protocol=protocol) as client,
+        ThreadPoolExecutor(12) as threads,
+    ):
+        receipts = list(threads.map(client.send, numbers, [f"{text}【签名】" for text in texts]))
+    inbox = {submission.batch_no: submission for submission in sandbox.inbox}
+    assert len(sandbox.inbox) == len(inbox) == len(texts)
+    for receipt, text, number in zip(receipts, texts, numbers, strict=True):
+        assert receipt.message == f"{text}【签名】"
+        assert inbox[receipt.batch_no].message == receipt.message
+        assert inbox[receipt.batch_no].recipients == receipt.recipients == (number,)
+
+
+def test_more_threads_than_the_pool_holds_all_get_through() -> None:
+    count = POOL_SIZE + 8
+    together = threading.Barrier(count)
+
+    def script(connection: Connection) -> None:
+        while connection.read() is not None:
+            together.wait(20)  # every request is under way at the same time
+            connection.send(answer("soap"))
+
+    with (
+        Server(script) as server,
+        Caller(server) as caller,
+        ThreadPoolExecutor(count) as threads,
+    ):
+        receipts = list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
+    assert [receipt.batch_no for receipt in receipts] == [BATCH_NO] * count
+    assert (server.connections, len(server.requests)) == (count, count)
+
+
+def test_what_a_burst_left_open_is_closed_when_it_is_old() -> None:
+    count = 6
+    together = threading.Barrier(count)
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        together.wait(20)
+        connection.send(answer("soap"))
+        replying(answer("soap"))(connection)
+
+    with Server(script) as server, Caller(server) as caller, ThreadPoolExecutor(count) as threads:
+        list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
+        assert isinstance(caller.client, Client)
+        idle = caller.client._exchange._idle
+        *others, youngest = idle
+        assert len(others) == count - 1
+        for other in others:
+            other.last_used = float("-inf")
+        caller.accepted()
+        assert list(idle) == [youngest]
+        assert all(other.is_closed for other in others)
+    assert (server.connections, len(server.requests)) == (count, count + 1)
+
+
+_FORKING = """
+import os, sys
+from yunxin_soap import Client
+
+with Client("u", "p", channel="37", endpoint=sys.argv[1], protocol=sys.argv[2]) as client:
+    client.send("13900000000", "first【签名】")
+    child = os.fork()
+    if child == 0:
+        client.send("13900000000", "child【签名】")
+        client.send("13900000000", "child again【签名】")
+        client.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    child = os.fork()
+    if child == 0:
+        client.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    client.send("13900000000", "parent【签名】")
+child = os.fork()
+if child == 0:
+    try:
+        client.send("13900000000", "too late【签名】")
+    except RuntimeError:
+        os._exit(0)
+    os._exit(1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_opens_connections_of_its_own(protocol: str) -> None:
+    with Server(replying(answer(protocol))) as server:
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", _FORKING, server.url, protocol],
+            check=True,
+            timeout=60,
+        )
+    texts = [message_in(request.target, request.body) for request in server.requests]
+    assert [text.partition("【")[0] for text in texts] == [
+        "first",
+        "child",
+        "child again",
+        "parent",
+    ]
+    assert [request.connection for request in server.requests] == [1, 2, 2, 1]
+
+
+def message_in(target: str, body: bytes) -> str:
+    """Find the text in a request of any of the four ports."""
+    if body.startswith(b"<"):
+        return body.decode().partition("Msg>")[2].partition("<")[0]
+    return parse_qs(urlsplit(target).query or body.decode())["Msg"][0]
+
+
+def test_a_closed_client_sends_nothing(protocol: str) -> None:
+    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
+        caller.accepted()
+        caller.client.close()
+        with pytest.raises(RuntimeError, match="client is closed"):
+            caller.send()
+        with pytest.raises(RuntimeError, match="client is closed"):
+            caller.client.service.sendMesExt(Msg="您好")
+        caller.client.close()
+        server.wait_until_ended(1)  # close() closed the idle connection
+    assert len(server.requests) == 1
+
+
+def test_a_client_that_never_sent_connects_to_nothing(protocol: str) -> None:
+    with Server(replying(b"")) as server, Caller(server, protocol) as caller:
+        caller.client.check(NUMBERS, "您好")
+    assert server.connections == 0

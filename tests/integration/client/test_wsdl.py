@@ -1,0 +1,341 @@
+"""Finding, loading, checking and refreshing the WSDL."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.support.scripted_server import Server, page, replying
+from yunxin_soap import Client, ConfigurationError, wsdl
+from yunxin_soap.sandbox import Sandbox
+
+SHIPPED = wsdl.shipped_path().read_text("utf-8")
+
+
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8")
+    return path
+
+
+def client(path: Path, protocol: str = "soap") -> Client:
+    return Client("demo", "demo", channel="37", wsdl=path, protocol=protocol)
+
+
+def test_a_client_is_built_with_all_sockets_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocked(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(wsdl, "_documents", {})
+    monkeypatch.setattr(socket, "socket", blocked)
+    monkeypatch.setattr(socket, "create_connection", blocked)
+    monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    for protocol in wsdl.PORTS:
+        with Client("demo", "demo", protocol=protocol) as built:
+            assert built.protocol == protocol
+
+
+def test_the_document_is_parsed_once_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    parse = wsdl._parse
+
+    def counting(content: bytes, name: str) -> object:
+        parsed.append(name)
+        return parse(content, name)
+
+    monkeypatch.setattr(wsdl, "_documents", {})
+    monkeypatch.setattr(wsdl, "_parse", counting)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(wsdl.load())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(parsed) == 1
+    assert all(each is found[0] for each in found)
+
+
+def test_nothing_is_loaded_before_the_first_client() -> None:
+    script = (
+        "import sys, yunxin_soap, yunxin_soap.wsdl\n"
+        "assert 'zeep' not in sys.modules and 'lxml' not in sys.modules\n"
+        "assert not yunxin_soap.wsdl._documents\n"
+        "yunxin_soap.Client('a', 'b')\n"
+        "assert len(yunxin_soap.wsdl._documents) == 1\n"
+        "assert 'aiohttp' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_users_cache_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    assert wsdl.find() == wsdl.shipped_path()
+    cached = write(tmp_path / "MsgSend.wsdl", SHIPPED)
+    assert wsdl.find() == cached.resolve()
+    named = write(tmp_path / "named.wsdl", SHIPPED)
+    assert wsdl.find(named) == named.resolve()
+
+
+def test_without_the_override_the_cache_is_the_platforms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("YUNXIN_WSDL_CACHE")
+    from platformdirs import user_cache_path
+
+    assert wsdl.cache_dir() == user_cache_path("yunxin_soap", appauthor=False)
+
+
+def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no WSDL file at .*absent"):
+        client(tmp_path / "absent.wsdl")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "difference"),
+    [
+        ("missing", 'name="DesNo"', 'name="Mobile"', "DesNo is missing, Mobile is not known"),
+        (
+            "integer",
+            'name="Msg" type="s:string"',
+            'name="Msg" type="s:int"',
+            "Msg is of type int, not string",
+        ),
+        (
+            "array",
+            'maxOccurs="1" name="ExeNo"',
+            'maxOccurs="unbounded" name="ExeNo"',
+            r"ExeNo is of type string\[\], not string",
+        ),
+        (
+            "answer",
+            'name="sendMesExtResult" type="s:string"',
+            'name="sendMesExtResult" type="s:long"',
+            "its answer is long, not string",
+        ),
+        (
+            "location",
+            '<http:operation location="/sendMesExt"',
+            '<http:operation location="/../collect"',
+            "its location is /../collect, not /sendMesExt",
+        ),
+        (
+            "action",
+            'soapAction="http://tempuri.org/sendMesExt"',
+            'soapAction="urn:other"',
+            "its soapaction is urn:other, not http://tempuri.org/sendMesExt",
+        ),
+        (
+            "namespace",
+            'targetNamespace="http://tempuri.org/"',
+            'targetNamespace="urn:other"',
+            "urn:other",
+        ),
+        (
+            "part",
+            '<wsdl:part name="Body" element="tns:string" />',
+            '<wsdl:part name="Body" />',
+            "loaded",
+        ),
+        ("type", "<wsdl:portType name=", "<wsdl:portType id=", "loaded"),
+        (
+            "operation",
+            '<wsdl:operation name="sendMesExt">',
+            '<wsdl:operation name="sendSms">',
+            "its operations are sendSms, without sendMesExt",
+        ),
+    ],
+)
+def test_a_wsdl_that_does_not_fit_shows_what_differs(
+    tmp_path: Path, name: str, old: str, new: str, difference: str
+) -> None:
+    changed = SHIPPED.replace(old, new)
+    if name == "namespace":
+        changed = changed.replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"')
+    path = write(tmp_path / f"{name}.wsdl", changed)
+    port = "http-get" if name in ("location", "part") else "soap"
+    with pytest.raises(ConfigurationError, match=difference) as caught:
+        client(path, port)
+    if name not in ("part", "type"):
+        assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in str(
+            caught.value
+        )
+
+
+def test_a_wsdl_without_the_port(tmp_path: Path) -> None:
+    cut = re.sub(r'<wsdl:binding name="MsgSendHttpGet"[\s\S]*?</wsdl:binding>', "", SHIPPED)
+    cut = re.sub(r'<wsdl:port name="MsgSendHttpGet"[\s\S]*?</wsdl:port>', "", cut)
+    path = write(tmp_path / "soap_only.wsdl", cut)
+    with client(path, "soap") as built:
+        assert built.protocol == "soap"
+    with pytest.raises(ConfigurationError, match="it has no http-get port"):
+        client(path, "http-get")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "not XML",
+        "<html/>",
+        "<a><b></a>",
+        SHIPPED[:2000],
+        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x"><a/>',
+    ],
+)
+def test_a_file_that_is_no_wsdl(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"broken\.wsdl"):
+        client(write(tmp_path / "broken.wsdl", content))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        '<wsdl:import namespace="urn:x" location="http://127.0.0.1:9/x.wsdl" />',
+        '<wsdl:import namespace="urn:x" location="other.wsdl" />',
+        '<wsdl:types><s:schema><s:import namespace="urn:x"'
+        ' schemaLocation="http://127.0.0.1:9/x.xsd" /></s:schema></wsdl:types>',
+    ],
+)
+def test_a_wsdl_may_not_import_another(tmp_path: Path, reference: str) -> None:
+    content = SHIPPED.replace("<wsdl:types>", f"{reference}<wsdl:types>", 1)
+    with pytest.raises(ConfigurationError, match=r"imports .*whole in itself"):
+        client(write(tmp_path / "importing.wsdl", content))
+
+
+def test_an_address_in_the_wsdl_is_never_used(tmp_path: Path, sandbox: Sandbox) -> None:
+    evil = write(tmp_path / "evil.wsdl", SHIPPED.replace("112.124.24.5", "127.0.0.1:9"))
+    for protocol in wsdl.PORTS:
+        with Client(
+            "demo", "demo", channel=37, endpoint=sandbox.url, wsdl=evil, protocol=protocol
+        ) as built:
+            assert built.send("13900000000", "x【签名】").batch_no
+            assert built.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37")
+    assert len(sandbox.inbox) == 8
+
+
+def test_the_shipped_wsdl_is_what_asp_net_generates() -> None:
+    root = etree.fromstring(SHIPPED.encode())
+    names = {"w": "http://schemas.xmlsoap.org/wsdl/", "s": "http://www.w3.org/2001/XMLSchema"}
+    assert [port.get("name") for port in root.iterfind("w:service/w:port", names)] == [
+        "MsgSendSoap",
+        "MsgSendSoap12",
+        "MsgSendHttpGet",
+        "MsgSendHttpPost",
+    ]
+    assert [each.get("name") for each in root.iterfind("w:portType", names)] == [
+        "MsgSendSoap",
+        "MsgSendHttpGet",
+        "MsgSendHttpPost",
+    ]
+    schema = root.find("w:types/s:schema", names)
+    assert schema is not None
+    assert schema.get("elementFormDefault") == "qualified"
+    assert [each.get("name") for each in schema] == ["sendMesExt", "sendMesExtResponse", "string"]
+    fields = list(schema[0].iterfind(".//s:sequence/s:element", names))
+    assert [each.get("name") for each in fields] == list(wsdl.FIELDS)
+    assert {each.get("minOccurs") for each in fields} == {"0"}
+
+
+def test_refresh_fills_the_cache(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "new" / "directory"))
+    target = wsdl.refresh(sandbox.url)
+    assert wsdl.find() == target.resolve()
+    assert sandbox.url.encode() in target.read_bytes()
+    assert [each.name for each in target.parent.iterdir()] == ["MsgSend.wsdl"]
+    with Client("demo", "demo", channel=37, endpoint=sandbox.url) as built:
+        assert built.send("13900000000", "x【签名】").batch_no
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (SHIPPED.replace('name="DesNo"', 'name="Mobile"'), "does not fit"),
+        (SHIPPED.replace('<http:binding verb="GET" />', ""), "does not fit"),
+        ("<html/>", "does not fit"),
+        ("not XML", "cannot be loaded"),
+        (f"<!DOCTYPE a []>{SHIPPED.partition('?>')[2]}", "cannot be loaded"),
+        (f"<!--{'x' * (1 << 20)}-->", "more than 1048576 bytes"),
+    ],
+)
+def test_what_does_not_fit_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    with Server(replying(page(content))) as server, pytest.raises(ConfigurationError, match=reason):
+        wsdl.refresh(server.url)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(SHIPPED, length=len(SHIPPED.encode()) + 1),
+        page("no gzip", "200 OK", "text/xml", "Content-Encoding: gzip"),
+        page("", "302 Found", "text/xml", "Location: http://127.0.0.1:1/"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    script = replying(answer, hang_up=True)
+    with Server(script) as server, pytest.raises(ConfigurationError, match="be fetched"):
+        wsdl.refresh(server.url)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_cache_that_cannot_be_written(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(ConfigurationError, match="YUNXIN_WSDL_CACHE"):
+        wsdl.refresh(sandbox.url)
+
+
+def test_a_refresh_asks_no_proxy_of_the_environment(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert wsdl.refresh(sandbox.url).is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_child_forked_while_a_wsdl_is_loaded_can_load_it_too() -> None:
+    script = (
+        "import os, signal, yunxin_soap, yunxin_soap.wsdl as wsdl\n"
+        "with wsdl._lock:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(60)\n"
+        "        yunxin_soap.Client('a', 'b')\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", ""])
+def test_a_refresh_that_fails_leaves_the_cache_alone(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    cached = write(tmp_path / "MsgSend.wsdl", SHIPPED)
+    url = sandbox.url.replace("/api/MsgSend.asmx", path) if path else "http://127.0.0.1:1/x"
+    with pytest.raises(ConfigurationError, match="could not be fetched"):
+        wsdl.refresh(url, timeout=5)
+    assert cached.read_text("utf-8") == SHIPPED
+    assert [each.name for each in tmp_path.iterdir()] == ["MsgSend.wsdl"]

@@ -1,0 +1,44 @@
+"""A real PostgreSQL server, and databases of one's own on it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from tests.acceptance.foreign.peers import REQUIRED
+
+SERVER = os.environ.get(
+    "YUNXIN_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1/postgres"
+)
+
+
+@pytest.fixture(scope="session")
+def server() -> None:
+    """A PostgreSQL server that answers."""
+    engine = sa.create_engine(SERVER)
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError as error:
+        if REQUIRED:
+            raise
+        pytest.skip(f"no PostgreSQL ({error.orig})")
+    finally:
+        engine.dispose()
+
+
+def database() -> Iterator[str]:
+    """Give the address of a database of one's own on a real server."""
+    engine = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
+    name = f"yunxin_{uuid.uuid4().hex}"
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    try:
+        yield sa.make_url(SERVER).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()

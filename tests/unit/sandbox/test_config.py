@@ -1,0 +1,157 @@
+"""The sandbox's configuration: what TOML may say, and how each mistake is named."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.asmx_requests import GOOD
+from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway, load
+
+FULL = """
+banned_words = ["贷款", "发票"]
+system_blacklist = ["13900000009"]
+
+[[accounts]]
+user_code = "shop"
+user_pass = "s3cret"
+balance = 1000
+min_numbers = 2
+max_numbers = 500
+ips = ["127.0.0.1"]
+blacklist = ["13900000008"]
+custom_extension = false
+
+[[accounts.channels]]
+number = "37"
+opens = 08:00:00
+closes = 21:30:00
+
+[[accounts.channels]]
+number = "38"
+
+[[accounts]]
+user_code = "other"
+user_pass = ""
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sandbox.toml"
+
+
+def test_full_configuration(path: Path) -> None:
+    path.write_text(FULL, "utf-8")
+
+    assert load(path) == Config(
+        accounts=(
+            Account(
+                "shop",
+                "s3cret",
+                channels=(Channel("37", time(8), time(21, 30)), Channel("38")),
+                balance=1000,
+                min_numbers=2,
+                max_numbers=500,
+                ips=("127.0.0.1",),
+                blacklist=("13900000008",),
+                custom_extension=False,
+            ),
+            Account("other", ""),
+        ),
+        banned_words=("贷款", "发票"),
+        system_blacklist=("13900000009",),
+    )
+    assert load(str(path)) == load(path)
+
+
+def test_empty_configuration_is_the_default(path: Path) -> None:
+    path.write_text("")
+
+    assert load(path) == Config()
+    assert not Gateway(load(path)).submit(GOOD, "soap", "").startswith("-")
+
+
+def test_accounts_replace_the_demo_account(path: Path) -> None:
+    path.write_text('[[accounts]]\nuser_code = "a"\nuser_pass = "b"\n')
+
+    assert Gateway(load(path)).submit(GOOD, "soap", "") == "-3"
+
+
+ACCOUNT = '[[accounts]]\nuser_code = "a"\nuser_pass = "s3cret"\n'
+CHANNEL = ACCOUNT + "[[accounts.channels]]\n"
+AT_ACCOUNT, AT_CHANNEL = "accounts[0]", "accounts[0]: channels[0]"
+MISTAKES = [
+    ("banned_words = 1", "banned_words must be an array of strings"),
+    ('banned_words = "促销"', "banned_words must be an array of strings"),
+    ("system_blacklist = [13900000000]", "system_blacklist must be an array of strings"),
+    ("other = 1", "'other' is not known; known are accounts, banned_words, system_blacklist"),
+    ("accounts = 1", "accounts must be an array of tables"),
+    ("accounts = [1]", "accounts must be an array of tables"),
+    ('[accounts]\nuser_code = "a"', "accounts must be an array of tables"),
+    ("[[accounts]]", f"{AT_ACCOUNT}: user_code and user_pass must be given"),
+    ('[[accounts]]\nuser_code = "a"', f"{AT_ACCOUNT}: user_pass must be given"),
+    ('[[accounts]]\nuser_pass = "a"', f"{AT_ACCOUNT}: user_code must be given"),
+    ("[[accounts]]\nuser_code = 1", f"{AT_ACCOUNT}: user_code must be a string"),
+    ("[[accounts]]\nuser_pass = 1234", f"{AT_ACCOUNT}: user_pass must be a string"),
+    (ACCOUNT + "password = 1", f"{AT_ACCOUNT}: 'password' is not known; known are balance,"),
+    (ACCOUNT + 'balance = "10"', f"{AT_ACCOUNT}: balance must be a whole number"),
+    (ACCOUNT + "balance = 1.5", f"{AT_ACCOUNT}: balance must be a whole number"),
+    (ACCOUNT + "balance = true", f"{AT_ACCOUNT}: balance must be a whole number"),
+    (ACCOUNT + "min_numbers = []", f"{AT_ACCOUNT}: min_numbers must be a whole number"),
+    (ACCOUNT + "max_numbers = true", f"{AT_ACCOUNT}: max_numbers must be a whole number"),
+    (ACCOUNT + "custom_extension = 1", f"{AT_ACCOUNT}: custom_extension must be true or false"),
+    (ACCOUNT + 'ips = "127.0.0.1"', f"{AT_ACCOUNT}: ips must be an array of strings"),
+    (ACCOUNT + "blacklist = [1]", f"{AT_ACCOUNT}: blacklist must be an array of strings"),
+    (ACCOUNT + "channels = 37", f"{AT_ACCOUNT}: channels must be an array of tables"),
+    (ACCOUNT + 'channels = ["37"]', f"{AT_ACCOUNT}: channels must be an array of tables"),
+    (CHANNEL + "number = 37", f"{AT_CHANNEL}: number must be a string"),
+    (CHANNEL + 'opens = "08:00"', f"{AT_CHANNEL}: opens must be a time such as 08:00:00"),
+    (CHANNEL + "closes = 8", f"{AT_CHANNEL}: closes must be a time such as 08:00:00"),
+    (CHANNEL + "hours = 8", f"{AT_CHANNEL}: 'hours' is not known; known are closes, number, opens"),
+    (ACCOUNT + CHANNEL + "number = 1", "accounts[1]: channels[0]: number must be a string"),
+    (ACCOUNT + ACCOUNT, "accounts[1]: user_code 'a' is given twice"),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), MISTAKES)
+def test_mistake_is_named_by_file_and_key(path: Path, text: str, mistake: str) -> None:
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(ConfigurationError) as raised:
+        load(path)
+
+    assert str(raised.value).startswith(f"{path}: {mistake}")
+    assert str(raised.value).endswith(".")
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", [b"[[accounts]", b"a = 1\na = 2", b'a = "\xff"', b"user_pass = s3"]
+)
+def test_file_that_is_no_toml(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: ") as at:
+        load(path)
+
+    assert at.value.__cause__ is None
+    assert "s3" not in str(at.value)
+
+
+def test_file_that_is_not_there(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: "):
+        load(path)
+
+
+def test_no_password_in_a_repr(path: Path) -> None:
+    path.write_text(FULL, "utf-8")
+    config = load(path)
+
+    assert repr(config.accounts[0]) == "Account('shop')"
+    for shown in (repr(config), str(config), repr(Gateway(config)), f"{config.accounts}"):
+        assert "s3cret" not in shown

@@ -1,0 +1,329 @@
+"""Each rule of the gateway by its natural cause, and the numbers that have a meaning."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, time, timedelta, timezone
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.asmx_requests import GOOD, NULLS
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway
+from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
+from yunxin_soap.sandbox.asmx.handler import MethodError
+
+CHINA = timezone(timedelta(hours=8))
+HERE = "127.0.0.1"
+
+
+def _submit(gateway: Gateway, remote: str = HERE, **fields: str) -> str:
+    return gateway.submit(GOOD | fields, "soap", remote)
+
+
+def _gateway(
+    banned: tuple[str, ...] = (), blacklist: tuple[str, ...] = (), **settings: Any
+) -> Gateway:
+    account = Account("demo", "demo", **settings)
+    return Gateway(Config((account,), banned, blacklist))
+
+
+def _numbers(count: int) -> str:
+    return ",".join(f"1391000{each:04}" for each in range(count))
+
+
+REFUSED = [
+    pytest.param({"userPass": "wrong"}, "-3", id="wrong password"),
+    pytest.param({"userPass": ""}, "-3", id="no password"),
+    pytest.param({"userPass": "demo "}, "-3", id="password with a space"),
+    pytest.param({"userCode": "nobody"}, "-3", id="unknown user"),
+    pytest.param({"userCode": "DEMO"}, "-3", id="user in another case"),
+    pytest.param({"Msg": "no signature"}, "-5", id="no signature"),
+    pytest.param({"Msg": "【签名】text"}, "-5", id="signature in front"),
+    pytest.param({"Msg": "text【签名】 "}, "-5", id="space at the end"),
+    pytest.param({"Msg": "text【】"}, "-5", id="empty signature"),
+    pytest.param({"Msg": "text签名】"}, "-5", id="half a signature"),
+    pytest.param({"Msg": ""}, "-5", id="no text"),
+    pytest.param({"Msg": "大促销【签名】"}, "-6:促销", id="banned word"),
+    pytest.param({"Channel": "38"}, "-8", id="unknown channel"),
+    pytest.param({"Channel": ""}, "-8", id="no channel"),
+    pytest.param({"Channel": "37 "}, "-8", id="channel with a space"),
+    pytest.param({"DesNo": _numbers(1001)}, "-9", id="1001 numbers"),
+    pytest.param({"DesNo": ""}, "-16", id="no number"),
+    pytest.param({"DesNo": "1390000000"}, "-16", id="ten digits"),
+    pytest.param({"DesNo": "139000000000"}, "-16", id="twelve digits"),
+    pytest.param({"DesNo": "+8613900000000"}, "-16", id="country code"),
+    pytest.param({"DesNo": "23900000000"}, "-16", id="starts with 2"),
+    pytest.param({"DesNo": "１３９０００００００１"}, "-16", id="full-width"),
+    pytest.param({"DesNo": "13900000000\n"}, "-16", id="line break"),
+    pytest.param({"DesNo": "13900000000,"}, "-16", id="comma at the end"),
+    pytest.param({"DesNo": "13900000000, 13900000001"}, "-16", id="space after the comma"),
+    pytest.param({"DesNo": "13900000000，13900000001"}, "-16", id="Chinese comma"),
+    pytest.param({"DesNo": "12345456765"}, "-17", id="the manual's own example"),
+    pytest.param({"DesNo": "13900000000,12345456765"}, "-17", id="second number"),
+    pytest.param({"Msg": "a\0b【签名】"}, "-20", id="NUL"),
+    pytest.param({"Msg": "a\x1bb【签名】"}, "-20", id="escape"),
+    pytest.param({"Msg": "a\x7fb【签名】"}, "-20", id="delete"),
+]
+
+
+@pytest.mark.parametrize(("fields", "result"), REFUSED)
+def test_refusal(fields: dict[str, str], result: str) -> None:
+    gateway = Gateway()
+
+    assert _submit(gateway, **fields) == result
+    assert gateway.inbox == ()
+
+
+ACCEPTED = [
+    pytest.param({"DesNo": _numbers(1000)}, id="1000 numbers"),
+    pytest.param({"DesNo": "13900000000,13900000000"}, id="a number twice"),
+    pytest.param({"Msg": "a\r\nb\tc【签名】"}, id="line breaks and tab"),
+    pytest.param({"Msg": "【通知】您好【签名】"}, id="brackets in front too"),
+    pytest.param({"Msg": "😀 \ufffd【签名】"}, id="emoji and replacement character"),
+    pytest.param({"ExeNo": "08"}, id="extension"),
+]
+
+
+@pytest.mark.parametrize("fields", ACCEPTED)
+def test_acceptance(fields: dict[str, str]) -> None:
+    gateway = Gateway()
+
+    batch_no = _submit(gateway, **fields)
+
+    (submission,) = gateway.inbox
+    expected = GOOD | fields
+    assert submission.batch_no == batch_no
+    assert submission.recipients == tuple(expected["DesNo"].split(","))
+    assert (submission.message, submission.extension) == (expected["Msg"], expected["ExeNo"])
+    assert (submission.port, submission.user_code) == ("soap", "demo")
+    assert submission.channel == "37"
+
+
+def test_six_nulls_are_a_wrong_password() -> None:
+    assert Gateway().submit(NULLS, "soap", HERE) == "-3"
+
+
+def test_ip_binding() -> None:
+    gateway = _gateway(ips=("10.0.0.1", "10.0.0.2"))
+
+    assert _submit(gateway) == "-13"
+    assert not _submit(gateway, "10.0.0.2").startswith("-")
+    assert _submit(gateway, userPass="wrong") == "-3"
+
+
+NIGHT = Channel("37", time(22), time(6))
+DAY = Channel("37", time(8), time(20, 30))
+HOURS = [
+    (DAY, time(7, 59, 59), False),
+    (DAY, time(8), True),
+    (DAY, time(20, 29, 59), True),
+    (DAY, time(20, 30), False),
+    (NIGHT, time(21, 59, 59), False),
+    (NIGHT, time(22), True),
+    (NIGHT, time(0), True),
+    (NIGHT, time(5, 59, 59), True),
+    (NIGHT, time(6), False),
+    (Channel("37", time(9), time(9)), time(3), True),
+    (Channel(), time(0), True),
+]
+
+
+@pytest.mark.parametrize(("channel", "moment", "is_open"), HOURS)
+@pytest.mark.parametrize("zone", [CHINA, timezone.utc, timezone(timedelta(hours=-5)), None])
+def test_hours_of_a_channel_are_china_s(
+    channel: Channel, moment: time, is_open: bool, zone: timezone | None
+) -> None:
+    now = datetime.combine(datetime(2024, 5, 1, tzinfo=CHINA), moment, CHINA)
+    now = now.astimezone(zone) if zone else now.replace(tzinfo=None)
+    account = Account("demo", "demo", (channel,))
+    gateway = Gateway(Config((account,)), now=lambda: now)
+
+    result = _submit(gateway)
+
+    assert (result != "-8") == is_open
+    assert [each.received_at for each in gateway.inbox] == [now] * is_open
+
+
+def test_channel_may_have_several_hours() -> None:
+    account = Account("demo", "demo", (DAY, NIGHT, Channel("38")))
+    now = datetime(2024, 5, 1, 7, tzinfo=CHINA)
+    gateway = Gateway(Config((account,)), now=lambda: now)
+
+    assert _submit(gateway) == "-8"
+    assert not _submit(gateway, Channel="38").startswith("-")
+    now += timedelta(hours=1)
+    assert not _submit(gateway).startswith("-")
+
+
+def test_limits_of_an_account() -> None:
+    gateway = _gateway(min_numbers=2, max_numbers=3)
+
+    results = [_submit(gateway, DesNo=_numbers(count)) for count in (1, 2, 3, 4, 1001)]
+
+    assert [results[0], *results[3:]] == ["-11", "-10", "-9"]
+    assert [len(each.recipients) for each in gateway.inbox] == [2, 3]
+
+
+def test_blacklists() -> None:
+    gateway = _gateway(blacklist=("13900000002",))
+    gateway.add_account(Account("demo", "demo", blacklist=("13900000001",)))
+
+    assert _submit(gateway, DesNo="13900000000,13900000001") == "-14"
+    assert _submit(gateway, DesNo="13900000000,13900000002") == "-15"
+    assert not _submit(gateway).startswith("-")
+
+
+def test_extension_of_ones_own() -> None:
+    gateway = _gateway(custom_extension=False)
+
+    assert _submit(gateway, ExeNo="1") == "-18"
+    assert not _submit(gateway, ExeNo="").startswith("-")
+
+
+def test_banned_words_are_named() -> None:
+    gateway = _gateway(banned=("贷款", "发票"))
+
+    assert _submit(gateway, Msg="发票【签名】") == "-6:发票"
+    assert _submit(gateway, Msg="贷款【签名】") == "-6:贷款"
+    assert not _submit(gateway, Msg="促销【签名】").startswith("-")
+
+
+def test_balance_runs_out() -> None:
+    gateway = _gateway(balance=3)
+
+    assert not _submit(gateway, DesNo=_numbers(2)).startswith("-")
+    assert _submit(gateway, DesNo=_numbers(2)) == "-7"
+    assert _submit(gateway, Msg="no signature") == "-5"
+    assert not _submit(gateway, DesNo=_numbers(1)).startswith("-")
+    assert _submit(gateway) == "-7"
+    gateway.clear()
+    assert not _submit(gateway, DesNo=_numbers(3)).startswith("-")
+
+
+@pytest.mark.parametrize("code", range(1, 100))
+def test_number_that_asks_for_a_code(code: int) -> None:
+    gateway = Gateway()
+    expected = "-6:促销" if code == 6 else f"-{code}"
+
+    assert _submit(gateway, DesNo=f"139000010{code:02}") == expected
+    # Wherever it stands, and whatever else is wrong with the submit but for the account.
+    assert _submit(gateway, DesNo=f"1,139000010{code:02}", Msg="", Channel="") == expected
+    assert _submit(gateway, DesNo=f"139000010{code:02}", userPass="wrong") == "-3"
+    assert gateway.inbox == ()
+
+
+def test_number_without_a_code_is_like_any_other() -> None:
+    gateway = Gateway()
+
+    assert not _submit(gateway, DesNo="13900001000").startswith("-")
+    assert len(gateway.inbox) == 1
+
+
+@pytest.mark.parametrize(("number", "accepted"), [("13900002000", 1), ("13900002001", 0)])
+def test_number_that_makes_the_method_throw(number: str, accepted: int) -> None:
+    gateway = _gateway(balance=2)
+
+    with pytest.raises(MethodError, match="Object reference"):
+        _submit(gateway, DesNo=f"13900000000,{number}")
+
+    assert len(gateway.inbox) == accepted
+    # What was accepted has been paid for; the error changes nothing about it.
+    assert (_submit(gateway) == "-7") == bool(accepted)
+
+
+def test_number_that_makes_the_method_throw_does_so_only_for_a_good_submit() -> None:
+    assert _submit(Gateway(), DesNo="13900002000", Msg="no signature") == "-5"
+    assert _submit(Gateway(), DesNo="13900002001", Msg="no signature") == "-5"
+
+
+@pytest.fixture
+def _restless_threads() -> Iterator[None]:
+    """Make threads give way to each other at every chance."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_batch_numbers_grow_while_the_clock_stands_still_or_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter([5 * 10**18, 5 * 10**18, 4 * 10**18, 6 * 10**18])
+    clock = SimpleNamespace(time_ns=lambda: next(ticks))
+    monkeypatch.setattr("yunxin_soap.sandbox.gateway.time", clock)
+    gateway = Gateway()
+
+    grown = [int(_submit(gateway)) for _ in range(4)]
+
+    assert grown == [5 * 10**18, 5 * 10**18 + 1, 5 * 10**18 + 2, 6 * 10**18]
+
+
+@pytest.mark.usefixtures("_restless_threads")
+def test_batch_numbers_have_19_digits_and_grow_strictly_from_several_threads() -> None:
+    gateway = Gateway()
+
+    def send(_: int) -> list[str]:
+        return [_submit(gateway) for _ in range(200)]
+
+    with ThreadPoolExecutor(8) as pool:
+        each_thread = list(pool.map(send, range(8)))
+
+    in_order = [int(each.batch_no) for each in gateway.inbox]
+    assert len(in_order) == 1600
+    assert all(before < after for before, after in pairwise(in_order))
+    assert {len(str(number)) for number in in_order} == {19}
+    for numbers in each_thread:
+        assert numbers == sorted(numbers)
+    assert {int(number) for numbers in each_thread for number in numbers} == set(in_order)
+
+
+@pytest.mark.usefixtures("_restless_threads")
+def test_balance_is_not_overdrawn_from_several_threads() -> None:
+    gateway = _gateway(balance=100)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: _submit(gateway), range(400)))
+
+    assert results.count("-7") == 300
+    assert len(gateway.inbox) == 100
+
+
+def test_inbox_keeps_the_last_submissions() -> None:
+    gateway = Gateway()
+    first, *others = [_submit(gateway) for _ in range(MAX_ITEMS + 1)]
+
+    kept = [each.batch_no for each in gateway.inbox]
+    assert kept == others
+    assert first not in kept
+
+
+def test_clear_empties_the_inbox_and_batch_numbers_still_grow() -> None:
+    gateway = Gateway()
+    before = _submit(gateway)
+    seen = gateway.inbox
+
+    gateway.clear()
+
+    assert gateway.inbox == ()
+    assert [each.batch_no for each in seen] == [before]
+    assert int(_submit(gateway)) > int(before)
+
+
+def test_account_is_added_or_replaced() -> None:
+    gateway = _gateway(balance=1)
+    _submit(gateway)
+    assert _submit(gateway) == "-7"
+    assert _submit(gateway, userCode="new", userPass="p") == "-3"
+
+    gateway.add_account(Account("new", "p"))
+    gateway.add_account(Account("demo", "changed", balance=1))
+
+    assert not _submit(gateway, userCode="new", userPass="p").startswith("-")
+    assert _submit(gateway) == "-3"
+    assert not _submit(gateway, userPass="changed").startswith("-")
+    assert _submit(gateway, userPass="changed") == "-7"

@@ -1,0 +1,169 @@
+"""`Sandbox`: a gateway in a thread of the process that tests against it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox.faults.model import fault
+from yunxin_soap.sandbox.gateway import Gateway, Submission
+from yunxin_soap.sandbox.server.server import serve
+from yunxin_soap.sandbox.service import Service
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Sandbox:
+    """A sandbox gateway in a thread of its own, on a real port.
+
+    Use it as a context manager, or call `start` and `stop`::
+
+        with Sandbox() as sandbox:
+            client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
+
+    Args:
+        gateway: what decides; one with the account ``demo`` by default.
+        record: keeps what arrives; in memory by default.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway | None = None,
+        *,
+        record: Record | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._service = Service(gateway, record)
+        self.gateway = self._service.gateway
+        self.record = self._service.record
+        self._host, self._port = host, port
+        self._url = ""
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the service's page, to be used as ``endpoint``."""
+        if not self._url:
+            raise RuntimeError("The sandbox has not been started.")
+        return self._url
+
+    @property
+    def inbox(self) -> tuple[Submission, ...]:
+        """What was accepted, oldest first."""
+        return self.gateway.inbox
+
+    def clear(self) -> None:
+        """Forget what arrived and every fault; give every account its balance back."""
+        self._service.clear()
+
+    def provoke(self, kind: str, /, *, times: int | None = 1, **options: Any) -> None:
+        """Break the next submit, or the next ``times`` of those that fit (None: all of them).
+
+        Args:
+            kind: what goes wrong; see `Kind`.
+            times: how many submits it meets.
+            options: the rest of `Fault`.
+
+        Raises:
+            ConfigurationError: an option makes no sense.
+        """
+        self._service.faults.add(fault(kind, times=times, **options))
+
+    def assert_sent(
+        self, recipient: str, containing: str = "", *, times: int = 1
+    ) -> tuple[Submission, ...]:
+        """Return the accepted submits to a number whose text holds ``containing``.
+
+        Raises:
+            AssertionError: there are more or fewer than ``times``; it tells all that arrived.
+        """
+        __tracebackhide__ = True  # pytest shows the test's own line, and what arrived
+        found = tuple(
+            each
+            for each in self.inbox
+            if recipient in each.recipients and containing in each.message
+        )
+        if len(found) != times:
+            arrived = "".join(f"\n  {each.summary}" for each in self.record.arrivals[-20:])
+            raise AssertionError(
+                f"{len(found)} accepted submits to {recipient}"
+                + (f" hold {containing!r}" if containing else "")
+                + f", not {times}. What arrived: {arrived or 'nothing'}"
+            )
+        return found
+
+    @contextlib.contextmanager
+    def faults(self, kind: str, /, **options: Any) -> Iterator[None]:
+        """Break every submit that fits, as long as the block runs; else as `provoke`."""
+        number = self._service.faults.add(fault(kind, **options))
+        try:
+            yield
+        finally:
+            self._service.faults.remove(number)
+
+    def start(self) -> Self:
+        """Start serving; returns once the port is open.
+
+        Raises:
+            ConfigurationError: the port cannot be listened on.
+        """
+        if self._thread is not None:
+            raise RuntimeError("The sandbox runs already.")
+        opened: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, args=(opened,), name="yunxin-soap sandbox", daemon=True
+        )
+        self._thread.start()
+        result = opened.get()
+        if isinstance(result, Exception):
+            self._thread.join()
+            self._thread = None
+            raise result
+        self._url = result
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and wait until the thread has ended."""
+        if self._thread is None:
+            return
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = None
+        self._url = ""
+
+    def _run(self, opened: queue.SimpleQueue[str | Exception]) -> None:
+        async def main() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            await serve(self._service, self._host, self._port, self._stop, opened.put)
+
+        try:
+            asyncio.run(main())
+        except Exception as error:  # noqa: BLE001 - it is raised in start(), by the other thread
+            opened.put(error)
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop serving."""
+        self.stop()
