@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from yunxin_soap.client import Client
     from yunxin_soap.codes import Category, ResultCode
     from yunxin_soap.errors import (
-        Attempt,
         BalanceRejected,
-        CampaignDiffers,
         ChannelRejected,
         ConfigurationError,
         ConfigurationRejected,
+        ContentConflict,
         ContentRejected,
         CredentialsRejected,
         GatewayRejected,
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
         OutcomeUnknown,
         RecipientsRejected,
         Rejected,
+        RequestInfo,
         SendError,
         YunxinError,
     )
-    from yunxin_soap.message import Submit
+    from yunxin_soap.message import Submission
     from yunxin_soap.results import Receipt
 
 # Loaded on first use, so that importing the package costs next to nothing: the client brings in
@@ -43,19 +43,18 @@ _ROOMS = {
     "Category": "codes",
     "ResultCode": "codes",
     "Receipt": "results",
-    "Submit": "message",
+    "Submission": "message",
 }
 
 __all__ = [
     "AsyncClient",
-    "Attempt",
     "BalanceRejected",
-    "CampaignDiffers",
     "Category",
     "ChannelRejected",
     "Client",
     "ConfigurationError",
     "ConfigurationRejected",
+    "ContentConflict",
     "ContentRejected",
     "CredentialsRejected",
     "GatewayRejected",
@@ -68,9 +67,10 @@ __all__ = [
     "Receipt",
     "RecipientsRejected",
     "Rejected",
+    "RequestInfo",
     "ResultCode",
     "SendError",
-    "Submit",
+    "Submission",
     "YunxinError",
     "__version__",
 ]

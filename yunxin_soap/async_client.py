@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from yunxin_soap.client import ClientBase
 from yunxin_soap.core import Core
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.message import Submit
+from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 
 try:
@@ -73,7 +73,7 @@ class AsyncClient(ClientBase):
         core, _ = self._loaded or await self._load()
         return await self.submit(core.prepare(recipients, message, channel, extension))
 
-    async def submit(self, submit: Submit) -> Receipt:
+    async def submit(self, submit: Submission) -> Receipt:
         """Send what `check` returned, at most once; else as `send`."""
         core, exchange = self._loaded or await self._load()
         try:
@@ -93,7 +93,7 @@ class AsyncClient(ClientBase):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
-    ) -> Submit:
+    ) -> Submission:
         """Return what `send` would send for the same arguments, and send nothing.
 
         Raises:

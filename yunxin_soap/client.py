@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap import message as rules
 from yunxin_soap import settings as _settings
 from yunxin_soap.core import Core
-from yunxin_soap.message import Submit
+from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
 from yunxin_soap.transport.sync import Exchange
@@ -36,7 +36,7 @@ class ClientBase:
         protocol: str = "soap",
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         retries: int = 2,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -60,7 +60,7 @@ class ClientBase:
             timeout: seconds from the sending of the request to the end of its answer.
             connect_timeout: seconds to connect, for each address of the host; `AsyncClient` gives
                 them to all of its addresses together.
-            deadline: seconds from the start of a call within which a retry, its connection and
+            total_timeout: seconds from the start of a call within which a retry, its connection and
                 its answer must end; one that might not is not begun. Looking a host name up has no
                 bound but the system's. Default: twice ``timeout + connect_timeout``.
             retries: how often to connect again when nothing was sent; nothing else is ever retried.
@@ -86,7 +86,7 @@ class ClientBase:
             protocol=protocol,
             timeout=timeout,
             connect_timeout=connect_timeout,
-            deadline=deadline,
+            total_timeout=total_timeout,
             retries=retries,
             proxy=proxy,
             trust_env=trust_env,
@@ -129,9 +129,9 @@ class ClientBase:
         return self._settings.protocol
 
     @property
-    def deadline(self) -> float:
+    def total_timeout(self) -> float:
         """Seconds in which a whole call ends, retries included."""
-        return self._settings.deadline
+        return self._settings.total_timeout
 
     def __repr__(self) -> str:
         """Show where the client sends to, and no password."""
@@ -188,7 +188,7 @@ class Client(ClientBase):
         """
         return self.submit(self._core.prepare(recipients, message, channel, extension))
 
-    def submit(self, submit: Submit) -> Receipt:
+    def submit(self, submit: Submission) -> Receipt:
         """Send what `check` returned, at most once; else as `send`."""
         core = self._core
         try:
@@ -208,7 +208,7 @@ class Client(ClientBase):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
-    ) -> Submit:
+    ) -> Submission:
         """Return what `send` would send for the same arguments, and send nothing.
 
         Raises:

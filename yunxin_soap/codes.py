@@ -36,9 +36,9 @@ class ResultCode(int, Enum):
     """Every negative result that the manual documents; the value is the code itself."""
 
     category: Category
-    chinese: str
+    description_zh: str
     """The vendor's own words."""
-    english: str
+    description_en: str
     temporary: bool
     """Whether the refusal may pass by itself, with nothing mended."""
 
@@ -46,16 +46,16 @@ class ResultCode(int, Enum):
         cls,
         code: int,
         category: Category,
-        chinese: str,
-        english: str,
+        description_zh: str,
+        description_en: str,
         temporary: bool = False,
     ) -> Self:
         """Make the member of one row; its value is the number alone."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.category = category
-        member.chinese = chinese
-        member.english = english
+        member.description_zh = description_zh
+        member.description_en = description_en
         member.temporary = temporary
         return member
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import wsdl
-from yunxin_soap.errors import Attempt, InvalidRequest, SendError
-from yunxin_soap.message import Submit
+from yunxin_soap.errors import InvalidRequest, RequestInfo, SendError
+from yunxin_soap.message import Submission
 from yunxin_soap.redact import Redactor, shorten_numbers
 from yunxin_soap.results import Receipt, read_answer
 from yunxin_soap.settings import Settings
@@ -35,7 +35,7 @@ class Core:
         message: str,
         channel: str | int | None,
         extension: str | int | None,
-    ) -> Submit:
+    ) -> Submission:
         """Check and normalise a submit.
 
         Raises:
@@ -48,7 +48,7 @@ class Core:
             raise InvalidRequest(
                 "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
             )
-        return Submit(
+        return Submission(
             recipients=rules.normalise_recipients(
                 recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
             ),
@@ -65,7 +65,7 @@ class Core:
         message: str,
         channel: str | int | None,
         extension: str | int | None,
-    ) -> Submit:
+    ) -> Submission:
         """Check a submit as a whole: the rules, and whether the port can carry it.
 
         Raises:
@@ -75,7 +75,7 @@ class Core:
         self.encode(submit)
         return submit
 
-    def encode(self, submit: Submit) -> tuple[Fields, Request]:
+    def encode(self, submit: Submission) -> tuple[Fields, Request]:
         """Return the six values and the request that carries them.
 
         Raises:
@@ -93,7 +93,7 @@ class Core:
             rules.check_request_validation(fields.Msg, "The message")
         return fields, self.protocol.encode(fields)
 
-    def conclude(self, submit: Submit, response: Response) -> Receipt:
+    def conclude(self, submit: Submission, response: Response) -> Receipt:
         """Turn a response into a receipt, or raise how else the submit ended."""
         return Receipt(
             batch_no=read_answer(self.protocol.decode(response), self._redact),
@@ -109,7 +109,7 @@ class Core:
         for error in (raised, raised.__cause__):
             if isinstance(error, SendError):
                 settings = self.settings
-                error.attempt = Attempt(
+                error.request = RequestInfo(
                     settings.endpoint.url, settings.protocol, recipients, channel
                 )
 

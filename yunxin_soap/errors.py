@@ -3,7 +3,7 @@
 YunxinError
 ├── ConfigurationError      wrong settings, a WSDL that does not fit, a missing extra
 ├── LedgerError             the ledger of campaigns cannot do what it was asked to do
-│   ├── CampaignDiffers     that name stands for something else already
+│   ├── ContentConflict     that name stands for something else already
 │   └── NotInLedger         there is no such campaign, or nothing unknown to decide about
 └── SendError               a submit did not end in a batch number
     ├── InvalidRequest      found wrong here; nothing was sent (also a ValueError)
@@ -31,12 +31,12 @@ class Outcome(str, Enum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-    NOT_SENT = "not sent"
+    NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RequestInfo:
     """What was attempted when an error was raised; it cannot hold a secret or a number."""
 
     endpoint: str
@@ -69,7 +69,7 @@ class LedgerError(YunxinError):
     """The ledger cannot do what it was asked to do; nothing was sent that is not recorded."""
 
 
-class CampaignDiffers(LedgerError):
+class ContentConflict(LedgerError):
     """There is a campaign, or a single send, of that name already, with other content."""
 
 
@@ -83,7 +83,7 @@ class SendError(YunxinError):
     outcome: ClassVar[Outcome]
     safe_to_resend: bool = False
     """Whether the same SMS may be submitted again without any risk of a second copy."""
-    attempt: Attempt | None = None
+    request: RequestInfo | None = None
     """What was attempted; None where the request never took shape."""
 
 
@@ -112,7 +112,7 @@ class Rejected(SendError):
     code: int | None
     """The service's negative code; None where HTTP or SOAP refused."""
     category: Category
-    description: str
+    description_zh: str
     """The vendor's Chinese words for a documented code; else what the refusing side said."""
     description_en: str
     keyword: str | None
@@ -128,7 +128,7 @@ class Rejected(SendError):
         *,
         code: int | None = None,
         category: Category = Category.GATEWAY,
-        description: str = "",
+        description_zh: str = "",
         description_en: str = "",
         keyword: str | None = None,
         http_status: int | None = None,
@@ -138,7 +138,7 @@ class Rejected(SendError):
         super().__init__(message)
         self.code = code
         self.category = category
-        self.description = description
+        self.description_zh = description_zh
         self.description_en = description_en
         self.keyword = keyword
         self.http_status = http_status
@@ -181,15 +181,15 @@ class OutcomeUnknown(SendError):
     """
 
     outcome = Outcome.UNKNOWN
-    answer: str | None
+    excerpt: str | None
     """The start of what came back, with password and numbers masked; None if nothing came."""
     http_status: int | None
 
     def __init__(
-        self, message: str, *, answer: str | None = None, http_status: int | None = None
+        self, message: str, *, excerpt: str | None = None, http_status: int | None = None
     ) -> None:
         super().__init__(message)
-        self.answer = answer
+        self.excerpt = excerpt
         self.http_status = http_status
 
 
@@ -222,7 +222,7 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
             f"The gateway refused the submit with {code}, a code that is not in the vendor's"
             " manual: ask the vendor before you send it again.",
             code=code,
-            description="未知错误代码",
+            description_zh="未知错误代码",
             description_en="a code that is not in the vendor's manual",
             safe_to_resend=False,
         )
@@ -231,12 +231,12 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
     if known.temporary:
         remedy += "; it may pass by itself later"
     return _BY_CATEGORY[known.category](
-        f"The gateway refused the submit with {code}{word} {known.chinese}"
-        f" ({known.english}): {remedy}.",
+        f"The gateway refused the submit with {code}{word} {known.description_zh}"
+        f" ({known.description_en}): {remedy}.",
         code=code,
         category=known.category,
-        description=known.chinese,
-        description_en=known.english,
+        description_zh=known.description_zh,
+        description_en=known.description_en,
         keyword=keyword,
         temporary=known.temporary,
         safe_to_resend=known.safe_to_resend,

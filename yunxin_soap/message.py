@@ -37,7 +37,7 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
-class Submit:
+class Submission:
     """One submit as it goes out: everything but the credentials."""
 
     recipients: tuple[str, ...]
@@ -47,7 +47,7 @@ class Submit:
 
     def __repr__(self) -> str:
         """Show no number and no text: it may end up in a log."""
-        return f"Submit(recipients=<{len(self.recipients)}>, channel={self.channel!r})"
+        return f"Submission(recipients=<{len(self.recipients)}>, channel={self.channel!r})"
 
 
 def normalise_recipients(

@@ -65,5 +65,5 @@ def read_answer(answer: str, redact: Callable[[str], str] = str) -> str:
     raise OutcomeUnknown(
         f"The gateway answered {what}, which is neither a batch number nor a code: whether the"
         " SMS was sent is unknown. Check with the vendor before you send it again.",
-        answer=quoted,
+        excerpt=quoted,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from yunxin_soap import message
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.wsdl import PORTS, PortName
+from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
 
 DEFAULT_ENDPOINT = "http://112.124.24.5/api/MsgSend.asmx"
 
@@ -48,10 +48,10 @@ class Settings:
     signature: str | None
     extension: str
     endpoint: Endpoint
-    protocol: PortName
+    protocol: ProtocolName
     timeout: float
     connect_timeout: float
-    deadline: float
+    total_timeout: float
     retries: int
     proxy: str | None = field(repr=False)
     """May hold the proxy's password."""
@@ -74,7 +74,7 @@ class Settings:
         protocol: str,
         timeout: float,
         connect_timeout: float,
-        deadline: float | None,
+        total_timeout: float | None,
         retries: int,
         proxy: str | None,
         trust_env: bool,
@@ -84,19 +84,19 @@ class Settings:
         wsdl: str | os.PathLike[str] | None,
     ) -> Settings:
         """Check and normalise what a caller gave."""
-        if protocol not in PORTS:
+        if protocol not in PROTOCOLS:
             raise ConfigurationError(
-                f"protocol={protocol!r} is not known: use one of {', '.join(PORTS)}."
+                f"protocol={protocol!r} is not known: use one of {', '.join(PROTOCOLS)}."
             )
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             _check_seconds(name, seconds)
-        if deadline is None:
-            deadline = 2 * (timeout + connect_timeout)
+        if total_timeout is None:
+            total_timeout = 2 * (timeout + connect_timeout)
         else:
-            _check_seconds("deadline", deadline)
-        if deadline < timeout + connect_timeout:
+            _check_seconds("total_timeout", total_timeout)
+        if total_timeout < timeout + connect_timeout:
             raise ConfigurationError(
-                f"deadline={deadline:g} is shorter than timeout + connect_timeout"
+                f"total_timeout={total_timeout:g} is shorter than timeout + connect_timeout"
                 f" ({timeout + connect_timeout:g} s): lengthen it, or shorten those."
             )
         if not isinstance(trust_env, bool):
@@ -123,7 +123,7 @@ class Settings:
             protocol=protocol,
             timeout=timeout,
             connect_timeout=connect_timeout,
-            deadline=deadline,
+            total_timeout=total_timeout,
             retries=retries,
             proxy=None if proxy is None else _check_proxy(proxy),
             trust_env=trust_env,

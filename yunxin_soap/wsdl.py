@@ -25,8 +25,8 @@ NAMESPACE = "http://tempuri.org/"
 FIELDS = ("userCode", "userPass", "DesNo", "Msg", "Channel", "ExeNo")
 """The six parameters of ``sendMesExt``, in the vendor's spelling and order."""
 
-PortName = Literal["soap", "soap12", "http-get", "http-post"]
-PORTS: tuple[PortName, ...] = get_args(PortName)
+ProtocolName = Literal["soap", "soap12", "http-get", "http-post"]
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 _SIZE_LIMIT = 1 << 20
 _documents: dict[Path, Document] = {}
@@ -149,7 +149,7 @@ class _NoNetwork:
         )
 
 
-def binding(document: Document, port: PortName) -> Binding:
+def binding(document: Document, port: ProtocolName) -> Binding:
     """Return zeep's binding for one port, once its operation is known to fit.
 
     Raises:
@@ -268,7 +268,7 @@ def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) 
     """
     content = _fetch(f"{endpoint}?WSDL", timeout, verify)
     document = _parse(content, f"{endpoint}?WSDL")
-    for port in PORTS:
+    for port in PROTOCOLS:
         binding(document, port)
     target = cache_dir() / FILE_NAME
     partial = target.with_name(f"{FILE_NAME}.{os.getpid()}.part")

@@ -38,7 +38,7 @@ def where(tmp_path: Path) -> Path:
 def environment(where: Path, sandbox: Sandbox) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("YUNXIN_")},
-        "YUNXIN_DATABASE_URL": str(where),
+        "YUNXIN_LEDGER": str(where),
         "YUNXIN_USER_CODE": "demo",
         "YUNXIN_USER_PASS": "demo",
         "YUNXIN_CHANNEL": "37",
@@ -87,7 +87,7 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert done.returncode == 0, done.stderr
     assert "a: done" in done.stdout
     assert re.search(r"25 accepted", done.stdout)
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(25), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
     assert json.loads(run("status", "a", "--json").stdout)["numbers"]["accepted"] == 25
 
     found = run("find", numbers(1)[0]).stdout
@@ -112,12 +112,12 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
 
 def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
-    sandbox.provoke("code", code="-7")
+    sandbox.inject_fault("code", code="-7")
     paused = run("run", "a", "--in-flight", "1")
     assert paused.returncode == 4
     assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
     assert '"campaign resume" goes on' in paused.stdout
-    sandbox.provoke("close")
+    sandbox.inject_fault("close")
     unknown = run("resume", "a", "--in-flight", "1", "--json")
     assert unknown.returncode == 5
     assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
@@ -165,7 +165,7 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
     run: Run, listed: str, sandbox: Sandbox
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
-    sandbox.provoke("code", code="-1")
+    sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
     assert run("retry", "a").stdout == (
         "0 submits pending again. 1 rejected may have been sent, or were purged: --unsafe retries"
@@ -257,10 +257,10 @@ def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox
         Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
     ):
         ledger.send_once(client, "a", "13900000000", TEXT)
-        sandbox.provoke("code", code="-7")
+        sandbox.inject_fault("code", code="-7")
         with pytest.raises(BalanceRejected):
             ledger.send_once(client, "b", "13900000000", TEXT)
-        sandbox.provoke("close")
+        sandbox.inject_fault("close")
         with pytest.raises(OutcomeUnknown):
             ledger.send_once(client, "c", "13900000000", TEXT)
         assert run("status").stdout == (
@@ -401,7 +401,7 @@ def test_output_that_cannot_be_written(
 def test_standard_input(run: Run, sandbox: Sandbox) -> None:
     run("plan", "a", "--text", "-", "--message", TEXT, input="\n".join(numbers(3)))
     assert run("run", "a").returncode == 0
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(3), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(3), 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -413,7 +413,7 @@ def test_a_signal_drains(
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
     with (
         _inherited(number, signal.SIG_DFL),
-        sandbox.faults("delay", seconds=0.3),
+        sandbox.inject_fault("delay", seconds=0.3, times=None),
         subprocess.Popen(
             [*COMMAND, "run", "a", "--in-flight", "2"],
             env=environment,
@@ -429,7 +429,7 @@ def test_a_signal_drains(
     assert process.returncode == 4
     assert "Stopping once what is under way has ended" in errors
     assert "unknown" not in output
-    accepted = len(sandbox.record.accepted_numbers)
+    accepted = len(sandbox.accepted_numbers)
     assert f"{accepted} accepted" in output
     assert 0 < accepted < 25
 
@@ -452,14 +452,14 @@ def test_under_nohup_a_terminal_may_close(
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
     with (
         _inherited(signal.SIGHUP, signal.SIG_IGN),
-        sandbox.faults("delay", seconds=0.2),
+        sandbox.inject_fault("delay", seconds=0.2, times=None),
         subprocess.Popen([*COMMAND, "run", "a"], env=environment, stdout=subprocess.DEVNULL) as it,
     ):
         assert arrived.wait(30)
         it.send_signal(signal.SIGHUP)
         assert it.wait(30) == 0
     stop()
-    assert len(sandbox.record.accepted_numbers) == 25
+    assert len(sandbox.accepted_numbers) == 25
 
 
 def test_ctrl_c_twice_ends_it_at_once(
@@ -469,7 +469,7 @@ def test_ctrl_c_twice_ends_it_at_once(
     arrived = threading.Event()
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
     with (
-        sandbox.faults("hang"),
+        sandbox.inject_fault("hang", times=None),
         subprocess.Popen(
             [*COMMAND, "run", "a", "--in-flight", "1"],
             env=environment,
@@ -527,8 +527,8 @@ def test_nobody_need_watch(
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     arrived = threading.Event()
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
-    sandbox.provoke("delay", seconds=0.5)
-    sandbox.provoke("code", code="-7", skip=1)
+    sandbox.inject_fault("delay", seconds=0.5)
+    sandbox.inject_fault("code", code="-7", skip=1)
     with subprocess.Popen(
         [*COMMAND, "run", "a", "--in-flight", "1"],
         env={**environment, "TERM": "xterm"},

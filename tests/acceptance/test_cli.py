@@ -90,7 +90,7 @@ def test_numbers_from_everywhere(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_every_option_reaches_the_gateway(sandbox: Sandbox) -> None:
-    sandbox.gateway.add_account(Account("cli", "from-env"))
+    sandbox.add_account(Account("cli", "from-env"))
     result = send(
         sandbox,
         *("--to", "13900000000", "--message", "x", "--signature", "命令行", "--channel", "37"),
@@ -105,7 +105,7 @@ def test_every_option_reaches_the_gateway(sandbox: Sandbox) -> None:
 
 
 def test_the_password_from_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.gateway.add_account(Account("file", " s3cr3t "))
+    sandbox.add_account(Account("file", " s3cr3t "))
     file = tmp_path / "password"
     file.write_text(" s3cr3t \nsecond line\n")
     result = send(
@@ -232,9 +232,9 @@ def test_json_for_every_outcome(sandbox: Sandbox) -> None:
     assert unknown["http_status"] == 500
     assert "Server was unable to process request" in unknown["answer"]
     invalid = as_json(send(sandbox, "--to", "1", *common), 2)
-    assert (invalid["outcome"], invalid["error"]) == ("not sent", "InvalidRequest")
+    assert (invalid["outcome"], invalid["error"]) == ("not_sent", "InvalidRequest")
     wrong = as_json(send(sandbox, "--to", "13900000000", *common, "--protocol", "x"), 2)
-    assert (wrong["outcome"], wrong["error"]) == ("not sent", "ConfigurationError")
+    assert (wrong["outcome"], wrong["error"]) == ("not_sent", "ConfigurationError")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_json_for_every_outcome(sandbox: Sandbox) -> None:
 def test_wrong_usage_is_one_line_or_json_too(sandbox: Sandbox, arguments: Sequence[str]) -> None:
     failed(send(sandbox, *arguments), 2)
     found = as_json(send(sandbox, *arguments, "--json"), 2)
-    assert (found["outcome"], found["error"]) == ("not sent", "ConfigurationError")
+    assert (found["outcome"], found["error"]) == ("not_sent", "ConfigurationError")
 
 
 def real(sandbox: Sandbox, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -302,7 +302,7 @@ def test_a_dry_run_sends_nothing(sandbox: Sandbox) -> None:
     assert "5 (13900000000, 13900000001, 13900000002, …)" in plain.stdout
     assert "x【签名】" in plain.stdout
     found = as_json(send(sandbox, *arguments, "--json"), 0)
-    assert (found["outcome"], len(found["recipients"])) == ("dry run", 5)
+    assert (found["outcome"], len(found["recipients"])) == ("dry_run", 5)
     assert "Recipient 1" in failed(send(sandbox, "--to", "1", "--message", TEXT, "--dry-run"), 2)
     assert sandbox.inbox == ()
 
@@ -327,8 +327,8 @@ def test_the_codes() -> None:
     text = run("codes").stdout
     for code, known in DOCUMENTED.items():
         assert f"{code:>4}  {known.category.value}" in text
-        assert known.chinese in text
-        assert known.english in text
+        assert known.description_zh in text
+        assert known.description_en in text
     one = run("codes", "-5").stdout
     assert "签名不正确" in one
     assert "余额不足" not in one

@@ -110,7 +110,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
             (
                 "sqlalchemy",
                 f"campaign {command}",
-                'Campaigns need SQLAlchemy: pip install "yunxin-soap[bulk]"',
+                'Campaigns need SQLAlchemy: pip install "yunxin-soap[campaign]"',
             )
             for command in (
                 "status",
@@ -124,7 +124,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
             "psycopg",
             "campaign status --ledger postgresql://u:secret@localhost/x",
             "The ledger postgresql+psycopg://u:***@localhost/x needs psycopg:"
-            ' pip install "yunxin-soap[bulk]"',
+            ' pip install "yunxin-soap[campaign]"',
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_an_extra_that_is_missing_is_named(
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**os.environ, "YUNXIN_DATABASE_URL": "ledger.sqlite", "YUNXIN_CHANNEL": "37"},
+        env={**os.environ, "YUNXIN_LEDGER": "ledger.sqlite", "YUNXIN_CHANNEL": "37"},
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode

@@ -13,14 +13,14 @@ from yunxin_soap.sandbox import Account
 
 @pytest.fixture(scope="session", autouse=True)
 def account(_yunxin_server):
-    _yunxin_server.gateway.add_account(Account("ours", "secret"))
+    _yunxin_server.add_account(Account("ours", "secret"))
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_an_account(yunxin_sandbox, yunxin_client, turn):
     yunxin_client.send("13900000000", "您好")
     accounts = {each.user_code: each.user_pass for each in yunxin_sandbox.gateway.accounts}
     assert accounts == {"demo": "demo", "ours": "secret"}
-    yunxin_sandbox.gateway.add_account(Account("demo", "other"))
+    yunxin_sandbox.add_account(Account("demo", "other"))
 """
 
 

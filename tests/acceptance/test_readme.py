@@ -35,7 +35,7 @@ def test_the_two_commands_are_the_first_sh_blocks_of_one_line_each() -> None:
 def test_the_table_of_codes_is_the_manuals() -> None:
     rows = re.findall(r"^\| (-\d+)\S* \| (.+?) \| .+? \| (\w+) \|$", README, re.MULTILINE)
     assert {int(code): (chinese, category) for code, chinese, category in rows} == {
-        code: (known.chinese, known.category.value) for code, known in DOCUMENTED.items()
+        code: (known.description_zh, known.category.value) for code, known in DOCUMENTED.items()
     }
 
 

@@ -31,7 +31,7 @@ def _campaign(path: str, where: str, url: str) -> dict[str, float]:
         plan = ledger.plan("a", Csv(path), _TEXT, channel=37)
         planned = time.perf_counter()
         client = AsyncClient("demo", "demo", endpoint=url)
-        status = ledger.run("a", client, in_flight=IN_FLIGHT)
+        status = ledger.run("a", client, concurrency=IN_FLIGHT)
         done = time.perf_counter()
     assert status.numbers[State.ACCEPTED] == plan.numbers, status
     return {"import": imported - start, "plan": planned - imported, "run": done - planned}

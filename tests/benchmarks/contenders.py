@@ -34,7 +34,7 @@ from tests.benchmarks.responder import BATCH_NO
 from yunxin_soap import AsyncClient, Client
 from yunxin_soap.redact import Redactor
 from yunxin_soap.wire.codec import Fields, Protocol, Request
-from yunxin_soap.wsdl import PORTS, PortName, load, shipped_path
+from yunxin_soap.wsdl import PROTOCOLS, ProtocolName, load, shipped_path
 
 ACCOUNT = ("demo", "demo")
 MESSAGE = "您的验证码是1234，请勿告诉他人。【签名】"
@@ -56,7 +56,7 @@ class Load:
     def fields(self) -> Fields:
         return Fields(*ACCOUNT, ",".join(self.recipients), MESSAGE, "37", "")
 
-    def ready(self, port: PortName) -> Request:
+    def ready(self, port: ProtocolName) -> Request:
         """Return the request as bytes, made once."""
         path = urlsplit(self.url).path
         return Protocol(load(), port, path, Redactor(ACCOUNT[1])).encode(self.fields)
@@ -79,7 +79,7 @@ class Contender:
     """Somebody who can send."""
 
     name: str
-    port: PortName
+    port: ProtocolName
     open: Callable[[Load], Any]
     """Gives a context manager of a `Run`."""
     floor: str = ""
@@ -109,10 +109,12 @@ def _check(answer: str | bytes) -> None:
 
 # Sync: one submit after another, or a pool of threads that share the client.
 
-Submit = Callable[[], str | bytes]
+Submission = Callable[[], str | bytes]
 
 
-def _sync(name: str, port: PortName, open_one: Callable[[Load, ExitStack], Submit]) -> Contender:
+def _sync(
+    name: str, port: ProtocolName, open_one: Callable[[Load, ExitStack], Submission]
+) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
         with ExitStack() as stack:
@@ -134,8 +136,8 @@ def _sync(name: str, port: PortName, open_one: Callable[[Load, ExitStack], Submi
     return Contender(name, port, opened, f"urllib3, ready bytes, {port}")
 
 
-def _client(port: PortName) -> Contender:
-    def open_one(load: Load, stack: ExitStack) -> Submit:
+def _client(port: ProtocolName) -> Contender:
+    def open_one(load: Load, stack: ExitStack) -> Submission:
         client = Client(*ACCOUNT, channel="37", endpoint=load.url, protocol=port)
         stack.enter_context(client)
         recipients = load.recipients
@@ -144,8 +146,8 @@ def _client(port: PortName) -> Contender:
     return _sync("yunxin_soap.Client", port, open_one)
 
 
-def _urllib3(port: PortName) -> Contender:
-    def open_one(load: Load, stack: ExitStack) -> Submit:
+def _urllib3(port: ProtocolName) -> Contender:
+    def open_one(load: Load, stack: ExitStack) -> Submission:
         pool = stack.enter_context(urllib3.PoolManager(maxsize=MAX_IN_FLIGHT))
         ready = load.ready(port)
         url = _url(load, ready)
@@ -159,7 +161,7 @@ def _url(load: Load, ready: Request) -> str:
     return f"{parts.scheme}://{parts.netloc}{ready.path}?{ready.query}".rstrip("?")
 
 
-def _http_client(load: Load, stack: ExitStack) -> Submit:
+def _http_client(load: Load, stack: ExitStack) -> Submission:
     ready = load.ready("soap")
     own = threading.local()
 
@@ -174,7 +176,7 @@ def _http_client(load: Load, stack: ExitStack) -> Submit:
     return submit
 
 
-def _zeep(load: Load, stack: ExitStack) -> Submit:
+def _zeep(load: Load, stack: ExitStack) -> Submission:
     session = stack.enter_context(requests.Session())
     # zeep's own default has ten connections.
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
@@ -190,7 +192,7 @@ def zeep_binding(client: zeep.Client) -> str:
     return binding
 
 
-def _suds(load: Load, stack: ExitStack) -> Submit:
+def _suds(load: Load, stack: ExitStack) -> Submission:
     client = suds.client.Client(shipped_path().as_uri(), location=load.url, cache=None)
     client.set_options(port="MsgSendSoap")
     fields = load.fields._asdict()
@@ -204,7 +206,7 @@ AsyncSubmit = Callable[[], Awaitable[str | bytes]]
 
 def _async(
     name: str,
-    port: PortName,
+    port: ProtocolName,
     open_one: Callable[[Load], Awaitable[tuple[AsyncSubmit, Callable[[], Awaitable[object]]]]],
 ) -> Contender:
     @contextmanager
@@ -236,7 +238,7 @@ async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _async_client(port: PortName) -> Contender:
+def _async_client(port: ProtocolName) -> Contender:
     async def open_one(load: Load) -> Any:
         client = AsyncClient(*ACCOUNT, channel="37", endpoint=load.url, protocol=port)
         recipients = load.recipients
@@ -249,7 +251,7 @@ def _async_client(port: PortName) -> Contender:
     return _async("yunxin_soap.AsyncClient", port, open_one)
 
 
-def _aiohttp(port: PortName) -> Contender:
+def _aiohttp(port: ProtocolName) -> Contender:
     async def open_one(load: Load) -> Any:
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         ready = load.ready(port)
@@ -337,13 +339,13 @@ def _foreign_ones() -> Iterator[Contender]:
 def contenders() -> list[Contender]:
     """Return all that can run here."""
     return [
-        *map(_client, PORTS),
-        *map(_urllib3, PORTS),
+        *map(_client, PROTOCOLS),
+        *map(_urllib3, PROTOCOLS),
         _sync("http.client, ready bytes", "soap", _http_client),
         _sync("zeep", "soap", _zeep),
         _sync("suds-community", "soap", _suds),
-        *map(_async_client, PORTS),
-        *map(_aiohttp, PORTS),
+        *map(_async_client, PROTOCOLS),
+        *map(_aiohttp, PROTOCOLS),
         _async("zeep.AsyncClient", "soap", _zeep_async),
         *_foreign_ones(),
     ]

@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.wire.codec import Fields, Protocol
-from yunxin_soap.wsdl import PORTS, load
+from yunxin_soap.wsdl import PROTOCOLS, load
 
 BATCH_NO = "2114355899380234221"
 
@@ -31,7 +31,7 @@ def answers() -> dict[str, bytes]:
     """Return the whole answer of each port, head and body."""
     fields = Fields("demo", "demo", "13900000000", "您好【签名】", "37", "")
     made: dict[str, bytes] = {}
-    for port in PORTS:
+    for port in PROTOCOLS:
         request = Protocol(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
         answer = asmx.handle(
             asmx.HttpRequest(

@@ -17,7 +17,7 @@ from yunxin_soap.sandbox.asmx.handler import (
     handle,
 )
 from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS
-from yunxin_soap.wsdl import FIELDS, PortName
+from yunxin_soap.wsdl import FIELDS, ProtocolName
 
 GOOD = {
     "userCode": "demo",
@@ -44,9 +44,9 @@ class Recorder:
 
     result: str | None = BATCH
     error: str | None = None
-    calls: list[tuple[dict[str, str | None], PortName]] = field(default_factory=list)
+    calls: list[tuple[dict[str, str | None], ProtocolName]] = field(default_factory=list)
 
-    def __call__(self, fields: Fields, port: PortName) -> str | None:
+    def __call__(self, fields: Fields, port: ProtocolName) -> str | None:
         self.calls.append((dict(fields), port))
         if self.error is not None:
             raise MethodError(self.error)

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submit
+from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submission
 from yunxin_soap.core import Core
 from yunxin_soap.transport.aio import AsyncExchange
 from yunxin_soap.transport.sync import Exchange
-from yunxin_soap.wsdl import PORTS
+from yunxin_soap.wsdl import PROTOCOLS
 
 if TYPE_CHECKING:
     import trustme
@@ -397,7 +397,7 @@ class Way(str):
 
 def _ways() -> Iterator[Way]:
     for asynchronous in (False, True):
-        for port in PORTS:
+        for port in PROTOCOLS:
             way = Way(port)
             way.asynchronous = asynchronous
             yield way
@@ -436,7 +436,7 @@ class Blocking:
     def send(self, *args: Any, **options: Any) -> Receipt:
         return self.run(self.client.send(*args, **options))
 
-    def check(self, *args: Any, **options: Any) -> Submit:
+    def check(self, *args: Any, **options: Any) -> Submission:
         return self.run(self.client.check(*args, **options))
 
     @property
@@ -543,9 +543,9 @@ class Caller:
         assert type(error) is kind, repr(error)
         assert error.safe_to_resend is (error.outcome is not Outcome.UNKNOWN)
         assert len(str(error).splitlines()) == 1
-        assert error.attempt is not None
-        assert error.attempt.endpoint == self.client.endpoint
-        assert error.attempt.recipients == len(NUMBERS)
+        assert error.request is not None
+        assert error.request.endpoint == self.client.endpoint
+        assert error.request.recipients == len(NUMBERS)
         restored = pickle.loads(pickle.dumps(error))
         assert type(restored) is kind
         assert str(restored) == str(error)

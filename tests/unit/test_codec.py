@@ -35,11 +35,11 @@ XML_TEXT = st.text(
 FIELDS = st.builds(Fields, *[XML_TEXT] * 6)
 
 
-def protocol(port: wsdl.PortName) -> Protocol:
+def protocol(port: wsdl.ProtocolName) -> Protocol:
     return Protocol(wsdl.load(wsdl.shipped_path()), port, PATH, Redactor("s3cr3t"))
 
 
-PROTOCOLS = {port: protocol(port) for port in wsdl.PORTS}
+PROTOCOLS = {port: protocol(port) for port in wsdl.PROTOCOLS}
 
 
 class Capture:
@@ -68,7 +68,9 @@ class Capture:
         return response
 
 
-def call_zeep(port: wsdl.PortName, fields: Fields, answer: Response) -> tuple[dict[str, Any], Any]:
+def call_zeep(
+    port: wsdl.ProtocolName, fields: Fields, answer: Response
+) -> tuple[dict[str, Any], Any]:
     """Send ``fields`` with zeep alone; return what it sent and what it read."""
     capture = Capture()
     capture.answer = answer
@@ -84,7 +86,7 @@ def canonical(xml: bytes) -> bytes:
     return etree.tostring(etree.fromstring(xml), method="c14n")
 
 
-def answer_on(port: wsdl.PortName, text: str, *, namespace: str = TNS) -> Response:
+def answer_on(port: wsdl.ProtocolName, text: str, *, namespace: str = TNS) -> Response:
     inner = escape(text, {"\r": "&#13;"})
     if port.startswith("http"):
         return Response(200, "text/xml", f'<string xmlns="{namespace}">{inner}</string>'.encode())
@@ -100,7 +102,7 @@ def answer_on(port: wsdl.PortName, text: str, *, namespace: str = TNS) -> Respon
 
 @pytest.mark.parametrize("port", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_the_envelope_is_the_one_that_zeep_makes(port: wsdl.PortName, fields: Fields) -> None:
+def test_the_envelope_is_the_one_that_zeep_makes(port: wsdl.ProtocolName, fields: Fields) -> None:
     request = PROTOCOLS[port].encode(fields)
     sent, _ = call_zeep(port, fields, answer_on(port, "1"))
     assert request.body is not None
@@ -137,9 +139,9 @@ def test_the_query_has_the_fields_that_zeep_gives(fields: Fields) -> None:
     assert (request.method, request.body) == ("GET", None)
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 @given(text=XML_TEXT)
-def test_zeep_reads_the_same_answer(port: wsdl.PortName, text: str) -> None:
+def test_zeep_reads_the_same_answer(port: wsdl.ProtocolName, text: str) -> None:
     response = answer_on(port, text)
     _, by_zeep = call_zeep(port, Fields(*"abcdef"), response)
     assert PROTOCOLS[port].decode(response) == (by_zeep or "")
@@ -169,7 +171,7 @@ NUMBERS = st.sampled_from(
 
 
 @st.composite
-def answers(draw: st.DrawFn, port: wsdl.PortName, text: str) -> bytes:
+def answers(draw: st.DrawFn, port: wsdl.ProtocolName, text: str) -> bytes:
     """An answer, or something that looks much like one."""
     attribute = draw(st.sampled_from(["", f' a="{NUMBER}"', " a='1'"]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "us-ascii", "utf-16"]))
@@ -192,7 +194,9 @@ def how_it_ends(reader: Protocol, response: Response) -> tuple[type, str]:
 @pytest.mark.parametrize("port", ["soap", "http-post"])
 @settings(max_examples=300)
 @given(data=st.data())
-def test_an_answer_reads_the_same_after_another(port: wsdl.PortName, data: st.DataObject) -> None:
+def test_an_answer_reads_the_same_after_another(
+    port: wsdl.ProtocolName, data: st.DataObject
+) -> None:
     bodies = data.draw(
         st.lists(NUMBERS.flatmap(lambda text: answers(port, text)), min_size=1, max_size=3)
     )
@@ -224,9 +228,9 @@ def test_nothing_is_learned_from_an_encoding_that_hides_the_number() -> None:
     assert [read(reader, attribute) for attribute in ("17", "18")] == ["17", "17"]
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 def test_only_the_first_of_like_answers_is_parsed(
-    port: wsdl.PortName, monkeypatch: pytest.MonkeyPatch
+    port: wsdl.ProtocolName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = protocol(port)
 
@@ -245,7 +249,7 @@ def test_only_the_first_of_like_answers_is_parsed(
 
 @pytest.mark.parametrize("port", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_the_sandbox_reads_what_was_encoded(port: wsdl.PortName, fields: Fields) -> None:
+def test_the_sandbox_reads_what_was_encoded(port: wsdl.ProtocolName, fields: Fields) -> None:
     body = PROTOCOLS[port].encode(fields).body
     assert body is not None
     text = asmx_soap.decode(body, "text/xml", "utf-8")
@@ -282,11 +286,11 @@ FAULT_12 = (
 )
 GOOD_11 = answer_on("soap", "2114355899380234221").body.decode()
 GOOD_HTTP = answer_on("http-get", "2114355899380234221").body.decode()
-SOAPS: list[wsdl.PortName] = ["soap", "soap12"]
-HTTPS: list[wsdl.PortName] = ["http-get", "http-post"]
+SOAPS: list[wsdl.ProtocolName] = ["soap", "soap12"]
+HTTPS: list[wsdl.ProtocolName] = ["http-get", "http-post"]
 
 
-def outcome(port: wsdl.PortName, status: int, content_type: str, body: str | bytes) -> str:
+def outcome(port: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes) -> str:
     content = body.encode() if isinstance(body, str) else body
     try:
         return PROTOCOLS[port].decode(Response(status, content_type, content))
@@ -298,7 +302,7 @@ def outcome(port: wsdl.PortName, status: int, content_type: str, body: str | byt
         return "rejected"
     except OutcomeUnknown as error:
         assert error.http_status == status
-        assert error.answer is not None
+        assert error.excerpt is not None
         assert "\n" not in str(error)
         return "unknown"
 
@@ -320,20 +324,20 @@ def outcome(port: wsdl.PortName, status: int, content_type: str, body: str | byt
     ],
 )
 def test_soap_faults_of_both_versions(
-    port: wsdl.PortName, status: int, fault: str, code: str, ends: str
+    port: wsdl.ProtocolName, status: int, fault: str, code: str, ends: str
 ) -> None:
     assert outcome(port, status, "text/xml", fault.format(code, "why\r\n not")) == ends
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 415, 429])
-def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.PortName, status: int) -> None:
+def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.ProtocolName, status: int) -> None:
     assert outcome(port, status, "text/html", "<html>no</html>") == "rejected"
     assert outcome(port, status, "text/xml", GOOD_11) == "rejected"
     assert outcome(port, status, "", "") == "rejected"
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 @pytest.mark.parametrize(
     ("status", "content_type", "body"),
     [
@@ -372,18 +376,18 @@ def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.PortName, status: 
     ],
 )
 def test_what_is_no_answer_is_unknown(
-    port: wsdl.PortName, status: int, content_type: str, body: str | bytes
+    port: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes
 ) -> None:
     assert outcome(port, status, content_type, body) == "unknown"
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 @pytest.mark.parametrize(
     "content_type",
     ["text/xml; charset=utf-8", "TEXT/XML", "application/xml", "application/soap+xml", ""],
 )
 def test_a_right_answer_is_read_under_every_xml_type(
-    port: wsdl.PortName, content_type: str
+    port: wsdl.ProtocolName, content_type: str
 ) -> None:
     good = answer_on(port, " -6:促销 ")
     assert outcome(port, 200, content_type, good.body) == " -6:促销 "
@@ -394,8 +398,8 @@ def test_an_answer_in_the_other_soap_version_is_unknown() -> None:
     assert outcome("soap12", 200, "text/xml", answer_on("soap", "1").body) == "unknown"
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
-def test_empty_and_null_results_are_the_empty_text(port: wsdl.PortName) -> None:
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
+def test_empty_and_null_results_are_the_empty_text(port: wsdl.ProtocolName) -> None:
     assert outcome(port, 200, "text/xml", answer_on(port, "").body) == ""
     if port in SOAPS:
         null = asmx_soap.render_answer(None, SOAP_12 if port == "soap12" else SOAP_11)
@@ -423,7 +427,7 @@ RESULT = "<sendMesExtResult>1</sendMesExtResult>"
     ],
 )
 def test_an_answer_with_anything_beside_it_is_unknown(
-    port: wsdl.PortName, old: str, new: str
+    port: wsdl.ProtocolName, old: str, new: str
 ) -> None:
     good = answer_on(port, "1").body.decode()
     assert outcome(port, 200, "text/xml", good) == "1"
@@ -432,7 +436,7 @@ def test_an_answer_with_anything_beside_it_is_unknown(
 
 
 @pytest.mark.parametrize("port", SOAPS)
-def test_an_answer_may_have_a_header(port: wsdl.PortName) -> None:
+def test_an_answer_may_have_a_header(port: wsdl.ProtocolName) -> None:
     good = answer_on(port, "1").body.decode()
     headed = good.replace("<s:Body>", "<s:Header><x/></s:Header><s:Body>", 1)
     assert outcome(port, 200, "text/xml", headed) == "1"
@@ -456,7 +460,7 @@ def test_a_result_that_is_not_xml_is_unknown() -> None:
     ],
 )
 def test_what_asp_net_raises_before_the_method_is_a_refusal(
-    port: wsdl.PortName, name: str, text: str
+    port: wsdl.ProtocolName, name: str, text: str
 ) -> None:
     body = f"{name}{text}\r\n   at System.Web.Services.Protocols.Something()"
     assert outcome(port, 500, "text/plain; charset=utf-8", body) == "rejected"
@@ -474,14 +478,14 @@ def test_what_asp_net_raises_before_the_method_is_a_refusal(
         "",
     ],
 )
-def test_what_the_method_may_have_thrown_is_unknown(port: wsdl.PortName, text: str) -> None:
+def test_what_the_method_may_have_thrown_is_unknown(port: wsdl.ProtocolName, text: str) -> None:
     assert outcome(port, 500, "text/plain; charset=utf-8", text) == "unknown"
 
 
-@pytest.mark.parametrize("port", wsdl.PORTS)
+@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
 @given(status=st.integers(100, 599), body=st.binary(), content_type=st.text(max_size=20))
 def test_no_answer_whatever_breaks_the_reader(
-    port: wsdl.PortName, status: int, body: bytes, content_type: str
+    port: wsdl.ProtocolName, status: int, body: bytes, content_type: str
 ) -> None:
     assert outcome(port, status, content_type, body) in ("rejected", "unknown")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from yunxin_soap import InvalidRequest
 from yunxin_soap.message import (
-    Submit,
+    Submission,
     check_characters,
     check_request_validation,
     normalise_channel,
@@ -144,8 +144,8 @@ def test_a_negative_number_is_refused() -> None:
 
 
 def test_a_submit_shows_neither_numbers_nor_text() -> None:
-    shown = repr(Submit(("13900000000", "13900000001"), "text【签名】", "37", ""))
-    assert shown == "Submit(recipients=<2>, channel='37')"
+    shown = repr(Submission(("13900000000", "13900000001"), "text【签名】", "37", ""))
+    assert shown == "Submission(recipients=<2>, channel='37')"
 
 
 def test_a_credential_is_not_quoted() -> None:

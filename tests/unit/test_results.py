@@ -59,8 +59,8 @@ def refusal(answer: str) -> Rejected:
 def test_the_table_is_the_manuals() -> None:
     assert {int(code) for code in ResultCode} == set(MANUAL) == set(DOCUMENTED)
     for code, words in MANUAL.items():
-        assert words in DOCUMENTED[code].chinese
-        assert DOCUMENTED[code].english.isascii() or "】" in DOCUMENTED[code].english
+        assert words in DOCUMENTED[code].description_zh
+        assert DOCUMENTED[code].description_en.isascii() or "】" in DOCUMENTED[code].description_en
 
 
 @pytest.mark.parametrize("code", MANUAL)
@@ -69,9 +69,12 @@ def test_a_documented_code_is_a_typed_error(code: int) -> None:
     known = DOCUMENTED[code]
     assert type(error) is CATEGORIES[known.category]
     assert (error.code, error.category) == (code, known.category)
-    assert (error.description, error.description_en) == (known.chinese, known.english)
-    assert known.chinese in str(error)
-    assert known.english in str(error)
+    assert (error.description_zh, error.description_en) == (
+        known.description_zh,
+        known.description_en,
+    )
+    assert known.description_zh in str(error)
+    assert known.description_en in str(error)
     assert error.http_status is None
 
 
@@ -90,7 +93,7 @@ def test_an_unknown_negative_code_is_a_refusal_not_to_be_sent_again(code: int) -
     assert type(error) is yunxin_soap.GatewayRejected
     assert error.code == code
     assert not error.safe_to_resend
-    assert error.description == "未知错误代码"
+    assert error.description_zh == "未知错误代码"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_anything_else_is_unknown(answer: str) -> None:
     with pytest.raises(OutcomeUnknown) as caught:
         read_answer(answer)
     assert not caught.value.safe_to_resend
-    assert caught.value.answer == answer.strip()
+    assert caught.value.excerpt == answer.strip()
 
 
 @given(st.text())
@@ -202,7 +205,7 @@ ALL_ERRORS: list[YunxinError] = [
     errors.ConfigurationError("c"),
     errors.InvalidRequest("i"),
     errors.NotSent("n"),
-    OutcomeUnknown("u", answer="a", http_status=502),
+    OutcomeUnknown("u", excerpt="a", http_status=502),
     *(refusal(str(code)) for code in MANUAL),
     refusal("-6:促销"),
     refusal("-99"),
@@ -214,7 +217,7 @@ ALL_ERRORS: list[YunxinError] = [
 def test_an_error_comes_back_whole(error: YunxinError, again: object) -> None:
     assert callable(again)
     if isinstance(error, SendError):
-        error.attempt = errors.Attempt("http://gateway.example/", "soap", 2, "37")
+        error.request = errors.RequestInfo("http://gateway.example/", "soap", 2, "37")
     restored = again(error)
     assert type(restored) is type(error)
     assert (str(restored), restored.args) == (str(error), error.args)
@@ -224,7 +227,7 @@ def test_an_error_comes_back_whole(error: YunxinError, again: object) -> None:
 def test_outcomes_and_families() -> None:
     assert issubclass(errors.InvalidRequest, ValueError)
     assert not issubclass(errors.ConfigurationError, SendError)
-    assert {kind.outcome.value for kind in (errors.InvalidRequest, errors.NotSent)} == {"not sent"}
+    assert {kind.outcome.value for kind in (errors.InvalidRequest, errors.NotSent)} == {"not_sent"}
     assert (Rejected.outcome.value, OutcomeUnknown.outcome.value) == ("rejected", "unknown")
     assert errors.NotSent("x").safe_to_resend
     assert errors.InvalidRequest("x").safe_to_resend

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 from yunxin_soap.campaign.ledger import Ledger, RunOptions
 from yunxin_soap.campaign.lists.rows import Source
 from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
-from yunxin_soap.campaign.storage.reads import Found, Status
+from yunxin_soap.campaign.planning import Plan, PlanOptions, SkippedLine
+from yunxin_soap.campaign.storage.reads import Status, SubmissionRecord
 from yunxin_soap.campaign.storage.runners import LEASE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AsyncLedger:
 
     Args:
         where: as `Ledger`.
-        lease: as `Ledger`.
+        heartbeat_timeout: as `Ledger`.
         create: as `Ledger`.
     """
 
@@ -46,10 +46,10 @@ class AsyncLedger:
         self,
         where: str | os.PathLike[str] | None = None,
         *,
-        lease: float = LEASE,
+        heartbeat_timeout: float = LEASE,
         create: bool = True,
     ) -> None:
-        self._open = partial(Ledger, where, lease=lease, create=create)
+        self._open = partial(Ledger, where, heartbeat_timeout=heartbeat_timeout, create=create)
         self._opening: asyncio.Task[Ledger] | None = None
 
     async def plan(
@@ -58,14 +58,20 @@ class AsyncLedger:
         source: Source | str | int | Iterable[Any],
         message: str,
         *,
-        told: Callable[[int], None] = lambda _rows: None,
-        refused_to: Callable[[Refused], None] | None = None,
+        on_progress: Callable[[int], None] = lambda _rows: None,
+        on_skipped: Callable[[SkippedLine], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
         """See `Ledger.plan`; what it calls back is called from a thread."""
         ledger = await self._opened()
         return await asyncio.to_thread(
-            ledger.plan, name, source, message, told=told, refused_to=refused_to, **options
+            ledger.plan,
+            name,
+            source,
+            message,
+            on_progress=on_progress,
+            on_skipped=on_skipped,
+            **options,
         )
 
     async def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
@@ -152,11 +158,11 @@ class AsyncLedger:
         """See `Ledger.results`."""
         return self._rows(Ledger.results, name)
 
-    def refused(self, name: str) -> AsyncIterator[Refused]:
+    def refused(self, name: str) -> AsyncIterator[SkippedLine]:
         """See `Ledger.refused`."""
         return self._rows(Ledger.refused, name)
 
-    async def find(self, number: str | int) -> list[Found]:
+    async def find(self, number: str | int) -> list[SubmissionRecord]:
         """See `Ledger.find`."""
         return await self._in_thread(Ledger.find, number)
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from yunxin_soap.campaign.lists.rows import Source
-from yunxin_soap.campaign.planning import Plan, PlanOptions, Refused
+from yunxin_soap.campaign.planning import Plan, PlanOptions, SkippedLine
 from yunxin_soap.campaign.previews import planned
 from yunxin_soap.campaign.running import once
 from yunxin_soap.campaign.running.runner import Options, Progress, Runner
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 class RunOptions(TypedDict, total=False):
     """How a campaign is worked off; see `Ledger.run_async`."""
 
-    in_flight: int
-    rate: float | None
-    numbers_rate: float | None
-    between: str | None
-    zone: str
+    concurrency: int
+    rate_limit: float | None
+    numbers_rate_limit: float | None
+    sending_hours: str | None
+    timezone: str
     isolate: bool
-    breaker: int
-    told: Callable[[Progress], None]
+    failure_threshold: int
+    on_progress: Callable[[Progress], None]
     started: Callable[[Runner], None]
 
 
@@ -53,9 +53,9 @@ class Ledger(Decisions):
 
     Args:
         where: the path of an SQLite file, which is made if it is not there, or a URL,
-            ``sqlite:///…`` or ``postgresql://…``; ``YUNXIN_DATABASE_URL`` if it is left out.
-        lease: seconds until a runner that is not heard of counts as dead, where its process
-            cannot be seen from here.
+            ``sqlite:///…`` or ``postgresql://…``; ``YUNXIN_LEDGER`` if it is left out.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as dead, where
+            its process cannot be seen from here.
         create: whether it is made if it is not there.
 
     Raises:
@@ -66,14 +66,14 @@ class Ledger(Decisions):
         self,
         where: str | os.PathLike[str] | None = None,
         *,
-        lease: float = LEASE,
+        heartbeat_timeout: float = LEASE,
         create: bool = True,
     ) -> None:
-        place = where or os.environ.get("YUNXIN_DATABASE_URL")
+        place = where or os.environ.get("YUNXIN_LEDGER")
         if not place:
-            raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_DATABASE_URL.")
+            raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
         super().__init__(open_engine(place, create=create))
-        self._lease = lease
+        self._lease = heartbeat_timeout
 
     def plan(
         self,
@@ -81,28 +81,28 @@ class Ledger(Decisions):
         source: Source | str | int | Iterable[Any],
         message: str,
         *,
-        told: Callable[[int], None] = lambda _rows: None,
-        refused_to: Callable[[Refused], None] | None = None,
+        on_progress: Callable[[int], None] = lambda _rows: None,
+        on_skipped: Callable[[SkippedLine], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
         """Make a campaign, whole or not at all; one of the same name and content is returned.
 
         Args:
             name: of the campaign; a job that runs twice under one name sends once.
-            source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Items`.
+            source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
             message: the text; ``{name}`` in it is filled from the column of that name.
-            told: called now and then with the rows read so far.
-            refused_to: called with each line of which no submit is made.
+            on_progress: called now and then with the rows read so far.
+            on_skipped: called with each line of which no submit is made.
             options: the rest of `Planner`: ``channel``, ``extension``, ``signature``,
                 ``max_recipients``, ``recipient_pattern``, ``strict``.
 
         Raises:
             InvalidRequest: the text, the channel or another argument breaks a rule.
             ConfigurationError: the list cannot be read, lacks a column or has no number.
-            CampaignDiffers: there is one of that name with other content.
+            ContentConflict: there is one of that name with other content.
             LedgerError: the ledger cannot be written.
         """
-        planning = planned(name, source, message, told, refused_to, **options)
+        planning = planned(name, source, message, on_progress, on_skipped, **options)
         with planning as (plan, planner), reported():
             return Intake(self._engine).add(plan, planner)
 
@@ -133,14 +133,14 @@ class Ledger(Decisions):
         name: str,
         client: AsyncClient,
         *,
-        in_flight: int = 32,
-        rate: float | None = None,
-        numbers_rate: float | None = None,
-        between: str | None = None,
-        zone: str = DEFAULT_ZONE,
+        concurrency: int = 32,
+        rate_limit: float | None = None,
+        numbers_rate_limit: float | None = None,
+        sending_hours: str | None = None,
+        timezone: str = DEFAULT_ZONE,
         isolate: bool = False,
-        breaker: int = 5,
-        told: Callable[[Progress], None] = lambda _progress: None,
+        failure_threshold: int = 5,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         started: Callable[[Runner], None] = lambda _runner: None,
     ) -> Status:
         """Send what is pending, until nothing is left, the campaign is paused, or it is stopped.
@@ -153,14 +153,14 @@ class Ledger(Decisions):
             client: sends; it is left open.
             in_flight: submits under way at once, at most; it starts with few.
             rate: submits a second, at most.
-            numbers_rate: numbers a second, at most.
+            numbers_rate_limit: numbers a second, at most.
             between: allowed hours, as in ``08:00-21:00``; outside of them it waits.
             zone: of those hours, by name.
             isolate: whether a submit that is refused for its numbers (-14 to -17) is split in
                 halves, until the bad ones stand alone.
             breaker: so many submits in a row that were not sent, or may have been, pause it; more,
                 where others succeed between: ten make up for one.
-            told: called with the progress after each exchange with the ledger.
+            on_progress: called with the progress after each exchange with the ledger.
             started: called with the runner, by which it can be stopped from outside.
 
         Returns:
@@ -171,20 +171,26 @@ class Ledger(Decisions):
             LedgerError: the ledger cannot be written, or others gave this runner up.
         """
         _check(client, "run_async", AsyncClient=True)
-        for option, value, least in (("in_flight", in_flight, 1), ("breaker", breaker, 1)):
+        for option, value, least in (
+            ("concurrency", concurrency, 1),
+            ("failure_threshold", failure_threshold, 1),
+        ):
             if value < least:
                 raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
-        for option, limit in (("rate", rate), ("numbers_rate", numbers_rate)):
+        for option, limit in (
+            ("rate_limit", rate_limit),
+            ("numbers_rate_limit", numbers_rate_limit),
+        ):
             if limit is not None and not 0 < limit < math.inf:
                 raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
-        hours = None if between is None else Hours.parse(between, zone)
+        hours = None if sending_hours is None else Hours.parse(sending_hours, timezone)
         found = await asyncio.to_thread(self._named, name)
         runner = Runner(
             Store(self._engine, self._lease),
             found.id,
             client,
-            Options(in_flight, rate, numbers_rate, hours, isolate, breaker),
-            told,
+            Options(concurrency, rate_limit, numbers_rate_limit, hours, isolate, failure_threshold),
+            on_progress,
         )
         started(runner)
         with reported():
@@ -208,7 +214,7 @@ class Ledger(Decisions):
             message: as `Client.send`.
 
         Raises:
-            CampaignDiffers: the key was used for other recipients or another text.
+            ContentConflict: the key was used for other recipients or another text.
             InvalidRequest, NotSent, Rejected, OutcomeUnknown: as `Client.send`.
             LedgerError: the ledger cannot be written; it says whether anything was sent.
         """

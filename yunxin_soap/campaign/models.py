@@ -17,7 +17,7 @@ class State(str, Enum):
     UNKNOWN = "unknown"
     """It may have been sent; only a person's decision moves it."""
     SPLIT = "split"
-    """Refused for its numbers, which went over to two smaller submits."""
+    """SkippedLine for its numbers, which went over to two smaller submits."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {

@@ -41,7 +41,7 @@ DUPLICATE = "a duplicate: this number is in the campaign already"
 
 
 @dataclass(frozen=True)
-class Refused:
+class SkippedLine:
     """A line of the source of which no submit was made."""
 
     line: int
@@ -168,12 +168,12 @@ class Planner:
         self._db.execute("CREATE TABLE rest.refused (line INTEGER, value TEXT, reason TEXT)")
         self._db.execute("BEGIN")
 
-    def read(self, source: Source, told: Callable[[int], None] = lambda _rows: None) -> None:
+    def read(self, source: Source, on_progress: Callable[[int], None] = lambda _rows: None) -> None:
         """Read all of a source.
 
         Args:
             source: where the numbers come from.
-            told: called now and then with the rows read so far.
+            on_progress: called now and then with the rows read so far.
 
         Raises:
             ConfigurationError: it cannot be read; or a line is refused, and the plan is strict.
@@ -187,7 +187,7 @@ class Planner:
                     self._check_columns(batch)
                 self._take(batch)
                 rows += len(batch.values)
-                told(rows)
+                on_progress(rows)
         except OSError as error:
             why = error.strerror or error
             raise ConfigurationError(f"The list cannot be read ({why}).") from error
@@ -213,10 +213,10 @@ class Planner:
         """Give each submit's text, its numbers joined by commas, and how many they are."""
         yield from self._db.execute("SELECT message, numbers, size FROM submit ORDER BY rowid")
 
-    def refused(self) -> Iterator[Refused]:
+    def refused(self) -> Iterator[SkippedLine]:
         """Give the lines of which no submit was made, in their order."""
         for row in self._db.execute("SELECT line, value, reason FROM refused ORDER BY line, rowid"):
-            yield Refused(*row)
+            yield SkippedLine(*row)
 
     def _check_columns(self, batch: Batch) -> None:
         """Refuse a text that asks for a column that no row has."""

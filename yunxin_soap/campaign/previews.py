@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.campaign.lists.rows import Source, source_of
-from yunxin_soap.campaign.planning import Plan, Planner, PlanOptions, Refused
+from yunxin_soap.campaign.planning import Plan, Planner, PlanOptions, SkippedLine
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ def planned(
     name: str,
     source: Source | str | int | Iterable[Any],
     message: str,
-    told: Callable[[int], None] = lambda _rows: None,
-    refused_to: Callable[[Refused], None] | None = None,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    on_skipped: Callable[[SkippedLine], None] | None = None,
     **options: Unpack[PlanOptions],
 ) -> Iterator[tuple[Plan, Planner]]:
     """Read a source, and give what it comes to; the arguments are those of `Ledger.plan`."""
@@ -28,10 +28,10 @@ def planned(
         raise ConfigurationError("A campaign needs a name, of characters that can be printed.")
     planner = Planner(message, **options)
     try:
-        planner.read(source_of(source), told)
-        if refused_to is not None:
+        planner.read(source_of(source), on_progress)
+        if on_skipped is not None:
             for line in planner.refused():
-                refused_to(line)
+                on_skipped(line)
         plan = planner.plan(name)
         if plan.numbers == 0:
             raise ConfigurationError(_nothing_left(planner))
@@ -54,8 +54,8 @@ def preview(
     source: Source | str | int | Iterable[Any],
     message: str,
     *,
-    told: Callable[[int], None] = lambda _rows: None,
-    refused_to: Callable[[Refused], None] | None = None,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    on_skipped: Callable[[SkippedLine], None] | None = None,
     **options: Unpack[PlanOptions],
 ) -> Plan:
     """Say what `Ledger.plan` would make of the same arguments; it needs no ledger.
@@ -64,5 +64,5 @@ def preview(
         InvalidRequest: the text, the channel or another argument breaks a rule.
         ConfigurationError: the list cannot be read or has no number.
     """
-    with planned(name, source, message, told, refused_to, **options) as (plan, _):
+    with planned(name, source, message, on_progress, on_skipped, **options) as (plan, _):
         return plan

@@ -47,7 +47,7 @@ def page(ledger: Queries, name: str) -> str:
     outcomes = [(state.value, status.numbers[state], colour) for state, colour in _COLOURS.items()]
     codes = [
         (
-            f"{code} {DOCUMENTED[code].chinese if code in DOCUMENTED else ''}".strip(),
+            f"{code} {DOCUMENTED[code].description_zh if code in DOCUMENTED else ''}".strip(),
             count,
             _COLOURS[State.REJECTED],
         )

@@ -34,7 +34,7 @@ from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.files import harmless
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign import Refused, Source, Status
+    from yunxin_soap.campaign import SkippedLine, Source, Status
 
 _EPILOG = """\b
 Exit status of run and resume:
@@ -46,7 +46,7 @@ Exit status of run and resume:
   6  the ledger cannot be used
 
 \b
-The ledger is --ledger or YUNXIN_DATABASE_URL: an SQLite file or
+The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
 postgresql://...; the account and the gateway are those of "send".
 """
 
@@ -124,15 +124,15 @@ def plan(
             **{"the list": csv_file or text_file, "the text": getattr(message_file, "name", None)},
         )
         keep_the_ledger(refused_file, where)
-        refused: list[Refused] = []
+        refused: list[SkippedLine] = []
         with _RefusedFile(refused_file, refused) as write:
             if dry_run:
                 from yunxin_soap.campaign import preview
 
-                made = preview(name, source, text, refused_to=write, **options)
+                made = preview(name, source, text, on_skipped=write, **options)
             else:
                 with open_ledger(where, create=True) as ledger:
-                    made = ledger.plan(name, source, text, refused_to=write, **options)
+                    made = ledger.plan(name, source, text, on_skipped=write, **options)
         if as_json:
             print_json({**asdict(made), "dry_run": dry_run})
             return
@@ -147,7 +147,7 @@ def plan(
             " estimate)."
         )
         if made.refused:
-            click.echo(f"Refused: {counted(made.refused, 'line')}.")
+            click.echo(f"SkippedLine: {counted(made.refused, 'line')}.")
             for line in refused:
                 click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
             if made.refused > len(refused):
@@ -163,11 +163,11 @@ class _RefusedFile:
 
     _SHOWN = 10
 
-    def __init__(self, path: str | None, shown: list[Refused]) -> None:
+    def __init__(self, path: str | None, shown: list[SkippedLine]) -> None:
         self._path, self._shown = path, shown
         self._file: Any = None
 
-    def __enter__(self) -> Callable[[Refused], None]:
+    def __enter__(self) -> Callable[[SkippedLine], None]:
         if self._path == "-":
             raise ConfigurationError("--refused names a file: - is none.")
         if self._path is not None:
@@ -182,7 +182,7 @@ class _RefusedFile:
             self._write("line", "value", "reason")
         return self._take
 
-    def _take(self, line: Refused) -> None:
+    def _take(self, line: SkippedLine) -> None:
         if len(self._shown) < self._SHOWN:
             self._shown.append(line)
         if self._file is not None:

@@ -43,7 +43,7 @@ ledger_options = options(
     click.option(
         "--ledger",
         "where",
-        envvar="YUNXIN_DATABASE_URL",
+        envvar="YUNXIN_LEDGER",
         metavar="FILE|URL",
         help="An SQLite file, or postgresql://...",
     ),
@@ -307,9 +307,7 @@ def open_ledger(where: str | None, *, create: bool = False) -> Ledger:
     from yunxin_soap.campaign import Ledger
 
     if not where:
-        raise ConfigurationError(
-            "There is no ledger: give --ledger FILE, or set YUNXIN_DATABASE_URL."
-        )
+        raise ConfigurationError("There is no ledger: give --ledger FILE, or set YUNXIN_LEDGER.")
     return Ledger(where, create=create)
 
 

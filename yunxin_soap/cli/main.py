@@ -131,8 +131,8 @@ def codes(code: int | None, as_json: bool) -> None:
             "code": int(each),
             "name": each.name,
             "category": each.category.value,
-            "chinese": each.chinese,
-            "english": each.english,
+            "description_zh": each.description_zh,
+            "description_en": each.description_en,
             "temporary": each.temporary,
             "safe_to_resend": each.safe_to_resend,
         }
@@ -143,8 +143,8 @@ def codes(code: int | None, as_json: bool) -> None:
         print_json(rows if code is None else rows[0])
         return
     for row in rows:
-        click.echo(f"{row['code']:>4}  {row['category']:<13}  {row['chinese']}")
-        click.echo(f"{'':21}{row['english']}")
+        click.echo(f"{row['code']:>4}  {row['category']:<13}  {row['description_zh']}")
+        click.echo(f"{'':21}{row['description_en']}")
 
 
 _FAULTS = """\b
@@ -226,12 +226,12 @@ def wsdl(endpoint: str | None, refresh: bool) -> None:
             url = endpoint or from_env(os.environ).get("endpoint", DEFAULT_ENDPOINT)
             cached.refresh(parse_endpoint(url).url)
         document = cached.load()
-        for port in cached.PORTS:
+        for port in cached.PROTOCOLS:
             cached.binding(document, port)
         shipped = str(document.location) == str(cached.shipped_path())
         origin = "came with the package" if shipped else "in the user's cache; delete it to go back"
         click.echo(f"{document.location} ({origin})")
-        click.echo(f"It fits: {', '.join(cached.PORTS)}.")
+        click.echo(f"It fits: {', '.join(cached.PROTOCOLS)}.")
 
 
 @contextmanager
@@ -286,7 +286,7 @@ def _show_plan(client: Client, recipients: list[str], message: str, as_json: boo
         "message": plan.message,
     }
     if as_json:
-        print_json({"outcome": "dry run", **shown})
+        print_json({"outcome": "dry_run", **shown})
         return
     click.echo("Dry run: nothing was sent.")
     shown["recipients"] = f"{len(plan.recipients)} ({', '.join(plan.recipients[:3])}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from yunxin_soap.errors import (
-    CampaignDiffers,
     ConfigurationError,
+    ContentConflict,
     InvalidRequest,
     LedgerError,
     NotInLedger,
@@ -36,7 +36,7 @@ EXIT_STATUS: dict[type[YunxinError], int] = {
     Rejected: 3,
     NotSent: 4,
     OutcomeUnknown: 5,
-    CampaignDiffers: 2,
+    ContentConflict: 2,
     NotInLedger: 2,
     LedgerError: 6,
 }
@@ -93,21 +93,21 @@ def fail(error: YunxinError, as_json: bool) -> NoReturn:
 def _as_dict(error: YunxinError) -> dict[str, Any]:
     described: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
     if not isinstance(error, LedgerError):  # of many submits there is no one outcome
-        described.update(outcome="not sent", safe_to_resend=True)
+        described.update(outcome="not_sent", safe_to_resend=True)
     if isinstance(error, SendError):
         described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
     if isinstance(error, Rejected):
         described.update(
             code=error.code,
             category=error.category.value,
-            description=error.description,
+            description_zh=error.description_zh,
             description_en=error.description_en,
             keyword=error.keyword,
             temporary=error.temporary,
             http_status=error.http_status,
         )
     if isinstance(error, OutcomeUnknown):
-        described.update(answer=error.answer, http_status=error.http_status)
+        described.update(excerpt=error.excerpt, http_status=error.http_status)
     return described
 
 

@@ -45,7 +45,7 @@ def run_shown(
         async with client:
             with _shown(left, bar=bar) as told:
                 return await ledger.run_async(
-                    name, client, told=told, started=_interruptible, **options
+                    name, client, on_progress=told, started=_interruptible, **options
                 )
 
     return asyncio.run(main())

@@ -33,7 +33,7 @@ def yunxin_sandbox(_yunxin_server: Sandbox) -> Iterator[Sandbox]:
     """A sandbox gateway on a port of this machine, clean for each test.
 
     ``.url`` is the endpoint, ``.inbox`` what was accepted, ``.record`` all that arrived;
-    ``.provoke()`` and ``.faults()`` make it fail, ``.assert_sent()`` says what is missing.
+    ``.inject_fault()`` and ``.faults()`` make it fail, ``.assert_sent()`` says what is missing.
     """
     _yunxin_server.clear()
     accounts = _yunxin_server.gateway.accounts

@@ -13,7 +13,7 @@ from yunxin_soap.codes import ResultCode
 from yunxin_soap.sandbox.arrivals.bounded import Bounded, text_size
 from yunxin_soap.sandbox.asmx.handler import Fields, MethodError
 from yunxin_soap.sandbox.config import Account, Config
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 _CHINA = timezone(timedelta(hours=8))
 _WELL_FORMED = re.compile(r"1[0-9]{10}")
@@ -37,7 +37,7 @@ class Submission:
 
     batch_no: str
     received_at: datetime
-    port: PortName
+    port: ProtocolName
     user_code: str
     recipients: tuple[str, ...]
     """The numbers as they came in ``DesNo``, in that order."""
@@ -111,7 +111,7 @@ class Gateway:
             self._accounts[account.user_code] = account
             self._spent.pop(account.user_code, None)
 
-    def submit(self, fields: Fields, port: PortName, remote: str) -> str:
+    def submit(self, fields: Fields, port: ProtocolName, remote: str) -> str:
         """Answer one call of ``sendMesExt`` from the address ``remote``.
 
         Raises:
@@ -142,7 +142,7 @@ class Gateway:
         return batch_no
 
     def _accept(
-        self, account: Account, numbers: tuple[str, ...], values: dict[str, str], port: PortName
+        self, account: Account, numbers: tuple[str, ...], values: dict[str, str], port: ProtocolName
     ) -> str:
         self._spent[account.user_code] = self._spent.get(account.user_code, 0) + len(numbers)
         # Nanoseconds since 1970 have 19 digits until 2286, as the vendor's batch numbers do.

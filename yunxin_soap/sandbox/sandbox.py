@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
-from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,37 @@ from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from yunxin_soap.sandbox.arrivals.store import Arrival
+    from yunxin_soap.sandbox.config import Account
+    from yunxin_soap.sandbox.faults.injector import Faults
+
+
+class InjectedFault:
+    """A fault that is in force until it is removed; `Sandbox.inject_fault` returns it.
+
+    As a context manager it removes itself at the end of the block.
+    """
+
+    def __init__(self, faults: Faults, fault_id: int) -> None:
+        self._faults, self.id = faults, fault_id
+
+    def remove(self) -> None:
+        """Remove the fault. A fault that is gone already is no error."""
+        self._faults.remove(self.id)
+
+    def __enter__(self) -> Self:
+        """Return the fault itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the fault."""
+        self.remove()
 
 
 class Sandbox:
@@ -68,18 +97,40 @@ class Sandbox:
         """Forget what arrived and every fault; give every account its balance back."""
         self._service.clear()
 
-    def provoke(self, kind: str, /, *, times: int | None = 1, **options: Any) -> None:
-        """Break the next submit, or the next ``times`` of those that fit (None: all of them).
+    @property
+    def arrivals(self) -> tuple[Arrival, ...]:
+        """Every request that arrived, oldest first; as many as memory keeps."""
+        return self._service.record.arrivals
+
+    def times_accepted(self, number: str) -> int:
+        """Return how often a number was accepted, also in arrivals that memory dropped."""
+        return self._service.record.times_accepted(number)
+
+    @property
+    def accepted_numbers(self) -> dict[str, int]:
+        """How often each number was accepted, also in arrivals that memory dropped."""
+        return self._service.record.accepted_numbers
+
+    def add_account(self, account: Account) -> None:
+        """Add an account, or replace the one with that user code."""
+        self.gateway.add_account(account)
+
+    def inject_fault(self, kind: str, /, *, times: int | None = 1, **options: Any) -> InjectedFault:
+        """Make the next submissions that match fail.
 
         Args:
             kind: what goes wrong; see `Kind`.
-            times: how many submits it meets.
-            options: the rest of `Fault`.
+            times: how many submissions the fault hits; None for every one that matches.
+            options: the other options of `Fault`.
+
+        Returns:
+            The injected fault. Call its `remove`, or use it as a context manager.
 
         Raises:
-            ConfigurationError: an option makes no sense.
+            ConfigurationError: an option is unknown or makes no sense for the kind.
         """
-        self._service.faults.add(fault(kind, times=times, **options))
+        faults = self._service.faults
+        return InjectedFault(faults, faults.add(fault(kind, times=times, **options)))
 
     def assert_sent(
         self, recipient: str, containing: str = "", *, times: int = 1
@@ -103,15 +154,6 @@ class Sandbox:
                 + f", not {times}. What arrived: {arrived or 'nothing'}"
             )
         return found
-
-    @contextlib.contextmanager
-    def faults(self, kind: str, /, **options: Any) -> Iterator[None]:
-        """Break every submit that fits, as long as the block runs; else as `provoke`."""
-        number = self._service.faults.add(fault(kind, **options))
-        try:
-            yield
-        finally:
-            self._service.faults.remove(number)
 
     def start(self) -> Self:
         """Start serving; returns once the port is open.

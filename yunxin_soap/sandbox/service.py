@@ -24,7 +24,7 @@ from yunxin_soap.sandbox.faults.effects import changed
 from yunxin_soap.sandbox.faults.injector import Faults
 from yunxin_soap.sandbox.faults.model import Fault, Kind
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class _Call:
         self._thrown = ""
         self._right = False
         """Whether the password that came is the account's."""
-        self.port: PortName | None = None
+        self.port: ProtocolName | None = None
         self.fault: Fault | None = None
 
     def hide(self, text: str) -> str:
@@ -126,7 +126,7 @@ class _Call:
         came = self._fields.get("userPass", "")
         return text.replace(came, MASK) if len(came) >= TELLING else text
 
-    def method(self, fields: Fields, port: PortName) -> str:
+    def method(self, fields: Fields, port: ProtocolName) -> str:
         """Answer as the gateway does, unless a fault comes before it."""
         try:
             return self._method(fields, port)
@@ -134,7 +134,7 @@ class _Call:
             self._thrown = str(error)
             raise
 
-    def _method(self, fields: Fields, port: PortName) -> str:
+    def _method(self, fields: Fields, port: ProtocolName) -> str:
         self.port = port
         self._fields = {name: value or "" for name, value in fields.items()}
         self._right = self._service.gateway.knows(

@@ -8,7 +8,7 @@ from datetime import time
 from typing import Any, TypeVar
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.wsdl import PORTS
+from yunxin_soap.wsdl import PROTOCOLS
 
 _T = TypeVar("_T")
 
@@ -33,11 +33,11 @@ _WANTED: dict[str, tuple[type | tuple[type, ...], str]] = {
     "bool": (bool, "true or false"),
     "time": (time, "a time such as 08:00:00"),
     "tuple[str, ...]": ((list, tuple), "an array of strings"),
-    "PortName | None": (str, f"one of {', '.join(PORTS)}"),
+    "ProtocolName | None": (str, f"one of {', '.join(PROTOCOLS)}"),
     "When": (str, "unread, before or after"),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "PortName | None": PORTS,
+    "ProtocolName | None": PROTOCOLS,
     "When": ("unread", "before", "after"),
 }
 

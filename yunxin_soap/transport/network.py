@@ -50,7 +50,9 @@ class Attempts:
         self._clock, self._jitter = clock, jitter
         self._left = settings.retries
         self._backoff = _BACKOFF
-        self._last_start = clock() + settings.deadline - settings.timeout - settings.connect_timeout
+        self._last_start = (
+            clock() + settings.total_timeout - settings.timeout - settings.connect_timeout
+        )
 
     def next_pause(self) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is none left."""

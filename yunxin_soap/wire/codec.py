@@ -104,7 +104,7 @@ class Protocol:
     """
 
     def __init__(
-        self, document: Document, port: wsdl.PortName, path: str, redact: Redactor
+        self, document: Document, port: wsdl.ProtocolName, path: str, redact: Redactor
     ) -> None:
         self.port = port
         self._redact = redact
@@ -243,7 +243,7 @@ class Protocol:
             f"The gateway refused the request with {what.rstrip('.')}. Nothing was sent: check"
             " endpoint, protocol and WSDL.",
             category=Category.CONFIGURATION,
-            description=what,
+            description_zh=what,
             description_en=what,
             http_status=response.status,
         )
@@ -253,7 +253,7 @@ class Protocol:
         raise OutcomeUnknown(
             f"The gateway answered with {what.rstrip('.')}: whether the SMS was sent is unknown."
             " Check with the vendor before you send it again.",
-            answer=self._redact.excerpt(response.body),
+            excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
         )
 
@@ -333,7 +333,7 @@ def _parser() -> etree.XMLParser[Any]:
     return parser
 
 
-def _answer_path(binding: Binding, port: wsdl.PortName) -> list[str]:
+def _answer_path(binding: Binding, port: wsdl.ProtocolName) -> list[str]:
     """Name the elements from the root of an answer down to its text, as zeep knows them."""
     output: Any = binding.get(wsdl.OPERATION).output
     if port in _SOAP_ENV:

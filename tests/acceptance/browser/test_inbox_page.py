@@ -98,7 +98,7 @@ def test_what_was_refused_says_why(page: Page, gateway: Sandbox) -> None:
 
 def test_nothing_that_came_is_run(page: Page, gateway: Sandbox) -> None:
     nasty = "../../<img src=x onerror=alert(1)>"
-    gateway.gateway.add_account(Account(nasty, "demo"))
+    gateway.add_account(Account(nasty, "demo"))
     with Client(nasty, "demo", channel="37", endpoint=gateway.url) as client:
         client.send("13900000000", "<script>alert(1)</script><b>x</b>【<i>签名</i>】")
     card = page.locator("article")
@@ -126,7 +126,7 @@ def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
 
 
 def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> None:
-    gateway.provoke("code", code="-7", times=2)
+    gateway.inject_fault("code", code="-7", times=2)
     expect(page.locator("#in-force")).to_have_text("(1)")
     page.get_by_text("Make it fail").click()
     rule = page.locator("#rules li")
@@ -143,7 +143,7 @@ def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> Non
 
 def test_a_fault_that_is_being_met_can_be_removed(page: Page, gateway: Sandbox) -> None:
     page.get_by_text("Make it fail").click()
-    gateway.provoke("code", code="-7", times=None)
+    gateway.inject_fault("code", code="-7", times=None)
     rule = page.locator("#rules li")
     expect(rule).to_contain_text("met 0 / ∞")
     button = rule.get_by_role("button", name="Remove").element_handle()

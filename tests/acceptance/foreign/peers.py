@@ -21,7 +21,7 @@ import zeep
 import zeep.proxy
 from lxml import etree
 
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 Fields = Mapping[str, str]
 Ask = Callable[[Fields], str]
@@ -36,7 +36,7 @@ class Peer:
     """One client on one port."""
 
     name: str
-    port: PortName
+    port: ProtocolName
     start: Callable[[str], Any]
     """Takes the address of the page, and gives a context manager of an `Ask`."""
     probe: tuple[str, ...] = ()

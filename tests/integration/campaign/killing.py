@@ -1,9 +1,9 @@
 """Campaigns whose processes are killed at random moments: nothing is sent twice, nothing is lost.
 
 ``python -m tests.integration.campaign.killing --runs 100`` makes so many campaigns, half of them
-in SQLite and half in PostgreSQL. Each is planned and run by a process that is killed with SIGKILL, once to three
-times, at a moment nobody chose; in some the gateway is killed too. Then it is run to its end, and
-held against what the gateway itself has recorded.
+in SQLite and half in PostgreSQL. Each is planned and run by a process that is killed with SIGKILL,
+once to three times, at a moment nobody chose; in some the gateway is killed too. Then it is run to
+its end, and compared with what the gateway itself has recorded.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def work(where: str, url: str) -> None:
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
         client = AsyncClient("demo", "demo", channel=37, endpoint=url, retries=0, timeout=5)
-        ledger.run("a", client, in_flight=IN_FLIGHT)
+        ledger.run("a", client, concurrency=IN_FLIGHT)
 
 
 def killed(where: str, url: str, after: float) -> None:
@@ -149,7 +149,7 @@ def finish(where: str, gateway: Gateway) -> int:
         while True:
             ledger.resume("a")
             client = AsyncClient("demo", "demo", channel=37, endpoint=gateway.url, timeout=5)
-            status = ledger.run("a", client, in_flight=IN_FLIGHT)
+            status = ledger.run("a", client, concurrency=IN_FLIGHT)
             if status.state is CampaignState.DONE:
                 return status.submits[State.UNKNOWN] - had
 

@@ -24,9 +24,9 @@ from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
 from tests.support.ports import free_port
 from yunxin_soap import (
     AsyncClient,
-    CampaignDiffers,
     Client,
     ConfigurationError,
+    ContentConflict,
     InvalidRequest,
     LedgerError,
 )
@@ -195,7 +195,7 @@ def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
                 ledger.send_once(sender, "k", "13900000000", TEXT)
             writer.close()
             assert ledger.send_once(sender, "k", "13900000000", TEXT).batch_no
-    assert sandbox.record.times_accepted("13900000000") == 1
+    assert sandbox.times_accepted("13900000000") == 1
 
 
 def test_a_server_s_password_is_not_shown() -> None:
@@ -242,7 +242,7 @@ def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> N
             ledger.plan("b", numbers(5), TEXT, channel=37)
         with pytest.raises(LedgerError, match="readonly"):
             ledger.resume("a")
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
 
 
 def test_who_looks_waits_for_no_writer(where: str) -> None:
@@ -272,13 +272,13 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
 
     with Ledger(path) as ledger:
         with pytest.raises(LedgerError, match="its file was moved, removed or replaced") as caught:
-            ledger.run("a", client(), in_flight=2, told=told)
+            ledger.run("a", client(), concurrency=2, on_progress=told)
         for _ in range(2):
             with pytest.raises(LedgerError, match="its file was moved"):
                 ledger.status("a")
             ledger._engine.dispose()  # so that it connects anew
         assert path.exists() is (instead == "another")
-    accepted = sandbox.record.accepted_numbers
+    accepted = sandbox.accepted_numbers
     assert 3 <= len(accepted) <= 8
     # Nothing else has it now.
     assert any(f" as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
@@ -367,7 +367,7 @@ def test_a_table_that_is_lost_is_one_clear_error(
                     call()
                 assert numbers(1)[0] not in str(caught.value)
                 assert "\n" not in str(caught.value)
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
 
 
 _FULL = """
@@ -378,7 +378,7 @@ from yunxin_soap.campaign import Ledger
 with Ledger(sys.argv[1]) as ledger:
     client = AsyncClient("demo", "demo", channel=37, endpoint=sys.argv[2])
     try:
-        ledger.run("a", client, in_flight=4)
+        ledger.run("a", client, concurrency=4)
     except LedgerError as error:
         print(error)
 """
@@ -400,13 +400,13 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
     assert "The ledger cannot be written (" in done.stdout, done
     assert done.stderr == ""  # it is said once
     accepted = re.findall(r"submit ([0-9]+) as ([0-9]{19})", done.stdout)
-    batches = {each.batch_no: each.recipients for each in sandbox.record.arrivals}
+    batches = {each.batch_no: each.recipients for each in sandbox.arrivals}
     with Ledger(path) as ledger:
         for submit_id, batch_no in accepted:
             (number,) = batches[batch_no]
             (found,) = ledger.find(number)
             assert found.submit == int(submit_id)
-    arrived = len(sandbox.record.arrivals)
+    arrived = len(sandbox.arrivals)
     assert 0 < arrived < 3000
     with Ledger(path) as ledger:
         ledger.resume("a")
@@ -414,8 +414,8 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
         assert status.submits[State.UNKNOWN] <= 4
         assert status.numbers[State.ACCEPTED] + status.numbers[State.UNKNOWN] == 3000
         recorded = {row[0] for row in ledger.results("a") if row[1] is State.ACCEPTED}
-    assert recorded <= set(sandbox.record.accepted_numbers)
-    assert set(sandbox.record.accepted_numbers.values()) == {1}
+    assert recorded <= set(sandbox.accepted_numbers)
+    assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
@@ -449,21 +449,21 @@ def test_a_server_that_is_restarted_is_waited_for(
                     ledger.run_async(
                         "a",
                         sender,
-                        in_flight=8,
-                        told=lambda progress: half.set() if progress.submits > 50 else None,
+                        concurrency=8,
+                        on_progress=lambda progress: half.set() if progress.submits > 50 else None,
                     )
                 )
                 await half.wait()
                 await asyncio.to_thread(postgres.stop)
-                before = len(sandbox.record.arrivals)
+                before = len(sandbox.arrivals)
                 await asyncio.to_thread(postgres.start)
                 status = await task
                 assert before < 400
                 assert status.numbers[State.ACCEPTED] == 400
 
-        with sandbox.faults("delay", seconds=0.01):
+        with sandbox.inject_fault("delay", seconds=0.01, times=None):
             asyncio.run(main())
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(400), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(400), 1)
 
 
 class _Postgres:
@@ -542,7 +542,7 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ]
     # Whole numbers: a batch number, a time or a digest may hold any few digits.
     assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
-    with pytest.raises(CampaignDiffers, match="its numbers were purged"):
+    with pytest.raises(ContentConflict, match="its numbers were purged"):
         ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
 
 
@@ -602,7 +602,7 @@ def test_what_is_tried_again_is_not_purged_meanwhile(
 ) -> None:
     with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
         ledger.plan("a", numbers(2), TEXT, channel=37)
-        sandbox.provoke("code", code="-14")
+        sandbox.inject_fault("code", code="-14")
         assert ledger.run("a", client()).codes == {-14: 2}
         time.sleep(0.01)
         purges: list[Future[int]] = []
@@ -629,7 +629,7 @@ def test_a_server_s_commits_are_durable(on_server: str) -> None:
 
 def test_what_was_purged_is_not_tried_again(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
     ledger.plan("a", numbers(2), TEXT, channel=37)
-    sandbox.provoke("code", code="-14")
+    sandbox.inject_fault("code", code="-14")
     assert ledger.run("a", client()).codes == {-14: 2}
     time.sleep(0.01)
     assert ledger.purge(older_than=0) == 2

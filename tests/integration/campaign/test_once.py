@@ -23,10 +23,10 @@ from tests.integration.campaign.conftest import TEXT, wait_for_locks
 from yunxin_soap import (
     AsyncClient,
     BalanceRejected,
-    CampaignDiffers,
     Client,
     ConfigurationError,
     ConfigurationRejected,
+    ContentConflict,
     ContentRejected,
     GatewayRejected,
     InvalidRequest,
@@ -57,7 +57,7 @@ def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox
     with Ledger(where) as other:
         assert other.send_once(sender, "k", [TO], TEXT) == receipt
     assert ledger.send_once(sender, "l", TO, TEXT) != receipt
-    assert sandbox.record.times_accepted(TO) == 2
+    assert sandbox.times_accepted(TO) == 2
     (first, _) = ledger.find(TO)
     assert (first.key, first.batch_no) == ("k", receipt.batch_no)
 
@@ -67,9 +67,9 @@ def test_a_key_is_for_one_thing(
     ledger: Ledger, sender: Client, sandbox: Sandbox, to: str, text: str
 ) -> None:
     ledger.send_once(sender, "k", TO, TEXT)
-    with pytest.raises(CampaignDiffers, match="The key 'k' was used"):
+    with pytest.raises(ContentConflict, match="The key 'k' was used"):
         ledger.send_once(sender, "k", to, text)
-    assert len(sandbox.record.arrivals) == 1
+    assert len(sandbox.arrivals) == 1
 
 
 def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
@@ -77,15 +77,15 @@ def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> 
         with pytest.raises(ContentRejected) as caught:
             ledger.send_once(sender, "k", TO, "促销【签名】")
         assert (caught.value.code, caught.value.keyword) == (-6, "促销")
-    assert len(sandbox.record.arrivals) == 1
+    assert len(sandbox.arrivals) == 1
 
 
 def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
-    sandbox.provoke("close")
+    sandbox.inject_fault("close")
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             ledger.send_once(sender, "k", TO, TEXT)
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 def test_a_person_decides_on_an_unknown_one(
@@ -94,7 +94,7 @@ def test_a_person_decides_on_an_unknown_one(
     with pytest.raises(LedgerError, match="no unknown send with the key 'k'"):
         ledger.resolve_once("k", "resend", by="test")
     for key in "kl":
-        sandbox.provoke("html", when="before")
+        sandbox.inject_fault("html", when="before")
         with pytest.raises(OutcomeUnknown):
             ledger.send_once(sender, key, TO, TEXT)
     ledger.resolve_once("k", "resend", by="test")
@@ -103,13 +103,13 @@ def test_a_person_decides_on_an_unknown_one(
     assert ledger.send_once(sender, "l", TO, TEXT).batch_no == "123"
     with pytest.raises(LedgerError, match="no unknown send"):
         ledger.resolve_once("l", "resend", by="test")
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 def test_a_refused_one_is_sent_again_by_decision_alone(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
-    sandbox.provoke("code", code="-7")
+    sandbox.inject_fault("code", code="-7")
     for _ in range(2):
         with pytest.raises(BalanceRejected):
             ledger.send_once(sender, "k", TO, TEXT)
@@ -120,7 +120,7 @@ def test_a_refused_one_is_sent_again_by_decision_alone(
     assert ledger.sends()[State.PENDING] == 1
     receipt = ledger.send_once(sender, "k", TO, TEXT)
     assert ledger.send_once(sender, "k", TO, TEXT) == receipt
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
     (found,) = ledger.find(TO)
     assert [(each.after, each.by) for each in found.history][2] == (State.PENDING, "小王")
     with pytest.raises(NotInLedger):
@@ -130,10 +130,10 @@ def test_a_refused_one_is_sent_again_by_decision_alone(
 def test_what_may_have_been_sent_is_not_retried(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
-    sandbox.provoke("code", code="-1")
+    sandbox.inject_fault("code", code="-1")
     with pytest.raises(GatewayRejected):
         ledger.send_once(sender, "k", TO, TEXT)
-    sandbox.provoke("close")
+    sandbox.inject_fault("close")
     with pytest.raises(OutcomeUnknown):
         ledger.send_once(sender, "l", TO, TEXT)
     for key in ("k", "l"):
@@ -157,9 +157,9 @@ def test_a_purged_send_keeps_nothing_to_guess_from(
     with ledger._engine.connect() as connection:
         assert connection.execute(sa.select(submit.c.digest)).all() == [(None,)]
     for to in (TO, "13900000001"):
-        with pytest.raises(CampaignDiffers, match=f"It ended accepted as {receipt.batch_no}"):
+        with pytest.raises(ContentConflict, match=f"It ended accepted as {receipt.batch_no}"):
             ledger.send_once(sender, "k", to, TEXT)
-    assert sandbox.record.accepted_numbers == {TO: 1}
+    assert sandbox.accepted_numbers == {TO: 1}
 
 
 def test_who_calls_a_waiting_send_at_once_sends_it_once(
@@ -179,7 +179,7 @@ def test_who_calls_a_waiting_send_at_once_sends_it_once(
                 wait_for_locks(ledger, 2)
             receipts = {each.result(30) for each in calls}
             assert len(receipts) == 1
-            assert back.record.times_accepted(TO) == 1
+            assert back.times_accepted(TO) == 1
 
 
 def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
@@ -189,9 +189,9 @@ def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
     where = tmp_path / "l.sqlite"
     with Ledger(where) as ledger, ThreadPoolExecutor(1) as pool:
         writer = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-        with sandbox.faults("delay", seconds=0.3):
+        with sandbox.inject_fault("delay", seconds=0.3, times=None):
             call = pool.submit(ledger.send_once, sender, "k", TO, TEXT)
-            while not sandbox.record.arrivals:  # it is committed to, and has left
+            while not sandbox.arrivals:  # it is committed to, and has left
                 pass
             writer.execute("BEGIN IMMEDIATE")
             with pytest.raises(NotDone):
@@ -221,7 +221,7 @@ def test_single_sends_are_counted_and_named(
     ledger.plan("a", [TO], TEXT, channel=37)
     for key in ("k", "l"):
         ledger.send_once(sender, key, TO, TEXT)
-    sandbox.provoke("close", times=2)
+    sandbox.inject_fault("close", times=2)
     for key in ("m", "n"):
         with pytest.raises(OutcomeUnknown):
             ledger.send_once(sender, key, TO, TEXT)
@@ -249,7 +249,7 @@ def test_the_wrong_kind_of_client(ledger: Ledger, sender: Client, sandbox: Sandb
                 await ledger.send_once_async(wrong, "k", TO, TEXT)
 
     asyncio.run(main())
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
 
 
 def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
@@ -259,7 +259,7 @@ def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbo
         ledger.send_once(sender, "k", TO, TEXT)
     with Sandbox(port=port) as back:
         assert ledger.send_once(sender, "k", TO, TEXT).batch_no
-        assert back.record.times_accepted(TO) == 1
+        assert back.times_accepted(TO) == 1
 
 
 def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
@@ -283,9 +283,9 @@ def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sa
         start.wait()
         return ledger.send_once(sender, "k", TO, TEXT).batch_no
 
-    with sandbox.faults("delay", seconds=0.2), ThreadPoolExecutor(8) as pool:
+    with sandbox.inject_fault("delay", seconds=0.2, times=None), ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 _DIES = """
@@ -306,7 +306,7 @@ def test_who_died_leaves_it_unknown(
 ) -> None:
     arrived = threading.Event()
     stop = sandbox.record.listen(lambda _arrival: arrived.set())
-    sandbox.provoke("hang")
+    sandbox.inject_fault("hang")
     with subprocess.Popen(
         [sys.executable, "-c", _DIES, where, sandbox.url], stdout=subprocess.PIPE
     ) as process:
@@ -316,7 +316,7 @@ def test_who_died_leaves_it_unknown(
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="its runner died"):
             ledger.send_once(sender, "k", TO, TEXT)
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 _CANNOT_RECORD = """
@@ -359,7 +359,7 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
                 ledger.send_once(sender, "k", TO, TEXT)
         assert process.poll() is None
         process.communicate("")
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -380,10 +380,10 @@ def test_who_stood_still_for_too_long_sends_nothing(
 
     with pytest.raises(NotSent, match="stood still"):
         asyncio.run(main()) if asynchronous else ledger.send_once(sender, "k", TO, TEXT)
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
     monkeypatch.undo()
     ledger.send_once(sender, "k", TO, TEXT)
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1
 
 
 def test_the_asynchronous_one_records_a_cancelled_send(
@@ -398,7 +398,7 @@ def test_the_asynchronous_one_records_a_cancelled_send(
 
         stop = sandbox.record.listen(come)
         async with client() as sender:
-            sandbox.provoke("hang")
+            sandbox.inject_fault("hang")
             task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))
             await arrived.wait()
             task.cancel()
@@ -436,8 +436,8 @@ def test_a_send_that_is_cancelled_before_it_left_is_sent_by_the_next(
             loop.call_later(0.05, go_on.set)
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert not sandbox.record.arrivals
+            assert not sandbox.arrivals
             assert (await ledger.send_once_async(sender, "k", TO, TEXT)).batch_no
 
     asyncio.run(main())
-    assert sandbox.record.times_accepted(TO) == 1
+    assert sandbox.times_accepted(TO) == 1

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration.campaign.conftest import TEXT, numbers
-from yunxin_soap import CampaignDiffers, Client, ConfigurationError, InvalidRequest
-from yunxin_soap.campaign import Csv, Items, Ledger, Refused, State, Text, preview
+from yunxin_soap import Client, ConfigurationError, ContentConflict, InvalidRequest
+from yunxin_soap.campaign import Csv, Ledger, Rows, SkippedLine, State, Text, preview
 from yunxin_soap.campaign.lists import rows as sources_module
 from yunxin_soap.campaign.lists.rows import source_of
 from yunxin_soap.campaign.planning import TORN, Planner
@@ -28,7 +28,7 @@ A, B, C = numbers(3)
 
 def planned(
     source: Any, message: str = TEXT, **options: Any
-) -> tuple[dict[str, list[str]], list[Refused]]:
+) -> tuple[dict[str, list[str]], list[SkippedLine]]:
     """Return the numbers of each text, and the refused lines."""
     planner = Planner(message, channel=37, **options)
     try:
@@ -172,7 +172,7 @@ def test_text_iterables_and_rows_of_a_query() -> None:
     rows = database.execute("SELECT ? AS phone, ? AS name", (A, "甲"))
     assert planned(rows, "您好{name}【签名】")[0] == {"您好甲【签名】": [A]}
     database.close()
-    assert planned(Items([{"who": A}], column="who"))[0] == {TEXT: [A]}
+    assert planned(Rows([{"who": A}], column="who"))[0] == {TEXT: [A]}
     with pytest.raises(ConfigurationError, match="Item 2 of the recipients is a float"):
         planned([A, 13900000000.0])
 
@@ -194,10 +194,10 @@ def test_rows_without_names() -> None:
     assert texts == {TEXT: [A, B]}
     assert [(each.line, each.value) for each in refused] == [(3, "")]
     assert planned([(A,), ("x",)])[0] == {TEXT: [A]}
-    assert planned(Items([(A, B), (C,)], column=2))[0] == {TEXT: [B]}
+    assert planned(Rows([(A, B), (C,)], column=2))[0] == {TEXT: [B]}
     for column, wrong in ((3, "There is no column 3: the columns are 1, 2"), (None, "Which col")):
         with pytest.raises(ConfigurationError, match=wrong):
-            planned(Items([("x", "y")], column))
+            planned(Rows([("x", "y")], column))
     with pytest.raises(ConfigurationError, match=r"asks for \{name\}, .* without names"):
         planned([(A,)], "您好{name}【签名】")
 
@@ -212,9 +212,9 @@ def test_a_text_that_asks_for_a_column_that_is_not_there(tmp_path: Path) -> None
 
 
 def test_what_no_database_can_keep(ledger: Ledger) -> None:
-    refused: list[Refused] = []
+    refused: list[SkippedLine] = []
     listed = ["1390000\ud800", "139\0", None, A]
-    assert ledger.plan("a", listed, TEXT, channel=37, refused_to=refused.append).numbers == 1
+    assert ledger.plan("a", listed, TEXT, channel=37, on_skipped=refused.append).numbers == 1
     assert [each.value for each in ledger.refused("a")] == [r"1390000\ud800", r"139\x00", ""]
     assert list(ledger.refused("a")) == refused
     for name in ("a\0", " ", "\ud800"):
@@ -300,7 +300,7 @@ def test_batches_are_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = [*numbers(10), A, "x", *numbers(5, 13920000000)]
     content = "\n".join(listed).encode()
     expected = ({TEXT: [*numbers(10), *numbers(5, 13920000000)]}, [11, 12])
-    for source in (Text(io.BytesIO(content)), Csv(io.BytesIO(content)), Items(listed)):
+    for source in (Text(io.BytesIO(content)), Csv(io.BytesIO(content)), Rows(listed)):
         texts, refused = planned(source, max_recipients=4)
         assert (texts, [each.line for each in refused]) == expected
 
@@ -325,7 +325,7 @@ def test_the_same_content_is_the_same_campaign(ledger: Ledger) -> None:
         ([A, B, C], TEXT, 37, "1"),
     ]
     for listed, text, channel, extension in others:
-        with pytest.raises(CampaignDiffers, match="There is a campaign 'a' already"):
+        with pytest.raises(ContentConflict, match="There is a campaign 'a' already"):
             ledger.plan("a", listed, text, channel=channel, extension=extension)
     assert ledger.campaigns() == ["a"]
 
@@ -341,8 +341,8 @@ def test_an_encoding_that_does_not_fit(ledger: Ledger, tmp_path: Path, encoding:
 def test_a_text_with_a_hole_in_it_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("phone,amount\n13900000000,\n13900000001,\u200b \n13900000002\n13900000003,5\n")
-    seen: list[Refused] = []
-    plan = preview("a", Csv(path), "余额{amount}元【签名】", channel=37, refused_to=seen.append)
+    seen: list[SkippedLine] = []
+    plan = preview("a", Csv(path), "余额{amount}元【签名】", channel=37, on_skipped=seen.append)
     assert plan.numbers == 1
     assert [each.line for each in seen] == [2, 3, 4]
     assert {each.reason for each in seen} == {
@@ -497,8 +497,8 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     dry = preview("a", [A, "x"], TEXT, channel=37)
     assert (dry.numbers, dry.refused, dry.segments) == (1, 1, 1)
     assert ledger.campaigns() == []
-    told: list[Refused] = []
-    ledger.plan("a", [A, "x"], TEXT, channel=37, refused_to=told.append)
+    told: list[SkippedLine] = []
+    ledger.plan("a", [A, "x"], TEXT, channel=37, on_skipped=told.append)
     assert list(ledger.refused("a")) == told
     assert told[0].line == 2
 

@@ -44,12 +44,12 @@ def test_every_number_is_accepted_once(ledger: Ledger, client: Make, sandbox: Sa
     assert status.state is CampaignState.DONE
     assert status.numbers[State.ACCEPTED] == status.planned == 103
     assert status.submits[State.ACCEPTED] == 21
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(103), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(103), 1)
     batches = {submission.batch_no for submission in sandbox.inbox}
     assert {row[2] for row in ledger.results("a")} == batches
     again = ledger.run("a", client())
     assert again == status
-    assert len(sandbox.record.arrivals) == 21
+    assert len(sandbox.arrivals) == 21
 
 
 def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox: Sandbox) -> None:
@@ -74,7 +74,7 @@ def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox
                 await ledger.retry_once("k", by="test")
 
     asyncio.run(main())
-    assert sandbox.record.times_accepted("13900000000") == 1
+    assert sandbox.times_accepted("13900000000") == 1
 
 
 @pytest.mark.parametrize("code", ["-3", "-7", "-13", "-18", "-19"])
@@ -82,8 +82,8 @@ def test_what_a_person_must_mend_pauses_it(
     ledger: Ledger, client: Make, sandbox: Sandbox, code: str
 ) -> None:
     plan(ledger, 50)
-    sandbox.provoke("code", code=code)
-    status = ledger.run("a", client(), in_flight=1)
+    sandbox.inject_fault("code", code=code)
+    status = ledger.run("a", client(), concurrency=1)
     assert status.state is CampaignState.PAUSED
     assert code in status.reason
     assert status.paused_until is None
@@ -97,13 +97,13 @@ def test_an_account_that_runs_dry_goes_on_once_it_is_topped_up(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 50)
-    with sandbox.faults("balance", left=20):
+    with sandbox.inject_fault("balance", left=20, times=None):
         status = ledger.run("a", client())
     assert status.state is CampaignState.PAUSED
     assert status.numbers[State.ACCEPTED] == 20
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 50
-    assert set(sandbox.record.accepted_numbers.values()) == {1}
+    assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_a_channel_outside_its_hours_is_waited_for(
@@ -111,10 +111,10 @@ def test_a_channel_outside_its_hours_is_waited_for(
 ) -> None:
     monkeypatch.setattr("yunxin_soap.campaign.running.decisions.CHANNEL_PAUSE", 0.2)
     plan(ledger, 50)
-    sandbox.provoke("code", code="-8", times=2)
+    sandbox.inject_fault("code", code="-8", times=2)
     seen: list[Progress] = []
     began = time.time()
-    status = ledger.run("a", client(), told=seen.append)
+    status = ledger.run("a", client(), on_progress=seen.append)
     assert status.numbers[State.ACCEPTED] == 50
     paused = [each for each in seen if each.state is CampaignState.PAUSED]
     assert paused
@@ -131,15 +131,15 @@ def test_a_refused_text_stops_that_text_alone(
         for at, number in enumerate(numbers(40))
     ]
     ledger.plan("a", rows, "您好{city}【签名】", channel=37, max_recipients=2)
-    status = ledger.run("a", client(), in_flight=1)
+    status = ledger.run("a", client(), concurrency=1)
     assert status.numbers[State.ACCEPTED] == 20
     assert status.numbers[State.REJECTED] == 2
     assert status.numbers[State.PENDING] == 18
     assert sum(status.held.values()) == 18
     assert status.codes == {-6: 2}
-    assert len(sandbox.record.arrivals) == 11
+    assert len(sandbox.arrivals) == 11
     assert ledger.retry("a", by="test") == 1
-    assert ledger.run("a", client(), in_flight=1).codes == {-6: 2}
+    assert ledger.run("a", client(), concurrency=1).codes == {-6: 2}
 
 
 def test_retrying_one_code_lets_no_other_text_go(
@@ -148,36 +148,36 @@ def test_retrying_one_code_lets_no_other_text_go(
     texts = ("您好", "促销")
     rows = [{"phone": each, "text": texts[at % 2]} for at, each in enumerate(numbers(8))]
     ledger.plan("a", rows, "{text}【签名】", channel=37, max_recipients=1)
-    with sandbox.faults("code", code="-14", numbers=numbers(1)[0]):
-        status = ledger.run("a", client(), in_flight=1)
+    with sandbox.inject_fault("code", code="-14", numbers=numbers(1)[0], times=None):
+        status = ledger.run("a", client(), concurrency=1)
     assert status.codes == {-6: 1, -14: 1}
     assert len(status.held) == 1
     assert ledger.retry("a", code=-14, by="test") == 1
     assert ledger.status("a").held == status.held
-    assert ledger.run("a", client(), in_flight=1).codes == {-6: 1}
+    assert ledger.run("a", client(), concurrency=1).codes == {-6: 1}
     assert ledger.retry("a", code=-6, by="test") == 1
     assert ledger.status("a").held == {}
 
 
 def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
     plan(ledger, 500)
-    with sandbox.faults("close"):
-        status = ledger.run("a", client(), in_flight=32, breaker=5)
+    with sandbox.inject_fault("close", times=None):
+        status = ledger.run("a", client(), concurrency=32, failure_threshold=5)
     assert status.state is CampaignState.PAUSED
     assert status.submits[State.UNKNOWN] <= 6
     assert "5 of 5 submits failed" in status.reason
     assert ledger.resolve("a", "accepted", by="test") == status.submits[State.UNKNOWN]
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 500
-    assert set(sandbox.record.accepted_numbers.values()) == {1}
+    assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_a_half_sick_gateway_costs_a_handful_too(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 1000)
-    with sandbox.faults("close", probability=0.3, seed=1):
-        status = ledger.run("a", client(), in_flight=8, breaker=5)
+    with sandbox.inject_fault("close", probability=0.3, seed=1, times=None):
+        status = ledger.run("a", client(), concurrency=8, failure_threshold=5)
     assert status.state is CampaignState.PAUSED
     assert 5 <= status.submits[State.UNKNOWN] <= 15
 
@@ -200,13 +200,13 @@ def test_unknown_is_sent_again_by_decision_alone(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 5)
-    sandbox.provoke("html", when="before")
+    sandbox.inject_fault("html", when="before")
     assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
     assert sandbox.inbox == ()
     with pytest.raises(
-        LedgerError, match="Submit 999 of 'a' is not in the state unknown; these are: 1"
+        LedgerError, match="Submission 999 of 'a' is not unknown; these are: 1"
     ):
         ledger.resolve("a", "resend", by="test", submits=[999])
     assert ledger.resolve("a", "resend", by="小王") == 1
@@ -239,9 +239,9 @@ def test_a_gateway_that_is_not_there_is_waited_for(
             back.append(Sandbox(port=port).start())
 
     try:
-        status = ledger.run("a", sender, told=told, breaker=3)
+        status = ledger.run("a", sender, on_progress=told, failure_threshold=3)
         assert status.numbers[State.ACCEPTED] == 30
-        assert set(back[0].record.accepted_numbers.values()) == {1}
+        assert set(back[0].accepted_numbers.values()) == {1}
     finally:
         back[0].stop()
 
@@ -250,7 +250,7 @@ def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox
     listed = numbers(128)
     bad = {listed[3]: "-14", listed[77]: "-16"}
     for number, code in bad.items():
-        sandbox.provoke("code", code=code, numbers=[number], times=None)
+        sandbox.inject_fault("code", code=code, numbers=[number], times=None)
     ledger.plan("a", listed, TEXT, channel=37, max_recipients=128)
     status = ledger.run("a", client(), isolate=True)
     assert status.state is CampaignState.DONE
@@ -259,8 +259,8 @@ def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox
     assert sum(status.numbers.values()) == 128
     named = {row[0]: row[3] for row in ledger.results("a") if row[1] is State.REJECTED}
     assert named == {number: int(code) for number, code in bad.items()}
-    assert sandbox.record.accepted_numbers == {number: 1 for number in listed if number not in bad}
-    assert len(sandbox.record.arrivals) <= 2 * 2 * 7 + 1
+    assert sandbox.accepted_numbers == {number: 1 for number in listed if number not in bad}
+    assert len(sandbox.arrivals) <= 2 * 2 * 7 + 1
     (found,) = ledger.find(listed[3])
     assert [change.after for change in found.history].count(State.SPLIT) == 7
 
@@ -269,7 +269,7 @@ def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 4, size=4)
-    with sandbox.faults("code", code="-14", numbers=numbers(1)[0]):
+    with sandbox.inject_fault("code", code="-14", numbers=numbers(1)[0], times=None):
         ledger.run("a", client(), isolate=True)
     (found,) = ledger.find(numbers(1)[0])
     ends = [(each.submit, each.after) for each in found.history if each.after is not State.PENDING]
@@ -298,7 +298,7 @@ def test_where_a_loop_runs_already(ledger: Ledger, client: Make) -> None:
 def test_without_isolation_the_submit_is_refused_whole(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
-    sandbox.provoke("code", code="-14", numbers=numbers(1), times=None)
+    sandbox.inject_fault("code", code="-14", numbers=numbers(1), times=None)
     plan(ledger, 10)
     status = ledger.run("a", client())
     assert (status.numbers[State.ACCEPTED], status.codes) == (5, {-14: 5})
@@ -308,7 +308,7 @@ def test_a_refusal_that_may_have_been_sent_is_not_retried(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 10)
-    sandbox.provoke("code", code="-1")
+    sandbox.inject_fault("code", code="-1")
     assert ledger.run("a", client()).codes == {-1: 5}
     assert ledger.retry("a", by="test") == 0
     assert ledger.retry("a", unsafe=True, by="test") == 1
@@ -319,7 +319,7 @@ def test_what_was_decided_not_to_have_been_sent_may_be_sent(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 10)
-    sandbox.provoke("close", when="before")
+    sandbox.inject_fault("close", when="before")
     assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
     assert ledger.resolve("a", "rejected", by="小王") == 1
     assert {row[4] for row in ledger.results("a") if row[1] is State.REJECTED} == {
@@ -327,18 +327,18 @@ def test_what_was_decided_not_to_have_been_sent_may_be_sent(
     }
     assert ledger.retry("a", by="test") == 1
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 10
-    assert set(sandbox.record.accepted_numbers.values()) == {1}
+    assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_stopping_drains_what_is_under_way(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
     plan(ledger, 100)
     runners: list[Runner] = []
-    with sandbox.faults("delay", seconds=0.1):
+    with sandbox.inject_fault("delay", seconds=0.1, times=None):
         status = ledger.run(
             "a",
             client(),
             started=runners.append,
-            told=lambda progress: runners[0].stop() if progress.in_flight else None,
+            on_progress=lambda progress: runners[0].stop() if progress.in_flight else None,
         )
     assert status.submits[State.ACCEPTED] == 2
     assert status.submits[State.PENDING] == 18
@@ -357,12 +357,12 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
                 ledger.run_async(
                     "a",
                     sender,
-                    told=lambda progress: under_way.set() if progress.in_flight else None,
+                    on_progress=lambda progress: under_way.set() if progress.in_flight else None,
                 )
             )
-            with sandbox.faults("hang"):
+            with sandbox.inject_fault("hang", times=None):
                 await under_way.wait()
-                while not sandbox.record.arrivals:  # noqa: ASYNC110 - another thread's
+                while not sandbox.arrivals:  # noqa: ASYNC110 - another thread's
                     await asyncio.sleep(0.01)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
@@ -371,7 +371,7 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
     asyncio.run(main())
     status = ledger.status("a")
     assert status.submits[State.SUBMITTING] == 0
-    assert status.submits[State.UNKNOWN] == len(sandbox.record.arrivals) > 0
+    assert status.submits[State.UNKNOWN] == len(sandbox.arrivals) > 0
 
 
 def test_ending_at_once_waits_for_no_ledger_that_is_lost(
@@ -392,14 +392,14 @@ def test_ending_at_once_waits_for_no_ledger_that_is_lost(
                         asyncio.get_running_loop().call_later(0.3, runners[0].abort)
 
                 async with client() as sender:
-                    await ledger.run_async("a", sender, told=told, started=runners.append)
+                    await ledger.run_async("a", sender, on_progress=told, started=runners.append)
 
             with pytest.raises(LedgerError, match="is locked"):
                 asyncio.run(main())
         ledger.resume("a")
         status = ledger.run("a", client())
         assert status.submits[State.UNKNOWN] + status.submits[State.ACCEPTED] == 100
-    assert set(sandbox.record.accepted_numbers.values()) == {1}
+    assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) -> None:
@@ -413,7 +413,7 @@ def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) 
 
         asyncio.run(main())
         assert ledger.status("a").numbers[State.ACCEPTED] == 1000
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(1000), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(1000), 1)
 
 
 def test_who_dies_beside_a_runner_is_noticed(
@@ -430,7 +430,7 @@ def test_who_dies_beside_a_runner_is_noticed(
         if progress.submits == 7:
             dies.end()
 
-    status = ledger.run("a", client(), told=told)
+    status = ledger.run("a", client(), on_progress=told)
     assert status.submits[State.UNKNOWN] == 3
     assert status.submits[State.ACCEPTED] == 7
 
@@ -473,7 +473,7 @@ def test_a_silent_runner_whose_process_lives_is_waited_for_within_bounds(
         LedgerError, match=r"is alive .*: end that process, or try again in (200|19[0-9]) s"
     ):
         ledger.run("a", client())
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
     silent_for(301)
     status = ledger.run("a", client())
     assert (status.submits[State.UNKNOWN], status.submits[State.ACCEPTED]) == (3, 7)
@@ -526,7 +526,7 @@ def test_of_two_who_decide_at_once_the_second_finds_it_decided(
 ) -> None:
     with Ledger(on_server) as ledger:
         plan(ledger, 10)
-        sandbox.provoke("close")
+        sandbox.inject_fault("close")
         assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
         with ThreadPoolExecutor(1) as pool:
             with ledger._engine.begin() as first:
@@ -582,7 +582,7 @@ def test_who_stood_still_for_longer_than_the_lease_sends_nothing(
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5
     (found,) = ledger.find(numbers(1)[0])
     assert found.history[1].detail == "not sent: the ledger answered too late"
-    assert sandbox.record.accepted_numbers == dict.fromkeys(numbers(5), 1)
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(5), 1)
 
 
 def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
@@ -594,11 +594,11 @@ def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
         if progress.in_flight:
             raise ZeroDivisionError
 
-    with sandbox.faults("delay", seconds=0.1), pytest.raises(ZeroDivisionError):
-        ledger.run("a", client(), told=told)
+    with sandbox.inject_fault("delay", seconds=0.1, times=None), pytest.raises(ZeroDivisionError):
+        ledger.run("a", client(), on_progress=told)
     submits = ledger.status("a").submits
     assert (submits[State.ACCEPTED], submits[State.PENDING]) == (2, 8)
-    assert len(sandbox.record.arrivals) == 2
+    assert len(sandbox.arrivals) == 2
 
 
 def test_what_breaks_off_without_a_word_is_unknown(
@@ -609,16 +609,16 @@ def test_what_breaks_off_without_a_word_is_unknown(
 
     monkeypatch.setattr("yunxin_soap.campaign.running.runner.react", broken)
     plan(ledger, 50)
-    with sandbox.faults("close"), pytest.raises(ZeroDivisionError):
-        ledger.run("a", client(), in_flight=1)
-    assert ledger.status("a").submits[State.UNKNOWN] == len(sandbox.record.arrivals) == 1
+    with sandbox.inject_fault("close", times=None), pytest.raises(ZeroDivisionError):
+        ledger.run("a", client(), concurrency=1)
+    assert ledger.status("a").submits[State.UNKNOWN] == len(sandbox.arrivals) == 1
     assert ledger.status("a").submits[State.SUBMITTING] == 0
 
 
 def test_numbers_of_an_account_too_many_for_one_submit(
     ledger: Ledger, client: Make, sandbox: Sandbox
 ) -> None:
-    sandbox.gateway.add_account(Account("demo", "demo", max_numbers=3))
+    sandbox.add_account(Account("demo", "demo", max_numbers=3))
     plan(ledger, 10)
     assert ledger.run("a", client()).codes == {-10: 10}
 

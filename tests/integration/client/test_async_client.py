@@ -88,7 +88,7 @@ def unknown_behind(error: BaseException | None) -> OutcomeUnknown | None:
     return error
 
 
-@pytest.mark.parametrize("protocol", wsdl.PORTS)
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
 def test_a_cancelled_submit_is_unknown_and_leaks_no_connection(protocol: str) -> None:
     async def main() -> None:
         with Server(reading_and_hanging) as server:
@@ -97,8 +97,8 @@ def test_a_cancelled_submit_is_unknown_and_leaks_no_connection(protocol: str) ->
                 cause = unknown_behind(error)
                 assert cause is not None
                 assert not cause.safe_to_resend
-                assert cause.attempt is not None
-                assert (cause.attempt.endpoint, cause.attempt.recipients) == (server.url, 1)
+                assert cause.request is not None
+                assert (cause.request.endpoint, cause.request.recipients) == (server.url, 1)
                 # While the client is still open: the connection went with the task.
                 await asyncio.to_thread(server.wait_until_ended, 1)
             assert (server.connections, len(server.requests)) == (1, 1)
@@ -114,7 +114,7 @@ def test_a_cancelled_call_of_the_service_is_unknown_too() -> None:
                 error = await cancelled_once(server, call)
                 cause = unknown_behind(error)
                 assert cause is not None
-                assert cause.attempt is not None
+                assert cause.request is not None
 
     run(main())
 

@@ -52,7 +52,7 @@ def test_the_gateway_gets_exactly_the_six_values(
         return
     if protocol.startswith("http"):
         password = password.replace("<w", "< w")
-    sandbox.gateway.add_account(Account("用户&1", password))
+    sandbox.add_account(Account("用户&1", password))
     with client_for(protocol)(
         "用户&1",
         password,
@@ -101,10 +101,13 @@ def test_every_code_comes_back_as_itself(sandbox: Sandbox, protocol: str, code: 
     known = DOCUMENTED.get(code)
     if known is not None:
         assert error.category is known.category
-        assert (error.description, error.description_en) == (known.chinese, known.english)
-    assert error.attempt is not None
-    assert (error.attempt.endpoint, error.attempt.protocol) == (sandbox.url, protocol)
-    assert (error.attempt.recipients, error.attempt.channel) == (1, "37")
+        assert (error.description_zh, error.description_en) == (
+            known.description_zh,
+            known.description_en,
+        )
+    assert error.request is not None
+    assert (error.request.endpoint, error.request.protocol) == (sandbox.url, protocol)
+    assert (error.request.recipients, error.request.channel) == (1, "37")
     assert sandbox.inbox == ()
 
 
@@ -145,8 +148,8 @@ def test_the_service_has_the_clients_safety(sandbox: Sandbox, protocol: str) -> 
         service = client.service
         with pytest.raises(OutcomeUnknown) as caught:
             service.sendMesExt("demo", "demo", ACCEPTED_THEN_ERROR, "x【签名】", "37", "")
-        assert caught.value.attempt is not None
-        assert caught.value.attempt.recipients == 1
+        assert caught.value.request is not None
+        assert caught.value.request.recipients == 1
         with pytest.raises(TypeError):
             service.sendMesExt("demo", userCode="demo")
         with pytest.raises(TypeError):
@@ -159,7 +162,7 @@ def test_what_the_port_cannot_carry_stops_the_service_too(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
     caplog.set_level(level)
-    for protocol in wsdl.PORTS:
+    for protocol in wsdl.PROTOCOLS:
         with build(sandbox, protocol) as client, pytest.raises(InvalidRequest) as caught:
             client.service.sendMesExt("demo", "demo", "13900000000", "a\x01【签名】", "37")
         assert "Msg holds U+0001" in str(caught.value)
@@ -172,7 +175,7 @@ def test_debug_logging_masks_the_password_and_the_numbers(
     sandbox: Sandbox, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     password = "s3cr3t+密&码"
-    sandbox.gateway.add_account(Account("logged", password))
+    sandbox.add_account(Account("logged", password))
     caplog.set_level(logging.DEBUG)
     with client_for(protocol)(
         "logged", password, channel=37, endpoint=sandbox.url, protocol=protocol
@@ -277,7 +280,7 @@ def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
         ({"timeout": "30"}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
         ({"connect_timeout": -1}, "connect_timeout"),
-        ({"deadline": 10}, "deadline=10 is shorter"),
+        ({"total_timeout": 10}, "total_timeout=10 is shorter"),
         ({"retries": -1}, "retries"),
         ({"retries": True}, "retries"),
         ({"max_recipients": 1001}, "1 to 1000"),

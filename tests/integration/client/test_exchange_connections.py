@@ -73,7 +73,7 @@ def test_no_answer_before_the_end_is_unknown(protocol: str, script: Script) -> N
     with Server(script) as server, Caller(server, protocol) as caller:
         error = caller.fails(OutcomeUnknown)
     assert "closed without an answer" in str(error) or "broke before an answer" in str(error)
-    assert (error.answer, error.http_status) == (None, None)
+    assert (error.excerpt, error.http_status) == (None, None)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 

@@ -141,7 +141,7 @@ def test_what_asp_net_refuses_before_the_method_is_rejected(protocol: str) -> No
     content = page("Missing parameter: ExeNo.\r\n", "500 Internal Server Error", PLAIN)
     with Server(replying(content)) as server, Caller(server, protocol) as caller:
         error = caller.fails(ConfigurationRejected)
-    assert "Missing parameter: ExeNo" in error.description
+    assert "Missing parameter: ExeNo" in error.description_zh
     assert len(server.requests) == 1
 
 

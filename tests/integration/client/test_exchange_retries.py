@@ -50,7 +50,7 @@ def test_no_retry_begins_that_the_deadline_may_cut_short() -> None:
     with (
         Server(replying(b""), listening=False) as server,
         Caller(
-            server, time=time, retries=9, timeout=10.0, connect_timeout=5.0, deadline=25.0
+            server, time=time, retries=9, timeout=10.0, connect_timeout=5.0, total_timeout=25.0
         ) as caller,
     ):
         caller.fails(NotSent)
@@ -58,9 +58,9 @@ def test_no_retry_begins_that_the_deadline_may_cut_short() -> None:
     assert len(time.pauses) == 2
 
 
-def settings(retries: int, deadline: float) -> Settings:
+def settings(retries: int, total_timeout: float) -> Settings:
     with Client(
-        "u", "p", retries=retries, timeout=10, connect_timeout=5, deadline=deadline
+        "u", "p", retries=retries, timeout=10, connect_timeout=5, total_timeout=total_timeout
     ) as made:
         return made._core.settings
 

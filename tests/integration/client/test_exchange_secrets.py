@@ -34,7 +34,7 @@ from tests.support.scripted_server import (
 )
 from yunxin_soap import ContentRejected, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected, SendError
-from yunxin_soap.message import Submit
+from yunxin_soap.message import Submission
 from yunxin_soap.wire.codec import Fields, Request, Response
 
 HTML = "text/html; charset=utf-8"
@@ -104,10 +104,10 @@ def test_an_echo_of_the_request_gives_nothing_away(protocol: str, name: str) -> 
         error = caller.fails(OutcomeUnknown)
     assert len(server.requests) == 1
     if name.startswith("page") and "cut" not in name:
-        assert error.answer is not None
+        assert error.excerpt is not None
         if protocol.startswith("http-"):
-            assert "userPass=***" in error.answer
-            assert "139****0000" in error.answer
+            assert "userPass=***" in error.excerpt
+            assert "139****0000" in error.excerpt
 
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -142,9 +142,9 @@ def test_no_spelling_of_the_password_passes(name: str, status: str) -> None:
             OutcomeUnknown if status.startswith("5") else ConfigurationRejected
         )
     if isinstance(error, OutcomeUnknown):
-        assert error.answer is not None
-        assert "***" in error.answer
-        assert "You sent" in error.answer
+        assert error.excerpt is not None
+        assert "***" in error.excerpt
+        assert "You sent" in error.excerpt
 
 
 @pytest.mark.parametrize("code", ["Client", "Server"])
@@ -264,7 +264,7 @@ def test_no_repr_shows_a_secret() -> None:
     fields = Fields("user", PASSWORD, ",".join(NUMBERS), "您好【签名】", "37", "")
     with Caller("http://127.0.0.1:9/") as caller:
         _, request = caller.client._core.encode(
-            Submit(recipients=NUMBERS, message="您好【签名】", channel="37", extension="")
+            Submission(recipients=NUMBERS, message="您好【签名】", channel="37", extension="")
         )
         shown = [repr(caller.client), repr(caller.client._core.settings), repr(request)]
     assert b"s3cr3t" in (request.body or b"")

@@ -38,7 +38,7 @@ def test_a_client_is_built_with_all_sockets_blocked(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket, "socket", blocked)
     monkeypatch.setattr(socket, "create_connection", blocked)
     monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    for protocol in wsdl.PORTS:
+    for protocol in wsdl.PROTOCOLS:
         with Client("demo", "demo", protocol=protocol) as built:
             assert built.protocol == protocol
 
@@ -214,7 +214,7 @@ def test_a_wsdl_may_not_import_another(tmp_path: Path, reference: str) -> None:
 
 def test_an_address_in_the_wsdl_is_never_used(tmp_path: Path, sandbox: Sandbox) -> None:
     evil = write(tmp_path / "evil.wsdl", SHIPPED.replace("112.124.24.5", "127.0.0.1:9"))
-    for protocol in wsdl.PORTS:
+    for protocol in wsdl.PROTOCOLS:
         with Client(
             "demo", "demo", channel=37, endpoint=sandbox.url, wsdl=evil, protocol=protocol
         ) as built:

@@ -65,7 +65,7 @@ CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
     "balance": ({"fault": "balance", "left": 1}, BalanceRejected, False),
     "refuse": ({"fault": "refuse", "seconds": 60}, NotSent, False),
 }
-SEEN = {Receipt: "accepted", NotSent: "not sent", OutcomeUnknown: "unknown"}
+SEEN = {Receipt: "accepted", NotSent: "not_sent", OutcomeUnknown: "unknown"}
 
 
 def client_of(sandbox: Sandbox, protocol: Way, *, timeout: float = 30.0) -> Any:
@@ -108,9 +108,9 @@ def test_no_fault_leads_to_a_wrong_outcome(
             if kept_alive:
                 assert isinstance(send(client), Receipt)
                 sandbox.record.clear()
-            sandbox.provoke(kind, **named)
+            sandbox.inject_fault(kind, **named)
             ended = send(client)
-        arrivals = sandbox.record.arrivals
+        arrivals = sandbox.arrivals
     row = "async" if protocol.asynchronous else "sync"
     seen = SEEN.get(type(ended), "rejected")
     note(request.config, "outcome of each fault", case, f"{row} {protocol}", seen)
@@ -119,26 +119,26 @@ def test_no_fault_leads_to_a_wrong_outcome(
         True
     ] * accepted
     for number in NUMBERS:
-        assert sandbox.record.times_accepted(number) == accepted
+        assert sandbox.times_accepted(number) == accepted
     if isinstance(ended, Receipt):
         assert [ended.batch_no] == [arrival.batch_no for arrival in arrivals]
 
 
 def test_a_refusal_whose_answer_is_lost_is_unknown_too(protocol: Way, sandbox: Sandbox) -> None:
-    sandbox.provoke("close")
+    sandbox.inject_fault("close")
     with client_of(sandbox, protocol) as client, pytest.raises(OutcomeUnknown):
         client.send("13900001007", "您好")
-    (arrival,) = sandbox.record.arrivals
+    (arrival,) = sandbox.arrivals
     assert (arrival.outcome, arrival.answer) == (Outcome.REJECTED, "-7")
 
 
 def test_after_its_fault_a_gateway_is_well_again(sandbox: Sandbox) -> None:
     with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
-        sandbox.provoke("error", times=2)
+        sandbox.inject_fault("error", times=2)
         for _ in range(2):
             assert isinstance(send(client), OutcomeUnknown)
         assert isinstance(send(client), Receipt)
-        with sandbox.faults("code", code="-7"):
+        with sandbox.inject_fault("code", code="-7", times=None):
             for _ in range(3):
                 assert isinstance(send(client), BalanceRejected)
         assert isinstance(send(client), Receipt)
@@ -146,7 +146,7 @@ def test_after_its_fault_a_gateway_is_well_again(sandbox: Sandbox) -> None:
 
 def test_a_port_that_is_shut_opens_again(sandbox: Sandbox) -> None:
     with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
-        sandbox.provoke("refuse", seconds=0.3)
+        sandbox.inject_fault("refuse", seconds=0.3)
         # The library itself tries again, and nothing was sent before.
         deadline = time.monotonic() + 20
         while isinstance(ended := send(client), NotSent):
@@ -157,7 +157,7 @@ def test_a_port_that_is_shut_opens_again(sandbox: Sandbox) -> None:
 
 def test_a_port_is_shut_from_within_another_event_loop_too(sandbox: Sandbox) -> None:
     async def provoke() -> None:
-        sandbox.provoke("refuse", seconds=0.3)
+        sandbox.inject_fault("refuse", seconds=0.3)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port_of(sandbox))).close()
 
@@ -192,7 +192,7 @@ def test_a_fault_for_some_submits_alone(
 def test_a_fault_for_one_port_alone() -> None:
     faults = Faults()
     faults.add(fault("error", port="http-get"))
-    assert [bool(faults.of({}, port)) for port in wsdl.PORTS] == [False, False, True, False]
+    assert [bool(faults.of({}, port)) for port in wsdl.PROTOCOLS] == [False, False, True, False]
 
 
 def test_some_are_spared_and_some_are_met() -> None:
@@ -206,7 +206,7 @@ def test_some_are_spared_and_some_are_met() -> None:
 
 def test_a_reset_is_no_plain_close(sandbox: Sandbox) -> None:
     for kind in ("close", "reset"):
-        sandbox.provoke(kind)
+        sandbox.inject_fault(kind)
         with connected(sandbox) as connection:
             connection.sendall(written("GET", "/api/MsgSend.asmx/sendMesExt?" + urlencode(GOOD)))
             if kind == "close":
@@ -290,7 +290,7 @@ def test_a_refusal_that_ends_by_itself_is_told(sandbox: Sandbox) -> None:
             over.set()
 
     stop = sandbox._service.faults.listen(told)
-    sandbox.provoke("refuse", seconds=0.05)
+    sandbox.inject_fault("refuse", seconds=0.05)
     assert over.wait(20)
     stop()
 
@@ -341,8 +341,8 @@ def test_what_was_not_accepted_costs_nothing(sandbox: Sandbox) -> None:
         for password in ("demo", "wrong")
     )
     with client, wrong:
-        sandbox.provoke("error", when="before")
-        sandbox.provoke("balance", left=1, times=None)
+        sandbox.inject_fault("error", when="before")
+        sandbox.inject_fault("balance", left=1, times=None)
         assert isinstance(send(client, to="13900000000"), OutcomeUnknown)
         assert isinstance(send(wrong, to="13900000000"), CredentialsRejected)
         assert isinstance(send(client, to="13900000000"), Receipt)

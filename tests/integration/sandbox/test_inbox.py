@@ -150,7 +150,7 @@ def test_followers_leave_connections_for_the_service(
 
 
 def test_a_closed_door_is_opened_again(api: Api, client: Client, sandbox: Sandbox) -> None:
-    sandbox.provoke("refuse", seconds=600)
+    sandbox.inject_fault("refuse", seconds=600)
     with pytest.raises(NotSent):
         client.send("13900000000", "一")
     sandbox.clear()

@@ -8,7 +8,7 @@ from lxml import html
 
 from tests.support.raw_http import exchange
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.wsdl import FIELDS, PORTS
+from yunxin_soap.wsdl import FIELDS, PROTOCOLS
 
 VALUES = dict(zip(FIELDS, ("demo", "demo", "13900000000", "您好【签名】", "37", "9"), strict=True))
 
@@ -33,7 +33,7 @@ def test_the_form_invokes_the_operation(sandbox: Sandbox) -> None:
     assert (submission.message, submission.extension) == ("您好【签名】", "9")
 
 
-@pytest.mark.parametrize("place", range(4), ids=PORTS)
+@pytest.mark.parametrize("place", range(4), ids=PROTOCOLS)
 def test_a_sample_works_once_its_placeholders_are_filled(sandbox: Sandbox, place: int) -> None:
     samples = [pre.text_content() for pre in page(sandbox).iter("pre")]
     request, shown = samples[2 * place], samples[2 * place + 1]
@@ -46,7 +46,7 @@ def test_a_sample_works_once_its_placeholders_are_filled(sandbox: Sandbox, place
     raw = head.strip().replace("\n", "\r\n").encode() + b"\r\n\r\n" + body.encode()
     answer = exchange(sandbox, raw)
     (submission,) = sandbox.inbox
-    assert submission.port == PORTS[place]
+    assert submission.port == PROTOCOLS[place]
     assert submission.message == "您好【签名】"
     expected = shown.partition("\n\n")[2].replace(">string<", f">{submission.batch_no}<")
     assert answer.body.decode().replace("\r\n", "\n") == expected

@@ -100,7 +100,7 @@ def send(sandbox: Sandbox, message: str = "您好【签名】") -> str:
 
 def test_an_arrival_tells_everything_but_the_password(sandbox: Sandbox) -> None:
     batch_no = send(sandbox)
-    (arrival,) = sandbox.record.arrivals
+    (arrival,) = sandbox.arrivals
     assert arrival.outcome is Outcome.ACCEPTED
     assert (arrival.batch_no, arrival.answer, arrival.status) == (batch_no, batch_no, 200)
     assert (arrival.port, arrival.user_code, arrival.remote) == ("soap", "demo", "127.0.0.1")
@@ -165,7 +165,7 @@ def test_no_password_is_recorded_however_wrong_the_request(
     sandbox: Sandbox, request_: bytes
 ) -> None:
     exchange(sandbox, request_)
-    (arrival,) = sandbox.record.arrivals
+    (arrival,) = sandbox.arrivals
     assert S not in str(arrival.as_dict())
     assert E.decode() not in str(arrival.as_dict())
     assert arrival.request
@@ -202,7 +202,7 @@ def test_a_known_password_is_not_recorded_wherever_it_stands(request_: bytes) ->
     accounts = (Account("demo", S), Account("odd", ODD))
     with Sandbox(Gateway(Config(accounts=accounts))) as sandbox:
         exchange(sandbox, request_)
-        (arrival,) = sandbox.record.arrivals
+        (arrival,) = sandbox.arrivals
     assert S not in str(arrival.as_dict())
     assert "tail99" not in str(arrival.as_dict())
     assert arrival.port is not None
@@ -211,7 +211,7 @@ def test_a_known_password_is_not_recorded_wherever_it_stands(request_: bytes) ->
 def test_what_an_answer_says_of_the_field_is_kept(sandbox: Sandbox) -> None:
     exchange(sandbox, written("GET", f"{PATH}/sendMesExt?userCode=x"))
     exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(userPass="<ab"), **FORM))
-    missing, dangerous = sandbox.record.arrivals
+    missing, dangerous = sandbox.arrivals
     assert missing.answer == "Missing parameter: userPass."
     assert '(userPass="***")' in dangerous.answer
 
@@ -219,7 +219,7 @@ def test_what_an_answer_says_of_the_field_is_kept(sandbox: Sandbox) -> None:
 def test_one_submit_of_nothing_but_commas_drops_no_other(sandbox: Sandbox) -> None:
     send(sandbox)
     exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(DesNo="," * 4_100_000), **FORM))
-    _, refused = sandbox.record.arrivals
+    _, refused = sandbox.arrivals
     assert (refused.answer, len(refused.recipients)) == ("-9", 10_000)
     assert sandbox.record.dropped == 0
 
@@ -245,7 +245,7 @@ def test_what_never_reached_the_method_is_recorded(
     sandbox: Sandbox, request_: bytes, what: str
 ) -> None:
     exchange(sandbox, request_)
-    (arrival,) = sandbox.record.arrivals
+    (arrival,) = sandbox.arrivals
     assert arrival.outcome is Outcome.MALFORMED
     assert arrival.port is None
     assert what in arrival.answer
@@ -266,7 +266,7 @@ def test_what_was_wrong_is_said_where_the_answer_says_nothing(
     sandbox: Sandbox, request_: bytes, what: str
 ) -> None:
     exchange(sandbox, request_)
-    (arrival,) = sandbox.record.arrivals
+    (arrival,) = sandbox.arrivals
     assert what in arrival.answer
 
 
@@ -275,7 +275,7 @@ def test_a_lost_answer_is_no_plain_success(sandbox: Sandbox) -> None:
         client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
         with client, pytest.raises(OutcomeUnknown):
             client.send(number, "您好【签名】")
-    accepted, failed = sandbox.record.arrivals
+    accepted, failed = sandbox.arrivals
     assert (accepted.outcome, accepted.fault) == (Outcome.ACCEPTED, "error")
     assert (failed.outcome, failed.fault) == (Outcome.FAILED, "error")
     assert accepted.batch_no
@@ -285,7 +285,7 @@ def test_a_lost_answer_is_no_plain_success(sandbox: Sandbox) -> None:
 def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
     for target in (PATH, f"{PATH}?WSDL", "/nothing"):
         exchange(sandbox, written("GET", target))
-    assert sandbox.record.arrivals == ()
+    assert sandbox.arrivals == ()
 
 
 _KILLED = """
@@ -417,7 +417,7 @@ def test_what_could_not_be_kept_is_not_paid_for(tmp_path: Path) -> None:
         Sandbox(record=record) as sandbox,
         closing(sqlite3.connect(path)) as other,
     ):
-        sandbox.provoke("balance", left=2)
+        sandbox.inject_fault("balance", left=2)
         other.execute("BEGIN IMMEDIATE")
         assert [exchange(sandbox, CALL).status for _ in range(2)] == [500, 500]
         other.rollback()
@@ -439,8 +439,8 @@ with Sandbox(record=Record(Journal(sys.argv[1]))) as sandbox:
             try:
                 client.send("13900000000", "您好【签名】")
             except OutcomeUnknown as error:
-                print(error.http_status, sent - sandbox.record.times_accepted("13900000000"))
-                print(sandbox.record.arrivals[-1].outcome.value, sent - len(sandbox.inbox))
+                print(error.http_status, sent - sandbox.times_accepted("13900000000"))
+                print(sandbox.arrivals[-1].outcome.value, sent - len(sandbox.inbox))
                 break
 """
 
@@ -491,7 +491,7 @@ def test_a_record_that_cannot_be_cleared_is_left_as_it_is(tmp_path: Path) -> Non
             sandbox.record.clear()
         gone = exchange(sandbox, written("DELETE", "/api/v1/messages"))
         assert (gone.status, gone.content_type) == (500, "application/json; charset=utf-8")
-        assert len(sandbox.record.arrivals) == len(sandbox.inbox) == 1
+        assert len(sandbox.arrivals) == len(sandbox.inbox) == 1
     journal.close()
 
 

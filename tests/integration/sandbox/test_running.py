@@ -133,7 +133,7 @@ def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyP
     with Sandbox() as sandbox, connected(sandbox) as waits:
         arrived = threading.Event()
         stop = sandbox.record.listen(lambda _arrival: arrived.set())
-        sandbox.provoke("delay", seconds=0.5)
+        sandbox.inject_fault("delay", seconds=0.5)
         waits.sendall(CALL)
         assert arrived.wait(20)
         stop()
@@ -153,7 +153,7 @@ def test_who_left_takes_no_place(
     with Sandbox() as sandbox:
         arrived = threading.Semaphore(0)
         sandbox.record.listen(lambda _arrival: arrived.release())
-        with sandbox.faults(fault[0], **fault[1]):
+        with sandbox.inject_fault(fault[0], **fault[1], times=None):
             for _ in range(5):
                 with connected(sandbox) as leaves:
                     leaves.sendall(CALL)
@@ -171,7 +171,7 @@ def test_half_a_body_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_port_that_was_shut_before_the_start() -> None:
     sandbox = Sandbox()
-    sandbox.provoke("refuse", seconds=600)
+    sandbox.inject_fault("refuse", seconds=600)
     with sandbox:
         with pytest.raises(ConnectionRefusedError), connected(sandbox):
             pass
@@ -181,8 +181,8 @@ def test_a_port_that_was_shut_before_the_start() -> None:
 
 def test_a_port_that_is_shut_twice_opens_once() -> None:
     with Sandbox() as sandbox:
-        with sandbox.faults("refuse", seconds=600):
-            with sandbox.faults("refuse", seconds=600, jitter=1.0):
+        with sandbox.inject_fault("refuse", seconds=600, times=None):
+            with sandbox.inject_fault("refuse", seconds=600, jitter=1.0, times=None):
                 pass
             with pytest.raises(ConnectionRefusedError), connected(sandbox):
                 pass
@@ -192,7 +192,7 @@ def test_a_port_that_is_shut_twice_opens_once() -> None:
 def test_a_port_that_is_shut_is_nobody_else_s(sandbox: Sandbox) -> None:
     exchange(sandbox, CALL)  # so that a connection of before is still ending
     for _ in range(2):
-        sandbox.provoke("refuse", seconds=600)
+        sandbox.inject_fault("refuse", seconds=600)
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError), connected(sandbox):
                 pass
@@ -209,7 +209,7 @@ def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyP
     # Between shutting it and holding it there is no time to take it on demand.
     monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate._bound", taken)
     with Sandbox() as sandbox:
-        sandbox.provoke("refuse", seconds=600)
+        sandbox.inject_fault("refuse", seconds=600)
         with socket.create_server(("127.0.0.1", port_of(sandbox))):
             sandbox.clear()
         deadline = time.monotonic() + 20
@@ -232,7 +232,7 @@ def test_a_request_line_may_come_in_pieces(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("target", ["/api/v1/faults", "/?lang=en"])
 def test_who_makes_the_service_deaf_may_speak_slowly(sandbox: Sandbox, target: str) -> None:
-    with sandbox.faults("reset", when="unread"), connected(sandbox) as connection:
+    with sandbox.inject_fault("reset", when="unread", times=None), connected(sandbox) as connection:
         line = written("GET", target)
         for piece in (line[:5], line[5:9], line[9:]):
             connection.sendall(piece)

@@ -259,7 +259,7 @@ def test_header_that_is_too_long(sandbox: Sandbox) -> None:
 )
 def test_what_cannot_be_read_is_recorded_too(own: Sandbox, data: bytes, what: str) -> None:
     assert exchange(own, data).status == 400
-    (arrival,) = own.record.arrivals
+    (arrival,) = own.arrivals
     assert (arrival.outcome, arrival.status) == (Outcome.MALFORMED, 400)
     assert what in arrival.answer
     assert arrival.remote == "127.0.0.1"
@@ -269,7 +269,7 @@ def test_what_cannot_be_read_is_recorded_too(own: Sandbox, data: bytes, what: st
 def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
     assert exchange(own, written("GET", f"/api/v1/messages?text={'x' * 9000}")).status == 400
     assert exchange(own, written("GET", "/api/v1/messages", Host="a b")).status == 400
-    assert own.record.arrivals == ()
+    assert own.arrivals == ()
 
 
 def test_bodies_of_many_connections_are_bounded_together(
@@ -281,7 +281,7 @@ def test_bodies_of_many_connections_are_bounded_together(
         slow.sendall(head + b"\r\n\r\n" + body[:-1])
         while exchange(own, head + b"\r\n\r\n" + body).status != 503:
             pass  # until all of the first is there
-        assert own.record.arrivals[-1].status == 503
+        assert own.arrivals[-1].status == 503
         slow.sendall(body[-1:])
         assert reply_to(slow, b"POST").status == 200
     assert exchange(own, head + b"\r\n\r\n" + body).status == 200
@@ -289,11 +289,11 @@ def test_bodies_of_many_connections_are_bounded_together(
 
 def test_who_hangs_gives_way(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
-    with contextlib.ExitStack() as stack, own.faults("hang"):
+    with contextlib.ExitStack() as stack, own.inject_fault("hang", times=None):
         for _ in range(3):
             hanging = stack.enter_context(connected(own))
             hanging.sendall(written("POST", PATH, BODY, **SOAP))
-        while len(own.record.arrivals) < 3:
+        while len(own.arrivals) < 3:
             pass
         assert exchange(own, written("GET", "/api/v1/faults")).status == 200
 

@@ -9,9 +9,9 @@ import pytest
 import zeep
 
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.wsdl import FIELDS, PORTS, PortName
+from yunxin_soap.wsdl import FIELDS, PROTOCOLS, ProtocolName
 
-PORT_NAMES: dict[PortName, str] = {
+PORT_NAMES: dict[ProtocolName, str] = {
     "soap": "MsgSendSoap",
     "soap12": "MsgSendSoap12",
     "http-get": "MsgSendHttpGet",
@@ -35,16 +35,16 @@ def client(_running_sandbox: Sandbox) -> Iterator[zeep.Client]:
         yield client
 
 
-def _send(client: zeep.Client, port: PortName, **fields: str) -> Any:
+def _send(client: zeep.Client, port: ProtocolName, **fields: str) -> Any:
     service = client.bind("MsgSend", PORT_NAMES[port])
     good = {"DesNo": "13900000000", "Msg": "您好【签名】", "Channel": "37", "ExeNo": ""}
     return service.sendMesExt(userCode="demo", userPass="demo", **good | fields)
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", PROTOCOLS)
 @pytest.mark.parametrize("message", MESSAGES)
 def test_message_arrives_as_it_was_given(
-    sandbox: Sandbox, client: zeep.Client, port: PortName, message: str
+    sandbox: Sandbox, client: zeep.Client, port: ProtocolName, message: str
 ) -> None:
     if port.startswith("http") and "<c>" in message:
         # ASP.NET refuses markup on these ports, and so a zeep user gets a fault.
@@ -64,7 +64,7 @@ def test_message_arrives_as_it_was_given(
 
 
 @pytest.mark.parametrize("port", ["soap", "soap12", "http-post"])
-def test_500_numbers(sandbox: Sandbox, client: zeep.Client, port: PortName) -> None:
+def test_500_numbers(sandbox: Sandbox, client: zeep.Client, port: ProtocolName) -> None:
     numbers = tuple(f"1391000{each:04}" for each in range(500))
 
     _send(client, port, DesNo=",".join(numbers))
@@ -73,15 +73,17 @@ def test_500_numbers(sandbox: Sandbox, client: zeep.Client, port: PortName) -> N
     assert submission.recipients == numbers
 
 
-@pytest.mark.parametrize("port", PORTS)
-def test_refusal_comes_back_as_text(sandbox: Sandbox, client: zeep.Client, port: PortName) -> None:
+@pytest.mark.parametrize("port", PROTOCOLS)
+def test_refusal_comes_back_as_text(
+    sandbox: Sandbox, client: zeep.Client, port: ProtocolName
+) -> None:
     assert _send(client, port, Msg="no signature") == "-5"
     assert not sandbox.inbox
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", PROTOCOLS)
 def test_method_that_throws_is_a_fault(
-    sandbox: Sandbox, client: zeep.Client, port: PortName
+    sandbox: Sandbox, client: zeep.Client, port: ProtocolName
 ) -> None:
     with pytest.raises(zeep.exceptions.Fault) as raised:
         _send(client, port, DesNo="13900002000")

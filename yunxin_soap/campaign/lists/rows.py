@@ -57,7 +57,7 @@ class Source:
         raise NotImplementedError
 
 
-class Items(Source):
+class Rows(Source):
     """An iterable: of numbers, or of rows, each a mapping, a tuple or a database's row.
 
     Args:
@@ -288,7 +288,7 @@ def source_of(recipients: Source | str | int | Iterable[Any]) -> Source:
     """Return what a caller gave as a source."""
     if isinstance(recipients, Source):
         return recipients
-    return Items([recipients] if isinstance(recipients, (str, int)) else recipients)
+    return Rows([recipients] if isinstance(recipients, (str, int)) else recipients)
 
 
 def _like_a_number(cells: list[str]) -> bool:

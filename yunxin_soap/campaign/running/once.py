@@ -19,16 +19,16 @@ from yunxin_soap.campaign.storage.schema import content, recipients, submit
 from yunxin_soap.campaign.turns import Result, Work
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
-    CampaignDiffers,
     ConfigurationError,
     ConfigurationRejected,
+    ContentConflict,
     LedgerError,
     NotSent,
     OutcomeUnknown,
     Rejected,
     rejected_by_code,
 )
-from yunxin_soap.message import Submit
+from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Sending:
         self._store, self._engine, self._key = store, engine, key
         self._valid_until = 0.0
 
-    def send(self, client: Client, checked: Submit) -> Receipt:
+    def send(self, client: Client, checked: Submission) -> Receipt:
         """Send it, or say how it ended before."""
         self._owner = Owner.new()
         try:
@@ -78,7 +78,7 @@ class Sending:
         finally:
             self._owner.end()
 
-    async def send_async(self, client: AsyncClient, checked: Submit) -> Receipt:
+    async def send_async(self, client: AsyncClient, checked: Submission) -> Receipt:
         """Send it, or say how it ended before."""
         self._owner = Owner.new()
         try:
@@ -110,12 +110,12 @@ class Sending:
         finally:
             self._owner.end()
 
-    def _begin(self, checked: Submit, client: ClientBase) -> Receipt | Work | None:
+    def _begin(self, checked: Submission, client: ClientBase) -> Receipt | Work | None:
         """Commit to sending it, or return its receipt; None while another sends it.
 
         Raises:
             Rejected, OutcomeUnknown: that is how it ended.
-            CampaignDiffers: the key was used for something else.
+            ContentConflict: the key was used for something else.
         """
         digest = hashlib.sha256(
             json.dumps(
@@ -130,14 +130,14 @@ class Sending:
                 if found is None:
                     made = self._insert(connection, checked, digest)
                 elif found.digest is None:
-                    raise CampaignDiffers(
+                    raise ContentConflict(
                         f"The key {self._key!r} was used, and what was sent was purged: whether"
                         f" this is the same cannot be told. It ended {found.state}"
                         + (f" as {found.batch_no}" if found.batch_no else "")
                         + ". Nothing was sent: give this one another key."
                     )
                 elif found.digest != digest:
-                    raise CampaignDiffers(
+                    raise ContentConflict(
                         f"The key {self._key!r} was used for other recipients, text, channel or"
                         " extension: nothing was sent. Give this one another key."
                     )
@@ -151,7 +151,7 @@ class Sending:
                 else:
                     return _ended(found, checked, client.protocol)
                 if made is not None:
-                    lease = client.deadline + _MARGIN
+                    lease = client.total_timeout + _MARGIN
                     self._store.enlist(connection, self._owner, lease)
                     self._valid_until = time.time() + lease
                     (work,) = self._store.commit_to(connection, self._owner, [made], time.time())
@@ -169,7 +169,7 @@ class Sending:
         if now >= self._valid_until:
             raise NotSent("This process stood still before it sent anything: send it again.")
 
-    def _insert(self, connection: sa.Connection, checked: Submit, digest: str) -> int:
+    def _insert(self, connection: sa.Connection, checked: Submission, digest: str) -> int:
         text = connection.execute(
             content.insert().values(
                 message=checked.message, channel=checked.channel, extension=checked.extension
@@ -249,7 +249,7 @@ async def _to_the_end(
     return thread.result(), cancelled
 
 
-def _ended(found: sa.Row[tuple[object, ...]], checked: Submit, protocol: str) -> Receipt:
+def _ended(found: sa.Row[tuple[object, ...]], checked: Submission, protocol: str) -> Receipt:
     if found.state == State.ACCEPTED.value:
         return Receipt(
             batch_no=found.batch_no or "",

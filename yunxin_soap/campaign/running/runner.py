@@ -23,7 +23,7 @@ from yunxin_soap.campaign.storage.runner_identity import Owner
 from yunxin_soap.campaign.storage.runners import LostLease
 from yunxin_soap.campaign.turns import Pause, Result, Turn, Work
 from yunxin_soap.errors import LedgerError, OutcomeUnknown, SendError
-from yunxin_soap.message import Submit
+from yunxin_soap.message import Submission
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
@@ -41,12 +41,12 @@ _OTHERS = 1.0
 class Options:
     """How a campaign is worked off; the arguments are those of `Ledger.run`."""
 
-    in_flight: int = 32
-    rate: float | None = None
-    numbers_rate: float | None = None
+    concurrency: int = 32
+    rate_limit: float | None = None
+    numbers_rate_limit: float | None = None
     hours: Hours | None = None
     isolate: bool = False
-    breaker: int = 5
+    failure_threshold: int = 5
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Runner:
         campaign_id: which campaign.
         client: sends.
         options: how.
-        told: called after each exchange with the ledger.
+        on_progress: called after each exchange with the ledger.
     """
 
     def __init__(
@@ -84,14 +84,16 @@ class Runner:
         campaign_id: int,
         client: AsyncClient,
         options: Options,
-        told: Callable[[Progress], None] = lambda _progress: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
         self._store, self._campaign, self._client = store, campaign_id, client
-        self._options, self._told = options, told
-        self._window = Window(options.in_flight)
-        self._breaker = Breaker(options.breaker)
+        self._options, self._told = options, on_progress
+        self._window = Window(options.concurrency)
+        self._breaker = Breaker(options.failure_threshold)
         self._rates = [
-            Rate(each) for each in (options.rate, options.numbers_rate) if each is not None
+            Rate(each)
+            for each in (options.rate_limit, options.numbers_rate_limit)
+            if each is not None
         ]
         self._flying: dict[int, asyncio.Task[None]] = {}
         self._begun: dict[int, Work] = {}
@@ -169,15 +171,15 @@ class Runner:
 
     def _amounts(self, work: Work) -> list[int]:
         options = self._options
-        amounts = [] if options.rate is None else [1]
-        return amounts if options.numbers_rate is None else [*amounts, work.size]
+        amounts = [] if options.rate_limit is None else [1]
+        return amounts if options.numbers_rate_limit is None else [*amounts, work.size]
 
     def _wanted(self) -> int:
         if self._draining or self._pause is not None or self._hours_wait() > 0:
             return 0
         now = time.monotonic()
         free = self._window.size - len(self._flying)
-        if self._options.numbers_rate is not None:
+        if self._options.numbers_rate_limit is not None:
             free = min(free, 1)  # how many numbers the next has is not known before
         return max(0, min([free, *(rate.allowed(now) for rate in self._rates)]))
 
@@ -219,7 +221,7 @@ class Runner:
                 state, reason, safe = State.PENDING, "not sent: the ledger answered too late", True
             else:
                 receipt = await self._client.submit(
-                    Submit(
+                    Submission(
                         recipients=tuple(work.numbers.split(",")),
                         message=work.message,
                         channel=work.channel,

@@ -134,7 +134,7 @@ class Decisions(Queries):
                 chosen = list(dict.fromkeys(submits))
                 if strange := sorted(set(chosen).difference(ids)):
                     raise NotInLedger(
-                        f"Submit {strange[0]} of {name!r} is not in the state unknown; these are:"
+                        f"Submission {strange[0]} of {name!r} is not unknown; these are:"
                         f" {', '.join(map(str, ids[:_SHOWN])) or 'none'}"
                         + (", …" if len(ids) > _SHOWN else "")
                     )

@@ -79,7 +79,7 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
             raise
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[bulk]"'
+            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[campaign]"'
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two are of options in the URL.

@@ -14,7 +14,7 @@ from yunxin_soap.campaign.models import CampaignState, State
 from yunxin_soap.campaign.planning import Plan, Planner
 from yunxin_soap.campaign.storage.engine import new_ids, pour
 from yunxin_soap.campaign.storage.schema import campaign, content, recipients, refused, submit
-from yunxin_soap.errors import CampaignDiffers
+from yunxin_soap.errors import ContentConflict
 
 _T = TypeVar("_T")
 _ROWS = 1000
@@ -37,7 +37,7 @@ class Intake:
         """Write it, unless it is there already; return what is there now.
 
         Raises:
-            CampaignDiffers: there is one of that name with other content.
+            ContentConflict: there is one of that name with other content.
         """
         try:
             with self._engine.begin() as connection:
@@ -62,12 +62,12 @@ class Intake:
         if found is None:
             return None
         if not found.digest:
-            raise CampaignDiffers(
+            raise ContentConflict(
                 f"There was a campaign {plan.name!r}, and its numbers were purged: whether this is"
                 " the same cannot be told, and nothing was changed. Give this one another name."
             )
         if found.digest != plan.digest:
-            raise CampaignDiffers(
+            raise ContentConflict(
                 f"There is a campaign {plan.name!r} already, with other numbers, text, channel or"
                 " extension: nothing was changed. Give this one another name."
             )

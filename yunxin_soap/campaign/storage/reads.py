@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import CampaignState, State
-from yunxin_soap.campaign.planning import Refused
+from yunxin_soap.campaign.planning import SkippedLine
 from yunxin_soap.campaign.storage.engine import READS, reported
 from yunxin_soap.campaign.storage.schema import (
     campaign,
@@ -52,7 +52,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Change:
+class HistoryEntry:
     """One entry of a submit's history."""
 
     submit: int
@@ -67,7 +67,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Found:
+class SubmissionRecord:
     """A submit that a number was in."""
 
     campaign: str | None
@@ -79,7 +79,7 @@ class Found:
     code: int | None
     reason: str
     message: str
-    history: tuple[Change, ...]
+    history: tuple[HistoryEntry, ...]
 
 
 class Queries:
@@ -172,7 +172,7 @@ class Queries:
                 for row in rows:
                     yield row.key
 
-    def find(self, number: str | int) -> list[Found]:
+    def find(self, number: str | int) -> list[SubmissionRecord]:
         """Tell every submit that a number was in, and how it ended; it looks at all of them.
 
         Raises:
@@ -194,7 +194,7 @@ class Queries:
                 .order_by(submit.c.id)
             ).all()
             return [
-                Found(
+                SubmissionRecord(
                     campaign=row.name,
                     key=row.key,
                     submit=row.id,
@@ -211,8 +211,8 @@ class Queries:
 
     def _history(
         self, connection: sa.Connection, submit_id: int, parent_id: int | None
-    ) -> tuple[Change, ...]:
-        earlier: tuple[Change, ...] = ()
+    ) -> tuple[HistoryEntry, ...]:
+        earlier: tuple[HistoryEntry, ...] = ()
         if parent_id is not None:
             grandparent = connection.scalar(
                 sa.select(submit.c.parent_id).where(submit.c.id == parent_id)
@@ -222,7 +222,7 @@ class Queries:
             sa.select(history).where(history.c.submit_id == submit_id).order_by(history.c.id)
         )
         return earlier + tuple(
-            Change(
+            HistoryEntry(
                 submit_id,
                 row.at,
                 State(row.before),
@@ -283,7 +283,7 @@ class Queries:
 
         return page(self, name)
 
-    def refused(self, name: str) -> Iterator[Refused]:
+    def refused(self, name: str) -> Iterator[SkippedLine]:
         """Give the lines of a campaign's source of which no submit was made."""
         with self._reading() as connection:
             found = self._campaign(connection, name)
@@ -296,7 +296,7 @@ class Queries:
             ).all():
                 last = rows[-1].id
                 for row in rows:
-                    yield Refused(row.line, row.value, row.reason)
+                    yield SkippedLine(row.line, row.value, row.reason)
 
     def _named(self, name: str) -> Any:
         with self._reading() as connection:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.files import identity, make_private
 from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept, Outcome
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 _VERSION = 2
 _SCHEMA = """
@@ -142,7 +142,7 @@ class Journal:
             values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
             values["received_at"] = datetime.fromisoformat(values["received_at"])
             values["outcome"] = Outcome(values["outcome"])
-            values["port"] = cast("PortName | None", values["port"])
+            values["port"] = cast("ProtocolName | None", values["port"])
             values["recipients"] = tuple(filter(None, values["recipients"].split(",")))
             yield Arrival(**values)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS, Bounded, text_size
 from yunxin_soap.sandbox.arrivals.counter import Tally
 from yunxin_soap.sandbox.signal import Listeners
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 if TYPE_CHECKING:
     from yunxin_soap.sandbox.arrivals.sqlite import Journal
@@ -48,7 +48,7 @@ class Arrival:
     status: int
     """The HTTP status that went out, or would have."""
     remote: str
-    port: PortName | None = None
+    port: ProtocolName | None = None
     """None if the request never reached the method."""
     user_code: str = ""
     recipients: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from yunxin_soap.sandbox.asmx import forms, pages, soap
-from yunxin_soap.wsdl import FIELDS, OPERATION, PortName
+from yunxin_soap.wsdl import FIELDS, OPERATION, ProtocolName
 
 PATH = "/api/MsgSend.asmx"
 MAX_REQUEST = 4 << 20
@@ -46,7 +46,7 @@ class MethodError(Exception):
 
 
 Fields = Mapping[str, str | None]
-Method = Callable[[Fields, PortName], str | None]
+Method = Callable[[Fields, ProtocolName], str | None]
 """Takes the six parameters (None is a null) and the port; returns the result (None is a null)."""
 
 
@@ -245,7 +245,7 @@ class _Soap:
         body = soap.body_of(root, self._version)
         self._route(soap.is_operation(body))
         fields = soap.read_fields(body)
-        port: PortName = "soap12" if self._version == soap.SOAP_12 else "soap"
+        port: ProtocolName = "soap12" if self._version == soap.SOAP_12 else "soap"
         try:
             result = self._method(fields, port)
         except MethodError as error:

@@ -12,7 +12,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx.handler import Fields
 from yunxin_soap.sandbox.faults.model import Fault, Kind
 from yunxin_soap.sandbox.signal import Listeners
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 
 class _Rule:
@@ -128,15 +128,15 @@ class Faults:
             refusals = [r.ends_at for r in self._rules.values() if r.fault.kind is Kind.REFUSE]
         return max(0.0, max(refusals, default=0.0) - time.monotonic())
 
-    def accepted(self, fields: Fields, port: PortName) -> None:
+    def accepted(self, fields: Fields, port: ProtocolName) -> None:
         """Note that a submit was accepted, and so has to be paid for."""
         self._pay(fields, port, _numbers(fields))
 
-    def taken_back(self, fields: Fields, port: PortName) -> None:
+    def taken_back(self, fields: Fields, port: ProtocolName) -> None:
         """Note that a submit was not accepted after all."""
         self._pay(fields, port, -_numbers(fields))
 
-    def _pay(self, fields: Fields, port: PortName, numbers: int) -> None:
+    def _pay(self, fields: Fields, port: ProtocolName, numbers: int) -> None:
         with self._lock:
             for rule in self._rules.values():
                 if rule.fault.kind is Kind.BALANCE and rule.fault.asks_for(fields, port):
@@ -159,7 +159,7 @@ class Faults:
         """Return the fault for a request of which nothing was read yet."""
         return self._first(lambda fault: fault.when == "unread", 0)
 
-    def of(self, fields: Fields, port: PortName) -> Fault | None:
+    def of(self, fields: Fields, port: ProtocolName) -> Fault | None:
         """Return the fault for a submit."""
 
         def fits(fault: Fault) -> bool:

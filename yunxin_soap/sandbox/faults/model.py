@@ -11,7 +11,7 @@ from typing import Any, Literal
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx.handler import Fields
 from yunxin_soap.sandbox.tables import build
-from yunxin_soap.wsdl import PortName
+from yunxin_soap.wsdl import ProtocolName
 
 
 class Kind(str, Enum):
@@ -93,7 +93,7 @@ class Fault:
     """Only submits with one of these numbers."""
     user_code: str | None = None
     """Only this account's."""
-    port: PortName | None = None
+    port: ProtocolName | None = None
     """Only submits over this port."""
     text: str = ""
     """Only submits whose text holds this."""
@@ -170,7 +170,7 @@ class Fault:
                 " submits."
             )
 
-    def asks_for(self, fields: Fields, port: PortName) -> bool:
+    def asks_for(self, fields: Fields, port: ProtocolName) -> bool:
         """Whether it is meant for such a submit."""
         numbers = (fields.get("DesNo") or "").split(",")
         return (

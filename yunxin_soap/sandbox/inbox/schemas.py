@@ -9,7 +9,7 @@ from yunxin_soap._version import __version__
 from yunxin_soap.sandbox.arrivals.store import Outcome
 from yunxin_soap.sandbox.faults.model import NUMBER, Kind
 from yunxin_soap.sandbox.inbox.query_params import MAX_WAIT, MOST
-from yunxin_soap.wsdl import PORTS
+from yunxin_soap.wsdl import PROTOCOLS
 
 _STRING = {"type": "string"}
 _WHOLE = {"type": "integer", "minimum": 0}
@@ -24,7 +24,7 @@ _MESSAGE: dict[str, Any] = {
     "answer": {**_STRING, "description": "What the method answered, or what was wrong."},
     "status": {**_WHOLE, "description": "The HTTP status."},
     "remote": _STRING,
-    "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
+    "port": {"type": ["string", "null"], "enum": [*PROTOCOLS, None]},
     "user_code": _STRING,
     "recipients": {"type": "array", "items": _STRING},
     "message": {**_STRING, "description": "In a list, its first 10,000 characters."},
@@ -54,7 +54,7 @@ _FAULT: dict[str, Any] = {
         "description": "Only these numbers.",
     },
     "user_code": {"type": ["string", "null"]},
-    "port": {"type": ["string", "null"], "enum": [*PORTS, None]},
+    "port": {"type": ["string", "null"], "enum": [*PROTOCOLS, None]},
     "text": {**_STRING, "description": "Only messages that hold this."},
     "skip": _WHOLE,
     "times": {"type": ["integer", "null"], "minimum": 1},

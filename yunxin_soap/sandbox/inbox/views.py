@@ -94,8 +94,8 @@ def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
         "segments": segments(arrival.message) if arrival.message else 0,
         "length": units_of(arrival.message),
         "code": code,
-        "chinese": known.chinese if known else None,
-        "english": known.english if known else None,
+        "chinese": known.description_zh if known else None,
+        "english": known.description_en if known else None,
     }
 
 
