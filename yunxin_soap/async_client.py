@@ -14,7 +14,7 @@ from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 
 try:
-    from yunxin_soap.transport.aio import AsyncExchange
+    from yunxin_soap.transport.aio import AsyncHttpTransport
 except ModuleNotFoundError as error:
     raise ConfigurationError(
         'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"'
@@ -38,20 +38,20 @@ class AsyncClient(ClientBase):
     is an `OutcomeUnknown` if the request may have left.
     """
 
-    _loaded: tuple[Core, AsyncExchange] | None = None
+    _loaded: tuple[Core, AsyncHttpTransport] | None = None
     _service: ServiceProxy | None = None
     _closed = False
 
     def _open(self) -> None:
         self._loading = asyncio.Lock()
 
-    async def _load(self) -> tuple[Core, AsyncExchange]:
+    async def _load(self) -> tuple[Core, AsyncHttpTransport]:
         async with self._loading:
             if self._closed:
                 raise RuntimeError("The client is closed.")
             if self._loaded is None:
                 self._loaded = await asyncio.to_thread(
-                    lambda: (Core(self._settings), AsyncExchange(self._settings))
+                    lambda: (Core(self._settings), AsyncHttpTransport(self._settings))
                 )
         return self._loaded
 

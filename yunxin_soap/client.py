@@ -14,7 +14,7 @@ from yunxin_soap.core import Core
 from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
-from yunxin_soap.transport.sync import Exchange
+from yunxin_soap.transport.sync import HttpTransport
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -150,12 +150,12 @@ class Client(ClientBase):
     """
 
     _core: Core
-    _exchange: Exchange
+    _exchange: HttpTransport
     _service: ServiceProxy | None = None
 
     def _open(self) -> None:
         self._core = Core(self._settings)
-        self._exchange = Exchange(self._settings)
+        self._exchange = HttpTransport(self._settings)
 
     def send(
         self,

@@ -13,7 +13,8 @@ from yunxin_soap.message import Submission
 from yunxin_soap.redact import Redactor, shorten_numbers
 from yunxin_soap.results import Receipt, read_answer
 from yunxin_soap.settings import Settings
-from yunxin_soap.wire.codec import Fields, Protocol, Request, Response
+from yunxin_soap.transport.base import Request, Response
+from yunxin_soap.wire.codec import Codec, Fields
 
 _log = logging.getLogger("yunxin_soap")
 
@@ -25,7 +26,7 @@ class Core:
         self.settings = settings
         self._redact = Redactor(settings.user_pass)
         self.document = wsdl.load(settings.wsdl)
-        self.protocol = Protocol(
+        self.protocol = Codec(
             self.document, settings.protocol, settings.endpoint.path, self._redact
         )
 

@@ -41,14 +41,14 @@ def _bare(path: str, _where: str, url: str) -> dict[str, float]:
     import aiohttp
 
     from yunxin_soap.redact import Redactor
-    from yunxin_soap.wire.codec import Fields, Protocol
+    from yunxin_soap.wire.codec import Codec, Fields
     from yunxin_soap.wsdl import load
 
     start = time.perf_counter()
     with Path(path).open(newline="") as file:
         listed = [row[1] for row in csv.reader(file)][1:]
     read = time.perf_counter()
-    protocol = Protocol(load(), "soap", urlsplit(url).path, Redactor("demo"))
+    protocol = Codec(load(), "soap", urlsplit(url).path, Redactor("demo"))
     parts = (listed[at : at + SIZE] for at in range(0, len(listed), SIZE))
     requests = [
         protocol.encode(Fields("demo", "demo", ",".join(part), _TEXT, "37", "")) for part in parts

@@ -15,7 +15,8 @@ from tests.benchmarks.contenders import ACCOUNT, MESSAGE, Load, zeep_binding
 from tests.benchmarks.responder import BATCH_NO, answers
 from yunxin_soap import Client
 from yunxin_soap.redact import Redactor
-from yunxin_soap.wire.codec import Protocol, Response
+from yunxin_soap.transport.base import Response
+from yunxin_soap.wire.codec import Codec
 from yunxin_soap.wsdl import OPERATION, load, shipped_path
 
 OURS = "encode + decode"
@@ -51,8 +52,8 @@ def _time(job: Callable[[], object]) -> float:
     return (time.perf_counter() - start) / _REPEAT
 
 
-def _protocol() -> Protocol:
-    return Protocol(load(), "soap", "/api/MsgSend.asmx", Redactor(ACCOUNT[1]))
+def _protocol() -> Codec:
+    return Codec(load(), "soap", "/api/MsgSend.asmx", Redactor(ACCOUNT[1]))
 
 
 def _answers(*, padded: bool = False) -> list[Response]:

@@ -33,7 +33,8 @@ import zeep.transports
 from tests.benchmarks.responder import BATCH_NO
 from yunxin_soap import AsyncClient, Client
 from yunxin_soap.redact import Redactor
-from yunxin_soap.wire.codec import Fields, Protocol, Request
+from yunxin_soap.transport.base import Request
+from yunxin_soap.wire.codec import Codec, Fields
 from yunxin_soap.wsdl import PROTOCOLS, ProtocolName, load, shipped_path
 
 ACCOUNT = ("demo", "demo")
@@ -59,7 +60,7 @@ class Load:
     def ready(self, port: ProtocolName) -> Request:
         """Return the request as bytes, made once."""
         path = urlsplit(self.url).path
-        return Protocol(load(), port, path, Redactor(ACCOUNT[1])).encode(self.fields)
+        return Codec(load(), port, path, Redactor(ACCOUNT[1])).encode(self.fields)
 
 
 @dataclass(frozen=True)

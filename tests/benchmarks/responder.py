@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.asmx import handler as asmx
-from yunxin_soap.wire.codec import Fields, Protocol
+from yunxin_soap.wire.codec import Codec, Fields
 from yunxin_soap.wsdl import PROTOCOLS, load
 
 BATCH_NO = "2114355899380234221"
@@ -32,7 +32,7 @@ def answers() -> dict[str, bytes]:
     fields = Fields("demo", "demo", "13900000000", "您好【签名】", "37", "")
     made: dict[str, bytes] = {}
     for port in PROTOCOLS:
-        request = Protocol(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
+        request = Codec(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
         answer = asmx.handle(
             asmx.HttpRequest(
                 method=request.method,

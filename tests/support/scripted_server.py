@@ -26,8 +26,8 @@ import pytest
 
 from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submission
 from yunxin_soap.core import Core
-from yunxin_soap.transport.aio import AsyncExchange
-from yunxin_soap.transport.sync import Exchange
+from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wsdl import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -430,7 +430,7 @@ class Blocking:
         settings = self.client._settings
         loaded = self.client._loaded
         assert loaded is not None
-        exchange = AsyncExchange(settings, clock=time.clock, sleep=sleep)
+        exchange = AsyncHttpTransport(settings, clock=time.clock, sleep=sleep)
         self.client._loaded = (loaded[0], exchange)
 
     def send(self, *args: Any, **options: Any) -> Receipt:
@@ -522,7 +522,7 @@ class Caller:
             self.client.use(time)
         elif time is not None and isinstance(self.client, Client):
             known = self.client._core.settings
-            self.client._exchange = Exchange(known, clock=time.clock, sleep=time.sleep)
+            self.client._exchange = HttpTransport(known, clock=time.clock, sleep=time.sleep)
 
     def send(self, message: str = "您好") -> Receipt:
         with logs_watched():

@@ -18,7 +18,8 @@ from lxml import etree
 from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.asmx import soap as asmx_soap
-from yunxin_soap.wire.codec import MAX_QUERY, Fields, Protocol, Response
+from yunxin_soap.transport.base import Response
+from yunxin_soap.wire.codec import MAX_QUERY, Codec, Fields
 
 PATH = "/api/MsgSend.asmx"
 TNS = "http://tempuri.org/"
@@ -35,8 +36,8 @@ XML_TEXT = st.text(
 FIELDS = st.builds(Fields, *[XML_TEXT] * 6)
 
 
-def protocol(port: wsdl.ProtocolName) -> Protocol:
-    return Protocol(wsdl.load(wsdl.shipped_path()), port, PATH, Redactor("s3cr3t"))
+def protocol(port: wsdl.ProtocolName) -> Codec:
+    return Codec(wsdl.load(wsdl.shipped_path()), port, PATH, Redactor("s3cr3t"))
 
 
 PROTOCOLS = {port: protocol(port) for port in wsdl.PROTOCOLS}
@@ -184,7 +185,7 @@ def answers(draw: st.DrawFn, port: wsdl.ProtocolName, text: str) -> bytes:
     return (declared + body).encode("utf-16" if encoding == "utf-16" else "utf-8")
 
 
-def how_it_ends(reader: Protocol, response: Response) -> tuple[type, str]:
+def how_it_ends(reader: Codec, response: Response) -> tuple[type, str]:
     try:
         return str, reader.decode(response)
     except (Rejected, OutcomeUnknown) as error:
@@ -218,7 +219,7 @@ def test_an_answer_reads_the_same_after_another(
 
 
 def test_nothing_is_learned_from_an_encoding_that_hides_the_number() -> None:
-    def read(reader: Protocol, attribute: str) -> str:
+    def read(reader: Codec, attribute: str) -> str:
         body = (
             f"<?xml version='1.0' encoding='utf-7'?><string a='{attribute}' xmlns='{TNS}'>+ADEANw-"
         )

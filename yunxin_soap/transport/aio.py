@@ -22,6 +22,7 @@ from yunxin_soap.errors import ConfigurationError, NotSent
 from yunxin_soap.redact import shorten
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.async_connection import Broken, Connector, OneAnswer, Unsent, once
+from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.connection import NotConnected
 from yunxin_soap.transport.network import (
     MAX_ANSWER,
@@ -34,13 +35,12 @@ from yunxin_soap.transport.network import (
     proxy_headers,
     tls_context,
 )
-from yunxin_soap.wire.codec import Request, Response
 
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 _of_the_parent: list[aiohttp.ClientSession] = []
 
 
-class AsyncExchange:
+class AsyncHttpTransport:
     """Sends requests to one endpoint, from the event loop in which it was first used."""
 
     def __init__(

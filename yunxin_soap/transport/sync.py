@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from urllib3.exceptions import DecodeError, HTTPError
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.connection import Answer, Connection, NotConnected
 from yunxin_soap.transport.connector import Dialler
 from yunxin_soap.transport.network import USER_AGENT, Attempts, TooLong, not_sent, outcome_unknown
-from yunxin_soap.wire.codec import Request, Response
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import Settings
@@ -29,7 +29,7 @@ POOL_SIZE = 32
 """Connections kept open at most; more threads than this open short-lived ones."""
 
 
-class Exchange:
+class HttpTransport:
     """Sends requests to one endpoint; safe to share between threads and across a fork."""
 
     def __init__(

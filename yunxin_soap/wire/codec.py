@@ -10,7 +10,6 @@ import html
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, quote_plus
 
@@ -20,6 +19,7 @@ from yunxin_soap import wsdl
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
 from yunxin_soap.redact import Redactor, shorten
+from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter as recorder
 
 if TYPE_CHECKING:
@@ -67,30 +67,7 @@ class Fields(NamedTuple):
         return f"Fields(userCode={self.userCode!r}, Channel={self.Channel!r})"
 
 
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request. Query and body hold the password, so no ``repr`` shows them."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    query: str = field(default="", repr=False)
-    body: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Response:
-    """One HTTP response, its body whole and decoded from any content encoding.
-
-    The body may echo the request, so no ``repr`` shows it.
-    """
-
-    status: int
-    content_type: str
-    body: bytes = field(repr=False)
-
-
-class Protocol:
+class Codec:
     """Encodes and decodes submits for one port of one WSDL; holds no state between them.
 
     Args:

@@ -14,24 +14,23 @@ from zeep.proxy import OperationProxy, ServiceProxy
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
 from yunxin_soap.results import read_answer
-from yunxin_soap.wire.codec import Fields, Request
+from yunxin_soap.transport.base import Request
+from yunxin_soap.wire.codec import Fields
 from yunxin_soap.wire.zeep_adapter import Recorder
 
 if TYPE_CHECKING:
     from yunxin_soap.core import Core
-    from yunxin_soap.transport.aio import AsyncExchange
-    from yunxin_soap.transport.sync import Exchange
-    from yunxin_soap.wire.codec import Response
+    from yunxin_soap.transport.base import AsyncTransport, Response, Transport
 
 
-def bind(core: Core, exchange: Exchange) -> ServiceProxy:
-    """Return zeep's service whose requests go through ``exchange``."""
-    return _Service(core, lambda service: _Operation(service, core, exchange))
+def bind(core: Core, transport: Transport) -> ServiceProxy:
+    """Return zeep's service whose requests go through ``transport``."""
+    return _Service(core, lambda service: _Operation(service, core, transport))
 
 
-def bind_async(core: Core, exchange: AsyncExchange) -> ServiceProxy:
+def bind_async(core: Core, transport: AsyncTransport) -> ServiceProxy:
     """Return zeep's service whose operation is a coroutine function."""
-    return _Service(core, lambda service: _AsyncOperation(service, core, exchange))
+    return _Service(core, lambda service: _AsyncOperation(service, core, transport))
 
 
 class _Service(ServiceProxy):
@@ -98,20 +97,20 @@ class _OperationBase(OperationProxy):
 
 
 class _Operation(_OperationBase):
-    def __init__(self, service: _Service, core: Core, exchange: Exchange) -> None:
+    def __init__(self, service: _Service, core: Core, transport: Transport) -> None:
         super().__init__(service, core)
-        self._exchange = exchange
+        self._transport = transport
 
     def __call__(self, *args: str | None, **kwargs: str | None) -> str:
         with self._calling(args, kwargs) as request:
-            return self._read(self._exchange.send(request))
+            return self._read(self._transport.send(request))
 
 
 class _AsyncOperation(_OperationBase):
-    def __init__(self, service: _Service, core: Core, exchange: AsyncExchange) -> None:
+    def __init__(self, service: _Service, core: Core, transport: AsyncTransport) -> None:
         super().__init__(service, core)
-        self._exchange = exchange
+        self._transport = transport
 
     async def __call__(self, *args: str | None, **kwargs: str | None) -> str:
         with self._calling(args, kwargs) as request:
-            return self._read(await self._exchange.send(request))
+            return self._read(await self._transport.send(request))

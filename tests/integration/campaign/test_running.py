@@ -205,9 +205,7 @@ def test_unknown_is_sent_again_by_decision_alone(
     ledger.resume("a")
     assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
     assert sandbox.inbox == ()
-    with pytest.raises(
-        LedgerError, match="Submission 999 of 'a' is not unknown; these are: 1"
-    ):
+    with pytest.raises(LedgerError, match="Submission 999 of 'a' is not unknown; these are: 1"):
         ledger.resolve("a", "resend", by="test", submits=[999])
     assert ledger.resolve("a", "resend", by="小王") == 1
     assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5

@@ -35,7 +35,8 @@ from tests.support.scripted_server import (
 from yunxin_soap import ContentRejected, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected, SendError
 from yunxin_soap.message import Submission
-from yunxin_soap.wire.codec import Fields, Request, Response
+from yunxin_soap.transport.base import Request, Response
+from yunxin_soap.wire.codec import Fields
 
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"

@@ -1,0 +1,81 @@
+"""What a transport carries, and what every transport must do.
+
+A `Transport` is the seam between a client and the network. Tests pass their own one as
+``Client(..., transport=...)``, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    The query and the body contain the password, so ``repr`` omits both.
+    """
+
+    method: str
+    """``GET`` or ``POST``."""
+    path: str
+    """The path on the endpoint's host, without the query."""
+    headers: Mapping[str, str]
+    """The headers of the protocol. The transport adds its own, such as ``Host``."""
+    query: str = field(default="", repr=False)
+    """The query, already encoded, without the question mark."""
+    body: bytes | None = field(default=None, repr=False)
+    """The content of a POST request; None for GET."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One complete HTTP response, with its content encoding removed.
+
+    The body may echo the request, so ``repr`` omits it.
+    """
+
+    status: int
+    content_type: str
+    """The value of the ``Content-Type`` header; empty if the response has none."""
+    body: bytes = field(repr=False)
+
+
+class Transport(Protocol):
+    """Carries requests to one endpoint. Threads may share a transport."""
+
+    def send(self, request: Request) -> Response:
+        """Send one request at most once, and return its complete response.
+
+        Raises:
+            NotSent: no byte of the request left this machine.
+            OutcomeUnknown: the request may have reached the gateway. Every failure after the first
+                byte must end here.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close all connections. A closed transport sends nothing more."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """Carries requests to one endpoint. Tasks of one event loop may share a transport."""
+
+    async def send(self, request: Request) -> Response:
+        """Send one request at most once, and return its complete response.
+
+        Raises:
+            NotSent: no byte of the request left this machine.
+            OutcomeUnknown: the request may have reached the gateway. Every failure after the first
+                byte must end here.
+            asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is an
+                `OutcomeUnknown` if the request may have reached the gateway.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections. A closed transport sends nothing more."""
+        ...
