@@ -16,8 +16,7 @@ from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.store import Outcome
 from yunxin_soap.sandbox.asmx.handler import MAX_REQUEST, PATH
 from yunxin_soap.sandbox.faults.model import fault
-from yunxin_soap.sandbox.inbox import query_params as reading
-from yunxin_soap.sandbox.server import server
+from yunxin_soap.sandbox.server import bodies, server
 
 OPERATION = f"{PATH}/sendMesExt"
 BODY = envelope().encode()
@@ -275,7 +274,7 @@ def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
 def test_bodies_of_many_connections_are_bounded_together(
     own: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MAX_READING", 100_000)
+    monkeypatch.setattr(bodies, "MAX_READING", 100_000)
     head, _, body = written("POST", PATH, BODY + b" " * 80_000, **SOAP).partition(b"\r\n\r\n")
     with connected(own) as slow:
         slow.sendall(head + b"\r\n\r\n" + body[:-1])

@@ -6,14 +6,11 @@ import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from aiohttp import web
 from multidict import MultiMapping
 
 from yunxin_soap.sandbox.arrivals.store import Outcome
 from yunxin_soap.sandbox.inbox.views import Search
 
-MAX_READING = 256 << 20
-"""Bytes of bodies that are being read, of all connections together."""
 MAX_WAIT = 60.0
 """Seconds that one request waits for a message at most."""
 MOST = 10**15 - 1
@@ -34,32 +31,6 @@ class Refused(Exception):
     def __init__(self, status: int, why: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         super().__init__(why)
         self.status, self.headers = status, headers
-
-
-class Reader:
-    """Reads bodies, of all connections together no more than `MAX_READING` at once."""
-
-    def __init__(self) -> None:
-        self._reading = 0
-
-    async def read(self, request: web.BaseRequest, limit: int) -> tuple[bytes, bool]:
-        """Return a request's body, and whether it was longer than so many bytes, so not read.
-
-        Raises:
-            Refused: too much is being read already.
-        """
-        body = bytearray()
-        try:
-            async for chunk in request.content.iter_any():
-                body += chunk
-                self._reading += len(chunk)
-                if len(body) > limit:
-                    return b"", True
-                if self._reading > MAX_READING:
-                    raise Refused(503, f"More than {MAX_READING >> 20} MiB are being read already.")
-            return bytes(body), False
-        finally:
-            self._reading -= len(body)
 
 
 def check_names(query: MultiMapping[str], known: Collection[str]) -> None:

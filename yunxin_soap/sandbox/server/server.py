@@ -27,7 +27,7 @@ from yunxin_soap.sandbox.faults import effects
 from yunxin_soap.sandbox.faults.model import Kind
 from yunxin_soap.sandbox.faults.port_gate import Door
 from yunxin_soap.sandbox.inbox.api import MAX_BODY, Inbox
-from yunxin_soap.sandbox.inbox.query_params import Reader, Refused
+from yunxin_soap.sandbox.server.bodies import BodyReader, ReadingLimitExceeded
 from yunxin_soap.sandbox.service import Service
 
 # ASP.NET does not undo a request's content encoding either.
@@ -190,7 +190,7 @@ class _Server(web.Server):
 
     def __init__(self, service: Service, inbox: Inbox) -> None:
         self._service = service
-        reader = Reader()
+        reader = BodyReader()
 
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
             connection = request.protocol
@@ -215,7 +215,7 @@ async def _handle(
     connection: _Connection,
     service: Service,
     inbox: Inbox,
-    reader: Reader,
+    reader: BodyReader,
 ) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
@@ -230,10 +230,10 @@ async def _handle(
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
         return _refusal(400, "Bad Request")
-    except Refused as refused:
+    except ReadingLimitExceeded as error:
         if not inbox.wants(request.path):
-            service.refused(str(refused), request.remote or "", refused.status)
-        return _refusal(refused.status, str(refused))
+            service.refused(str(error), request.remote or "", 503)
+        return _refusal(503, str(error))
     connection.busy = True
     # What is left of a body that is too long is no request line.
     connection.line_is_next = not too_long
