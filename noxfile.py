@@ -1,0 +1,51 @@
+"""Run the checks: ``nox --list`` names them, ``nox -s lint`` runs one."""
+
+from __future__ import annotations
+
+import nox
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+EVERYTHING = ("-e", ".[all,test]")
+TYPING_TEST = "tests/typing/api.py"
+
+nox.needs_version = ">=2024.10"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+# A version that the machine does not have is skipped, not downloaded.
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments after ``--`` go to pytest."""
+    session.install(*EVERYTHING)
+    session.run("python", "-m", "pytest", *(session.posargs or ["-q", "-n", "2"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, spelling and who imports whom."""
+    session.install(*EVERYTHING)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of all code with mypy, and those of the public API with pyright."""
+    session.install(*EVERYTHING)
+    session.run("mypy")
+    # The machine's Node runs pyright; its wrapper must not download another one.
+    session.run("pyright", TYPING_TEST, env={"PYRIGHT_PYTHON_GLOBAL_NODE": "1"})
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure sending, the sandbox and campaigns; write the results to docs/."""
+    session.install(*EVERYTHING)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.campaign", *session.posargs)
