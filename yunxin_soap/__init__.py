@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Loaded on first use, so that importing the package costs next to nothing: the client brings in
 # zeep and lxml.
-_ROOMS = {
+_MODULES = {
     "AsyncClient": "async_client",
     "Client": "client",
     "Category": "codes",
@@ -79,7 +79,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'errors')}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

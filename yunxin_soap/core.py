@@ -10,8 +10,8 @@ from yunxin_soap import message as rules
 from yunxin_soap import wsdl
 from yunxin_soap.errors import InvalidRequest, RequestInfo, SendError
 from yunxin_soap.message import Submission
-from yunxin_soap.redact import Redactor, shorten_numbers
-from yunxin_soap.results import Receipt, read_answer
+from yunxin_soap.redact import Redactor, summarise_numbers
+from yunxin_soap.results import Receipt, parse_result
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire.codec import Codec, Fields
@@ -97,7 +97,7 @@ class Core:
     def conclude(self, submit: Submission, response: Response) -> Receipt:
         """Turn a response into a receipt, or raise how else the submit ended."""
         return Receipt(
-            batch_no=read_answer(self.protocol.decode(response), self._redact),
+            batch_no=parse_result(self.protocol.decode(response), self._redact),
             recipients=submit.recipients,
             message=submit.message,
             channel=submit.channel,
@@ -116,14 +116,14 @@ class Core:
 
     def mask(self, secret: str) -> None:
         """Keep one more secret out of logs and errors, as that of a call by another account."""
-        self._redact.watch(secret)
+        self._redact.add_secret(secret)
 
     def log_request(self, fields: Fields) -> None:
         """Log what is about to be sent, the password masked and the numbers shortened."""
         if not _log.isEnabledFor(logging.DEBUG):
             return
         shown = self.protocol.encode(
-            fields._replace(userPass="***", DesNo=shorten_numbers(fields.DesNo))
+            fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
         )
         content = shown.query if shown.body is None else shown.body.decode()
         if self.settings.protocol.startswith("http-"):

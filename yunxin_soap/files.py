@@ -15,7 +15,7 @@ def make_private(name: str) -> None:
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def identity(name: str | int) -> tuple[int, int] | None:
+def file_id(name: str | int) -> tuple[int, int] | None:
     """Tell a file from another that has its name later; None if there is none.
 
     Args:
@@ -28,7 +28,7 @@ def identity(name: str | int) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def harmless(value: Any) -> str:
+def escape_spreadsheet_formula(value: Any) -> str:
     """Keep a spreadsheet from running a text as a formula, or rounding a batch number."""
     text = "" if value is None else str(value)
     if text[:1] in _FORMULA or (text.isdigit() and len(text) > 15):

@@ -150,7 +150,7 @@ def _invisible(character: str) -> bool:
     return character.isspace() or unicodedata.category(character) == "Cf"
 
 
-def without_invisible_end(text: str) -> str:
+def rstrip_invisible(text: str) -> str:
     """Return a text without what cannot be seen at its end."""
     length = len(text)
     while length and _invisible(text[length - 1]):
@@ -174,7 +174,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
     if not isinstance(message, str):
         raise InvalidRequest(f"The message must be a string, not {type(message).__name__}.")
     check_characters(message, "The message")
-    if not without_invisible_end(message):
+    if not rstrip_invisible(message):
         raise InvalidRequest("The message is empty: give a text.")
     found = _SIGNATURE.search(message)
     if found is None:
@@ -191,7 +191,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
 
 
 def _append_signature(message: str, signature: str | None) -> str:
-    seen = without_invisible_end(message)
+    seen = rstrip_invisible(message)
     if _SIGNATURE.search(seen):
         raise InvalidRequest(
             f"The message has {len(message) - len(seen)} invisible character(s) behind its"
@@ -244,7 +244,7 @@ def _digits(value: str | int, name: str) -> str:
     return text
 
 
-def units_of(message: str) -> int:
+def utf16_length(message: str) -> int:
     """Count a text's characters as an SMS does: in units of UTF-16, so that most emoji are two."""
     return len(message.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -252,9 +252,9 @@ def units_of(message: str) -> int:
 def segments(message: str) -> int:
     """Estimate how many parts a text is billed as: 70 characters alone, 67 in each of several.
 
-    Characters are counted as `units_of` does.
+    Characters are counted as `utf16_length` does.
     """
-    units = units_of(message)
+    units = utf16_length(message)
     return 1 if units <= 70 else -(-units // 67)
 
 

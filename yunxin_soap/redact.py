@@ -11,14 +11,14 @@ _NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?
 
 _QUOTES = ("'", '"')
 _UNITS = re.compile(r"\\+|[^\\]", re.DOTALL)
-_LOOKED_AT = 16384
+_EXCERPT_BYTES = 16384
 """Bytes of an answer that are looked at for an excerpt."""
 
 
-def shorten_numbers(numbers: str) -> str:
+def summarise_numbers(numbers: str) -> str:
     """Show the first number with its middle hidden, and how many there are.
 
-    >>> shorten_numbers("13900000000,13900000001")
+    >>> summarise_numbers("13900000000,13900000001")
     '139****0000 (2 numbers)'
     """
     first, *others = numbers.split(",")
@@ -26,7 +26,7 @@ def shorten_numbers(numbers: str) -> str:
     return f"{masked} ({len(others) + 1} numbers)" if others else masked
 
 
-def shorten(text: str, limit: int = 300) -> str:
+def truncate_printable(text: str, limit: int = 300) -> str:
     """Bound what a server says, which may be a whole stack trace, and make it printable."""
     text = "".join(char if char.isprintable() else "\ufffd" for char in text[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"
@@ -40,18 +40,18 @@ class Redactor:
 
     def __init__(self, secret: str) -> None:
         self._patterns: dict[str, re.Pattern[str]] = {}
-        self.watch(secret)
+        self.add_secret(secret)
 
-    def watch(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Mask one more secret from now on."""
         if secret and secret not in self._patterns:
             self._patterns[secret] = re.compile("".join(map(_spellings, _UNITS.findall(secret))))
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with each secret as ``***`` and numbers as ``139****0000``."""
-        return _NUMBER.sub(r"\1****\2", self.hide(text))
+        return _NUMBER.sub(r"\1****\2", self.redact_secrets(text))
 
-    def hide(self, text: str) -> str:
+    def redact_secrets(self, text: str) -> str:
         """Return ``text`` with each secret as ``***``, and numbers as they are."""
         # Long ones first, since a short one may be a part of them.
         for _, pattern in sorted(self._patterns.items(), key=lambda item: -len(item[0])):
@@ -61,17 +61,17 @@ class Redactor:
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the masked start of an answer, on one line; nothing of what is not UTF-8."""
         try:
-            text = codecs.getincrementaldecoder("utf-8")().decode(content[:_LOOKED_AT])
+            text = codecs.getincrementaldecoder("utf-8")().decode(content[:_EXCERPT_BYTES])
         except UnicodeDecodeError:
             text = "\x00"
         if "\x00" in text:
             # In another encoding a secret would not be found.
             return f"<{len(content)} bytes that are not UTF-8 text>"
         text = self(text)
-        if len(content) > _LOOKED_AT:
+        if len(content) > _EXCERPT_BYTES:
             # The cut may have left half a secret at the end.
             text = text[: -16 * max(map(len, self._patterns), default=0) or None]
-        return shorten(" ".join(text.split()), limit)
+        return truncate_printable(" ".join(text.split()), limit)
 
 
 def _spellings(unit: str) -> str:

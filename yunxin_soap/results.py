@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.errors import OutcomeUnknown, rejected_by_code
-from yunxin_soap.redact import shorten
+from yunxin_soap.redact import truncate_printable
 
 # The manual's sample has 19 digits; 20 is the most that an unsigned 64-bit number has.
 _BATCH_NUMBER = re.compile(r"[1-9][0-9]{0,19}")
@@ -39,7 +39,7 @@ class Receipt:
         )
 
 
-def read_answer(answer: str, redact: Callable[[str], str] = str) -> str:
+def parse_result(answer: str, redact: Callable[[str], str] = str) -> str:
     """Return the batch number that ``answer`` is; white space around it is ignored.
 
     Args:
@@ -60,7 +60,7 @@ def read_answer(answer: str, redact: Callable[[str], str] = str) -> str:
         raise rejected_by_code(code, redact(word) if named else None)
     if refusal := _REFUSAL_WITH_TEXT.fullmatch(text):
         raise rejected_by_code(int(refusal[1]))
-    quoted = shorten(redact(text), 80)
+    quoted = truncate_printable(redact(text), 80)
     what = repr(quoted) if quoted else "an empty result"
     raise OutcomeUnknown(
         f"The gateway answered {what}, which is neither a batch number nor a code: whether the"

@@ -114,11 +114,15 @@ class Settings:
         return cls(
             user_code=_credential("user_code", user_code, protocol),
             user_pass=_credential("user_pass", user_pass, protocol),
-            channel=None if channel is None else _mended(message.normalise_channel, channel),
+            channel=None
+            if channel is None
+            else _normalise_setting(message.normalise_channel, channel),
             signature=(
-                None if signature is None else _mended(message.normalise_signature, signature)
+                None
+                if signature is None
+                else _normalise_setting(message.normalise_signature, signature)
             ),
-            extension=_mended(message.normalise_extension, extension),
+            extension=_normalise_setting(message.normalise_extension, extension),
             endpoint=parse_endpoint(endpoint),
             protocol=protocol,
             timeout=timeout,
@@ -235,7 +239,7 @@ def _credential(name: str, value: str, protocol: str) -> str:
     return value
 
 
-def _mended(normalise: Any, value: Any) -> str:
+def _normalise_setting(normalise: Any, value: Any) -> str:
     """Normalise a setting by the rule for requests; a mistake in it is one of configuration."""
     try:
         normalised: str = normalise(value)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yunxin_soap.redact import Redactor, shorten, shorten_numbers
+from yunxin_soap.redact import Redactor, summarise_numbers, truncate_printable
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=3)
 
@@ -42,7 +42,7 @@ def test_what_holds_no_secret_stays(text: str) -> None:
 
 def test_several_secrets_the_longer_first() -> None:
     redact = Redactor("abc")
-    redact.watch("abcdef")
+    redact.add_secret("abcdef")
     assert redact("abcdef abc abcd") == "*** *** ***d"
 
 
@@ -61,9 +61,9 @@ def test_mobile_numbers_lose_their_middle(text: str, masked: str) -> None:
 
 
 def test_a_list_of_numbers_is_one_and_a_count() -> None:
-    assert shorten_numbers("13900000000") == "139****0000"
-    assert shorten_numbers("13900000000,13900000001") == "139****0000 (2 numbers)"
-    assert shorten_numbers("12345") == "****"
+    assert summarise_numbers("13900000000") == "139****0000"
+    assert summarise_numbers("13900000000,13900000001") == "139****0000 (2 numbers)"
+    assert summarise_numbers("12345") == "****"
 
 
 def test_masking_takes_no_longer_than_the_text_is_long() -> None:
@@ -92,8 +92,8 @@ def test_a_cut_through_a_character_is_no_other_encoding() -> None:
 
 
 def test_what_a_server_says_cannot_drive_a_terminal() -> None:
-    assert shorten("a\x1b[2J\x07\u202eb") == "a\ufffd[2J\ufffd\ufffdb"
-    assert shorten("x" * 400) == "x" * 300 + "…"
+    assert truncate_printable("a\x1b[2J\x07\u202eb") == "a\ufffd[2J\ufffd\ufffdb"
+    assert truncate_printable("x" * 400) == "x" * 300 + "…"
 
 
 @pytest.mark.parametrize("char", ["0", "密", "😀", "'", '"', "\\", " ", "&", "é", "\x01"])

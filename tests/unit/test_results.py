@@ -13,7 +13,7 @@ import yunxin_soap
 from yunxin_soap import errors
 from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.errors import OutcomeUnknown, Rejected, SendError, YunxinError
-from yunxin_soap.results import Receipt, read_answer
+from yunxin_soap.results import Receipt, parse_result
 
 # From the vendor's manual: the code, and a piece of its wording.
 MANUAL = {
@@ -52,7 +52,7 @@ CATEGORIES = {
 
 def refusal(answer: str) -> Rejected:
     with pytest.raises(Rejected) as caught:
-        read_answer(answer)
+        parse_result(answer)
     return caught.value
 
 
@@ -130,12 +130,12 @@ def test_a_code_with_text_behind_it_is_still_that_code(answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["2114355899380234221", " 2114355899380234221\r\n", "7"])
 def test_a_batch_number_is_kept_as_text(answer: str) -> None:
-    assert read_answer(answer) == answer.strip()
+    assert parse_result(answer) == answer.strip()
 
 
 @given(st.integers(1, 10**20 - 1))
 def test_every_number_of_up_to_20_digits_is_a_batch_number(number: int) -> None:
-    assert read_answer(str(number)) == str(number)
+    assert parse_result(str(number)) == str(number)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_every_number_of_up_to_20_digits_is_a_batch_number(number: int) -> None:
 )
 def test_anything_else_is_unknown(answer: str) -> None:
     with pytest.raises(OutcomeUnknown) as caught:
-        read_answer(answer)
+        parse_result(answer)
     assert not caught.value.safe_to_resend
     assert caught.value.excerpt == answer.strip()
 
@@ -175,7 +175,7 @@ def test_anything_else_is_unknown(answer: str) -> None:
 @given(st.text())
 def test_every_answer_has_exactly_one_outcome(answer: str) -> None:
     try:
-        batch_no = read_answer(answer)
+        batch_no = parse_result(answer)
     except Rejected as error:
         assert error.code is not None
         assert answer.strip().startswith(str(error.code))
@@ -189,7 +189,7 @@ def test_every_answer_has_exactly_one_outcome(answer: str) -> None:
 
 def test_a_quoted_answer_is_short_and_redacted() -> None:
     with pytest.raises(OutcomeUnknown) as caught:
-        read_answer("secret" * 100, redact=lambda text: text.replace("secret", "***"))
+        parse_result("secret" * 100, redact=lambda text: text.replace("secret", "***"))
     assert "secret" not in str(caught.value)
     assert len(str(caught.value)) < 400
 

@@ -138,9 +138,7 @@ class Planner:
         self._template = Template(message)
         self._own_end = "" if self._signature is None else f"【{self._signature}】"
         """What each text is to end in, where it is a row that says how it ends."""
-        if not self._template.columns or rules.without_invisible_end(self._template.end).endswith(
-            "】"
-        ):
+        if not self._template.columns or rules.rstrip_invisible(self._template.end).endswith("】"):
             self._own_end = ""
         self._limit, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
@@ -275,7 +273,7 @@ class Planner:
 
     def _text(self, row: Mapping[str, str]) -> str:
         text = self._template.fill(row)
-        if self._own_end and not rules.without_invisible_end(text).endswith(self._own_end):
+        if self._own_end and not rules.rstrip_invisible(text).endswith(self._own_end):
             text += self._own_end
         return rules.normalise_message(text, self._signature)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from yunxin_soap.campaign.lists.encoding import UNREADABLE
 from yunxin_soap.errors import InvalidRequest
-from yunxin_soap.message import without_invisible_end
+from yunxin_soap.message import rstrip_invisible
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -65,7 +65,7 @@ class Template:
 def _filled(row: Mapping[str, str], name: str) -> str:
     value = row.get(name, "").strip()
     # What has no width, as U+200B, fills nothing either.
-    if not without_invisible_end(value):
+    if not rstrip_invisible(value):
         # "您的余额是元" cannot be unsent.
         raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
     if UNREADABLE in value:

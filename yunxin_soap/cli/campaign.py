@@ -31,7 +31,7 @@ from yunxin_soap.cli.ledger import (
 )
 from yunxin_soap.cli.options import build_client, counted, print_json, reporting, text_of
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.files import harmless
+from yunxin_soap.files import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import SkippedLine, Source, Status
@@ -186,7 +186,11 @@ class _RefusedFile:
         if len(self._shown) < self._SHOWN:
             self._shown.append(line)
         if self._file is not None:
-            self._write(line.line, harmless(line.value), harmless(line.reason))
+            self._write(
+                line.line,
+                escape_spreadsheet_formula(line.value),
+                escape_spreadsheet_formula(line.reason),
+            )
 
     def _write(self, *row: object) -> None:
         try:

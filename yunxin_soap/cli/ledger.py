@@ -19,7 +19,7 @@ import click
 
 from yunxin_soap.cli.options import counted, local_time, print_json, reporting
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.files import harmless, identity
+from yunxin_soap.files import escape_spreadsheet_formula, file_id
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Ledger, Status
@@ -247,7 +247,11 @@ def _export(results: Iterator[tuple[Any, ...]], output: str, as_json: bool) -> N
                 row = (number, state.value, batch_no, code, reason, submit)
                 file.write(json.dumps(dict(zip(titles, row, strict=True))) + "\n")
             else:
-                kept = harmless(batch_no), code, harmless(reason)
+                kept = (
+                    escape_spreadsheet_formula(batch_no),
+                    code,
+                    escape_spreadsheet_formula(reason),
+                )
                 writer.writerow((number, state.value, *kept, submit))
 
 
@@ -280,10 +284,10 @@ def keep_apart(output: str | None, **inputs: str | None) -> None:
     for what, path in inputs.items():
         if not output or not path:
             continue
-        found = identity(sys.stdin.fileno() if path == "-" else path)
+        found = file_id(sys.stdin.fileno() if path == "-" else path)
         # By name as well: neither may be there yet.
         one = Path(output).resolve() == Path(path).resolve() and output != "-"
-        if one or (found is not None and found == identity(output)):
+        if one or (found is not None and found == file_id(output)):
             raise ConfigurationError(f"{output} is {what}: name another file to write to.")
 
 

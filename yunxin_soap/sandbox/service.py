@@ -122,7 +122,7 @@ class _Call:
         # Known ones first: of one that came in two pieces, only the first is the field.
         for password in () if self._right else self._service.gateway.passwords:
             if len(password) >= TELLING:
-                text = _redactor(password).hide(text)
+                text = _redactor(password).redact_secrets(text)
         came = self._fields.get("userPass", "")
         return text.replace(came, MASK) if len(came) >= TELLING else text
 

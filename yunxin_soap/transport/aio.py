@@ -19,7 +19,7 @@ import aiohttp
 from yarl import URL
 
 from yunxin_soap.errors import ConfigurationError, NotSent
-from yunxin_soap.redact import shorten
+from yunxin_soap.redact import truncate_printable
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.async_connection import Broken, Connector, OneAnswer, Unsent, once
 from yunxin_soap.transport.base import Request, Response
@@ -197,7 +197,7 @@ class AsyncHttpTransport:
             return f"the TLS handshake with {where} failed ({reason.reason or 'closed'})"
         text = os.strerror(reason.errno) if isinstance(reason, OSError) and reason.errno else ""
         text = text or type(reason).__name__
-        return f"no connection to {where} ({shorten(' '.join(text.split()))})"
+        return f"no connection to {where} ({truncate_printable(' '.join(text.split()))})"
 
     def _why_unknown(self, error: Exception) -> str:
         if isinstance(error, Broken):

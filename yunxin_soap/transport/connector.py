@@ -11,7 +11,7 @@ from urllib3.connection import ProxyConfig
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import parse_url
 
-from yunxin_soap.redact import shorten
+from yunxin_soap.redact import truncate_printable
 from yunxin_soap.transport.connection import Connection, TLSConnection
 from yunxin_soap.transport.network import proxy_for, proxy_headers, tls_context
 
@@ -99,4 +99,4 @@ class Dialler:
         # Only the status of a refused CONNECT: a proxy may echo its own password behind it.
         if refused := re.match(r"Tunnel connection failed: \d+", text):
             text = refused[0]
-        return f"no connection to {where} ({shorten(' '.join(text.split()))})"
+        return f"no connection to {where} ({truncate_printable(' '.join(text.split()))})"

@@ -18,7 +18,7 @@ from lxml import etree
 from yunxin_soap import wsdl
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
-from yunxin_soap.redact import Redactor, shorten
+from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter as recorder
 
@@ -215,7 +215,7 @@ class Codec:
         return nodes[0].text or ""
 
     def _reject(self, what: str, response: Response) -> NoReturn:
-        what = shorten(self._redact(what))
+        what = truncate_printable(self._redact(what))
         raise ConfigurationRejected(
             f"The gateway refused the request with {what.rstrip('.')}. Nothing was sent: check"
             " endpoint, protocol and WSDL.",
@@ -226,7 +226,7 @@ class Codec:
         )
 
     def _unknown(self, what: str, response: Response) -> NoReturn:
-        what = shorten(self._redact(what))
+        what = truncate_printable(self._redact(what))
         raise OutcomeUnknown(
             f"The gateway answered with {what.rstrip('.')}: whether the SMS was sent is unknown."
             " Check with the vendor before you send it again.",

@@ -13,7 +13,7 @@ from zeep.proxy import OperationProxy, ServiceProxy
 
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
-from yunxin_soap.results import read_answer
+from yunxin_soap.results import parse_result
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Fields
 from yunxin_soap.wire.zeep_adapter import Recorder
@@ -82,7 +82,7 @@ class _OperationBase(OperationProxy):
     def _read(self, response: Response) -> str:
         self._core.log_response(response)
         answer = self._core.protocol.decode(response)
-        return answer if answer.strip() else read_answer(answer)
+        return answer if answer.strip() else parse_result(answer)
 
     def _record(self, values: dict[str, Any]) -> Request:
         """Have zeep make the request."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.storage import schema
 from yunxin_soap.errors import ConfigurationError, LedgerError
-from yunxin_soap.files import identity, make_private
+from yunxin_soap.files import file_id, make_private
 
 _PATIENCE = {
     "connect_timeout": 10,
@@ -56,7 +56,7 @@ def open_engine(where: str | os.PathLike[str], *, create: bool = True) -> sa.Eng
     # A query may hold a password, too.
     shown = url.set(query={}).render_as_string(hide_password=True)
     file = file_of(where)
-    if not create and file is not None and identity(file) is None:
+    if not create and file is not None and file_id(file) is None:
         raise _no_ledger(shown)
     try:
         if file is not None:
@@ -103,10 +103,10 @@ def file_of(where: str | os.PathLike[str]) -> str | None:
 
 def _watch(file: str) -> Callable[..., None]:
     """Let nothing begin once a ledger's file is not there any more, or is another one."""
-    opened = identity(file)
+    opened = file_id(file)
 
     def check(*_: Any) -> None:
-        if identity(file) != opened:
+        if file_id(file) != opened:
             lost = sqlite3.OperationalError("its file was moved, removed or replaced")
             raise sa.exc.OperationalError("BEGIN", {}, lost)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.files import identity, make_private
+from yunxin_soap.files import file_id, make_private
 from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept, Outcome
 from yunxin_soap.wsdl import ProtocolName
 
@@ -67,7 +67,7 @@ class Journal:
             )
             try:
                 self._open(name)
-                self._file = identity(name)
+                self._file = file_id(name)
             except BaseException:
                 self._db.close()
                 self._lock.close()
@@ -101,7 +101,7 @@ class Journal:
         Raises:
             NotKept: the file cannot be written, as on a full disk, or is not there any more.
         """
-        if identity(self._name) != self._file:
+        if file_id(self._name) != self._file:
             raise NotKept(f"The record {self._name} was moved or removed: restart the sandbox.")
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)

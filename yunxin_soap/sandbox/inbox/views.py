@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yunxin_soap.codes import DOCUMENTED
-from yunxin_soap.files import harmless
-from yunxin_soap.message import segments, units_of
+from yunxin_soap.files import escape_spreadsheet_formula
+from yunxin_soap.message import segments, utf16_length
 from yunxin_soap.sandbox.arrivals.store import Arrival, Outcome
 
 _CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
@@ -92,7 +92,7 @@ def shown(arrival: Arrival, *, raw: bool = False) -> dict[str, Any]:
     known = DOCUMENTED.get(code) if code is not None else None
     return values | {
         "segments": segments(arrival.message) if arrival.message else 0,
-        "length": units_of(arrival.message),
+        "length": utf16_length(arrival.message),
         "code": code,
         "chinese": known.description_zh if known else None,
         "english": known.description_en if known else None,
@@ -106,6 +106,6 @@ def as_csv(arrivals: Iterable[Arrival]) -> Iterator[str]:
         values = shown(arrival) | {"recipients": " ".join(arrival.recipients)}
         line = io.StringIO()
         csv.writer(line, quoting=csv.QUOTE_ALL).writerow(
-            harmless(values[name]) for name in _COLUMNS
+            escape_spreadsheet_formula(values[name]) for name in _COLUMNS
         )
         yield line.getvalue()
