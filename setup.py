@@ -1,4 +1,4 @@
-"""Maps the top-level ``wsdl_cache/`` into the package; all else is in setup.cfg."""
+"""Map the top-level ``wsdl_cache/`` into the package; setup.cfg has everything else."""
 
 from setuptools import find_packages, setup
 
@@ -7,7 +7,8 @@ setup(
     package_dir={"yunxin_soap.wsdl_cache": "wsdl_cache"},
     package_data={
         "yunxin_soap": ["py.typed"],
-        "yunxin_soap.sandbox.inbox": ["static/*"],
+        "yunxin_soap.sandbox.asmx": ["templates/*"],
+        "yunxin_soap.sandbox.inbox": ["static/*", "templates/*"],
         "yunxin_soap.wsdl_cache": ["*.wsdl"],
     },
 )

@@ -71,6 +71,11 @@ def test_from_a_wheel(checkout: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "yunxin_soap/wsdl_cache/MsgSend.wsdl" in names
     assert "yunxin_soap/py.typed" in names
+    # Every template and static file of the sources is in the wheel.
+    package = checkout / "yunxin_soap"
+    data = [path for name in ("templates", "static") for path in package.rglob(f"{name}/*")]
+    assert data
+    assert {path.relative_to(checkout).as_posix() for path in data} <= set(names)
     assert not [name for name in names if name.startswith("tests")]
     shutil.rmtree(checkout)
     run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)

@@ -278,7 +278,7 @@ def test_what_request_validation_lets_pass(text: str) -> None:
     check_request_validation(text, "The message")
     from yunxin_soap.sandbox.asmx import forms
 
-    assert forms.danger("Msg", text) is None
+    assert forms.find_danger("Msg", text) is None
 
 
 @pytest.mark.parametrize("message", ["", " \n", "\u200b", "\ufeff \u200b"])

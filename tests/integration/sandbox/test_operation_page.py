@@ -1,4 +1,4 @@
-"""The operation's own page: what it shows can be done as it is shown."""
+"""The operation's page: its form and its samples work as shown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ VALUES = dict(zip(FIELDS, ("demo", "demo", "13900000000", "您好【签名】", 
 
 
 def page(sandbox: Sandbox) -> html.HtmlElement:
+    """Fetch and parse the operation's page."""
     response = requests.get(f"{sandbox.url}?op=sendMesExt", timeout=10)
     assert (response.status_code, response.headers["Content-Type"]) == (
         200,
@@ -22,7 +23,8 @@ def page(sandbox: Sandbox) -> html.HtmlElement:
     return html.fromstring(response.content)
 
 
-def test_the_form_invokes_the_operation(sandbox: Sandbox) -> None:
+def test_operation_page_form_submitted_is_accepted(sandbox: Sandbox) -> None:
+    """The form calls the operation with the six fields."""
     (form,) = page(sandbox).forms
     assert list(form.fields) == list(FIELDS)
     form.fields.update(VALUES)
@@ -34,7 +36,8 @@ def test_the_form_invokes_the_operation(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("place", range(4), ids=PROTOCOLS)
-def test_a_sample_works_once_its_placeholders_are_filled(sandbox: Sandbox, place: int) -> None:
+def test_operation_page_sample_filled_in_is_accepted(sandbox: Sandbox, place: int) -> None:
+    """Each sample is a valid request, and its response is the one shown."""
     samples = [pre.text_content() for pre in page(sandbox).iter("pre")]
     request, shown = samples[2 * place], samples[2 * place + 1]
     head, _, body = request.partition("\n\n")
@@ -52,7 +55,8 @@ def test_a_sample_works_once_its_placeholders_are_filled(sandbox: Sandbox, place
     assert answer.body.decode().replace("\r\n", "\n") == expected
 
 
-def test_an_unknown_operation_gets_the_list(sandbox: Sandbox) -> None:
+def test_operation_page_unknown_operation_shows_the_list(sandbox: Sandbox) -> None:
+    """An unknown ``?op=`` shows the help page, without a form."""
     content = requests.get(f"{sandbox.url}?op=other", timeout=10).text
     assert "?op=sendMesExt" in content
     assert "<form" not in content

@@ -1,4 +1,4 @@
-"""URL-encoded fields: what a client writes comes back, and nothing at all raises."""
+"""URL-encoded fields: every value round-trips, and no input raises an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yunxin_soap.sandbox.asmx.forms import danger, html_encode, parse, url_decode
+from yunxin_soap.sandbox.asmx.forms import find_danger, html_encode, parse, url_decode
 
 DECODED = [
     (b"", ""),
@@ -19,7 +19,7 @@ DECODED = [
     (b"%00", "\0"),
     (b"%E6%82%A8%e6%82%a8", "您您"),
     ("您".encode(), "您"),
-    # One character may be half raw and half escaped.
+    # One character may be partly raw and partly escaped.
     (b"\xe6%82\xa8", "您"),
     (b"%u60a8%u60A8", "您您"),
     (b"%uD83D%uDE00", "😀"),
@@ -33,7 +33,8 @@ DECODED = [
 
 
 @pytest.mark.parametrize(("raw", "text"), DECODED)
-def test_url_decode(raw: bytes, text: str) -> None:
+def test_url_decode_raw_bytes_gives_text(raw: bytes, text: str) -> None:
+    """Decode each escape as ASP.NET does."""
     assert url_decode(raw) == text
 
 
@@ -50,7 +51,8 @@ PARSED = [
 
 
 @pytest.mark.parametrize(("raw", "fields"), PARSED)
-def test_parse(raw: bytes, fields: dict[str, str]) -> None:
+def test_parse_fields_returns_them_in_lower_case(raw: bytes, fields: dict[str, str]) -> None:
+    """Return the values by field name in lower case; commas join repeated fields."""
     assert parse(raw) == fields
 
 
@@ -58,42 +60,49 @@ NAMES = st.text(st.characters(codec="ascii", categories=["Ll", "Nd"]), min_size=
 TEXTS = st.text(st.characters(codec="utf-8"))
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(st.dictionaries(NAMES, TEXTS))
-def test_what_urlencode_writes_comes_back(fields: dict[str, str]) -> None:
+def test_parse_urlencoded_utf8_round_trips(fields: dict[str, str]) -> None:
+    """Python's urlencode and `parse` are inverse."""
     assert parse(urlencode(fields).encode()) == fields
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(st.dictionaries(NAMES, st.text(st.characters(codec="gbk"))))
-def test_what_urlencode_writes_in_gbk_comes_back(fields: dict[str, str]) -> None:
+def test_parse_urlencoded_gbk_round_trips(fields: dict[str, str]) -> None:
+    """GBK escapes decode if the encoding is given."""
     assert parse(urlencode(fields, encoding="gbk").encode(), "gbk") == fields
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(TEXTS)
-def test_code_units_as_dotnet_writes_them_come_back(text: str) -> None:
+def test_url_decode_dotnet_code_units_round_trips(text: str) -> None:
+    """.NET's escapes of UTF-16 code units decode to the same text."""
     units = text.encode("utf-16-be").hex(" ", 2).split()
 
     assert url_decode("".join(f"%u{unit}" for unit in units).encode()) == text
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(st.binary(), st.sampled_from(["utf-8", "gbk", "ascii", "utf-16"]))
-def test_arbitrary_bytes_become_text_that_can_be_written(raw: bytes, encoding: str) -> None:
+def test_parse_arbitrary_bytes_gives_encodable_text(raw: bytes, encoding: str) -> None:
+    """Arbitrary bytes raise no error and leave no lone surrogate."""
     for name, value in parse(raw, encoding).items():
         assert f"{name}{value}".encode().decode() == name + value
 
 
-def test_danger_shows_what_stands_around_it() -> None:
-    assert danger("Msg", "x" * 30 + "<b>" + "y" * 30) == f'Msg="...{"x" * 10}<b>{"y" * 17}..."'
-    assert danger("Msg", "<b>") == 'Msg="<b>"'
+def test_find_danger_long_value_quotes_its_surroundings() -> None:
+    """The excerpt has ten characters before the match and is marked as cut."""
+    assert find_danger("Msg", "x" * 30 + "<b>" + "y" * 30) == f'Msg="...{"x" * 10}<b>{"y" * 17}..."'
+    assert find_danger("Msg", "<b>") == 'Msg="<b>"'
 
 
 @pytest.mark.parametrize("value", ["", "1 < 2", "<1", "a>b", "a & #b", "<您"])
-def test_what_is_not_dangerous_passes(value: str) -> None:
-    assert danger("Msg", value) is None
+def test_find_danger_harmless_value_returns_none(value: str) -> None:
+    """Angle brackets and ampersands alone are valid."""
+    assert find_danger("Msg", value) is None
 
 
-def test_html_encode() -> None:
+def test_html_encode_escapes_as_dotnet() -> None:
+    """The five special characters become .NET's entities."""
     assert html_encode("<a href=\"'&'\">") == "&lt;a href=&quot;&#39;&amp;&#39;&quot;&gt;"

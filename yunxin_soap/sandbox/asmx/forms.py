@@ -1,4 +1,4 @@
-"""URL-encoded fields as ASP.NET reads them, query strings and posted forms alike."""
+"""Parse URL-encoded fields as ASP.NET does: query strings and posted forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
 
 
 def parse(raw: bytes, encoding: str = "utf-8") -> dict[str, str]:
-    """Return the fields under their names in lower case; a repeated one is joined by commas."""
+    """Parse URL-encoded fields.
+
+    Args:
+        raw: the query string or the form.
+        encoding: the character encoding of the escaped bytes.
+
+    Returns:
+        The values by the name of their field in lower case. As in ASP.NET, a comma joins the
+        values of a field that occurs more than once.
+    """
     values: dict[str, list[str]] = {}
     for part in raw.split(b"&"):
         name, equals, value = part.partition(b"=")
@@ -22,7 +31,7 @@ def parse(raw: bytes, encoding: str = "utf-8") -> dict[str, str]:
 
 
 def url_decode(raw: bytes, encoding: str = "utf-8") -> str:
-    """Undo ``%XX``, ``+`` and .NET's own ``%uXXXX``; what is none of these stays as it is.
+    """Decode ``%XX``, ``+`` and .NET's ``%uXXXX``; anything else stays as it is.
 
     >>> url_decode(b"a+b%2B%zz%u60a8")
     'a b+%zz您'
@@ -39,12 +48,20 @@ def url_decode(raw: bytes, encoding: str = "utf-8") -> str:
         else:
             pending += b" " if plus else token[0]
     decoded.append(pending.decode(encoding, "replace"))
-    # Two %u in a row may be the halves of one character.
+    # Two %uXXXX in a row may be the surrogate pair of one character.
     return "".join(decoded).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def danger(name: str, value: str) -> str | None:
-    """Say what ASP.NET's request validation finds dangerous in a value; None if it passes."""
+def find_danger(name: str, value: str) -> str | None:
+    """Return the part of a value that ASP.NET's request validation calls dangerous.
+
+    Args:
+        name: the field, for the returned text.
+        value: its value.
+
+    Returns:
+        The excerpt as ASP.NET's error message quotes it; None if the value is valid.
+    """
     found = _DANGEROUS.search(value)
     if found is None:
         return None
@@ -55,5 +72,5 @@ def danger(name: str, value: str) -> str | None:
 
 
 def html_encode(text: str) -> str:
-    """Escape as .NET's ``HttpUtility.HtmlEncode`` does."""
+    """Escape a text as .NET's ``HttpUtility.HtmlEncode`` does."""
     return html.escape(text).replace("&#x27;", "&#39;")

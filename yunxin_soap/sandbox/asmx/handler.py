@@ -162,7 +162,7 @@ def _unknown_method(name: str) -> str:
 
 def _form(values: Mapping[str, str], collection: str, method: Method) -> HttpResponse:
     for name in FIELDS:
-        if danger := forms.danger(name, values.get(name.lower(), "")):
+        if danger := forms.find_danger(name, values.get(name.lower(), "")):
             if name == "userPass":
                 danger = 'userPass="***"'  # ASP.NET would quote a part of it
             return _text(

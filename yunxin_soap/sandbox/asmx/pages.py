@@ -1,23 +1,49 @@
-"""What the service's page shows of itself: WSDL, discovery, help, error pages."""
+"""The pages that the service shows in a browser, and its WSDL and discovery documents."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from lxml import etree
 
 from yunxin_soap import wsdl
 from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS, render_answer
 
-_STYLE = "pre { white-space: pre-wrap; overflow-wrap: anywhere; } input { max-width: 65vw; }"
+_TITLE = "MsgSend Web Service"
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A sample request and its response, as the operation's page shows them."""
+
+    title: str
+    request: str
+    response: str
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _render(template: str, **values: object) -> bytes:
+    return _templates().get_template(template).render(values).encode()
 
 
 @lru_cache(maxsize=16)
 def description(address: str) -> bytes:
-    """Return the WSDL with ``address`` at all four ports."""
+    """Return the WSDL with ``address`` in all four ports."""
     root = etree.fromstring(wsdl.shipped_path().read_bytes())
     for port in root.iterfind(f"{{{root.nsmap['wsdl']}}}service/{{*}}port/{{*}}address"):
         port.set("location", address)
@@ -25,64 +51,45 @@ def description(address: str) -> bytes:
 
 
 def discovery(address: str) -> bytes:
-    """Return the answer to ``?disco``."""
-    quoted = html.escape(address)
-    soap = "".join(
-        f'\n  <soap address="{quoted}" xmlns:q1="{TNS}" binding="q1:{binding}"'
-        ' xmlns="http://schemas.xmlsoap.org/disco/soap/" />'
-        for binding in ("MsgSendSoap", "MsgSendSoap12")
+    """Return the response to ``?disco``."""
+    return _render(
+        "discovery.xml.j2",
+        address=address,
+        namespace=TNS,
+        bindings=("MsgSendSoap", "MsgSendSoap12"),
     )
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>\n'
-        '<discovery xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-        ' xmlns:xsd="http://www.w3.org/2001/XMLSchema"'
-        ' xmlns="http://schemas.xmlsoap.org/disco/">'
-        f'\n  <contractRef ref="{quoted}?wsdl" docRef="{quoted}"'
-        f' xmlns="http://schemas.xmlsoap.org/disco/scl/" />{soap}\n</discovery>'
-    ).encode()
 
 
 def help_page(address: str) -> bytes:
-    """Return the page that a browser gets."""
-    quoted = html.escape(address)
-    return _page(
-        "MsgSend Web Service",
-        "<p>The following operations are supported. For a formal definition, please review the"
-        f' <a href="{quoted}?WSDL">Service Description</a>.</p>'
-        f'<ul><li><a href="{quoted}?op={wsdl.OPERATION}">{wsdl.OPERATION}</a>'
-        f" ({', '.join(wsdl.FIELDS)})</li></ul>"
-        "<p>This is the yunxin_soap sandbox: no SMS leaves it.</p>",
+    """Return the help page, which lists the operation."""
+    return _render(
+        "help.html.j2",
+        title=_TITLE,
+        address=address,
+        operation=wsdl.OPERATION,
+        fields=wsdl.FIELDS,
     )
 
 
 def operation_page(address: str) -> bytes:
-    """Return the page of the operation: a form that invokes it, and a sample for each port."""
-    quoted = html.escape(address)
-    inputs = "".join(
-        f'<tr><td><label for="{name}">{name}:</label></td>'
-        f'<td><input id="{name}" name="{name}" size="50"></td></tr>'
-        for name in wsdl.FIELDS
-    )
-    samples = "".join(
-        f"<h3>{title}</h3>"
-        "<p>The following is a sample request and response. The placeholders shown need to be"
-        f" replaced with actual values.</p><pre>{html.escape(request)}</pre>"
-        f"<pre>{html.escape(answer)}</pre>"
-        for title, request, answer in _samples(address)
-    )
-    return _page(
-        "MsgSend Web Service",
-        f'<p>Click <a href="{quoted}">here</a> for a complete list of operations.</p>'
-        f"<h2>{wsdl.OPERATION}</h2><h3>Test</h3>"
-        "<p>To test the operation using the HTTP POST protocol, click the 'Invoke' button.</p>"
-        f'<form action="{quoted}/{wsdl.OPERATION}" method="POST"><table>{inputs}</table>'
-        f'<button type="submit">Invoke</button></form>{samples}'
-        "<p>This is the yunxin_soap sandbox: no SMS leaves it.</p>",
+    """Return the operation's page: a form that invokes it, and a sample for each protocol."""
+    return _render(
+        "operation.html.j2",
+        title=_TITLE,
+        address=address,
+        operation=wsdl.OPERATION,
+        fields=wsdl.FIELDS,
+        samples=list(_samples(address)),
     )
 
 
-def _samples(address: str) -> Iterator[tuple[str, str, str]]:
-    """Give title, request and answer for each port."""
+def error_page(status: int, title: str) -> bytes:
+    """Return an error page as IIS or ASP.NET shows it to a remote caller."""
+    return _render("error.html.j2", title=f"{status} - {title}", heading=title)
+
+
+def _samples(address: str) -> Iterator[_Sample]:
+    """Yield a sample for each protocol, in the order of `wsdl.PROTOCOLS`."""
     page = urlsplit(address)
     operation = f"{page.path}/{wsdl.OPERATION}"
     host = f"Host: {page.netloc}\n"
@@ -92,7 +99,7 @@ def _samples(address: str) -> Iterator[tuple[str, str, str]]:
         ("SOAP 1.2", SOAP_12, "application/soap+xml", ""),
     ):
         head = f"Content-Type: {media_type}; charset=utf-8\nContent-Length: length\n"
-        yield (
+        yield _Sample(
             title,
             f"POST {page.path} HTTP/1.1\n{host}{head}{action}\n"
             f'<?xml version="1.0" encoding="utf-8"?>\n<soap:Envelope xmlns:soap="{envelope}">\n'
@@ -101,28 +108,14 @@ def _samples(address: str) -> Iterator[tuple[str, str, str]]:
             f"HTTP/1.1 200 OK\n{head}\n{render_answer('string', envelope)}",
         )
     query = "&".join(f"{name}=string" for name in wsdl.FIELDS)
-    answer = (
+    response = (
         "HTTP/1.1 200 OK\nContent-Type: text/xml; charset=utf-8\nContent-Length: length\n\n"
         f'<?xml version="1.0" encoding="utf-8"?>\n<string xmlns="{TNS}">string</string>'
     )
-    yield "HTTP GET", f"GET {operation}?{query} HTTP/1.1\n{host}", answer
-    yield (
+    yield _Sample("HTTP GET", f"GET {operation}?{query} HTTP/1.1\n{host}", response)
+    yield _Sample(
         "HTTP POST",
         f"POST {operation} HTTP/1.1\n{host}"
         f"Content-Type: application/x-www-form-urlencoded\nContent-Length: length\n\n{query}",
-        answer,
+        response,
     )
-
-
-def error_page(status: int, title: str) -> bytes:
-    """Return an error page as IIS or ASP.NET shows to a remote caller."""
-    return _page(f"{status} - {title}", f"<h1>{html.escape(title)}</h1>")
-
-
-def _page(title: str, body: str) -> bytes:
-    return (
-        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>{body}</body></html>\n"
-    ).encode()
