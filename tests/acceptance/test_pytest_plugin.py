@@ -1,4 +1,4 @@
-"""The fixtures for a user's own tests, beyond what `tests.acceptance.user_project` shows."""
+"""The pytest plugin's fixtures, beyond what `tests.acceptance.user_project` shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_TESTS = """
+_ACCOUNT_TESTS = """
 import pytest
 from yunxin_soap.sandbox import Account
 
@@ -24,21 +24,30 @@ def test_an_account(yunxin_sandbox, yunxin_client, turn):
 """
 
 
-def test_an_account_of_one_test_is_not_the_next_one_s(tmp_path: Path) -> None:
-    (tmp_path / "test_accounts.py").write_text(_TESTS)
+def run_pytest(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
+    """Run pytest on a folder, check its exit status, and return its output."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
-        cwd=tmp_path,
+        [sys.executable, "-m", "pytest", "-q", *arguments, str(folder)],
+        cwd=folder,
+        # Options of the outer run, such as those of pytest-xdist, may be unknown to the inner one.
+        env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout
+    assert done.returncode == status, done.stdout
+    return done.stdout
 
 
-def test_plugins_that_are_named_one_by_one(tmp_path: Path) -> None:
+def test_yunxin_sandbox_account_of_one_test_is_removed_before_the_next(tmp_path: Path) -> None:
+    """An account that one test adds does not reach the next test; a session fixture's does."""
+    (tmp_path / "test_accounts.py").write_text(_ACCOUNT_TESTS, "utf-8")
+    assert "2 passed" in run_pytest(tmp_path)
+
+
+def test_yunxin_async_client_plugins_named_one_by_one_runs(tmp_path: Path) -> None:
+    """The fixture works where plugins are not autoloaded but given with -p."""
     (tmp_path / "test_async.py").write_text(
         "import pytest\n\n@pytest.mark.asyncio\n"
         "async def test_it(yunxin_async_client):\n"
@@ -46,14 +55,20 @@ def test_plugins_that_are_named_one_by_one(tmp_path: Path) -> None:
         "utf-8",
     )
     plugins = ["-p", "pytest_asyncio.plugin", "-p", "yunxin_soap.pytest_plugin"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *plugins, str(tmp_path)],
-        cwd=tmp_path,
-        # What is asked of the run outside, as of pytest-xdist, is unknown here.
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    output = run_pytest(tmp_path, *plugins, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert "1 passed" in output
+
+
+def test_yunxin_async_client_on_trio_fails_with_the_reason(tmp_path: Path) -> None:
+    """On an anyio backend other than asyncio, the fixture fails and says what to change."""
+    (tmp_path / "test_trio.py").write_text(
+        "import pytest\n\n"
+        "@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n\n"
+        "@pytest.fixture\ndef anyio_backend_name():\n    return 'trio'\n\n"
+        "@pytest.mark.anyio\n"
+        "async def test_it(yunxin_async_client):\n    pass\n",
+        "utf-8",
     )
-    assert "1 passed" in done.stdout, done.stdout
+    output = run_pytest(tmp_path, "-p", "no:asyncio", status=1)
+    assert "yunxin_async_client supports asyncio only" in output
+    assert "make the fixture anyio_backend return 'asyncio'" in output

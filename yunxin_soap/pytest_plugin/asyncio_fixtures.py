@@ -1,7 +1,7 @@
-"""The fixtures that only pytest-asyncio can run; the plugin imports them where that is installed.
+"""The client fixtures for pytest-asyncio, imported only where it is installed.
 
-There is one for each scope that an event loop of pytest-asyncio may have: a client belongs to one
-loop, and that must be the test's.
+A client belongs to one event loop, and that must be the test's. So each scope that a loop of
+pytest-asyncio may have gets a fixture of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import pytest_asyncio
 
-from yunxin_soap.pytest_plugin import open_client
+from yunxin_soap.pytest_plugin.clients import open_async_client
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
@@ -21,34 +21,36 @@ if TYPE_CHECKING:
 
 _Scope = Literal["function", "class", "module", "package", "session"]
 _SCOPES: tuple[_Scope, ...] = ("function", "class", "module", "package", "session")
-# Before 0.24 a fixture had the loop of its own scope, and no other.
-_KNOWS_LOOP_SCOPES = "loop_scope" in inspect.signature(pytest_asyncio.fixture).parameters
+# Before pytest-asyncio 0.24, a fixture's loop always had the scope of the fixture.
+_HAS_LOOP_SCOPES = "loop_scope" in inspect.signature(pytest_asyncio.fixture).parameters
 
 
-def _fixture(scope: _Scope) -> Any:
-    options: dict[str, Any] = {"loop_scope": scope} if _KNOWS_LOOP_SCOPES else {}
+def _client_fixture(scope: _Scope) -> Any:
+    options: dict[str, Any] = {"loop_scope": scope} if _HAS_LOOP_SCOPES else {}
 
-    @pytest_asyncio.fixture(name=f"_yunxin_client_of_asyncio_{scope}", **options)
+    @pytest_asyncio.fixture(name=f"_yunxin_asyncio_client_{scope}", **options)
     async def client(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
-        async for opened in open_client(yunxin_sandbox):
+        async for opened in open_async_client(yunxin_sandbox):
             yield opened
 
     return client
 
 
-globals().update({f"_in_{scope}_loop": _fixture(scope) for scope in _SCOPES})
+globals().update({f"_client_{scope}": _client_fixture(scope) for scope in _SCOPES})
 
 
-def fixture_for(request: pytest.FixtureRequest) -> str:
-    """Return the name of the fixture whose loop is that of the test which asks."""
+def fixture_name(request: pytest.FixtureRequest) -> str:
+    """Return the name of the fixture that runs in the loop of the requesting test."""
     marker = request.node.get_closest_marker("asyncio")
-    given = {} if marker is None else marker.kwargs
-    scope = given.get("loop_scope") or given.get("scope") or _default_scope(request.config)
-    return f"_yunxin_client_of_asyncio_{scope}"
+    arguments = {} if marker is None else marker.kwargs
+    scope = (
+        arguments.get("loop_scope") or arguments.get("scope") or _default_loop_scope(request.config)
+    )
+    return f"_yunxin_asyncio_client_{scope}"
 
 
-def _default_scope(config: pytest.Config) -> str:
+def _default_loop_scope(config: pytest.Config) -> str:
     try:
         return str(config.getini("asyncio_default_test_loop_scope"))
-    except ValueError:  # before 1.0 there was no such setting
+    except ValueError:  # the setting came with pytest-asyncio 1.0
         return "function"

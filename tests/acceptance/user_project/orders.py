@@ -1,4 +1,4 @@
-"""Code of somebody's own that sends SMS: what the example tests."""
+"""A user's code that sends SMS; the tests beside it test it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from yunxin_soap import AsyncClient, Client, OutcomeUnknown
 
 
 def confirm(yunxin: Client, phone: str, order: str) -> str:
-    """Tell a customer; return what to note about it."""
+    """Send a customer the confirmation; return the note for the order."""
     try:
         return yunxin.send(phone, f"您的订单{order}已发货").batch_no
     except OutcomeUnknown:
@@ -14,5 +14,5 @@ def confirm(yunxin: Client, phone: str, order: str) -> str:
 
 
 async def confirm_async(yunxin: AsyncClient, phone: str, order: str) -> str:
-    """The same from asyncio."""
+    """Send a customer the confirmation from asyncio; return the batch number."""
     return (await yunxin.send(phone, f"您的订单{order}已发货")).batch_no

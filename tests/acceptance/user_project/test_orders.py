@@ -1,4 +1,4 @@
-"""Tests as a user of the pytest plugin writes them; they import nothing of this repository."""
+"""Tests as a user of the pytest plugin writes them; they import no test code of this repository."""
 
 from __future__ import annotations
 
@@ -12,33 +12,38 @@ sys.path.insert(0, str(Path(__file__).parent))
 from orders import confirm, confirm_async
 
 
-def test_a_customer_is_told(yunxin_sandbox, yunxin_client):
+def test_confirm_sends_the_order_once(yunxin_sandbox, yunxin_client):
+    """confirm() sends one SMS with the order, and returns its batch number."""
     batch_no = confirm(yunxin_client, "13900000000", "42")
     (submission,) = yunxin_sandbox.assert_sent("13900000000", "订单42")
     assert submission.batch_no == batch_no
     assert yunxin_sandbox.times_accepted("13900000000") == 1
 
 
-def test_every_test_starts_clean(yunxin_sandbox):
+def test_yunxin_sandbox_starts_empty(yunxin_sandbox):
+    """Each test gets a sandbox without the arrivals of the test before."""
     assert yunxin_sandbox.inbox == ()
 
 
-def test_a_lost_answer_is_not_sent_again(yunxin_sandbox, yunxin_client):
-    yunxin_sandbox.inject_fault("close")  # the SMS is accepted, and the answer never comes
+def test_confirm_lost_response_is_not_resent(yunxin_sandbox, yunxin_client):
+    """An SMS whose response is lost is not sent a second time."""
+    yunxin_sandbox.inject_fault("close")  # the SMS is accepted, but no response arrives
     assert confirm(yunxin_client, "13900000000", "42") == "ask the vendor"
     yunxin_sandbox.assert_sent("13900000000", times=1)
 
 
-def test_a_gateway_that_is_down_half_of_the_time(yunxin_sandbox, yunxin_client):
+def test_confirm_flaky_gateway_reports_each_unknown(yunxin_sandbox, yunxin_client):
+    """Every order that the gateway did not accept is reported as unknown."""
     with yunxin_sandbox.inject_fault(
         "html", status=503, when="before", probability=0.5, seed=7, times=None
     ):
-        told = [confirm(yunxin_client, "13900000000", str(order)) for order in range(20)]
-    assert 0 < told.count("ask the vendor") < 20
-    assert len(yunxin_sandbox.inbox) == 20 - told.count("ask the vendor")
+        notes = [confirm(yunxin_client, "13900000000", str(order)) for order in range(20)]
+    assert 0 < notes.count("ask the vendor") < 20
+    assert len(yunxin_sandbox.inbox) == 20 - notes.count("ask the vendor")
 
 
-def test_what_is_missing_is_told(yunxin_sandbox, yunxin_client):
+def test_assert_sent_missing_sms_lists_what_arrived(yunxin_sandbox, yunxin_client):
+    """assert_sent() fails with what it expected and everything that arrived."""
     yunxin_client.send("13900000000", "您好")
     with pytest.raises(AssertionError) as caught:
         yunxin_sandbox.assert_sent("13900000001")
@@ -47,19 +52,24 @@ def test_what_is_missing_is_told(yunxin_sandbox, yunxin_client):
 
 
 @pytest.mark.asyncio
-async def test_with_pytest_asyncio(yunxin_sandbox, yunxin_async_client):
+async def test_yunxin_async_client_with_pytest_asyncio_sends(yunxin_sandbox, yunxin_async_client):
+    """The asynchronous client works in a test of pytest-asyncio."""
     await confirm_async(yunxin_async_client, "13900000000", "42")
     yunxin_sandbox.assert_sent("13900000000")
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_with_a_loop_of_another_scope(yunxin_sandbox, yunxin_async_client):
+async def test_yunxin_async_client_in_module_loop_sends(yunxin_sandbox, yunxin_async_client):
+    """The asynchronous client belongs to the test's loop, whatever its scope."""
     await confirm_async(yunxin_async_client, "13900000000", "42")
     yunxin_sandbox.assert_sent("13900000000")
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_with_anyio(yunxin_sandbox, yunxin_async_client, anyio_backend):
+async def test_yunxin_async_client_with_anyio_sends(
+    yunxin_sandbox, yunxin_async_client, anyio_backend
+):
+    """The asynchronous client works in a test of anyio on asyncio."""
     await confirm_async(yunxin_async_client, "13900000000", "42")
     yunxin_sandbox.assert_sent("13900000000")
