@@ -79,7 +79,7 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert "25 numbers in 3 submits with 1 text, some 25 segments (an estimate)." in dry.stdout
     assert "line 27: '12': the number" in dry.stdout
     planned = run("plan", "a", *options, "--refused", "refused.csv", "--json")
-    assert json.loads(planned.stdout)["submits"] == 3
+    assert json.loads(planned.stdout)["submissions"] == 3
     assert "27,12," in (tmp_path / "refused.csv").read_text("utf-8-sig")
     assert run("status").stdout == "a: open, 25 numbers\n"
 

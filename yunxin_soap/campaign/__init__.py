@@ -16,10 +16,12 @@ except ModuleNotFoundError as error:
 
 from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger
-from yunxin_soap.campaign.lists.rows import Csv, Rows, Source, Text
-from yunxin_soap.campaign.models import CampaignState, State
-from yunxin_soap.campaign.planning import Plan, SkippedLine
-from yunxin_soap.campaign.previews import preview
+from yunxin_soap.campaign.lists import Source
+from yunxin_soap.campaign.lists.csv import Csv
+from yunxin_soap.campaign.lists.rows import Rows
+from yunxin_soap.campaign.lists.text import Text
+from yunxin_soap.campaign.models import CampaignState, Plan, SkippedLine, State
+from yunxin_soap.campaign.planning import preview
 from yunxin_soap.campaign.running.runner import Progress
 from yunxin_soap.campaign.storage.reads import HistoryEntry, Status, SubmissionRecord
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from yunxin_soap.campaign.ledger import Ledger, RunOptions
-from yunxin_soap.campaign.lists.rows import Source
-from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.planning import Plan, PlanOptions, SkippedLine
+from yunxin_soap.campaign.lists import Source
+from yunxin_soap.campaign.models import Plan, SkippedLine, State
+from yunxin_soap.campaign.planning import PlanOptions
 from yunxin_soap.campaign.storage.reads import Status, SubmissionRecord
 from yunxin_soap.campaign.storage.runners import LEASE
 

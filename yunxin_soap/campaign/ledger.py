@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from yunxin_soap.campaign.lists.rows import Source
-from yunxin_soap.campaign.planning import Plan, PlanOptions, SkippedLine
-from yunxin_soap.campaign.previews import planned
+from yunxin_soap.campaign.lists import Source
+from yunxin_soap.campaign.models import Plan, SkippedLine
+from yunxin_soap.campaign.planning import PlanOptions, prepare_plan
 from yunxin_soap.campaign.running import once
 from yunxin_soap.campaign.running.runner import Options, Progress, Runner
 from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE, Hours
@@ -102,7 +102,7 @@ class Ledger(Decisions):
             ContentConflict: there is one of that name with other content.
             LedgerError: the ledger cannot be written.
         """
-        planning = planned(name, source, message, on_progress, on_skipped, **options)
+        planning = prepare_plan(name, source, message, on_progress, on_skipped, **options)
         with planning as (plan, planner), reported():
             return Intake(self._engine).add(plan, planner)
 

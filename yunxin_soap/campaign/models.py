@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -17,7 +18,7 @@ class State(str, Enum):
     UNKNOWN = "unknown"
     """It may have been sent; only a person's decision moves it."""
     SPLIT = "split"
-    """SkippedLine for its numbers, which went over to two smaller submits."""
+    """Rejected for its numbers, which were moved to two smaller submissions."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {
@@ -42,3 +43,34 @@ class CampaignState(str, Enum):
     """It waits: until a time, or until somebody resumes it."""
     DONE = "done"
     """Nothing is left that may be sent."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The counts of a campaign, before it is written to the ledger or after."""
+
+    name: str
+    digest: str
+    """Equal for the same numbers, texts, channel and extension, in any order."""
+    numbers: int
+    submissions: int
+    texts: int
+    """How many different texts are sent."""
+    segments: int
+    """An estimate of the SMS that the vendor bills: a text of up to 70 characters is one, a longer
+    one is split into parts of 67."""
+    skipped: int
+    """How many lines of the list are in no submission."""
+    existing: bool = False
+    """Whether the ledger had the same campaign already, so that nothing was written."""
+
+
+@dataclass(frozen=True)
+class SkippedLine:
+    """A line of the list that is in no submission."""
+
+    line: int
+    """Counted from 1."""
+    value: str
+    """The cell with the number, truncated to 200 characters."""
+    reason: str

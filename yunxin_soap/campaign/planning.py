@@ -1,7 +1,8 @@
-"""Turns a list of numbers and a text into submits, in a file of its own until all is known.
+"""Turns a list of numbers and a message into submissions.
 
-The list is read once, in batches. Numbers wait in a private SQLite file that vanishes with the
-process, so that memory does not grow with the list, and the ledger is written in one transaction.
+The list is read once, in batches. Until all of it is read, the numbers are in a private SQLite
+file that the operating system removes with the process. So memory use does not grow with the list,
+and the ledger is written in one transaction.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import compress, groupby, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from yunxin_soap import message as rules
-from yunxin_soap.campaign.lists.rows import Batch, Source
+from yunxin_soap.campaign.lists import Batch, Source
+from yunxin_soap.campaign.lists.rows import as_source
+from yunxin_soap.campaign.models import Plan, SkippedLine
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import (
@@ -29,46 +31,23 @@ from yunxin_soap.message import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import Required
+    from typing_extensions import Required, Unpack
 
-_CACHE = 64 << 10
-"""KiB of the private file that are kept in memory at most."""
-_READ = 20_000
-_SHOWN = 200
-"""Characters kept of a line that is refused."""
-TORN = "a quote runs over this line, and over others that look like rows: close it where it ends"
-DUPLICATE = "a duplicate: this number is in the campaign already"
-
-
-@dataclass(frozen=True)
-class SkippedLine:
-    """A line of the source of which no submit was made."""
-
-    line: int
-    value: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a campaign will be, or is."""
-
-    name: str
-    digest: str
-    """The same for the same numbers, texts, channel and extension, in whatever order."""
-    numbers: int
-    submits: int
-    texts: int
-    segments: int
-    """An estimate of what will be billed: 70 characters alone, 67 in each of several parts."""
-    refused: int
-    """How many lines no submit was made of."""
-    existing: bool = False
-    """Whether it was in the ledger already, so that nothing was written."""
+_CACHE_KIB = 64 << 10
+"""KiB of the scratch file that are kept in memory, at most."""
+_READ_ROWS = 20_000
+"""Numbers read from the scratch file at once."""
+_MAX_VALUE = 200
+"""Characters kept of a skipped line's value."""
+UNBALANCED_QUOTE_REASON = (
+    "a quote that is not closed covers this line and others that look like rows: close it where"
+    " its field ends"
+)
+DUPLICATE_REASON = "a duplicate: this number is in the campaign already"
 
 
 class PlanOptions(TypedDict, total=False):
-    """What a plan is told beside its name, list and text; see `Planner`."""
+    """The options of a plan beside its name, list and message; see `Planner`."""
 
     channel: Required[str | int]
     extension: str | int
@@ -78,43 +57,30 @@ class PlanOptions(TypedDict, total=False):
     strict: bool
 
 
-class _Scratch(sqlite3.Connection):
-    """A file of the planner's own, whose errors are told from those of a source in SQLite."""
+class PlannedSubmission(NamedTuple):
+    """A submission that the ledger does not have yet."""
 
-    def execute(self, *args: Any) -> sqlite3.Cursor:
-        with _kept():
-            return super().execute(*args)
-
-    def executemany(self, *args: Any) -> sqlite3.Cursor:
-        with _kept():
-            return super().executemany(*args)
-
-
-@contextmanager
-def _kept() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise ConfigurationError(
-            f"The list cannot be kept while it is read ({error}): is the disk of temporary files"
-            " full?"
-        ) from None
+    message: str
+    numbers: str
+    """Joined by commas."""
+    size: int
+    """How many numbers there are."""
 
 
 class Planner:
-    """Reads a source, and holds what it makes of it until it is closed.
+    """Reads a source and groups its numbers into submissions. Close it after use.
 
     Args:
-        message: the text; ``{name}`` in it is filled from the column of that name.
+        message: the message. ``{name}`` in it is replaced by the row's column of that name.
         channel: the channel number.
-        extension: the extension number.
-        signature: appended to a text that has none.
-        max_recipients: numbers in a submit, at most.
-        recipient_pattern: what a normalised number must match.
-        strict: whether a line that is refused is an error.
+        extension: the extension number (the vendor's ``ExeNo``).
+        signature: appended to a message that has none.
+        max_recipients: numbers in a submission, at most; from 1 to 1000.
+        recipient_pattern: the pattern that a normalised number must match.
+        strict: whether a line that would be skipped is an error.
 
     Raises:
-        InvalidRequest: the text, the channel or another argument breaks a rule.
+        InvalidRequest: the message, the channel or another argument is invalid.
     """
 
     def __init__(
@@ -136,88 +102,99 @@ class Planner:
             )
         self._signature = None if signature is None else rules.normalise_signature(signature)
         self._template = Template(message)
-        self._own_end = "" if self._signature is None else f"【{self._signature}】"
-        """What each text is to end in, where it is a row that says how it ends."""
+        self._required_end = "" if self._signature is None else f"【{self._signature}】"
+        """The end that each text must have, if a column could bring another signature."""
         if not self._template.columns or rules.rstrip_invisible(self._template.end).endswith("】"):
-            self._own_end = ""
-        self._limit, self._strict = max_recipients, strict
+            self._required_end = ""
+        self._max_recipients, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
         self._mainland = self._pattern.pattern == MAINLAND_MOBILE.pattern
-        self._message = None if self._template.columns else self._text({})
+        self._message = None if self._template.columns else self._fill({})
+        """The message of all submissions; None if it depends on the row."""
         self._batch = 0
-        self._refused = 0
+        self._skipped = 0
         self._digest = ""
-        self._waiting: list[str] = []
-        """Numbers of which no submit was made yet."""
-        # "" is a file that nobody else sees, and that ends with the connection.
+        self._ungrouped: list[str] = []
+        """Numbers that are in no submission yet."""
+        # The name "" makes a file that no other process sees and that ends with the connection.
         self._db = sqlite3.connect(
-            "", isolation_level=None, check_same_thread=False, factory=_Scratch
+            "", isolation_level=None, check_same_thread=False, factory=_ScratchConnection
         )
-        self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
-        # A mainland number is its own key: nothing is smaller, and nothing faster.
+        # A mainland number is an integer, so it can be the row's key: the smallest and fastest.
         kind = "n INTEGER PRIMARY KEY" if self._mainland else "n TEXT PRIMARY KEY"
         self._db.execute(f"CREATE TABLE seen ({kind}, batch INTEGER)")
-        # What is only written and read in order needs no memory: a file with a small cache.
+        # The other tables are written and read in order: a second file with a small cache will do.
         self._db.execute("ATTACH '' AS rest")
         self._db.execute("CREATE TABLE rest.row (message TEXT, n TEXT)")
-        self._db.execute("CREATE TABLE rest.submit (message TEXT, numbers TEXT, size INTEGER)")
-        self._db.execute("CREATE TABLE rest.refused (line INTEGER, value TEXT, reason TEXT)")
+        self._db.execute("CREATE TABLE rest.submission (message TEXT, numbers TEXT, size INTEGER)")
+        self._db.execute("CREATE TABLE rest.skipped (line INTEGER, value TEXT, reason TEXT)")
         self._db.execute("BEGIN")
 
     def read(self, source: Source, on_progress: Callable[[int], None] = lambda _rows: None) -> None:
-        """Read all of a source.
+        """Read a source to its end.
 
         Args:
             source: where the numbers come from.
-            on_progress: called now and then with the rows read so far.
+            on_progress: called after each batch with the number of rows read so far.
 
         Raises:
-            ConfigurationError: it cannot be read; or a line is refused, and the plan is strict.
+            ConfigurationError: the source cannot be read; or a line is invalid, and the planner is
+                strict.
         """
         rows = 0
         try:
-            for batch in source.batches(rows=self._message is None):
-                for line, text in batch.torn:
-                    self._refuse(line, text, TORN)
+            for batch in source.batches(columns=self._message is None):
+                for line, text in batch.unbalanced:
+                    self._skip(line, text, UNBALANCED_QUOTE_REASON)
                 if rows == 0 and batch.values:
                     self._check_columns(batch)
-                self._take(batch)
+                self._add(batch)
                 rows += len(batch.values)
                 on_progress(rows)
         except OSError as error:
-            why = error.strerror or error
-            raise ConfigurationError(f"The list cannot be read ({why}).") from error
+            cause = error.strerror or error
+            raise ConfigurationError(f"The list cannot be read ({cause}).") from error
         self._finish()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Remove the scratch file."""
         self._db.close()
 
     def plan(self, name: str) -> Plan:
-        """Return what was read, counted."""
+        """Return the counts and the digest of what was read."""
         (numbers,) = self._db.execute("SELECT count(*) FROM seen").fetchone()
-        (submits,) = self._db.execute("SELECT count(*) FROM submit").fetchone()
+        (submissions,) = self._db.execute("SELECT count(*) FROM submission").fetchone()
         texts = parts = 0
         for message, size in self._db.execute(
-            "SELECT message, sum(size) FROM submit GROUP BY message"
+            "SELECT message, sum(size) FROM submission GROUP BY message"
         ):
             texts += 1
             parts += size * segments(message)
-        return Plan(name, self._digest, numbers, submits, texts, parts, self._refused)
+        return Plan(
+            name=name,
+            digest=self._digest,
+            numbers=numbers,
+            submissions=submissions,
+            texts=texts,
+            segments=parts,
+            skipped=self._skipped,
+        )
 
-    def submits(self) -> Iterator[tuple[str, str, int]]:
-        """Give each submit's text, its numbers joined by commas, and how many they are."""
-        yield from self._db.execute("SELECT message, numbers, size FROM submit ORDER BY rowid")
+    def submissions(self) -> Iterator[PlannedSubmission]:
+        """Yield the submissions. Those with the same message are neighbours."""
+        rows = self._db.execute("SELECT message, numbers, size FROM submission ORDER BY rowid")
+        yield from map(PlannedSubmission._make, rows)
 
-    def refused(self) -> Iterator[SkippedLine]:
-        """Give the lines of which no submit was made, in their order."""
-        for row in self._db.execute("SELECT line, value, reason FROM refused ORDER BY line, rowid"):
+    def skipped_lines(self) -> Iterator[SkippedLine]:
+        """Yield the skipped lines in the order of the list."""
+        for row in self._db.execute("SELECT line, value, reason FROM skipped ORDER BY line, rowid"):
             yield SkippedLine(*row)
 
     def _check_columns(self, batch: Batch) -> None:
-        """Refuse a text that asks for a column that no row has."""
+        """Raise an error if the message names a column that no row has."""
         for name in self._template.columns:
             if not any(name in row for row in batch.rows or ()):
                 known = ", ".join(batch.rows[0]) if batch.rows else "without names"
@@ -226,25 +203,25 @@ class Planner:
                     f" those with a name of their own are {known}."
                 )
 
-    def _take(self, batch: Batch) -> None:
-        numbers, lines, texts = self._checked(batch)
-        fresh = self._fresh(numbers, lines)
-        if fresh is not None:
-            numbers = list(compress(numbers, fresh))
-            texts = None if texts is None else list(compress(texts, fresh))
+    def _add(self, batch: Batch) -> None:
+        numbers, lines, texts = self._parse(batch)
+        is_new = self._deduplicate(numbers, lines)
+        if is_new is not None:
+            numbers = list(compress(numbers, is_new))
+            texts = None if texts is None else list(compress(texts, is_new))
         if texts is not None:
             self._db.executemany("INSERT INTO row VALUES (?, ?)", zip(texts, numbers, strict=True))
         else:
             assert self._message is not None
-            self._waiting += numbers
-            self._put(self._message, whole=False)
+            self._ungrouped += numbers
+            self._group(self._message, final=False)
 
-    def _checked(self, batch: Batch) -> tuple[list[str], Sequence[int], list[str] | None]:
-        """Return the numbers of a batch, the line of each, and its text if each has its own."""
+    def _parse(self, batch: Batch) -> tuple[list[str], Sequence[int], list[str] | None]:
+        """Return a batch's numbers, the line of each, and the text of each if texts differ."""
         values, lines = batch.values, batch.lines
         if self._message is not None and self._mainland:
             joined = ",".join(values)
-            # What is normal already, as nearly all is, is recognised at once.
+            # Nearly all numbers need no normalisation: one match finds that for the whole batch.
             if joined.count(",") == len(values) - 1 and MAINLAND_MOBILES.fullmatch(joined):
                 return values, lines, None
         numbers: list[str] = []
@@ -253,9 +230,9 @@ class Planner:
         for at, (line, value) in enumerate(zip(lines, values, strict=True)):
             try:
                 found = self._numbers(value)
-                text = self._message or self._text(batch.rows[at] if batch.rows else {})
+                text = self._message or self._fill(batch.rows[at] if batch.rows else {})
             except InvalidRequest as error:
-                self._refuse(line, value, _reason(error))
+                self._skip(line, value, _reason(error))
                 continue
             numbers += found
             places += [line] * len(found)
@@ -271,16 +248,21 @@ class Planner:
             limit=len(value),
         )
 
-    def _text(self, row: Mapping[str, str]) -> str:
+    def _fill(self, row: Mapping[str, str]) -> str:
+        """Return the text for a row, with its signature."""
         text = self._template.fill(row)
-        if self._own_end and not rules.rstrip_invisible(text).endswith(self._own_end):
-            text += self._own_end
+        if self._required_end and not rules.rstrip_invisible(text).endswith(self._required_end):
+            text += self._required_end
         return rules.normalise_message(text, self._signature)
 
-    def _fresh(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
-        """Say which numbers are in the campaign for the first time; None if all are."""
+    def _deduplicate(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
+        """Skip the numbers that are in the campaign already.
+
+        Returns:
+            Which numbers are new; None if all are.
+        """
         self._batch += 1
-        # In order, so that they go into few pages of the tree.
+        # In order, so that SQLite writes few pages of the tree.
         keys = sorted(numbers)
         array = f"[{','.join(keys)}]" if self._mainland else json.dumps(keys)
         inserted = self._db.execute(
@@ -288,80 +270,179 @@ class Planner:
         ).rowcount
         if inserted == len(numbers):
             return None
-        own = {
+        new = {
             str(key)
             for (key,) in self._db.execute(
                 "SELECT n FROM seen JOIN json_each(?) ON n = value WHERE batch = ?",
                 (array, self._batch),
             )
         }
-        fresh = []
+        is_new = []
         for number, line in zip(numbers, lines, strict=True):
-            fresh.append(number in own)
-            own.discard(number)
-            if not fresh[-1]:
-                self._refuse(line, number, DUPLICATE)
-        return fresh
+            is_new.append(number in new)
+            new.discard(number)
+            if not is_new[-1]:
+                self._skip(line, number, DUPLICATE_REASON)
+        return is_new
 
-    def _refuse(self, line: int, value: str, reason: str) -> None:
+    def _skip(self, line: int, value: str, reason: str) -> None:
         if self._strict:
-            raise ConfigurationError(f"Line {line} of the list is refused: {reason}")
-        self._refused += 1
-        # Neither half of a surrogate pair nor NUL can be kept by every database.
-        shown = value[:_SHOWN].encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
-        row = (line, shown, reason)
-        self._db.execute("INSERT INTO refused VALUES (?, ?, ?)", row)
+            raise ConfigurationError(f"Line {line} of the list is invalid: {reason}")
+        self._skipped += 1
+        # Not every database can store NUL or half of a surrogate pair.
+        shown = value[:_MAX_VALUE].encode("utf-8", "backslashreplace").decode()
+        row = (line, shown.replace("\0", r"\x00"), reason)
+        self._db.execute("INSERT INTO skipped VALUES (?, ?, ?)", row)
 
-    def _put(self, message: str, *, whole: bool) -> None:
-        """Make submits of the numbers that wait; of the last few only if that is all."""
-        waiting, limit = self._waiting, self._limit
-        end = len(waiting) if whole else len(waiting) - len(waiting) % limit
-        parts = (waiting[start : start + limit] for start in range(0, end, limit))
+    def _group(self, message: str, *, final: bool) -> None:
+        """Make submissions of the ungrouped numbers.
+
+        Args:
+            message: the text of those numbers.
+            final: whether no more numbers follow, so that the last submission may be smaller.
+        """
+        ungrouped, limit = self._ungrouped, self._max_recipients
+        end = len(ungrouped) if final else len(ungrouped) - len(ungrouped) % limit
+        parts = (ungrouped[start : start + limit] for start in range(0, end, limit))
         self._db.executemany(
-            "INSERT INTO submit VALUES (?, ?, ?)",
+            "INSERT INTO submission VALUES (?, ?, ?)",
             ((message, ",".join(part), len(part)) for part in parts),
         )
-        del waiting[:end]
+        del ungrouped[:end]
 
     def _finish(self) -> None:
+        """Make the last submissions, and the digest."""
         digest = hashlib.sha256(json.dumps([self.channel, self.extension]).encode())
         if self._message is not None:
-            self._put(self._message, whole=True)
-            self._hash(digest, self._message, self._sorted())
+            self._group(self._message, final=True)
+            self._hash(digest, self._message, self._sorted_numbers())
         else:
             rows = self._db.execute("SELECT message, n FROM row ORDER BY message, n")
             for message, group in groupby(rows, key=itemgetter(0)):
                 numbers = map(itemgetter(1), group)
-                self._hash(digest, message, self._grouped(message, numbers))
-                self._put(message, whole=True)
+                self._hash(digest, message, self._grouped_numbers(message, numbers))
+                self._group(message, final=True)
         self._digest = digest.hexdigest()
 
-    def _grouped(self, message: str, numbers: Iterator[str]) -> Iterator[str]:
-        """Make submits of one text's numbers, and pass them on."""
-        while part := list(islice(numbers, _READ)):
-            self._waiting += part
-            self._put(message, whole=False)
+    def _grouped_numbers(self, message: str, numbers: Iterator[str]) -> Iterator[str]:
+        """Yield one text's numbers, some at a time, and make submissions of them."""
+        while part := list(islice(numbers, _READ_ROWS)):
+            self._ungrouped += part
+            self._group(message, final=False)
             yield ",".join(part)
 
-    def _sorted(self) -> Iterator[str]:
+    def _sorted_numbers(self) -> Iterator[str]:
+        """Yield all numbers in order, some at a time, joined by commas."""
         last: Any = 0 if self._mainland else ""
         while True:
             joined, last = self._db.execute(
                 "SELECT group_concat(n), max(n) FROM"
                 " (SELECT n FROM seen WHERE n > ? ORDER BY n LIMIT ?)",
-                (last, _READ),
+                (last, _READ_ROWS),
             ).fetchone()
             if joined is None:
                 return
             yield joined
 
     @staticmethod
-    def _hash(digest: Any, message: str, numbers: Iterator[str]) -> None:
+    def _hash(digest: hashlib._Hash, message: str, numbers: Iterator[str]) -> None:
         digest.update(f"\0{message}\0".encode())
         for part in numbers:
             digest.update(f"{part},".encode())
 
 
+@contextmanager
+def prepare_plan(
+    name: str,
+    source: Source | str | int | Iterable[Any],
+    message: str,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    on_skipped: Callable[[SkippedLine], None] | None = None,
+    **options: Unpack[PlanOptions],
+) -> Iterator[tuple[Plan, Planner]]:
+    """Read a list to its end, without a ledger; the arguments are those of `Ledger.plan`.
+
+    Yields:
+        The plan, and the planner that holds its submissions until the block ends.
+    """
+    if not name.strip() or not name.isprintable():
+        raise ConfigurationError("A campaign needs a name of printable characters.")
+    planner = Planner(message, **options)
+    try:
+        planner.read(as_source(source), on_progress)
+        if on_skipped is not None:
+            for line in planner.skipped_lines():
+                on_skipped(line)
+        plan = planner.plan(name)
+        if plan.numbers == 0:
+            raise ConfigurationError(_why_empty(planner))
+        yield plan, planner
+    finally:
+        planner.close()
+
+
+def preview(
+    name: str,
+    source: Source | str | int | Iterable[Any],
+    message: str,
+    *,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    on_skipped: Callable[[SkippedLine], None] | None = None,
+    **options: Unpack[PlanOptions],
+) -> Plan:
+    """Return the plan that `Ledger.plan` would make of the same arguments. It needs no ledger.
+
+    Args:
+        name: the campaign's name.
+        source: the list, or the numbers.
+        message: the message. ``{name}`` in it is replaced by the row's column of that name.
+        on_progress: called now and then with the number of rows read so far.
+        on_skipped: called with each skipped line.
+        options: the other arguments of `Ledger.plan`.
+
+    Raises:
+        InvalidRequest: the message, the channel or another argument is invalid.
+        ConfigurationError: the list cannot be read, or has no valid number.
+    """
+    with prepare_plan(name, source, message, on_progress, on_skipped, **options) as (plan, _):
+        return plan
+
+
+class _ScratchConnection(sqlite3.Connection):
+    """The connection to the scratch file.
+
+    It translates SQLite errors, so that they differ from those of a source that reads SQLite.
+    """
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        with _translated_errors():
+            return super().execute(*args)
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        with _translated_errors():
+            return super().executemany(*args)
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"The scratch file of the plan cannot be written ({error}): is the disk with the"
+            " temporary files full?"
+        ) from None
+
+
+def _why_empty(planner: Planner) -> str:
+    for first in planner.skipped_lines():
+        return (
+            "No line of the list can be sent: check its column and the text. The first skipped"
+            f" line is {first.line}: {first.reason}"
+        )
+    return "The list is empty."
+
+
 def _reason(error: InvalidRequest) -> str:
-    # Its place in the list is said by the line.
+    # The skipped line says where the number is, so "Recipient 3" would only confuse.
     return re.sub(r"\ARecipient [0-9]+(, .*?, | )", "the number ", str(error), flags=re.DOTALL)

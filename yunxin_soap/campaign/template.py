@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from yunxin_soap.campaign.lists.encoding import UNREADABLE
+from yunxin_soap.campaign.lists.encoding import REPLACEMENT_CHARACTER
 from yunxin_soap.errors import InvalidRequest
 from yunxin_soap.message import rstrip_invisible
 
@@ -68,7 +68,7 @@ def _filled(row: Mapping[str, str], name: str) -> str:
     if not rstrip_invisible(value):
         # "您的余额是元" cannot be unsent.
         raise InvalidRequest(f"The column {name!r}, which the text asks for, is empty.")
-    if UNREADABLE in value:
+    if REPLACEMENT_CHARACTER in value:
         raise InvalidRequest(
             f"The column {name!r}, which the text asks for, holds what is no text in the list's"
             " encoding (U+FFFD)."

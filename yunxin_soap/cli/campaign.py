@@ -142,15 +142,15 @@ def plan(
             there = f"{name} is there already, the same: nothing was written."
             click.echo(there if made.existing else f"Planned {name}.")
         click.echo(
-            f"{counted(made.numbers, 'number')} in {counted(made.submits, 'submit')} with"
+            f"{counted(made.numbers, 'number')} in {counted(made.submissions, 'submit')} with"
             f" {counted(made.texts, 'text')}, some {counted(made.segments, 'segment')} (an"
             " estimate)."
         )
-        if made.refused:
-            click.echo(f"SkippedLine: {counted(made.refused, 'line')}.")
+        if made.skipped:
+            click.echo(f"SkippedLine: {counted(made.skipped, 'line')}.")
             for line in refused:
                 click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
-            if made.refused > len(refused):
+            if made.skipped > len(refused):
                 click.echo("  … (--refused FILE writes them all)")
 
 

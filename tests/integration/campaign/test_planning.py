@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.integration.campaign.conftest import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError, ContentConflict, InvalidRequest
 from yunxin_soap.campaign import Csv, Ledger, Rows, SkippedLine, State, Text, preview
-from yunxin_soap.campaign.lists import rows as sources_module
-from yunxin_soap.campaign.lists.rows import source_of
-from yunxin_soap.campaign.planning import TORN, Planner
+from yunxin_soap.campaign.lists import BATCH_SIZE
+from yunxin_soap.campaign.lists.rows import as_source
+from yunxin_soap.campaign.planning import UNBALANCED_QUOTE_REASON, Planner
 from yunxin_soap.campaign.template import Template
 
 A, B, C = numbers(3)
@@ -32,12 +32,12 @@ def planned(
     """Return the numbers of each text, and the refused lines."""
     planner = Planner(message, channel=37, **options)
     try:
-        planner.read(source_of(source))
+        planner.read(as_source(source))
         texts: dict[str, list[str]] = {}
-        for text, joined, size in planner.submits():
+        for text, joined, size in planner.submissions():
             assert len(joined.split(",")) == size
             texts.setdefault(text, []).extend(joined.split(","))
-        return texts, list(planner.refused())
+        return texts, list(planner.skipped_lines())
     finally:
         planner.close()
 
@@ -159,7 +159,7 @@ def test_what_is_refused_is_named_by_line(tmp_path: Path) -> None:
     ]
     assert "duplicate" in refused[2].reason
     assert "must match" in refused[0].reason
-    with pytest.raises(ConfigurationError, match="Line 3 of the list is refused"):
+    with pytest.raises(ConfigurationError, match="Line 3 of the list is invalid"):
         planned(Csv(csv_of(tmp_path, content)), strict=True)
 
 
@@ -295,11 +295,11 @@ def test_any_csv_is_read_as_the_csv_module_reads_it(rows: list[list[str]]) -> No
     assert notes == [row[0] + row[1] for row in rows]
 
 
-def test_batches_are_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_module, "BATCH", 3)
-    listed = [*numbers(10), A, "x", *numbers(5, 13920000000)]
+def test_batches_are_no_seams() -> None:
+    first = numbers(BATCH_SIZE - 1)
+    listed = [*first, A, "x", *numbers(5, 13920000000)]
     content = "\n".join(listed).encode()
-    expected = ({TEXT: [*numbers(10), *numbers(5, 13920000000)]}, [11, 12])
+    expected = ({TEXT: [*first, *numbers(5, 13920000000)]}, [BATCH_SIZE, BATCH_SIZE + 1])
     for source in (Text(io.BytesIO(content)), Csv(io.BytesIO(content)), Rows(listed)):
         texts, refused = planned(source, max_recipients=4)
         assert (texts, [each.line for each in refused]) == expected
@@ -401,7 +401,7 @@ def test_a_quote_that_runs_over_other_rows_is_told(tmp_path: Path, text: str) ->
     assert not any(each in text for text in texts for each in (listed[2], listed[3], listed[7]))
     assert [each.line for each in refused[:3]] == [3, 4, 5]
     assert [each.line for each in refused[3:6]] == [8, 9, 10]
-    assert {each.reason for each in refused} == {TORN}
+    assert {each.reason for each in refused} == {UNBALANCED_QUOTE_REASON}
     for at in (1, 2, 3, 6, 7, 8):
         assert any(listed[at] in each.value for each in refused)
 
@@ -425,7 +425,9 @@ def test_whatever_a_torn_quote_looks_like(
 ) -> None:
     texts, refused = planned(Csv(csv_of(tmp_path, content)), "您好{name}【签名】")
     assert [each for some in texts.values() for each in some] == good
-    assert [(each.line, each.reason) for each in refused] == [(line, TORN) for line in lines]
+    assert [(each.line, each.reason) for each in refused] == [
+        (line, UNBALANCED_QUOTE_REASON) for line in lines
+    ]
 
 
 @given(
@@ -461,7 +463,10 @@ def test_a_quote_that_runs_into_the_next_one_hides_no_number(tmp_path: Path) -> 
     content = f'name,phone\n"甲,{A}\n","乙",{B}\n"丙\n丙",{C},\n'
     submits, refused = planned(Csv(csv_of(tmp_path, content)))
     assert submits == {TEXT: [C]}  # where a line ends in a comma too many
-    assert [(each.line, each.reason) for each in refused] == [(2, TORN), (3, TORN)]
+    assert [(each.line, each.reason) for each in refused] == [
+        (2, UNBALANCED_QUOTE_REASON),
+        (3, UNBALANCED_QUOTE_REASON),
+    ]
 
 
 @pytest.mark.parametrize("first", ["\n", f"{C},x\n"])
@@ -484,9 +489,11 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
 
     with pytest.raises(ConfigurationError, match="The list cannot be read"):
         ledger.plan("a", broken(), TEXT, channel=37)
-    with pytest.raises(ConfigurationError, match=r"no line that can be sent.* line 1, .* number "):
+    with pytest.raises(
+        ConfigurationError, match=r"No line of the list can be sent.* line is 1: .* number "
+    ):
         ledger.plan("a", ["x"], TEXT, channel=37)
-    with pytest.raises(ConfigurationError, match=r"the text: the first, line 1, .* signature"):
+    with pytest.raises(ConfigurationError, match=r"the text\. The first .* is 1: .* signature"):
         ledger.plan("a", [{"phone": A, "name": "甲"}], "您好{name}", channel=37)
     with pytest.raises(ConfigurationError, match="The list is empty"):
         ledger.plan("a", [], TEXT, channel=37)
@@ -495,7 +502,7 @@ def test_a_plan_is_whole_or_not_at_all(ledger: Ledger) -> None:
     with pytest.raises(ConfigurationError, match="needs a name"):
         ledger.plan(" ", [A], TEXT, channel=37)
     dry = preview("a", [A, "x"], TEXT, channel=37)
-    assert (dry.numbers, dry.refused, dry.segments) == (1, 1, 1)
+    assert (dry.numbers, dry.skipped, dry.segments) == (1, 1, 1)
     assert ledger.campaigns() == []
     told: list[SkippedLine] = []
     ledger.plan("a", [A, "x"], TEXT, channel=37, on_skipped=told.append)
@@ -544,7 +551,12 @@ def test_many_numbers_on_one_line() -> None:
 def test_a_campaign_that_is_there_is_told_as_it_is(ledger: Ledger) -> None:
     made = ledger.plan("a", numbers(30), TEXT, channel=37, max_recipients=5)
     again = ledger.plan("a", numbers(30), TEXT, channel=37, max_recipients=10)
-    assert (made.existing, made.submits, again.existing, again.submits) == (False, 6, True, 6)
+    assert (made.existing, made.submissions, again.existing, again.submissions) == (
+        False,
+        6,
+        True,
+        6,
+    )
 
 
 def test_what_a_source_complains_of_is_its_own(ledger: Ledger) -> None:
@@ -560,7 +572,7 @@ def test_what_a_source_complains_of_is_its_own(ledger: Ledger) -> None:
 def test_many_texts(ledger: Ledger) -> None:
     rows = [{"phone": number, "at": str(at % 700)} for at, number in enumerate(numbers(1400))]
     plan = ledger.plan("a", rows, "第{at}【签名】", channel=37, max_recipients=1)
-    assert (plan.texts, plan.submits) == (700, 1400)
+    assert (plan.texts, plan.submissions) == (700, 1400)
     results = {row[0] for row in ledger.results("a")}
     assert results == set(numbers(1400))
     for at in (0, 699, 700, 1399):

@@ -1,0 +1,55 @@
+"""Where the numbers of a campaign come from.
+
+A source is read in batches, so that memory use does not grow with the length of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+BATCH_SIZE = 20_000
+"""Rows in a batch, at most."""
+
+
+class UnbalancedQuote(NamedTuple):
+    """A line of a CSV file that is inside a quoted field which was never closed properly."""
+
+    line: int
+    """Counted from 1."""
+    text: str
+    """The line, without its line break."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some consecutive rows of a source."""
+
+    lines: Sequence[int]
+    """The line on which each row starts, counted from 1."""
+    values: list[str]
+    """The unparsed cell with the number, for each row."""
+    rows: Sequence[Mapping[str, str]] | None = None
+    """The columns of each row by name, if the source has named columns."""
+    unbalanced: Sequence[UnbalancedQuote] = ()
+    """Lines that are in no row, because a quote before them is not closed."""
+
+
+class Source:
+    """A list of numbers, with or without other columns. It can be read once."""
+
+    def batches(self, *, columns: bool = True) -> Iterator[Batch]:
+        """Read the whole source.
+
+        Args:
+            columns: whether the caller needs `Batch.rows`. A source without named columns
+                ignores it.
+
+        Yields:
+            The rows in their order.
+
+        Raises:
+            ConfigurationError: the source cannot be read, or has no column with numbers.
+        """
+        raise NotImplementedError

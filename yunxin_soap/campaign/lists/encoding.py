@@ -1,4 +1,4 @@
-"""Opens text files whose encoding may not be known, standard input among them."""
+"""Opens text files of unknown encoding, standard input and pipes among them."""
 
 from __future__ import annotations
 
@@ -12,38 +12,48 @@ from typing import IO, NamedTuple
 from yunxin_soap.errors import ConfigurationError
 
 _BLOCK = 1 << 20
-UNREADABLE = "\ufffd"
-"""Stands where bytes are no text in the list's encoding."""
+"""Bytes read at once."""
+REPLACEMENT_CHARACTER = "\ufffd"
+"""What replaces bytes that the encoding cannot decode."""
 
 
-def opened(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) -> io.TextIOWrapper:
-    """Open a text whose encoding may not be known.
+def open_text(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) -> io.TextIOWrapper:
+    """Open a text file and detect its encoding.
+
+    Undecodable bytes become U+FFFD, so that they cost only their own line.
+
+    Args:
+        file: a path, or an open binary file. What cannot be rewound is copied to a temporary file.
+        encoding: its name; None to detect UTF-8, GBK, or UTF-16 with a byte order mark.
+
+    Returns:
+        The text at its start. The caller closes it.
 
     Raises:
-        ConfigurationError: it cannot be read, or most of it is in no encoding that is known.
+        ConfigurationError: the file cannot be read, the encoding does not exist, or half of the
+            lines or more cannot be decoded.
     """
     try:
         if isinstance(file, (str, os.PathLike)):
             binary: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
-            if not binary.seekable():  # a pipe, as the shell's <(…) is
+            if not binary.seekable():  # a pipe, such as the shell's <(...)
                 with binary:
-                    binary = _copied(binary)
+                    binary = _copy(binary)
         else:
-            binary = _copied(file)
-        return _read_as(binary, encoding)
+            binary = _copy(file)
+        return _decode(binary, encoding)
     except OSError as error:
         shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
         raise ConfigurationError(f"{shown} cannot be read ({error.strerror}).") from None
-    except (LookupError, UnicodeError):  # the latter where nothing can be replaced
+    except (LookupError, UnicodeError):  # UnicodeError: the codec supports no replacement
         raise ConfigurationError(f"There is no encoding {encoding!r}.") from None
 
 
-def _read_as(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
+def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
     try:
-        name = _encoding(binary, encoding)
-        # What cannot be read is U+FFFD, and costs its own line.
+        name = _detect(binary, encoding)
         text = io.TextIOWrapper(binary, name, "replace", newline="")
-        text.read(1)  # whether anything can be replaced in that encoding
+        text.read(1)  # fails now, not in the middle of the list, if the codec cannot replace
         text.seek(0)
     except BaseException:
         binary.close()
@@ -51,8 +61,8 @@ def _read_as(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
     return text
 
 
-def _copied(file: IO[bytes]) -> IO[bytes]:
-    # Standard input can be read once, and its encoding shows at its end at the latest.
+def _copy(file: IO[bytes]) -> IO[bytes]:
+    # A pipe can be read only once, and the byte that decides on the encoding may be its last.
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     while block := file.read(_BLOCK):
         copy.write(block)
@@ -60,65 +70,73 @@ def _copied(file: IO[bytes]) -> IO[bytes]:
     return copy
 
 
-def _encoding(binary: IO[bytes], named: str | None) -> str:
-    """Return the encoding in which a text can be read, but for a few lines."""
-    marked = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    usual = ("utf-16",) if marked else ("utf-8-sig", "gb18030")
-    first, *others = (named,) if named else usual
-    if _is_readable(binary, first):
+def _detect(binary: IO[bytes], named: str | None) -> str:
+    """Return the encoding that decodes all lines, or else the most.
+
+    Args:
+        binary: the file, at its start.
+        named: the encoding that the caller named; no other is tried then.
+
+    Raises:
+        ConfigurationError: half of the lines or more cannot be decoded.
+    """
+    has_utf16_mark = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    candidates = ("utf-16",) if has_utf16_mark else ("utf-8-sig", "gb18030")
+    first, *others = (named,) if named else candidates
+    if _can_decode(binary, first):
         return first
-    found, counted = first, _count(binary, first)
-    # Almost any bytes are GBK, but few of them are UTF-8.
-    for other in others if counted.bad > counted.other // 2 else ():
-        in_it = _count(binary, other)
-        if in_it.bad < counted.bad:
-            found, counted = other, in_it
-    if counted.bad * 2 >= counted.lines:
+    best, best_count = first, _count_lines(binary, first)
+    # Most byte sequences are valid GBK, and few are valid UTF-8. So GBK needs better evidence:
+    # it is tried only if most lines that are not ASCII are invalid UTF-8.
+    for other in others if best_count.undecodable > best_count.non_ascii // 2 else ():
+        count = _count_lines(binary, other)
+        if count.undecodable < best_count.undecodable:
+            best, best_count = other, count
+    if best_count.undecodable * 2 >= best_count.lines:
         raise ConfigurationError(
-            f"The list is not {named} text: name its encoding, or leave it out to have it found."
+            f"The list is not {named} text: name its encoding, or leave it out to have it detected."
             if named
             else "The list is neither UTF-8 nor GBK text: name its encoding."
         )
-    return found
+    return best
 
 
-def _is_readable(binary: IO[bytes], encoding: str) -> bool:
+def _can_decode(binary: IO[bytes], encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     binary.seek(0)
     try:
         while block := binary.read(_BLOCK):
             decoder.decode(block)
         decoder.decode(b"", final=True)
-    except (ValueError, TypeError):  # of some encodings that make no text, others
+    except (ValueError, TypeError):  # TypeError: a codec of bytes to bytes, such as hex
         return False
     finally:
         binary.seek(0)
     return True
 
 
-class _Count(NamedTuple):
-    """Lines of a text in an encoding."""
+class _LineCount(NamedTuple):
+    """The lines of a text in one encoding."""
 
     lines: int
-    other: int
-    """Those that are not plain ASCII."""
-    bad: int
-    """Those of them with something that cannot be read."""
+    non_ascii: int
+    undecodable: int
+    """Lines with at least one byte sequence that is invalid in the encoding."""
 
 
-def _count(binary: IO[bytes], encoding: str) -> _Count:
+def _count_lines(binary: IO[bytes], encoding: str) -> _LineCount:
     binary.seek(0)
     text = io.TextIOWrapper(binary, encoding, "replace", newline="\n")
-    lines = other = bad = 0
+    lines = non_ascii = undecodable = 0
     try:
         for line in text:
             lines += 1
             if not line.isascii():
-                other += 1
-                bad += UNREADABLE in line
-    except UnicodeError:  # of some encodings that no text is in
-        return _Count(1, 1, 1)
+                non_ascii += 1
+                undecodable += REPLACEMENT_CHARACTER in line
+    except UnicodeError:  # a codec that is no text encoding
+        return _LineCount(1, 1, 1)
     finally:
         text.detach()
         binary.seek(0)
-    return _Count(lines, other, bad)
+    return _LineCount(lines, non_ascii, undecodable)

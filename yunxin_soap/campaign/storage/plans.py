@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, State
-from yunxin_soap.campaign.planning import Plan, Planner
+from yunxin_soap.campaign.models import CampaignState, Plan, State
+from yunxin_soap.campaign.planning import PlannedSubmission, Planner
 from yunxin_soap.campaign.storage.engine import new_ids, pour
 from yunxin_soap.campaign.storage.schema import campaign, content, recipients, refused, submit
 from yunxin_soap.errors import ContentConflict
@@ -77,7 +77,7 @@ class Intake:
                 submit.c.campaign_id == found.id, submit.c.parent_id.is_(None)
             )
         )
-        return replace(plan, submits=submits or 0, existing=True)
+        return replace(plan, submissions=submits or 0, existing=True)
 
     def _insert(self, connection: sa.Connection, plan: Plan, planner: Planner) -> None:
         made = connection.execute(
@@ -88,15 +88,15 @@ class Intake:
                 reason="",
                 created_at=time.time(),
                 numbers=plan.numbers,
-                refused=plan.refused,
+                refused=plan.skipped,
                 segments=plan.segments,
             )
         ).inserted_primary_key
         assert made is not None
         last: tuple[str, int] | None = None  # a text's submits stand together
-        for part in _parts(planner.submits()):
+        for part in _parts(planner.submissions()):
             last = self._add(connection, made[0], planner, part, last)
-        for lines in _parts(planner.refused()):
+        for lines in _parts(planner.skipped_lines()):
             rows = [(made[0], each.line, each.value, each.reason) for each in lines]
             pour(connection, refused, ("campaign_id", "line", "value", "reason"), rows)
 
@@ -105,7 +105,7 @@ class Intake:
         connection: sa.Connection,
         campaign_id: int,
         planner: Planner,
-        part: list[tuple[str, str, int]],
+        part: list[PlannedSubmission],
         last: tuple[str, int] | None,
     ) -> tuple[str, int]:
         """Write some submits; return the text of the last, and the number of its content."""

@@ -10,8 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, State
-from yunxin_soap.campaign.planning import SkippedLine
+from yunxin_soap.campaign.models import CampaignState, SkippedLine, State
 from yunxin_soap.campaign.storage.engine import READS, reported
 from yunxin_soap.campaign.storage.schema import (
     campaign,
