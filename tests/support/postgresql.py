@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from tests.acceptance.foreign.peers import REQUIRED
+from tests.support.services import skip_or_fail
 
 SERVER = os.environ.get(
     "YUNXIN_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1/postgres"
@@ -23,9 +23,7 @@ def server() -> None:
     try:
         engine.connect().close()
     except sa.exc.OperationalError as error:
-        if REQUIRED:
-            raise
-        pytest.skip(f"no PostgreSQL ({error.orig})")
+        skip_or_fail(f"no PostgreSQL ({error.orig})")
     finally:
         engine.dispose()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.acceptance.foreign.peers import REQUIRED
+from tests.support.services import skip_or_fail
 from yunxin_soap.sandbox import Sandbox
 
 SCREENSHOTS = Path(__file__).parents[3] / "artefacts"
@@ -21,9 +21,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium, which looks for nothing on the network."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        if REQUIRED:
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
+        skip_or_fail("chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser.conftest import SCREENSHOTS
-from tests.acceptance.foreign.peers import PEERS, REQUIRED
+from tests.acceptance.foreign.peers import PEERS
 from tests.support.raw_http import exchange, written
+from tests.support.services import skip_or_fail
 from yunxin_soap import Client, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
@@ -35,9 +36,8 @@ def send(gateway: Sandbox, message: str = TEXT, to: str = "13900000000") -> str:
 
 def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbox) -> None:
     php = PEERS[0]
-    if (reason := php.missing()) and not REQUIRED:
-        pytest.skip(reason)
-    assert reason is None
+    if reason := php.missing():
+        skip_or_fail(reason)
     fields = {
         "userCode": "demo",
         "userPass": "demo",

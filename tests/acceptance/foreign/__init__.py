@@ -1,1 +1,1 @@
-"""SOAP and HTTP clients that nobody here wrote, against the sandbox."""
+"""SOAP and HTTP clients of other projects, used against the sandbox."""

@@ -1,4 +1,4 @@
-"""What each client sends: the fields in which a case differs from the plainest submit."""
+"""The cases that each client sends: the fields that differ from a plain submission."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The clients: each takes the fields of a submit, and gives back what it made of the answer."""
+"""SOAP and HTTP clients of other projects; each calls ``sendMesExt`` and returns its result."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,8 @@ from lxml import etree
 from yunxin_soap.wsdl import ProtocolName
 
 Fields = Mapping[str, str]
-Ask = Callable[[Fields], str]
+Call = Callable[[Fields], str]
+"""Calls ``sendMesExt`` with some fields, and returns the result or how the call failed."""
 
 _CLIENTS = Path(__file__).parent / "clients"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -33,75 +33,78 @@ _SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
 
 @dataclass(frozen=True)
 class Peer:
-    """One client on one port."""
+    """One foreign client with one protocol."""
 
     name: str
-    port: ProtocolName
+    protocol: ProtocolName
     start: Callable[[str], Any]
-    """Takes the address of the page, and gives a context manager of an `Ask`."""
+    """Takes the service's address, and returns a context manager that yields a `Call`."""
     probe: tuple[str, ...] = ()
-    """A command that succeeds where the client is installed."""
+    """A command that succeeds if the client is installed."""
     left_out_as: str | None = None
-    """What it sends for a field that is left out; None if it does leave it out."""
+    """What the client sends for a missing field; None if it omits the element or parameter."""
     keeps_cr: bool = True
-    """Whether it escapes a CR in XML, so that it arrives."""
+    """Whether the client escapes a carriage return in XML, so that it survives parsing."""
 
     def missing(self) -> str | None:
-        """Say why it cannot run here."""
+        """Return why the client cannot run on this machine, or None if it can."""
         if not self.probe:
             return None
         if shutil.which(self.probe[0]) is None:
             return f"{self.probe[0]} is not installed"
         if subprocess.run(self.probe, capture_output=True, check=False).returncode:
-            return f"{' '.join(self.probe)} fails: what {self.name} needs is not installed"
+            return f"{' '.join(self.probe)} fails: a library of {self.name} is not installed"
         return None
 
 
 def _program(*command: str, wsdl: bool = False) -> Callable[[str], Any]:
-    """Run a program that answers each line with a line; {} stands for the address."""
+    """Run a program that reads a request and writes a result, one JSON line each.
+
+    In the command, ``{}`` stands for the address of the service.
+    """
 
     @contextmanager
-    def start(url: str) -> Iterator[Ask]:
+    def start(url: str) -> Iterator[Call]:
         address = f"{url}?WSDL" if wsdl else url
-        line = [part.replace("{}", address) for part in command]
+        filled = [part.replace("{}", address) for part in command]
         with (
             TemporaryFile("w+") as errors,
             subprocess.Popen(
-                line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                filled, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
             ) as process,
         ):
-            said, heard = process.stdin, process.stdout
-            assert said is not None
-            assert heard is not None
+            requests, results = process.stdin, process.stdout
+            assert requests is not None
+            assert results is not None
 
-            def ask(fields: Fields) -> str:
+            def call(fields: Fields) -> str:
                 with suppress(BrokenPipeError):
-                    said.write(json.dumps(dict(fields)) + "\n")
-                    said.flush()
-                answer = heard.readline()
-                if not answer:
+                    requests.write(json.dumps(dict(fields)) + "\n")
+                    requests.flush()
+                line = results.readline()
+                if not line:
                     errors.seek(0)
-                    raise AssertionError(f"{command} ended: {errors.read()[-2000:]}")
-                return str(json.loads(answer)["answer"])
+                    raise AssertionError(f"{command} exited: {errors.read()[-2000:]}")
+                return str(json.loads(line)["result"])
 
-            yield ask
-            said.close()
+            yield call
+            requests.close()
 
     return start
 
 
 def _zeep(binding: str) -> Callable[[str], Any]:
     @contextmanager
-    def start(url: str) -> Iterator[Ask]:
+    def start(url: str) -> Iterator[Call]:
         client = zeep.Client(f"{url}?WSDL")
         service = client.bind("MsgSend", binding)
         with client.transport.session:
-            yield lambda fields: _zeep_answer(lambda: service.sendMesExt(**fields))
+            yield lambda fields: _result_or_fault(lambda: service.sendMesExt(**fields))
 
     return start
 
 
-def _zeep_answer(call: Callable[[], Any]) -> str:
+def _result_or_fault(call: Callable[[], Any]) -> str:
     try:
         return str(call())
     except zeep.exceptions.Fault as fault:
@@ -111,21 +114,21 @@ def _zeep_answer(call: Callable[[], Any]) -> str:
 
 def _zeep_async(binding: str) -> Callable[[str], Any]:
     @contextmanager
-    def start(url: str) -> Iterator[Ask]:
+    def start(url: str) -> Iterator[Call]:
         loop = asyncio.new_event_loop()
         client = zeep.AsyncClient(f"{url}?WSDL")
         service = client.bind("MsgSend", binding)
 
-        def ask(fields: Fields) -> str:
+        def call(fields: Fields) -> str:
             async def call() -> Any:
                 if binding.startswith("MsgSendSoap"):
                     return await service.sendMesExt(**fields)
-                return await _zeep_awaited(client, service, fields)
+                return await _call_http_binding(client, service, fields)
 
-            return _zeep_answer(lambda: loop.run_until_complete(call()))
+            return _result_or_fault(lambda: loop.run_until_complete(call()))
 
         try:
-            yield ask
+            yield call
         finally:
             loop.run_until_complete(client.transport.aclose())
             client.transport.wsdl_client.close()
@@ -134,28 +137,28 @@ def _zeep_async(binding: str) -> Callable[[str], Any]:
     return start
 
 
-async def _zeep_awaited(client: Any, service: Any, fields: Fields) -> Any:
-    """Do what zeep's bindings of the HTTP ports do, which lack the one ``await``."""
+async def _call_http_binding(client: Any, service: Any, fields: Fields) -> Any:
+    """Call over an HTTP binding; zeep's own code for it lacks one ``await``."""
     binding = service._binding
     operation = binding.get("sendMesExt")
-    made = operation.create(**fields)
+    request = operation.create(**fields)
     is_get = isinstance(binding, zeep.wsdl.bindings.HttpGetBinding)
     exchange = client.transport.get if is_get else client.transport.post
-    address = service._binding_options["address"] + made.path
+    address = service._binding_options["address"] + request.path
     return binding.process_reply(
-        client, operation, await exchange(address, made.content, made.headers)
+        client, operation, await exchange(address, request.content, request.headers)
     )
 
 
 @contextmanager
-def _suds(url: str) -> Iterator[Ask]:
+def _suds(url: str) -> Iterator[Call]:
     client = suds.client.Client(f"{url}?WSDL", cache=None)
     client.set_options(port="MsgSendSoap")
     yield lambda fields: str(client.service.sendMesExt(**fields))
 
 
 def _curl(version: str) -> Callable[[str], Any]:
-    """Send an envelope written by hand, as people do to try a service out."""
+    """Send a handwritten envelope, as people do who try a service out."""
     envelope = _SOAP12 if version == "1.2" else _SOAP
     headers = (
         ["Content-Type: application/soap+xml; charset=utf-8"]
@@ -168,8 +171,8 @@ def _curl(version: str) -> Callable[[str], Any]:
     options = [part for header in headers for part in ("-H", header)]
 
     @contextmanager
-    def start(url: str) -> Iterator[Ask]:
-        def ask(fields: Fields) -> str:
+    def start(url: str) -> Iterator[Call]:
+        def call(fields: Fields) -> str:
             elements = "".join(
                 f"<{name}>{escape(value, {chr(13): '&#13;'})}</{name}>"
                 for name, value in fields.items()
@@ -179,24 +182,24 @@ def _curl(version: str) -> Callable[[str], Any]:
                 f'<sendMesExt xmlns="http://tempuri.org/">{elements}</sendMesExt></e:Body>'
                 "</e:Envelope>"
             )
-            answer = _run_curl(*options, "--data-binary", "@-", url, content=body)
-            return str(etree.fromstring(answer).findtext(".//{*}sendMesExtResult"))
+            response = _run_curl(*options, "--data-binary", "@-", url, content=body)
+            return str(etree.fromstring(response).findtext(".//{*}sendMesExtResult"))
 
-        yield ask
+        yield call
 
     return start
 
 
 @contextmanager
-def _curl_get(url: str) -> Iterator[Ask]:
-    def ask(fields: Fields) -> str:
-        answer = _run_curl("-w", "\n%{http_code}", f"{url}/sendMesExt?{urlencode(dict(fields))}")
-        body, _, status = answer.rpartition(b"\n")
+def _curl_get(url: str) -> Iterator[Call]:
+    def call(fields: Fields) -> str:
+        output = _run_curl("-w", "\n%{http_code}", f"{url}/sendMesExt?{urlencode(dict(fields))}")
+        body, _, status = output.rpartition(b"\n")
         if status != b"200":
             return f"HTTP {status.decode()}: {body.decode().strip()}"
         return str(etree.fromstring(body).text)
 
-    yield ask
+    yield call
 
 
 def _run_curl(*arguments: str, content: str = "") -> bytes:
@@ -250,6 +253,3 @@ PEERS = [
     Peer("curl, envelope 1.2", "soap12", _curl("1.2"), _CURL),
     Peer("curl, GET", "http-get", _curl_get, _CURL),
 ]
-
-REQUIRED = bool(os.environ.get("YUNXIN_REQUIRE_SERVICES"))
-"""Whether a client that is not installed is a failure, and no reason to skip."""

@@ -1,20 +1,21 @@
-"""Each client sends each case; what arrived is compared with what was meant."""
+"""Each client sends each case; the test compares what arrived with what the client was given."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.acceptance.foreign.cases import CASES
-from tests.acceptance.foreign.peers import PEERS, Ask, Peer
+from tests.acceptance.foreign.peers import PEERS, Call, Peer
 from yunxin_soap.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("asking", PEERS, indirect=True, ids=lambda peer: peer.name)
-def test_a_client_that_nobody_here_wrote(
-    asking: tuple[Peer, Ask], case: str, gateway: Sandbox
+@pytest.mark.parametrize("running_peer", PEERS, indirect=True, ids=lambda peer: peer.name)
+def test_sandbox_foreign_client_case_arrives_unchanged(
+    running_peer: tuple[Peer, Call], case: str, gateway: Sandbox
 ) -> None:
-    peer, ask = asking
+    """A client of another project can use the sandbox unchanged, and its fields arrive as given."""
+    peer, call = running_peer
     fields = {
         "userCode": "demo",
         "userPass": "demo",
@@ -27,23 +28,23 @@ def test_a_client_that_nobody_here_wrote(
     if case == "no ExeNo":
         del fields["ExeNo"]
     gateway.clear()
-    answer = ask(fields)
+    result = call(fields)
     if case == "-3":
-        assert (answer, gateway.inbox) == ("-3", ())
+        assert (result, gateway.inbox) == ("-3", ())
         return
-    on_http = peer.port.startswith("http")
-    if case == "500" and peer.port == "http-get":
-        # The query is too long, for IIS too.
+    on_http = peer.protocol.startswith("http")
+    if case == "500" and peer.protocol == "http-get":
+        # IIS, too, rejects a query of this length.
         assert gateway.inbox == ()
-        assert "400" in answer
+        assert "400" in result
         return
     if case == "no ExeNo" and on_http and peer.left_out_as is None:
         assert gateway.inbox == ()
-        assert "Missing parameter: ExeNo." in answer
+        assert "Missing parameter: ExeNo." in result
         return
     (submission,) = gateway.inbox
-    assert answer == submission.batch_no
-    assert submission.port == peer.port
+    assert result == submission.batch_no
+    assert submission.port == peer.protocol
     message = fields["Msg"] if peer.keeps_cr else fields["Msg"].replace("\r\n", "\n")
     assert submission.message == message
     assert ",".join(submission.recipients) == fields["DesNo"]

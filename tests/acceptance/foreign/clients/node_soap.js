@@ -1,4 +1,4 @@
-// Node's soap: the WSDL's address as argument; on each line the fields, and back the answer.
+// Node's soap. Argument: the WSDL's address. Reads the fields and writes the result, a JSON line each.
 'use strict';
 
 const readline = require('node:readline');
@@ -8,7 +8,7 @@ async function main() {
   const client = await soap.createClientAsync(process.argv[2]);
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const [result] = await client.sendMesExtAsync(JSON.parse(line));
-    console.log(JSON.stringify({ answer: result.sendMesExtResult }));
+    console.log(JSON.stringify({ result: result.sendMesExtResult }));
   }
 }
 

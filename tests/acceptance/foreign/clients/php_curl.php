@@ -1,7 +1,7 @@
 <?php
-// PHP's curl: "address GET|POST|SAMPLE" as arguments, SAMPLE being what the vendor's manual calls a
-// GET: it sets CURLOPT_POSTFIELDS, and curl makes a POST of it; on each line the fields, and back the
-// answer: the text of its element, or the status and what came where it is none.
+// PHP's curl. Arguments: the service's address, then GET, POST or SAMPLE. SAMPLE is what the vendor's
+// manual calls a GET: it sets CURLOPT_POSTFIELDS, and so curl sends a POST. Reads the fields and writes
+// the result, a JSON line each; a response other than 200 is written as its status and body.
 
 while (($line = fgets(STDIN)) !== false) {
     $query = http_build_query(json_decode($line, true));
@@ -17,6 +17,6 @@ while (($line = fgets(STDIN)) !== false) {
     $body = curl_exec($curl);
     $status = curl_getinfo($curl, CURLINFO_HTTP_CODE);
     curl_close($curl);
-    $answer = $status === 200 ? html_entity_decode(trim(strip_tags($body))) : "HTTP $status: " . trim($body);
-    echo json_encode(['answer' => $answer]), "\n";
+    $result = $status === 200 ? html_entity_decode(trim(strip_tags($body))) : "HTTP $status: " . trim($body);
+    echo json_encode(['result' => $result]), "\n";
 }

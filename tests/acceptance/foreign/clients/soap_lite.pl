@@ -1,4 +1,5 @@
-# Perl's SOAP::Lite: "address 1.1|1.2" as arguments; on each line the fields, and back the answer.
+# Perl's SOAP::Lite. Arguments: the service's address, then 1.1 or 1.2. Reads the fields and writes the
+# result, a JSON line each.
 use strict;
 use warnings;
 use JSON::PP;
@@ -15,6 +16,6 @@ while (my $line = <STDIN>) {
         sort keys %$fields;
     my $method = SOAP::Data->name('sendMesExt')->attr({ xmlns => $namespace });
     my $result = $soap->call($method, @parameters);
-    my $answer = $result->fault ? 'fault: ' . $result->faultstring : $result->result;
-    print encode_json({ answer => $answer }), "\n";
+    my $text = $result->fault ? 'fault: ' . $result->faultstring : $result->result;
+    print encode_json({ result => $text }), "\n";
 }
