@@ -181,7 +181,7 @@ def test_a_refusal_ends_with_3(sandbox: Sandbox) -> None:
 
 
 def test_a_dead_gateway_ends_with_4(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yunxin_soap.transport.network._BACKOFF", 0.0)
+    monkeypatch.setattr("yunxin_soap.transport.retry.FIRST_DELAY", 0.0)
     url = f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx"
     line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT, "--endpoint", url), 4)
     assert "Nothing was sent" in line

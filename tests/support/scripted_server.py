@@ -27,6 +27,7 @@ import pytest
 from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submission
 from yunxin_soap.core import Core
 from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.limits import Limits
 from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wsdl import PROTOCOLS
 
@@ -423,14 +424,14 @@ class Blocking:
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def use(self, time: FakeTime) -> None:
+    def use(self, time: FakeTime, limits: Limits | None) -> None:
         async def sleep(seconds: float) -> None:
             time.sleep(seconds)
 
         settings = self.client._settings
         loaded = self.client._loaded
         assert loaded is not None
-        exchange = AsyncHttpTransport(settings, clock=time.clock, sleep=sleep)
+        exchange = AsyncHttpTransport(settings, limits=limits, clock=time.clock, sleep=sleep)
         self.client._loaded = (loaded[0], exchange)
 
     def send(self, *args: Any, **options: Any) -> Receipt:
@@ -506,6 +507,7 @@ class Caller:
         protocol: str = "soap",
         *,
         time: FakeTime | None = None,
+        limits: Limits | None = None,
         password: str = PASSWORD,
         **settings: Any,
     ) -> None:
@@ -518,11 +520,16 @@ class Caller:
             protocol=str(protocol),
             **{"timeout": 20.0, **settings},
         )
-        if time is not None and isinstance(self.client, Blocking):
-            self.client.use(time)
-        elif time is not None and isinstance(self.client, Client):
+        if time is None and limits is None:
+            return
+        time = time or FakeTime()
+        if isinstance(self.client, Blocking):
+            self.client.use(time, limits)
+        else:
             known = self.client._core.settings
-            self.client._exchange = HttpTransport(known, clock=time.clock, sleep=time.sleep)
+            self.client._exchange = HttpTransport(
+                known, limits=limits, clock=time.clock, sleep=time.sleep
+            )
 
     def send(self, message: str = "您好") -> Receipt:
         with logs_watched():

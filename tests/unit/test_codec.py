@@ -209,11 +209,11 @@ def test_an_answer_reads_the_same_after_another(
     bodies.append(last.replace(NUMBER.encode(), data.draw(NUMBERS).encode()))
     bodies.append(last.replace(b"'1'", b"'2'"))
     experienced = copy.copy(PROTOCOLS[port])
-    experienced._known = None
+    experienced._response_template = None
     for body in bodies:
         for status, content_type in ((200, "text/xml"), (200, "text/html"), (500, "text/xml")):
             fresh = copy.copy(PROTOCOLS[port])
-            fresh._known = None
+            fresh._response_template = None
             response = Response(status, content_type, body)
             assert how_it_ends(experienced, response) == how_it_ends(fresh, response)
 

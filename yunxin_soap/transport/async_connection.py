@@ -1,4 +1,4 @@
-"""aiohttp's connections, made to say what was sent, to wait no longer than told, and to age."""
+"""aiohttp's connections with three additions: phases, one timeout per response, strict reuse."""
 
 from __future__ import annotations
 
@@ -12,101 +12,106 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.transport import connection
-from yunxin_soap.transport.connection import NotConnected
+from yunxin_soap.transport.failures import ConnectFailed
 
 _CONTENT_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
-_TURNS = 10
-"""Turns of the event loop in which an aborted connection has ended; it takes one or two."""
+_MAX_LOOP_TURNS = 10
+"""Turns of the event loop to wait for an aborted connection to end. It takes one or two."""
 
 
-class Unsent(Exception):
-    """The cause of a cancellation that came before anything was sent."""
+class CancelledWhileConnecting(Exception):
+    """Marks, as its cause, a cancellation that came before anything was sent."""
 
 
-class Broken(Exception):
-    """What broke an exchange; no error of aiohttp's, so that aiohttp passes it on as it is."""
+class ExchangeFailed(Exception):
+    """Carries an error of aiohttp through aiohttp, which would retry the original."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__()
         self.cause = cause
 
 
-class OneAnswer(ResponseHandler):
-    """Keeps a connection open only after one whole answer of the gateway, and not a byte more.
+class SingleResponseHandler(ResponseHandler):
+    """Keeps a connection open only after one complete 200 with a body, and not one byte more.
 
-    Anything but a 200 may be no answer yet, or a proxy's own, given up on a gateway that still
-    works on it; the true one, if it comes, must not be read as the answer to the next request.
+    Only such a response is surely the final one. A 103 is not, and a 504 comes from a proxy that
+    gave up while the gateway still works on the request. If the true response comes later, it must
+    not be read as the response to the next request.
     """
 
-    late = False
-    """Whether the answer was given up because it did not end in time."""
+    timed_out = False
+    """Whether the response did not end in time."""
     _head = b""
-    _left: float | None = None
-    """Bytes of the body that may still come; None while the head is not whole."""
-    _answer_timer: asyncio.TimerHandle | None = None
+    _bytes_left: float | None = None
+    """Bytes of the body that may still come; None until the head is complete."""
+    _response_timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, everybody: set[OneAnswer], *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, open_handlers: set[SingleResponseHandler], *, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(loop=loop)
-        self._everybody = everybody
+        self._open_handlers = open_handlers
 
     def set_response_params(
         self, *args: Any, read_timeout: float | None = None, **kwargs: Any
     ) -> None:
-        """Expect an answer; aiohttp calls it once it has a connection, before it sends.
+        """Expect a response. aiohttp calls this once it has a connection, before it sends.
 
         Args:
-            read_timeout: seconds from here to the end of the answer; aiohttp's own would begin anew
-                with each piece of it.
+            args: aiohttp's own.
+            read_timeout: seconds from this call to the end of the response. aiohttp itself would
+                restart this timeout with each read.
+            kwargs: aiohttp's own.
         """
-        self._head, self._left = b"", None
+        self._head, self._bytes_left = b"", None
         if read_timeout is not None:
-            self._answer_timer = self._loop.call_later(read_timeout, self._expire)
+            self._response_timer = self._loop.call_later(read_timeout, self._expire)
         super().set_response_params(*args, **kwargs)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep hold of the transport, of which aiohttp lets go before it has ended."""
+        """Keep a reference to the transport: aiohttp drops its own before the transport ended."""
         super().connection_made(transport)
-        self._wire = cast(asyncio.Transport, transport)
-        self._everybody.add(self)
+        self._socket_transport = cast(asyncio.Transport, transport)
+        self._open_handlers.add(self)
 
-    def abort_at_once(self) -> None:
-        """End the connection, whatever is still to be written."""
-        self._wire.abort()
+    def abort_now(self) -> None:
+        """Close the connection without sending what is still buffered."""
+        self._socket_transport.abort()
 
     @property
     def should_close(self) -> bool:
-        """Whether the connection ends with its answer: unless that was whole, to the byte."""
-        return super().should_close or self._left != 0
+        """Whether to close the connection after the response: unless it was exactly complete."""
+        return super().should_close or self._bytes_left != 0
 
     def _expire(self) -> None:
-        self.late = True
-        # For who waits for the head; who waits for more of the body sees the connection end.
+        self.timed_out = True
+        # The exception wakes a task that waits for the head. One that waits for the rest of the
+        # body sees the connection close.
         self.set_exception(TimeoutError())
-        self.abort_at_once()
+        self.abort_now()
 
     def _stop_timer(self) -> None:
-        if self._answer_timer is not None:
-            self._answer_timer.cancel()
-            self._answer_timer = None
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes, before aiohttp reads it and may give the connection back."""
-        if self._left == 0 and data:
+        """Count the bytes before aiohttp parses them and may return the connection to its pool."""
+        if self._bytes_left == 0 and data:
             self.close()
             return
-        if self._left is None:
+        if self._bytes_left is None:
             self._read_head(data)
         else:
-            self._left -= len(data)
-        if self._left == 0:
+            self._bytes_left -= len(data)
+        if self._bytes_left == 0:
             self._stop_timer()
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End with the connection."""
+        """Stop the timer and forget the connection."""
         self._stop_timer()
-        self._everybody.discard(self)
+        self._open_handlers.discard(self)
         super().connection_lost(exc)
 
     def _read_head(self, data: bytes) -> None:
@@ -116,15 +121,15 @@ class OneAnswer(ResponseHandler):
         if not end:
             self._head = data
             return
-        length = _length_of_the_answer(head)
-        self._left = length - len(body) if length else math.inf
+        length = _reusable_length(head)
+        self._bytes_left = length - len(body) if length else math.inf
 
 
 @functools.lru_cache(maxsize=64)
-def _length_of_the_answer(head: bytes) -> int | None:
-    """Return the body's bytes that a head announces; None if its connection is not to be kept.
+def _reusable_length(head: bytes) -> int | None:
+    """Return the body length that a head announces; None if its connection must be closed.
 
-    The answers of one second have the same head, byte for byte.
+    The result is cached because responses of the same second have the same head.
     """
     lengths = _CONTENT_LENGTH.findall(head)
     if head.startswith(b"HTTP/1.1 200 ") and len(lengths) == 1:
@@ -132,27 +137,32 @@ def _length_of_the_answer(head: bytes) -> int | None:
     return None
 
 
-class Connector(aiohttp.TCPConnector):
-    """Tells connecting from sending."""
+class PhaseAwareConnector(aiohttp.TCPConnector):
+    """Marks every error and cancellation that comes while connecting."""
 
-    def __init__(self) -> None:
-        super().__init__(limit=0, keepalive_timeout=connection.IDLE_LIMIT)
-        # aiohttp has no public place for it.
+    def __init__(self, keepalive_expiry: float) -> None:
+        super().__init__(limit=0, keepalive_timeout=keepalive_expiry)
+        # aiohttp has no public hook for either.
         if not hasattr(self, "_factory") or not hasattr(ResponseHandler, "set_response_params"):
             raise ConfigurationError(
-                f"AsyncClient does not know its way in aiohttp {aiohttp.__version__}: install the"
-                " version before it, or a newer yunxin-soap."
+                f"aiohttp {aiohttp.__version__} is not supported by this release: install an older"
+                " aiohttp, or a newer yunxin-soap."
             )
         loop = asyncio.get_running_loop()
-        self._open: set[OneAnswer] = set()
-        self._factory = functools.partial(OneAnswer, self._open, loop=loop)  # type: ignore[assignment]
+        self._open_handlers: set[SingleResponseHandler] = set()
+        self._factory = functools.partial(  # type: ignore[assignment]
+            SingleResponseHandler, self._open_handlers, loop=loop
+        )
 
-    async def end(self) -> None:
-        """End what aiohttp has only begun to close, and no longer waits for: TLS says goodbye."""
-        for protocol in list(self._open):
-            protocol.abort_at_once()
-        for _ in range(_TURNS):
-            if not self._open:
+    async def abort_all(self) -> None:
+        """Abort the connections that aiohttp started to close and no longer awaits.
+
+        With TLS, closing takes a goodbye of both sides.
+        """
+        for handler in list(self._open_handlers):
+            handler.abort_now()
+        for _ in range(_MAX_LOOP_TURNS):
+            if not self._open_handlers:
                 break
             await asyncio.sleep(0)
 
@@ -160,16 +170,16 @@ class Connector(aiohttp.TCPConnector):
         try:
             return await super().connect(*args, **kwargs)
         except Exception as error:
-            raise NotConnected(error) from error
+            raise ConnectFailed(error) from error
         except asyncio.CancelledError as cancelled:
-            raise cancelled from Unsent()
+            raise cancelled from CancelledWhileConnecting()
 
 
-async def once(
+async def never_resend(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a GET again when a kept-alive connection breaks under it."""
+    """Prevent aiohttp from sending a GET again when a kept-alive connection breaks."""
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
-        raise Broken(error) from None
+        raise ExchangeFailed(error) from None

@@ -1,7 +1,7 @@
-"""Bytes out, bytes in, over urllib3's connections; says whether the request can have left.
+"""`HttpTransport`: carries requests over urllib3's connections, in threads.
 
-The rule is built the safe way round: *not sent* is only what the connecting phase itself raised,
-before a byte of the request was written. Whatever else goes wrong is *unknown*.
+*Not sent* is only what connecting itself raised, before a byte of the request was written. Every
+other failure is *unknown*. An unforeseen error is therefore unknown, which is the safe side.
 """
 
 from __future__ import annotations
@@ -17,101 +17,115 @@ from typing import TYPE_CHECKING
 from urllib3.exceptions import DecodeError, HTTPError
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
-from yunxin_soap.transport.connection import Answer, Connection, NotConnected
-from yunxin_soap.transport.connector import Dialler
-from yunxin_soap.transport.network import USER_AGENT, Attempts, TooLong, not_sent, outcome_unknown
+from yunxin_soap.transport.connection import Connection, RawResponse
+from yunxin_soap.transport.connector import Connector
+from yunxin_soap.transport.failures import ConnectFailed, ResponseTooLarge
+from yunxin_soap.transport.limits import Limits
+from yunxin_soap.transport.network import USER_AGENT
+from yunxin_soap.transport.retry import RetrySchedule
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import Settings
 
-POOL_SIZE = 32
-"""Connections kept open at most; more threads than this open short-lived ones."""
-
 
 class HttpTransport:
-    """Sends requests to one endpoint; safe to share between threads and across a fork."""
+    """Carries requests to one endpoint. Safe to share between threads and across a fork.
+
+    Args:
+        settings: endpoint, timeouts, retries, proxy and TLS.
+        limits: bounds of the idle connections.
+        clock: returns the time in seconds, for retries and for the expiry of idle connections.
+        sleep: waits some seconds before a retry.
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
+        self._limits = limits or Limits()
         self._clock, self._sleep = clock, sleep
-        self._dialler = Dialler(settings)
-        self._headers = {"User-Agent": USER_AGENT, **self._dialler.headers}
+        self._connector = Connector(settings, self._limits, clock)
+        self._headers = {"User-Agent": USER_AGENT, **self._connector.headers}
         self._closed = False
         self._pid = os.getpid()
         self._idle: deque[Connection] = deque()
-        """The youngest last. A deque's own operations need no lock."""
+        """The idle connections, the last used at the end. A deque's methods need no lock."""
 
     def send(self, request: Request) -> Response:
-        """Send one request; connect again, and only that, if the connection fails.
+        """Send one request. If connecting fails, connect again; repeat nothing else.
 
         Raises:
-            NotSent: no connection could be made, however often that was tried.
-            OutcomeUnknown: the request may have left, and no whole answer came back.
+            NotSent: every attempt to connect failed.
+            OutcomeUnknown: the request may have left, and no complete response came back.
         """
-        attempts = Attempts(self._settings, self._clock)
+        schedule = RetrySchedule(self._settings, self._clock)
         while True:
             try:
                 return self._send_once(request)
             except NotSent:
-                pause = attempts.next_pause()
-                if pause is None:
+                delay = schedule.next_delay()
+                if delay is None:
                     raise
-            self._sleep(pause)
+            self._sleep(delay)
 
     def _send_once(self, request: Request) -> Response:
-        connection = self._connection()
-        target = self._dialler.origin + request.path
-        if request.query:
-            target = f"{target}?{request.query}"
-        answer = None
-        whole = False
+        connection = self._take_connection()
+        response = None
+        complete = False
         failed: OutcomeUnknown
         try:
-            answer = connection.submit(
+            response = connection.exchange(
                 request.method,
-                target,
+                self._target(request),
                 {**self._headers, **request.headers},
                 request.body,
                 self._settings.timeout,
             )
-            body = answer.whole()
-            answer.close()
-            whole = True
-            return Response(answer.status, answer.getheader("Content-Type", ""), body)
+            body = response.read_body()
+            response.close()
+            complete = True
+            return Response(response.status, response.getheader("Content-Type", ""), body)
         except (HTTPError, http.client.HTTPException) as error:
-            failed = self._unknown(error, answer)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
-            failed = self._unknown(error, answer)
+            failed = self._unknown(error, response)
+        except Exception as error:  # noqa: BLE001 - after any error, the request may have left
+            failed = self._unknown(error, response)
+            failures.clear_request(error)
             failed.__cause__ = error
         finally:
-            if whole:
+            if complete:
                 self._keep(connection)
             else:
-                if answer is not None:
-                    answer.close()
+                if response is not None:
+                    response.close()
                 connection.close()
-        # Not from where it was caught, or its context would hold an error that quotes the answer,
-        # and a server may echo the request there.
+        # Raised outside the handlers: __context__ would hold an error that quotes the response, in
+        # which a server may echo the request.
         raise failed
 
-    def _unknown(self, error: Exception, answer: Answer | None) -> OutcomeUnknown:
-        reason = _why_unknown(error, self._settings.timeout)
-        return outcome_unknown(reason, answer.status if answer else None)
+    def _target(self, request: Request) -> str:
+        """Return the target of the request line, which may hold the password."""
+        target = self._connector.origin + request.path
+        return f"{target}?{request.query}" if request.query else target
 
-    def _connection(self) -> Connection:
-        """Return one that is open: the one used last, or a new one."""
+    def _unknown(self, error: Exception, response: RawResponse | None) -> OutcomeUnknown:
+        reason = _unknown_reason(error, self._settings.timeout)
+        return failures.outcome_unknown(reason, response.status if response else None)
+
+    def _take_connection(self) -> Connection:
+        """Return an open connection: the idle one that was used last, or a new one."""
         if self._closed:
             raise RuntimeError("The client is closed.")
         if self._pid != os.getpid():
-            # After a fork the sockets are the parent's, which a child's closing does not end.
-            self._drop_idle()
+            # After a fork the sockets belong to the parent. Closing them here does not end its
+            # connections.
+            self._close_idle()
             self._pid = os.getpid()
         while self._idle:
             try:
@@ -122,50 +136,48 @@ class HttpTransport:
                 return connection
             connection.close()
         try:
-            return self._dialler.dial()
-        except NotConnected as failure:
-            # What a proxy says may echo its own password.
-            cause = None if self._dialler.proxied else failure.cause
-            raise not_sent(self._dialler.why_not(failure.cause)) from cause
+            return self._connector.connect()
+        except ConnectFailed as failure:
+            # With a proxy there is no cause: the proxy's words may echo its own password.
+            cause = None if self._connector.proxied else failure.cause
+            raise failures.not_sent(self._connector.reason(failure.cause)) from cause
 
     def _keep(self, connection: Connection) -> None:
-        if connection.is_closed or len(self._idle) >= POOL_SIZE:
+        if connection.is_closed or len(self._idle) >= self._limits.max_idle_connections:
             connection.close()
         else:
             self._idle.append(connection)
         if self._closed:
-            self._drop_idle()
-        # What a burst left behind would otherwise stay until the next.
+            self._close_idle()
+        # Without this, the connections of a burst would stay open until the next burst.
         with contextlib.suppress(IndexError):
-            while self._idle[0].is_old:
+            while self._idle[0].is_expired:
                 self._idle.popleft().close()
 
-    def _drop_idle(self) -> None:
+    def _close_idle(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
                 self._idle.pop().close()
 
     def close(self) -> None:
-        """Close every idle connection; a closed exchange sends nothing more."""
+        """Close all idle connections. A closed transport sends nothing more."""
         self._closed = True
-        self._drop_idle()
+        self._close_idle()
 
 
-def _why_unknown(error: Exception, timeout: float) -> str:
-    if isinstance(error, TooLong):
-        return str(error)
+def _unknown_reason(error: Exception, timeout: float) -> str:
+    if isinstance(error, ResponseTooLarge):
+        return failures.TOO_LARGE
     if isinstance(error, TimeoutError):
-        return f"no whole answer came within {timeout:g} s"
+        return failures.response_timed_out(timeout)
     if isinstance(error, DecodeError):
-        return "its answer's content encoding cannot be undone"
+        return failures.NOT_DECODED
     if isinstance(error, http.client.RemoteDisconnected):
-        return "the connection was closed without an answer"
+        return failures.CLOSED_EARLY
     if isinstance(error, OSError):
-        return "the connection broke before an answer came"
+        return failures.CONNECTION_BROKE
     if isinstance(error, http.client.IncompleteRead):
-        return "its answer was cut short"
+        return failures.CUT_SHORT
     if isinstance(error, http.client.HTTPException):
-        return "its answer is not readable HTTP"
-    if isinstance(error, HTTPError):
-        return f"its answer could not be read ({type(error).__name__})"
-    return f"the exchange broke ({type(error).__name__})"
+        return failures.NOT_HTTP
+    return failures.exchange_broke(error)

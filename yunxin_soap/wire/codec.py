@@ -1,7 +1,7 @@
-"""The wire, without I/O: a submit to the bytes of an HTTP request, a response to its text answer.
+"""Convert a submission to an HTTP request, and a response to its result. Does no I/O.
 
-All that is known here of the wire comes from zeep: `recorder` has it make one request, which is the
-template that every submit is filled into.
+The wire format comes from zeep: `zeep_adapter` captures one of its requests, which is the template
+for every submission.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.transport.base import Request, Response
-from yunxin_soap.wire import zeep_adapter as recorder
+from yunxin_soap.wire import zeep_adapter
+from yunxin_soap.wire.response_template import ResponseTemplate
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
     from zeep.wsdl import Document
-    from zeep.wsdl.definitions import Binding
 
 MAX_QUERY = 2048
-"""An HTTP GET whose query has this many characters is refused by ASP.NET before it is read."""
+"""ASP.NET rejects an HTTP GET whose query has this many characters before it reads it."""
 
 _SOAP_ENV = {
     "soap": "http://schemas.xmlsoap.org/soap/envelope/",
     "soap12": "http://www.w3.org/2003/05/soap-envelope",
 }
 _XML_TYPES = re.compile(r"(?:text|application)/(?:[\w.-]+\+)?xml", re.IGNORECASE)
-# What ASP.NET says on the HTTP ports before it calls the method. With customErrors off the name
-# of the exception stands before it. A text that the method itself throws looks the same otherwise,
-# so nothing but these four may count as a refusal.
+# The messages of ASP.NET on http-get and http-post before it calls the method. With customErrors
+# off, the name of the exception precedes them. A message that the method itself throws looks the
+# same otherwise, so only these may count as a rejection.
 _BEFORE_THE_METHOD = re.compile(
     r"(?:[A-Za-z.]+Exception(?: \(0x[0-9A-Fa-f]{8}\))?: )?"
     r"(?:Missing parameter: \w+\."
@@ -48,12 +47,11 @@ _BEFORE_THE_METHOD = re.compile(
 )
 
 
-_NUMBER = re.compile(rb"-?[0-9]{1,20}")
-_NOT_THE_ANSWER = "XML that is not the answer of sendMesExt"
+_NOT_A_RESPONSE = "XML that is not a response of sendMesExt"
 
 
 class Fields(NamedTuple):
-    """The six parameters of ``sendMesExt`` in the vendor's spelling: here is the wire."""
+    """The six parameters of ``sendMesExt`` in the vendor's spelling."""
 
     userCode: str
     userPass: str
@@ -63,52 +61,52 @@ class Fields(NamedTuple):
     ExeNo: str
 
     def __repr__(self) -> str:
-        """Show no password, number or text."""
+        """Omit password, numbers and message."""
         return f"Fields(userCode={self.userCode!r}, Channel={self.Channel!r})"
 
 
 class Codec:
-    """Encodes and decodes submits for one port of one WSDL; holds no state between them.
+    """Encodes submissions and decodes responses for one protocol of one WSDL.
 
     Args:
         document: the parsed WSDL.
-        port: which of the four ports to speak.
-        path: the path of the service's page, as in ``/api/MsgSend.asmx``.
-        redact: masks what errors quote from a response.
+        protocol: one of the four protocols.
+        path: the path of the service's page, such as ``/api/MsgSend.asmx``.
+        redact: masks secrets in the excerpts that errors quote.
 
     Raises:
-        ConfigurationError: the WSDL does not fit the port.
+        ConfigurationError: the WSDL does not fit the protocol.
     """
 
     def __init__(
-        self, document: Document, port: wsdl.ProtocolName, path: str, redact: Redactor
+        self, document: Document, protocol: wsdl.ProtocolName, path: str, redact: Redactor
     ) -> None:
-        self.port = port
+        self.protocol = protocol
         self._redact = redact
-        binding = wsdl.binding(document, port)
-        recorded = recorder.record(document, binding)
-        self.path = path + recorded.address
-        self._soap = port in _SOAP_ENV
+        binding = wsdl.binding(document, protocol)
+        captured = zeep_adapter.capture(document, binding)
+        self.path = path + captured.address
+        self._soap = protocol in _SOAP_ENV
         if self._soap:
-            self._headers: Mapping[str, str] = dict(recorded.headers)
-            template, self._order = recorder.split(recorded.content.decode())
+            self._headers: Mapping[str, str] = dict(captured.headers)
+            template, self._order = zeep_adapter.parse_template(captured.content.decode())
             self._template = [part.encode() for part in template]
             self._encode = self._encode_soap
-        elif port == "http-post":
-            self._headers = dict(recorded.headers)
-            self._names = [name for name, _ in parse_qsl(recorded.content)]
+        elif protocol == "http-post":
+            self._headers = dict(captured.headers)
+            self._names = [name for name, _ in parse_qsl(captured.content)]
             self._encode = self._encode_form
         else:
-            # zeep names a Content-Type, though a GET has no content. No cache may answer for the
-            # gateway.
+            # zeep sets a Content-Type although a GET has no content. The other header keeps caches
+            # from answering for the gateway.
             self._headers = {"Cache-Control": "no-cache, no-store"}
-            self._names = list(recorded.content)
+            self._names = list(captured.content)
             self._encode = self._encode_query
-        self._answer_path = _answer_path(binding, port)
-        self._known: _KnownAnswer | None = None
+        self._result_path = zeep_adapter.result_path(binding)
+        self._response_template: ResponseTemplate | None = None
 
     def encode(self, fields: Fields) -> Request:
-        """Return the request for one submit.
+        """Return the request for one submission.
 
         Raises:
             InvalidRequest: the query of an HTTP GET would be too long for ASP.NET.
@@ -129,9 +127,9 @@ class Codec:
         query = self._urlencode(fields)
         if len(query) >= MAX_QUERY:
             raise InvalidRequest(
-                f"The query would have {len(query)} characters, and HTTP GET carries fewer than"
-                f" {MAX_QUERY}: send to fewer numbers at once, or use protocol 'soap' or"
-                " 'http-post'."
+                f"The query would have {len(query)} characters, but ASP.NET accepts fewer than"
+                f" {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
+                " 'soap' or 'http-post'."
             )
         return Request("GET", self.path, self._headers, query=query)
 
@@ -139,15 +137,15 @@ class Codec:
         return "&".join(f"{name}={_quote(getattr(fields, name))}" for name in self._names)
 
     def decode(self, response: Response) -> str:
-        """Return the text that the method answered; an empty or null result is ``""``.
+        """Return the result of the method; an empty or null result is ``""``.
 
         Raises:
-            Rejected: an HTTP 4xx, a SOAP Client or Sender fault, or an HTTP-port 500 that ASP.NET
-                raises before it calls the method.
-            OutcomeUnknown: anything else that is not the answer of ``sendMesExt``.
+            Rejected: an HTTP 4xx, a SOAP Client or Sender fault, or an error 500 on http-get or
+                http-post that ASP.NET raises before it calls the method.
+            OutcomeUnknown: anything else that is not a response of ``sendMesExt``.
         """
-        known = self._known
-        if known is not None and (number := known.read(response)) is not None:
+        template = self._response_template
+        if template is not None and (number := template.match(response)) is not None:
             return number
         if 400 <= response.status < 500:
             self._reject(f"HTTP status {response.status}", response)
@@ -165,12 +163,12 @@ class Codec:
             self._unknown(f"HTTP status {response.status}{redirect}", response)
         if root is None:
             self._unknown("something that is not readable XML", response)
-        answer = self._read(root, response)
-        self._known = _KnownAnswer.of(answer, root, response) or known
-        return answer
+        result = self._read_result(root, response)
+        self._response_template = ResponseTemplate.learn(result, root, response) or template
+        return result
 
     def _parse(self, response: Response) -> etree._Element | None:
-        """Return the root of an XML answer; None for any other, also for one with a DTD."""
+        """Return the root of an XML response; None if it is not XML, or has a DTD."""
         if not _XML_TYPES.fullmatch(_media_type(response) or "text/xml"):
             return None
         try:
@@ -191,34 +189,34 @@ class Codec:
                 text = fault.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
             # 1.1 allows a code to be refined with dots, as in Client.Authentication.
             name = (code or "").strip().rpartition(":")[2].partition(".")[0]
-            # Masked first: a secret with two blanks in it must be met as it is.
+            # Redact before joining the lines: a secret may have two blanks in it.
             what = self._redact(f"a SOAP {name or 'nameless'} fault: {text or ''}")
             what = " ".join(what.split())
             if name in ("Client", "Sender"):
                 self._reject(what, response)
             self._unknown(what, response)
 
-    def _read(self, root: etree._Element, response: Response) -> str:
-        *wrappers, last = self._answer_path
+    def _read_result(self, root: etree._Element, response: Response) -> str:
+        *wrappers, last = self._result_path
         nodes = [root]
         for tag in wrappers:
             if len(nodes) != 1 or nodes[0].tag != tag:
-                self._unknown(_NOT_THE_ANSWER, response)
+                self._unknown(_NOT_A_RESPONSE, response)
             nodes = list(nodes[0])
             if len(nodes) > 1:
-                # A SOAP envelope may have a header; all else stands alone.
+                # Only a SOAP envelope may have a second child: a header.
                 nodes = [node for node in nodes if not str(node.tag).endswith("}Header")]
         if wrappers and not nodes:
-            return ""  # a null result has no element: the wrapper alone is the answer
+            return ""  # a null result has no element, so the wrapper is empty
         if len(nodes) != 1 or nodes[0].tag != last or len(nodes[0]):
-            self._unknown(_NOT_THE_ANSWER, response)
+            self._unknown(_NOT_A_RESPONSE, response)
         return nodes[0].text or ""
 
     def _reject(self, what: str, response: Response) -> NoReturn:
         what = truncate_printable(self._redact(what))
         raise ConfigurationRejected(
-            f"The gateway refused the request with {what.rstrip('.')}. Nothing was sent: check"
-            " endpoint, protocol and WSDL.",
+            f"The gateway rejected the request with {what.rstrip('.')}. No SMS was sent: check the"
+            " endpoint, the protocol and the WSDL.",
             category=Category.CONFIGURATION,
             description_zh=what,
             description_en=what,
@@ -228,50 +226,11 @@ class Codec:
     def _unknown(self, what: str, response: Response) -> NoReturn:
         what = truncate_printable(self._redact(what))
         raise OutcomeUnknown(
-            f"The gateway answered with {what.rstrip('.')}: whether the SMS was sent is unknown."
+            f"The gateway responded with {what.rstrip('.')}: whether the SMS was sent is unknown."
             " Check with the vendor before you send it again.",
             excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
         )
-
-
-class _KnownAnswer:
-    """What stood around a number in an answer that was parsed, so that the next needs no parsing.
-
-    The same bytes around another number are the same XML around another text; anything else, by
-    one byte, is parsed again.
-    """
-
-    def __init__(self, content_type: str, before: bytes, after: bytes) -> None:
-        self._content_type = content_type
-        self._before, self._after = before, after
-
-    @classmethod
-    def of(cls, answer: str, root: etree._Element, response: Response) -> Self | None:
-        """Return what is known from one answer: nothing, if the number's place is in doubt."""
-        body, number = response.body, answer.encode()
-        if (
-            not _NUMBER.fullmatch(number)
-            or str(root.getroottree().docinfo.encoding).lower() != "utf-8"
-        ):
-            return None
-        before, found, after = body.partition(number)
-        # A reference, CDATA or an instruction amid the digits may have made the number, and the one
-        # in sight be another.
-        odd = b"&" in body or b"<!" in body or body.find(b"<?", 1) > 0
-        if odd or not found or number in after:
-            return None
-        return cls(response.content_type, before, after)
-
-    def read(self, response: Response) -> str | None:
-        """Return the number in an answer that is known so far; None for any other."""
-        if response.status != 200 or response.content_type != self._content_type:
-            return None
-        body = response.body
-        if not (body.startswith(self._before) and body.endswith(self._after)):
-            return None
-        number = body[len(self._before) : len(body) - len(self._after)]
-        return number.decode() if _NUMBER.fullmatch(number) else None
 
 
 def _media_type(response: Response) -> str:
@@ -279,27 +238,27 @@ def _media_type(response: Response) -> str:
 
 
 def _escape(text: str) -> str:
-    """Escape as zeep's serialiser does; a bare CR would arrive as LF."""
+    """Escape as zeep's serialiser does. A bare CR would arrive as LF."""
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
     )
 
 
 def _quote(text: str) -> str:
-    """Encode for a form as `urlencode` does, which goes through 500 numbers byte by byte."""
+    """Encode for a form as `urlencode` does, but much faster for a list of numbers."""
     if text.isascii() and text.replace(",", "").isalnum():
         return text.replace(",", "%2C")
     return quote_plus(text)
 
 
-_of_thread = threading.local()
+_thread_local = threading.local()
 
 
 def _parser() -> etree.XMLParser[Any]:
-    """Return the thread's parser: making one takes longer than reading an answer with it."""
-    parser: etree.XMLParser[Any] | None = getattr(_of_thread, "parser", None)
+    """Return the thread's parser: building one takes longer than parsing a response."""
+    parser: etree.XMLParser[Any] | None = getattr(_thread_local, "parser", None)
     if parser is None:
-        parser = _of_thread.parser = etree.XMLParser(
+        parser = _thread_local.parser = etree.XMLParser(
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
@@ -308,15 +267,3 @@ def _parser() -> etree.XMLParser[Any]:
             remove_pis=True,
         )
     return parser
-
-
-def _answer_path(binding: Binding, port: wsdl.ProtocolName) -> list[str]:
-    """Name the elements from the root of an answer down to its text, as zeep knows them."""
-    output: Any = binding.get(wsdl.OPERATION).output
-    if port in _SOAP_ENV:
-        namespace = output.nsmap["soap-env"]
-        result = output.body.type.elements[0][1]
-        tags = [output.body.qname.text, result.qname.text]
-        return [f"{{{namespace}}}Envelope", f"{{{namespace}}}Body", *tags]
-    (part,) = output.abstract.parts.values()
-    return [part.element.qname.text]

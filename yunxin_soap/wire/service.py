@@ -1,4 +1,4 @@
-"""zeep's own typed operation, bound to the pinned endpoint, with the client's safety."""
+"""Provide ``client.service``: zeep's own typed operation over the client's transport."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yunxin_soap.message import check_characters
 from yunxin_soap.results import parse_result
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Fields
-from yunxin_soap.wire.zeep_adapter import Recorder
+from yunxin_soap.wire.zeep_adapter import CapturingTransport
 
 if TYPE_CHECKING:
     from yunxin_soap.core import Core
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 
 def bind(core: Core, transport: Transport) -> ServiceProxy:
-    """Return zeep's service whose requests go through ``transport``."""
+    """Return zeep's service, which sends its requests through ``transport``."""
     return _Service(core, lambda service: _Operation(service, core, transport))
 
 
 def bind_async(core: Core, transport: AsyncTransport) -> ServiceProxy:
-    """Return zeep's service whose operation is a coroutine function."""
+    """Return zeep's service, whose operation is a coroutine function."""
     return _Service(core, lambda service: _AsyncOperation(service, core, transport))
 
 
 class _Service(ServiceProxy):
     def __init__(self, core: Core, operation: Callable[[_Service], _OperationBase]) -> None:
-        # zeep makes the request, and the exchange sends it: to the path of the client's endpoint,
-        # whatever address zeep has for it.
-        client = zeep.Client(core.document, transport=Recorder())
+        # zeep builds the request. The transport sends it to the client's endpoint, whatever address
+        # zeep took from the WSDL.
+        client = zeep.Client(core.document, transport=CapturingTransport())
         binding = wsdl.binding(core.document, core.settings.protocol)
         super().__init__(client, binding, address="")  # type: ignore[no-untyped-call]
         self._operations = {wsdl.OPERATION: operation(self)}
 
 
 class _OperationBase(OperationProxy):
-    """Sends a field that is left out as empty, and returns the answer as the client reads it.
+    """Sends an omitted field as empty, and decodes the response as the client does.
 
-    zeep itself would write such a field as the word ``None`` on the HTTP POST port, and leave it
-    out on HTTP GET, which ASP.NET refuses; and it would return None for an answer that is none.
+    zeep itself would send an omitted field as the word ``None`` on http-post, and omit it on
+    http-get, which ASP.NET rejects. And zeep would return None for an empty response.
     """
 
     _signature = Signature(
@@ -60,8 +60,8 @@ class _OperationBase(OperationProxy):
 
     @contextmanager
     def _calling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Request]:
-        """Give the request of one call; what is raised meanwhile says what was attempted."""
-        # zeep's HTTP GET port would take any arguments, and drop those it does not know.
+        """Yield the request of one call, and annotate the errors raised meanwhile."""
+        # On http-get, zeep accepts any argument and drops the unknown ones.
         given = self._signature.bind(*args, **kwargs).arguments
         values = {name: "" if given.get(name) is None else given[name] for name in wsdl.FIELDS}
         fields = Fields(**{name: str(value) for name, value in values.items()})
@@ -71,8 +71,8 @@ class _OperationBase(OperationProxy):
             core.mask(fields.userPass)
             for name, value in fields._asdict().items():
                 check_characters(value, name)
-            core.protocol.encode(fields)  # refuses what the port cannot carry
-            request = self._record(values)
+            core.protocol.encode(fields)  # raises for what the protocol cannot carry
+            request = self._capture(values)
             core.log_request(fields)
             yield request
         except BaseException as raised:
@@ -81,19 +81,19 @@ class _OperationBase(OperationProxy):
 
     def _read(self, response: Response) -> str:
         self._core.log_response(response)
-        answer = self._core.protocol.decode(response)
-        return answer if answer.strip() else parse_result(answer)
+        result = self._core.protocol.decode(response)
+        return result if result.strip() else parse_result(result)
 
-    def _record(self, values: dict[str, Any]) -> Request:
-        """Have zeep make the request."""
+    def _capture(self, values: dict[str, Any]) -> Request:
+        """Return the request that zeep builds."""
         call = super().__call__
-        recorded = Recorder.record(lambda: call(**values))  # type: ignore[no-untyped-call]
+        captured = CapturingTransport.capture(lambda: call(**values))  # type: ignore[no-untyped-call]
         path = self._core.protocol.path
-        if isinstance(recorded.content, dict):
-            return Request("GET", path, {}, query=urlencode(recorded.content))
-        content = recorded.content
+        if isinstance(captured.content, dict):
+            return Request("GET", path, {}, query=urlencode(captured.content))
+        content = captured.content
         body = content.encode() if isinstance(content, str) else content
-        return Request("POST", path, recorded.headers, body=body)
+        return Request("POST", path, captured.headers, body=body)
 
 
 class _Operation(_OperationBase):

@@ -26,7 +26,7 @@ from tests.support.scripted_server import (
 )
 from yunxin_soap import OutcomeUnknown, Rejected
 from yunxin_soap.errors import ConfigurationRejected
-from yunxin_soap.transport.network import MAX_ANSWER
+from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
 
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
@@ -193,7 +193,7 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
     "nothing": ("not readable XML", lambda _: page("")),
     "XML cut short": ("not readable XML", lambda port: page(raw(port)[:-9])),
     "cut with the connection": ("not readable XML", lambda port: unframed(raw(port)[:-9])),
-    "another document": ("not the answer of sendMesExt", lambda _: page("<string>1</string>")),
+    "another document": ("not a response of sendMesExt", lambda _: page("<string>1</string>")),
     "document type": (
         "not readable XML",
         lambda port: with_document_type(port, "<!DOCTYPE string>", BATCH_NO),
@@ -222,7 +222,7 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
         lambda port: page(raw(port), length=len(raw(port)) - 10),
     ),
     "two lengths": (
-        "not readable HTTP",
+        "not valid HTTP",
         lambda port: page(raw(port), "200 OK", XML, "Content-Length: 7"),
     ),
     "chunks cut short": ("cut short", lambda port: chunked(raw(port), end=b"")),
@@ -230,16 +230,16 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
     "chunks of no length": ("cut short", lambda port: chunked(raw(port), end=b"zz\r\n\r\n")),
     "headers cut short": ("cut short", lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nA"),
     "too many headers": (
-        "not readable HTTP",
+        "not valid HTTP",
         lambda port: page(xml(port), "200 OK", XML, *["A: b"] * 200),
     ),
     "a header too long": (
-        "not readable HTTP",
+        "not valid HTTP",
         lambda port: page(xml(port), "200 OK", XML, "A: " + "b" * 70000),
     ),
-    "another protocol": ("not readable HTTP", lambda _: b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "a version from the future": ("not readable HTTP", lambda _: b"HTTP/9.9 200 OK\r\n\r\n"),
-    "bytes": ("not readable HTTP", lambda _: bytes(range(256))),
+    "another protocol": ("not valid HTTP", lambda _: b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "a version from the future": ("not valid HTTP", lambda _: b"HTTP/9.9 200 OK\r\n\r\n"),
+    "bytes": ("not valid HTTP", lambda _: bytes(range(256))),
     "not gzip": ("content encoding", lambda port: compressed(raw(port))),
     "gzip broken": (
         "content encoding",
@@ -247,8 +247,11 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
     ),
     "gzip cut short": ("not readable XML", lambda port: compressed(gzip.compress(raw(port))[:60])),
     "an unknown encoding": ("not readable XML", lambda _: compressed(b"\x00\x01", "x-none")),
-    "too long": ("longer than", lambda _: page(b" " * (MAX_ANSWER + 1))),
-    "too long, once unpacked": ("longer than", lambda _: compressed(gzip.compress(b" " * 2**24))),
+    "too long": ("more than 1048576 bytes", lambda _: page(b" " * (MAX_RESPONSE_BYTES + 1))),
+    "too long, once unpacked": (
+        "more than 1048576 bytes",
+        lambda _: compressed(gzip.compress(b" " * 2**24)),
+    ),
 }
 
 
@@ -321,13 +324,13 @@ def endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
 @pytest.mark.parametrize(
     ("head", "piece", "words"),
     [
-        (unframed(b""), b" " * 65536, "longer than"),
-        (chunked(end=b""), b"10000\r\n" + b" " * 65536 + b"\r\n", "longer than"),
-        (page(b"", length=10**12), b" " * 65536, "longer than"),
+        (unframed(b""), b" " * 65536, "more than 1048576 bytes"),
+        (chunked(end=b""), b"10000\r\n" + b" " * 65536 + b"\r\n", "more than 1048576 bytes"),
+        (page(b"", length=10**12), b" " * 65536, "more than 1048576 bytes"),
         (chunked(end=b"-1\r\n"), b" " * 65536, ""),  # aiohttp reads no such chunk
-        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "not readable HTTP"),
-        (b"HTTP/1.1 200 OK\r\n", b"b" * 65536, "not readable HTTP"),
-        (b"", b"b" * 65536, "not readable HTTP"),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n", b"b" * 65536, "not valid HTTP"),
+        (b"", b"b" * 65536, "not valid HTTP"),
     ],
     ids=["body", "chunks", "length", "negative chunk", "headers", "header", "status line"],
 )
@@ -341,7 +344,7 @@ def test_an_endless_answer_is_refused(protocol: str, head: bytes, piece: bytes, 
         server.wait_until_ended(1)
     assert words in str(error)
     assert len(server.requests) == 1
-    assert sum(sent) < 64 * MAX_ANSWER  # the kernel's buffers, and little more
+    assert sum(sent) < 64 * MAX_RESPONSE_BYTES  # the kernel's buffers, and little more
 
 
 @pytest.mark.parametrize("protocol", ["soap", "http-get"])

@@ -163,6 +163,6 @@ def test_a_proxy_for_the_other_scheme_is_not_used(monkeypatch: pytest.MonkeyPatc
 
 def test_a_proxy_that_is_not_spoken_to_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", f"socks5://{PROXY_USER}@127.0.0.1:9")
-    with pytest.raises(ConfigurationError, match="http and https") as caught:
+    with pytest.raises(ConfigurationError, match="neither an http nor an https proxy") as caught:
         Caller("http://sms.example/x", trust_env=True)
     assert "s3cr3t" not in str(caught.value)

@@ -13,7 +13,7 @@ from tests.support.scripted_server import (
 )
 from yunxin_soap import Client, NotSent
 from yunxin_soap.settings import Settings
-from yunxin_soap.transport.network import Attempts
+from yunxin_soap.transport.retry import RetrySchedule
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -66,18 +66,18 @@ def settings(retries: int, total_timeout: float) -> Settings:
 
 
 def test_pauses_double_and_end() -> None:
-    attempts = Attempts(settings(3, 60), clock=lambda: 0.0, jitter=lambda: 1.0)
-    assert [attempts.next_pause() for _ in range(5)] == [0.2, 0.4, 0.8, None, None]
+    attempts = RetrySchedule(settings(3, 60), clock=lambda: 0.0, jitter=lambda: 1.0)
+    assert [attempts.next_delay() for _ in range(5)] == [0.2, 0.4, 0.8, None, None]
 
 
 @pytest.mark.parametrize(("jitter", "pause"), [(0.0, 0.1), (0.5, 0.15), (1.0, 0.2)])
 def test_pauses_are_spread(jitter: float, pause: float) -> None:
-    attempts = Attempts(settings(1, 60), clock=lambda: 0.0, jitter=lambda: jitter)
-    assert attempts.next_pause() == pytest.approx(pause)
+    attempts = RetrySchedule(settings(1, 60), clock=lambda: 0.0, jitter=lambda: jitter)
+    assert attempts.next_delay() == pytest.approx(pause)
 
 
 def test_the_default_jitter_keeps_its_bounds() -> None:
-    pauses = [Attempts(settings(1, 60)).next_pause() for _ in range(20)]
+    pauses = [RetrySchedule(settings(1, 60)).next_delay() for _ in range(20)]
     assert all(pause is not None and 0.1 <= pause <= 0.2 for pause in pauses)
     assert len(set(pauses)) > 1
 
@@ -85,6 +85,6 @@ def test_the_default_jitter_keeps_its_bounds() -> None:
 @pytest.mark.parametrize(("now", "expected"), [(4.8, 0.2), (4.81, None), (1e6, None)])
 def test_an_attempt_begins_only_if_it_fits_whole(now: float, expected: float | None) -> None:
     time = FakeTime()
-    attempts = Attempts(settings(5, 20), clock=time.clock, jitter=lambda: 1.0)
+    attempts = RetrySchedule(settings(5, 20), clock=time.clock, jitter=lambda: 1.0)
     time.now += now
-    assert attempts.next_pause() == expected
+    assert attempts.next_delay() == expected

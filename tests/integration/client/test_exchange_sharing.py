@@ -22,7 +22,7 @@ from tests.support.scripted_server import (
 )
 from yunxin_soap import Client
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.transport.sync import POOL_SIZE
+from yunxin_soap.transport.limits import Limits
 
 
 def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandbox) -> None:
@@ -42,7 +42,7 @@ def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandb
 
 
 def test_more_threads_than_the_pool_holds_all_get_through() -> None:
-    count = POOL_SIZE + 8
+    count = Limits().max_idle_connections + 8
     together = threading.Barrier(count)
 
     def script(connection: Connection) -> None:

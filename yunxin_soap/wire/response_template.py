@@ -1,0 +1,61 @@
+"""Recognise a response whose bytes match an earlier one, but for the number in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lxml import etree
+    from typing_extensions import Self
+
+    from yunxin_soap.transport.base import Response
+
+_NUMBER = re.compile(rb"-?[0-9]{1,20}")
+
+
+@dataclass(frozen=True)
+class ResponseTemplate:
+    """The bytes around the number in a response that was parsed.
+
+    The same bytes around another number are the same XML around another text, so they need no
+    parsing. A response that differs in any other byte is parsed.
+    """
+
+    content_type: str
+    before: bytes
+    after: bytes
+
+    @classmethod
+    def learn(cls, result: str, root: etree._Element, response: Response) -> Self | None:
+        """Return the template of a parsed response; None if the number's position is in doubt.
+
+        Args:
+            result: the result that the parser found.
+            root: the root of the parsed document.
+            response: the response that was parsed.
+        """
+        body, number = response.body, result.encode()
+        if (
+            not _NUMBER.fullmatch(number)
+            or str(root.getroottree().docinfo.encoding).lower() != "utf-8"
+        ):
+            return None
+        before, found, after = body.partition(number)
+        # A reference, CDATA or an instruction between the digits can produce the number, while the
+        # number in plain sight is another one.
+        ambiguous = b"&" in body or b"<!" in body or body.find(b"<?", 1) > 0
+        if ambiguous or not found or number in after:
+            return None
+        return cls(response.content_type, before, after)
+
+    def match(self, response: Response) -> str | None:
+        """Return the number in a response that fits the template; None if it does not fit."""
+        if response.status != 200 or response.content_type != self.content_type:
+            return None
+        body = response.body
+        if not (body.startswith(self.before) and body.endswith(self.after)):
+            return None
+        number = body[len(self.before) : len(body) - len(self.after)]
+        return number.decode() if _NUMBER.fullmatch(number) else None
