@@ -1,1 +1,1 @@
-"""What a submit costs, beside others and the bare exchange: ``python -m tests.benchmarks``."""
+"""Measures a submission beside other clients: run ``python -m tests.benchmarks``."""

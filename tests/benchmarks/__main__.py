@@ -1,4 +1,4 @@
-"""The command: measures, prints tables, and writes the JSON and the picture."""
+"""The command: runs all benchmarks, prints tables, and writes benchmarks.json and .svg."""
 
 from __future__ import annotations
 
@@ -9,41 +9,47 @@ import click
 from rich.console import Console
 
 from tests.benchmarks import report
-from tests.benchmarks.codec import costs
+from tests.benchmarks.codec import measure_codec
 from tests.benchmarks.measure import measure
 from tests.benchmarks.responder import responder
-from tests.benchmarks.sandbox import capacities
-from tests.benchmarks.startup import starts
+from tests.benchmarks.sandbox import measure_servers
+from tests.benchmarks.startup import measure_starts
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
 @click.command()
-@click.option("--rounds", default=15, show_default=True, help="Turns for each contender.")
-@click.option("--turn", default=0.15, show_default=True, help="Seconds of one turn, about.")
-@click.option("--starts", "runs", default=20, show_default=True, help="Runs of each start.")
-@click.option("--submits", default=100_000, show_default=True, help="To the sandbox itself.")
+@click.option(
+    "--rounds", default=15, show_default=True, help="Rounds; each contender has one turn a round."
+)
+@click.option("--turn", default=0.15, show_default=True, help="Approximate seconds of one turn.")
+@click.option(
+    "--starts", "runs", default=20, show_default=True, help="How often to start each command."
+)
+@click.option(
+    "--submissions", default=100_000, show_default=True, help="Submissions to the sandbox."
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=_DOCS,
-    help="Where benchmarks.json and benchmarks.svg go.  [default: docs]",
+    help="Folder for benchmarks.json and benchmarks.svg.  [default: docs]",
 )
-def main(rounds: int, turn: float, runs: int, submits: int, output: Path) -> None:
-    """Measure what a submit costs, beside other clients and the bare exchange.
+def main(rounds: int, turn: float, runs: int, submissions: int, output: Path) -> None:
+    """Measure a submission beside other clients and the bare HTTP libraries.
 
     PHP's SoapClient and Node's soap take part if they are installed.
     """
     progress = Console(stderr=True, style="dim")
     with responder() as url:
-        rows = measure(url, rounds=rounds, turn=turn, say=progress.print)
+        rows = measure(url, rounds=rounds, turn=turn, log=progress.print)
     progress.print("encoding and decoding")
-    codec = costs(rounds=rounds)
-    progress.print("starting")
-    started = starts(runs=runs)
+    codec_times = measure_codec(rounds=rounds)
+    progress.print("starting processes")
+    start_times = measure_starts(runs=runs)
     progress.print("the sandbox")
-    capacity = capacities(rounds=rounds, submits=submits)
-    result = report.Report(rounds, submits, rows, codec, started, capacity)
+    servers = measure_servers(rounds=rounds, submissions=submissions)
+    result = report.Report(rounds, submissions, rows, codec_times, start_times, servers)
     result.show(Console(width=report.WIDTH))
     output.mkdir(parents=True, exist_ok=True)
     (output / "benchmarks.json").write_text(json.dumps(result.as_json(), indent=1) + "\n")

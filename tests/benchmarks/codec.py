@@ -1,4 +1,4 @@
-"""What encoding and decoding one submit costs, beside zeep's own message and reply handling."""
+"""Measures encoding and decoding beside zeep's own handling of messages and replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 import zeep
 
 from tests.benchmarks.contenders import ACCOUNT, MESSAGE, Load, zeep_binding
-from tests.benchmarks.responder import BATCH_NO, answers
+from tests.benchmarks.responder import BATCH_NO, responses
 from yunxin_soap import Client
 from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.base import Response
@@ -20,8 +20,8 @@ from yunxin_soap.wire.codec import Codec
 from yunxin_soap.wsdl import OPERATION, load, shipped_path
 
 OURS = "encode + decode"
-PARSED = "encode + decode, no answer shaped like the last"
-WHOLE = "send() without its exchange"
+PARSED = "encode + decode, response template never matches"
+SEND = "send() without a network"
 ZEEP = "zeep create_message + process_reply"
 
 _LOAD = Load("http://127.0.0.1/api/MsgSend.asmx", 1)
@@ -29,13 +29,13 @@ _TYPE = "text/xml; charset=utf-8"
 _REPEAT = 500
 
 
-def costs(*, rounds: int) -> dict[str, float]:
-    """Return the median microseconds for one submit to one number over SOAP 1.1."""
-    ours, alike, different = _protocol(), cycle(_answers()), cycle(_answers(padded=True))
+def measure_codec(*, rounds: int) -> dict[str, float]:
+    """Return the median microseconds for one submission to one number over SOAP 1.1."""
+    ours, alike, different = _protocol(), cycle(_responses()), cycle(_responses(padded=True))
     jobs: dict[str, Callable[[], object]] = {
         OURS: lambda: (ours.encode(_LOAD.fields), ours.decode(next(alike))),
         PARSED: lambda: (ours.encode(_LOAD.fields), ours.decode(next(different))),
-        WHOLE: _send(),
+        SEND: _send(),
         ZEEP: _zeep(),
     }
     times: dict[str, list[float]] = {name: [] for name in jobs}
@@ -56,21 +56,21 @@ def _protocol() -> Codec:
     return Codec(load(), "soap", "/api/MsgSend.asmx", Redactor(ACCOUNT[1]))
 
 
-def _answers(*, padded: bool = False) -> list[Response]:
-    """Return answers with a batch number each; padded, none has the shape of the one before."""
-    body = answers()["soap"].partition(b"\r\n\r\n")[2]
+def _responses(*, padded: bool = False) -> list[Response]:
+    """Return responses that differ in their batch number; padded, also in their length."""
+    body = responses()["soap"].partition(b"\r\n\r\n")[2]
     numbers = [str(int(BATCH_NO) + index).encode() for index in range(100)]
-    made = [body.replace(BATCH_NO.encode(), number) for number in numbers]
+    bodies = [body.replace(BATCH_NO.encode(), number) for number in numbers]
     return [
-        Response(200, _TYPE, answer + b"\n" * (index % 2 if padded else 0))
-        for index, answer in enumerate(made)
+        Response(200, _TYPE, each + b"\n" * (index % 2 if padded else 0))
+        for index, each in enumerate(bodies)
     ]
 
 
 def _send() -> Callable[[], object]:
     client = Client(*ACCOUNT, channel="37")
     recipients = _LOAD.recipients
-    exchange = cycle(_answers())
+    exchange = cycle(_responses())
 
     class Echo:
         def send(self, _request: object) -> Response:
@@ -89,7 +89,7 @@ def _zeep() -> Callable[[], object]:
     response = requests.Response()
     response.status_code = 200
     response.headers["Content-Type"] = _TYPE
-    response._content = _answers()[0].body
+    response._content = _responses()[0].body
     return lambda: (
         client.create_message(service, OPERATION, **fields),
         binding.process_reply(client, operation, response),

@@ -1,4 +1,4 @@
-"""Everybody who sends the same submit to the same responder, each in its own usual way."""
+"""The clients compared: each sends the same submission to the same responder in its usual way."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from yunxin_soap.wsdl import PROTOCOLS, ProtocolName, load, shipped_path
 
 ACCOUNT = ("demo", "demo")
 MESSAGE = "您的验证码是1234，请勿告诉他人。【签名】"
-MAX_IN_FLIGHT = 32
+MAX_CONCURRENCY = 32
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one submit carries, and to where."""
+    """The content and the address of one submission."""
 
     url: str
     numbers: int
@@ -57,43 +57,43 @@ class Load:
     def fields(self) -> Fields:
         return Fields(*ACCOUNT, ",".join(self.recipients), MESSAGE, "37", "")
 
-    def ready(self, port: ProtocolName) -> Request:
-        """Return the request as bytes, made once."""
+    def request(self, protocol: ProtocolName) -> Request:
+        """Return the encoded request."""
         path = urlsplit(self.url).path
-        return Codec(load(), port, path, Redactor(ACCOUNT[1])).encode(self.fields)
+        return Codec(load(), protocol, path, Redactor(ACCOUNT[1])).encode(self.fields)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that a number of submits took; the CPU's are those of the contender's process."""
+    """Seconds of wall time, and of the contender's own CPU time, for a number of submissions."""
 
     wall: float
     cpu: float
 
 
 Run = Callable[[int, int], Timing]
-"""Sends so many submits, so many at once."""
+"""Sends a number of submissions with some concurrency."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Somebody who can send."""
+    """One client with one protocol."""
 
     name: str
-    port: ProtocolName
+    protocol: ProtocolName
     open: Callable[[Load], Any]
-    """Gives a context manager of a `Run`."""
+    """Returns a context manager that yields a `Run`."""
     floor: str = ""
-    """The key of the one that sends the same bytes, made once, through the HTTP library."""
-    in_flight: tuple[int, ...] = (1, 8, 32)
+    """The key of the contender that sends the same prepared bytes through the bare HTTP library."""
+    concurrencies: tuple[int, ...] = (1, 8, 32)
 
     @property
     def key(self) -> str:
-        return f"{self.name}, {self.port}"
+        return f"{self.name}, {self.protocol}"
 
     def carries(self, numbers: int) -> bool:
-        """Whether the port can carry so many: a GET is bounded."""
-        return self.port != "http-get" or numbers < 100
+        """Whether a request can carry so many numbers: the query of a GET is bounded."""
+        return self.protocol != "http-get" or numbers < 100
 
 
 def _timed(work: Callable[[], object]) -> Timing:
@@ -102,85 +102,87 @@ def _timed(work: Callable[[], object]) -> Timing:
     return Timing(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _check(answer: str | bytes) -> None:
-    whole = answer.decode() if isinstance(answer, bytes) else answer
-    if BATCH_NO not in whole:
-        raise RuntimeError(f"no batch number in {answer!r}")
+def _check(response: str | bytes) -> None:
+    text = response.decode() if isinstance(response, bytes) else response
+    if BATCH_NO not in text:
+        raise RuntimeError(f"no batch number in {response!r}")
 
 
-# Sync: one submit after another, or a pool of threads that share the client.
+# Synchronous clients: one submission after another, or a pool of threads that share the client.
 
-Submission = Callable[[], str | bytes]
+Send = Callable[[], str | bytes]
 
 
 def _sync(
-    name: str, port: ProtocolName, open_one: Callable[[Load, ExitStack], Submission]
+    name: str, protocol: ProtocolName, open_one: Callable[[Load, ExitStack], Send]
 ) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
         with ExitStack() as stack:
-            submit = open_one(load, stack)
-            threads = stack.enter_context(ThreadPoolExecutor(MAX_IN_FLIGHT))
+            send = open_one(load, stack)
+            threads = stack.enter_context(ThreadPoolExecutor(MAX_CONCURRENCY))
 
-            def some(count: int) -> None:
+            def send_many(count: int) -> None:
                 for _ in range(count):
-                    _check(submit())
+                    _check(send())
 
-            def run(count: int, in_flight: int) -> Timing:
-                if in_flight == 1:
-                    return _timed(lambda: some(count))
-                shares = [count // in_flight] * in_flight
-                return _timed(lambda: list(threads.map(some, shares)))
+            def run(count: int, concurrency: int) -> Timing:
+                if concurrency == 1:
+                    return _timed(lambda: send_many(count))
+                shares = [count // concurrency] * concurrency
+                return _timed(lambda: list(threads.map(send_many, shares)))
 
             yield run
 
-    return Contender(name, port, opened, f"urllib3, ready bytes, {port}")
+    return Contender(name, protocol, opened, f"urllib3, prepared bytes, {protocol}")
 
 
-def _client(port: ProtocolName) -> Contender:
-    def open_one(load: Load, stack: ExitStack) -> Submission:
-        client = Client(*ACCOUNT, channel="37", endpoint=load.url, protocol=port)
+def _client(protocol: ProtocolName) -> Contender:
+    def open_one(load: Load, stack: ExitStack) -> Send:
+        client = Client(*ACCOUNT, channel="37", endpoint=load.url, protocol=protocol)
         stack.enter_context(client)
         recipients = load.recipients
         return lambda: client.send(recipients, MESSAGE).batch_no
 
-    return _sync("yunxin_soap.Client", port, open_one)
+    return _sync("yunxin_soap.Client", protocol, open_one)
 
 
-def _urllib3(port: ProtocolName) -> Contender:
-    def open_one(load: Load, stack: ExitStack) -> Submission:
-        pool = stack.enter_context(urllib3.PoolManager(maxsize=MAX_IN_FLIGHT))
-        ready = load.ready(port)
-        url = _url(load, ready)
-        return lambda: pool.request(ready.method, url, body=ready.body, headers=ready.headers).data
+def _urllib3(protocol: ProtocolName) -> Contender:
+    def open_one(load: Load, stack: ExitStack) -> Send:
+        pool = stack.enter_context(urllib3.PoolManager(maxsize=MAX_CONCURRENCY))
+        request = load.request(protocol)
+        url = _url(load, request)
+        return lambda: (
+            pool.request(request.method, url, body=request.body, headers=request.headers).data
+        )
 
-    return _sync("urllib3, ready bytes", port, open_one)
+    return _sync("urllib3, prepared bytes", protocol, open_one)
 
 
-def _url(load: Load, ready: Request) -> str:
+def _url(load: Load, request: Request) -> str:
     parts = urlsplit(load.url)
-    return f"{parts.scheme}://{parts.netloc}{ready.path}?{ready.query}".rstrip("?")
+    return f"{parts.scheme}://{parts.netloc}{request.path}?{request.query}".rstrip("?")
 
 
-def _http_client(load: Load, stack: ExitStack) -> Submission:
-    ready = load.ready("soap")
+def _http_client(load: Load, stack: ExitStack) -> Send:
+    request = load.request("soap")
     own = threading.local()
 
-    def submit() -> bytes:
+    def send() -> bytes:
         if not hasattr(own, "connection"):
             own.connection = http.client.HTTPConnection(urlsplit(load.url).netloc)
             stack.callback(own.connection.close)
-        own.connection.request("POST", ready.path, ready.body, dict(ready.headers))
-        answer: bytes = own.connection.getresponse().read()
-        return answer
+        own.connection.request("POST", request.path, request.body, dict(request.headers))
+        response: bytes = own.connection.getresponse().read()
+        return response
 
-    return submit
+    return send
 
 
-def _zeep(load: Load, stack: ExitStack) -> Submission:
+def _zeep(load: Load, stack: ExitStack) -> Send:
     session = stack.enter_context(requests.Session())
-    # zeep's own default has ten connections.
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
+    # zeep's default allows ten connections.
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MAX_CONCURRENCY))
     client = zeep.Client(str(shipped_path()), transport=zeep.transports.Transport(session=session))
     service = client.create_service(zeep_binding(client), load.url)
     fields = load.fields._asdict()
@@ -193,104 +195,104 @@ def zeep_binding(client: zeep.Client) -> str:
     return binding
 
 
-def _suds(load: Load, stack: ExitStack) -> Submission:
+def _suds(load: Load, stack: ExitStack) -> Send:
     client = suds.client.Client(shipped_path().as_uri(), location=load.url, cache=None)
     client.set_options(port="MsgSendSoap")
     fields = load.fields._asdict()
     return lambda: str(client.service.sendMesExt(**fields))
 
 
-# Async: so many tasks on one event loop.
+# Asynchronous clients: one task for each concurrent submission.
 
-AsyncSubmit = Callable[[], Awaitable[str | bytes]]
+AsyncSend = Callable[[], Awaitable[str | bytes]]
 
 
 def _async(
     name: str,
-    port: ProtocolName,
-    open_one: Callable[[Load], Awaitable[tuple[AsyncSubmit, Callable[[], Awaitable[object]]]]],
+    protocol: ProtocolName,
+    open_one: Callable[[Load], Awaitable[tuple[AsyncSend, Callable[[], Awaitable[object]]]]],
 ) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
         loop = asyncio.new_event_loop()
         try:
-            submit, close = loop.run_until_complete(_as_coroutine(open_one(load)))
+            send, close = loop.run_until_complete(_as_coroutine(open_one(load)))
 
-            async def some(count: int) -> None:
+            async def send_many(count: int) -> None:
                 for _ in range(count):
-                    _check(await submit())
+                    _check(await send())
 
-            async def all_of(count: int, in_flight: int) -> None:
-                await asyncio.gather(*(some(count // in_flight) for _ in range(in_flight)))
+            async def run(count: int, concurrency: int) -> None:
+                await asyncio.gather(*(send_many(count // concurrency) for _ in range(concurrency)))
 
             try:
-                yield lambda count, in_flight: _timed(
-                    lambda: loop.run_until_complete(all_of(count, in_flight))
+                yield lambda count, concurrency: _timed(
+                    lambda: loop.run_until_complete(run(count, concurrency))
                 )
             finally:
                 loop.run_until_complete(_as_coroutine(close()))
         finally:
             loop.close()
 
-    return Contender(name, port, opened, f"aiohttp, ready bytes, {port}")
+    return Contender(name, protocol, opened, f"aiohttp, prepared bytes, {protocol}")
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _async_client(port: ProtocolName) -> Contender:
+def _async_client(protocol: ProtocolName) -> Contender:
     async def open_one(load: Load) -> Any:
-        client = AsyncClient(*ACCOUNT, channel="37", endpoint=load.url, protocol=port)
+        client = AsyncClient(*ACCOUNT, channel="37", endpoint=load.url, protocol=protocol)
         recipients = load.recipients
 
-        async def submit() -> str:
+        async def send() -> str:
             return (await client.send(recipients, MESSAGE)).batch_no
 
-        return submit, client.close
+        return send, client.close
 
-    return _async("yunxin_soap.AsyncClient", port, open_one)
+    return _async("yunxin_soap.AsyncClient", protocol, open_one)
 
 
-def _aiohttp(port: ProtocolName) -> Contender:
+def _aiohttp(protocol: ProtocolName) -> Contender:
     async def open_one(load: Load) -> Any:
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        ready = load.ready(port)
-        url = yarl.URL(_url(load, ready), encoded=True)
+        request = load.request(protocol)
+        url = yarl.URL(_url(load, request), encoded=True)
 
-        async def submit() -> bytes:
+        async def send() -> bytes:
             async with session.request(
-                ready.method, url, data=ready.body, headers=ready.headers
+                request.method, url, data=request.body, headers=request.headers
             ) as response:
                 return await response.read()
 
-        return submit, session.close
+        return send, session.close
 
-    return _async("aiohttp, ready bytes", port, open_one)
+    return _async("aiohttp, prepared bytes", protocol, open_one)
 
 
 async def _zeep_async(load: Load) -> Any:
-    # httpx's own default keeps twenty connections open.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IN_FLIGHT)
+    # httpx's default keeps twenty connections open.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_CONCURRENCY)
     http_client = httpx.AsyncClient(limits=limits)
     with httpx.Client() as wsdl_client:
         transport = zeep.transports.AsyncTransport(client=http_client, wsdl_client=wsdl_client)
         client = zeep.AsyncClient(str(shipped_path()), transport=transport)
-    # Its create_service() makes the synchronous kind.
+    # AsyncClient.create_service() returns a synchronous proxy.
     binding = client.wsdl.bindings[zeep_binding(client)]
     service = zeep.proxy.AsyncServiceProxy(client, binding, address=load.url)
     fields = load.fields._asdict()
 
-    async def submit() -> str:
+    async def send() -> str:
         return str(await service.sendMesExt(**fields))
 
-    return submit, http_client.aclose
+    return send, http_client.aclose
 
 
-# Foreign: a program that is told on its standard input how much to send.
+# Clients in other languages: programs that read the number of submissions from standard input.
 
 
-def _foreign(name: str, command: list[str], in_flight: tuple[int, ...]) -> Contender:
+def _foreign(name: str, command: list[str], concurrencies: tuple[int, ...]) -> Contender:
     @contextmanager
     def opened(load: Load) -> Iterator[Run]:
         job = json.dumps(
@@ -299,26 +301,26 @@ def _foreign(name: str, command: list[str], in_flight: tuple[int, ...]) -> Conte
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
-            said, heard = process.stdin, process.stdout
-            assert said is not None
-            assert heard is not None
+            jobs, results = process.stdin, process.stdout
+            assert jobs is not None
+            assert results is not None
 
-            def ask(line: str) -> str:
-                said.write(line + "\n")
-                said.flush()
-                return heard.readline().strip()
+            def request(line: str) -> str:
+                jobs.write(line + "\n")
+                jobs.flush()
+                return results.readline().strip()
 
-            _check(ask(job))
-            yield lambda count, in_flight: Timing(
-                *(float(value) for value in ask(f"{count} {in_flight}").split())
+            _check(request(job))
+            yield lambda count, concurrency: Timing(
+                *(float(value) for value in request(f"{count} {concurrency}").split())
             )
-            said.close()
+            jobs.close()
 
-    return Contender(name, "soap", opened, in_flight=in_flight)
+    return Contender(name, "soap", opened, concurrencies=concurrencies)
 
 
-def _foreign_ones() -> Iterator[Contender]:
-    """Give those that are installed; Node finds `soap` here or in NODE_PATH."""
+def _installed_foreign() -> Iterator[Contender]:
+    """Yield the installed ones; Node looks for `soap` in this folder's parents and NODE_PATH."""
     here = Path(__file__).parent
     probes = {
         "PHP SoapClient": (
@@ -332,27 +334,27 @@ def _foreign_ones() -> Iterator[Contender]:
             (1, 8, 32),
         ),
     }
-    for name, (probe, command, in_flight) in probes.items():
+    for name, (probe, command, concurrencies) in probes.items():
         if shutil.which(probe[0]) and not subprocess.run(probe, capture_output=True).returncode:
-            yield _foreign(name, command, in_flight)
+            yield _foreign(name, command, concurrencies)
 
 
 def contenders() -> list[Contender]:
-    """Return all that can run here."""
+    """Return all contenders that can run on this machine."""
     return [
         *map(_client, PROTOCOLS),
         *map(_urllib3, PROTOCOLS),
-        _sync("http.client, ready bytes", "soap", _http_client),
+        _sync("http.client, prepared bytes", "soap", _http_client),
         _sync("zeep", "soap", _zeep),
         _sync("suds-community", "soap", _suds),
         *map(_async_client, PROTOCOLS),
         *map(_aiohttp, PROTOCOLS),
         _async("zeep.AsyncClient", "soap", _zeep_async),
-        *_foreign_ones(),
+        *_installed_foreign(),
     ]
 
 
 def versions() -> dict[str, str]:
-    """Return what was measured."""
+    """Return the versions of the packages compared."""
     names = ("yunxin-soap", "zeep", "lxml", "urllib3", "requests", "aiohttp", "httpx")
     return {name: version(name) for name in (*names, "suds-community")}

@@ -1,4 +1,4 @@
-"""Runs every contender in turn, again and again, and keeps the medians."""
+"""Runs every contender in turn, several rounds, and keeps the medians."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from dataclasses import dataclass, field
 from tests.benchmarks.contenders import Contender, Load, Run, Timing, contenders
 
 NUMBERS = (1, 500)
-IN_FLIGHT = (1, 8, 32)
+CONCURRENCY = (1, 8, 32)
 
 
 @dataclass
 class Row:
-    """What one contender's submits took, in one shape of load."""
+    """How long one contender's submissions took under one load."""
 
     contender: Contender
     numbers: int
-    in_flight: int
+    concurrency: int
     wall: list[float] = field(default_factory=list)
-    """Seconds for one submit, one value a round."""
+    """Seconds for one submission, one value a round."""
     cpu: list[float] = field(default_factory=list)
 
     @property
     def wall_us(self) -> float:
-        """Median microseconds for one submit."""
+        """Median microseconds for one submission."""
         return statistics.median(self.wall) * 1e6
 
     @property
     def cpu_us(self) -> float:
-        """Median microseconds of the process's own CPU time for one submit."""
+        """Median microseconds of the process's CPU time for one submission."""
         return statistics.median(self.cpu) * 1e6
 
     def add(self, timing: Timing, count: int) -> None:
-        """Add one round."""
+        """Add the timing of one round."""
         self.wall.append(timing.wall / count)
         self.cpu.append(timing.cpu / count)
 
 
 def measure(
-    url: str, *, rounds: int, turn: float, say: Callable[[str], None] = lambda _: None
+    url: str, *, rounds: int, turn: float, log: Callable[[str], None] = lambda _: None
 ) -> list[Row]:
-    """Measure all contenders in all shapes of load.
+    """Measure all contenders under all loads.
 
     Args:
-        url: the responder's.
-        rounds: how often each has its turn.
-        turn: seconds that one turn takes, about.
-        say: told what is going on.
+        url: the responder's address.
+        rounds: the number of turns of each contender.
+        turn: approximate seconds of one turn.
+        log: called with a line on progress.
     """
     rows = []
     for numbers in NUMBERS:
@@ -59,34 +59,34 @@ def measure(
                 for contender in contenders()
                 if contender.carries(numbers)
             ]
-            for in_flight in IN_FLIGHT:
-                say(f"{numbers} in a submit, {in_flight} in flight")
-                racing = [pair for pair in opened if in_flight in pair[0].in_flight]
-                rows += _race(racing, numbers, in_flight, rounds, turn)
+            for concurrency in CONCURRENCY:
+                log(f"{numbers} numbers a submission, concurrency {concurrency}")
+                racing = [pair for pair in opened if concurrency in pair[0].concurrencies]
+                rows += _race(racing, numbers, concurrency, rounds, turn)
     return rows
 
 
 def _race(
-    racing: list[tuple[Contender, Run]], numbers: int, in_flight: int, rounds: int, turn: float
+    racing: list[tuple[Contender, Run]], numbers: int, concurrency: int, rounds: int, turn: float
 ) -> list[Row]:
-    rows = [Row(contender, numbers, in_flight) for contender, _ in racing]
-    counts = [_count(run, in_flight, turn) for _, run in racing]
+    rows = [Row(contender, numbers, concurrency) for contender, _ in racing]
+    counts = [_count(run, concurrency, turn) for _, run in racing]
     for number in range(rounds):
-        # Each begins a round once before any does so again.
-        for place in _turned(len(racing), number):
-            _, run = racing[place]
-            run(2 * in_flight, in_flight)  # connections that had been idle for too long
-            rows[place].add(run(counts[place], in_flight), counts[place])
+        # Rotate the order, so that no contender always follows the same one.
+        for index in _rotated(len(racing), number):
+            _, run = racing[index]
+            run(2 * concurrency, concurrency)  # replaces connections that were idle for too long
+            rows[index].add(run(counts[index], concurrency), counts[index])
     return rows
 
 
-def _count(run: Run, in_flight: int, turn: float) -> int:
-    """Return how many submits fill a turn; a multiple of those in flight."""
-    trial = 3 * in_flight
-    run(trial, in_flight)
-    one = run(trial, in_flight).wall / trial
-    return max(1, min(round(turn / one / in_flight), 4000)) * in_flight
+def _count(run: Run, concurrency: int, turn: float) -> int:
+    """Return how many submissions fill a turn, as a multiple of the concurrency."""
+    trial = 3 * concurrency
+    run(trial, concurrency)
+    one = run(trial, concurrency).wall / trial
+    return max(1, min(round(turn / one / concurrency), 4000)) * concurrency
 
 
-def _turned(count: int, by: int) -> Iterator[int]:
-    return ((place + by) % count for place in range(count))
+def _rotated(count: int, by: int) -> Iterator[int]:
+    return ((index + by) % count for index in range(count))

@@ -1,7 +1,7 @@
-"""The least that answers a submit, in a process of its own: the contenders' common peer.
+"""A minimal server in a process of its own, to which every contender sends.
 
-It reads no more of a request than HTTP needs and answers each with bytes made at start, the same
-that the sandbox would send; so what is measured is the client.
+It reads no more of a request than HTTP needs. Its responses are those of the sandbox, prepared at
+the start, so that the benchmark measures the client.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ _SOAP12 = re.compile(rb"\r\ncontent-type: *application/soap\+xml", re.IGNORECASE
 _CONTINUE = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
 
 
-def answers() -> dict[str, bytes]:
-    """Return the whole answer of each port, head and body."""
+def responses() -> dict[str, bytes]:
+    """Return the complete response for each protocol, head and body."""
     fields = Fields("demo", "demo", "13900000000", "您好【签名】", "37", "")
-    made: dict[str, bytes] = {}
-    for port in PROTOCOLS:
-        request = Codec(load(), port, asmx.PATH, Redactor("demo")).encode(fields)
-        answer = asmx.handle(
+    prepared: dict[str, bytes] = {}
+    for protocol in PROTOCOLS:
+        request = Codec(load(), protocol, asmx.PATH, Redactor("demo")).encode(fields)
+        response = asmx.handle(
             asmx.HttpRequest(
                 method=request.method,
                 target=f"{request.path}?{request.query}".encode(),
                 headers=CIMultiDict(request.headers),
                 body=request.body or b"",
             ),
-            lambda fields, port: BATCH_NO,
+            lambda fields, protocol: BATCH_NO,
         )
         head = (
-            f"HTTP/1.1 {answer.status} OK\r\nCache-Control: private, max-age=0\r\n"
-            f"Content-Type: {answer.content_type}\r\nServer: Microsoft-IIS/10.0\r\n"
+            f"HTTP/1.1 {response.status} OK\r\nCache-Control: private, max-age=0\r\n"
+            f"Content-Type: {response.content_type}\r\nServer: Microsoft-IIS/10.0\r\n"
             "X-AspNet-Version: 4.0.30319\r\nX-Powered-By: ASP.NET\r\n"
             "Date: Mon, 05 Oct 2026 08:00:00 GMT\r\n"
-            f"Content-Length: {len(answer.body)}\r\n\r\n"
+            f"Content-Length: {len(response.body)}\r\n\r\n"
         )
-        made[port] = head.encode() + answer.body
-    return made
+        prepared[protocol] = head.encode() + response.body
+    return prepared
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, made: dict[str, bytes]) -> None:
-        self._answers = made
+    def __init__(self, prepared: dict[str, bytes]) -> None:
+        self._responses = prepared
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,10 +75,10 @@ class _Connection(asyncio.Protocol):
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._received = rest[left:]
-            self._transport.write(self._answers[_port(head)])
+            self._transport.write(self._responses[_protocol(head)])
 
 
-def _port(head: bytes) -> str:
+def _protocol(head: bytes) -> str:
     if head.startswith(b"GET"):
         return "http-get"
     if b"/sendMesExt" in head.partition(b"\r\n")[0]:
@@ -87,18 +87,18 @@ def _port(head: bytes) -> str:
 
 
 async def _serve() -> None:
-    made = answers()
+    prepared = responses()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(made), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(prepared), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    # It ends with whoever holds the other end of its standard input.
+    # Serve until the parent closes standard input.
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 @contextmanager
 def responder() -> Iterator[str]:
-    """Run one in a process of its own, and give the address of its service."""
+    """Run a responder in a process of its own, and yield the address of its service."""
     command = [sys.executable, "-m", "tests.benchmarks.responder"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""How much the sandbox can take: beside a bare aiohttp handler, and its memory after many."""
+"""Measures the sandbox's throughput beside a bare aiohttp handler, and its memory afterwards."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ asyncio.run(main())
 
 
 @dataclass(frozen=True)
-class Capacity:
-    """Medians for one server."""
+class ServerResult:
+    """The measurements of one server."""
 
     microseconds: float
-    """For one submit to one number, with `CONNECTIONS` in flight."""
+    """Median for one submission to one number, over `CONNECTIONS` connections at once."""
     memory_mib: float | None
-    """Resident once all are done; None where the system does not tell."""
+    """Resident memory at the end; None where the system does not show it."""
 
 
-def capacities(*, rounds: int, submits: int) -> dict[str, Capacity]:
-    """Send so many submits to each server, in as many turns as there are rounds."""
+def measure_servers(*, rounds: int, submissions: int) -> dict[str, ServerResult]:
+    """Send that many submissions to each server, spread over the rounds."""
     command = [sys.executable, "-m", "yunxin_soap", "sandbox", "--port", "0"]
     with TemporaryDirectory() as folder:
         commands = {
@@ -54,13 +54,15 @@ def capacities(*, rounds: int, submits: int) -> dict[str, Capacity]:
             "the sandbox": command,
             "the sandbox, with --record": [*command, "--record", str(Path(folder) / "record")],
         }
-        return _measure(commands, rounds, submits)
+        return _measure(commands, rounds, submissions)
 
 
-def _measure(commands: dict[str, list[str]], rounds: int, submits: int) -> dict[str, Capacity]:
-    turn = max(submits // rounds // CONNECTIONS, 1)
+def _measure(
+    commands: dict[str, list[str]], rounds: int, submissions: int
+) -> dict[str, ServerResult]:
+    turn = max(submissions // rounds // CONNECTIONS, 1)
     found = {}
-    with _all(commands) as servers:
+    with _running(commands) as servers:
         times: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(rounds):
             for name, (_, url) in servers.items():
@@ -69,12 +71,12 @@ def _measure(commands: dict[str, list[str]], rounds: int, submits: int) -> dict[
                 times[name].append((time.perf_counter() - start) / (turn * CONNECTIONS))
         for name, (process, _) in servers.items():
             micro = statistics.median(times[name]) * 1e6
-            found[name] = Capacity(micro, _resident(process.pid))
+            found[name] = ServerResult(micro, _resident(process.pid))
     return found
 
 
 @contextmanager
-def _all(
+def _running(
     commands: dict[str, list[str]],
 ) -> Iterator[dict[str, tuple[subprocess.Popen[str], str]]]:
     servers: dict[str, tuple[subprocess.Popen[str], str]] = {}
@@ -92,17 +94,17 @@ def _all(
 
 
 async def _send(url: str, count: int) -> None:
-    """Write the same bytes again and again, on each connection after its answer."""
+    """Send the same bytes on each connection, again after each response."""
     parts = urlsplit(url)
-    ready = Load(url, 1).ready("soap")
-    headers = "".join(f"{name}: {value}\r\n" for name, value in ready.headers.items())
-    body = ready.body or b""
+    prepared = Load(url, 1).request("soap")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in prepared.headers.items())
+    body = prepared.body or b""
     request = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
-    async def one() -> None:
+    async def send_on_one_connection() -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         for _ in range(count):
             writer.write(request)
@@ -114,7 +116,7 @@ async def _send(url: str, count: int) -> None:
         writer.close()
         await writer.wait_closed()
 
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(send_on_one_connection() for _ in range(CONNECTIONS)))
 
 
 def _resident(pid: int) -> float | None:

@@ -1,5 +1,5 @@
 <?php
-// PHP's SoapClient: the job on the first line, then "count in_flight" on each; "wall cpu" goes back.
+// PHP's SoapClient. Reads the job as JSON, then lines of "count concurrency"; writes "wall cpu" for each.
 
 function cpu_seconds(): float
 {

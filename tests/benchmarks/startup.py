@@ -1,4 +1,4 @@
-"""What starting costs: each command in a process of its own, in turn."""
+"""Measures how long commands take to start, each in a new process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _COMMANDS = {
 
 @dataclass(frozen=True)
 class Start:
-    """Milliseconds, median."""
+    """Median milliseconds of one command."""
 
-    whole: float
+    total: float
     above_bare: float
+    """More than a Python that imports nothing."""
 
 
-def starts(*, runs: int) -> dict[str, Start]:
-    """Run each command so often, and return what it took."""
+def measure_starts(*, runs: int) -> dict[str, Start]:
+    """Run each command that many times, in turn, and return the medians."""
     times: dict[str, list[float]] = {name: [] for name in _COMMANDS}
     for _ in range(runs):
         for name, arguments in _COMMANDS.items():

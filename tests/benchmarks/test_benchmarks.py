@@ -1,4 +1,4 @@
-"""The benchmarks run, and report everybody; what they measure is no matter of a test."""
+"""The benchmarks run and report every contender; no test checks the measured times."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from pathlib import Path
 from lxml import etree
 
 from tests.benchmarks.contenders import contenders
-from tests.benchmarks.measure import IN_FLIGHT, NUMBERS
+from tests.benchmarks.measure import CONCURRENCY, NUMBERS
 
 
-def test_one_command_writes_tables_json_and_a_picture(tmp_path: Path) -> None:
+def test_benchmarks_small_run_writes_tables_json_and_picture(tmp_path: Path) -> None:
+    """One command prints all tables, and writes them as JSON and as a picture."""
     command = [sys.executable, "-m", "tests.benchmarks", "--rounds=1", "--turn=0", "--starts=1"]
-    command.append("--submits=64")
+    command.append("--submissions=64")
     done = subprocess.run(
         [*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "benchmarks.json").read_text())
     measured = {
-        (row["contender"], row["port"], row["numbers"], row["in_flight"])
-        for row in report["submits"]
+        (row["contender"], row["protocol"], row["numbers"], row["concurrency"])
+        for row in report["submissions"]
     }
     assert measured == {
-        (contender.name, contender.port, numbers, in_flight)
+        (contender.name, contender.protocol, numbers, concurrency)
         for contender in contenders()
         for numbers in NUMBERS
-        for in_flight in IN_FLIGHT
-        if contender.carries(numbers) and in_flight in contender.in_flight
+        for concurrency in CONCURRENCY
+        if contender.carries(numbers) and concurrency in contender.concurrencies
     }
-    assert all(row["wall_us"] > 0 for row in report["submits"])
+    assert all(row["wall_us"] > 0 for row in report["submissions"])
     assert {"yunxin_soap.Client", "zeep", "suds-community"} <= {row[0] for row in measured}
     assert len(report["targets"]) == 6
     assert len(report["sandbox"]) == 4
@@ -41,17 +42,20 @@ def test_one_command_writes_tables_json_and_a_picture(tmp_path: Path) -> None:
     assert b"url(http" not in picture.replace(b'url("', b"url(")
     for text in (done.stdout, picture.decode().replace("&#160;", " ")):
         assert "yunxin_soap.AsyncClient, http-post" in text
-        assert "Promised and measured" in text
+        assert "Promised limits" in text
 
 
-def test_campaigns_are_measured(tmp_path: Path, server: None) -> None:
+def test_campaign_benchmark_small_run_measures_every_combination(
+    tmp_path: Path, server: None
+) -> None:
+    """One command measures every gateway with every kind of ledger."""
     command = [sys.executable, "-m", "tests.benchmarks.campaign", "--rounds=1", "--numbers=2000"]
     done = subprocess.run(
         [*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "campaigns.json").read_text())["campaigns"]
-    assert {(row["peer"], row["ledger_in"]) for row in rows} == {
-        (peer, kind) for peer in ("sandbox", "responder") for kind in ("sqlite", "postgresql")
+    assert {(row["gateway"], row["ledger"]) for row in rows} == {
+        (gateway, kind) for gateway in ("sandbox", "responder") for kind in ("sqlite", "postgresql")
     }
     assert all(row["plan_s"] > 0 and row["ledger_mib"] > 0 for row in rows)
