@@ -1,17 +1,18 @@
-"""`AsyncClient`: the facade for asyncio, on aiohttp."""
+"""`AsyncClient`: the client for asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from yunxin_soap.client import ClientBase
-from yunxin_soap.core import Core
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
+from yunxin_soap.transport.base import AsyncTransport, Request, Response
+from yunxin_soap.wire.codec import Fields
 
 try:
     from yunxin_soap.transport.aio import AsyncHttpTransport
@@ -25,35 +26,44 @@ if TYPE_CHECKING:
     from zeep.proxy import ServiceProxy
 
 
-class AsyncClient(ClientBase):
-    """Sends SMS as `Client` does, from asyncio: same arguments, outcomes, errors and safety.
+class AsyncClient(ClientBase[AsyncTransport]):
+    """Sends SMS through the Yunxin gateway from asyncio, and tells every outcome from the others.
 
-    The WSDL is loaded in a thread at the first use, so building a client never holds up a running
-    event loop, and a WSDL that does not fit is raised there. A client belongs to the loop in which
-    it is first used; it may be shared between that loop's tasks. Close it, or use it as an
-    asynchronous context manager.
+    Arguments, outcomes, errors and safety are those of `Client`.
 
-    ``connect_timeout`` bounds the whole of connecting here, name lookup included. A task that is
-    cancelled in mid-submit gets its `asyncio.CancelledError`, whose ``__cause__``
-    is an `OutcomeUnknown` if the request may have left.
+    The first call loads the WSDL in a thread, so that building a client never blocks a running
+    event loop. A WSDL that does not fit raises `ConfigurationError` there. The client belongs to
+    the event loop that used it first, and the tasks of that loop may share it. It keeps
+    connections open: close it, or use it as an asynchronous context manager.
+
+    A task that is cancelled during a call gets its `asyncio.CancelledError`. The ``__cause__`` is
+    an `OutcomeUnknown` if the request may have reached the gateway.
     """
 
-    _loaded: tuple[Core, AsyncHttpTransport] | None = None
+    _transport: AsyncTransport | None
     _service: ServiceProxy | None = None
+    _loaded = False
     _closed = False
 
-    def _open(self) -> None:
+    def _open(self, transport: AsyncTransport | None) -> None:
+        self._transport = transport
         self._loading = asyncio.Lock()
 
-    async def _load(self) -> tuple[Core, AsyncHttpTransport]:
+    async def _load(self) -> AsyncTransport:
+        """Load the WSDL and make the transport, once."""
         async with self._loading:
             if self._closed:
                 raise RuntimeError("The client is closed.")
-            if self._loaded is None:
-                self._loaded = await asyncio.to_thread(
-                    lambda: (Core(self._settings), AsyncHttpTransport(self._settings))
-                )
-        return self._loaded
+            if not self._loaded:
+                self._transport = await asyncio.to_thread(self._load_in_thread)
+                self._loaded = True
+        assert self._transport is not None
+        return self._transport
+
+    def _load_in_thread(self) -> AsyncTransport:
+        self._load_wsdl()
+        # A TLS context reads the certificate authorities from files.
+        return self._transport or AsyncHttpTransport(self._settings)
 
     async def send(
         self,
@@ -63,27 +73,58 @@ class AsyncClient(ClientBase):
         channel: str | int | None = None,
         extension: str | int | None = None,
     ) -> Receipt:
-        """Send one text to up to 500 numbers in one submit, at most once; see `Client.send`.
+        """Send one message to up to 500 numbers in one submission, at most once.
+
+        Args:
+            recipients: a number, several numbers joined by commas, or an iterable of numbers.
+                Spaces, hyphens, full-width digits and the country code 86 are normalised, and
+                duplicates removed.
+            message: the text. By the vendor's manual it must end in a signature ``【…】``; the
+                client's ``signature`` is appended if it has none.
+            channel: the channel number. Default: the client's.
+            extension: the extension number; the empty string for none. Default: the client's.
+
+        Returns:
+            The receipt with the vendor's batch number.
 
         Raises:
-            InvalidRequest, NotSent, Rejected, OutcomeUnknown, RuntimeError: as `Client.send`.
+            InvalidRequest: an argument breaks a rule. Nothing was sent.
+            NotSent: nothing can have reached the gateway. It is safe to send again.
+            Rejected: the gateway rejected the submission. Fix the cause before you send again.
+            OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
             ConfigurationError: the WSDL does not fit.
-            asyncio.CancelledError: the task was cancelled, perhaps with the request on its way.
+            RuntimeError: the client is closed, or used from another event loop.
+            asyncio.CancelledError: the task was cancelled; see the class.
         """
-        core, _ = self._loaded or await self._load()
-        return await self.submit(core.prepare(recipients, message, channel, extension))
+        if not self._loaded:
+            await self._load()
+        return await self.submit(self._prepare(recipients, message, channel, extension))
 
-    async def submit(self, submit: Submission) -> Receipt:
-        """Send what `check` returned, at most once; else as `send`."""
-        core, exchange = self._loaded or await self._load()
+    async def submit(self, submission: Submission) -> Receipt:
+        """Send what `check` returned, at most once.
+
+        Args:
+            submission: recipients, message, channel and extension, normalised by `check`.
+
+        Returns:
+            The receipt with the vendor's batch number.
+
+        Raises:
+            InvalidRequest: the protocol cannot carry the submission. Nothing was sent.
+            NotSent: nothing can have reached the gateway. It is safe to send again.
+            Rejected: the gateway rejected the submission. Fix the cause before you send again.
+            OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
+            ConfigurationError: the WSDL does not fit.
+            RuntimeError: the client is closed, or used from another event loop.
+            asyncio.CancelledError: the task was cancelled; see the class.
+        """
+        if not self._loaded:
+            await self._load()
         try:
-            fields, request = core.encode(submit)
-            core.log_request(fields)
-            response = await exchange.send(request)
-            core.log_response(response)
-            return core.conclude(submit, response)
+            fields, request = self._encode(submission)
+            return self._parse_response(submission, await self._exchange(fields, request))
         except BaseException as raised:
-            core.attempted(raised, len(submit.recipients), submit.channel)
+            self._annotate(raised, len(submission.recipients), submission.channel)
             raise
 
     async def check(
@@ -96,33 +137,44 @@ class AsyncClient(ClientBase):
     ) -> Submission:
         """Return what `send` would send for the same arguments, and send nothing.
 
+        Args:
+            recipients: as in `send`.
+            message: as in `send`.
+            channel: as in `send`.
+            extension: as in `send`.
+
+        Returns:
+            The normalised submission, with its length and its number of segments.
+
         Raises:
-            InvalidRequest: a rule is broken, or the port cannot carry it.
+            InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
+            ConfigurationError: the WSDL does not fit.
         """
-        core, _ = self._loaded or await self._load()
-        return core.check(recipients, message, channel, extension)
+        if not self._loaded:
+            await self._load()
+        submission = self._prepare(recipients, message, channel, extension)
+        self._encode(submission)
+        return submission
 
     @property
     def service(self) -> AsyncService:
-        """zeep's own typed operation as a coroutine; see `Client.service`."""
+        """zeep's own typed operation, ``await service.sendMesExt(userCode=…, …)``.
+
+        It returns the gateway's result as it is, also a negative code. Numbers and texts are not
+        validated, and no signature is appended. Only what the protocol cannot carry raises
+        `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an empty
+        result raise what they raise in `send`.
+        """
         return AsyncService(self)
 
-    async def _bound(self) -> ServiceProxy:
-        core, exchange = self._loaded or await self._load()
-        if self._service is None:
-            from yunxin_soap.wire.service import bind_async
-
-            self._service = bind_async(core, exchange)
-        return self._service
-
     async def close(self) -> None:
-        """Close the connections; the client sends nothing more."""
+        """Close all connections. A closed client sends nothing more."""
         self._closed = True
-        if self._loaded is not None:
-            await self._loaded[1].close()
+        if self._transport is not None:
+            await self._transport.close()
 
     async def __aenter__(self) -> Self:
-        """Load what is needed, and return the client itself."""
+        """Load the WSDL, and return the client itself."""
         await self._load()
         return self
 
@@ -135,15 +187,40 @@ class AsyncClient(ClientBase):
         """Close the client."""
         await self.close()
 
+    async def _exchange(self, fields: Fields, request: Request) -> Response:
+        assert self._transport is not None
+        self._log_request(fields)
+        response = await self._transport.send(request)
+        self._log_response(response)
+        return response
+
+    async def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:
+        """Send one call of `service`, which may use another account."""
+        try:
+            self._redact.add_secret(fields.userPass)
+            return self._parse_service_response(await self._exchange(fields, build_request()))
+        except BaseException as raised:
+            self._annotate_call(raised, fields)
+            raise
+
+    async def _bind_service(self) -> ServiceProxy:
+        if not self._loaded:
+            await self._load()
+        if self._service is None:
+            from yunxin_soap.wire.service import bind
+
+            self._service = bind(self._document, self._codec, self._call)
+        return self._service
+
 
 class AsyncService:
-    """zeep's operation, which is there once the WSDL is loaded."""
+    """zeep's typed operation as a coroutine; the first call loads the WSDL."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
     async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802
-        """Call the operation with the six fields, by position or by name."""
-        service = await self._client._bound()
-        answer: str = await service["sendMesExt"](*args, **kwargs)
-        return answer
+        """Call the operation with the vendor's six fields, by position or by name."""
+        service = await self._client._bind_service()
+        result: str = await service["sendMesExt"](*args, **kwargs)
+        return result

@@ -1,122 +1,141 @@
-"""`Client`: the facade over rules, protocol and exchange."""
+"""`Client`, and what it shares with `AsyncClient`: everything but the exchange of bytes."""
 
 from __future__ import annotations
 
+import logging
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from inspect import Parameter, Signature
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
-from yunxin_soap import settings as _settings
-from yunxin_soap.core import Core
+from yunxin_soap import wsdl
+from yunxin_soap.errors import InvalidRequest, RequestInfo, SendError
 from yunxin_soap.message import Submission
-from yunxin_soap.results import Receipt
-from yunxin_soap.settings import DEFAULT_ENDPOINT, Settings, Verify
+from yunxin_soap.redact import Redactor, summarise_numbers
+from yunxin_soap.results import Receipt, parse_result
+from yunxin_soap.settings import Settings, parameters
+from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
 from yunxin_soap.transport.sync import HttpTransport
+from yunxin_soap.wire.codec import Codec, Fields
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
     from zeep.proxy import ServiceProxy
+    from zeep.wsdl import Document
+
+    from yunxin_soap.settings import ClientArguments, ClientOptions
+
+_log = logging.getLogger("yunxin_soap")
+_Transport = TypeVar("_Transport", Transport, AsyncTransport)
 
 
-class ClientBase:
-    """What `Client` and `AsyncClient` have in common: their arguments and what shows of them."""
+class ClientBase(Generic[_Transport]):
+    """The base of `Client` and `AsyncClient`: settings, validation, encoding, parsing and logs."""
+
+    _document: Document
+    _codec: Codec
 
     def __init__(
         self,
         user_code: str,
         user_pass: str,
         *,
-        channel: str | int | None = None,
-        signature: str | None = None,
-        extension: str | int = "",
-        endpoint: str = DEFAULT_ENDPOINT,
-        protocol: str = "soap",
-        timeout: float = 30.0,
-        connect_timeout: float = 5.0,
-        total_timeout: float | None = None,
-        retries: int = 2,
-        proxy: str | None = None,
-        trust_env: bool = False,
-        verify: Verify = True,
-        recipient_pattern: str | re.Pattern[str] | None = None,
-        max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
-        wsdl: str | os.PathLike[str] | None = None,
+        transport: _Transport | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        """Check the settings; nothing is connected yet.
+        """Validate the settings. No connection is opened.
 
         Args:
-            user_code: the login name.
-            user_pass: the password; it is in no ``repr``, log line or error.
-            channel: the channel number from the vendor's web page, such as ``37``.
-            signature: appended as ``【signature】`` to a text that has none; with brackets or
-                without.
-            extension: the extension number; empty for none.
-            endpoint: the address of the service's page. No other address is ever used, whatever the
-                WSDL or a redirect says.
-            protocol: the port to use: ``soap`` (1.1), ``soap12``, ``http-get`` or ``http-post``.
-            timeout: seconds from the sending of the request to the end of its answer.
-            connect_timeout: seconds to connect, for each address of the host; `AsyncClient` gives
-                them to all of its addresses together.
-            total_timeout: seconds from the start of a call within which a retry, its connection and
-                its answer must end; one that might not is not begun. Looking a host name up has no
-                bound but the system's. Default: twice ``timeout + connect_timeout``.
-            retries: how often to connect again when nothing was sent; nothing else is ever retried.
-            proxy: an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
-            trust_env: whether ``http_proxy`` and its kin in the environment are obeyed.
-            verify: True for the system's certificate authorities, a PEM file or directory of your
-                own, an `ssl.SSLContext`, or False for no check at all.
+            user_code: the login name (the vendor's ``userCode``).
+            user_pass: the password (``userPass``). No ``repr``, log line or error contains it.
+            channel: the channel number from the vendor's web page, such as ``37`` (``Channel``).
+                Default: None, and each call must pass one.
+            signature: the signature that is appended as ``【signature】`` to a message without one.
+                Its brackets may be omitted. Default: None, and each message must have its own.
+            extension: the extension number (``ExeNo``). Default: empty, none.
+            endpoint: the address of the service's page. Requests go to no other address, whatever
+                the WSDL or a redirect says. Default: the vendor's.
+            protocol: ``soap`` (SOAP 1.1), ``soap12``, ``http-get`` or ``http-post``.
+                Default: ``soap``.
+            timeout: seconds from the start of sending to the end of the response. Default: 30.
+            connect_timeout: seconds to connect. `Client` grants them to each address of the host,
+                `AsyncClient` to all addresses and the name lookup together. Default: 5.
+            total_timeout: seconds for the whole call, retries included. A retry starts only if it
+                is certain to end in time. The system alone limits `Client`'s name lookup.
+                Default: ``2 * (timeout + connect_timeout)``.
+            retries: how many times to connect again if nothing was sent. Nothing else is ever
+                retried. Default: 2.
+            proxy: the address of an HTTP proxy, such as ``http://user:password@proxy:3128``.
+                Default: None.
+            trust_env: whether to honour ``http_proxy``, ``https_proxy`` and ``no_proxy`` of the
+                environment. Default: False.
+            verify: True to trust the system's certificate authorities, the path of a PEM file or of
+                a directory with others, an `ssl.SSLContext`, or False to check nothing.
+                Default: True.
             recipient_pattern: the regular expression that a normalised number must match in full.
-                Default: mainland mobile numbers.
-            max_recipients: numbers in one submit, 500 by the vendor's manual, 1000 at most.
-            wsdl: a WSDL file to use in place of the cached one.
+                Default: mobile numbers of mainland China.
+            max_recipients: the most numbers in one submission. The vendor's manual says 500; the
+                result codes allow up to 1000. Default: 500.
+            wsdl: the path of a WSDL to use instead of the cached one. Default: None.
+            transport: what carries the requests, for tests. It replaces the network and with it
+                every setting of the network. The client closes it. Default: HTTP.
 
         Raises:
             ConfigurationError: a setting is wrong, or the WSDL does not fit.
         """
-        self._settings = Settings.build(
-            user_code,
-            user_pass,
-            channel=channel,
-            signature=signature,
-            extension=extension,
-            endpoint=endpoint,
-            protocol=protocol,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            total_timeout=total_timeout,
-            retries=retries,
-            proxy=proxy,
-            trust_env=trust_env,
-            verify=verify,
-            recipient_pattern=recipient_pattern,
-            max_recipients=max_recipients,
-            wsdl=wsdl,
-        )
-        self._open()
-
-    def _open(self) -> None:
-        """Make what a client needs beside its settings."""
-        raise NotImplementedError
+        self._set_up(Settings(user_code, user_pass, **options), transport)
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> Self:
+    def from_settings(cls, settings: Settings, *, transport: _Transport | None = None) -> Self:
+        """Build a client from validated settings, such as those of another client.
+
+        Args:
+            settings: the settings.
+            transport: as in the constructor.
+
+        Raises:
+            ConfigurationError: the WSDL does not fit.
+        """
+        client = cls.__new__(cls)
+        client._set_up(settings, transport)
+        return client
+
+    @classmethod
+    def from_env(
+        cls, *, transport: _Transport | None = None, **overrides: Unpack[ClientArguments]
+    ) -> Self:
         """Build a client from the ``YUNXIN_*`` environment variables.
 
         They are ``YUNXIN_USER_CODE``, ``_USER_PASS``, ``_CHANNEL``, ``_SIGNATURE``,
-        ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds) and ``_PROXY``; empty
-        ones count as unset.
+        ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds) and ``_PROXY``. An
+        empty variable counts as unset.
 
         Args:
-            overrides: arguments of `Client` that take precedence.
+            transport: as in the constructor.
+            overrides: arguments of the constructor. They take precedence.
 
         Raises:
-            ConfigurationError: as `Client`; also where user code or password is missing.
+            ConfigurationError: a setting is wrong, user name or password are missing, or the WSDL
+                does not fit.
         """
-        arguments = {"user_code": "", "user_pass": "", **_settings.from_env(os.environ)}
-        return cls(**{**arguments, **overrides})
+        return cls.from_settings(Settings.from_env(os.environ, **overrides), transport=transport)
+
+    def _set_up(self, settings: Settings, transport: _Transport | None) -> None:
+        self._settings = settings
+        self._redact = Redactor(settings.user_pass)
+        self._open(transport)
+
+    def _open(self, transport: _Transport | None) -> None:
+        """Prepare all that a client needs beside its settings."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> Settings:
+        """The validated settings. They cannot be changed; the password is not in their ``repr``."""
+        return self._settings
 
     @property
     def endpoint(self) -> str:
@@ -124,38 +143,164 @@ class ClientBase:
         return self._settings.endpoint.url
 
     @property
-    def protocol(self) -> str:
-        """The port in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
+    def protocol(self) -> wsdl.ProtocolName:
+        """The protocol in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
         return self._settings.protocol
 
     @property
     def total_timeout(self) -> float:
-        """Seconds in which a whole call ends, retries included."""
+        """The most seconds that a call takes, retries included."""
         return self._settings.total_timeout
 
     def __repr__(self) -> str:
-        """Show where the client sends to, and no password."""
+        """Show user name, protocol and endpoint; omit the password."""
         settings = self._settings
         return (
             f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"
             f" {settings.endpoint.url}>"
         )
 
+    def _load_wsdl(self) -> None:
+        """Load the WSDL and make the codec. This reads a file."""
+        settings = self._settings
+        self._document = wsdl.load(settings.wsdl)
+        self._codec = Codec(self._document, settings.protocol, settings.endpoint.path, self._redact)
 
-class Client(ClientBase):
-    """Sends SMS through the Yunxin gateway, and tells every outcome apart.
+    def _prepare(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        channel: str | int | None,
+        extension: str | int | None,
+    ) -> Submission:
+        """Validate and normalise the arguments of one submission.
 
-    One client may be shared between threads, and used after a fork. It keeps connections open;
-    close it, or use it as a context manager.
+        Raises:
+            InvalidRequest: an argument breaks a rule.
+        """
+        settings = self._settings
+        # The settings are normalised already.
+        number = settings.channel if channel is None else rules.normalise_channel(channel)
+        if number is None:
+            raise InvalidRequest(
+                "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
+            )
+        return Submission(
+            recipients=rules.normalise_recipients(
+                recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
+            ),
+            message=rules.normalise_message(message, settings.signature),
+            channel=number,
+            extension=(
+                settings.extension if extension is None else rules.normalise_extension(extension)
+            ),
+        )
+
+    def _encode(self, submission: Submission) -> tuple[Fields, Request]:
+        """Return the six fields of a submission and the request that carries them.
+
+        Raises:
+            InvalidRequest: the protocol cannot carry them.
+        """
+        settings = self._settings
+        fields = Fields(
+            userCode=settings.user_code,
+            userPass=settings.user_pass,
+            DesNo=",".join(submission.recipients),
+            Msg=submission.message,
+            Channel=submission.channel,
+            ExeNo=submission.extension,
+        )
+        if settings.protocol.startswith("http-"):
+            rules.check_request_validation(fields.Msg, "The message")
+        return fields, self._codec.encode(fields)
+
+    def _parse_response(self, submission: Submission, response: Response) -> Receipt:
+        """Return the receipt in a response.
+
+        Raises:
+            Rejected: the gateway rejected the submission.
+            OutcomeUnknown: the response does not tell the outcome.
+        """
+        return Receipt(
+            batch_no=parse_result(self._codec.decode(response), self._redact),
+            recipients=submission.recipients,
+            message=submission.message,
+            channel=submission.channel,
+            extension=submission.extension,
+            protocol=self._settings.protocol,
+        )
+
+    def _parse_service_response(self, response: Response) -> str:
+        """Return the result in a response as it is, also a code; an empty one is unknown."""
+        result = self._codec.decode(response)
+        return result if result.strip() else parse_result(result)
+
+    def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
+        """Set ``request`` of a `SendError`, also of one that caused a cancellation."""
+        for error in (raised, raised.__cause__):
+            if isinstance(error, SendError):
+                settings = self._settings
+                error.request = RequestInfo(
+                    settings.endpoint.url, settings.protocol, recipients, channel
+                )
+
+    def _annotate_call(self, raised: BaseException, fields: Fields) -> None:
+        """Set ``request`` of an error that a call of `service` raised."""
+        self._annotate(raised, fields.DesNo.count(",") + 1 if fields.DesNo else 0, fields.Channel)
+
+    def _log_request(self, fields: Fields) -> None:
+        """Log a request at DEBUG, without the password and with one shortened number."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        shown = self._codec.encode(
+            fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
+        )
+        content = shown.query if shown.body is None else shown.body.decode()
+        if self._settings.protocol.startswith("http-"):
+            content = unquote_plus(content)
+        _log.debug(
+            "%s %s to %s: %r",
+            shown.method,
+            shown.path,
+            self._settings.endpoint.url,
+            self._redact(content),
+        )
+
+    def _log_response(self, response: Response) -> None:
+        """Log a response at DEBUG, redacted."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "HTTP %d (%s): %s",
+                response.status,
+                self._redact(response.content_type),
+                self._redact.excerpt(response.body, limit=2000),
+            )
+
+
+# The options as `help` and interactive shells show them.
+ClientBase.__init__.__signature__ = Signature(  # type: ignore[attr-defined]
+    [
+        Parameter("self", Parameter.POSITIONAL_OR_KEYWORD),
+        *parameters(),
+        Parameter("transport", Parameter.KEYWORD_ONLY, default=None),
+    ]
+)
+
+
+class Client(ClientBase[Transport]):
+    """Sends SMS through the Yunxin gateway, and tells every outcome from the others.
+
+    Threads may share one client, and it may be used after a fork. It keeps connections open: close
+    it, or use it as a context manager.
     """
 
-    _core: Core
-    _exchange: HttpTransport
+    _transport: Transport
     _service: ServiceProxy | None = None
 
-    def _open(self) -> None:
-        self._core = Core(self._settings)
-        self._exchange = HttpTransport(self._settings)
+    def _open(self, transport: Transport | None) -> None:
+        self._load_wsdl()
+        self._transport = HttpTransport(self._settings) if transport is None else transport
 
     def send(
         self,
@@ -165,40 +310,50 @@ class Client(ClientBase):
         channel: str | int | None = None,
         extension: str | int | None = None,
     ) -> Receipt:
-        """Send one text to up to 500 numbers in one submit, at most once.
+        """Send one message to up to 500 numbers in one submission, at most once.
 
         Args:
-            recipients: a number, several joined by commas, or an iterable of numbers. Spaces,
-                hyphens, full-width digits and the country code 86 are normalised, and
-                duplicates dropped.
-            message: the text. By the vendor's manual it ends in a signature ``【…】``; the
+            recipients: a number, several numbers joined by commas, or an iterable of numbers.
+                Spaces, hyphens, full-width digits and the country code 86 are normalised, and
+                duplicates removed.
+            message: the text. By the vendor's manual it must end in a signature ``【…】``; the
                 client's ``signature`` is appended if it has none.
-            channel: in place of the client's.
-            extension: in place of the client's.
+            channel: the channel number. Default: the client's.
+            extension: the extension number; the empty string for none. Default: the client's.
 
         Returns:
-            The receipt, with the vendor's batch number.
+            The receipt with the vendor's batch number.
 
         Raises:
-            InvalidRequest: a rule is broken; nothing was sent.
-            NotSent: nothing can have reached the gateway; it may be sent again.
-            Rejected: the gateway refused it; mend the cause, then it may be sent again.
-            OutcomeUnknown: it may have been sent. Never send it again unasked.
+            InvalidRequest: an argument breaks a rule. Nothing was sent.
+            NotSent: nothing can have reached the gateway. It is safe to send again.
+            Rejected: the gateway rejected the submission. Fix the cause before you send again.
+            OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
             RuntimeError: the client is closed.
         """
-        return self.submit(self._core.prepare(recipients, message, channel, extension))
+        return self.submit(self._prepare(recipients, message, channel, extension))
 
-    def submit(self, submit: Submission) -> Receipt:
-        """Send what `check` returned, at most once; else as `send`."""
-        core = self._core
+    def submit(self, submission: Submission) -> Receipt:
+        """Send what `check` returned, at most once.
+
+        Args:
+            submission: recipients, message, channel and extension, normalised by `check`.
+
+        Returns:
+            The receipt with the vendor's batch number.
+
+        Raises:
+            InvalidRequest: the protocol cannot carry the submission. Nothing was sent.
+            NotSent: nothing can have reached the gateway. It is safe to send again.
+            Rejected: the gateway rejected the submission. Fix the cause before you send again.
+            OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
+            RuntimeError: the client is closed.
+        """
         try:
-            fields, request = core.encode(submit)
-            core.log_request(fields)
-            response = self._exchange.send(request)
-            core.log_response(response)
-            return core.conclude(submit, response)
+            fields, request = self._encode(submission)
+            return self._parse_response(submission, self._exchange(fields, request))
         except BaseException as raised:
-            core.attempted(raised, len(submit.recipients), submit.channel)
+            self._annotate(raised, len(submission.recipients), submission.channel)
             raise
 
     def check(
@@ -211,29 +366,40 @@ class Client(ClientBase):
     ) -> Submission:
         """Return what `send` would send for the same arguments, and send nothing.
 
+        Args:
+            recipients: as in `send`.
+            message: as in `send`.
+            channel: as in `send`.
+            extension: as in `send`.
+
+        Returns:
+            The normalised submission, with its length and its number of segments.
+
         Raises:
-            InvalidRequest: a rule is broken, or the port cannot carry it.
+            InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
-        return self._core.check(recipients, message, channel, extension)
+        submission = self._prepare(recipients, message, channel, extension)
+        self._encode(submission)
+        return submission
 
     @property
     def service(self) -> ServiceProxy:
         """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.
 
-        It returns the gateway's answer as it came, also a negative code. No rule for numbers or
-        texts is checked before, and no signature is appended; only what the port cannot carry is
-        an `InvalidRequest`. A field that is left out is sent empty. What `send` raises for a
-        failed exchange, a fault or an empty answer, it raises too.
+        It returns the gateway's result as it is, also a negative code. Numbers and texts are not
+        validated, and no signature is appended. Only what the protocol cannot carry raises
+        `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an empty
+        result raise what they raise in `send`.
         """
         if self._service is None:
             from yunxin_soap.wire.service import bind
 
-            self._service = bind(self._core, self._exchange)
+            self._service = bind(self._document, self._codec, self._call)
         return self._service
 
     def close(self) -> None:
-        """Close the idle connections; the client sends nothing more."""
-        self._exchange.close()
+        """Close all connections. A closed client sends nothing more."""
+        self._transport.close()
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -247,3 +413,18 @@ class Client(ClientBase):
     ) -> None:
         """Close the client."""
         self.close()
+
+    def _exchange(self, fields: Fields, request: Request) -> Response:
+        self._log_request(fields)
+        response = self._transport.send(request)
+        self._log_response(response)
+        return response
+
+    def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:
+        """Send one call of `service`, which may use another account."""
+        try:
+            self._redact.add_secret(fields.userPass)
+            return self._parse_service_response(self._exchange(fields, build_request()))
+        except BaseException as raised:
+            self._annotate_call(raised, fields)
+            raise

@@ -1,26 +1,47 @@
-"""The settings of a client: checked once, when it is built, whoever builds it."""
+"""The settings of a client, validated once, when they are built."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from yunxin_soap import message
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
 
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
 DEFAULT_ENDPOINT = "http://112.124.24.5/api/MsgSend.asmx"
+"""The vendor's service."""
 
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
+"""How to check the certificate of an ``https`` endpoint; see `Client`."""
+
+_ENV_NAMES = (
+    "user_code",
+    "user_pass",
+    "channel",
+    "signature",
+    "extension",
+    "endpoint",
+    "protocol",
+    "timeout",
+    "proxy",
+)
+_Validator = Callable[[str, Any], Any]
+"""Takes a setting's name and value; returns the normalised value or raises ConfigurationError."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The address that the caller configured, taken apart; no other is ever used."""
+    """The parsed address of the service's page. No request goes to any other address."""
 
     url: str
     scheme: str
@@ -34,129 +55,276 @@ class Endpoint:
         return self.url[: -len(self.path)]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that a client knows; the arguments are those of `Client`.
+class ClientOptions(TypedDict, total=False):
+    """The optional arguments of `Client` and `AsyncClient`; `Client` documents them."""
 
-    Raises:
-        ConfigurationError: a setting is missing or wrong; it is named.
-    """
-
-    user_code: str
-    user_pass: str = field(repr=False)
-    channel: str | None
+    channel: str | int | None
     signature: str | None
-    extension: str
-    endpoint: Endpoint
+    extension: str | int
+    endpoint: str | Endpoint
     protocol: ProtocolName
     timeout: float
     connect_timeout: float
-    total_timeout: float
+    total_timeout: float | None
     retries: int
-    proxy: str | None = field(repr=False)
-    """May hold the proxy's password."""
+    proxy: str | None
     trust_env: bool
     verify: Verify
-    recipient_pattern: re.Pattern[str]
+    recipient_pattern: str | re.Pattern[str] | None
     max_recipients: int
     wsdl: str | os.PathLike[str] | None
 
-    @classmethod
-    def build(
-        cls,
-        user_code: str,
-        user_pass: str,
-        *,
-        channel: str | int | None,
-        signature: str | None,
-        extension: str | int,
-        endpoint: str,
-        protocol: str,
-        timeout: float,
-        connect_timeout: float,
-        total_timeout: float | None,
-        retries: int,
-        proxy: str | None,
-        trust_env: bool,
-        verify: Verify,
-        recipient_pattern: str | re.Pattern[str] | None,
-        max_recipients: int,
-        wsdl: str | os.PathLike[str] | None,
-    ) -> Settings:
-        """Check and normalise what a caller gave."""
-        if protocol not in PROTOCOLS:
-            raise ConfigurationError(
-                f"protocol={protocol!r} is not known: use one of {', '.join(PROTOCOLS)}."
-            )
-        for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
-            _check_seconds(name, seconds)
-        if total_timeout is None:
-            total_timeout = 2 * (timeout + connect_timeout)
-        else:
-            _check_seconds("total_timeout", total_timeout)
-        if total_timeout < timeout + connect_timeout:
-            raise ConfigurationError(
-                f"total_timeout={total_timeout:g} is shorter than timeout + connect_timeout"
-                f" ({timeout + connect_timeout:g} s): lengthen it, or shorten those."
-            )
-        if not isinstance(trust_env, bool):
-            raise ConfigurationError(f"trust_env={trust_env!r} must be True or False.")
-        if wsdl is not None and not isinstance(wsdl, (str, os.PathLike)):
-            raise ConfigurationError(f"wsdl={wsdl!r} must be a path.")
-        if not isinstance(verify, (bool, str, os.PathLike, ssl.SSLContext)):
-            raise ConfigurationError(f"verify={verify!r} must be a bool, a path or a context.")
-        if not _is_int(retries) or retries < 0:
-            raise ConfigurationError(f"retries={retries!r} must be a whole number from 0.")
-        if not _is_int(max_recipients) or not 1 <= max_recipients <= message.MAX_RECIPIENTS:
-            raise ConfigurationError(
-                f"max_recipients={max_recipients!r} must be from 1 to {message.MAX_RECIPIENTS}."
-            )
-        return cls(
-            user_code=_credential("user_code", user_code, protocol),
-            user_pass=_credential("user_pass", user_pass, protocol),
-            channel=None
-            if channel is None
-            else _normalise_setting(message.normalise_channel, channel),
-            signature=(
-                None
-                if signature is None
-                else _normalise_setting(message.normalise_signature, signature)
-            ),
-            extension=_normalise_setting(message.normalise_extension, extension),
-            endpoint=parse_endpoint(endpoint),
-            protocol=protocol,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            total_timeout=total_timeout,
-            retries=retries,
-            proxy=None if proxy is None else _check_proxy(proxy),
-            trust_env=trust_env,
-            verify=verify,
-            recipient_pattern=_pattern(recipient_pattern),
-            max_recipients=max_recipients,
-            wsdl=wsdl,
+
+class ClientArguments(ClientOptions, total=False):
+    """All arguments of `Client` and `AsyncClient`, as `Client.from_env` takes them."""
+
+    user_code: str
+    user_pass: str
+
+
+def parse_endpoint(url: str | Endpoint) -> Endpoint:
+    """Parse the address of the service's page.
+
+    Raises:
+        ConfigurationError: it is not a plain ``http`` or ``https`` address.
+    """
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
+    if isinstance(url, Endpoint):
+        return url
+    try:
+        parsed = parse_url(url)
+    except (LocationParseError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"endpoint is not a URL: give the address of the page, such as {DEFAULT_ENDPOINT}"
+        ) from None
+    if parsed.auth is not None:
+        # Not quoted: it contains a password.
+        raise ConfigurationError("endpoint contains a user name: remove the part before @.")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConfigurationError(
+            f"endpoint={url!r} must start with http:// or https:// and name a host."
         )
+    if parsed.query is not None or parsed.fragment is not None:
+        # Not quoted: the query of a pasted request contains a password.
+        raise ConfigurationError(
+            "endpoint continues after the address of the page: remove ? or # and all that follows."
+        )
+    if parsed.port == 0:
+        raise ConfigurationError(f"endpoint={url!r} names port 0: give the gateway's port.")
+    path = parsed.path or "/"
+    if re.search(r"/sendMesExt/?$|\.asmx/", path, re.IGNORECASE):
+        raise ConfigurationError(
+            f"endpoint={url!r} continues after the page: end it in .asmx for every protocol."
+        )
+    port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
+    return Endpoint(
+        f"{parsed.scheme}://{parsed.netloc}{path}", parsed.scheme, parsed.host, port, path
+    )
 
 
-def from_env(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the client arguments that the ``YUNXIN_*`` variables hold; empty ones are ignored.
+def _endpoint(_name: str, value: Any) -> Endpoint:
+    return parse_endpoint(value)
+
+
+def _credential(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}.")
+    if not value:
+        raise ConfigurationError(f"{name} is missing: pass it, or set YUNXIN_{name.upper()}.")
+    try:
+        message.check_characters(value, name)
+    except InvalidRequest as error:
+        raise ConfigurationError(str(error)) from None
+    return value
+
+
+def _by_rule(normalise: Callable[[Any], str]) -> _Validator:
+    """Validate a setting by the rule for the same argument of `Client.send`."""
+
+    def validate(_name: str, value: Any) -> str:
+        try:
+            return normalise(value)
+        except InvalidRequest as error:
+            raise ConfigurationError(str(error)) from None
+
+    return validate
+
+
+def _optional(validate: _Validator) -> _Validator:
+    return lambda name, value: None if value is None else validate(name, value)
+
+
+def _protocol(name: str, value: Any) -> Any:
+    if value not in PROTOCOLS:
+        raise ConfigurationError(f"{name}={value!r} is not known: use {', '.join(PROTOCOLS)}.")
+    return value
+
+
+def _seconds(name: str, value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # A socket accepts no more than about 290 years, and nobody waits for more than a day.
+    if not is_number or not 0 < value <= 86400:
+        raise ConfigurationError(
+            f"{name}={value!r} must be a number of seconds, above 0 and up to a day (86400)."
+        )
+    return value
+
+
+def _integer(minimum: int, maximum: float, allowed: str) -> _Validator:
+    def validate(name: str, value: Any) -> Any:
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        if not is_integer or not minimum <= value <= maximum:
+            raise ConfigurationError(f"{name}={value!r} must be {allowed}.")
+        return value
+
+    return validate
+
+
+def _instance(kinds: type | tuple[type, ...], allowed: str) -> _Validator:
+    def validate(name: str, value: Any) -> Any:
+        if not isinstance(value, kinds):
+            raise ConfigurationError(f"{name}={value!r} must be {allowed}.")
+        return value
+
+    return validate
+
+
+def _proxy(name: str, value: Any) -> Any:
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
+    try:
+        parsed = parse_url(value)
+    except (LocationParseError, TypeError, AttributeError):
+        parsed = None
+    if parsed is None or parsed.scheme not in ("http", "https") or not parsed.host:
+        # Not quoted: it may contain a password.
+        raise ConfigurationError(
+            f"{name} must be an address such as http://proxy.example:3128; only http and https"
+            " proxies are supported."
+        )
+    return value
+
+
+def _pattern(name: str, value: Any) -> re.Pattern[str]:
+    if value is None:
+        return message.MAINLAND_MOBILE
+    try:
+        compiled: re.Pattern[str] = re.compile(value)
+        compiled.fullmatch("")
+    except (re.error, TypeError) as error:
+        raise ConfigurationError(
+            f"{name}={value!r} is not a regular expression ({error})."
+        ) from None
+    return compiled
+
+
+def _setting(validate: _Validator, default: object = MISSING, *, secret: bool = False) -> Any:
+    return field(repr=not secret, metadata={"validate": validate, "default": default})
+
+
+@dataclass(frozen=True, init=False)
+class Settings:
+    """All settings of a client, validated and normalised.
+
+    The arguments, their types and their meaning are those of `Client`. Numbers are read back as
+    digits, the signature without its brackets, the endpoint as an `Endpoint` and the total timeout
+    in seconds.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message names it.
+    """
+
+    user_code: str = _setting(_credential)
+    user_pass: str = _setting(_credential, secret=True)
+    channel: str | None = _setting(_optional(_by_rule(message.normalise_channel)), None)
+    signature: str | None = _setting(_optional(_by_rule(message.normalise_signature)), None)
+    extension: str = _setting(_by_rule(message.normalise_extension), "")
+    endpoint: Endpoint = _setting(_endpoint, DEFAULT_ENDPOINT)
+    protocol: ProtocolName = _setting(_protocol, "soap")
+    timeout: float = _setting(_seconds, 30.0)
+    connect_timeout: float = _setting(_seconds, 5.0)
+    total_timeout: float = _setting(_optional(_seconds), None)
+    retries: int = _setting(_integer(0, math.inf, "a whole number from 0"), 2)
+    proxy: str | None = _setting(_optional(_proxy), None, secret=True)
+    trust_env: bool = _setting(_instance(bool, "True or False"), False)
+    verify: Verify = _setting(
+        _instance((bool, str, os.PathLike, ssl.SSLContext), "a bool, a path or an SSLContext"), True
+    )
+    recipient_pattern: re.Pattern[str] = _setting(_pattern, None)
+    max_recipients: int = _setting(
+        _integer(1, message.MAX_RECIPIENTS, f"from 1 to {message.MAX_RECIPIENTS}"),
+        message.DEFAULT_MAX_RECIPIENTS,
+    )
+    wsdl: str | os.PathLike[str] | None = _setting(
+        _optional(_instance((str, os.PathLike), "a path")), None
+    )
+
+    def __init__(self, user_code: str, user_pass: str, **options: Unpack[ClientOptions]) -> None:
+        given: dict[str, Any] = {**options, "user_code": user_code, "user_pass": user_pass}
+        for each in fields(self):
+            value = given.pop(each.name, each.metadata["default"])
+            self._set(each.name, each.metadata["validate"](each.name, value))
+        if given:
+            raise TypeError(f"A client has no argument {next(iter(given))!r}.")
+        self._complete_total_timeout()
+        self._check_request_validation()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _complete_total_timeout(self) -> None:
+        one_attempt = self.timeout + self.connect_timeout
+        total: float | None = self.total_timeout
+        if total is None:
+            self._set("total_timeout", 2 * one_attempt)
+        elif total < one_attempt:
+            raise ConfigurationError(
+                f"total_timeout={total:g} is shorter than timeout + connect_timeout"
+                f" ({one_attempt:g} s): increase it, or decrease the other two."
+            )
+
+    def _check_request_validation(self) -> None:
+        if not self.protocol.startswith("http-"):
+            return
+        try:
+            for name in ("user_code", "user_pass"):
+                message.check_request_validation(getattr(self, name), name, secret=True)
+        except InvalidRequest as error:
+            raise ConfigurationError(str(error)) from None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **overrides: Unpack[ClientArguments]) -> Self:
+        """Build settings from the ``YUNXIN_*`` variables; see `Client.from_env`.
+
+        Args:
+            environ: the environment.
+            overrides: arguments of `Client` that take precedence.
+
+        Raises:
+            ConfigurationError: a setting is missing or wrong.
+        """
+        arguments: dict[str, Any] = {
+            "user_code": "",
+            "user_pass": "",
+            **arguments_from_env(environ),
+            **overrides,
+        }
+        return cls(**arguments)
+
+
+def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
+    """Return the arguments of `Client` that the ``YUNXIN_*`` variables set.
+
+    An empty variable counts as unset.
 
     Raises:
         ConfigurationError: ``YUNXIN_TIMEOUT`` is not a number.
     """
-    names = (
-        "user_code",
-        "user_pass",
-        "channel",
-        "signature",
-        "extension",
-        "endpoint",
-        "protocol",
-        "timeout",
-        "proxy",
-    )
     found: dict[str, Any] = {
-        name: value for name in names if (value := environ.get(f"YUNXIN_{name.upper()}"))
+        name: value for name in _ENV_NAMES if (value := environ.get(f"YUNXIN_{name.upper()}"))
     }
     if "timeout" in found:
         try:
@@ -165,109 +333,14 @@ def from_env(environ: Mapping[str, str]) -> dict[str, Any]:
             raise ConfigurationError(
                 f"YUNXIN_TIMEOUT={found['timeout']!r} must be a number of seconds."
             ) from None
-    return found
+    return cast(ClientArguments, found)
 
 
-def parse_endpoint(url: str) -> Endpoint:
-    """Take the address of the service's page apart.
-
-    Raises:
-        ConfigurationError: it is no plain ``http`` or ``https`` address.
-    """
-    from urllib3.exceptions import LocationParseError
-    from urllib3.util import parse_url
-
-    try:
-        parsed = parse_url(url)
-    except (LocationParseError, TypeError, AttributeError):
-        raise ConfigurationError(
-            "endpoint is not a URL: give the page's address, such as " + DEFAULT_ENDPOINT
-        ) from None
-    if parsed.auth is not None:
-        # Not quoted: it holds a password.
-        raise ConfigurationError("endpoint has a user name in it: remove the part before @.")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigurationError(
-            f"endpoint={url!r} must start with http:// or https:// and name a host."
-        )
-    if parsed.query is not None or parsed.fragment is not None:
-        # Not quoted: a query that was pasted whole holds a password.
-        raise ConfigurationError(
-            "endpoint has a part behind the page's address: remove ? or # and what follows."
-        )
-    if parsed.port == 0:
-        raise ConfigurationError(f"endpoint={url!r} names port 0: give the gateway's.")
-    path = parsed.path or "/"
-    if re.search(r"/sendMesExt/?$|\.asmx/", path, re.IGNORECASE):
-        raise ConfigurationError(
-            f"endpoint={url!r} goes on behind the page: end it in .asmx, also for the HTTP ports."
-        )
-    port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
-    return Endpoint(
-        f"{parsed.scheme}://{parsed.netloc}{path}", parsed.scheme, parsed.host, port, path
-    )
-
-
-def _check_proxy(proxy: str) -> str:
-    from urllib3.exceptions import LocationParseError
-    from urllib3.util import parse_url
-
-    try:
-        parsed = parse_url(proxy)
-    except (LocationParseError, TypeError, AttributeError):
-        parsed = None
-    if parsed is None or parsed.scheme not in ("http", "https") or not parsed.host:
-        # Not quoted: it may hold a password.
-        raise ConfigurationError(
-            "proxy must be an address such as http://proxy.example:3128; only http and https"
-            " proxies are spoken to."
-        )
-    return proxy
-
-
-def _credential(name: str, value: str, protocol: str) -> str:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}.")
-    if not value:
-        raise ConfigurationError(f"{name} is missing: pass it, or set YUNXIN_{name.upper()}.")
-    try:
-        message.check_characters(value, name)
-        if protocol.startswith("http-"):
-            message.check_request_validation(value, name, secret=True)
-    except InvalidRequest as error:
-        raise ConfigurationError(str(error)) from None
-    return value
-
-
-def _normalise_setting(normalise: Any, value: Any) -> str:
-    """Normalise a setting by the rule for requests; a mistake in it is one of configuration."""
-    try:
-        normalised: str = normalise(value)
-    except InvalidRequest as error:
-        raise ConfigurationError(str(error)) from None
-    return normalised
-
-
-def _pattern(pattern: str | re.Pattern[str] | None) -> re.Pattern[str]:
-    if pattern is None:
-        return message.MAINLAND_MOBILE
-    try:
-        compiled = re.compile(pattern)
-        compiled.fullmatch("")
-    except (re.error, TypeError) as error:
-        raise ConfigurationError(
-            f"recipient_pattern={pattern!r} is not a regular expression ({error})."
-        ) from None
-    return compiled
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_seconds(name: str, value: object) -> None:
-    # A socket takes no more than some 290 years; nobody waits for more than a day.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 86400:
-        raise ConfigurationError(
-            f"{name}={value!r} must be a number of seconds, above 0 and up to a day (86400)."
-        )
+def parameters() -> list[Parameter]:
+    """Return the arguments of a client with their defaults, for `inspect.signature`."""
+    return [
+        Parameter(each.name, Parameter.POSITIONAL_OR_KEYWORD)
+        if each.metadata["default"] is MISSING
+        else Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.metadata["default"])
+        for each in fields(Settings)
+    ]

@@ -68,7 +68,6 @@ def _responses(*, padded: bool = False) -> list[Response]:
 
 
 def _send() -> Callable[[], object]:
-    client = Client(*ACCOUNT, channel="37")
     recipients = _LOAD.recipients
     exchange = cycle(_responses())
 
@@ -76,7 +75,10 @@ def _send() -> Callable[[], object]:
         def send(self, _request: object) -> Response:
             return next(exchange)
 
-    client._exchange = Echo()  # type: ignore[assignment]
+        def close(self) -> None:
+            pass
+
+    client = Client(*ACCOUNT, channel="37", transport=Echo())
     return lambda: client.send(recipients, MESSAGE)
 
 

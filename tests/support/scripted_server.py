@@ -20,20 +20,22 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
 from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submission
-from yunxin_soap.core import Core
+from yunxin_soap.settings import Settings
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.limits import Limits
 from yunxin_soap.transport.sync import HttpTransport
-from yunxin_soap.wsdl import PROTOCOLS
+from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
 
 if TYPE_CHECKING:
     import trustme
     from typing_extensions import Self
+
+    from yunxin_soap.transport.base import AsyncTransport
 
 PASSWORD = "s3cr3t&密码"
 PROXY_USER = "us%65r:pr0xy%40s3cr3t"
@@ -411,28 +413,27 @@ class Blocking:
     """An `AsyncClient` behind the methods of a `Client`, on an event loop in a thread."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
+        self._start(lambda: AsyncClient(*args, **settings))
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, transport: AsyncTransport | None = None) -> Self:
+        client = cls.__new__(cls)
+        client._start(lambda: AsyncClient.from_settings(settings, transport=transport))
+        return client
+
+    def _start(self, build: Callable[[], AsyncClient]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         try:
-            self.client = AsyncClient(*args, **settings)
-            self.run(self.client._load())
+            self.client = build()
+            self.run(self.client.__aenter__())
         except BaseException:
             self._end()
             raise
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def use(self, time: FakeTime, limits: Limits | None) -> None:
-        async def sleep(seconds: float) -> None:
-            time.sleep(seconds)
-
-        settings = self.client._settings
-        loaded = self.client._loaded
-        assert loaded is not None
-        exchange = AsyncHttpTransport(settings, limits=limits, clock=time.clock, sleep=sleep)
-        self.client._loaded = (loaded[0], exchange)
 
     def send(self, *args: Any, **options: Any) -> Receipt:
         return self.run(self.client.send(*args, **options))
@@ -448,9 +449,8 @@ class Blocking:
         return self.run(self.client.service.sendMesExt(*args, **fields))
 
     @property
-    def _core(self) -> Core:
-        assert self.client._loaded is not None
-        return self.client._loaded[0]
+    def settings(self) -> Settings:
+        return self.client.settings
 
     @property
     def endpoint(self) -> str:
@@ -479,6 +479,11 @@ class Blocking:
             self.close()
         finally:
             self._end()
+
+
+def protocol_name(way: str) -> ProtocolName:
+    """Return the protocol of a way of sending."""
+    return cast(ProtocolName, str(way))
 
 
 def client_for(way: str) -> type[Client | Blocking]:
@@ -511,25 +516,46 @@ class Caller:
         password: str = PASSWORD,
         **settings: Any,
     ) -> None:
-        self.client = client_for(protocol)(
+        validated = Settings(
             "user",
             password,
             channel="37",
             signature="签名",
             endpoint=endpoint if isinstance(endpoint, str) else endpoint.url,
-            protocol=str(protocol),
+            protocol=protocol_name(protocol),
             **{"timeout": 20.0, **settings},
         )
-        if time is None and limits is None:
-            return
-        time = time or FakeTime()
-        if isinstance(self.client, Blocking):
-            self.client.use(time, limits)
-        else:
-            known = self.client._core.settings
-            self.client._exchange = HttpTransport(
-                known, limits=limits, clock=time.clock, sleep=time.sleep
+        self.client: Client | Blocking
+        if client_for(protocol) is Blocking:
+            self.client = Blocking.from_settings(
+                validated, transport=self._async_transport(validated, time, limits)
             )
+        else:
+            self.client = Client.from_settings(
+                validated, transport=self._transport(validated, time, limits)
+            )
+
+    @staticmethod
+    def _transport(
+        settings: Settings, time: FakeTime | None, limits: Limits | None
+    ) -> HttpTransport | None:
+        if time is None and limits is None:
+            return None
+        time = time or FakeTime()
+        return HttpTransport(settings, limits=limits, clock=time.clock, sleep=time.sleep)
+
+    @staticmethod
+    def _async_transport(
+        settings: Settings, time: FakeTime | None, limits: Limits | None
+    ) -> AsyncHttpTransport | None:
+        if time is None and limits is None:
+            return None
+        clock = time or FakeTime()
+
+        async def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+
+        return AsyncHttpTransport(settings, limits=limits, clock=clock.clock, sleep=sleep)
 
     def send(self, message: str = "您好") -> Receipt:
         with logs_watched():

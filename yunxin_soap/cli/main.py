@@ -220,10 +220,10 @@ def wsdl(endpoint: str | None, refresh: bool) -> None:
     """Show which WSDL is in use, and check that it fits."""
     with reporting(as_json=False):
         from yunxin_soap import wsdl as cached
-        from yunxin_soap.settings import DEFAULT_ENDPOINT, from_env, parse_endpoint
+        from yunxin_soap.settings import DEFAULT_ENDPOINT, arguments_from_env, parse_endpoint
 
         if refresh:
-            url = endpoint or from_env(os.environ).get("endpoint", DEFAULT_ENDPOINT)
+            url = endpoint or arguments_from_env(os.environ).get("endpoint", DEFAULT_ENDPOINT)
             cached.refresh(parse_endpoint(url).url)
         document = cached.load()
         for port in cached.PROTOCOLS:

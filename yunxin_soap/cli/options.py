@@ -28,7 +28,7 @@ from yunxin_soap.errors import (
 if TYPE_CHECKING:
     from yunxin_soap.client import ClientBase
 
-_Client = TypeVar("_Client", bound="ClientBase")
+_Client = TypeVar("_Client", bound="ClientBase[Any]")
 
 EXIT_STATUS: dict[type[YunxinError], int] = {
     ConfigurationError: 2,

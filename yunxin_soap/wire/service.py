@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -13,37 +12,31 @@ from zeep.proxy import OperationProxy, ServiceProxy
 
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
-from yunxin_soap.results import parse_result
 from yunxin_soap.transport.base import Request
-from yunxin_soap.wire.codec import Fields
+from yunxin_soap.wire.codec import Codec, Fields
 from yunxin_soap.wire.zeep_adapter import CapturingTransport
 
 if TYPE_CHECKING:
-    from yunxin_soap.core import Core
-    from yunxin_soap.transport.base import AsyncTransport, Response, Transport
+    from zeep.wsdl import Document
+
+Send = Callable[[Fields, Callable[[], Request]], Any]
+"""Sends one call and returns its result, or a coroutine that does.
+
+It builds the request itself, with the given function, so that it can annotate every error.
+"""
 
 
-def bind(core: Core, transport: Transport) -> ServiceProxy:
-    """Return zeep's service, which sends its requests through ``transport``."""
-    return _Service(core, lambda service: _Operation(service, core, transport))
+def bind(document: Document, codec: Codec, send: Send) -> ServiceProxy:
+    """Return zeep's service, whose operation passes its calls to ``send``."""
+    # zeep builds the request. The transport sends it to the client's endpoint, whatever address
+    # zeep took from the WSDL.
+    client = zeep.Client(document, transport=CapturingTransport())
+    service = ServiceProxy(client, wsdl.binding(document, codec.protocol), address="")
+    service._operations = {wsdl.OPERATION: _Operation(service, codec, send)}
+    return service
 
 
-def bind_async(core: Core, transport: AsyncTransport) -> ServiceProxy:
-    """Return zeep's service, whose operation is a coroutine function."""
-    return _Service(core, lambda service: _AsyncOperation(service, core, transport))
-
-
-class _Service(ServiceProxy):
-    def __init__(self, core: Core, operation: Callable[[_Service], _OperationBase]) -> None:
-        # zeep builds the request. The transport sends it to the client's endpoint, whatever address
-        # zeep took from the WSDL.
-        client = zeep.Client(core.document, transport=CapturingTransport())
-        binding = wsdl.binding(core.document, core.settings.protocol)
-        super().__init__(client, binding, address="")  # type: ignore[no-untyped-call]
-        self._operations = {wsdl.OPERATION: operation(self)}
-
-
-class _OperationBase(OperationProxy):
+class _Operation(OperationProxy):
     """Sends an omitted field as empty, and decodes the response as the client does.
 
     zeep itself would send an omitted field as the word ``None`` on http-post, and omit it on
@@ -54,63 +47,32 @@ class _OperationBase(OperationProxy):
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS]
     )
 
-    def __init__(self, service: _Service, core: Core) -> None:
+    def __init__(self, service: ServiceProxy, codec: Codec, send: Send) -> None:
         super().__init__(service, wsdl.OPERATION)  # type: ignore[no-untyped-call]
-        self._core = core
+        self._codec = codec
+        self._send = send
 
-    @contextmanager
-    def _calling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Request]:
-        """Yield the request of one call, and annotate the errors raised meanwhile."""
+    def __call__(self, *args: str | None, **kwargs: str | None) -> Any:
         # On http-get, zeep accepts any argument and drops the unknown ones.
         given = self._signature.bind(*args, **kwargs).arguments
         values = {name: "" if given.get(name) is None else given[name] for name in wsdl.FIELDS}
         fields = Fields(**{name: str(value) for name, value in values.items()})
-        numbers = fields.DesNo.count(",") + 1 if fields.DesNo else 0
-        core = self._core
-        try:
-            core.mask(fields.userPass)
-            for name, value in fields._asdict().items():
-                check_characters(value, name)
-            core.protocol.encode(fields)  # raises for what the protocol cannot carry
-            request = self._capture(values)
-            core.log_request(fields)
-            yield request
-        except BaseException as raised:
-            core.attempted(raised, numbers, fields.Channel)
-            raise
+        return self._send(fields, lambda: self._build_request(fields, values))
 
-    def _read(self, response: Response) -> str:
-        self._core.log_response(response)
-        result = self._core.protocol.decode(response)
-        return result if result.strip() else parse_result(result)
+    def _build_request(self, fields: Fields, values: dict[str, Any]) -> Request:
+        """Return the request that zeep builds.
 
-    def _capture(self, values: dict[str, Any]) -> Request:
-        """Return the request that zeep builds."""
+        Raises:
+            InvalidRequest: the protocol cannot carry a field.
+        """
+        for name, value in fields._asdict().items():
+            check_characters(value, name)
+        self._codec.encode(fields)  # raises for what the protocol cannot carry
         call = super().__call__
         captured = CapturingTransport.capture(lambda: call(**values))  # type: ignore[no-untyped-call]
-        path = self._core.protocol.path
+        path = self._codec.path
         if isinstance(captured.content, dict):
             return Request("GET", path, {}, query=urlencode(captured.content))
         content = captured.content
         body = content.encode() if isinstance(content, str) else content
         return Request("POST", path, captured.headers, body=body)
-
-
-class _Operation(_OperationBase):
-    def __init__(self, service: _Service, core: Core, transport: Transport) -> None:
-        super().__init__(service, core)
-        self._transport = transport
-
-    def __call__(self, *args: str | None, **kwargs: str | None) -> str:
-        with self._calling(args, kwargs) as request:
-            return self._read(self._transport.send(request))
-
-
-class _AsyncOperation(_OperationBase):
-    def __init__(self, service: _Service, core: Core, transport: AsyncTransport) -> None:
-        super().__init__(service, core)
-        self._transport = transport
-
-    async def __call__(self, *args: str | None, **kwargs: str | None) -> str:
-        with self._calling(args, kwargs) as request:
-            return self._read(await self._transport.send(request))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted_server import Blocking, client_for
+from tests.support.scripted_server import Blocking, client_for, protocol_name
 from yunxin_soap import (
     Client,
     ConfigurationError,
@@ -37,7 +37,7 @@ TEXTS = [
 
 def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client | Blocking:
     settings = {"channel": "37", "signature": "签名", "endpoint": sandbox.url, **more}
-    return client_for(protocol)("demo", "demo", protocol=str(protocol), **settings)
+    return client_for(protocol)("demo", "demo", protocol=protocol_name(protocol), **settings)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -60,7 +60,7 @@ def test_the_gateway_gets_exactly_the_six_values(
         signature="签名",
         extension="08",
         endpoint=sandbox.url,
-        protocol=protocol,
+        protocol=protocol_name(protocol),
     ) as client:
         receipt = client.send(["13900000001", "13900000000"], text)
     (submission,) = sandbox.inbox
@@ -178,7 +178,7 @@ def test_debug_logging_masks_the_password_and_the_numbers(
     sandbox.add_account(Account("logged", password))
     caplog.set_level(logging.DEBUG)
     with client_for(protocol)(
-        "logged", password, channel=37, endpoint=sandbox.url, protocol=protocol
+        "logged", password, channel=37, endpoint=sandbox.url, protocol=protocol_name(protocol)
     ) as client:
         receipt = client.send(["13900000000", "13900000001"], "hello【签名】")
         client.service.sendMesExt("logged", password, "13900000002", "x【签名】", "37", "")
@@ -295,8 +295,8 @@ def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
         ({"trust_env": "false"}, "trust_env"),
         ({"timeout": 1e12}, "up to a day"),
         ({"connect_timeout": float("nan")}, "up to a day"),
-        ({"endpoint": "http://h/MsgSend.asmx/sendMesExt"}, "behind the page"),
-        ({"endpoint": "http://h/MsgSend.asmx/"}, "behind the page"),
+        ({"endpoint": "http://h/MsgSend.asmx/sendMesExt"}, "continues after the page"),
+        ({"endpoint": "http://h/MsgSend.asmx/"}, "continues after the page"),
         ({"verify": "/nonexistent.pem", "endpoint": "https://h/x"}, "verify"),
     ],
 )
@@ -311,6 +311,6 @@ def test_a_wrong_setting_is_named_before_anything_is_sent(
 
 def test_no_repr_shows_the_password(sandbox: Sandbox) -> None:
     with Client("demo", "s3cr3t", endpoint=sandbox.url, proxy="http://u:s3cr3t@h:1") as client:
-        shown = repr(client) + repr(client._core.settings) + repr(client.service)
+        shown = repr(client) + repr(client.settings) + repr(client.service)
     assert "s3cr3t" not in shown
     assert sandbox.url in shown

@@ -24,9 +24,11 @@ from tests.support.scripted_server import (
     replying,
     xml,
 )
-from yunxin_soap import OutcomeUnknown, Rejected
+from yunxin_soap import OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.errors import ConfigurationRejected
+from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
+from yunxin_soap.wire.codec import Codec, Fields
 
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
@@ -87,8 +89,14 @@ def test_a_batch_number_is_accepted(protocol: str, name: str) -> None:
 def test_the_request_arrives_as_the_protocol_made_it(protocol: str) -> None:
     with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
         caller.accepted()
-    core = caller.client._core
-    _, made = core.encode(core.prepare(NUMBERS, "您好", None, None))
+    settings = caller.client.settings
+    codec = Codec(
+        wsdl.load(), settings.protocol, settings.endpoint.path, Redactor(settings.user_pass)
+    )
+    numbers = ",".join(NUMBERS)
+    made = codec.encode(
+        Fields(settings.user_code, settings.user_pass, numbers, "您好【签名】", "37", "")
+    )
     (received,) = server.requests
     assert received.method == made.method
     assert received.target == made.path + (f"?{made.query}" if made.query else "")

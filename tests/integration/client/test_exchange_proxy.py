@@ -30,9 +30,8 @@ def test_a_proxy_is_given_the_whole_address(protocol: str) -> None:
         caller.accepted()
     first, second = proxy.requests
     assert (first.connection, second.connection) == (1, 1)
-    assert (
-        first.target.partition("?")[0] == "http://sms.example" + caller.client._core.protocol.path
-    )
+    path = "/api/MsgSend.asmx" + ("/sendMesExt" if protocol.startswith("http-") else "")
+    assert first.target.partition("?")[0] == f"http://sms.example{path}"
     assert ("userPass" in first.target) is (protocol == "http-get")
     assert first.headers["host"] == "sms.example"
     assert "proxy-authorization" not in first.headers

@@ -11,7 +11,7 @@ from tests.support.scripted_server import (
     answer,
     replying,
 )
-from yunxin_soap import Client, NotSent
+from yunxin_soap import NotSent
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.retry import RetrySchedule
 
@@ -59,10 +59,9 @@ def test_no_retry_begins_that_the_deadline_may_cut_short() -> None:
 
 
 def settings(retries: int, total_timeout: float) -> Settings:
-    with Client(
+    return Settings(
         "u", "p", retries=retries, timeout=10, connect_timeout=5, total_timeout=total_timeout
-    ) as made:
-        return made._core.settings
+    )
 
 
 def test_pauses_double_and_end() -> None:

@@ -32,11 +32,11 @@ from tests.support.scripted_server import (
     replying,
     xml,
 )
-from yunxin_soap import ContentRejected, OutcomeUnknown
+from yunxin_soap import ContentRejected, OutcomeUnknown, wsdl
 from yunxin_soap.errors import ConfigurationRejected, SendError
-from yunxin_soap.message import Submission
+from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.base import Request, Response
-from yunxin_soap.wire.codec import Fields
+from yunxin_soap.wire.codec import Codec, Fields
 
 HTML = "text/html; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
@@ -264,10 +264,9 @@ def test_a_banned_word_is_quoted_and_the_rest_is_not() -> None:
 def test_no_repr_shows_a_secret() -> None:
     fields = Fields("user", PASSWORD, ",".join(NUMBERS), "您好【签名】", "37", "")
     with Caller("http://127.0.0.1:9/") as caller:
-        _, request = caller.client._core.encode(
-            Submission(recipients=NUMBERS, message="您好【签名】", channel="37", extension="")
-        )
-        shown = [repr(caller.client), repr(caller.client._core.settings), repr(request)]
+        settings = caller.client.settings
+    request = Codec(wsdl.load(), "soap", "/", Redactor(PASSWORD)).encode(fields)
+    shown = [repr(caller.client), repr(settings), repr(request)]
     assert b"s3cr3t" in (request.body or b"")
     assert_no_secret(
         *shown,

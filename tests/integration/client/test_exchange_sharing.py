@@ -18,18 +18,22 @@ from tests.support.scripted_server import (
     Connection,
     Server,
     answer,
+    protocol_name,
     replying,
 )
 from yunxin_soap import Client
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.transport.limits import Limits
+from yunxin_soap.transport.sync import HttpTransport
 
 
 def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandbox) -> None:
     texts = [f"第{index}条" for index in range(60)]
     numbers = [f"139{index:08d}" for index in range(60)]
     with (
-        Client("demo", "demo", channel="37", endpoint=sandbox.url, protocol=protocol) as client,
+        Client(
+            "demo", "demo", channel="37", endpoint=sandbox.url, protocol=protocol_name(protocol)
+        ) as client,
         ThreadPoolExecutor(12) as threads,
     ):
         receipts = list(threads.map(client.send, numbers, [f"{text}【签名】" for text in texts]))
@@ -73,7 +77,9 @@ def test_what_a_burst_left_open_is_closed_when_it_is_old() -> None:
     with Server(script) as server, Caller(server) as caller, ThreadPoolExecutor(count) as threads:
         list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
         assert isinstance(caller.client, Client)
-        idle = caller.client._exchange._idle
+        transport = caller.client._transport
+        assert isinstance(transport, HttpTransport)
+        idle = transport._idle
         *others, youngest = idle
         assert len(others) == count - 1
         for other in others:

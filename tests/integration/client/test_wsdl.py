@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.support.scripted_server import Server, page, replying
+from tests.support.scripted_server import Server, page, protocol_name, replying
 from yunxin_soap import Client, ConfigurationError, wsdl
 from yunxin_soap.sandbox import Sandbox
 
@@ -27,7 +27,7 @@ def write(path: Path, content: str) -> Path:
 
 
 def client(path: Path, protocol: str = "soap") -> Client:
-    return Client("demo", "demo", channel="37", wsdl=path, protocol=protocol)
+    return Client("demo", "demo", channel="37", wsdl=path, protocol=protocol_name(protocol))
 
 
 def test_a_client_is_built_with_all_sockets_blocked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.asmx_requests import GOOD
 from tests.support.raw_http import connected, port_of, written
-from tests.support.scripted_server import Way, client_for
+from tests.support.scripted_server import Way, client_for, protocol_name
 from tests.support.summary import note
 from yunxin_soap import (
     BalanceRejected,
@@ -75,7 +75,7 @@ def client_of(sandbox: Sandbox, protocol: Way, *, timeout: float = 30.0) -> Any:
         channel="37",
         signature="签名",
         endpoint=sandbox.url,
-        protocol=str(protocol),
+        protocol=protocol_name(protocol),
         timeout=timeout,
         retries=0,
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -110,7 +110,7 @@ class Sending:
         finally:
             self._owner.end()
 
-    def _begin(self, checked: Submission, client: ClientBase) -> Receipt | Work | None:
+    def _begin(self, checked: Submission, client: ClientBase[Any]) -> Receipt | Work | None:
         """Commit to sending it, or return its receipt; None while another sends it.
 
         Raises:
