@@ -6,12 +6,12 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install it."""
+    """Run the command line, or say how to install what it needs."""
     try:
-        import click  # noqa: F401 - only whether it is there
+        import click  # noqa: F401 - only to see that it is installed
     except ModuleNotFoundError:
         sys.exit('The command line needs click: pip install "yunxin-soap[cli]"')
-    from yunxin_soap.cli.main import cli
+    from yunxin_soap.cli import cli
 
     cli(prog_name="yunxin-soap")
 

@@ -76,11 +76,11 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert dry.returncode == 0, dry.stderr
     assert "Dry run: nothing was written." in dry.stdout
     assert not (tmp_path / "ledger.sqlite").exists()
-    assert "25 numbers in 3 submits with 1 text, some 25 segments (an estimate)." in dry.stdout
+    assert "25 numbers in 3 submissions with 1 text, about 25 segments (an estimate)." in dry.stdout
     assert "line 27: '12': the number" in dry.stdout
-    planned = run("plan", "a", *options, "--refused", "refused.csv", "--json")
+    planned = run("plan", "a", *options, "--skipped", "skipped.csv", "--json")
     assert json.loads(planned.stdout)["submissions"] == 3
-    assert "27,12," in (tmp_path / "refused.csv").read_text("utf-8-sig")
+    assert "27,12," in (tmp_path / "skipped.csv").read_text("utf-8-sig")
     assert run("status").stdout == "a: open, 25 numbers\n"
 
     done = run("run", "a")
@@ -91,14 +91,16 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert json.loads(run("status", "a", "--json").stdout)["numbers"]["accepted"] == 25
 
     found = run("find", numbers(1)[0]).stdout
-    assert found.startswith("a, submit 1: accepted as batch ")
+    assert found.startswith("a, submission 1: accepted as batch ")
     assert TEXT in found
     rows = list(csv.DictReader(io.StringIO(run("export", "a").stdout.lstrip("\ufeff"))))
     assert [row["number"] for row in rows] == numbers(25)
     assert {row["state"] for row in rows} == {"accepted"}
     objects = [json.loads(line) for line in run("export", "a", "--json").stdout.splitlines()]
-    assert [str(each["submit"]) for each in objects] == [row["submit"] for row in rows]
-    assert run("plan", "a", *options).stdout.startswith("a is there already, the same")
+    assert [str(each["submission_id"]) for each in objects] == [
+        row["submission_id"] for row in rows
+    ]
+    assert run("plan", "a", *options).stdout.startswith("a exists already with the same content")
 
     assert run("report", "a", "--output", "a.html").returncode == 0
     html = (tmp_path / "a.html").read_text("utf-8")
@@ -107,25 +109,25 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert numbers(1)[0] not in html
     assert TEXT not in html
     assert run("purge", "--older-than", "0s").stdout == "25 numbers removed.\n"
-    assert run("find", numbers(1)[0]).stdout == "No submit has that number.\n"
+    assert run("find", numbers(1)[0]).stdout == "No submission has that number.\n"
 
 
 def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
     sandbox.inject_fault("code", code="-7")
-    paused = run("run", "a", "--in-flight", "1")
+    paused = run("run", "a", "--concurrency", "1")
     assert paused.returncode == 4
     assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
-    assert '"campaign resume" goes on' in paused.stdout
+    assert '"campaign resume" continues' in paused.stdout
     sandbox.inject_fault("close")
-    unknown = run("resume", "a", "--in-flight", "1", "--json")
+    unknown = run("resume", "a", "--concurrency", "1", "--json")
     assert unknown.returncode == 5
     assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
     assert 'decide with "campaign resolve"' in run("status", "a").stdout
-    assert "Say what became of them" in run("resolve", "a").stderr
-    assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submit decided.\n"
+    assert "Say what happened to them" in run("resolve", "a").stderr
+    assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submission resolved.\n"
     assert run("run", "a").returncode == 3
-    assert run("resolve", "a", "--rejected").stdout == "0 submits decided: none is unknown.\n"
+    assert run("resolve", "a", "--rejected").stdout == "0 submissions resolved: none is unknown.\n"
     again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
     assert again.returncode == 2
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
@@ -134,7 +136,7 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
 def test_a_file_of_refused_lines_that_cannot_be_written_makes_no_campaign(
     run: Run, listed: str
 ) -> None:
-    planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--refused", "/dev/full")
+    planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--skipped", "/dev/full")
     assert (planned.returncode, planned.stdout) == (2, "")
     assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
     assert "There is no ledger" in run("status").stderr
@@ -149,8 +151,8 @@ def test_who_reads_json_is_told_what_is_waited_for(
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT)
     hour = (datetime.now(timezone.utc).hour + 12) % 24
-    command = [*COMMAND, "run", "a", "--json", "--zone", "UTC"]
-    command += ["--between", f"{hour:02}:00-{hour:02}:30"]
+    command = [*COMMAND, "run", "a", "--json", "--timezone", "UTC"]
+    command += ["--sending-hours", f"{hour:02}:00-{hour:02}:30"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -168,10 +170,10 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
     sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
     assert run("retry", "a").stdout == (
-        "0 submits pending again. 1 rejected may have been sent, or were purged: --unsafe retries"
-        " the former.\n"
+        "0 submissions pending again. 1 rejected may have been sent, or were purged: --unsafe"
+        " retries those that may have been sent.\n"
     )
-    assert run("retry", "a", "--unsafe").stdout == "1 submit pending again.\n"
+    assert run("retry", "a", "--unsafe").stdout == "1 submission pending again.\n"
     assert run("run", "a").returncode == 0
 
 
@@ -180,7 +182,7 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
         (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
-        (["resolve", "x", "--accepted", "--rejected"], 2, "by one of --resend, --accepted"),
+        (["resolve", "x", "--accepted", "--rejected"], 2, "give one of --resend, --accepted"),
         (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
         (["status", "\udcff"], 2, "There is no campaign"),
         (["retry", "x", "--code", "9" * 20], 2, "is not in the range"),
@@ -191,7 +193,11 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
             2,
             "The list is not undefined text: name its encoding",
         ),
-        (["plan", "a", "--message", TEXT, "--text", "-", "--refused", "-"], 2, "names a file"),
+        (
+            ["plan", "a", "--message", TEXT, "--text", "-", "--skipped", "-"],
+            2,
+            "needs the name of a file",
+        ),
         (["purge", "--older-than", "²d"], 2, "must be as in 90d"),
         (["purge", "--older-than", "9" * 400 + "d"], 2, "must be as in 90d"),
         (["status", "--ledger", "/dev/null/x"], 6, "There is no ledger"),
@@ -207,8 +213,8 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
         (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
         (["purge", "--older-than", "x"], 2, "must be as in 90d"),
-        (["run", "a", "--between", "8-9"], 2, "There is no campaign"),
-        (["run", "a", "--rate", "x"], 2, "'x' is not a valid float"),
+        (["run", "a", "--sending-hours", "8-9"], 2, "There is no campaign"),
+        (["run", "a", "--rate-limit", "x"], 2, "'x' is not a valid float"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -271,8 +277,8 @@ def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox
             "sends": {"accepted": 1, "rejected": 1, "unknown": 1},
             "unknown_keys": ["c"],
         }
-        assert run("retry", "--key", "b").stdout == "1 submit pending again.\n"
-        assert run("resolve", "--key", "c", "--resend").stdout == "1 submit decided.\n"
+        assert run("retry", "--key", "b").stdout == "1 submission pending again.\n"
+        assert run("resolve", "--key", "c", "--resend").stdout == "1 submission resolved.\n"
         for key in ("b", "c"):
             ledger.send_once(client, key, "13900000000", TEXT)
     assert run("status").stdout == "single sends: 3 accepted\n"
@@ -295,24 +301,24 @@ def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], list
         capture_output=True,
         text=True,
     )
-    assert (done.stdout, done.stderr) == ("0 submits pending again.\n", "")
+    assert (done.stdout, done.stderr) == ("0 submissions pending again.\n", "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "./list.csv"], "list"),
-        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--refused", "link"], "ledger"),
-        (["plan", "b", "--text", "-", "--message-file", "text", "--refused", "text"], "text"),
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--skipped", "./list.csv"], "list"),
+        (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--skipped", "link"], "ledger"),
+        (["plan", "b", "--text", "-", "--message-file", "text", "--skipped", "text"], "text"),
         (["export", "a", "--output", "link"], "ledger"),
         (["report", "a", "--output", "ledger.sqlite"], "ledger"),
         (["report", "a", "--ledger", "a.html"], "ledger"),
         (["export", "a", "--output", "ledger.sqlite-wal"], "ledger"),
         (
-            f"plan b --text list.csv --message {TEXT} --ledger n --refused n".split(),
+            f"plan b --text list.csv --message {TEXT} --ledger n --skipped n".split(),
             "ledger",
         ),
-        (["plan", "b", "--csv", "-", "--message", TEXT, "--refused", "list.csv"], "list"),
+        (["plan", "b", "--csv", "-", "--message", TEXT, "--skipped", "list.csv"], "list"),
     ],
 )
 def test_nothing_is_written_over_what_is_read(
@@ -394,7 +400,7 @@ def test_output_that_cannot_be_written(
             [*COMMAND, *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("yunxin-soap: It was broken off ([Errno 28]")
+    assert done.stderr.startswith("yunxin-soap: The output cannot be written ([Errno 28]")
     assert done.stderr.count("\n") == 1
 
 
@@ -415,7 +421,7 @@ def test_a_signal_drains(
         _inherited(number, signal.SIG_DFL),
         sandbox.inject_fault("delay", seconds=0.3, times=None),
         subprocess.Popen(
-            [*COMMAND, "run", "a", "--in-flight", "2"],
+            [*COMMAND, "run", "a", "--concurrency", "2"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -427,7 +433,7 @@ def test_a_signal_drains(
         output, errors = process.communicate(timeout=30)
     stop()
     assert process.returncode == 4
-    assert "Stopping once what is under way has ended" in errors
+    assert "Stopping once the submissions in flight have ended" in errors
     assert "unknown" not in output
     accepted = len(sandbox.accepted_numbers)
     assert f"{accepted} accepted" in output
@@ -471,7 +477,7 @@ def test_ctrl_c_twice_ends_it_at_once(
     with (
         sandbox.inject_fault("hang", times=None),
         subprocess.Popen(
-            [*COMMAND, "run", "a", "--in-flight", "1"],
+            [*COMMAND, "run", "a", "--concurrency", "1"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -530,7 +536,7 @@ def test_nobody_need_watch(
     sandbox.inject_fault("delay", seconds=0.5)
     sandbox.inject_fault("code", code="-7", skip=1)
     with subprocess.Popen(
-        [*COMMAND, "run", "a", "--in-flight", "1"],
+        [*COMMAND, "run", "a", "--concurrency", "1"],
         env={**environment, "TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=theirs,

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.ports import free_port
 from yunxin_soap import Client, RecipientsRejected
-from yunxin_soap.cli.main import cli
+from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import Journal
@@ -230,7 +230,7 @@ def test_json_for_every_outcome(sandbox: Sandbox) -> None:
     unknown = as_json(send(sandbox, "--to", "13900002000", *common), 5)
     assert (unknown["outcome"], unknown["safe_to_resend"]) == ("unknown", False)
     assert unknown["http_status"] == 500
-    assert "Server was unable to process request" in unknown["answer"]
+    assert "Server was unable to process request" in unknown["excerpt"]
     invalid = as_json(send(sandbox, "--to", "1", *common), 2)
     assert (invalid["outcome"], invalid["error"]) == ("not_sent", "InvalidRequest")
     wrong = as_json(send(sandbox, "--to", "13900000000", *common, "--protocol", "x"), 2)

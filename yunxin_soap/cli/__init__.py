@@ -1,0 +1,23 @@
+"""The ``yunxin-soap`` command, on click. No heavy module is imported before it is needed."""
+
+from __future__ import annotations
+
+import click
+
+from yunxin_soap._version import __version__
+from yunxin_soap.cli.campaign import campaign_group
+from yunxin_soap.cli.codes import codes_command
+from yunxin_soap.cli.output import CommandGroup
+from yunxin_soap.cli.sandbox import sandbox_command
+from yunxin_soap.cli.send import send_command
+from yunxin_soap.cli.wsdl import wsdl_command
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="yunxin-soap")
+def cli() -> None:
+    """Send SMS through the Yunxin gateway (云信短信), or try it on a sandbox."""
+
+
+for _command in (send_command, campaign_group, codes_command, sandbox_command, wsdl_command):
+    cli.add_command(_command)

@@ -1,128 +1,80 @@
-"""What the commands share: how they end, what they print, and the client that they build."""
+"""Options that several commands share, and the client, the ledger and the text they lead to."""
 
 from __future__ import annotations
 
-import io
-import json
+import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from yunxin_soap.errors import (
-    ConfigurationError,
-    ContentConflict,
-    InvalidRequest,
-    LedgerError,
-    NotInLedger,
-    NotSent,
-    OutcomeUnknown,
-    Rejected,
-    SendError,
-    YunxinError,
-)
+from yunxin_soap.errors import ConfigurationError, InvalidRequest, YunxinError
 
 if TYPE_CHECKING:
+    from yunxin_soap.campaign import Ledger
     from yunxin_soap.client import ClientBase
 
 _Client = TypeVar("_Client", bound="ClientBase[Any]")
-
-EXIT_STATUS: dict[type[YunxinError], int] = {
-    ConfigurationError: 2,
-    InvalidRequest: 2,
-    Rejected: 3,
-    NotSent: 4,
-    OutcomeUnknown: 5,
-    ContentConflict: 2,
-    NotInLedger: 2,
-    LedgerError: 6,
-}
+_Command = Callable[..., None]
+_Decorator = Callable[[_Command], _Command]
 
 
-class Commands(click.Group):
-    """Ends wrong usage as every other error ends: in one line, or in JSON if that is asked for."""
+def combine(*options: Callable[[Any], Any]) -> _Decorator:
+    """Return one decorator for several options, which the help lists in the given order."""
 
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run, and exit."""
-        kwargs["standalone_mode"] = False
-        arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # What the terminal's encoding has no letters for must not end a command.
-                stream.reconfigure(errors="backslashreplace")
-        try:
-            status = super().main(*args, **kwargs)
-        except click.ClickException as error:
-            fail(ConfigurationError(error.format_message()), "--json" in arguments)
-        except click.Abort as aborted:
-            if isinstance(aborted.__cause__, KeyboardInterrupt):
-                click.echo("yunxin-soap: Interrupted.", err=True)
-                sys.exit(130)
-            error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
-            fail(error_at_prompt, "--json" in arguments)
-        except OSError as error:
-            # Nor is anything to be written at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if not isinstance(error, BrokenPipeError):  # who reads has seen enough: "... | head"
-                click.echo(f"yunxin-soap: It was broken off ({error}).", err=True)
-            status = 1
-        sys.exit(status if isinstance(status, int) else 0)
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-@contextmanager
-def reporting(as_json: bool) -> Iterator[None]:
-    """End with one clear line and the exit status of the outcome."""
-    try:
-        yield
-    except YunxinError as error:
-        fail(error, as_json)
-
-
-def fail(error: YunxinError, as_json: bool) -> NoReturn:
-    status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
-    if as_json:
-        print_json(_as_dict(error))
-    else:
-        click.echo(f"yunxin-soap: {error}", err=True)
-    sys.exit(status)
-
-
-def _as_dict(error: YunxinError) -> dict[str, Any]:
-    described: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-    if not isinstance(error, LedgerError):  # of many submits there is no one outcome
-        described.update(outcome="not_sent", safe_to_resend=True)
-    if isinstance(error, SendError):
-        described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
-    if isinstance(error, Rejected):
-        described.update(
-            code=error.code,
-            category=error.category.value,
-            description_zh=error.description_zh,
-            description_en=error.description_en,
-            keyword=error.keyword,
-            temporary=error.temporary,
-            http_status=error.http_status,
-        )
-    if isinstance(error, OutcomeUnknown):
-        described.update(excerpt=error.excerpt, http_status=error.http_status)
-    return described
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+client_options = combine(
+    click.option("--user-code", help="The account's login name."),
+    click.option(
+        "--password-file",
+        type=click.File("r", encoding="utf-8-sig"),
+        help="A file with the password on its first line.",
+    ),
+    click.option("--protocol", help="soap (default), soap12, http-get or http-post."),
+    click.option("--endpoint", help="The URL of the service's page."),
+    click.option("--timeout", type=float, help="Seconds to wait for a response (default 30)."),
+)
+"""How to reach the gateway; `build_client` takes them."""
+ledger_options = combine(
+    click.option(
+        "--ledger",
+        "ledger_url",
+        envvar="YUNXIN_LEDGER",
+        metavar="FILE|URL",
+        help="An SQLite file, or postgresql://...",
+    ),
+    json_option,
+)
 
 
 def build_client(
-    kind: type[_Client], arguments: dict[str, Any], password_file: Any, *needed: str
+    kind: type[_Client],
+    arguments: dict[str, Any],
+    password_file: IO[str] | None,
+    *required: str,
 ) -> _Client:
-    """Build a client of what was given, the environment, and a prompt for the password.
+    """Build a client from options, the environment and, for the password, a prompt.
 
     Args:
-        kind: of client.
-        arguments: its arguments as they were given.
-        password_file: an open file with the password on its first line, or None.
-        needed: what must be given, here or in the environment.
+        kind: the class of the client.
+        arguments: its arguments from the command line.
+        password_file: an open file with the password on its first line.
+        required: the arguments that the command line or the environment must give.
+
+    Raises:
+        ConfigurationError: an argument is missing or invalid.
     """
-    for name in needed:
+    for name in required:
         option = f"--{name.replace('_', '-')}"
         if not arguments.get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
             raise ConfigurationError(
@@ -131,50 +83,103 @@ def build_client(
             )
     if "user_pass" not in arguments:
         if password_file:
-            arguments["user_pass"] = first_line(password_file)
+            arguments["user_pass"] = read_password(password_file)
         elif not os.environ.get("YUNXIN_USER_PASS") and sys.stdin.isatty():
             arguments["user_pass"] = click.prompt("Password", hide_input=True, err=True)
         elif not os.environ.get("YUNXIN_USER_PASS"):
             raise ConfigurationError(
-                "There is no password: set YUNXIN_USER_PASS, give --password-file, or run it at a"
-                " terminal to be asked."
+                "There is no password: set YUNXIN_USER_PASS, give --password-file, or run the"
+                " command at a terminal, which prompts for it."
             )
     return kind.from_env(**arguments)
 
 
-def first_line(file: Any) -> str:
-    # No more than the line: standard input may go on with the numbers.
-    line = text_of(file, file.readline, ConfigurationError).rstrip("\r\n")
+def open_ledger(url: str | None, *, create: bool = False) -> Ledger:
+    """Open the ledger of ``--ledger``.
+
+    Raises:
+        ConfigurationError: the option and YUNXIN_LEDGER are both missing.
+        LedgerError: the ledger cannot be opened.
+    """
+    from yunxin_soap.campaign import Ledger
+
+    if not url:
+        raise ConfigurationError("There is no ledger: give --ledger FILE, or set YUNXIN_LEDGER.")
+    return Ledger(url, create=create)
+
+
+def read_password(file: IO[str]) -> str:
+    """Read the first line of a file, and no more: standard input may go on with the numbers.
+
+    Raises:
+        ConfigurationError: the line is empty or unreadable.
+    """
+    line = read_text(file, file.readline, ConfigurationError).rstrip("\r\n")
     if not line:
         raise ConfigurationError(f"{file.name} has no password on its first line.")
     return line
 
 
-def lines_of(file: Any) -> list[str]:
-    text = text_of(file, file.read, InvalidRequest)
+def read_lines(file: IO[str]) -> list[str]:
+    """Read the lines of a file that are not blank.
+
+    Raises:
+        InvalidRequest: the file is unreadable.
+    """
+    text = read_text(file, file.read, InvalidRequest)
     return [line for line in text.splitlines() if line.strip()]
 
 
-def text_of(file: Any, read: Callable[[], str], failure: type[YunxinError]) -> str:
+def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinError]) -> str:
+    """Read from a UTF-8 file.
+
+    Args:
+        file: the open file.
+        read: its method to call.
+        error_type: the error to raise if the file is not UTF-8 or cannot be read.
+    """
     try:
         return read()
     except UnicodeDecodeError:
-        raise failure(f"{file.name} is not UTF-8 text: convert it first.") from None
+        raise error_type(f"{file.name} is not UTF-8 text: convert it first.") from None
     except OSError as error:
-        raise failure(f"{file.name} cannot be read ({error.strerror}).") from None
+        raise error_type(f"{file.name} cannot be read ({error.strerror}).") from None
 
 
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + "s" * (count != 1)
+name_argument = click.argument("name")
+optional_name_argument = click.argument("name", required=False)
+key_option = click.option("--key", help="The key of a single send, instead of a campaign's name.")
 
 
-def local_time(at: float) -> str:
-    from datetime import datetime
+def check_target(name: str | None, key: str | None, **campaign_options: object) -> None:
+    """Check that a command is about one campaign, or about one single send.
 
-    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
+    Args:
+        name: the campaign.
+        key: the key of the single send.
+        campaign_options: the values of the options that only a campaign has.
+
+    Raises:
+        ConfigurationError: both are given or neither, or an option does not go with the key.
+    """
+    if (name is None) == (key is None):
+        raise ConfigurationError(
+            "Give either the name of a campaign or the --key of a single send."
+        )
+    for option, value in campaign_options.items():
+        if key is not None and value not in (None, ()):
+            raise ConfigurationError(f"--{option} goes with a campaign, not with --key.")
 
 
-def print_json(value: Any) -> None:
-    """Print JSON that any terminal's encoding can carry."""
-    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(value, ensure_ascii=not utf_8))
+def _current_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a uid without a name, as in a container
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+by_option = click.option(
+    "--by",
+    default=_current_user,
+    help="The name that the history records for this decision; the current user by default.",
+)

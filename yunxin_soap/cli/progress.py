@@ -1,10 +1,9 @@
-"""What a run of a campaign shows while it goes on: a bar on a terminal, lines elsewhere."""
+"""The progress of a campaign's run: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -14,105 +13,109 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import click
 
 from yunxin_soap.campaign import State
-from yunxin_soap.cli.options import counted, local_time
+from yunxin_soap.cli.output import discard_rest, format_local_time, pluralize
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.campaign import Ledger, Progress, Status
     from yunxin_soap.campaign.running.runner import Runner
 
-_EVERY = 10.0
-"""Seconds between two lines."""
-_Told = Callable[["Progress"], None]
+_LINE_INTERVAL = 10.0
+"""Seconds between two lines, unless the reason of a pause changes."""
+_OnProgress = Callable[["Progress"], None]
 
 
-def run_shown(
+def run_with_progress(
     ledger: Ledger, name: str, client: AsyncClient, *, bar: bool, **options: Any
 ) -> Status:
-    """Run a campaign, show how far it is, and let Ctrl-C stop it.
+    """Run a campaign, show its progress, and let signals stop it.
 
     Args:
         ledger: the ledger.
         name: the campaign.
-        client: sends.
+        client: sends; it is closed at the end.
         bar: whether a terminal gets a bar.
-        options: as `Ledger.run_async`.
+        options: as `Ledger.run`.
     """
     before = ledger.status(name)
     left = before.numbers[State.PENDING] + before.numbers[State.SUBMITTING]
 
     async def main() -> Status:
         async with client:
-            with _shown(left, bar=bar) as told:
+            with _progress_display(left, bar=bar) as on_progress:
                 return await ledger.run_async(
-                    name, client, on_progress=told, started=_interruptible, **options
+                    name, client, on_progress=on_progress, started=_stop_on_signals, **options
                 )
 
     return asyncio.run(main())
 
 
-def _interruptible(runner: Runner) -> None:
-    """Drain at the first Ctrl-C, and end at the second."""
-    asked: list[int] = []
+def _stop_on_signals(runner: Runner) -> None:
+    """Drain the run at the first signal, and abort it at the second."""
+    received: list[int] = []
 
-    def interrupted() -> None:
-        asked.append(1)
-        if len(asked) == 1:
+    def on_signal() -> None:
+        received.append(1)
+        if len(received) == 1:
             runner.stop()
-            _say("Stopping once what is under way has ended; again to stop now.")
+            _print_line("Stopping once the submissions in flight have ended; again to stop now.")
         else:
             runner.abort()
 
     loop = asyncio.get_running_loop()
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    signals = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # missing on Windows
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup
-        numbers.append(hang_up)
-    for number in numbers:
-        # Windows has no such handlers: there Ctrl-C ends it at once.
+        signals.append(hang_up)
+    for each in signals:
+        # Windows event loops have no signal handlers: there Ctrl-C ends the run at once.
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, interrupted)
+            loop.add_signal_handler(each, on_signal)
 
 
-class _Watched:
-    """Standard error, until nobody watches any more: then the campaign goes on without."""
+class ResilientStderr:
+    """Standard error that outlives its reader: the campaign goes on without a display.
+
+    Once a write fails, because the terminal or the other end of the pipe is gone, the rest is
+    discarded.
+    """
 
     def write(self, text: str) -> None:
-        """Write, and pass over that the terminal or the other end of the pipe is gone."""
-        self._try(lambda: sys.stderr.write(text))
+        """Write, and ignore a failure."""
+        self._attempt(lambda: sys.stderr.write(text))
 
     def flush(self) -> None:
-        """Do the same for what was held back."""
-        self._try(sys.stderr.flush)
+        """Flush, and ignore a failure."""
+        self._attempt(sys.stderr.flush)
 
     def __getattr__(self, name: str) -> Any:
-        """Leave the rest to standard error."""
+        """Return an attribute of standard error."""
         return getattr(sys.stderr, name)
 
     @staticmethod
-    def _try(call: Callable[[], object]) -> None:
+    def _attempt(call: Callable[[], object]) -> None:
         try:
             call()
         except OSError:
-            # Also for what is written at the very end, which would change the exit status.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            # A failing flush at exit would change the exit status.
+            discard_rest(sys.stderr)
 
 
-def _say(text: str) -> None:
-    click.echo(text, file=cast("IO[str]", _Watched()))
+def _print_line(text: str) -> None:
+    click.echo(text, file=cast("IO[str]", ResilientStderr()))
 
 
 @contextlib.contextmanager
-def _shown(left: int, *, bar: bool) -> Iterator[_Told]:
+def _progress_display(left: int, *, bar: bool) -> Iterator[_OnProgress]:
     if bar and sys.stderr.isatty():
-        with _bar(left) as told:
-            yield told
+        with _bar(left) as on_progress:
+            yield on_progress
     else:
         yield _lines(left)
 
 
 @contextlib.contextmanager
-def _bar(left: int) -> Iterator[_Told]:
+def _bar(left: int) -> Iterator[_OnProgress]:
     from rich import progress as rich
     from rich.console import Console, Group
     from rich.live import Live
@@ -127,42 +130,42 @@ def _bar(left: int) -> Iterator[_Told]:
     task = bar.add_task("", total=left)
     began = time.monotonic()
 
-    def told(progress: Progress) -> None:
-        bar.update(task, completed=_done(progress))
-        # On lines of its own: it would leave no room for the bar.
-        live.update(Group(bar, Text(_what(progress, began))))
+    def on_progress(progress: Progress) -> None:
+        bar.update(task, completed=_ended(progress))
+        # The text has lines of its own: on the bar's line it would leave no space for the bar.
+        live.update(Group(bar, Text(_describe(progress, began))))
 
-    with Live(bar, console=Console(file=cast("IO[str]", _Watched()))) as live:
-        yield told
+    with Live(bar, console=Console(file=cast("IO[str]", ResilientStderr()))) as live:
+        yield on_progress
 
 
-def _lines(left: int) -> _Told:
+def _lines(left: int) -> _OnProgress:
     began = time.monotonic()
-    last = [began]
-    reason = [""]
+    last, reason = began, ""
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
+        nonlocal last, reason
         now = time.monotonic()
-        if now - last[0] < _EVERY and progress.reason == reason[0]:
+        if now - last < _LINE_INTERVAL and progress.reason == reason:
             return
-        last[0], reason[0] = now, progress.reason
-        _say(f"{_done(progress)} of {left} numbers: {_what(progress, began)}")
+        last, reason = now, progress.reason
+        _print_line(f"{_ended(progress)} of {left} numbers: {_describe(progress, began)}")
 
-    return told
+    return on_progress
 
 
-def _done(progress: Progress) -> int:
+def _ended(progress: Progress) -> int:
     return progress.accepted + progress.rejected + progress.unknown
 
 
-def _what(progress: Progress, began: float) -> str:
-    rate = _done(progress) / max(0.001, time.monotonic() - began)
+def _describe(progress: Progress, began: float) -> str:
+    rate = _ended(progress) / max(0.001, time.monotonic() - began)
     text = (
         f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
-        f" {counted(progress.in_flight, 'submit')} in flight, {rate:.0f} numbers/s"
+        f" {pluralize(progress.in_flight, 'submission')} in flight, {rate:.0f} numbers/s"
     )
     if not progress.reason:
         return text
     if progress.until is None:
         return f"{text}; paused: {progress.reason}"
-    return f"{text}; waiting until {local_time(progress.until)}: {progress.reason}"
+    return f"{text}; waiting until {format_local_time(progress.until)}: {progress.reason}"

@@ -1,0 +1,36 @@
+"""``yunxin-soap campaign``: bulk sending from the command line, one file a command."""
+
+from __future__ import annotations
+
+import click
+
+from yunxin_soap.cli.campaign.export import export_command
+from yunxin_soap.cli.campaign.find import find_command
+from yunxin_soap.cli.campaign.plan import plan_command
+from yunxin_soap.cli.campaign.purge import purge_command
+from yunxin_soap.cli.campaign.report import report_command
+from yunxin_soap.cli.campaign.resolve import resolve_command
+from yunxin_soap.cli.campaign.resume import resume_command
+from yunxin_soap.cli.campaign.retry import retry_command
+from yunxin_soap.cli.campaign.run import run_command
+from yunxin_soap.cli.campaign.status import status_command
+
+
+@click.group("campaign")
+def campaign_group() -> None:
+    """Send to many numbers over a ledger: never twice, never lost, resumable."""
+
+
+for _command in (
+    plan_command,
+    run_command,
+    status_command,
+    resume_command,
+    retry_command,
+    resolve_command,
+    find_command,
+    export_command,
+    report_command,
+    purge_command,
+):
+    campaign_group.add_command(_command)

@@ -1,0 +1,58 @@
+"""``yunxin-soap campaign export``: every number with its outcome."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any
+
+import click
+
+from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
+from yunxin_soap.cli.output import handle_errors, open_output, refuse_ledger_overwrite
+from yunxin_soap.files import escape_spreadsheet_formula
+
+_COLUMNS = ("number", "state", "batch_no", "code", "reason", "submission_id")
+
+
+@click.command("export")
+@name_argument
+@click.option(
+    "--output",
+    metavar="FILE",
+    default="-",
+    help="The file to write; standard output by default.",
+)
+@ledger_options
+def export_command(name: str, output: str, ledger_url: str | None, as_json: bool) -> None:
+    """Write every number with its outcome: as CSV, or with --json as one object a line."""
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        refuse_ledger_overwrite(output, ledger_url)
+        _export(ledger.results(name), output, as_json)
+
+
+def _export(results: Iterator[tuple[Any, ...]], output: str, as_json: bool) -> None:
+    # Read the first row before the file is truncated: the campaign may not exist.
+    first = list(islice(results, 1))
+    # Spreadsheets recognise UTF-8 by its byte order mark; JSON must have none.
+    with open_output(output, encoding="utf-8" if as_json else "utf-8-sig") as file:
+        writer = csv.writer(file)
+        if not as_json:
+            writer.writerow(_COLUMNS)
+        for number, state, batch_no, code, reason, submission_id in chain(first, results):
+            if as_json:
+                row = (number, state.value, batch_no, code, reason, submission_id)
+                file.write(json.dumps(dict(zip(_COLUMNS, row, strict=True))) + "\n")
+            else:
+                writer.writerow(
+                    (
+                        number,
+                        state.value,
+                        escape_spreadsheet_formula(batch_no),
+                        code,
+                        escape_spreadsheet_formula(reason),
+                        submission_id,
+                    )
+                )

@@ -1,0 +1,47 @@
+"""``yunxin-soap campaign find``: what happened to a number."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from yunxin_soap.cli.options import ledger_options, open_ledger
+from yunxin_soap.cli.output import format_local_time, handle_errors, print_json
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import HistoryEntry, SubmissionRecord
+
+
+@click.command("find")
+@click.argument("number")
+@ledger_options
+def find_command(number: str, ledger_url: str | None, as_json: bool) -> None:
+    """Show every submission with a number, its outcome and its history."""
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        records = ledger.find(number)
+        if as_json:
+            print_json([asdict(each) for each in records])
+            return
+        if not records:
+            click.echo("No submission has that number.")
+        for record in records:
+            _print_record(record)
+
+
+def _print_record(record: SubmissionRecord) -> None:
+    owner = record.campaign if record.campaign is not None else f"key {record.key}"
+    batch = f" as batch {record.batch_no}" if record.batch_no else ""
+    click.echo(
+        f"{owner}, submission {record.submit}: {record.state.value}{batch}: {record.message}"
+    )
+    for entry in record.history:
+        click.echo(f"  {_describe(entry, record)}")
+
+
+def _describe(entry: HistoryEntry, record: SubmissionRecord) -> str:
+    detail = f" ({entry.detail})" if entry.detail not in ("", entry.after.value) else ""
+    # The part of the history before --isolate split it off belongs to another submission.
+    origin = f"submission {entry.submit} " if entry.submit != record.submit else ""
+    return f"{format_local_time(entry.at)} {origin}{entry.after.value}{detail}, by {entry.by}"

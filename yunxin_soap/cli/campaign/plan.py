@@ -1,0 +1,183 @@
+"""``yunxin-soap campaign plan``: a list and a text become a campaign."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, read_text
+from yunxin_soap.cli.output import (
+    handle_errors,
+    pluralize,
+    print_json,
+    refuse_ledger_overwrite,
+    refuse_overwrite,
+    unwritable,
+)
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
+from yunxin_soap.files import escape_spreadsheet_formula
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from yunxin_soap.campaign import Plan, SkippedLine, Source
+
+_SKIPPED_SHOWN = 10
+"""Skipped lines that the terminal shows; ``--skipped`` has them all."""
+
+
+@click.command("plan")
+@name_argument
+@click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
+@click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
+@click.option("--column", help="The CSV column of the numbers: its heading, or its place from 1.")
+@click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
+@click.option("--message", help="The text; {name} in it is filled from the column of that name.")
+@click.option(
+    "--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text."
+)
+@click.option("--channel", envvar="YUNXIN_CHANNEL", help="The channel number, such as 37.")
+@click.option("--signature", envvar="YUNXIN_SIGNATURE", help="Appended to a text that has none.")
+@click.option("--extension", envvar="YUNXIN_EXTENSION", default="", help="The extension number.")
+@click.option(
+    "--max-recipients", default=500, show_default=True, help="The most numbers in one submission."
+)
+@click.option("--skipped", "skipped_file", metavar="FILE", help="Write skipped lines as CSV.")
+@click.option("--strict", is_flag=True, help="Fail on the first bad line; plan nothing.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything; write no ledger.")
+@ledger_options
+def plan_command(
+    name: str,
+    csv_file: str | None,
+    text_file: str | None,
+    column: str | None,
+    encoding: str | None,
+    message: str | None,
+    message_file: IO[str] | None,
+    skipped_file: str | None,
+    dry_run: bool,
+    ledger_url: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Make a campaign from a list and a text; repeating it with the same ones changes nothing."""
+    with handle_errors(as_json):
+        text = _text(message, message_file)
+        if not options["channel"]:
+            raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
+        source = _source(csv_file, text_file, column, encoding)
+        refuse_overwrite(
+            skipped_file, list=csv_file or text_file, text=getattr(message_file, "name", None)
+        )
+        refuse_ledger_overwrite(skipped_file, ledger_url)
+        with _SkippedLines(skipped_file) as skipped:
+            if dry_run:
+                from yunxin_soap.campaign import preview
+
+                plan = preview(name, source, text, on_skipped=skipped.add, **options)
+            else:
+                with open_ledger(ledger_url, create=True) as ledger:
+                    plan = ledger.plan(name, source, text, on_skipped=skipped.add, **options)
+        if as_json:
+            print_json({**asdict(plan), "dry_run": dry_run})
+        else:
+            _print_plan(plan, skipped.first, dry_run)
+
+
+def _text(message: str | None, file: IO[str] | None) -> str:
+    if message is not None and file is None:
+        return message
+    if file is not None and message is None:
+        return read_text(file, file.read, InvalidRequest).rstrip("\r\n")
+    raise ConfigurationError("Give the text, by --message or by --message-file.")
+
+
+def _source(
+    csv_file: str | None, text_file: str | None, column: str | None, encoding: str | None
+) -> Source:
+    from yunxin_soap.campaign import Csv, Text
+
+    if (csv_file is None) == (text_file is None):
+        raise ConfigurationError("Give the numbers, by --csv or by --text.")
+    path = csv_file if csv_file is not None else text_file
+    file: Any = sys.stdin.buffer if path == "-" else path
+    return Csv(file, column, encoding) if csv_file is not None else Text(file, encoding)
+
+
+def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
+    if dry_run:
+        click.echo("Dry run: nothing was written.")
+    elif plan.existing:
+        click.echo(f"{plan.name} exists already with the same content: nothing was written.")
+    else:
+        click.echo(f"Planned {plan.name}.")
+    click.echo(
+        f"{pluralize(plan.numbers, 'number')} in {pluralize(plan.submissions, 'submission')} with"
+        f" {pluralize(plan.texts, 'text')}, about {pluralize(plan.segments, 'segment')} (an"
+        " estimate)."
+    )
+    if plan.skipped:
+        click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}.")
+        for line in skipped:
+            click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
+        if plan.skipped > len(skipped):
+            click.echo("  … (--skipped FILE writes all of them)")
+
+
+class _SkippedLines:
+    """Collects skipped lines: the first few to be shown, and all of them in a file.
+
+    Args:
+        path: the CSV file to write, or None.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.first: list[SkippedLine] = []
+        self._path = path
+        self._file: IO[str] | None = None
+        self._write_row: Callable[[tuple[object, ...]], object] = lambda _row: None
+
+    def __enter__(self) -> Self:
+        """Open the file, before the list is read."""
+        if self._path == "-":
+            raise ConfigurationError("--skipped needs the name of a file: - is none.")
+        if self._path is not None:
+            try:
+                # Line buffered: a write error must come before the campaign is made.
+                self._file = Path(self._path).open(
+                    "w", buffering=1, encoding="utf-8-sig", newline=""
+                )
+            except OSError as error:
+                raise unwritable(self._path, error) from None
+            self._write_row = csv.writer(self._file).writerow
+            self._write("line", "value", "reason")
+        return self
+
+    def add(self, line: SkippedLine) -> None:
+        """Take a line."""
+        if len(self.first) < _SKIPPED_SHOWN:
+            self.first.append(line)
+        self._write(
+            line.line,
+            escape_spreadsheet_formula(line.value),
+            escape_spreadsheet_formula(line.reason),
+        )
+
+    def _write(self, *row: object) -> None:
+        try:
+            self._write_row(row)
+        except OSError as error:
+            raise unwritable(str(self._path), error) from None
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the file."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # reported when the line was written
+                self._file.close()

@@ -1,0 +1,31 @@
+"""``yunxin-soap campaign purge``: remove old numbers and texts."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from yunxin_soap.cli.options import ledger_options, open_ledger
+from yunxin_soap.cli.output import handle_errors, pluralize, print_result
+from yunxin_soap.errors import ConfigurationError
+
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+@click.command("purge")
+@click.option("--older-than", required=True, metavar="AGE", help="As in 90d, 12h, 30m, 0s.")
+@ledger_options
+def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> None:
+    """Remove the numbers and texts of submissions that ended long ago; counts stay."""
+    with handle_errors(as_json):
+        seconds = _parse_age(older_than)
+        with open_ledger(ledger_url) as ledger:
+            count = ledger.purge(older_than=seconds)
+        print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} removed.")
+
+
+def _parse_age(age: str) -> float:
+    if not re.fullmatch("[0-9]{1,9}[dhms]", age):
+        raise ConfigurationError(f"--older-than {age!r} must be as in 90d or 12h.")
+    return int(age[:-1]) * _SECONDS[age[-1]]

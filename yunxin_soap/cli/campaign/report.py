@@ -1,0 +1,43 @@
+"""``yunxin-soap campaign report``: one HTML page with charts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
+from yunxin_soap.cli.output import (
+    handle_errors,
+    print_result,
+    refuse_ledger_overwrite,
+    unwritable,
+)
+
+_UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
+
+
+@click.command("report")
+@name_argument
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="The file to write; NAME.html by default, - is standard output.",
+)
+@ledger_options
+def report_command(name: str, output: str | None, ledger_url: str | None, as_json: bool) -> None:
+    """Write a page with charts: outcomes, rejections, throughput, response times."""
+    with handle_errors(as_json):
+        path = output or f"{_UNSAFE_IN_FILE_NAMES.sub('_', name)}.html"
+        refuse_ledger_overwrite(path, ledger_url)
+        with open_ledger(ledger_url) as ledger:
+            html = ledger.report(name)
+        if path == "-":
+            click.echo(html)
+            return
+        try:
+            Path(path).write_text(html, encoding="utf-8")
+        except OSError as error:
+            raise unwritable(path, error) from None
+        print_result(as_json, "file", path, f"Written: {path}")

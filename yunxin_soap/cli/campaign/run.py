@@ -1,0 +1,120 @@
+"""``yunxin-soap campaign run``: send what is pending."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from yunxin_soap.cli.campaign.status import print_status
+from yunxin_soap.cli.options import (
+    build_client,
+    client_options,
+    combine,
+    ledger_options,
+    name_argument,
+    open_ledger,
+)
+from yunxin_soap.cli.output import handle_errors
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import Status
+
+EPILOG = """\b
+Exit status of run and resume:
+  0  every number was accepted
+  2  the options, the settings, the list or the name are invalid
+  3  some numbers were rejected, or their text was
+  4  some numbers are still pending: the campaign is paused, or was stopped
+  5  some outcomes are unknown: those SMS may have been sent
+  6  the ledger cannot be used
+
+\b
+The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
+postgresql://...; the account and the gateway are those of "send".
+"""
+
+run_options = combine(
+    click.option(
+        "--concurrency", default=32, show_default=True, help="The most submissions in flight."
+    ),
+    click.option("--rate-limit", type=float, help="The most submissions a second."),
+    click.option("--numbers-rate-limit", type=float, help="The most numbers a second."),
+    click.option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
+    click.option(
+        "--timezone", default="Asia/Shanghai", show_default=True, help="The zone of those hours."
+    ),
+    click.option(
+        "--isolate", is_flag=True, help="Halve a submission rejected with -14 to -17, and retry."
+    ),
+    click.option(
+        "--failure-threshold",
+        default=5,
+        show_default=True,
+        help="Failures in a row that pause the campaign; ten successes cancel out one.",
+    ),
+    client_options,
+)
+_CLIENT_ARGUMENTS = ("user_code", "protocol", "endpoint", "timeout")
+
+
+@click.command("run", epilog=EPILOG)
+@name_argument
+@ledger_options
+@run_options
+def run_command(name: str, **options: Any) -> None:
+    """Send what is pending.
+
+    Ctrl-C stops the run once the submissions in flight have ended; a second one ends it now.
+    """
+    run_campaign(name, resume=False, **options)
+
+
+def run_campaign(
+    name: str,
+    *,
+    resume: bool,
+    ledger_url: str | None,
+    as_json: bool,
+    password_file: IO[str] | None,
+    **options: Any,
+) -> None:
+    """Run a campaign, print where it stands, and exit.
+
+    Args:
+        name: the campaign.
+        resume: whether to end a pause first.
+        ledger_url: where the ledger is.
+        as_json: whether the status is printed as JSON.
+        password_file: an open file with the password.
+        options: the rest of `run_options`.
+    """
+    with handle_errors(as_json):
+        given = {each: options.pop(each) for each in _CLIENT_ARGUMENTS}
+        from yunxin_soap.async_client import AsyncClient
+        from yunxin_soap.cli.progress import run_with_progress
+
+        with open_ledger(ledger_url) as ledger:
+            client = build_client(
+                AsyncClient,
+                {each: value for each, value in given.items() if value is not None},
+                password_file,
+                "user_code",
+            )
+            if resume:
+                ledger.resume(name)
+            status = run_with_progress(ledger, name, client, bar=not as_json, **options)
+        print_status(status, as_json)
+        sys.exit(_exit_status(status))
+
+
+def _exit_status(status: Status) -> int:
+    from yunxin_soap.campaign import State
+
+    numbers = status.numbers
+    if numbers[State.UNKNOWN]:
+        return 5
+    if numbers[State.PENDING] - sum(status.held.values()) or numbers[State.SUBMITTING]:
+        return 4
+    return 3 if numbers[State.REJECTED] or status.held else 0

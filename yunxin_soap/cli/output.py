@@ -1,0 +1,226 @@
+"""How a command ends: text or JSON on standard output, one line for an error, an exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from yunxin_soap.errors import (
+    ConfigurationError,
+    ContentConflict,
+    InvalidRequest,
+    LedgerError,
+    NotInLedger,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    SendError,
+    YunxinError,
+)
+from yunxin_soap.files import file_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+EXIT_STATUS: dict[type[YunxinError], int] = {
+    ConfigurationError: 2,
+    InvalidRequest: 2,
+    Rejected: 3,
+    NotSent: 4,
+    OutcomeUnknown: 5,
+    ContentConflict: 2,
+    NotInLedger: 2,
+    LedgerError: 6,
+}
+"""Subclasses stand before their base: the first match wins."""
+
+
+class CommandGroup(click.Group):
+    """A click group that reports wrong usage like any other error: as one line, or as JSON."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command and exit."""
+        kwargs["standalone_mode"] = False
+        arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A character outside the terminal's encoding must not end a command.
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            status = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            exit_with(ConfigurationError(error.format_message()), "--json" in arguments)
+        except click.Abort as aborted:
+            if isinstance(aborted.__cause__, KeyboardInterrupt):
+                click.echo("yunxin-soap: Interrupted.", err=True)
+                sys.exit(130)
+            error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
+            exit_with(error_at_prompt, "--json" in arguments)
+        except OSError as error:
+            discard_rest(sys.stdout)
+            if not isinstance(error, BrokenPipeError):  # the reader closed it, as "| head" does
+                click.echo(f"yunxin-soap: The output cannot be written ({error}).", err=True)
+            status = 1
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def handle_errors(as_json: bool) -> Iterator[None]:
+    """Report an error of the package and exit with its status.
+
+    Args:
+        as_json: whether the report is a JSON object on standard output.
+    """
+    try:
+        yield
+    except YunxinError as error:
+        exit_with(error, as_json)
+
+
+def exit_with(error: YunxinError, as_json: bool) -> NoReturn:
+    """Report an error and exit with the status of `EXIT_STATUS`.
+
+    Args:
+        error: the error.
+        as_json: whether the report is a JSON object on standard output.
+    """
+    status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
+    if as_json:
+        print_json(_as_dict(error))
+    else:
+        click.echo(f"yunxin-soap: {error}", err=True)
+    sys.exit(status)
+
+
+def _as_dict(error: YunxinError) -> dict[str, Any]:
+    described: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if not isinstance(error, LedgerError):  # a campaign has many outcomes, not one
+        described.update(outcome="not_sent", safe_to_resend=True)
+    if isinstance(error, SendError):
+        described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
+    if isinstance(error, Rejected):
+        described.update(
+            code=error.code,
+            category=error.category.value,
+            description_zh=error.description_zh,
+            description_en=error.description_en,
+            keyword=error.keyword,
+            temporary=error.temporary,
+            http_status=error.http_status,
+        )
+    if isinstance(error, OutcomeUnknown):
+        described.update(excerpt=error.excerpt, http_status=error.http_status)
+    return described
+
+
+def format_json(value: Any) -> str:
+    """Return JSON in characters that the terminal's encoding has."""
+    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not utf_8)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on one line."""
+    click.echo(format_json(value))
+
+
+def print_result(as_json: bool, key: str, value: Any, text: str) -> None:
+    """Print one value: as a JSON object with one key, or as text.
+
+    Args:
+        as_json: which of the two.
+        key: the key in the JSON object.
+        value: its value.
+        text: the sentence that is printed otherwise.
+    """
+    if as_json:
+        print_json({key: value})
+    else:
+        click.echo(text)
+
+
+def discard_rest(stream: IO[str]) -> None:
+    """Point a broken stream at the null device, so that the flush at exit does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun, such as ``1 line`` or ``2 lines``."""
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def format_local_time(at: datetime | float) -> str:
+    """Return a time in this machine's time zone, to the second and with its offset."""
+    from datetime import datetime
+
+    if not isinstance(at, datetime):
+        at = datetime.fromtimestamp(at).astimezone()
+    return at.astimezone().isoformat(" ", "seconds")
+
+
+def refuse_overwrite(output: str | None, **inputs: str | None) -> None:
+    """Check that an output file is none of the input files.
+
+    A slip would cost the list, or the record of who received a message.
+
+    Args:
+        output: the path of the output; "-" is standard output.
+        inputs: the path of each input by what it is; "-" is standard input.
+
+    Raises:
+        ConfigurationError: the output is one of them, by its path or by its inode.
+    """
+    for role, path in inputs.items():
+        if not output or not path:
+            continue
+        found = file_id(sys.stdin.fileno() if path == "-" else path)
+        # Paths are compared as well: neither file may exist yet.
+        same_path = Path(output).resolve() == Path(path).resolve() and output != "-"
+        if same_path or (found is not None and found == file_id(output)):
+            raise ConfigurationError(f"{output} is the {role}: name another file to write to.")
+
+
+def refuse_ledger_overwrite(output: str | None, ledger: str | None) -> None:
+    """Check that an output file is none of the ledger's SQLite files.
+
+    Args:
+        output: the path of the output; "-" is standard output.
+        ledger: the ledger's path or URL, as it was given.
+
+    Raises:
+        ConfigurationError: the output is one of them.
+    """
+    from yunxin_soap.campaign.storage.engine import file_of
+
+    file = file_of(ledger) if ledger else None
+    for suffix in ("", "-wal", "-shm") if file else ():
+        refuse_overwrite(output, ledger=f"{file}{suffix}")
+
+
+@contextmanager
+def open_output(path: str, *, encoding: str) -> Iterator[IO[str]]:
+    """Open a file to write to; "-" is standard output.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    try:
+        with click.open_file(path, "w", encoding=encoding) as file:
+            yield file
+    except OSError as error:
+        if path == "-":
+            raise
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: str, error: OSError) -> ConfigurationError:
+    """Return the error for a file that cannot be written."""
+    return ConfigurationError(f"{path} cannot be written ({error.strerror}).")

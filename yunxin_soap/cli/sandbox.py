@@ -1,0 +1,79 @@
+"""``yunxin-soap sandbox``: the sandbox gateway as a process."""
+
+from __future__ import annotations
+
+import click
+
+from yunxin_soap.cli.output import handle_errors
+
+_EPILOG = """\b
+Faults: delay, trickle, refuse (seconds, jitter); close, reset, hang, cut,
+garble, content-type, error; html (status); code (code); balance (left).
+Which submissions: when (after, before, unread), numbers (joined by +),
+user_code, port, text, skip, times, probability, seed.
+"""
+
+
+@click.command("sandbox", epilog=_EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The TCP port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A TOML file with accounts, channels and word lists.",
+)
+@click.option(
+    "--record",
+    "path",
+    type=click.Path(dir_okay=False),
+    help="An SQLite file that keeps the arrivals when the sandbox ends.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[:NAME=VALUE,...]",
+    help="Inject a fault, as in close:when=before,probability=0.1. Repeatable.",
+)
+def sandbox_command(
+    host: str, port: int, config: str | None, path: str | None, faults: tuple[str, ...]
+) -> None:
+    """Run a local gateway that speaks the service's four protocols; it sends no SMS.
+
+    The account is demo / demo with channel 37, unless a TOML file names others. The inbox is a web
+    page at /.
+    """
+    with handle_errors(as_json=False):
+        from yunxin_soap.sandbox.arrivals.sqlite import Journal
+        from yunxin_soap.sandbox.arrivals.store import Record
+        from yunxin_soap.sandbox.config import load
+        from yunxin_soap.sandbox.faults import model as kinds
+        from yunxin_soap.sandbox.gateway import Gateway
+        from yunxin_soap.sandbox.server.server import run
+        from yunxin_soap.sandbox.service import Service
+
+        gateway = Gateway(load(config) if config else None)
+        injected = [kinds.parse(each) for each in faults]
+        record = Record(None if path is None else Journal(path))
+        try:
+            service = Service(gateway, record)
+            for each in injected:
+                service.faults.add(each)
+            run(service, host, port, lambda url: _announce(url, host))
+        finally:
+            record.close()
+
+
+def _announce(url: str, host: str) -> None:
+    click.echo(f"The sandbox listens: {url}")
+    click.echo(f"Its WSDL: {url}?WSDL")
+    click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        click.echo("It has no login: everybody who reaches this machine can use it.")
+    click.echo("Ctrl-C ends it.")

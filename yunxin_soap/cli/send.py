@@ -1,0 +1,160 @@
+"""``yunxin-soap send``: one submission."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from yunxin_soap.cli.options import build_client, client_options, json_option, read_lines
+from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json
+from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from yunxin_soap.client import Client
+    from yunxin_soap.results import Receipt
+
+_EPILOG = """\b
+Exit status:
+  0  accepted: the batch number is printed
+  2  the options, the settings or the request are invalid; nothing was sent
+  3  rejected by the gateway; fix the cause, then send again
+  4  not sent: the gateway was not reached; you may send again at once
+  5  unknown: the SMS may have been sent; check before you send it again
+
+\b
+Settings are read from YUNXIN_USER_CODE, YUNXIN_USER_PASS, YUNXIN_CHANNEL,
+YUNXIN_SIGNATURE, YUNXIN_EXTENSION, YUNXIN_ENDPOINT, YUNXIN_PROTOCOL,
+YUNXIN_TIMEOUT and YUNXIN_PROXY; options take precedence. The password comes
+from YUNXIN_USER_PASS, a file or a prompt, never from an argument.
+"""
+_RECIPIENTS_SHOWN = 3
+
+
+@click.command("send", epilog=_EPILOG)
+@click.option(
+    "--to",
+    "numbers",
+    multiple=True,
+    metavar="NUMBER",
+    help="A number, or several joined by commas. Repeatable.",
+)
+@click.option(
+    "--to-file",
+    type=click.File("r", encoding="utf-8-sig"),
+    help="A file with numbers, one a line or joined by commas; - is standard input.",
+)
+@click.option(
+    "--message", required=True, help="The text; it ends in its signature, as in XXX【签名】."
+)
+@click.option("--signature", help="Appended as 【…】 to a text that has none.")
+@click.option("--channel", help="The channel number, such as 37.")
+@click.option("--extension", help="The extension number.")
+@client_options
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Send to an embedded sandbox gateway; no SMS leaves this machine.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Check everything and show what would be sent; send nothing."
+)
+@json_option
+def send_command(
+    numbers: tuple[str, ...],
+    to_file: IO[str] | None,
+    message: str,
+    password_file: IO[str] | None,
+    sandbox: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Send one text to up to 500 numbers in one submission, and print the batch number."""
+    from yunxin_soap.client import Client
+
+    with handle_errors(as_json):
+        recipients = [*numbers, *(read_lines(to_file) if to_file else ())]
+        arguments = {name: value for name, value in options.items() if value is not None}
+        with _embedded_sandbox(sandbox, arguments):
+            if dry_run:
+                # Nothing is sent, so the account may be missing.
+                arguments.setdefault("user_code", os.environ.get("YUNXIN_USER_CODE") or "-")
+                arguments.setdefault("user_pass", "-")
+            required = ("user_code", "channel")
+            with build_client(Client, arguments, password_file, *required) as client:
+                if dry_run:
+                    _print_dry_run(client, recipients, message, as_json)
+                else:
+                    _print_receipt(_send(client, recipients, message), as_json)
+
+
+@contextmanager
+def _embedded_sandbox(wanted: bool, arguments: dict[str, Any]) -> Iterator[None]:
+    """Run a sandbox, if wanted, and put its address and account into the arguments."""
+    if not wanted:
+        yield
+        return
+    from yunxin_soap.sandbox.config import DEMO
+    from yunxin_soap.sandbox.sandbox import Sandbox
+
+    for option in ("endpoint", "user_code"):
+        if option in arguments:
+            name = option.replace("_", "-")
+            raise ConfigurationError(f"--sandbox and --{name} exclude each other: leave one out.")
+    with Sandbox() as running:
+        arguments["endpoint"] = running.url
+        arguments.setdefault("channel", DEMO.channels[0].number)
+        arguments.update(user_code=DEMO.user_code, user_pass=DEMO.user_pass)
+        # The embedded gateway is on this machine: ignore the environment's proxy.
+        arguments["proxy"] = None
+        yield
+
+
+def _send(client: Client, recipients: list[str], message: str) -> Receipt:
+    try:
+        return client.send(recipients, message)
+    except KeyboardInterrupt:
+        raise OutcomeUnknown(
+            "Interrupted: the outcome is unknown, the SMS may have been sent. Check with the vendor"
+            " before you send it again."
+        ) from None
+
+
+def _print_dry_run(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
+    submission = client.check(recipients, message)
+    shown: dict[str, Any] = {
+        "endpoint": client.endpoint,
+        "protocol": client.protocol,
+        "channel": submission.channel,
+        "extension": submission.extension,
+        "recipients": list(submission.recipients),
+        "message": submission.message,
+    }
+    if as_json:
+        print_json({"outcome": "dry_run", **shown})
+        return
+    click.echo("Dry run: nothing was sent.")
+    count, first = len(submission.recipients), submission.recipients[:_RECIPIENTS_SHOWN]
+    rest = ", …" if count > _RECIPIENTS_SHOWN else ""
+    shown["recipients"] = f"{count} ({', '.join(first)}{rest})"
+    for name, value in shown.items():
+        click.echo(f"{name:>10}: {value}")
+
+
+def _print_receipt(receipt: Receipt, as_json: bool) -> None:
+    accepted = {"outcome": "accepted", **vars(receipt)}
+    try:
+        click.echo(format_json(accepted) if as_json else receipt.batch_no)
+    except OSError as error:
+        # A full disk or a closed pipe must not make an accepted SMS look like a failed one.
+        click.echo(
+            f"yunxin-soap: Accepted as batch {receipt.batch_no}, but that cannot be printed"
+            f" ({error.strerror}).",
+            err=True,
+        )
+        discard_rest(sys.stdout)
