@@ -363,7 +363,7 @@ def test_a_full_disk_while_a_list_is_read(
         timeout=60,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("yunxin-soap: The list cannot be kept while it is read (")
+    assert done.stderr.startswith("yunxin-soap: The scratch file of the plan cannot be written (")
     assert done.stderr.count("\n") == 1
     assert run("status").stdout == "The ledger is empty.\n"
 
