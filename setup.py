@@ -7,6 +7,7 @@ setup(
     package_dir={"yunxin_soap.wsdl_cache": "wsdl_cache"},
     package_data={
         "yunxin_soap": ["py.typed"],
+        "yunxin_soap.campaign": ["report.html.j2"],
         "yunxin_soap.sandbox.asmx": ["templates/*"],
         "yunxin_soap.sandbox.inbox": ["static/*", "templates/*"],
         "yunxin_soap.wsdl_cache": ["*.wsdl"],

@@ -7,12 +7,15 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from yunxin_soap.campaign import models
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.models import Plan, SkippedLine
 from yunxin_soap.campaign.planning import PlanOptions, prepare_plan
+from yunxin_soap.campaign.report import render_report
 from yunxin_soap.campaign.running import once
 from yunxin_soap.campaign.running.runner import Options, Progress, Runner
 from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE, Hours
@@ -236,6 +239,32 @@ class Ledger(Decisions):
         with reported():
             return await sending.send_async(client, await client.check(recipients, message))
 
+    def report(self, name: str) -> str:
+        """Return a standalone HTML page about a campaign, with charts; no number or text is in it.
+
+        Raises:
+            NotInLedger: there is none of that name.
+        """
+        found = self.status(name)
+        status = models.Status(
+            name=found.name,
+            state=found.state,
+            reason=found.reason,
+            paused_until=None,
+            created_at=_datetime(found.created_at),
+            planned=found.planned,
+            skipped=found.refused,
+            numbers=found.numbers,
+            submissions=found.submits,
+            codes=found.codes,
+            on_hold=found.held,
+        )
+        timings = [
+            models.Timing(_datetime(sent), _datetime(ended), size)
+            for sent, ended, size in self.times(name)
+        ]
+        return render_report(status, timings, DEFAULT_ZONE)
+
     def close(self) -> None:
         """Close the connections to the database."""
         self._engine.dispose()
@@ -258,3 +287,7 @@ def _check(client: Client | AsyncClient, method: str, *, AsyncClient: bool) -> N
     if inspect.iscoroutinefunction(client.send) is not AsyncClient:
         wanted = "an AsyncClient" if AsyncClient else "a Client"
         raise TypeError(f"Ledger.{method} needs {wanted}, got {type(client).__name__}.")
+
+
+def _datetime(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -74,3 +75,38 @@ class SkippedLine:
     value: str
     """The cell with the number, truncated to 200 characters."""
     reason: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a campaign. ``numbers`` adds up to ``planned``."""
+
+    name: str
+    state: CampaignState
+    reason: str
+    """Why it is paused; empty if it is not."""
+    paused_until: datetime | None
+    """When a pause ends by itself; None if it does not, or if there is no pause."""
+    created_at: datetime
+    planned: int
+    """The count of its numbers."""
+    skipped: int
+    """The count of lines that no submission was made of."""
+    numbers: dict[State, int]
+    """The count of numbers in each state."""
+    submissions: dict[State, int]
+    """The count of submissions in each state."""
+    codes: dict[int, int]
+    """The count of rejected numbers by result code."""
+    on_hold: dict[str, int]
+    """The count of pending numbers whose text was rejected, by the reason."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When one submission was sent and answered, by the ledger's clock."""
+
+    sent_at: datetime
+    ended_at: datetime
+    numbers: int
+    """The count of its numbers."""

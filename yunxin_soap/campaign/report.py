@@ -1,22 +1,32 @@
-"""One standalone page about a campaign, with charts; it names no number and no text."""
+"""Renders a campaign as one standalone HTML page with charts. Pure.
+
+The page contains no number and no text of the campaign.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from html import escape
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE
+from yunxin_soap.campaign.models import State, Status, Timing
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign.storage.reads import Queries
+    from jinja2 import Environment
 
 _BARS = 40
+"""Bars in a chart."""
 _WIDTH, _HEIGHT = 720, 160
+"""Pixels of a chart, without its labels."""
+_MIN_SECONDS = 0.001
+"""The shortest interval of a bar, so that a rate is never divided by zero."""
+_FAST_SHARE = 0.99
+"""The share of responses that the chart shows: the slowest would squeeze the others together."""
 _COLOURS = {
     State.ACCEPTED: "#1a7f4b",
     State.REJECTED: "#b3261e",
@@ -24,105 +34,164 @@ _COLOURS = {
     State.PENDING: "#6b7785",
     State.SUBMITTING: "#0b5cad",
 }
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, "PingFang SC", "Microsoft YaHei", sans-serif; max-width: 48rem;
-  margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColor; }
-"""
 
 
-def page(ledger: Queries, name: str) -> str:
-    """Return the page.
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table of counts, with a bar."""
+
+    label: str
+    count: int
+    colour: str
+    width: float
+    """Of the bar, in pixels; the largest count of the table has 300."""
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """One bar of a chart, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """A bar chart."""
+
+    bars: list[_Bar]
+    first: str
+    """The label of the left end."""
+    last: str
+    """The label of the right end."""
+    width: int = _WIDTH
+    height: int = _HEIGHT
+
+
+@dataclass(frozen=True)
+class _Throughput:
+    """How fast numbers were sent."""
+
+    numbers: int
+    seconds: float
+    peak: float
+    """Numbers a second, in the interval of the highest bar."""
+    chart: _Chart
+
+
+@dataclass(frozen=True)
+class _ResponseTimes:
+    """How long the gateway took to respond, in seconds."""
+
+    median: float
+    percentile_99: float
+    slowest: float
+    chart: _Chart
+
+
+def render_report(status: Status, timings: Sequence[Timing], timezone: str) -> str:
+    """Return the page about a campaign.
+
+    Args:
+        status: the campaign's state and counts.
+        timings: when its submissions were sent and answered; the charts are left out if it is
+            empty.
+        timezone: the name of the time zone of the times on the page.
 
     Raises:
-        NotInLedger: there is no such campaign.
+        ConfigurationError: Jinja2 is not installed.
     """
-    status = ledger.status(name)
-    times = ledger.times(name)
-    zone = ZoneInfo(DEFAULT_ZONE)
-    made = datetime.fromtimestamp(status.created_at, zone).isoformat(" ", "seconds")
-    outcomes = [(state.value, status.numbers[state], colour) for state, colour in _COLOURS.items()]
-    codes = [
-        (
-            f"{code} {DOCUMENTED[code].description_zh if code in DOCUMENTED else ''}".strip(),
-            count,
-            _COLOURS[State.REJECTED],
-        )
+    zone = ZoneInfo(timezone)
+    by_state = [(state.value, status.numbers[state], colour) for state, colour in _COLOURS.items()]
+    by_code = [
+        (_code_label(code), count, _COLOURS[State.REJECTED])
         for code, count in sorted(status.codes.items(), key=lambda item: -item[1])
     ]
-    sections = [
-        f"<p>{escape(': '.join(filter(None, (status.state.value, status.reason))))}</p>"
-        f"<p>Planned {made} ({DEFAULT_ZONE}): {status.planned} numbers; lines refused:"
-        f" {status.refused}.</p>",
-        "<h2>Outcomes 结果</h2>" + _rows(outcomes),
-    ]
-    if codes:
-        sections.append("<h2>Refusals by code 错误码</h2>" + _rows(codes))
-    if times:
-        sections += _timed(times, zone)
-    body = "".join(sections)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{escape(name)}</h1>{body}</body></html>\n"
-    )
-
-
-def _timed(times: Sequence[tuple[float, float, int]], zone: ZoneInfo) -> list[str]:
-    first = min(sent for sent, _, _ in times)
-    last = max(ended for _, ended, _ in times)
-    step = max((last - first) / _BARS, 0.001)
-    numbers = [0] * _BARS
-    for _, ended, size in times:
-        numbers[min(_BARS - 1, int((ended - first) / step))] += size
-    answers = sorted(ended - sent for sent, ended, _ in times)
-    # The slowest few would press the rest into one bar.
-    most = max(answers[int(0.99 * (len(answers) - 1))], 0.001)
-    counts = [0] * _BARS
-    for seconds in answers:
-        counts[min(_BARS - 1, int(seconds / most * _BARS))] += 1
-    begin, end = (
-        datetime.fromtimestamp(at, zone).isoformat(" ", "seconds") for at in (first, last)
-    )
-    middle = answers[len(answers) // 2]
-    rates = [count / step for count in numbers]
-    return [
-        f"<h2>Throughput 吞吐量</h2><p>{sum(numbers)} numbers in {last - first:.1f} s; at most"
-        f" {max(rates):.0f} a second.</p>" + _bars(rates, begin, end),
-        f"<h2>Answer time 响应时间</h2><p>Median {middle * 1000:.0f} ms, 99 % within"
-        f" {most * 1000:.0f} ms, slowest {answers[-1] * 1000:.0f} ms.</p>"
-        + _bars(counts, "0 ms", f"{most * 1000:.0f} ms"),
-    ]
-
-
-def _rows(rows: Sequence[tuple[str, int, str]]) -> str:
-    most = max([count for _, count, _ in rows] + [1])
-    return (
-        "<table>"
-        + "".join(
-            f'<tr><td>{escape(label)}</td><td class="n">{count}</td><td><svg viewBox="0 0 300 14"'
-            f' role="img" aria-label="{count}"><rect width="{300 * count / most:.1f}" height="14"'
-            f' fill="{colour}"/></svg></td></tr>'
-            for label, count, colour in rows
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            status=status,
+            created_at=_local(status.created_at, zone),
+            timezone=timezone,
+            outcomes=_rows(by_state),
+            codes=_rows(by_code),
+            throughput=_throughput(timings, zone) if timings else None,
+            response_times=_response_times(timings) if timings else None,
         )
-        + "</table>"
     )
 
 
-def _bars(values: Sequence[float], begin: str, end: str) -> str:
-    most = max([*values, 0.001])
-    width = _WIDTH / len(values)
-    bars = "".join(
-        f'<rect x="{at * width:.1f}" y="{_HEIGHT * (1 - value / most):.1f}"'
-        f' width="{width - 1:.1f}" height="{_HEIGHT * value / most:.1f}" fill="#0b5cad"/>'
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            'Reports need Jinja2: pip install "yunxin-soap[campaign]"'
+        ) from error
+    return Environment(
+        loader=PackageLoader("yunxin_soap.campaign", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _throughput(timings: Sequence[Timing], zone: ZoneInfo) -> _Throughput:
+    start = min(each.sent_at for each in timings)
+    end = max(each.ended_at for each in timings)
+    seconds = (end - start).total_seconds()
+    interval = max(seconds / _BARS, _MIN_SECONDS)
+    numbers = [0] * _BARS
+    for each in timings:
+        numbers[min(_BARS - 1, int((each.ended_at - start).total_seconds() / interval))] += (
+            each.numbers
+        )
+    rates = [count / interval for count in numbers]
+    return _Throughput(
+        numbers=sum(numbers),
+        seconds=seconds,
+        peak=max(rates),
+        chart=_Chart(_bars(rates), _local(start, zone), _local(end, zone)),
+    )
+
+
+def _response_times(timings: Sequence[Timing]) -> _ResponseTimes:
+    times = sorted((each.ended_at - each.sent_at).total_seconds() for each in timings)
+    limit = max(times[int(_FAST_SHARE * (len(times) - 1))], _MIN_SECONDS)
+    counts = [0] * _BARS
+    for seconds in times:
+        counts[min(_BARS - 1, int(seconds / limit * _BARS))] += 1
+    return _ResponseTimes(
+        median=times[len(times) // 2],
+        percentile_99=limit,
+        slowest=times[-1],
+        chart=_Chart(_bars(counts), "0 ms", f"{limit * 1000:.0f} ms"),
+    )
+
+
+def _rows(counts: Sequence[tuple[str, int, str]]) -> list[_Row]:
+    most = max([count for _, count, _ in counts] + [1])
+    return [_Row(label, count, colour, 300 * count / most) for label, count, colour in counts]
+
+
+def _bars(values: Sequence[float]) -> list[_Bar]:
+    most = max([*values, _MIN_SECONDS])
+    step = _WIDTH / len(values)
+    return [
+        _Bar(at * step, _HEIGHT * (1 - value / most), step - 1, _HEIGHT * value / most)
         for at, value in enumerate(values)
-    )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 20}" role="img">{bars}'
-        f'<text x="0" y="{_HEIGHT + 16}">{escape(begin)}</text>'
-        f'<text x="{_WIDTH}" y="{_HEIGHT + 16}" text-anchor="end">{escape(end)}</text></svg>'
-    )
+    ]
+
+
+def _code_label(code: int) -> str:
+    return f"{code} {DOCUMENTED[code].description_zh}" if code in DOCUMENTED else str(code)
+
+
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).isoformat(" ", "seconds")

@@ -272,16 +272,6 @@ class Queries:
             )
             return [(sent, ended, size) for sent, ended, size in rows]
 
-    def report(self, name: str) -> str:
-        """Return a standalone HTML page about a campaign, with charts; no number or text is in it.
-
-        Raises:
-            NotInLedger: there is none of that name.
-        """
-        from yunxin_soap.campaign.report import page
-
-        return page(self, name)
-
     def refused(self, name: str) -> Iterator[SkippedLine]:
         """Give the lines of a campaign's source of which no submit was made."""
         with self._reading() as connection:
