@@ -416,7 +416,7 @@ def test_a_signal_drains(
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
-    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
     with (
         _inherited(number, signal.SIG_DFL),
         sandbox.inject_fault("delay", seconds=0.3, times=None),
@@ -455,7 +455,7 @@ def test_under_nohup_a_terminal_may_close(
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     arrived = threading.Event()
-    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
     with (
         _inherited(signal.SIGHUP, signal.SIG_IGN),
         sandbox.inject_fault("delay", seconds=0.2, times=None),
@@ -473,7 +473,7 @@ def test_ctrl_c_twice_ends_it_at_once(
 ) -> None:
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
-    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
     with (
         sandbox.inject_fault("hang", times=None),
         subprocess.Popen(
@@ -532,7 +532,7 @@ def test_nobody_need_watch(
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     arrived = threading.Event()
-    stop = sandbox.record.listen(lambda _arrival: arrived.set())
+    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("delay", seconds=0.5)
     sandbox.inject_fault("code", code="-7", skip=1)
     with subprocess.Popen(

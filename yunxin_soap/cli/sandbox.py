@@ -10,7 +10,7 @@ _EPILOG = """\b
 Faults: delay, trickle, refuse (seconds, jitter); close, reset, hang, cut,
 garble, content-type, error; html (status); code (code); balance (left).
 Which submissions: when (after, before, unread), numbers (joined by +),
-user_code, port, text, skip, times, probability, seed.
+user_code, protocol, text, skip, times, probability, seed.
 """
 
 
@@ -52,14 +52,14 @@ def sandbox_command(
     with handle_errors(as_json=False):
         from yunxin_soap.sandbox.arrivals.sqlite import Journal
         from yunxin_soap.sandbox.arrivals.store import Record
-        from yunxin_soap.sandbox.config import load
-        from yunxin_soap.sandbox.faults import model as kinds
+        from yunxin_soap.sandbox.config import Config
+        from yunxin_soap.sandbox.faults.model import Fault
         from yunxin_soap.sandbox.gateway import Gateway
         from yunxin_soap.sandbox.server.server import run
         from yunxin_soap.sandbox.service import Service
 
-        gateway = Gateway(load(config) if config else None)
-        injected = [kinds.parse(each) for each in faults]
+        gateway = Gateway(Config.from_toml(config) if config else None)
+        injected = [Fault.from_text(each) for each in faults]
         record = Record(None if path is None else Journal(path))
         try:
             service = Service(gateway, record)

@@ -1,7 +1,30 @@
-"""A local gateway that speaks the service's four ports, with an inbox; no SMS leaves it."""
+"""A local gateway that speaks the service's four protocols, with an inbox; it sends no SMS."""
 
-from yunxin_soap.sandbox.config import Account, Channel, Config, load
+try:
+    import aiohttp as _aiohttp  # noqa: F401 - missing extras are reported here
+    import filelock as _filelock  # noqa: F401
+    import pydantic as _pydantic  # noqa: F401
+except ModuleNotFoundError as error:
+    from yunxin_soap.errors import ConfigurationError
+
+    raise ConfigurationError(
+        f'The sandbox needs {error.name}: pip install "yunxin-soap[sandbox]"'
+    ) from error
+
+from yunxin_soap.sandbox.config import Account, Channel, Config
+from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 from yunxin_soap.sandbox.gateway import Gateway, Submission
-from yunxin_soap.sandbox.sandbox import Sandbox
+from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
 
-__all__ = ["Account", "Channel", "Config", "Gateway", "Sandbox", "Submission", "load"]
+__all__ = [
+    "Account",
+    "Channel",
+    "Config",
+    "Fault",
+    "FaultKind",
+    "FaultOptions",
+    "Gateway",
+    "InjectedFault",
+    "Sandbox",
+    "Submission",
+]

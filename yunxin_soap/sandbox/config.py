@@ -1,36 +1,41 @@
-"""The accounts, channels and word lists that the sandbox gateway knows; also from a TOML file."""
+"""The accounts, channels and word lists of the sandbox gateway, from Python or a TOML file."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.tables import build, tables
+from yunxin_soap.sandbox.models import from_table, model
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-@dataclass(frozen=True)
+_Time = Annotated[time, Field(strict=True)]
+
+
+@model()
 class Channel:
     """A channel that an account may use."""
 
-    number: str = "37"
-    opens: time = time(0)
-    """When it opens, in China's time."""
-    closes: time = time(0)
-    """When it closes; the same time as ``opens`` means that it never does."""
+    number: StrictStr = "37"
+    opens: _Time = time(0)
+    """Opening time, in China's time."""
+    closes: _Time = time(0)
+    """Closing time. A channel that opens and closes at the same time is always open."""
 
     def is_open(self, now: time) -> bool:
-        """Whether it carries messages at this time of day; hours may cross midnight."""
+        """Return whether the channel is open at a time of day; hours may cross midnight."""
         if self.opens == self.closes:
             return True
         if self.opens < self.closes:
@@ -38,23 +43,23 @@ class Channel:
         return now >= self.opens or now < self.closes
 
 
-@dataclass(frozen=True)
+@model()
 class Account:
-    """An account at the sandbox gateway."""
+    """An account of the sandbox gateway."""
 
-    user_code: str
-    user_pass: str
+    user_code: StrictStr
+    user_pass: StrictStr
     channels: tuple[Channel, ...] = (Channel(),)
-    balance: int | None = None
-    """Numbers that it can still pay for; None is without limit."""
-    min_numbers: int = 1
-    max_numbers: int = 1000
-    ips: tuple[str, ...] = ()
-    """The addresses that it is bound to; empty is any."""
-    blacklist: tuple[str, ...] = ()
-    """The user's blacklist."""
-    custom_extension: bool = True
-    """Whether a fixed extension is set for it, so that a custom one is taken."""
+    balance: StrictInt | None = None
+    """How many numbers the account can still pay for; None means no limit."""
+    min_numbers: StrictInt = 1
+    max_numbers: StrictInt = 1000
+    ips: tuple[StrictStr, ...] = ()
+    """The IP addresses that the account is bound to; empty means any."""
+    blacklist: tuple[StrictStr, ...] = ()
+    """The user's blacklist of numbers."""
+    custom_extension: StrictBool = True
+    """Whether a fixed extension is set for the account, so that it may use a custom one."""
 
     def __repr__(self) -> str:
         """Show no password."""
@@ -64,52 +69,41 @@ class Account:
 DEMO = Account("demo", "demo")
 
 
-@dataclass(frozen=True)
+@model()
 class Config:
-    """Everything that the gateway decides by."""
+    """All settings of the gateway's rules."""
 
     accounts: tuple[Account, ...] = (DEMO,)
-    banned_words: tuple[str, ...] = ("促销",)
-    """The manual's own example of one."""
-    system_blacklist: tuple[str, ...] = ()
+    banned_words: tuple[StrictStr, ...] = ("促销",)
+    """Words that a message must not contain; the default is the manual's example."""
+    system_blacklist: tuple[StrictStr, ...] = ()
+    """Numbers that no account may send to."""
 
+    @model_validator(mode="after")
+    def _reject_duplicates(self) -> Self:
+        known: set[str] = set()
+        for place, account in enumerate(self.accounts):
+            if account.user_code in known:
+                raise ValueError(
+                    f"accounts[{place}]: user_code {account.user_code!r} is given twice"
+                )
+            known.add(account.user_code)
+        return self
 
-def load(path: str | os.PathLike[str]) -> Config:
-    """Read a configuration from TOML; ``[[accounts]]`` replaces the demo account.
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a configuration from a TOML file; ``[[accounts]]`` replaces the demo account.
 
-    Raises:
-        ConfigurationError: the file cannot be read, or a key or a value is wrong; it is named.
-    """
-    name = os.fspath(path)
-    try:
-        document = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{name} cannot be read: {error}.") from None
-    accounts = document.pop("accounts", None)
-    if accounts is not None:
-        document["accounts"] = [
-            _account(table, f"{name}: accounts[{place}]")
-            for place, table in enumerate(tables(accounts, f"{name}: accounts"))
-        ]
-        _refuse_twins(document["accounts"], f"{name}: accounts")
-    return build(Config, document, name)
+        Args:
+            path: The file.
 
-
-def _account(table: Mapping[str, Any], where: str) -> Account:
-    values = dict(table)
-    if "channels" in values:
-        values["channels"] = [
-            build(Channel, channel, f"{where}: channels[{place}]")
-            for place, channel in enumerate(tables(values["channels"], f"{where}: channels"))
-        ]
-    return build(Account, values, where)
-
-
-def _refuse_twins(accounts: list[Account], where: str) -> None:
-    known: set[str] = set()
-    for place, account in enumerate(accounts):
-        if account.user_code in known:
-            raise ConfigurationError(
-                f"{where}[{place}]: user_code {account.user_code!r} is given twice."
-            )
-        known.add(account.user_code)
+        Raises:
+            ConfigurationError: The file cannot be read, a key is unknown or missing, or a value is
+                invalid. The message names the file and the key.
+        """
+        name = os.fspath(path)
+        try:
+            document = tomllib.loads(Path(path).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{name} cannot be read: {error}.") from None
+        return from_table(cls, document, name)

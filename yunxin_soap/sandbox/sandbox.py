@@ -6,20 +6,20 @@ import asyncio
 import queue
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yunxin_soap.sandbox.arrivals.store import Record
-from yunxin_soap.sandbox.faults.model import fault
+from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 from yunxin_soap.sandbox.gateway import Gateway, Submission
 from yunxin_soap.sandbox.server.server import serve
 from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from yunxin_soap.sandbox.arrivals.store import Arrival
     from yunxin_soap.sandbox.config import Account
-    from yunxin_soap.sandbox.faults.injector import Faults
+    from yunxin_soap.sandbox.faults.injector import FaultInjector
 
 
 class InjectedFault:
@@ -28,7 +28,7 @@ class InjectedFault:
     As a context manager it removes itself at the end of the block.
     """
 
-    def __init__(self, faults: Faults, fault_id: int) -> None:
+    def __init__(self, faults: FaultInjector, fault_id: int) -> None:
         self._faults, self.id = faults, fault_id
 
     def remove(self) -> None:
@@ -115,22 +115,24 @@ class Sandbox:
         """Add an account, or replace the one with that user code."""
         self.gateway.add_account(account)
 
-    def inject_fault(self, kind: str, /, *, times: int | None = 1, **options: Any) -> InjectedFault:
+    def inject_fault(
+        self, kind: FaultKind, /, *, times: int | None = 1, **options: Unpack[FaultOptions]
+    ) -> InjectedFault:
         """Make the next submissions that match fail.
 
         Args:
-            kind: what goes wrong; see `Kind`.
-            times: how many submissions the fault hits; None for every one that matches.
-            options: the other options of `Fault`.
+            kind: What goes wrong.
+            times: How many submissions the fault hits; None means every one that matches.
+            options: The other options of that kind.
 
         Returns:
             The injected fault. Call its `remove`, or use it as a context manager.
 
         Raises:
-            ConfigurationError: an option is unknown or makes no sense for the kind.
+            ConfigurationError: The kind or an option is unknown, or a value is invalid.
         """
-        faults = self._service.faults
-        return InjectedFault(faults, faults.add(fault(kind, times=times, **options)))
+        fault = Fault.from_options(kind, times=times, **options)
+        return InjectedFault(self._service.faults, self._service.faults.add(fault))
 
     def assert_sent(
         self, recipient: str, containing: str = "", *, times: int = 1

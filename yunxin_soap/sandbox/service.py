@@ -20,9 +20,9 @@ from yunxin_soap.sandbox.arrivals.masking import (
 from yunxin_soap.sandbox.arrivals.store import NotKept, Outcome, Record
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.sandbox.asmx.handler import Fields, HttpRequest, HttpResponse, MethodError
-from yunxin_soap.sandbox.faults.effects import changed
-from yunxin_soap.sandbox.faults.injector import Faults
-from yunxin_soap.sandbox.faults.model import Fault, Kind
+from yunxin_soap.sandbox.faults.effects import apply_to_response
+from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
+from yunxin_soap.sandbox.faults.model import BalanceFault, CodeFault, ErrorFault
 from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.wsdl import ProtocolName
 
@@ -49,9 +49,11 @@ class Service:
     def __init__(self, gateway: Gateway | None = None, record: Record | None = None) -> None:
         self.gateway = gateway or Gateway()
         self.record = record or Record()
-        self.faults = Faults()
+        self.faults = FaultInjector()
 
-    def answer(self, request: HttpRequest, remote: str) -> tuple[HttpResponse, Fault | None]:
+    def answer(
+        self, request: HttpRequest, remote: str
+    ) -> tuple[HttpResponse, TriggeredFault | None]:
         """Answer one request.
 
         Returns:
@@ -62,7 +64,7 @@ class Service:
         if call.port is None and not (asmx.is_call(request) and answer.status >= 400):
             return answer, None  # a page was looked at
         if call.fault is not None:
-            answer = changed(answer, call.fault)
+            answer = apply_to_response(answer, call.fault.fault)
         try:
             self.record.add(
                 received_at=datetime.now(timezone.utc),
@@ -115,7 +117,7 @@ class _Call:
         self._right = False
         """Whether the password that came is the account's."""
         self.port: ProtocolName | None = None
-        self.fault: Fault | None = None
+        self.fault: TriggeredFault | None = None
 
     def hide(self, text: str) -> str:
         """Mask the password that came, and, unless it was right, all known, however spelt."""
@@ -140,9 +142,10 @@ class _Call:
         self._right = self._service.gateway.knows(
             self._fields["userCode"], self._fields["userPass"]
         )
-        fault = self.fault = self._service.faults.of(fields, port)
-        if fault is not None and fault.kind in (Kind.CODE, Kind.BALANCE):
-            self._answer = "-7" if fault.kind is Kind.BALANCE else fault.code
+        self.fault = self._service.faults.trigger(fields, port)
+        fault = self.fault.fault if self.fault is not None else None
+        if isinstance(fault, CodeFault | BalanceFault):
+            self._answer = fault.code if isinstance(fault, CodeFault) else "-7"
             return self._answer
         if fault is not None and fault.when == "before":
             raise MethodError(_REFUSED)
@@ -151,12 +154,12 @@ class _Call:
         except MethodError as error:
             self._batch_no = error.batch_no
             if error.batch_no is not None:
-                self._service.faults.accepted(fields, port)
+                self._service.faults.charge(fields, port)
             raise
         if not self._answer.startswith("-"):
             self._batch_no = self._answer
-            self._service.faults.accepted(fields, port)
-        if fault is not None and fault.kind is Kind.ERROR:
+            self._service.faults.charge(fields, port)
+        if isinstance(fault, ErrorFault):
             raise MethodError(_REFUSED)
         return self._answer
 
@@ -165,7 +168,7 @@ class _Call:
         if self._batch_no is not None:
             assert self.port is not None
             self._service.gateway.take_back(self._batch_no)
-            self._service.faults.taken_back(self._fields, self.port)
+            self._service.faults.refund(self._fields, self.port)
 
     def values(self, answer: HttpResponse) -> dict[str, Any]:
         """Return what is to be recorded of the call."""
@@ -196,7 +199,7 @@ class _Call:
             "extension": shown(self._fields["ExeNo"]),
             "batch_no": self._batch_no,
             # A test number makes the method throw, and no rule.
-            "fault": self.fault.kind.value if self.fault else ("error" if self._thrown else None),
+            "fault": self.fault.kind if self.fault else ("error" if self._thrown else None),
         }
 
 

@@ -1,4 +1,4 @@
-"""Who is told of what happens."""
+"""Signals: call every subscribed listener when something happens."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Generic, ParamSpec
 _P = ParamSpec("_P")
 
 
-class Listeners(Generic[_P]):
-    """Some callables, called with the same arguments; safe to use from threads."""
+class Signal(Generic[_P]):
+    """Listeners that are all called with the same arguments. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._all: list[Callable[_P, object]] = []
+        self._listeners: list[Callable[_P, object]] = []
 
-    def add(self, listener: Callable[_P, object]) -> Callable[[], None]:
-        """Have one more told from now on; returns what ends it."""
+    def subscribe(self, listener: Callable[_P, object]) -> Callable[[], None]:
+        """Call a listener from now on; return a function that unsubscribes it."""
         with self._lock:
-            self._all.append(listener)
+            self._listeners.append(listener)
 
-        def stop() -> None:
+        def unsubscribe() -> None:
             with self._lock:
-                self._all.remove(listener)
+                self._listeners.remove(listener)
 
-        return stop
+        return unsubscribe
 
-    def tell(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Tell all."""
+    def emit(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Call all listeners."""
         with self._lock:
-            listeners = list(self._all)
+            listeners = list(self._listeners)
         for listener in listeners:
             listener(*args, **kwargs)

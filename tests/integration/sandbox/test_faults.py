@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 import pytest
@@ -32,8 +32,14 @@ from yunxin_soap import (
 )
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.store import Outcome
-from yunxin_soap.sandbox.faults.injector import Faults
-from yunxin_soap.sandbox.faults.model import Fault, Kind, fault, parse
+from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
+from yunxin_soap.sandbox.faults.model import (
+    FAULT_TYPES,
+    Fault,
+    FaultKind,
+    FaultOptions,
+    option_names,
+)
 
 NUMBERS = ["13900000000", "13900000001"]
 
@@ -168,8 +174,8 @@ def test_a_port_is_shut_from_within_another_event_loop_too(sandbox: Sandbox) -> 
             assert time.monotonic() < deadline
 
 
-def met(faults: Faults, count: int, **fields: str) -> list[Fault | None]:
-    return [faults.of({"DesNo": "13900000000", **fields}, "soap") for _ in range(count)]
+def met(faults: FaultInjector, count: int, **fields: str) -> list[TriggeredFault | None]:
+    return [faults.trigger({"DesNo": "13900000000", **fields}, "soap") for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -183,23 +189,28 @@ def met(faults: Faults, count: int, **fields: str) -> list[Fault | None]:
 def test_a_fault_for_some_submits_alone(
     options: dict[str, Any], fitting: dict[str, str], other: dict[str, str]
 ) -> None:
-    faults = Faults()
-    faults.add(fault("error", **options))
+    faults = FaultInjector()
+    faults.add(Fault.from_options("error", **options))
     assert met(faults, 1, **other) == [None]
     assert met(faults, 1, **fitting) != [None]
 
 
 def test_a_fault_for_one_port_alone() -> None:
-    faults = Faults()
-    faults.add(fault("error", port="http-get"))
-    assert [bool(faults.of({}, port)) for port in wsdl.PROTOCOLS] == [False, False, True, False]
+    faults = FaultInjector()
+    faults.add(Fault.from_options("error", protocol="http-get"))
+    assert [bool(faults.trigger({}, port)) for port in wsdl.PROTOCOLS] == [
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_some_are_spared_and_some_are_met() -> None:
-    faults = Faults()
-    number = faults.add(fault("error", skip=2, times=3))
+    faults = FaultInjector()
+    number = faults.add(Fault.from_options("error", skip=2, times=3))
     assert [bool(each) for each in met(faults, 7)] == [False] * 2 + [True] * 3 + [False] * 2
-    assert (faults.standing()[number].met, faults.standing()[number].over) == (3, True)
+    assert (faults.statuses()[number].triggered, faults.statuses()[number].exhausted) == (3, True)
     assert faults.remove(number)
     assert not faults.remove(number)
 
@@ -218,21 +229,21 @@ def test_a_reset_is_no_plain_close(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("probability", [0.01, 0.1, 0.9])
 def test_as_many_are_met_as_is_likely(probability: float) -> None:
-    faults = Faults()
-    faults.add(fault("error", probability=probability, seed=3))
+    faults = FaultInjector()
+    faults.add(Fault.from_options("error", probability=probability, seed=3))
     share = sum(each is not None for each in met(faults, 10_000)) / 10_000
     assert abs(share - probability) < 0.02
 
 
 def test_faults_may_change_while_submits_arrive() -> None:
-    faults = Faults()
+    faults = FaultInjector()
     for _ in range(200):  # so that to look through them takes a while
-        faults.add(fault("code", code=-14, numbers="13900000009"))
+        faults.add(Fault.from_options("code", code=-14, numbers="13900000009"))
     done = threading.Event()
 
     def change() -> None:
         while not done.is_set():
-            faults.remove(faults.add(fault("close", numbers="13900000001")))
+            faults.remove(faults.add(Fault.from_options("close", numbers="13900000001")))
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -249,34 +260,33 @@ def test_faults_may_change_while_submits_arrive() -> None:
 
 
 def test_a_refusal_that_has_passed_is_over() -> None:
-    faults = Faults()
-    number = faults.add(fault("refuse", seconds=0.01))
-    while faults.refuses_for():
+    faults = FaultInjector()
+    number = faults.add(Fault.from_options("refuse", seconds=0.01))
+    while faults.seconds_until_open():
         pass
-    assert faults.standing()[number].over
+    assert faults.statuses()[number].exhausted
 
 
-def test_what_is_over_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yunxin_soap.sandbox.faults.injector.MAX_FAULTS", 1)
-    faults = Faults()
-    faults.add(fault("error", times=1))
-    with pytest.raises(ConfigurationError, match="1 faults are in force"):
-        faults.add(fault("error"))
+def test_what_is_over_makes_room() -> None:
+    faults = FaultInjector(max_faults=1)
+    faults.add(Fault.from_options("error", times=1))
+    with pytest.raises(ConfigurationError, match="1 faults are active"):
+        faults.add(Fault.from_options("error"))
     met(faults, 1)
-    number = faults.add(fault("error"))
-    assert list(faults.standing()) == [number]
+    number = faults.add(Fault.from_options("error"))
+    assert list(faults.statuses()) == [number]
 
 
 def test_who_listens_is_told_of_changes() -> None:
-    faults, told = Faults(), []
-    stop = faults.listen(lambda: told.append(len(faults.standing())))
-    number = faults.add(fault("error", times=1))
+    faults, told = FaultInjector(), []
+    stop = faults.subscribe(lambda: told.append(len(faults.statuses())))
+    number = faults.add(Fault.from_options("error", times=1))
     met(faults, 3)
     faults.remove(number)
     faults.remove(number)
     assert told == [1, 1, 0]
     stop()
-    faults.add(fault("error"))
+    faults.add(Fault.from_options("error"))
     assert told == [1, 1, 0]
 
 
@@ -285,25 +295,27 @@ def test_a_refusal_that_ends_by_itself_is_told(sandbox: Sandbox) -> None:
     over = threading.Event()
 
     def told() -> None:
-        standing.append([each.over for each in sandbox._service.faults.standing().values()])
+        standing.append([each.exhausted for each in sandbox._service.faults.statuses().values()])
         if standing[-1] == [True]:
             over.set()
 
-    stop = sandbox._service.faults.listen(told)
+    stop = sandbox._service.faults.subscribe(told)
     sandbox.inject_fault("refuse", seconds=0.05)
     assert over.wait(20)
     stop()
 
 
 def test_spaces_between_options_are_passed_over() -> None:
-    assert parse("close: when=before, times=2") == fault("close", when="before", times=2)
+    assert Fault.from_text("close: when=before, times=2") == Fault.from_options(
+        "close", when="before", times=2
+    )
 
 
 def test_the_first_that_fits_is_met() -> None:
-    faults = Faults()
-    faults.add(fault("code", code="-7", times=1))
-    faults.add(fault("error"))
-    assert [each.kind for each in met(faults, 2) if each] == [Kind.CODE, Kind.ERROR]
+    faults = FaultInjector()
+    faults.add(Fault.from_options("code", code="-7", times=1))
+    faults.add(Fault.from_options("error"))
+    assert [each.kind for each in met(faults, 2) if each] == ["code", "error"]
     faults.clear()
     assert met(faults, 1) == [None]
 
@@ -311,8 +323,8 @@ def test_the_first_that_fits_is_met() -> None:
 @pytest.mark.parametrize("option", ["probability", "jitter"])
 def test_the_same_seed_repeats_a_run(option: str) -> None:
     def run(seed: int) -> list[Any]:
-        faults = Faults()
-        faults.add(fault("trickle", seed=seed, **{option: 0.5}))
+        faults = FaultInjector()
+        faults.add(Fault.from_options("trickle", seed=seed, **{option: 0.5}))
         return [each and each.seconds for each in met(faults, 200)]
 
     assert run(1) == run(1)
@@ -324,14 +336,14 @@ def test_the_same_seed_repeats_a_run(option: str) -> None:
 
 
 def test_a_balance_runs_out_after_so_many_numbers() -> None:
-    faults = Faults()
-    faults.add(fault("balance", left=5))
+    faults = FaultInjector()
+    faults.add(Fault.from_options("balance", left=5))
     refused = []
     for size in (2, 2, 2, 1, 1):
         fields = {"DesNo": ",".join(["13900000000"] * size)}
-        refused.append(faults.of(fields, "soap") is not None)
+        refused.append(faults.trigger(fields, "soap") is not None)
         if not refused[-1]:
-            faults.accepted(fields, "soap")
+            faults.charge(fields, "soap")
     assert refused == [False, False, True, False, True]
 
 
@@ -350,50 +362,121 @@ def test_what_was_not_accepted_costs_nothing(sandbox: Sandbox) -> None:
 
 
 def test_numbers_are_given_as_recipients_are() -> None:
-    listed = fault("close", numbers=["13900000000", "13900000001"])
-    assert fault("close", numbers="13900000000,13900000001") == listed
+    listed = Fault.from_options("close", numbers=["13900000000", "13900000001"])
+    assert Fault.from_options("close", numbers="13900000000,13900000001") == listed
+
+
+def test_faultkind_names_every_fault_class() -> None:
+    """`FaultKind` lists exactly the kinds that have a class."""
+    assert get_args(FaultKind) == tuple(FAULT_TYPES)
+
+
+def test_faultoptions_has_every_option_of_every_kind() -> None:
+    """`FaultOptions` lists exactly the options of the classes; `times` is a parameter itself."""
+    names = {name for kind in FAULT_TYPES for name in option_names(kind)}
+    assert names == FaultOptions.__annotations__.keys() | {"times"}
 
 
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: fault("nothing"), "There is no fault 'nothing': use one of delay, close"),
-        (lambda: fault("close", second=1), "'second' is not known; known are code"),
-        (lambda: fault("delay", seconds="1"), "seconds must be a number"),
-        (lambda: fault("delay", seconds=-1), "seconds=-1 makes no sense"),
-        (lambda: fault("delay", seconds=1, when="before"), "when='before' makes no sense"),
-        (lambda: fault("cut", when="unread"), "when='unread' makes no sense"),
-        (lambda: fault("close", when="unread", text="x"), "when='unread' and text exclude each"),
-        (lambda: fault("close", when="unread", port="soap"), "when='unread' and port exclude each"),
-        (lambda: fault("delay"), "'delay' needs seconds, as in seconds=2"),
-        (lambda: fault("refuse"), "'refuse' needs seconds"),
-        (lambda: fault("refuse", seconds=1, port="soap"), "'refuse' shuts the port for all"),
-        (lambda: fault("refuse", seconds=1, probability=0.5), "'refuse' shuts the port for all"),
         (
-            lambda: fault("close", seconds=3),
-            "seconds=3 makes no sense for a fault of the kind 'close'",
+            lambda: Fault.from_options("nothing"),
+            "There is no fault 'nothing': use one of delay, close",
         ),
-        (lambda: fault("hang", jitter=0.3), "it is for delay, trickle, refuse"),
-        (lambda: fault("code", status=503), "status=503 makes no sense"),
-        (lambda: fault("close", code=-5), "code='-5' makes no sense"),
-        (lambda: fault("error", left=5), "it is for balance"),
-        (lambda: parse("close:times=1,times=2"), "times is there twice"),
-        (lambda: fault("html", status=404), "status=404 says that nothing was sent"),
-        (lambda: fault("code", code="-00"), "code='-00' must be as in -14"),
-        (lambda: fault("code", code="-abc"), "code='-abc' must be as in -14"),
-        (lambda: fault("code", code=14), "code='14' must be as in -14"),
-        (lambda: fault("code", code="-6:\x01"), "must be as in -14"),
-        (lambda: fault("code", code=True), "code must be a string"),
-        (lambda: fault("close", numbers=["1390000000x"]), "'1390000000x' is no number"),
-        (lambda: parse("close:numbers=13900000001,13900000002"), "+ joins several numbers"),
-        (lambda: fault("close", when="later"), "when must be unread, before or after"),
-        (lambda: fault("close", port="soap13"), "port must be one of soap, soap12"),
-        (lambda: fault("close", numbers=139), "numbers must be an array of strings"),
-        (lambda: fault("close", times=0), "times=0"),
-        (lambda: fault("close", probability=0), "probability=0"),
-        (lambda: fault("close", probability=True), "probability must be a number"),
-        (lambda: fault("html", status=200), "status=200"),
-        (lambda: fault("code", code="7"), "code='7'"),
+        (
+            lambda: Fault.from_options("close", second=1),
+            "unknown option 'second'; the options are when, times, seed",
+        ),
+        (lambda: Fault.from_options("delay", seconds="1"), "seconds must be a number"),
+        (
+            lambda: Fault.from_options("delay", seconds=-1),
+            "fault 'delay': seconds must be at least 0.",
+        ),
+        (
+            lambda: Fault.from_options("delay", seconds=1, when="before"),
+            "fault 'delay': when must be after.",
+        ),
+        (lambda: Fault.from_options("cut", when="unread"), "fault 'cut': when must be after."),
+        (
+            lambda: Fault.from_options("close", when="unread", text="x"),
+            "when='unread' and text exclude each",
+        ),
+        (
+            lambda: Fault.from_options("close", when="unread", protocol="soap"),
+            "when='unread' and protocol exclude each",
+        ),
+        (
+            lambda: Fault.from_options("delay"),
+            "fault 'delay': seconds or jitter must be given, as in seconds=2.",
+        ),
+        (lambda: Fault.from_options("refuse"), "fault 'refuse': seconds or jitter must be given"),
+        (
+            lambda: Fault.from_options("refuse", seconds=1, protocol="soap"),
+            "fault 'refuse' has no option 'protocol': it is for delay, close",
+        ),
+        (
+            lambda: Fault.from_options("refuse", seconds=1, probability=0.5),
+            "fault 'refuse' has no option 'probability'",
+        ),
+        (
+            lambda: Fault.from_options("close", seconds=3),
+            "fault 'close' has no option 'seconds': it is for delay, trickle, refuse.",
+        ),
+        (lambda: Fault.from_options("hang", jitter=0.3), "it is for delay, trickle, refuse"),
+        (
+            lambda: Fault.from_options("code", status=503),
+            "fault 'code' has no option 'status': it is for html.",
+        ),
+        (
+            lambda: Fault.from_options("close", code=-5),
+            "fault 'close' has no option 'code': it is for code.",
+        ),
+        (lambda: Fault.from_options("error", left=5), "it is for balance"),
+        (lambda: Fault.from_text("close:times=1,times=2"), "fault 'close': times is given twice."),
+        (
+            lambda: Fault.from_options("html", status=404),
+            "status=404 means that nothing was sent: use when='before'",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-00"),
+            "code must look like -14 or -6:促销, not '-00'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-abc"),
+            "code must look like -14 or -6:促销, not '-abc'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code=14),
+            "code must look like -14 or -6:促销, not '14'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-6:\x01"),
+            "code must look like -14 or -6:促销, not '-6:\\x01'.",
+        ),
+        (lambda: Fault.from_options("code", code=True), "code must be a string"),
+        (
+            lambda: Fault.from_options("close", numbers=["1390000000x"]),
+            "numbers[0] must be 1 to 20 digits after an optional +, not '1390000000x'.",
+        ),
+        (
+            lambda: Fault.from_text("close:numbers=13900000001,13900000002"),
+            "+ joins several numbers",
+        ),
+        (
+            lambda: Fault.from_options("close", when="later"),
+            "when must be one of unread, before, after.",
+        ),
+        (
+            lambda: Fault.from_options("close", protocol="soap13"),
+            "protocol must be one of soap, soap12, http-get, http-post.",
+        ),
+        (lambda: Fault.from_options("close", numbers=139), "numbers must be an array of strings"),
+        (lambda: Fault.from_options("close", times=0), "times must be at least 1."),
+        (lambda: Fault.from_options("close", probability=0), "probability must be more than 0."),
+        (lambda: Fault.from_options("close", probability=True), "probability must be a number"),
+        (lambda: Fault.from_options("html", status=200), "status must be at least 400."),
+        (lambda: Fault.from_options("code", code="7"), "code must look like"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(make: Callable[[], object], named: str) -> None:

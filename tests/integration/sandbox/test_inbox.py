@@ -22,7 +22,8 @@ from yunxin_soap.message import segments
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals import bounded
 from yunxin_soap.sandbox.arrivals.store import Outcome
-from yunxin_soap.sandbox.faults import injector as rules
+from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
+from yunxin_soap.sandbox.faults.model import FAULT_TYPES
 from yunxin_soap.sandbox.inbox import api as inbox
 from yunxin_soap.sandbox.inbox import events
 
@@ -268,12 +269,12 @@ def test_what_is_no_number_was_not_just_never_accepted(api: Api, number: str) ->
 def test_faults_by_rest(api: Api, client: Client) -> None:
     made = api.call("POST", "/faults", json={"kind": "code", "code": "-7", "times": 1})
     assert made.status_code == 201
-    assert (made.json()["kind"], made.json()["met"]) == ("code", 0)
+    assert (made.json()["kind"], made.json()["triggered"]) == ("code", 0)
     with pytest.raises(BalanceRejected):
         client.send("13900000000", "一")
     client.send("13900000000", "二")
     (fault,) = api.get("/faults")
-    assert (fault["id"], fault["met"], fault["over"]) == (made.json()["id"], 1, True)
+    assert (fault["id"], fault["triggered"], fault["exhausted"]) == (made.json()["id"], 1, True)
     assert api.call("DELETE", f"/faults/{fault['id']}").status_code == 200
     assert api.call("DELETE", f"/faults/{fault['id']}").status_code == 404
     api.call("POST", "/faults", json={"kind": "error"})
@@ -313,13 +314,14 @@ def test_a_fault_that_makes_no_sense(api: Api, options: dict[str, Any], status: 
     assert api.get("/faults") == []
 
 
-def test_faults_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MAX_FAULTS", 1)
+def test_faults_are_bounded(api: Api, sandbox: Sandbox) -> None:
+    for _ in range(MAX_FAULTS - 1):
+        sandbox.inject_fault("error", times=None)
     assert api.call("POST", "/faults", json={"kind": "error"}).status_code == 201
     refused = api.call("POST", "/faults", json={"kind": "error"})
     assert (refused.status_code, refused.json()["error"]) == (
         422,
-        "1 faults are in force: remove some.",
+        "1000 faults are active: remove some of them.",
     )
 
 
@@ -433,10 +435,11 @@ def test_the_description_is_openapi_and_complete(api: Api) -> None:
     validate(described)
     schema = described["components"]["schemas"]
     made = api.call("POST", "/faults", json={"kind": "error"}).json()
-    assert set(schema["Fault"]["properties"]) == set(made)
-    assert set(schema["NewFault"]["properties"]) == set(made) - {"id", "met", "over"}
-    exchange_kinds = schema["NewFault"]["properties"]["kind"]["enum"]
-    assert "hang" in exchange_kinds
+    own, any_fault = schema["Fault"]["allOf"]
+    assert any_fault["discriminator"]["mapping"]["error"] == "#/components/schemas/ErrorFault"
+    assert set(own["properties"]) | set(schema["ErrorFault"]["properties"]) == set(made)
+    assert schema["NewFault"]["discriminator"]["mapping"].keys() == FAULT_TYPES.keys()
+    assert {*schema["ErrorFault"]["properties"]} == made.keys() - {"id", "triggered", "exhausted"}
     operations = [each for path in described["paths"].values() for each in path.values()]
     names = {each["operationId"] for each in operations}  # of functions in generated clients
     assert len(names) == len(operations) == 12

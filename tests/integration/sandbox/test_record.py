@@ -85,7 +85,7 @@ def test_long_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_listens_is_told(sandbox: Sandbox) -> None:
     told: list[Arrival | None] = []
-    stop = sandbox.record.listen(told.append)
+    stop = sandbox.record.subscribe(told.append)
     send(sandbox)
     sandbox.record.clear()
     stop()

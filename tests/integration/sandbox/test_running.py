@@ -7,14 +7,13 @@ import errno
 import socket
 import threading
 import time
-from typing import Any
 
 import pytest
 from lxml import etree
 
 from tests.support.raw_http import connected, exchange, port_of, reply_to, written
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import Gateway, Sandbox
+from yunxin_soap.sandbox import FaultKind, FaultOptions, Gateway, Sandbox
 from yunxin_soap.sandbox.asmx.handler import PATH
 from yunxin_soap.sandbox.server import server
 
@@ -132,7 +131,7 @@ def test_of_too_many_connections_the_most_silent_ends(monkeypatch: pytest.Monkey
 def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox() as sandbox, connected(sandbox) as waits:
         arrived = threading.Event()
-        stop = sandbox.record.listen(lambda _arrival: arrived.set())
+        stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
         sandbox.inject_fault("delay", seconds=0.5)
         waits.sendall(CALL)
         assert arrived.wait(20)
@@ -144,16 +143,17 @@ def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "fault", [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})]
+    ("kind", "options"),
+    [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})],
 )
 def test_who_left_takes_no_place(
-    monkeypatch: pytest.MonkeyPatch, fault: tuple[str, dict[str, Any]]
+    monkeypatch: pytest.MonkeyPatch, kind: FaultKind, options: FaultOptions
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
     with Sandbox() as sandbox:
         arrived = threading.Semaphore(0)
-        sandbox.record.listen(lambda _arrival: arrived.release())
-        with sandbox.inject_fault(fault[0], **fault[1], times=None):
+        sandbox.record.subscribe(lambda _arrival: arrived.release())
+        with sandbox.inject_fault(kind, times=None, **options):
             for _ in range(5):
                 with connected(sandbox) as leaves:
                     leaves.sendall(CALL)
@@ -207,7 +207,7 @@ def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyP
         raise OSError(errno.EADDRINUSE, "Address already in use")
 
     # Between shutting it and holding it there is no time to take it on demand.
-    monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate._bound", taken)
+    monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate._bind", taken)
     with Sandbox() as sandbox:
         sandbox.inject_fault("refuse", seconds=600)
         with socket.create_server(("127.0.0.1", port_of(sandbox))):

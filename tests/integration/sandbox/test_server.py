@@ -15,7 +15,7 @@ from tests.support.raw_http import Reply, connected, exchange, reply_to, written
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.store import Outcome
 from yunxin_soap.sandbox.asmx.handler import MAX_REQUEST, PATH
-from yunxin_soap.sandbox.faults.model import fault
+from yunxin_soap.sandbox.faults.model import Fault
 from yunxin_soap.sandbox.server import bodies, server
 
 OPERATION = f"{PATH}/sendMesExt"
@@ -298,7 +298,7 @@ def test_who_hangs_gives_way(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_left_of_a_long_body_is_no_request(own: Sandbox) -> None:
-    number = own._service.faults.add(fault("close", when="unread", skip=1))
+    number = own._service.faults.add(Fault.from_options("close", when="unread", skip=1))
     with connected(own) as connection:
         connection.sendall(written("POST", PATH, b"x" * (5 << 20), **SOAP)[: 4 << 20])
         with contextlib.suppress(ConnectionError):
@@ -306,7 +306,7 @@ def test_what_is_left_of_a_long_body_is_no_request(own: Sandbox) -> None:
                 connection.sendall(b"GET x" + b"x" * 16_384)
             connection.recv(1 << 16)
     assert exchange(own, written("GET", "/api/v1/faults")).status == 200
-    assert own._service.faults.standing()[number].met == 0
+    assert own._service.faults.statuses()[number].triggered == 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.asmx_requests import GOOD
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import Account, Channel, Config, Gateway, load
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway
 
 FULL = """
 banned_words = ["贷款", "发票"]
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 def test_full_configuration(path: Path) -> None:
     path.write_text(FULL, "utf-8")
 
-    assert load(path) == Config(
+    assert Config.from_toml(path) == Config(
         accounts=(
             Account(
                 "shop",
@@ -66,20 +66,20 @@ def test_full_configuration(path: Path) -> None:
         banned_words=("贷款", "发票"),
         system_blacklist=("13900000009",),
     )
-    assert load(str(path)) == load(path)
+    assert Config.from_toml(str(path)) == Config.from_toml(path)
 
 
 def test_empty_configuration_is_the_default(path: Path) -> None:
     path.write_text("")
 
-    assert load(path) == Config()
-    assert not Gateway(load(path)).submit(GOOD, "soap", "").startswith("-")
+    assert Config.from_toml(path) == Config()
+    assert not Gateway(Config.from_toml(path)).submit(GOOD, "soap", "").startswith("-")
 
 
 def test_accounts_replace_the_demo_account(path: Path) -> None:
     path.write_text('[[accounts]]\nuser_code = "a"\nuser_pass = "b"\n')
 
-    assert Gateway(load(path)).submit(GOOD, "soap", "") == "-3"
+    assert Gateway(Config.from_toml(path)).submit(GOOD, "soap", "") == "-3"
 
 
 ACCOUNT = '[[accounts]]\nuser_code = "a"\nuser_pass = "s3cret"\n'
@@ -89,7 +89,10 @@ MISTAKES = [
     ("banned_words = 1", "banned_words must be an array of strings"),
     ('banned_words = "促销"', "banned_words must be an array of strings"),
     ("system_blacklist = [13900000000]", "system_blacklist must be an array of strings"),
-    ("other = 1", "'other' is not known; known are accounts, banned_words, system_blacklist"),
+    (
+        "other = 1",
+        "unknown key 'other'; the known keys are accounts, banned_words, system_blacklist",
+    ),
     ("accounts = 1", "accounts must be an array of tables"),
     ("accounts = [1]", "accounts must be an array of tables"),
     ('[accounts]\nuser_code = "a"', "accounts must be an array of tables"),
@@ -98,7 +101,10 @@ MISTAKES = [
     ('[[accounts]]\nuser_pass = "a"', f"{AT_ACCOUNT}: user_code must be given"),
     ("[[accounts]]\nuser_code = 1", f"{AT_ACCOUNT}: user_code must be a string"),
     ("[[accounts]]\nuser_pass = 1234", f"{AT_ACCOUNT}: user_pass must be a string"),
-    (ACCOUNT + "password = 1", f"{AT_ACCOUNT}: 'password' is not known; known are balance,"),
+    (
+        ACCOUNT + "password = 1",
+        f"{AT_ACCOUNT}: unknown key 'password'; the known keys are balance,",
+    ),
     (ACCOUNT + 'balance = "10"', f"{AT_ACCOUNT}: balance must be a whole number"),
     (ACCOUNT + "balance = 1.5", f"{AT_ACCOUNT}: balance must be a whole number"),
     (ACCOUNT + "balance = true", f"{AT_ACCOUNT}: balance must be a whole number"),
@@ -112,7 +118,10 @@ MISTAKES = [
     (CHANNEL + "number = 37", f"{AT_CHANNEL}: number must be a string"),
     (CHANNEL + 'opens = "08:00"', f"{AT_CHANNEL}: opens must be a time such as 08:00:00"),
     (CHANNEL + "closes = 8", f"{AT_CHANNEL}: closes must be a time such as 08:00:00"),
-    (CHANNEL + "hours = 8", f"{AT_CHANNEL}: 'hours' is not known; known are closes, number, opens"),
+    (
+        CHANNEL + "hours = 8",
+        f"{AT_CHANNEL}: unknown key 'hours'; the known keys are closes, number, opens",
+    ),
     (ACCOUNT + CHANNEL + "number = 1", "accounts[1]: channels[0]: number must be a string"),
     (ACCOUNT + ACCOUNT, "accounts[1]: user_code 'a' is given twice"),
 ]
@@ -123,7 +132,7 @@ def test_mistake_is_named_by_file_and_key(path: Path, text: str, mistake: str) -
     path.write_text(text, "utf-8")
 
     with pytest.raises(ConfigurationError) as raised:
-        load(path)
+        Config.from_toml(path)
 
     assert str(raised.value).startswith(f"{path}: {mistake}")
     assert str(raised.value).endswith(".")
@@ -137,7 +146,7 @@ def test_file_that_is_no_toml(path: Path, text: bytes) -> None:
     path.write_bytes(text)
 
     with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: ") as at:
-        load(path)
+        Config.from_toml(path)
 
     assert at.value.__cause__ is None
     assert "s3" not in str(at.value)
@@ -145,12 +154,12 @@ def test_file_that_is_no_toml(path: Path, text: bytes) -> None:
 
 def test_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: "):
-        load(path)
+        Config.from_toml(path)
 
 
 def test_no_password_in_a_repr(path: Path) -> None:
     path.write_text(FULL, "utf-8")
-    config = load(path)
+    config = Config.from_toml(path)
 
     assert repr(config.accounts[0]) == "Account('shop')"
     for shown in (repr(config), str(config), repr(Gateway(config)), f"{config.accounts}"):

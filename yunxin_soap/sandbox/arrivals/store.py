@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS, Bounded, text_size
 from yunxin_soap.sandbox.arrivals.counter import Tally
-from yunxin_soap.sandbox.signal import Listeners
+from yunxin_soap.sandbox.signal import Signal
 from yunxin_soap.wsdl import ProtocolName
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Record:
         self._arrivals = Bounded(_size)
         self._last = 0
         self._tally = Tally()
-        self._listeners = Listeners[[Arrival | None]]()
+        self._changed = Signal[[Arrival | None]]()
         if journal is not None:
             with journal.readable():
                 self._last = journal.last_number()
@@ -174,7 +174,7 @@ class Record:
             if arrival.batch_no is not None and self._journal is None:
                 self._tally.add(arrival.recipients)
             self._arrivals.append(arrival)
-        self._listeners.tell(arrival)
+        self._changed.emit(arrival)
         if failure is not None:
             raise failure
         return arrival
@@ -190,11 +190,11 @@ class Record:
                 self._journal.clear()
             self._arrivals.clear()
             self._tally.clear()
-        self._listeners.tell(None)
+        self._changed.emit(None)
 
-    def listen(self, listener: Callable[[Arrival | None], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[Arrival | None], None]) -> Callable[[], None]:
         """Have each new arrival told, and None when all is cleared; returns what ends it."""
-        return self._listeners.add(listener)
+        return self._changed.subscribe(listener)
 
     def close(self) -> None:
         """Close the journal."""

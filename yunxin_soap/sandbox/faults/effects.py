@@ -1,4 +1,4 @@
-"""What a fault does to an answer and to its connection."""
+"""What a fault does to a response and to its connection."""
 
 from __future__ import annotations
 
@@ -9,74 +9,91 @@ import struct
 
 from yunxin_soap.sandbox.asmx import pages
 from yunxin_soap.sandbox.asmx.handler import HTML, HttpResponse
-from yunxin_soap.sandbox.faults.model import Fault, Kind
+from yunxin_soap.sandbox.faults.injector import TriggeredFault
+from yunxin_soap.sandbox.faults.model import (
+    CloseFault,
+    ContentTypeFault,
+    CutFault,
+    DelayFault,
+    Fault,
+    GarbleFault,
+    HangFault,
+    HtmlFault,
+    ResetFault,
+    TrickleFault,
+)
 
 _TITLES = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
 
 
-def changed(answer: HttpResponse, fault: Fault) -> HttpResponse:
-    """Return the answer that goes out in place of the right one."""
-    if fault.kind is Kind.CONTENT_TYPE:
-        return HttpResponse(answer.status, "text/plain; charset=utf-8", answer.body)
-    if fault.kind is Kind.HTML:
+def apply_to_response(response: HttpResponse, fault: Fault) -> HttpResponse:
+    """Return the response that is sent instead of the right one."""
+    if isinstance(fault, ContentTypeFault):
+        return HttpResponse(response.status, "text/plain; charset=utf-8", response.body)
+    if isinstance(fault, HtmlFault):
         title = _TITLES.get(fault.status, "Error")
         return HttpResponse(fault.status, HTML, pages.error_page(fault.status, title))
-    if fault.kind is Kind.GARBLE:
-        noise = random.Random(fault.seed).randbytes(len(answer.body))  # noqa: S311 - noise
-        return HttpResponse(answer.status, answer.content_type, noise, answer.headers)
-    return answer
+    if isinstance(fault, GarbleFault):
+        noise = random.Random(fault.seed).randbytes(len(response.body))  # noqa: S311 - noise
+        return HttpResponse(response.status, response.content_type, noise, response.headers)
+    return response
 
 
-def leave_unanswered(fault: Fault, transport: asyncio.BaseTransport) -> None:
-    """End a connection with no answer, or leave it open if the fault is to hang."""
-    if fault.kind is Kind.RESET:
+def end_without_response(fault: Fault, transport: asyncio.BaseTransport) -> None:
+    """Close or reset a connection without a response; a `HangFault` leaves it open."""
+    if isinstance(fault, ResetFault):
         sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:  # so that it ends with RST
+        if sock is not None:
+            # Closing a socket that lingers for 0 seconds sends RST.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
-    elif fault.kind is Kind.CLOSE:
+    elif isinstance(fault, CloseFault):
         transport.close()
 
 
-async def carry_out(
-    fault: Fault, answer: HttpResponse, transport: asyncio.Transport | None
+async def apply_to_connection(
+    triggered: TriggeredFault, response: HttpResponse, transport: asyncio.Transport | None
 ) -> bool:
-    """Do to the connection what the fault asks for; False if the answer is to go out as it is.
+    """Do to the connection what the fault asks for.
 
-    It is cancelled when the connection ends.
+    The caller cancels this coroutine when the connection ends.
 
     Args:
-        fault: what is to go wrong.
-        answer: what would go out.
-        transport: the connection's; None if it has ended.
+        triggered: The fault.
+        response: The response that would be sent.
+        transport: The connection's transport; None if the connection has ended.
+
+    Returns:
+        Whether the connection is done with. If not, send the response.
     """
-    if fault.kind is Kind.DELAY:
-        await asyncio.sleep(fault.seconds)
+    fault = triggered.fault
+    if isinstance(fault, DelayFault):
+        await asyncio.sleep(triggered.seconds)
         return False
     if transport is None:
         return True
-    if fault.kind in (Kind.CLOSE, Kind.RESET, Kind.HANG):
-        leave_unanswered(fault, transport)
-        if fault.kind is Kind.HANG:
+    if isinstance(fault, CloseFault | ResetFault | HangFault):
+        end_without_response(fault, transport)
+        if isinstance(fault, HangFault):
             await asyncio.Event().wait()
-    elif fault.kind is Kind.CUT:
-        raw = _raw(answer)
-        transport.write(raw[: -(len(answer.body) // 2) or None])
+    elif isinstance(fault, CutFault):
+        wire = _serialize(response)
+        transport.write(wire[: -(len(response.body) // 2) or None])
         transport.close()
-    elif fault.kind is Kind.TRICKLE:
-        for byte in _raw(answer):
+    elif isinstance(fault, TrickleFault):
+        for byte in _serialize(response):
             transport.write(bytes([byte]))
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(triggered.seconds)
         transport.close()
     else:
         return False
     return True
 
 
-def _raw(answer: HttpResponse) -> bytes:
+def _serialize(response: HttpResponse) -> bytes:
     head = (
-        f"HTTP/1.1 {answer.status} OK\r\nContent-Type: {answer.content_type}\r\n"
-        f"Content-Length: {len(answer.body)}\r\n\r\n"
+        f"HTTP/1.1 {response.status} OK\r\nContent-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(response.body)}\r\n\r\n"
     )
-    return head.encode() + answer.body
+    return head.encode() + response.body

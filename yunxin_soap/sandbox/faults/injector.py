@@ -1,4 +1,4 @@
-"""The faults that are in force: which submits met them, and which the next one meets; no I/O."""
+"""The injected faults, and which of them a submission triggers. No I/O."""
 
 from __future__ import annotations
 
@@ -6,178 +6,224 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx.handler import Fields
-from yunxin_soap.sandbox.faults.model import Fault, Kind
-from yunxin_soap.sandbox.signal import Listeners
+from yunxin_soap.sandbox.faults.model import (
+    BalanceFault,
+    DelayFault,
+    Fault,
+    FaultKind,
+    RefuseFault,
+    SubmissionFault,
+    TrickleFault,
+)
+from yunxin_soap.sandbox.signal import Signal
 from yunxin_soap.wsdl import ProtocolName
 
-
-class _Rule:
-    """A fault, and what has become of it."""
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.met = 0
-        self._fitting = 0
-        self._left = fault.left
-        self._random = random.Random(fault.seed)  # noqa: S311 - to be repeated
-        self.ends_at = time.monotonic() + fault.seconds
-        """When connections are to be accepted again, if it refuses them."""
-        if fault.kind is Kind.REFUSE and fault.jitter:
-            self.ends_at += self._random.random() * fault.jitter
-
-    @property
-    def over(self) -> bool:
-        """Whether it meets nothing more."""
-        if self.fault.kind is Kind.REFUSE:
-            return time.monotonic() >= self.ends_at
-        return self.met == self.fault.times
-
-    def meet(self, numbers: int) -> Fault | None:
-        """Return what the next submit that fits, to so many numbers, meets."""
-        fault = self.fault
-        self._fitting += 1
-        if self._fitting <= fault.skip or self.over:
-            return None
-        if fault.probability < 1 and self._random.random() >= fault.probability:
-            return None
-        if fault.kind is Kind.BALANCE and numbers <= self._left:
-            return None
-        self.met += 1
-        if not fault.jitter:
-            return fault
-        late = fault.seconds + self._random.random() * fault.jitter
-        return replace(fault, seconds=late, jitter=0.0)
-
-    def pay(self, numbers: int) -> None:
-        """Take so many numbers off what is left of the balance."""
-        self._left -= numbers
-
-
 MAX_FAULTS = 1000
-"""In force at once."""
+"""How many faults can be active at once."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What has become of a fault."""
+class TriggeredFault:
+    """A fault that one submission triggered."""
 
     fault: Fault
-    met: int
-    """How many submits it met."""
-    over: bool
-    """Whether it meets nothing more."""
+    seconds: float = 0.0
+    """The fault's seconds, with the random jitter of this submission."""
+
+    @property
+    def kind(self) -> FaultKind:
+        """The fault's kind."""
+        return self.fault.kind
 
 
-class Faults:
-    """The rules, in the order in which they were added; safe to use from threads."""
+@dataclass(frozen=True)
+class FaultStatus:
+    """An injected fault, and how often it was triggered."""
 
-    def __init__(self) -> None:
+    fault: Fault
+    triggered: int
+    """How many submissions triggered it."""
+    exhausted: bool
+    """Whether no further submission can trigger it."""
+
+
+class _InjectedFault:
+    """A fault with its counters and its random numbers."""
+
+    def __init__(self, fault: Fault, clock: Callable[[], float]) -> None:
+        self.fault = fault
+        self.triggered = 0
+        self._clock = clock
+        self._matching = 0
+        self._left = fault.left if isinstance(fault, BalanceFault) else 0
+        self._random = random.Random(fault.seed)  # noqa: S311 - repeatable on purpose
+        self.ends_at = 0.0
+        """When the TCP port opens again, by the clock; only for a `RefuseFault`."""
+        if isinstance(fault, RefuseFault):
+            self.ends_at = clock() + fault.seconds
+            if fault.jitter:
+                self.ends_at += self._random.random() * fault.jitter
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing further can trigger it."""
+        if isinstance(self.fault, RefuseFault):
+            return self._clock() >= self.ends_at
+        return self.triggered == self.fault.times
+
+    def trigger(self, numbers: int) -> TriggeredFault | None:
+        """Count a matching submission; return the fault if the submission triggers it."""
+        fault = self.fault
+        assert isinstance(fault, SubmissionFault)
+        self._matching += 1
+        if self._matching <= fault.skip or self.exhausted:
+            return None
+        if fault.probability < 1 and self._random.random() >= fault.probability:
+            return None
+        if isinstance(fault, BalanceFault) and numbers <= self._left:
+            return None
+        self.triggered += 1
+        if not isinstance(fault, DelayFault | TrickleFault):
+            return TriggeredFault(fault)
+        jitter = self._random.random() * fault.jitter if fault.jitter else 0.0
+        return TriggeredFault(fault, fault.seconds + jitter)
+
+    def charge(self, numbers: int) -> None:
+        """Subtract numbers from the balance that is left."""
+        self._left -= numbers
+
+
+class FaultInjector:
+    """The active faults, in the order in which they were added. Thread-safe.
+
+    Args:
+        max_faults: How many faults can be active at once.
+        clock: Returns the monotonic time in seconds.
+    """
+
+    def __init__(
+        self, *, max_faults: int = MAX_FAULTS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_faults, self._clock = max_faults, clock
         self._lock = threading.Lock()
-        self._rules: dict[int, _Rule] = {}
-        self._last = 0
+        self._faults: dict[int, _InjectedFault] = {}
+        self._last_id = 0
         self.on_refuse: Callable[[], None] = lambda: None
-        """Called when a refusal to accept connections begins, or is ended early."""
-        self._listeners = Listeners[[]]()
+        """Called when a `RefuseFault` is added or removed."""
+        self._changed = Signal[[]]()
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have it told whenever `standing` has changed; returns what ends it."""
-        return self._listeners.add(listener)
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a listener whenever `statuses` changes; return a function that unsubscribes it."""
+        return self._changed.subscribe(listener)
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force; return the number by which it is removed.
+        """Activate a fault and return its id.
 
         Raises:
-            ConfigurationError: there are `MAX_FAULTS` already.
+            ConfigurationError: Too many faults are active.
         """
         with self._lock:
-            if len(self._rules) >= MAX_FAULTS:
-                # Those that are over are only kept to be looked at.
-                self._rules = {no: rule for no, rule in self._rules.items() if not rule.over}
-            if len(self._rules) >= MAX_FAULTS:
-                raise ConfigurationError(f"{MAX_FAULTS} faults are in force: remove some.")
-            self._last += 1
-            number = self._last
-            self._rules[number] = _Rule(fault)
-        if fault.kind is Kind.REFUSE:
+            if len(self._faults) >= self._max_faults:
+                # Exhausted faults are kept only so that people can see them.
+                self._faults = {
+                    fault_id: each for fault_id, each in self._faults.items() if not each.exhausted
+                }
+            if len(self._faults) >= self._max_faults:
+                raise ConfigurationError(
+                    f"{self._max_faults} faults are active: remove some of them."
+                )
+            self._last_id += 1
+            fault_id = self._last_id
+            self._faults[fault_id] = _InjectedFault(fault, self._clock)
+        if isinstance(fault, RefuseFault):
             self.on_refuse()
-        self._listeners.tell()
-        return number
+        self._changed.emit()
+        return fault_id
 
-    def remove(self, number: int) -> bool:
-        """Take a fault out of force; False if there is none of that number."""
+    def remove(self, fault_id: int) -> bool:
+        """Remove a fault; return False if there is none with this id."""
         with self._lock:
-            rule = self._rules.pop(number, None)
-        if rule is None:
+            removed = self._faults.pop(fault_id, None)
+        if removed is None:
             return False
-        if rule.fault.kind is Kind.REFUSE:
+        if isinstance(removed.fault, RefuseFault):
             self.on_refuse()
-        self._listeners.tell()
+        self._changed.emit()
         return True
 
-    def reopened(self) -> None:
-        """Note that connections are accepted again."""
-        self._listeners.tell()
-
-    def refuses_for(self) -> float:
-        """Return the seconds for which no connection is to be accepted from now on."""
-        with self._lock:
-            refusals = [r.ends_at for r in self._rules.values() if r.fault.kind is Kind.REFUSE]
-        return max(0.0, max(refusals, default=0.0) - time.monotonic())
-
-    def accepted(self, fields: Fields, port: ProtocolName) -> None:
-        """Note that a submit was accepted, and so has to be paid for."""
-        self._pay(fields, port, _numbers(fields))
-
-    def taken_back(self, fields: Fields, port: ProtocolName) -> None:
-        """Note that a submit was not accepted after all."""
-        self._pay(fields, port, -_numbers(fields))
-
-    def _pay(self, fields: Fields, port: ProtocolName, numbers: int) -> None:
-        with self._lock:
-            for rule in self._rules.values():
-                if rule.fault.kind is Kind.BALANCE and rule.fault.asks_for(fields, port):
-                    rule.pay(numbers)
-
     def clear(self) -> None:
-        """Take all out of force."""
-        for number in self.standing():
-            self.remove(number)
+        """Remove all faults."""
+        for fault_id in self.statuses():
+            self.remove(fault_id)
 
-    def standing(self) -> dict[int, Standing]:
-        """Return what has become of each, by its number; also of those that are over."""
+    def statuses(self) -> dict[int, FaultStatus]:
+        """Return the status of every fault by its id, exhausted ones included."""
         with self._lock:
             return {
-                number: Standing(rule.fault, rule.met, rule.over)
-                for number, rule in self._rules.items()
+                fault_id: FaultStatus(each.fault, each.triggered, each.exhausted)
+                for fault_id, each in self._faults.items()
             }
 
-    def unread(self) -> Fault | None:
-        """Return the fault for a request of which nothing was read yet."""
-        return self._first(lambda fault: fault.when == "unread", 0)
+    def port_reopened(self) -> None:
+        """Notify the listeners that the TCP port is open again."""
+        self._changed.emit()
 
-    def of(self, fields: Fields, port: ProtocolName) -> Fault | None:
-        """Return the fault for a submit."""
+    def seconds_until_open(self) -> float:
+        """Return the seconds until the TCP port may open, 0 if it may be open now."""
+        with self._lock:
+            ends = [
+                each.ends_at
+                for each in self._faults.values()
+                if isinstance(each.fault, RefuseFault)
+            ]
+        return max(0.0, max(ends, default=0.0) - self._clock())
 
-        def fits(fault: Fault) -> bool:
-            is_for_it = fault.when != "unread" and fault.kind is not Kind.REFUSE
-            return is_for_it and fault.asks_for(fields, port)
+    def charge(self, fields: Fields, protocol: ProtocolName) -> None:
+        """Charge an accepted submission to the matching balances."""
+        self._charge(fields, protocol, _count_numbers(fields))
 
-        return self._first(fits, _numbers(fields))
+    def refund(self, fields: Fields, protocol: ProtocolName) -> None:
+        """Undo the charge of a submission whose acceptance is rolled back."""
+        self._charge(fields, protocol, -_count_numbers(fields))
 
-    def _first(self, fits: Callable[[Fault], bool], numbers: int) -> Fault | None:
-        if not self._rules:
+    def _charge(self, fields: Fields, protocol: ProtocolName, numbers: int) -> None:
+        with self._lock:
+            for each in self._faults.values():
+                fault = each.fault
+                if isinstance(fault, BalanceFault) and fault.matches(fields, protocol):
+                    each.charge(numbers)
+
+    def trigger_unread(self) -> TriggeredFault | None:
+        """Return the fault of a request that has not been read yet, or None."""
+        return self._trigger(lambda fault: fault.when == "unread", 0)
+
+    def trigger(self, fields: Fields, protocol: ProtocolName) -> TriggeredFault | None:
+        """Return the fault that a submission triggers, or None."""
+        return self._trigger(
+            lambda fault: fault.when != "unread" and fault.matches(fields, protocol),
+            _count_numbers(fields),
+        )
+
+    def _trigger(
+        self, matches: Callable[[SubmissionFault], bool], numbers: int
+    ) -> TriggeredFault | None:
+        if not self._faults:
             return None
         with self._lock:
-            met = (rule.meet(numbers) for rule in self._rules.values() if fits(rule.fault))
-            found = next((fault for fault in met if fault is not None), None)
-        if found is not None:
-            self._listeners.tell()
-        return found
+            candidates = (
+                each.trigger(numbers)
+                for each in self._faults.values()
+                if isinstance(each.fault, SubmissionFault) and matches(each.fault)
+            )
+            triggered = next((each for each in candidates if each is not None), None)
+        if triggered is not None:
+            self._changed.emit()
+        return triggered
 
 
-def _numbers(fields: Fields) -> int:
+def _count_numbers(fields: Fields) -> int:
     return (fields.get("DesNo") or "").count(",") + 1

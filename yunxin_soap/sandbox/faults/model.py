@@ -1,234 +1,391 @@
-"""Failing on purpose: which submits, how often, and how; no I/O."""
+"""The kinds of faults and their options: the one list that every interface of the sandbox uses.
+
+Python, TOML, the command line, REST, the OpenAPI document and the page's form take the options,
+their limits and their descriptions from the classes here. No I/O.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from enum import Enum
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Annotated, Any, Literal, TypedDict, Union, cast, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, WithJsonSchema
+from pydantic import model_validator as validator
+from typing_extensions import Self
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx.handler import Fields
-from yunxin_soap.sandbox.tables import build
+from yunxin_soap.sandbox.models import Text, from_strings, from_table, model
 from yunxin_soap.wsdl import ProtocolName
 
+FaultKind = Literal[
+    "delay",
+    "close",
+    "reset",
+    "hang",
+    "cut",
+    "garble",
+    "trickle",
+    "content-type",
+    "html",
+    "error",
+    "code",
+    "balance",
+    "refuse",
+]
+FaultStage = Literal["unread", "before", "after"]
 
-class Kind(str, Enum):
-    """What goes wrong."""
-
-    DELAY = "delay"
-    """The right answer, late."""
-    CLOSE = "close"
-    """The connection is closed without an answer."""
-    RESET = "reset"
-    """The connection is reset without an answer."""
-    HANG = "hang"
-    """No answer; the connection stays open."""
-    CUT = "cut"
-    """Half an answer, and then the connection is closed."""
-    GARBLE = "garble"
-    """An answer whose body is noise."""
-    TRICKLE = "trickle"
-    """The right answer, byte by byte, with `Fault.seconds` between two."""
-    CONTENT_TYPE = "content-type"
-    """The right answer under the wrong Content-Type."""
-    HTML = "html"
-    """A page as a proxy shows it, with `Fault.status`."""
-    ERROR = "error"
-    """The method throws: a SOAP Server fault, or HTTP 500 on the HTTP ports."""
-    CODE = "code"
-    """A refusal with `Fault.code`."""
-    BALANCE = "balance"
-    """-7 once `Fault.left` numbers were accepted."""
-    REFUSE = "refuse"
-    """No new connection is accepted for `Fault.seconds`."""
+_CODE = r"-[1-9][0-9]{0,8}(:[^\x00-\x1f\x7f\ufffe\uffff]*)?"
+_NUMBER = r"\+?[0-9]{1,20}"
+PHONE_NUMBER = re.compile(_NUMBER)
 
 
-When = Literal["unread", "before", "after"]
-_ALLOWED: dict[Kind, tuple[str, ...]] = dict.fromkeys(Kind, ("after",)) | {
-    # These need no answer of the gateway's to work on, and the first three no request.
-    Kind.HTML: ("before", "after"),
-    Kind.ERROR: ("before", "after"),
-    Kind.CLOSE: ("unread", "before", "after"),
-    Kind.RESET: ("unread", "before", "after"),
-    Kind.HANG: ("unread", "before", "after"),
-}
-_LATE = frozenset({Kind.DELAY, Kind.TRICKLE, Kind.REFUSE})
-_OF_SOME: dict[str, frozenset[Kind]] = {
-    "seconds": _LATE,
-    "jitter": _LATE,
-    "status": frozenset({Kind.HTML}),
-    "code": frozenset({Kind.CODE}),
-    "left": frozenset({Kind.BALANCE}),
-}
-"""The options that only some kinds have."""
-
-_CODE = re.compile(r"-[1-9][0-9]{0,8}(:[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]*)?")
-NUMBER = re.compile(r"\+?[0-9]{1,20}")
+def _check_code(code: str) -> str:
+    if not re.fullmatch(_CODE, code):
+        raise ValueError(f"must look like -14 or -6:促销, not {code!r}")
+    return code
 
 
-@dataclass(frozen=True)
+def _check_number(number: str) -> str:
+    if not PHONE_NUMBER.fullmatch(number):
+        raise ValueError(f"must be 1 to 20 digits after an optional +, not {number!r}")
+    return number
+
+
+def _code_to_str(code: object) -> object:
+    # Everywhere else a code is an int.
+    return str(code) if isinstance(code, int) and not isinstance(code, bool) else code
+
+
+def _split_numbers(numbers: object) -> object:
+    # Recipients may be one string everywhere else too.
+    return numbers.split(",") if isinstance(numbers, str) else numbers
+
+
+_WHEN = (
+    "after the gateway has decided and recorded the submission, before the gateway sees it, or"
+    " unread: before the request is read."
+)
+_Always = Annotated[Literal["after"], Field(description=_WHEN)]
+_BeforeOrAfter = Annotated[Literal["before", "after"], Field(description=_WHEN)]
+_AnyStage = Annotated[FaultStage, Field(description=_WHEN)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=86400, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+Count = Annotated[StrictInt, Field(ge=0)]
+Code = Annotated[
+    Text,
+    AfterValidator(_check_code),
+    BeforeValidator(_code_to_str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CODE}$"}),
+]
+PhoneNumber = Annotated[
+    Text,
+    AfterValidator(_check_number),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NUMBER}$"}),
+]
+
+
+@model(kw_only=True)
 class Fault:
-    """One rule. A submit meets the first that fits it, and no other.
+    """A fault to inject: what goes wrong, for which submissions, how often.
 
-    Raises:
-        ConfigurationError: a value is out of its range, or makes no sense for the kind.
+    A submission triggers the first fault that matches it, and no other.
     """
 
-    kind: Kind
-    when: When = "after"
-    """``after`` the gateway has decided, and kept what it accepted; ``before`` it sees the submit;
-    ``unread``: the request is not even read, so that nothing in it can be asked for."""
-    seconds: float = 0.0
-    """For a delay, a trickle and a refusal to accept; the first and the last need it."""
-    jitter: float = 0.0
-    """Up to so many seconds more."""
-    status: int = 502
-    code: str = "-1"
-    """As the gateway answers it, such as ``-6:促销``."""
-    left: int = 0
-    """Numbers that can still be paid for."""
-    numbers: tuple[str, ...] = ()
-    """Only submits with one of these numbers."""
-    user_code: str | None = None
-    """Only this account's."""
-    port: ProtocolName | None = None
-    """Only submits over this port."""
-    text: str = ""
-    """Only submits whose text holds this."""
-    skip: int = 0
-    """So many that fit are spared first."""
-    times: int | None = None
-    """So many are met; None is all."""
-    probability: float = 1.0
-    """How likely each that fits is met."""
-    seed: int = 0
-    """The same seed meets the same submits."""
+    kind: FaultKind
+    when: _AnyStage = "after"
+    times: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="How many submissions the fault hits; null means every one that matches."
+    )
+    seed: StrictInt = Field(
+        0, description="Seed of the random choices: the same seed hits the same submissions."
+    )
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        self._check_options()
-        self._check_values()
-        self._check_choice()
+    @staticmethod
+    def from_options(kind: object, /, **options: Any) -> Fault:
+        """Return a validated fault.
 
-    def _check_options(self) -> None:
-        for each in fields(self):
-            kinds, value = _OF_SOME.get(each.name), getattr(self, each.name)
-            if kinds and self.kind not in kinds and value != each.default:
-                names = ", ".join(kind.value for kind in Kind if kind in kinds)
+        Args:
+            kind: One of `FaultKind`.
+            options: The options of that kind.
+
+        Raises:
+            ConfigurationError: The kind or an option is unknown, or a value is invalid.
+        """
+        made = _class_of(kind, options)
+        return from_table(made, options, f"fault {kind!r}")
+
+    @staticmethod
+    def from_text(text: str) -> Fault:
+        """Parse a fault from one line, such as ``close:when=before,probability=0.1``.
+
+        ``+`` joins several numbers, as in ``code:code=-14,numbers=13900000000+13900000001``.
+
+        Args:
+            text: ``KIND`` or ``KIND:NAME=VALUE,...``.
+
+        Raises:
+            ConfigurationError: The text cannot be parsed, or the fault is invalid.
+        """
+        kind, _, rest = text.partition(":")
+        where = f"fault {kind!r}"
+        options: dict[str, str] = {}
+        for part in filter(None, rest.split(",")):
+            name, equals, value = part.strip().partition("=")
+            if not equals:
                 raise ConfigurationError(
-                    f"{each.name}={value!r} makes no sense for a fault of the kind"
-                    f" {self.kind.value!r}: it is for {names}."
+                    f"{where}: {part!r} must be NAME=VALUE; + joins several numbers."
                 )
+            if name in options:
+                raise ConfigurationError(f"{where}: {name} is given twice.")
+            options[name] = value.replace("+", ",") if name == "numbers" else value
+        return from_strings(_class_of(kind, options), options, where)
 
-    def _check_values(self) -> None:
-        kind = self.kind.value
-        if self.kind in (Kind.DELAY, Kind.REFUSE) and not self.seconds + self.jitter:
-            raise ConfigurationError(f"{kind!r} needs seconds, as in seconds=2, or jitter.")
-        if not _CODE.fullmatch(self.code):
-            raise ConfigurationError(f"code={self.code!r} must be as in -14 or -6:促销.")
-        wrong = {
-            "seconds": not 0 <= self.seconds <= 86400,
-            "jitter": not 0 <= self.jitter <= 86400,
-            "status": not 400 <= self.status <= 599,
-            "left": self.left < 0,
-            "skip": self.skip < 0,
-            "times": self.times is not None and self.times < 1,
-            "probability": not 0 < self.probability <= 1,
-            "when": self.when not in _ALLOWED[self.kind],
-        }
-        for name, bad in wrong.items():
-            if bad:
-                raise ConfigurationError(
-                    f"{name}={getattr(self, name)!r} makes no sense for a fault of the kind"
-                    f" {kind!r}."
-                )
 
-    def _check_choice(self) -> None:
-        odd = next((each for each in self.numbers if not NUMBER.fullmatch(each)), None)
-        if odd is not None:
-            raise ConfigurationError(f"numbers: {odd!r} is no number.")
-        for name in ("user_code", "text"):
-            if any("\ud800" <= char <= "\udfff" for char in getattr(self, name) or ""):
-                raise ConfigurationError(f"{name} has half a character in it: remove it.")
-        if self.kind is Kind.HTML and self.status < 500 and self.when == "after":
-            raise ConfigurationError(
-                f"status={self.status} says that nothing was sent: give when='before', or a status"
-                " from 500."
-            )
-        for name in ("numbers", "user_code", "port", "text"):
+@model(kw_only=True)
+class SubmissionFault(Fault):
+    """A fault that can be limited to some submissions."""
+
+    numbers: Annotated[tuple[PhoneNumber, ...], BeforeValidator(_split_numbers)] = Field(
+        (), description="Only submissions to one of these numbers."
+    )
+    user_code: Text | None = Field(None, description="Only submissions of this account.")
+    protocol: ProtocolName | None = Field(None, description="Only submissions over this protocol.")
+    text: Text = Field("", description="Only messages that contain this text.")
+    skip: Count = Field(
+        0, description="How many matching submissions pass before the fault hits one."
+    )
+    probability: Share = Field(1.0, description="How likely the fault hits a matching submission.")
+
+    @validator(mode="after")
+    def _check_selection(self) -> Self:
+        for name in ("numbers", "user_code", "protocol", "text"):
             if self.when == "unread" and getattr(self, name):
-                raise ConfigurationError(
-                    f"when='unread' and {name} exclude each other: who is asked for is not known"
-                    " before the request is read."
+                raise ValueError(
+                    f"when='unread' and {name} exclude each other, because the submission is"
+                    " unknown until the request is read"
                 )
-        chosen = self.numbers or self.user_code or self.port or self.text or self.skip
-        if self.kind is Kind.REFUSE and (chosen or self.probability < 1):
-            raise ConfigurationError(
-                "'refuse' shuts the port for all: it takes seconds and jitter, and no choice of"
-                " submits."
-            )
+        return self
 
-    def asks_for(self, fields: Fields, port: ProtocolName) -> bool:
-        """Whether it is meant for such a submit."""
+    def matches(self, fields: Fields, protocol: ProtocolName) -> bool:
+        """Return whether the fault applies to a submission with these fields."""
         numbers = (fields.get("DesNo") or "").split(",")
         return (
             (not self.numbers or not set(self.numbers).isdisjoint(numbers))
             and self.user_code in (None, fields.get("userCode"))
-            and self.port in (None, port)
+            and self.protocol in (None, protocol)
             and self.text in (fields.get("Msg") or "")
         )
 
 
-def fault(kind: str, /, **options: Any) -> Fault:
-    """Make a fault of what a caller gave.
+@model(kw_only=True)
+class DelayFault(SubmissionFault):
+    """The right response, late."""
 
-    Raises:
-        ConfigurationError: the kind or an option is not known, or makes no sense.
-    """
-    try:
-        known = Kind(kind)
-    except ValueError:
-        kinds = ", ".join(each.value for each in Kind)
-        raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.") from None
-    code = options.get("code")
-    if isinstance(code, int) and not isinstance(code, bool):
-        options["code"] = str(code)  # a number everywhere else
-    if isinstance(options.get("numbers"), str):
-        options["numbers"] = options["numbers"].split(",")  # as recipients everywhere else
-    return build(Fault, options, f"fault {kind!r}", kind=known)
+    kind: Literal["delay"] = "delay"
+    when: _Always = "after"
+    seconds: Seconds = Field(0.0, description="Seconds to wait.")
+    jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
+
+    @validator(mode="after")
+    def _check_seconds(self) -> Self:
+        if not self.seconds + self.jitter:
+            raise ValueError("seconds or jitter must be given, as in seconds=2")
+        return self
 
 
-def parse(text: str) -> Fault:
-    """Make a fault of one line, as in ``close:when=before,probability=0.1``.
+@model(kw_only=True)
+class CloseFault(SubmissionFault):
+    """The connection closes without a response."""
 
-    Several numbers are joined by ``+``, as in ``code:code=-14,numbers=13900000000+13900000001``.
+    kind: Literal["close"] = "close"
+    when: _AnyStage = "after"
 
-    Raises:
-        ConfigurationError: it cannot be read, or makes no sense.
-    """
-    kind, _, rest = text.partition(":")
-    types = {each.name: str(each.type) for each in fields(Fault)}
-    options: dict[str, Any] = {}
-    for part in filter(None, rest.split(",")):
-        name, equals, value = part.strip().partition("=")
-        if not equals:
-            raise ConfigurationError(
-                f"fault {kind!r}: {part!r} must be NAME=VALUE; + joins several numbers."
+
+@model(kw_only=True)
+class ResetFault(SubmissionFault):
+    """The connection is reset without a response."""
+
+    kind: Literal["reset"] = "reset"
+    when: _AnyStage = "after"
+
+
+@model(kw_only=True)
+class HangFault(SubmissionFault):
+    """No response; the connection stays open."""
+
+    kind: Literal["hang"] = "hang"
+    when: _AnyStage = "after"
+
+
+@model(kw_only=True)
+class CutFault(SubmissionFault):
+    """Half a response, then the connection closes."""
+
+    kind: Literal["cut"] = "cut"
+    when: _Always = "after"
+
+
+@model(kw_only=True)
+class GarbleFault(SubmissionFault):
+    """A response whose body is random bytes."""
+
+    kind: Literal["garble"] = "garble"
+    when: _Always = "after"
+
+
+@model(kw_only=True)
+class TrickleFault(SubmissionFault):
+    """The right response, byte by byte."""
+
+    kind: Literal["trickle"] = "trickle"
+    when: _Always = "after"
+    seconds: Seconds = Field(0.0, description="Seconds between two bytes.")
+    jitter: Seconds = Field(
+        0.0,
+        description="Up to so many seconds more, at random; the same for all bytes of a response.",
+    )
+
+
+@model(kw_only=True)
+class ContentTypeFault(SubmissionFault):
+    """The right response with the wrong Content-Type."""
+
+    kind: Literal["content-type"] = "content-type"
+    when: _Always = "after"
+
+
+@model(kw_only=True)
+class HtmlFault(SubmissionFault):
+    """An error page, as a proxy shows one."""
+
+    kind: Literal["html"] = "html"
+    when: _BeforeOrAfter = "after"
+    status: StrictInt = Field(
+        502,
+        ge=400,
+        le=599,
+        description="The HTTP status. One below 500 says that nothing was sent, so it needs"
+        " when=before.",
+    )
+
+    @validator(mode="after")
+    def _check_status(self) -> Self:
+        if self.status < 500 and self.when == "after":
+            raise ValueError(
+                f"status={self.status} means that nothing was sent: use when='before', or a status"
+                " of 500 or more"
             )
-        if name in options:
-            raise ConfigurationError(f"fault {kind!r}: {name} is there twice.")
-        try:
-            options[name] = _READERS.get(types.get(name, ""), str)(value)
-        except ValueError:
-            raise ConfigurationError(f"fault {kind!r}: {part!r} must be a number.") from None
-    return fault(kind, **options)
+        return self
 
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "int | None": int,
-    "float": float,
-    "tuple[str, ...]": lambda value: value.split("+"),
+@model(kw_only=True)
+class ErrorFault(SubmissionFault):
+    """The method throws: a SOAP Server fault, or HTTP 500 over http-get and http-post."""
+
+    kind: Literal["error"] = "error"
+    when: _BeforeOrAfter = "after"
+
+
+@model(kw_only=True)
+class CodeFault(SubmissionFault):
+    """The gateway rejects the submission with a code."""
+
+    kind: Literal["code"] = "code"
+    when: _Always = "after"
+    code: Code = Field("-1", description="The result of the method, such as -14 or -6:促销.")
+
+
+@model(kw_only=True)
+class BalanceFault(SubmissionFault):
+    """The gateway answers -7 once the balance is used up."""
+
+    kind: Literal["balance"] = "balance"
+    when: _Always = "after"
+    left: Count = Field(0, description="How many numbers can still be paid for.")
+
+
+@model(kw_only=True)
+class RefuseFault(Fault):
+    """The TCP port is closed to everybody, the page and REST included."""
+
+    kind: Literal["refuse"] = "refuse"
+    when: _Always = "after"
+    seconds: Seconds = Field(0.0, description="Seconds until the port opens again.")
+    jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
+
+    @validator(mode="after")
+    def _check_seconds(self) -> Self:
+        if not self.seconds + self.jitter:
+            raise ValueError("seconds or jitter must be given, as in seconds=2")
+        return self
+
+
+AnyFault = Annotated[
+    Union[  # noqa: UP007 - get_args needs it
+        DelayFault,
+        CloseFault,
+        ResetFault,
+        HangFault,
+        CutFault,
+        GarbleFault,
+        TrickleFault,
+        ContentTypeFault,
+        HtmlFault,
+        ErrorFault,
+        CodeFault,
+        BalanceFault,
+        RefuseFault,
+    ],
+    Field(discriminator="kind"),
+]
+"""Every kind, for JSON schemas."""
+
+FAULT_TYPES: dict[FaultKind, type[Fault]] = {
+    each.kind: each for each in get_args(get_args(AnyFault)[0])
 }
+
+
+class FaultOptions(TypedDict, total=False):
+    """The options of all kinds, as keyword arguments; a kind lacks some of them."""
+
+    when: FaultStage
+    seed: int
+    numbers: Sequence[str]
+    user_code: str | None
+    protocol: ProtocolName | None
+    text: str
+    skip: int
+    probability: float
+    seconds: float
+    jitter: float
+    status: int
+    code: str | int
+    left: int
+
+
+def option_names(kind: FaultKind) -> list[str]:
+    """Return the names of a kind's options, in their order."""
+    return [each.name for each in fields(cast("Any", FAULT_TYPES[kind])) if each.name != "kind"]
+
+
+def _class_of(kind: object, options: dict[str, Any]) -> type[Fault]:
+    """Return the class of a kind, if it has all these options."""
+    if not isinstance(kind, str) or kind not in FAULT_TYPES:
+        kinds = ", ".join(FAULT_TYPES)
+        raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.")
+    known = option_names(kind)
+    for name in options:
+        if name in known:
+            continue
+        others = [other for other in FAULT_TYPES if name in option_names(other)]
+        if others:
+            raise ConfigurationError(
+                f"fault {kind!r} has no option {name!r}: it is for {', '.join(others)}."
+            )
+        raise ConfigurationError(
+            f"fault {kind!r}: unknown option {name!r}; the options are {', '.join(known)}."
+        )
+    return FAULT_TYPES[kind]

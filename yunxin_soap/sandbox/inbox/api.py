@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,8 +19,8 @@ from aiohttp import web
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
 from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept
-from yunxin_soap.sandbox.faults.injector import Standing
-from yunxin_soap.sandbox.faults.model import NUMBER, fault
+from yunxin_soap.sandbox.faults.injector import FaultStatus
+from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, Fault
 from yunxin_soap.sandbox.inbox import views
 from yunxin_soap.sandbox.inbox.events import Follower, threadsafe
 from yunxin_soap.sandbox.inbox.query_params import Refused, check_names, search, seconds, whole
@@ -186,7 +186,7 @@ class Inbox:
     async def _count(
         self, request: web.BaseRequest, _body: bytes, number: str
     ) -> web.StreamResponse:
-        if not NUMBER.fullmatch(number):
+        if not PHONE_NUMBER.fullmatch(number):
             raise Refused(422, f"{number!r} is no number.")
         return _json({"number": number, "accepted": self._service.record.times_accepted(number)})
 
@@ -214,7 +214,7 @@ class Inbox:
         """Have each new message told, and None when all are forgotten."""
         if self._listening >= MAX_LISTENERS:
             raise Refused(503, f"{MAX_LISTENERS} listen already.")
-        stop = self._service.record.listen(told)
+        stop = self._service.record.subscribe(told)
         self._listening += 1
         try:
             yield
@@ -223,8 +223,8 @@ class Inbox:
             stop()
 
     async def _list_faults(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
-        standing = self._service.faults.standing()
-        return _json([_shown(number, each) for number, each in standing.items()])
+        statuses = self._service.faults.statuses()
+        return _json([_shown(number, each) for number, each in statuses.items()])
 
     async def _add_fault(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         if request.content_type != "application/json":
@@ -236,11 +236,11 @@ class Inbox:
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
             raise Refused(422, 'A fault is an object with a "kind".')
         try:
-            made = fault(options.pop("kind"), **options)
+            made = Fault.from_options(options.pop("kind"), **options)
             number = self._service.faults.add(made)
         except ConfigurationError as error:
             raise Refused(422, str(error)) from None
-        return _json(_shown(number, Standing(made, met=0, over=False)), 201)
+        return _json(_shown(number, FaultStatus(made, triggered=0, exhausted=False)), 201)
 
     async def _clear_faults(self, request: web.BaseRequest, _body: bytes) -> web.StreamResponse:
         self._service.faults.clear()
@@ -263,7 +263,7 @@ class Inbox:
 
         follower = Follower(self._service.record, cut_off)
         with self._a_listener(follower.arrived), ExitStack() as stack, suppress(ConnectionError):
-            stack.callback(self._service.faults.listen(follower.faults_changed))
+            stack.callback(self._service.faults.subscribe(follower.faults_changed))
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n")
             while True:
@@ -287,9 +287,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _shown(number: int, each: Standing) -> dict[str, Any]:
-    own = {"id": number, "met": each.met, "over": each.over}
-    return own | asdict(each.fault) | {"kind": each.fault.kind.value}
+def _shown(number: int, each: FaultStatus) -> dict[str, Any]:
+    own = {"id": number, "triggered": each.triggered, "exhausted": each.exhausted}
+    return own | asdict(cast(Any, each.fault))
 
 
 def _json(content: Any, status: int = 200) -> web.Response:

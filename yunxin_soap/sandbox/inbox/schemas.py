@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from yunxin_soap._version import __version__
 from yunxin_soap.sandbox.arrivals.store import Outcome
-from yunxin_soap.sandbox.faults.model import NUMBER, Kind
+from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, AnyFault
 from yunxin_soap.sandbox.inbox.query_params import MAX_WAIT, MOST
 from yunxin_soap.wsdl import PROTOCOLS
 
@@ -40,31 +42,10 @@ _MESSAGE: dict[str, Any] = {
     "request": {**_STRING, "description": "Raw, the password masked; of one message alone."},
     "response": {**_STRING, "description": "Raw; of one message alone."},
 }
-_FAULT: dict[str, Any] = {
-    "kind": {"type": "string", "enum": [each.value for each in Kind]},
-    "when": {"type": "string", "enum": ["unread", "before", "after"], "default": "after"},
-    "seconds": {**_SECONDS, "description": "For delay, trickle and refuse."},
-    "jitter": {**_SECONDS, "description": "Up to so many seconds more."},
-    "status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 502},
-    "code": {**_STRING, "pattern": r"^-[1-9][0-9]{0,8}(:.*)?$", "default": "-1"},
-    "left": {**_WHOLE, "description": "balance: numbers that can still be paid for."},
-    "numbers": {
-        "type": "array",
-        "items": {**_STRING, "pattern": f"^{NUMBER.pattern}$"},
-        "description": "Only these numbers.",
-    },
-    "user_code": {"type": ["string", "null"]},
-    "port": {"type": ["string", "null"], "enum": [*PROTOCOLS, None]},
-    "text": {**_STRING, "description": "Only messages that hold this."},
-    "skip": _WHOLE,
-    "times": {"type": ["integer", "null"], "minimum": 1},
-    "probability": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
-    "seed": {"type": "integer", "default": 0},
-}
-_STANDING: dict[str, Any] = {
+_STATUS: dict[str, Any] = {
     "id": _WHOLE,
-    "met": {**_WHOLE, "description": "How many submits it met."},
-    "over": {"type": "boolean", "description": "Whether it meets nothing more."},
+    "triggered": {**_WHOLE, "description": "How many submissions triggered it."},
+    "exhausted": {"type": "boolean", "description": "Whether nothing further can trigger it."},
 }
 _SEARCH: list[tuple[str, dict[str, Any], str]] = [
     ("text", _STRING, "In the text, a number, the batch number, the answer or the account."),
@@ -85,7 +66,7 @@ def document() -> dict[str, Any]:
         "timeout", {**_SECONDS, "maximum": MAX_WAIT, "default": 10}, "Seconds to wait at most."
     )
     number = _parameter("number", _ASKED, "Its number.", where="path")
-    of_a_phone = {**_STRING, "pattern": f"^{NUMBER.pattern}$"}
+    of_a_phone = {**_STRING, "pattern": f"^{PHONE_NUMBER.pattern}$"}
     phone = _parameter("number", of_a_phone, "The phone number.", where="path")
     message, fault, error = map(_reference, ("Message", "Fault", "Error"))
     found = _object(
@@ -100,6 +81,11 @@ def document() -> dict[str, Any]:
     )
     counted = _object({"number": _STRING, "accepted": _WHOLE})
     nothing = _object({})
+    new_fault = TypeAdapter(AnyFault).json_schema(ref_template="#/components/schemas/{model}")
+    kinds = new_fault.pop("$defs")
+    for kind in kinds.values():
+        kind["required"] = ["kind"]
+        del kind["additionalProperties"]  # a fault in force has more
     return {
         "openapi": "3.1.0",
         "info": {
@@ -199,8 +185,9 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": {
                 "Message": _object(_MESSAGE, [*list(_MESSAGE)[:-2]]),
-                "NewFault": _object(_FAULT, ["kind"]),
-                "Fault": _object({**_STANDING, **_FAULT}),
+                **kinds,
+                "NewFault": {**new_fault, "unevaluatedProperties": False},
+                "Fault": {"allOf": [_object(_STATUS), new_fault]},
                 "Error": _object({"error": _STRING}),
             },
             "responses": {

@@ -24,8 +24,8 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.sandbox.asmx import pages
 from yunxin_soap.sandbox.faults import effects
-from yunxin_soap.sandbox.faults.model import Kind
-from yunxin_soap.sandbox.faults.port_gate import Door
+from yunxin_soap.sandbox.faults.model import HangFault
+from yunxin_soap.sandbox.faults.port_gate import PortGate
 from yunxin_soap.sandbox.inbox.api import MAX_BODY, Inbox
 from yunxin_soap.sandbox.server.bodies import BodyReader, ReadingLimitExceeded
 from yunxin_soap.sandbox.service import Service
@@ -96,11 +96,11 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
 
     def _service_is_deaf(self) -> bool:
-        met = self._service.faults.unread()
+        met = self._service.faults.trigger_unread()
         if met is None or self.transport is None:
             return False
         self._deaf = True
-        effects.leave_unanswered(met, self.transport)
+        effects.end_without_response(met.fault, self.transport)
         return True
 
     def handle_error(
@@ -155,12 +155,12 @@ async def serve(
             ) from error
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
-        door = Door(service.faults, runner, host, bound)
-        service.faults.on_refuse = door.look
-        await door.start()
+        gate = PortGate(service.faults, runner, host, bound)
+        service.faults.on_refuse = gate.update
+        await gate.start()
         ready(f"http://{shown}:{bound}{asmx.PATH}")
         await stop.wait()
-        await door.leave()
+        await gate.stop()
     finally:
         await runner.cleanup()
 
@@ -249,9 +249,9 @@ async def _handle(
     answered, met = service.answer(incoming, request.remote or "")
     del incoming, body  # who hangs holds no more than its connection
     # Nor does it keep its place if there are too many.
-    connection.busy = met is None or met.kind is not Kind.HANG
+    connection.busy = met is None or not isinstance(met.fault, HangFault)
     response = _to_aiohttp(answered)
-    if met is not None and await effects.carry_out(met, answered, request.transport):
+    if met is not None and await effects.apply_to_connection(met, answered, request.transport):
         response.force_close()
     if too_long:
         response.force_close()

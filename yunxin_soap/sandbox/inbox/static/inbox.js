@@ -42,7 +42,7 @@ const TEXTS = {
   which: ['Which submits', '匹配条件'],
   only: ['Only numbers', '仅限号码'],
   account: ['Only account', '仅限账号'],
-  port: ['Only port', '仅限端口'],
+  protocol: ['Only protocol', '仅限协议'],
   any: ['any', '任意'],
   holds: ['Text holds', '内容包含'],
   skip: ['Spare first', '先放过次数'],
@@ -50,8 +50,8 @@ const TEXTS = {
   sure: ['Forget everything that arrived, in the record file too?', '清空全部记录（包括记录文件）？'],
   provoke: ['Provoke', '启用'],
   remove: ['Remove', '移除'],
-  met: ['met', '已触发'],
-  over: ['over', '已结束'],
+  triggered: ['triggered', '已触发'],
+  exhausted: ['exhausted', '已结束'],
   more: ['Show more', '显示更多'],
   copy: ['Copy', '复制'],
   copied: ['Copied', '已复制'],
@@ -285,12 +285,12 @@ function listen() {
 // What of a fault was chosen, so that two of one kind can be told apart.
 function chosen(rule) {
   const own = { code: 'code', html: 'status', balance: 'left' }[rule.kind];
-  const named = { seconds: 0, jitter: 0, user_code: null, port: null, text: '', skip: 0, probability: 1, seed: 0 };
+  const named = { seconds: 0, jitter: 0, user_code: null, protocol: null, text: '', skip: 0, probability: 1, seed: 0 };
   const parts = own ? [`${own}=${rule[own]}`] : [];
   for (const [name, usual] of Object.entries(named)) {
-    if (rule[name] !== usual) parts.push(`${name}=${rule[name]}`);
+    if (name in rule && rule[name] !== usual) parts.push(`${name}=${rule[name]}`);
   }
-  if (rule.numbers.length) parts.push(`numbers=${rule.numbers.join('+')}`);
+  if (rule.numbers?.length) parts.push(`numbers=${rule.numbers.join('+')}`);
   return parts;
 }
 
@@ -299,7 +299,7 @@ async function loadFaults() {
   clearTimeout(soon);
   soon = undefined;
   const rules = await call('/faults');
-  const inForce = rules.filter((rule) => !rule.over).length;
+  const inForce = rules.filter((rule) => !rule.exhausted).length;
   $('#in-force').textContent = inForce ? `(${inForce})` : '';
   // Items stay where they are, or nobody could click on one that changes.
   const there = new Map([...$('#rules').children].map((item) => [item.dataset.id, item]));
@@ -307,8 +307,8 @@ async function loadFaults() {
     const item = there.get(String(rule.id)) ?? $('#rules').appendChild(ruleItem(rule.id));
     there.delete(String(rule.id));
     const times = rule.times === null ? '∞' : rule.times;
-    const parts = [kindOf(rule.kind), ...chosen(rule), t(rule.when), `${t('met')} ${rule.met} / ${times} `];
-    if (rule.over) parts.splice(-1, 0, t('over'));
+    const parts = [kindOf(rule.kind), ...chosen(rule), t(rule.when), `${t('triggered')} ${rule.triggered} / ${times} `];
+    if (rule.exhausted) parts.splice(-1, 0, t('exhausted'));
     item.firstChild.data = parts.join(' · ');
   }
   for (const item of there.values()) item.remove();
@@ -332,15 +332,14 @@ async function provoke(event) {
   event.preventDefault();
   const given = new FormData(event.target);
   const fault = { kind: given.get('kind'), when: given.get('when') };
-  for (const name of ['probability', 'skip', 'seed']) fault[name] = Number(given.get(name));
   fault.times = given.get('times') ? Number(given.get('times')) : null;
-  for (const name of ['seconds', 'jitter', 'status', 'left']) {
+  for (const name of ['probability', 'skip', 'seed', 'seconds', 'jitter', 'status', 'left']) {
     if (given.has(name)) fault[name] = Number(given.get(name));
   }
-  for (const name of ['code', 'user_code', 'port', 'text']) {
+  for (const name of ['code', 'user_code', 'protocol', 'text']) {
     if (given.get(name)) fault[name] = given.get(name);
   }
-  fault.numbers = given.get('numbers').split(/[\s,，、]+/).filter(Boolean);
+  if (given.has('numbers')) fault.numbers = given.get('numbers').split(/[\s,，、]+/).filter(Boolean);
   try {
     await call('/faults', {
       method: 'POST',
@@ -359,7 +358,7 @@ function options() {
   const kind = $('[name=kind]').value;
   for (const label of document.querySelectorAll('[data-for]')) {
     label.hidden = !label.dataset.for.split(' ').includes(kind);
-    $('input', label).disabled = label.hidden;
+    $('input, select', label).disabled = label.hidden;
   }
   const when = $('[name=when]');
   for (const option of when.options) option.disabled = !(WHEN[kind] ?? ['after']).includes(option.value);
