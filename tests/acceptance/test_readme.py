@@ -1,4 +1,4 @@
-"""What the README says is so: its table of codes, its settings, its own examples."""
+"""The README is true: its tables are complete and its examples run."""
 
 from __future__ import annotations
 
@@ -21,44 +21,57 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
+    """Return the README's code blocks in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-def test_the_two_commands_are_the_first_sh_blocks_of_one_line_each() -> None:
+def section(title: str, level: str = "##") -> str:
+    """Return the text below a heading, up to the next one of the same level."""
+    text = README.partition(f"\n{level} {title}")[2].partition(f"\n{level} ")[0]
+    assert text, f"the README has no section {title}"
+    return text
+
+
+def test_readme_first_sh_blocks_are_the_two_commands() -> None:
+    """The two commands of a new clone are the first sh blocks, of one line each."""
     first, second = blocks("sh")[:2]
     assert first.count("\n") == second.count("\n") == 1
     assert "send --sandbox" in first
     assert "pytest" in second
 
 
-def test_the_table_of_codes_is_the_manuals() -> None:
+def test_readme_code_table_matches_the_manual() -> None:
+    """The table of result codes has the manual's text and the category of each code."""
     rows = re.findall(r"^\| (-\d+)\S* \| (.+?) \| .+? \| (\w+) \|$", README, re.MULTILINE)
-    assert {int(code): (chinese, category) for code, chinese, category in rows} == {
+    assert {int(code): (text, category) for code, text, category in rows} == {
         code: (known.description_zh, known.category.value) for code, known in DOCUMENTED.items()
     }
 
 
-def test_every_setting_is_in_the_table() -> None:
-    table = README.partition("## Settings")[2].partition("\n## ")[0]
+def test_readme_settings_table_has_every_argument() -> None:
+    """The table of settings names every argument of the clients."""
+    table = section("Settings")
     arguments = [*inspect.signature(Client).parameters]
     assert [name for name in arguments if f"`{name}`" not in table] == []
 
 
-def test_every_method_of_a_ledger_is_named() -> None:
-    section = README.partition("## Campaigns")[2].partition("\n## ")[0]
+def test_readme_campaigns_names_every_method_of_a_ledger() -> None:
+    """The section on campaigns names every method of `Ledger`."""
+    text = section("Campaigns")
     methods = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert {name for name in methods if f"`{name}(" not in section} == {
+    assert {name for name in methods if f"`{name}(" not in text} == {
         "close",
         "run_async",
         "send_once_async",
     }
-    assert "`await run_async(" in section
-    assert "`await send_once_async(" in section
+    assert "`await run_async(" in text
+    assert "`await send_once_async(" in text
     of_async = {name for name in dir(AsyncLedger) if not name.startswith("_")}
     assert methods - of_async == {"run_async", "send_once_async"}
 
 
-def test_the_python_example_runs(sandbox: Sandbox) -> None:
+def test_readme_python_example_sends(sandbox: Sandbox) -> None:
+    """The first Python example sends an SMS and prints its batch number."""
     example = blocks("python")[0].replace(
         'Client("user", "secret",', f'Client("demo", "demo", endpoint="{sandbox.url}",'
     )
@@ -67,17 +80,19 @@ def test_the_python_example_runs(sandbox: Sandbox) -> None:
     assert done.stdout.strip() == sandbox.inbox[0].batch_no
 
 
-def test_the_scheduled_job_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_readme_scheduled_job_run_twice_sends_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The example of a nightly job sends its campaign once, even if it runs twice."""
     (example,) = (block for block in blocks("python") if "def nightly" in block)
     (tmp_path / "customers.csv").write_text("name,phone\n甲,13900000000\n乙,13900000001\n", "utf-8")
-    given = {"USER_CODE": "demo", "USER_PASS": "demo", "ENDPOINT": sandbox.url}
-    # Whatever the hour is.
-    example = example.replace('between="08:00-21:00", ', "")
+    settings = {"USER_CODE": "demo", "USER_PASS": "demo", "ENDPOINT": sandbox.url}
+    # The test must pass at any hour.
+    assert 'sending_hours="08:00-21:00", ' in example
+    example = example.replace('sending_hours="08:00-21:00", ', "")
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", example],
             cwd=tmp_path,
-            env={**os.environ, **{f"YUNXIN_{name}": value for name, value in given.items()}},
+            env={**os.environ, **{f"YUNXIN_{name}": value for name, value in settings.items()}},
             capture_output=True,
             text=True,
         )
@@ -88,17 +103,19 @@ def test_the_scheduled_job_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     ]
 
 
-def test_every_campaign_command_is_in_the_table() -> None:
+def test_readme_campaigns_table_has_every_command() -> None:
+    """The table of campaign commands names every one."""
     from yunxin_soap.cli.campaign import campaign_group
 
-    table = README.partition("## Campaigns")[2].partition("\n## ")[0]
+    table = section("Campaigns")
     assert [name for name in campaign_group.commands if f"| `{name}" not in table] == []
 
 
-@pytest.mark.parametrize(("place", "passed"), [(-2, 4), (-1, 1)])
-def test_the_test_examples_pass(tmp_path: Path, place: int, passed: int) -> None:
-    example = blocks("python")[place]
-    assert ("campaign" in example) == (place == -1)  # which needs another extra
+@pytest.mark.parametrize(("position", "passed"), [(-2, 4), (-1, 1)])
+def test_readme_test_examples_pass(tmp_path: Path, position: int, passed: int) -> None:
+    """The examples of tests pass under pytest with the plugin's fixtures."""
+    example = blocks("python")[position]
+    assert ("campaign" in example) == (position == -1)  # the last one needs another extra
     (tmp_path / "test_mine.py").write_text(example, "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
@@ -110,7 +127,8 @@ def test_the_test_examples_pass(tmp_path: Path, place: int, passed: int) -> None
     assert f"{passed} passed" in done.stdout
 
 
-def test_the_toml_example_loads(tmp_path: Path) -> None:
+def test_readme_toml_example_loads(tmp_path: Path) -> None:
+    """The sandbox reads the example of a configuration file."""
     (config,) = blocks("toml")
     file = tmp_path / "sandbox.toml"
     file.write_text(config, "utf-8")
@@ -119,15 +137,17 @@ def test_the_toml_example_loads(tmp_path: Path) -> None:
     assert loaded.accounts[0].channels[0].closes.hour == 21
 
 
-def test_every_fault_is_in_the_table() -> None:
-    table = README.partition("### Made to fail")[2].partition("\n### ")[0]
-    assert [kind for kind in FAULT_TYPES if f"`{kind}`" not in table] == []
+def test_readme_fault_table_has_every_kind_and_option() -> None:
+    """The section on faults names every kind and every option."""
+    text = section("Injecting faults", "###")
+    assert [kind for kind in FAULT_TYPES if f"`{kind}`" not in text] == []
     options = {name for kind in FAULT_TYPES for name in option_names(kind)}
-    assert [name for name in options if f"`{name}`" not in table] == []
+    assert [name for name in options if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", ["NotSent", "OutcomeUnknown", "ConfigurationRejected"])
-def test_the_error_tree_names_what_exists(name: str) -> None:
+def test_readme_error_tree_names_existing_errors(name: str) -> None:
+    """The error tree names errors that the package exports."""
     import yunxin_soap
 
     assert name in README
