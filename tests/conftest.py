@@ -1,4 +1,4 @@
-"""What several tests share: a sandbox on a real port, clean for each test."""
+"""Fixtures for all tests: a sandbox on a real port, the client matrix, TLS certificates."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import pytest
 import trustme
 
 from tests.support import summary
+from tests.support.client_matrix import CLIENT_VARIANTS, ClientVariant
 from tests.support.postgresql import server
-from tests.support.scripted_server import WAYS, Way, server_context
+from tests.support.tls import server_context
 from yunxin_soap.sandbox import Sandbox
 
 __all__ = ["server"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pass what Python 3.10's own asyncio leaves open when a peer ends TLS."""
+    """Ignore a transport that the asyncio of Python 3.10 leaves open when a peer ends TLS."""
     if sys.version_info < (3, 11):
         config.addinivalue_line(
             "filterwarnings", "ignore:unclosed transport <asyncio.sslproto:ResourceWarning"
@@ -29,14 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the tables of a process of pytest-xdist to the one that prints."""
+    """Send the tables of a pytest-xdist worker to the process that prints them."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["tables"] = summary.tables(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take them."""
+    """Merge the tables of a worker."""
     for title, table in getattr(node, "workeroutput", {}).get("tables", {}).items():
         for row, cells in table.items():
             for column, text in cells.items():
@@ -44,15 +45,15 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the run found, in tables."""
+    """Print the tables that the tests filled."""
     summary.show(terminalreporter)
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(
+def _isolated_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Keep the machine's own settings, proxies and WSDL cache out of every test."""
+    """Hide the machine's settings, proxies and WSDL cache from every test."""
     for name in list(os.environ):
         if name.startswith("YUNXIN_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -72,23 +73,23 @@ def sandbox(_running_sandbox: Sandbox) -> Sandbox:
     return _running_sandbox
 
 
-@pytest.fixture(params=WAYS)
-def protocol(request: pytest.FixtureRequest) -> Way:
-    """Each of the four ports, for `Client` and for `AsyncClient`."""
-    way = request.param
-    assert isinstance(way, Way)
-    return way
+@pytest.fixture(params=CLIENT_VARIANTS)
+def protocol(request: pytest.FixtureRequest) -> ClientVariant:
+    """Each of the four protocols, for `Client` and for `AsyncClient`."""
+    variant = request.param
+    assert isinstance(variant, ClientVariant)
+    return variant
 
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts unasked."""
+    """A certificate authority that the system does not trust."""
     return trustme.CA()
 
 
 @pytest.fixture(scope="session")
 def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its certificate, for ``verify``."""
+    """The PEM file with the certificate of `authority`, for ``verify``."""
     path = tmp_path_factory.mktemp("tls") / "authority.pem"
     authority.cert_pem.write_to_path(path)
     return path
@@ -96,5 +97,5 @@ def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What a server on 127.0.0.1 shows."""
+    """The TLS context of a server on 127.0.0.1 with a certificate of `authority`."""
     return server_context(authority, "127.0.0.1")

@@ -1,4 +1,4 @@
-"""Ports for servers that go away and come back."""
+"""TCP ports for servers that stop and start again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import random
 import socket
 
 EPHEMERAL = 32768
-"""Where Linux begins to number outgoing connections, unless told otherwise."""
+"""The first port that Linux gives to outgoing connections by default."""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that no outgoing connection will be given.
+    """Return a free port outside the range of outgoing connections.
 
-    One that the system picks is from the range of outgoing connections: while its server is
-    stopped, any client on the machine may get it, even one that tries to connect to it.
+    A port that the system picks is inside that range. While its server is stopped, any client on
+    the machine may get it, even one that tries to connect to it.
     """
     while True:
         port = random.randrange(20000, EPHEMERAL)

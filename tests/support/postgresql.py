@@ -1,4 +1,4 @@
-"""A real PostgreSQL server, and databases of one's own on it."""
+"""A real PostgreSQL server, and a new database on it for each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVER = os.environ.get(
 
 @pytest.fixture(scope="session")
 def server() -> None:
-    """A PostgreSQL server that answers."""
+    """A running PostgreSQL server; skips the test if there is none."""
     engine = sa.create_engine(SERVER)
     try:
         engine.connect().close()
@@ -29,7 +29,7 @@ def server() -> None:
 
 
 def database() -> Iterator[str]:
-    """Give the address of a database of one's own on a real server."""
+    """Yield the address of a new database, and drop it afterwards."""
     engine = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
     name = f"yunxin_{uuid.uuid4().hex}"
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Speaks HTTP to a sandbox byte by byte, past every library that would tidy a request up."""
+"""Send exact bytes to a sandbox: no HTTP library corrects the request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yunxin_soap.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Reply:
-    """One response, read to its end."""
+    """One complete response."""
 
     status: int
     headers: Message
@@ -23,7 +23,7 @@ class Reply:
 
     @property
     def content_type(self) -> str | None:
-        """The Content-Type."""
+        """The value of the Content-Type header."""
         return self.headers.get("Content-Type")
 
 
@@ -36,13 +36,13 @@ def port_of(sandbox: Sandbox) -> int:
 
 @contextmanager
 def connected(sandbox: Sandbox) -> Iterator[socket.socket]:
-    """Open a connection for some requests."""
+    """Open a connection to a sandbox."""
     with socket.create_connection(("127.0.0.1", port_of(sandbox)), timeout=20) as connection:
         yield connection
 
 
 def reply_to(connection: socket.socket, method: bytes) -> Reply:
-    """Read the reply to a request that was sent already."""
+    """Read the reply to a request that has been sent."""
     response = HTTPResponse(connection, method=method.decode("latin-1"))
     try:
         response.begin()
@@ -52,7 +52,7 @@ def reply_to(connection: socket.socket, method: bytes) -> Reply:
 
 
 def exchange(sandbox: Sandbox, request: bytes) -> Reply:
-    """Send the bytes of one request on a connection of its own; return the reply."""
+    """Send the bytes of one request over a new connection, and return the reply."""
     with connected(sandbox) as connection:
         connection.sendall(request)
         return reply_to(connection, request.split(b" ", 1)[0])
@@ -66,7 +66,15 @@ def written(
     /,
     **headers: str | None,
 ) -> bytes:
-    """Write a request; a header is named with underscores, and left out if None."""
+    """Return the bytes of a request.
+
+    Args:
+        method: the method.
+        target: the target of the request line.
+        body: the body.
+        version: the HTTP version.
+        headers: headers by name, with underscores for hyphens. None omits a default header.
+    """
     raw = target if isinstance(target, bytes) else target.encode()
     named: dict[str, str | None] = {"Host": "127.0.0.1", "Connection": "close"}
     if body:

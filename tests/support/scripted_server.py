@@ -1,60 +1,36 @@
-"""A server on a real socket that misbehaves as its script says, and counts what it processed.
+"""A server on a real socket that follows a script, and counts the requests that it read.
 
-Beside it stands `Caller`: a client that checks of every ending what must hold of all of them.
+A script is a function of one `Connection`. It decides what the server reads, sends and closes, so
+that a test can produce every misbehaviour of a server or a proxy.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import itertools
-import logging
-import pickle
 import select
 import socket
 import ssl
 import struct
 import threading
-import traceback
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import pytest
-
-from yunxin_soap import AsyncClient, Client, Outcome, Receipt, SendError, Submission
-from yunxin_soap.settings import Settings
-from yunxin_soap.transport.aio import AsyncHttpTransport
-from yunxin_soap.transport.limits import Limits
-from yunxin_soap.transport.sync import HttpTransport
-from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import trustme
     from typing_extensions import Self
 
-    from yunxin_soap.transport.base import AsyncTransport
-
-PASSWORD = "s3cr3t&密码"
-PROXY_USER = "us%65r:pr0xy%40s3cr3t"
-PROXY_AUTHORIZATION = "Basic " + base64.b64encode(b"user:pr0xy@s3cr3t").decode()
-NUMBERS = ("13900000000", "13900005678")
-BATCH_NO = "2114355899380234221"
-
-# Pieces, so that no way of encoding the whole hides them.
-_SECRETS = ("s3cr3t", "密码", "%e5%af%86", "&#23494;", r"\u5bc6", *NUMBERS)
-_PATIENCE = 5.0
-"""Seconds after which a script that hangs is cut off; no test that passes waits for it."""
+TIMEOUT_SECONDS = 5.0
+"""Bound of each wait for an event. After it a hanging script is cut off; no passing test waits."""
 
 
 @dataclass(frozen=True)
-class Received:
-    """One whole request, as the server read it."""
+class ReceivedRequest:
+    """One complete request, as the server read it."""
 
     connection: int
-    """Which connection it came on, counted from 1."""
+    """The number of its connection, counted from 1."""
     method: str
     target: str
     headers: dict[str, str]
@@ -62,15 +38,15 @@ class Received:
 
 
 class Connection:
-    """The server's side of one connection, for a script to talk through."""
+    """The server's side of one connection, for a script to use."""
 
-    def __init__(self, server: Server, sock: socket.socket, number: int) -> None:
+    def __init__(self, server: ScriptedServer, sock: socket.socket, number: int) -> None:
         self.server, self.sock, self.number = server, sock, number
         self.ended = threading.Event()
         self._buffer = b""
 
-    def read(self) -> Received | None:
-        """Read one whole request and count it; None if the peer closed before its end."""
+    def read(self) -> ReceivedRequest | None:
+        """Read one complete request and count it; None if the peer closed before its end."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._fill():
                 return None
@@ -87,7 +63,7 @@ class Connection:
                 return None
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         method, target, _ = line.split(" ")
-        request = Received(self.number, method, target, headers, body)
+        request = ReceivedRequest(self.number, method, target, headers, body)
         with self.server.progress:
             self.server.requests.append(request)
             self.server.progress.notify_all()
@@ -99,27 +75,31 @@ class Connection:
         return bool(piece)
 
     def send(self, content: bytes) -> None:
+        """Send bytes."""
         self.sock.sendall(content)
 
     def wait_for_bytes(self) -> None:
-        """Wait until the peer has written or closed, and read nothing."""
-        select.select([self.sock], [], [], _PATIENCE)
+        """Wait until the peer has sent or closed, and read nothing."""
+        select.select([self.sock], [], [], TIMEOUT_SECONDS)
 
     def wait_until_closed(self) -> None:
+        """Read and ignore everything until the peer closes."""
         while self._fill():
             pass
 
     def reset(self) -> None:
-        """Close with RST in place of FIN."""
+        """Close with RST instead of FIN."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     def start_tls(self, context: ssl.SSLContext) -> None:
+        """Do the server's part of a TLS handshake."""
         secured = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
         self.sock = secured
         secured.do_handshake()
 
     def cut_off(self) -> None:
+        """Shut the connection down in both directions."""
         with suppress(OSError):  # it has ended meanwhile
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -127,31 +107,25 @@ class Connection:
 Script = Callable[[Connection], None]
 
 
-def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    """Return what a server named ``name`` needs to speak TLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-class Server:
-    """Runs ``script`` for each connection, in a thread of its own; the socket closes after it.
+class ScriptedServer:
+    """Runs a script for each connection, in its own thread, and closes the connection after it.
 
     Args:
         script: what to do with one connection.
-        tls: wraps each connection first.
-        listening: whether it accepts at once; until `listen`, connections are refused.
+        tls: the context of a TLS handshake that precedes the script.
+        listening: whether to accept connections at once. Until `listen` they are refused.
     """
 
     def __init__(
         self, script: Script, *, tls: ssl.SSLContext | None = None, listening: bool = True
     ) -> None:
-        self.requests: list[Received] = []
+        self.requests: list[ReceivedRequest] = []
         self.progress = threading.Condition()
+        """Notified after each request."""
         self._script, self._tls = script, tls
         self._connections: list[tuple[Connection, threading.Thread]] = []
         self._accepted = threading.Condition()
-        self._mistakes: list[Exception] = []
+        self._script_errors: list[Exception] = []
         self._waker: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._listener = socket.socket()
@@ -162,50 +136,60 @@ class Server:
 
     @property
     def origin(self) -> str:
+        """The address without a path."""
         return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        """The address of the page that it pretends to serve."""
+        """The address of the service's page on this server."""
         return f"{self.origin}/api/MsgSend.asmx"
 
     @property
     def connections(self) -> int:
-        """How many connections it accepted."""
+        """How many connections the server has accepted."""
         return len(self._connections)
 
     def listen(self) -> None:
+        """Start to accept connections."""
         self._listener.listen(64)
-        self._thread = threading.Thread(target=self._accept, name="misbehaving server")
+        self._thread = threading.Thread(target=self._accept, name="scripted server")
         self._thread.start()
 
-    def wait_for_requests(self, number: int) -> None:
-        """Wait until the server has read that many whole requests."""
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until the server has read that many complete requests."""
         with self.progress:
-            assert self.progress.wait_for(lambda: len(self.requests) >= number, _PATIENCE)
+            assert self.progress.wait_for(lambda: len(self.requests) >= count, TIMEOUT_SECONDS)
+
+    def wait_for_connections(self, count: int) -> None:
+        """Wait until the server has accepted that many connections."""
+        with self._accepted:
+            assert self._accepted.wait_for(lambda: self.connections >= count, TIMEOUT_SECONDS)
 
     def wait_until_ended(self, number: int) -> None:
-        """Wait until the server has closed its connection of that number, counted from 1."""
-        with self._accepted:
-            assert self._accepted.wait_for(lambda: self.connections >= number, _PATIENCE)
-        assert self._connections[number - 1][0].ended.wait(_PATIENCE)
+        """Wait until the connection of that number, counted from 1, has ended."""
+        self.wait_for_connections(number)
+        assert self._connections[number - 1][0].ended.wait(TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """Wait until all that was sent is processed, and close everything."""
+        """Wait until everything that was sent is processed, and close all sockets.
+
+        Raises:
+            Exception: the first error that a script raised.
+        """
         if self._thread is not None:
-            # Connections are accepted in order, so that none that came before is overlooked.
+            # Connections are accepted in order, so none that came before the waker is missed.
             with socket.socket() as self._waker:
                 self._waker.bind(("127.0.0.1", 0))
                 self._waker.connect(("127.0.0.1", self.port))
                 self._thread.join()
         self._listener.close()
         for connection, thread in self._connections:
-            thread.join(_PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
             if thread.is_alive():
                 connection.cut_off()
                 thread.join()
-        if self._mistakes:
-            raise self._mistakes[0]
+        if self._script_errors:
+            raise self._script_errors[0]
 
     def _accept(self) -> None:
         while True:
@@ -226,9 +210,9 @@ class Server:
                 connection.start_tls(self._tls)
             self._script(connection)
         except OSError:
-            pass  # the client hung up, as it may
-        except Exception as error:  # noqa: BLE001 - it is raised in close(), by the test's thread
-            self._mistakes.append(error)
+            pass  # the client may close at any time
+        except Exception as error:  # noqa: BLE001 - close() raises it in the test's thread
+            self._script_errors.append(error)
         finally:
             connection.sock.close()
             connection.ended.set()
@@ -245,358 +229,61 @@ class Server:
         self.close()
 
 
-def replying(*answers: bytes, hang_up: bool = False) -> Script:
-    """Give one answer for each request, the last one for all that follow; or close after one."""
+# --- scripts
+
+
+def reply_with(*responses: bytes, then_close: bool = False) -> Script:
+    """Reply to each request with the next response, and to all further ones with the last.
+
+    Args:
+        responses: the responses in order.
+        then_close: whether to close the connection after its first response.
+    """
 
     def script(connection: Connection) -> None:
-        for answer in itertools.chain(answers, itertools.repeat(answers[-1])):
+        for response in itertools.chain(responses, itertools.repeat(responses[-1])):
             if connection.read() is None:
                 return
-            connection.send(answer)
-            if hang_up:
+            connection.send(response)
+            if then_close:
                 return
 
     return script
 
 
-def reading_and_closing(connection: Connection) -> None:
+def read_then_close(connection: Connection) -> None:
+    """Read the request, and close without a response."""
     connection.read()
 
 
-def reading_and_hanging(connection: Connection) -> None:
+def read_then_reset(connection: Connection) -> None:
+    """Read the request, and reset the connection."""
+    connection.read()
+    connection.reset()
+
+
+def read_then_hang(connection: Connection) -> None:
+    """Read the request, and never respond."""
     connection.read()
     connection.wait_until_closed()
 
 
-def closing_unread(connection: Connection) -> None:
+def close_without_reading(connection: Connection) -> None:
+    """Close once the first byte has arrived, and read nothing."""
     connection.wait_for_bytes()
 
 
-def resetting_unread(connection: Connection) -> None:
+def reset_without_reading(connection: Connection) -> None:
+    """Reset the connection once the first byte has arrived, and read nothing."""
     connection.wait_for_bytes()
     connection.reset()
 
 
-def through(proxy: Server, user: str = "") -> str:
-    """Return the server's address as a proxy's."""
-    return f"http://{user and user + '@'}127.0.0.1:{proxy.port}"
-
-
-def page(
-    body: str | bytes,
-    status: str = "200 OK",
-    content_type: str = "text/xml; charset=utf-8",
-    *headers: str,
-    length: int | None = None,
-) -> bytes:
-    """Return an HTTP answer, with a Content-Length that is right unless one is given."""
-    content = body.encode() if isinstance(body, str) else body
-    size = len(content) if length is None else length
-    lines = [
-        f"HTTP/1.1 {status}",
-        f"Content-Type: {content_type}",
-        f"Content-Length: {size}",
-        *headers,
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
-
-
-def xml(protocol: str, result: str = BATCH_NO) -> str:
-    """Return the document in which the service answers ``result`` on that port."""
-    if protocol.startswith("http-"):
-        return (
-            '<?xml version="1.0" encoding="utf-8"?>\r\n'
-            f'<string xmlns="http://tempuri.org/">{result}</string>'
-        )
-    return envelope(
-        protocol,
-        '<sendMesExtResponse xmlns="http://tempuri.org/">'
-        f"<sendMesExtResult>{result}</sendMesExtResult></sendMesExtResponse>",
-    )
-
-
-def envelope(protocol: str, content: str) -> str:
-    version = (
-        "http://www.w3.org/2003/05/soap-envelope"
-        if protocol == "soap12"
-        else "http://schemas.xmlsoap.org/soap/envelope/"
-    )
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>'
-        f'<soap:Envelope xmlns:soap="{version}"><soap:Body>{content}</soap:Body></soap:Envelope>'
-    )
-
-
-def fault(protocol: str, code: str, text: str = "It broke.") -> str:
-    """Return a SOAP fault in the version that the port speaks."""
-    if protocol == "soap12":
-        return envelope(
-            protocol,
-            f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>"
-            f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason></soap:Fault>',
-        )
-    return envelope(
-        protocol,
-        f"<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring>"
-        "</soap:Fault>",
-    )
-
-
-def answer(protocol: str, result: str = BATCH_NO, *headers: str) -> bytes:
-    """Return a good answer that keeps the connection open."""
-    return page(xml(protocol, result), "200 OK", "text/xml; charset=utf-8", *headers)
-
-
-def assert_no_secret(*texts: str) -> None:
-    for text in texts:
-        found = [secret for secret in _SECRETS if secret in text.lower()]
-        assert not found, f"{found} in {text}"
-
-
-@contextmanager
-def logs_watched() -> Iterator[None]:
-    """Read what every logger says, at DEBUG, and find no secret in it."""
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(self.format(record))
-
-    lines: list[str] = []
-    handler, root = Keep(), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-    assert_no_secret(*lines)
-
-
-class FakeTime:
-    """A clock that only a sleep moves, and that calls ``on_sleep`` before it does."""
-
-    def __init__(self, on_sleep: Callable[[], None] = lambda: None, extra: float = 0.0) -> None:
-        self.now = 1000.0
-        self.pauses: list[float] = []
-        self._on_sleep, self._extra = on_sleep, extra
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self._on_sleep()
-        self.pauses.append(seconds)
-        self.now += seconds + self._extra
-
-
-class Way(str):
-    """The name of a port, which says too whether it is to be used from asyncio."""
-
-    __slots__ = ("asynchronous",)
-    asynchronous: bool
-
-
-def _ways() -> Iterator[Way]:
-    for asynchronous in (False, True):
-        for port in PROTOCOLS:
-            way = Way(port)
-            way.asynchronous = asynchronous
-            yield way
-
-
-WAYS = [pytest.param(way, id=f"async {way}" if way.asynchronous else way) for way in _ways()]
-
-
-class Blocking:
-    """An `AsyncClient` behind the methods of a `Client`, on an event loop in a thread."""
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        self._start(lambda: AsyncClient(*args, **settings))
-
-    @classmethod
-    def from_settings(cls, settings: Settings, *, transport: AsyncTransport | None = None) -> Self:
-        client = cls.__new__(cls)
-        client._start(lambda: AsyncClient.from_settings(settings, transport=transport))
-        return client
-
-    def _start(self, build: Callable[[], AsyncClient]) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        try:
-            self.client = build()
-            self.run(self.client.__aenter__())
-        except BaseException:
-            self._end()
-            raise
-
-    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def send(self, *args: Any, **options: Any) -> Receipt:
-        return self.run(self.client.send(*args, **options))
-
-    def check(self, *args: Any, **options: Any) -> Submission:
-        return self.run(self.client.check(*args, **options))
-
-    @property
-    def service(self) -> Blocking:
-        return self
-
-    def sendMesExt(self, *args: Any, **fields: Any) -> str:  # noqa: N802
-        return self.run(self.client.service.sendMesExt(*args, **fields))
-
-    @property
-    def settings(self) -> Settings:
-        return self.client.settings
-
-    @property
-    def endpoint(self) -> str:
-        return self.client.endpoint
-
-    @property
-    def protocol(self) -> str:
-        return self.client.protocol
-
-    def __repr__(self) -> str:
-        return repr(self.client)
-
-    def close(self) -> None:
-        self.run(self.client.close())
-
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            self.close()
-        finally:
-            self._end()
-
-
-def protocol_name(way: str) -> ProtocolName:
-    """Return the protocol of a way of sending."""
-    return cast(ProtocolName, str(way))
-
-
-def client_for(way: str) -> type[Client | Blocking]:
-    """Return the kind of client that a way of sending wants."""
-    return Blocking if getattr(way, "asynchronous", False) else Client
-
-
-_T = TypeVar("_T")
-_E = TypeVar("_E", bound=SendError)
-
-
-class Caller:
-    """A client with a distinctive password, all of whose endings are checked.
+def proxy_url(server: ScriptedServer, user: str = "") -> str:
+    """Return the address of a server that is used as a proxy.
 
     Args:
-        endpoint: a server, or an address.
-        protocol: the port to speak.
-        time: stands for clock and sleep.
-        password: the account's.
-        settings: further arguments of `Client`.
+        server: the server.
+        user: ``name:password``, as an address spells them.
     """
-
-    def __init__(
-        self,
-        endpoint: Server | str,
-        protocol: str = "soap",
-        *,
-        time: FakeTime | None = None,
-        limits: Limits | None = None,
-        password: str = PASSWORD,
-        **settings: Any,
-    ) -> None:
-        validated = Settings(
-            "user",
-            password,
-            channel="37",
-            signature="签名",
-            endpoint=endpoint if isinstance(endpoint, str) else endpoint.url,
-            protocol=protocol_name(protocol),
-            **{"timeout": 20.0, **settings},
-        )
-        self.client: Client | Blocking
-        if client_for(protocol) is Blocking:
-            self.client = Blocking.from_settings(
-                validated, transport=self._async_transport(validated, time, limits)
-            )
-        else:
-            self.client = Client.from_settings(
-                validated, transport=self._transport(validated, time, limits)
-            )
-
-    @staticmethod
-    def _transport(
-        settings: Settings, time: FakeTime | None, limits: Limits | None
-    ) -> HttpTransport | None:
-        if time is None and limits is None:
-            return None
-        time = time or FakeTime()
-        return HttpTransport(settings, limits=limits, clock=time.clock, sleep=time.sleep)
-
-    @staticmethod
-    def _async_transport(
-        settings: Settings, time: FakeTime | None, limits: Limits | None
-    ) -> AsyncHttpTransport | None:
-        if time is None and limits is None:
-            return None
-        clock = time or FakeTime()
-
-        async def sleep(seconds: float) -> None:
-            clock.sleep(seconds)
-
-        return AsyncHttpTransport(settings, limits=limits, clock=clock.clock, sleep=sleep)
-
-    def send(self, message: str = "您好") -> Receipt:
-        with logs_watched():
-            return self.client.send(NUMBERS, message)
-
-    def accepted(self, batch_no: str = BATCH_NO) -> Receipt:
-        """Send, and see it accepted under that batch number."""
-        receipt = self.send()
-        assert receipt.batch_no == batch_no
-        assert_no_secret(repr(receipt), str(receipt), repr(self.client))
-        return receipt
-
-    def fails(self, kind: type[_E], send: Callable[[], object] | None = None) -> _E:
-        """Send, and see it end in that error, whole, on one line and without a secret."""
-        with logs_watched(), pytest.raises(SendError) as caught:
-            (send or self.send)()
-        error = caught.value
-        assert type(error) is kind, repr(error)
-        assert error.safe_to_resend is (error.outcome is not Outcome.UNKNOWN)
-        assert len(str(error).splitlines()) == 1
-        assert error.request is not None
-        assert error.request.endpoint == self.client.endpoint
-        assert error.request.recipients == len(NUMBERS)
-        restored = pickle.loads(pickle.dumps(error))
-        assert type(restored) is kind
-        assert str(restored) == str(error)
-        assert vars(restored) == vars(error)
-        trace = "".join(traceback.format_exception(error))
-        assert_no_secret(str(error), repr(error), repr(vars(error)), trace, repr(self.client))
-        if error.outcome is Outcome.UNKNOWN:
-            # What a tool that walks the chain finds, though no traceback shows it.
-            assert_no_secret(repr(error.__context__), repr(vars(error.__context__ or error)))
-        return error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.client.__exit__(kind, error, trace)
+    return f"http://{user and user + '@'}127.0.0.1:{server.port}"

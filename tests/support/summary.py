@@ -1,4 +1,4 @@
-"""Tables of what a test run found, printed at its end."""
+"""Tables that tests fill and that are printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tables(config: pytest.Config) -> dict[str, _Table]:
 
 
 def show(reporter: pytest.TerminalReporter) -> None:
-    """Print all tables, the rows and columns sorted: tests run in any order."""
+    """Print all tables. Rows and columns are sorted, because tests run in any order."""
     for title, table in tables(reporter.config).items():
         columns = sorted({column for row in table.values() for column in row})
         widths = [

@@ -1,4 +1,7 @@
-"""What is particular to `AsyncClient`: cancelling, loops, loading; the rest is tested for both."""
+"""The parts that only `AsyncClient` has: cancellation, event loops, loading in a thread.
+
+The other tests of this folder cover both clients.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from aiohttp.client_proto import ResponseHandler
 
 from tests.support.scripted_server import (
     Connection,
-    Server,
-    answer,
-    reading_and_hanging,
-    replying,
-    through,
+    ScriptedServer,
+    proxy_url,
+    read_then_hang,
+    reply_with,
 )
+from tests.support.wire_samples import result_response
 from yunxin_soap import AsyncClient, ConfigurationError, OutcomeUnknown, wsdl
 from yunxin_soap.sandbox import Sandbox
 
@@ -36,7 +39,8 @@ def client(url: str, **settings: Any) -> AsyncClient:
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice
-def test_closing_does_not_unbind_a_submit_that_nobody_reads() -> None:
+def test_close_while_a_large_request_is_sent_keeps_the_timeout() -> None:
+    """Closing the client does not lift the timeout of a request that nobody reads."""
     begun, done = threading.Event(), threading.Event()
 
     def script(connection: Connection) -> None:
@@ -45,7 +49,7 @@ def test_closing_does_not_unbind_a_submit_that_nobody_reads() -> None:
         done.wait(20)
 
     async def main() -> None:
-        with Server(script) as server:
+        with ScriptedServer(script) as server:
             yunxin = client(server.url, timeout=0.5)
             sending = asyncio.ensure_future(yunxin.send("13900000000", "x" * (16 << 20)))
             await asyncio.to_thread(begun.wait, 20)
@@ -58,11 +62,14 @@ def test_closing_does_not_unbind_a_submit_that_nobody_reads() -> None:
     run(main())
 
 
-def test_an_aiohttp_without_its_inner_hooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aiohttp_without_the_needed_hooks_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An aiohttp without the hooks that are needed is named, and nothing is sent."""
     monkeypatch.delattr(ResponseHandler, "set_response_params")
 
     async def main() -> None:
-        with Server(replying(b"")) as server:
+        with ScriptedServer(reply_with(b"")) as server:
             async with client(server.url) as yunxin:
                 with pytest.raises(ConfigurationError, match="aiohttp"):
                     await yunxin.send("13900000000", "x")
@@ -71,8 +78,10 @@ def test_an_aiohttp_without_its_inner_hooks_is_refused(monkeypatch: pytest.Monke
     run(main())
 
 
-async def cancelled_once(server: Server, sending: Coroutine[Any, Any, object]) -> BaseException:
-    """Cancel a task as soon as the server has read its request; return what it ended with."""
+async def cancelled_once(
+    server: ScriptedServer, sending: Coroutine[Any, Any, object]
+) -> BaseException:
+    """Cancel a task once the server has read its request, and return the task's error."""
     task = asyncio.ensure_future(sending)
     await asyncio.to_thread(server.wait_for_requests, 1)
     task.cancel()
@@ -82,16 +91,18 @@ async def cancelled_once(server: Server, sending: Coroutine[Any, Any, object]) -
 
 
 def unknown_behind(error: BaseException | None) -> OutcomeUnknown | None:
-    """Return the outcome behind a cancellation: Python 3.10 wraps it once more."""
+    """Return the outcome that caused a cancellation. Python 3.10 wraps it once more."""
     while error is not None and not isinstance(error, OutcomeUnknown):
         error = error.__cause__ or error.__context__
     return error
 
 
 @pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
-def test_a_cancelled_submit_is_unknown_and_leaks_no_connection(protocol: str) -> None:
+def test_cancel_after_sending_is_unknown_and_closes_the_connection(protocol: str) -> None:
+    """A task cancelled after it sent has an unknown outcome, and its connection is closed."""
+
     async def main() -> None:
-        with Server(reading_and_hanging) as server:
+        with ScriptedServer(read_then_hang) as server:
             async with client(server.url, protocol=protocol) as yunxin:
                 error = await cancelled_once(server, yunxin.send("13900000000", "x"))
                 cause = unknown_behind(error)
@@ -99,16 +110,18 @@ def test_a_cancelled_submit_is_unknown_and_leaks_no_connection(protocol: str) ->
                 assert not cause.safe_to_resend
                 assert cause.request is not None
                 assert (cause.request.endpoint, cause.request.recipients) == (server.url, 1)
-                # While the client is still open: the connection went with the task.
+                # The client is still open: the cancellation closed the connection.
                 await asyncio.to_thread(server.wait_until_ended, 1)
             assert (server.connections, len(server.requests)) == (1, 1)
 
     run(main())
 
 
-def test_a_cancelled_call_of_the_service_is_unknown_too() -> None:
+def test_cancel_of_a_service_call_is_unknown() -> None:
+    """A cancelled call of ``client.service`` has an unknown outcome."""
+
     async def main() -> None:
-        with Server(reading_and_hanging) as server:
+        with ScriptedServer(read_then_hang) as server:
             async with client(server.url) as yunxin:
                 call = yunxin.service.sendMesExt("demo", "demo", "13900000000", "x", "37")
                 error = await cancelled_once(server, call)
@@ -119,11 +132,13 @@ def test_a_cancelled_call_of_the_service_is_unknown_too() -> None:
     run(main())
 
 
-def test_a_submit_cancelled_before_anything_was_sent_is_just_cancelled() -> None:
+def test_cancel_while_connecting_has_no_outcome() -> None:
+    """A task cancelled while connecting sent nothing: the cancellation has no cause."""
+
     async def main() -> None:
-        with Server(reading_and_hanging) as proxy:
+        with ScriptedServer(read_then_hang) as proxy:
             # The proxy never answers CONNECT.
-            async with client("https://sms.example/x", proxy=through(proxy)) as yunxin:
+            async with client("https://sms.example/x", proxy=proxy_url(proxy)) as yunxin:
                 error = await cancelled_once(proxy, yunxin.send("13900000000", "x"))
                 assert unknown_behind(error) is None
             assert [request.method for request in proxy.requests] == ["CONNECT"]
@@ -131,9 +146,11 @@ def test_a_submit_cancelled_before_anything_was_sent_is_just_cancelled() -> None
     run(main())
 
 
-def test_a_wait_that_is_cut_from_outside_says_so_too() -> None:
+def test_wait_for_that_times_out_is_unknown() -> None:
+    """A timeout of ``asyncio.wait_for`` has an unknown outcome as its cause."""
+
     async def main() -> None:
-        with Server(reading_and_hanging) as server:
+        with ScriptedServer(read_then_hang) as server:
             async with client(server.url) as yunxin:
                 with pytest.raises(asyncio.TimeoutError) as caught:
                     await asyncio.wait_for(yunxin.send("13900000000", "x"), 0.3)
@@ -142,7 +159,9 @@ def test_a_wait_that_is_cut_from_outside_says_so_too() -> None:
     run(main())
 
 
-def test_many_tasks_share_a_client(sandbox: Sandbox) -> None:
+def test_client_shared_by_tasks_mixes_nothing_up(sandbox: Sandbox) -> None:
+    """Each task gets the receipt of its own submission."""
+
     async def main() -> None:
         async with client(sandbox.url) as yunxin:
             sends = (yunxin.send("13900000000", f"number {i}") for i in range(200))
@@ -154,7 +173,8 @@ def test_many_tasks_share_a_client(sandbox: Sandbox) -> None:
     run(main())
 
 
-def test_the_wsdl_is_loaded_in_a_thread(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wsdl_is_loaded_once_in_a_thread(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The WSDL is loaded once, at the first use, in a thread."""
     loaded_by: list[threading.Thread] = []
     load = wsdl.load
 
@@ -176,7 +196,9 @@ def test_the_wsdl_is_loaded_in_a_thread(sandbox: Sandbox, monkeypatch: pytest.Mo
     assert loaded_by[0] is not threading.current_thread()
 
 
-def test_a_wsdl_that_does_not_fit_is_raised_at_the_first_use(tmp_path: Path) -> None:
+def test_wsdl_that_is_missing_is_raised_at_the_first_use(tmp_path: Path) -> None:
+    """A missing WSDL is raised at the first use."""
+
     async def main() -> None:
         yunxin = client("http://127.0.0.1:9/x", wsdl=tmp_path / "absent.wsdl")
         with pytest.raises(ConfigurationError, match="absent"):
@@ -188,9 +210,10 @@ def test_a_wsdl_that_does_not_fit_is_raised_at_the_first_use(tmp_path: Path) -> 
     run(main())
 
 
-def test_a_client_that_is_closed_unused_has_loaded_nothing(
+def test_client_closed_unused_loads_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A client that is closed before its first use loads no WSDL."""
     monkeypatch.setattr(wsdl, "load", None)
 
     async def main() -> None:
@@ -202,7 +225,8 @@ def test_a_client_that_is_closed_unused_has_loaded_nothing(
     run(main())
 
 
-def test_a_client_belongs_to_one_loop(sandbox: Sandbox) -> None:
+def test_client_in_another_event_loop_raises(sandbox: Sandbox) -> None:
+    """A client belongs to the event loop of its first use."""
     yunxin = client(sandbox.url)
 
     async def elsewhere() -> None:
@@ -218,7 +242,8 @@ def test_a_client_belongs_to_one_loop(sandbox: Sandbox) -> None:
     assert len(sandbox.inbox) == 1
 
 
-def test_a_forked_child_opens_its_own_connections() -> None:
+def test_fork_child_opens_its_own_connections() -> None:
+    """A forked child opens its own connections, and the parent keeps its own."""
     script = """
 import asyncio, os, sys, warnings
 from yunxin_soap import AsyncClient
@@ -238,7 +263,7 @@ loop.run_until_complete(yunxin.send("13900000000", "after"))
 loop.run_until_complete(yunxin.close())
 loop.close()
 """
-    with Server(replying(answer("soap"))) as server:
+    with ScriptedServer(reply_with(result_response("soap"))) as server:
         done = subprocess.run(
             [sys.executable, "-c", script, server.url], capture_output=True, text=True
         )
@@ -246,7 +271,8 @@ loop.close()
     assert [request.connection for request in server.requests] == [1, 2, 1]
 
 
-def test_without_aiohttp_it_says_what_to_install() -> None:
+def test_import_without_aiohttp_names_the_pip_command() -> None:
+    """Without aiohttp the error names the pip command."""
     script = (
         "import sys\nsys.modules['aiohttp'] = None\n"
         "import yunxin_soap\n"
@@ -257,7 +283,8 @@ def test_without_aiohttp_it_says_what_to_install() -> None:
     assert done.stdout == 'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"\n'
 
 
-def test_the_client_of_both_kinds_takes_the_same_arguments() -> None:
+def test_signatures_equal_those_of_client() -> None:
+    """Both clients take the same arguments."""
     import inspect
 
     from yunxin_soap import Client

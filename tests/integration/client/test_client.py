@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted_server import Blocking, client_for, protocol_name
+from tests.support.client_matrix import BlockingAsyncClient, client_class, protocol_name
 from yunxin_soap import (
     Client,
     ConfigurationError,
@@ -35,9 +35,9 @@ TEXTS = [
 ]
 
 
-def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client | Blocking:
+def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client | BlockingAsyncClient:
     settings = {"channel": "37", "signature": "签名", "endpoint": sandbox.url, **more}
-    return client_for(protocol)("demo", "demo", protocol=protocol_name(protocol), **settings)
+    return client_class(protocol)("demo", "demo", protocol=protocol_name(protocol), **settings)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -53,7 +53,7 @@ def test_the_gateway_gets_exactly_the_six_values(
     if protocol.startswith("http"):
         password = password.replace("<w", "< w")
     sandbox.add_account(Account("用户&1", password))
-    with client_for(protocol)(
+    with client_class(protocol)(
         "用户&1",
         password,
         channel=37,
@@ -177,7 +177,7 @@ def test_debug_logging_masks_the_password_and_the_numbers(
     password = "s3cr3t+密&码"
     sandbox.add_account(Account("logged", password))
     caplog.set_level(logging.DEBUG)
-    with client_for(protocol)(
+    with client_class(protocol)(
         "logged", password, channel=37, endpoint=sandbox.url, protocol=protocol_name(protocol)
     ) as client:
         receipt = client.send(["13900000000", "13900000001"], "hello【签名】")

@@ -1,4 +1,4 @@
-"""Connections that hang, break and grow old: nothing is submitted more often than asked."""
+"""Connections that hang, break and expire: each request is sent at most once."""
 
 from __future__ import annotations
 
@@ -6,211 +6,228 @@ import threading
 
 import pytest
 
+from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import BOTH_CLIENTS, ClientVariant
 from tests.support.scripted_server import (
-    BATCH_NO,
-    WAYS,
-    Caller,
     Connection,
     Script,
-    Server,
-    Way,
-    answer,
-    closing_unread,
-    page,
-    reading_and_closing,
-    reading_and_hanging,
-    replying,
-    resetting_unread,
-    xml,
+    ScriptedServer,
+    close_without_reading,
+    read_then_close,
+    read_then_hang,
+    read_then_reset,
+    reply_with,
+    reset_without_reading,
 )
+from tests.support.wire_samples import BATCH_NO, http_response, result_response, result_xml
 from yunxin_soap import BalanceRejected, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY, Limits
 
 
-def resetting(connection: Connection) -> None:
+def hang_in_the_body(connection: Connection) -> None:
     connection.read()
-    connection.reset()
-
-
-def hanging_in_the_answer(connection: Connection) -> None:
-    connection.read()
-    connection.send(page(xml("soap"), length=9999))
+    connection.send(http_response(result_xml("soap"), length=9999))
     connection.wait_until_closed()
 
 
-def hanging_in_a_refusal_without_end(connection: Connection) -> None:
+def hang_in_an_error_page(connection: Connection) -> None:
     connection.read()
     connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\n<ht")
     connection.wait_until_closed()
 
 
-@pytest.mark.parametrize(
-    "script", [reading_and_hanging, hanging_in_the_answer, hanging_in_a_refusal_without_end]
-)
-def test_no_answer_in_time_is_unknown(protocol: str, script: Script) -> None:
-    with Server(script) as server, Caller(server, protocol, timeout=0.3) as caller:
-        error = caller.fails(OutcomeUnknown)
+@pytest.mark.parametrize("script", [read_then_hang, hang_in_the_body, hang_in_an_error_page])
+def test_response_not_complete_in_time_is_unknown(protocol: str, script: Script) -> None:
+    """Without a complete response in time, the outcome is unknown."""
+    with ScriptedServer(script) as server, CheckedClient(server, protocol, timeout=0.3) as checked:
+        error = checked.assert_fails(OutcomeUnknown)
     assert "within 0.3 s" in str(error)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-@pytest.mark.parametrize("protocol", WAYS[::4])  # `Client` and `AsyncClient`
-def test_each_answer_has_the_whole_timeout(protocol: Way) -> None:
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_timeout_starts_anew_with_each_request(protocol: ClientVariant) -> None:
+    """Each request on a kept connection has the full timeout."""
+
     def script(connection: Connection) -> None:
         while connection.read():
             connection.ended.wait(0.6)
-            connection.send(answer("soap"))
+            connection.send(result_response("soap"))
 
-    with Server(script) as server, Caller(server, protocol, timeout=1.0) as caller:
-        caller.accepted()
-        caller.accepted()
+    with ScriptedServer(script) as server, CheckedClient(server, protocol, timeout=1.0) as checked:
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
-@pytest.mark.parametrize("script", [reading_and_closing, resetting])
-def test_no_answer_before_the_end_is_unknown(protocol: str, script: Script) -> None:
-    with Server(script) as server, Caller(server, protocol) as caller:
-        error = caller.fails(OutcomeUnknown)
+@pytest.mark.parametrize("script", [read_then_close, read_then_reset])
+def test_connection_that_ends_before_the_response_is_unknown(protocol: str, script: Script) -> None:
+    """A connection that ends before the response makes the outcome unknown."""
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        error = checked.assert_fails(OutcomeUnknown)
     assert "closed before a response" in str(error) or "broke before the response" in str(error)
     assert (error.excerpt, error.http_status) == (None, None)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-@pytest.mark.parametrize("script", [closing_unread, resetting_unread])
-def test_a_connection_that_ends_unread_is_unknown(protocol: str, script: Script) -> None:
-    with Server(script) as server, Caller(server, protocol) as caller:
-        caller.fails(OutcomeUnknown)
+@pytest.mark.parametrize("script", [close_without_reading, reset_without_reading])
+def test_connection_that_ends_before_reading_is_unknown(protocol: str, script: Script) -> None:
+    """A connection that ends before the server reads makes the outcome unknown."""
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 0)
 
 
-def test_a_reset_in_the_answer_is_unknown(protocol: str) -> None:
+def test_connection_reset_in_the_response_is_unknown(protocol: str) -> None:
+    """A reset in the middle of the response makes the outcome unknown."""
     reset = threading.Event()
 
     def script(connection: Connection) -> None:
         connection.read()
-        connection.send(page(xml(protocol), length=9999))
+        connection.send(http_response(result_xml(protocol), length=9999))
         connection.reset()
         reset.set()
 
-    with Server(script) as server, Caller(server, protocol) as caller:
-        caller.fails(OutcomeUnknown)
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_fails(OutcomeUnknown)
         assert reset.wait(5)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-# --- a connection that was good once
+# --- a kept connection
 
 
-def good_once_then(script: Script, protocol: str) -> Script:
-    def good_once(connection: Connection) -> None:
+def reply_once_then(script: Script, protocol: str) -> Script:
+    def reply_once(connection: Connection) -> None:
         connection.read()
-        connection.send(answer(protocol))
+        connection.send(result_response(protocol))
         script(connection)
 
-    return good_once
+    return reply_once
 
 
-@pytest.mark.parametrize("script", [reading_and_closing, resetting])
-def test_a_kept_connection_that_breaks_is_not_tried_again(protocol: str, script: Script) -> None:
+@pytest.mark.parametrize("script", [read_then_close, read_then_reset])
+def test_kept_connection_that_breaks_is_unknown_and_not_retried(
+    protocol: str, script: Script
+) -> None:
+    """A kept connection that breaks is unknown; the request is not sent again."""
     with (
-        Server(good_once_then(script, protocol)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_once_then(script, protocol)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        caller.accepted()
-        caller.fails(OutcomeUnknown)
+        checked.assert_accepted()
+        checked.assert_fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_a_kept_connection_closed_unread_is_not_tried_again(protocol: str) -> None:
+def test_kept_connection_closed_before_reading_is_not_retried(protocol: str) -> None:
+    """The client cannot know that the server did not read the request."""
     with (
-        Server(good_once_then(closing_unread, protocol)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_once_then(close_without_reading, protocol)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        caller.accepted()
-        caller.fails(OutcomeUnknown)
+        checked.assert_accepted()
+        checked.assert_fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-def test_a_kept_connection_that_hangs_is_closed(protocol: str) -> None:
+def test_kept_connection_that_hangs_is_closed(protocol: str) -> None:
+    """After a timeout the next request goes over a new connection."""
     with (
-        Server(good_once_then(reading_and_hanging, protocol)) as server,
-        Caller(server, protocol, timeout=0.3) as caller,
+        ScriptedServer(reply_once_then(read_then_hang, protocol)) as server,
+        CheckedClient(server, protocol, timeout=0.3) as checked,
     ):
-        caller.accepted()
-        caller.fails(OutcomeUnknown)
-        caller.accepted()  # on a connection of its own, not behind the answer that is missing
+        checked.assert_accepted()
+        checked.assert_fails(OutcomeUnknown)
+        checked.assert_accepted()  # over a new connection, not behind the missing response
     assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
-def test_a_kept_connection_that_was_closed_is_replaced(protocol: str) -> None:
+def test_kept_connection_closed_by_the_server_is_replaced(protocol: str) -> None:
+    """A connection that the server closed while idle is not used."""
     with (
-        Server(replying(answer(protocol), hang_up=True)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_with(result_response(protocol), then_close=True)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        caller.accepted()
+        checked.assert_accepted()
         server.wait_until_ended(1)
-        caller.accepted()
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_an_answer_that_says_close_is_obeyed(protocol: str) -> None:
+def test_connection_close_header_is_honoured(protocol: str) -> None:
+    """After a response with ``Connection: close`` the connection is not reused."""
     with (
-        Server(replying(answer(protocol, BATCH_NO, "Connection: close"))) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(
+            reply_with(result_response(protocol, BATCH_NO, "Connection: close"))
+        ) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        caller.accepted()
-        caller.accepted()
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_a_connection_is_used_again(protocol: str) -> None:
-    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
+def test_connection_after_a_complete_response_is_reused(protocol: str) -> None:
+    """After a complete 200 with a body the connection is reused."""
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
         for _ in range(3):
-            caller.accepted()
+            checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 1, 1]
 
 
-def test_only_an_answer_of_the_gateway_leaves_its_connection_in_use(protocol: str) -> None:
+def test_connection_after_another_status_is_not_reused(protocol: str) -> None:
+    """Only a 200 keeps its connection, whatever its result says."""
     for status, kind in (("404 Not Found", ConfigurationRejected), ("504 Late", OutcomeUnknown)):
-        with Server(replying(page("Sorry", status))) as server, Caller(server, protocol) as caller:
-            caller.fails(kind)
-            caller.fails(kind)
-        # A proxy that gave up may still hand the gateway's late answer on.
+        with (
+            ScriptedServer(reply_with(http_response("Sorry", status))) as server,
+            CheckedClient(server, protocol) as checked,
+        ):
+            checked.assert_fails(kind)
+            checked.assert_fails(kind)
+        # A proxy that gave up may still pass on the gateway's late response.
         assert [request.connection for request in server.requests] == [1, 2]
 
     with (
-        Server(replying(answer(protocol, "-7"), answer(protocol))) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(
+            reply_with(result_response(protocol, "-7"), result_response(protocol))
+        ) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        caller.fails(BalanceRejected)
-        caller.accepted()
+        checked.assert_fails(BalanceRejected)
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 1]
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nX-Pad: ", b"\r\n", None])
-def test_a_connection_with_more_than_one_answer_is_dropped(
-    protocol: str, surplus: bytes | None
-) -> None:
+def test_connection_with_surplus_bytes_is_not_reused(protocol: str, surplus: bytes | None) -> None:
+    """A connection with more than one response is closed."""
     if surplus is None:
-        surplus = answer(protocol, "666")
+        surplus = result_response(protocol, "666")
 
     def script(connection: Connection) -> None:
         while connection.read():
-            connection.send(answer(protocol) + surplus)
+            connection.send(result_response(protocol) + surplus)
 
-    with Server(script) as server, Caller(server, protocol) as caller:
-        caller.accepted()
-        caller.accepted()
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 2]
 
 
 @pytest.mark.parametrize(("line", "blank"), [(b"\r\n", b"\r\n"), (b"\n", b"\n"), (b"\r\n", b"\n")])
-def test_an_answer_that_comes_late_is_nobodys(protocol: str, line: bytes, blank: bytes) -> None:
+def test_surplus_response_that_comes_later_is_ignored(
+    protocol: str, line: bytes, blank: bytes
+) -> None:
+    """A surplus response is not read as the response to the next request."""
     accepted, sent = threading.Event(), threading.Event()
 
     def written(text: str) -> bytes:
-        head, _, body = answer(protocol, text).partition(b"\r\n\r\n")
+        head, _, body = result_response(protocol, text).partition(b"\r\n\r\n")
         return head.replace(b"\r\n", line) + line + blank + body
 
     def script(connection: Connection) -> None:
@@ -223,46 +240,51 @@ def test_an_answer_that_comes_late_is_nobodys(protocol: str, line: bytes, blank:
         while connection.read():
             connection.send(written(BATCH_NO))
 
-    with Server(script) as server, Caller(server, protocol) as caller:
-        caller.accepted()
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_accepted()
         accepted.set()
         sent.wait(20)
-        caller.accepted()
+        checked.assert_accepted()
     assert len(server.requests) == 2
 
 
-def test_a_connection_idle_for_too_long_is_dropped(protocol: str) -> None:
+def test_idle_connection_past_its_expiry_is_not_reused(protocol: str) -> None:
+    """An idle connection past its expiry is closed, and nothing is sent over it."""
     with (
-        Server(replying(answer(protocol))) as server,
-        Caller(server, protocol, limits=Limits(keepalive_expiry=0.0)) as caller,
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol, limits=Limits(keepalive_expiry=0.0)) as checked,
     ):
-        caller.accepted()
-        caller.accepted()
-    # Nothing was tried on the old one: it would be counted, or end as unknown.
+        checked.assert_accepted()
+        checked.assert_accepted()
+    # A request over the old connection would be counted, or end as unknown.
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_connections_age_before_servers_close_them() -> None:
+def test_keepalive_expiry_default_is_below_five_seconds() -> None:
+    """Servers close idle connections from five seconds on; the client is first."""
     assert 0 < KEEPALIVE_EXPIRY < 5
 
 
 @pytest.mark.parametrize("early", ["103 Early Hints", "102 Processing", "204 No Content"])
-def test_a_late_answer_is_not_taken_for_the_next_one(protocol: Way, early: str) -> None:
-    # aiohttp waits for the true answer after a 102 and a 103.
-    waits = protocol.asynchronous and early.startswith("10")
+def test_final_response_after_an_early_status_is_not_misassigned(
+    protocol: ClientVariant, early: str
+) -> None:
+    """The response after a 1xx or 204 is never the next request's response."""
+    # aiohttp waits for the final response after a 102 and a 103.
+    waits = protocol.is_async and early.startswith("10")
 
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(f"HTTP/1.1 {early}\r\n\r\n".encode())
         if not waits:
             connection.wait_for_bytes()  # the second request, or the end
-        connection.send(answer(protocol))
+        connection.send(result_response(protocol))
         connection.wait_until_closed()
 
-    with Server(script) as server, Caller(server, protocol) as caller:
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
         for _ in range(2):
             if waits:
-                caller.accepted()
+                checked.assert_accepted()
             else:
-                caller.fails(OutcomeUnknown)
+                checked.assert_fails(OutcomeUnknown)
     assert [request.connection for request in server.requests] == [1, 2]

@@ -1,6 +1,6 @@
-"""Every answer that a server can give, good and bad, ends in the one outcome that is true of it.
+"""Every response that a server can give, good or bad, ends in the right outcome.
 
-Each case counts what the server processed: one request, whatever came back.
+Each test counts the requests that the server read: one, whatever came back.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.scripted_server import (
+from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import BlockingAsyncClient
+from tests.support.scripted_server import Connection, Script, ScriptedServer, reply_with
+from tests.support.secret_detector import NUMBERS
+from tests.support.wire_samples import (
     BATCH_NO,
-    NUMBERS,
-    Blocking,
-    Caller,
-    Connection,
-    Script,
-    Server,
-    answer,
-    fault,
-    page,
-    replying,
-    xml,
+    HTML,
+    PLAIN,
+    XML,
+    http_response,
+    result_response,
+    result_xml,
+    soap_fault,
 )
 from yunxin_soap import OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.errors import ConfigurationRejected
@@ -30,13 +30,9 @@ from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
 from yunxin_soap.wire.codec import Codec, Fields
 
-HTML = "text/html; charset=utf-8"
-PLAIN = "text/plain; charset=utf-8"
-XML = "text/xml; charset=utf-8"
-
 
 def raw(protocol: str) -> bytes:
-    return xml(protocol).encode()
+    return result_xml(protocol).encode()
 
 
 def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -48,48 +44,56 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
 
 
 def unframed(content: bytes, version: str = "1.1") -> bytes:
-    """An answer that ends where the connection does."""
+    """Return a response that ends with the connection."""
     return f"HTTP/{version} 200 OK\r\nContent-Type: {XML}\r\n\r\n".encode() + content
 
 
 def compressed(content: bytes, encoding: str = "gzip") -> bytes:
-    return page(content, "200 OK", XML, f"Content-Encoding: {encoding}")
+    return http_response(content, "200 OK", XML, f"Content-Encoding: {encoding}")
 
 
-Answer = Callable[[str], bytes]
+BuildResponse = Callable[[str], bytes]
 
-ACCEPTED: dict[str, Answer] = {
-    "plain": answer,
-    "gzip": lambda port: compressed(gzip.compress(raw(port))),
-    "chunked": lambda port: chunked(raw(port)[:100], raw(port)[100:]),
-    "ended by the close": lambda port: unframed(raw(port)),
-    "HTTP/1.0": lambda port: unframed(raw(port), "1.0"),
-    "100 Continue before it": lambda port: b"HTTP/1.1 100 Continue\r\n\r\n" + answer(port),
-    "byte order mark": lambda port: page(b"\xef\xbb\xbf" + raw(port)),
-    "header names in small letters": lambda port: (
-        b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\ncontent-type:text/xml\r\n\r\n" % len(raw(port))
-        + raw(port)
+ACCEPTED: dict[str, BuildResponse] = {
+    "plain": result_response,
+    "gzip": lambda protocol: compressed(gzip.compress(raw(protocol))),
+    "chunked": lambda protocol: chunked(raw(protocol)[:100], raw(protocol)[100:]),
+    "ended by the close": lambda protocol: unframed(raw(protocol)),
+    "HTTP/1.0": lambda protocol: unframed(raw(protocol), "1.0"),
+    "100 Continue before it": lambda protocol: (
+        b"HTTP/1.1 100 Continue\r\n\r\n" + result_response(protocol)
     ),
-    "no Content-Type": lambda port: (
-        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(raw(port)) + raw(port)
+    "byte order mark": lambda protocol: http_response(b"\xef\xbb\xbf" + raw(protocol)),
+    "header names in small letters": lambda protocol: (
+        b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\ncontent-type:text/xml\r\n\r\n"
+        % len(raw(protocol))
+        + raw(protocol)
+    ),
+    "no Content-Type": lambda protocol: (
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(raw(protocol)) + raw(protocol)
     ),
 }
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_a_batch_number_is_accepted(protocol: str, name: str) -> None:
+def test_response_with_batch_number_is_accepted(protocol: str, name: str) -> None:
+    """A batch number is accepted, however the response is framed and encoded."""
     with (
-        Server(replying(ACCEPTED[name](protocol), hang_up=True)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_with(ACCEPTED[name](protocol), then_close=True)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        assert caller.accepted().protocol == protocol
+        assert checked.assert_accepted().protocol == protocol
     assert len(server.requests) == 1
 
 
-def test_the_request_arrives_as_the_protocol_made_it(protocol: str) -> None:
-    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
-        caller.accepted()
-    settings = caller.client.settings
+def test_request_on_the_wire_is_what_the_codec_encoded(protocol: str) -> None:
+    """The server receives the method, target, headers and body of the codec."""
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_accepted()
+    settings = checked.client.settings
     codec = Codec(
         wsdl.load(), settings.protocol, settings.endpoint.path, Redactor(settings.user_pass)
     )
@@ -121,10 +125,11 @@ def test_the_request_arrives_as_the_protocol_made_it(protocol: str) -> None:
         ("429 Too Many Requests", "Retry-After: 0"),
     ],
 )
-def test_a_status_of_4xx_is_rejected(protocol: str, status: str, header: str) -> None:
-    content = page("", status, HTML, header)
-    with Server(replying(content)) as server, Caller(server, protocol) as caller:
-        error = caller.fails(ConfigurationRejected)
+def test_status_4xx_is_rejected(protocol: str, status: str, header: str) -> None:
+    """A 4xx status is rejected, once, and names its status."""
+    content = http_response("", status, HTML, header)
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        error = checked.assert_fails(ConfigurationRejected)
     assert error.http_status == int(status[:3])
     assert error.code is None
     assert status[:3] in str(error)
@@ -135,127 +140,156 @@ def test_a_status_of_4xx_is_rejected(protocol: str, status: str, header: str) ->
     ("protocol", "code"),
     [("soap", "Client"), ("soap", "Client.Authentication"), ("soap12", "Sender")],
 )
-def test_a_fault_that_blames_the_client_is_rejected(protocol: str, code: str) -> None:
-    content = page(fault(protocol, code, "Possible mistake."), "500 Internal Server Error")
-    with Server(replying(content)) as server, Caller(server, protocol) as caller:
-        error = caller.fails(ConfigurationRejected)
+def test_soap_fault_of_the_client_is_rejected(protocol: str, code: str) -> None:
+    """A SOAP fault that blames the client is rejected."""
+    content = http_response(
+        soap_fault(protocol, code, "Possible mistake."), "500 Internal Server Error"
+    )
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        error = checked.assert_fails(ConfigurationRejected)
     assert "Possible mistake." in str(error)
     assert error.http_status == 500
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("protocol", ["http-get", "http-post"])
-def test_what_asp_net_refuses_before_the_method_is_rejected(protocol: str) -> None:
-    content = page("Missing parameter: ExeNo.\r\n", "500 Internal Server Error", PLAIN)
-    with Server(replying(content)) as server, Caller(server, protocol) as caller:
-        error = caller.fails(ConfigurationRejected)
+def test_status_500_before_the_method_is_rejected(protocol: str) -> None:
+    """An error that ASP.NET raises before it calls the method is rejected."""
+    content = http_response("Missing parameter: ExeNo.\r\n", "500 Internal Server Error", PLAIN)
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        error = checked.assert_fails(ConfigurationRejected)
     assert "Missing parameter: ExeNo" in error.description_zh
     assert len(server.requests) == 1
 
 
-def test_a_documented_code_is_rejected(protocol: str) -> None:
+def test_result_minus_1_is_rejected_and_unsafe_to_resend(protocol: str) -> None:
+    """The code -1 is rejected, but may have been raised after the SMS was queued."""
     with (
-        Server(replying(answer(protocol, "-1"))) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_with(result_response(protocol, "-1"))) as server,
+        CheckedClient(server, protocol) as checked,
         pytest.raises(Rejected) as caught,
     ):
-        caller.send()
+        checked.send()
     assert (caught.value.code, caught.value.safe_to_resend) == (-1, False)
     assert len(server.requests) == 1
 
 
-def with_document_type(port: str, declaration: str, result: str) -> bytes:
-    head, _, rest = xml(port, result).partition("?>")
-    return page(f"{head}?>{declaration}{rest}")
+def with_document_type(protocol: str, declaration: str, result: str) -> bytes:
+    head, _, rest = result_xml(protocol, result).partition("?>")
+    return http_response(f"{head}?>{declaration}{rest}")
 
 
-# What came back, and a piece of what the error says of it.
-UNKNOWN: dict[str, tuple[str, Answer]] = {
-    "500, a page": ("HTTP status 500", lambda _: page("<h1>Error</h1>", "500 Error", HTML)),
-    "500, nothing": ("HTTP status 500", lambda _: page("", "500 Error", HTML)),
-    "500, a good answer": ("HTTP status 500", lambda port: page(xml(port), "500 Error")),
-    "500, the method's own words": (
+# Each response, and a part of the error's message.
+UNKNOWN: dict[str, tuple[str, BuildResponse]] = {
+    "500, a page": (
         "HTTP status 500",
-        lambda _: page("Deadlock.\r\n", "500 Error", PLAIN),
+        lambda _: http_response("<h1>Error</h1>", "500 Error", HTML),
     ),
-    "500, missing in an HTML page": (
+    "500, nothing": ("HTTP status 500", lambda _: http_response("", "500 Error", HTML)),
+    "500, a good response": (
         "HTTP status 500",
-        lambda _: page("Missing parameter: ExeNo.", "500 Error", HTML),
+        lambda protocol: http_response(result_xml(protocol), "500 Error"),
     ),
-    "502, a page": ("HTTP status 502", lambda _: page("<h1>Bad</h1>", "502 Bad Gateway", HTML)),
-    "503, come again at once": (
+    "500, a message of the method": (
+        "HTTP status 500",
+        lambda _: http_response("Deadlock.\r\n", "500 Error", PLAIN),
+    ),
+    "500, missing parameter in an HTML page": (
+        "HTTP status 500",
+        lambda _: http_response("Missing parameter: ExeNo.", "500 Error", HTML),
+    ),
+    "502, a page": (
+        "HTTP status 502",
+        lambda _: http_response("<h1>Bad</h1>", "502 Bad Gateway", HTML),
+    ),
+    "503, retry at once": (
         "HTTP status 503",
-        lambda _: page("", "503 Unavailable", HTML, "Retry-After: 0"),
+        lambda _: http_response("", "503 Unavailable", HTML, "Retry-After: 0"),
     ),
-    "504": ("HTTP status 504", lambda _: page("", "504 Gateway Timeout", HTML)),
-    "201, a good answer": ("HTTP status 201", lambda port: page(xml(port), "201 Created")),
-    "202": ("HTTP status 202", lambda _: page("", "202 Accepted")),
+    "504": ("HTTP status 504", lambda _: http_response("", "504 Gateway Timeout", HTML)),
+    "201, a good response": (
+        "HTTP status 201",
+        lambda protocol: http_response(result_xml(protocol), "201 Created"),
+    ),
+    "202": ("HTTP status 202", lambda _: http_response("", "202 Accepted")),
     "204": ("HTTP status 204", lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"),
     "304": ("HTTP status 304", lambda _: b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     "103, nothing": ("HTTP status 103", lambda _: b"HTTP/1.1 103 Early Hints\r\n\r\n"),
-    "a page": ("not readable XML", lambda _: page("<h1>Log in</h1>", "200 OK", HTML)),
-    "a good answer called a page": (
+    "a page": ("not readable XML", lambda _: http_response("<h1>Log in</h1>", "200 OK", HTML)),
+    "a good response declared as a page": (
         "not readable XML",
-        lambda port: page(xml(port), "200 OK", HTML),
+        lambda protocol: http_response(result_xml(protocol), "200 OK", HTML),
     ),
-    "nothing": ("not readable XML", lambda _: page("")),
-    "XML cut short": ("not readable XML", lambda port: page(raw(port)[:-9])),
-    "cut with the connection": ("not readable XML", lambda port: unframed(raw(port)[:-9])),
-    "another document": ("not a response of sendMesExt", lambda _: page("<string>1</string>")),
+    "nothing": ("not readable XML", lambda _: http_response("")),
+    "XML cut short": ("not readable XML", lambda protocol: http_response(raw(protocol)[:-9])),
+    "cut with the connection": ("not readable XML", lambda protocol: unframed(raw(protocol)[:-9])),
+    "another document": (
+        "not a response of sendMesExt",
+        lambda _: http_response("<string>1</string>"),
+    ),
     "document type": (
         "not readable XML",
-        lambda port: with_document_type(port, "<!DOCTYPE string>", BATCH_NO),
+        lambda protocol: with_document_type(protocol, "<!DOCTYPE string>", BATCH_NO),
     ),
     "entity of its own": (
         "not readable XML",
-        lambda port: with_document_type(
-            port, f"<!DOCTYPE string [<!ENTITY no '{BATCH_NO}'>]>", "&no;"
+        lambda protocol: with_document_type(
+            protocol, f"<!DOCTYPE string [<!ENTITY no '{BATCH_NO}'>]>", "&no;"
         ),
     ),
     "entity from a file": (
         "not readable XML",
-        lambda port: with_document_type(
-            port, "<!DOCTYPE string [<!ENTITY no SYSTEM 'file:///etc/hostname'>]>", "&no;"
+        lambda protocol: with_document_type(
+            protocol, "<!DOCTYPE string [<!ENTITY no SYSTEM 'file:///etc/hostname'>]>", "&no;"
         ),
     ),
-    "an empty result": ("an empty result", lambda port: answer(port, "")),
-    "text": ("'OK'", lambda port: answer(port, "OK")),
-    "zero": ("'0'", lambda port: answer(port, "0")),
+    "an empty result": ("an empty result", lambda protocol: result_response(protocol, "")),
+    "text": ("'OK'", lambda protocol: result_response(protocol, "OK")),
+    "zero": ("'0'", lambda protocol: result_response(protocol, "0")),
     "a length too long": (
         "cut short",
-        lambda port: page(raw(port), length=len(raw(port)) + 10),
+        lambda protocol: http_response(raw(protocol), length=len(raw(protocol)) + 10),
     ),
     "a length too short": (
         "not readable XML",
-        lambda port: page(raw(port), length=len(raw(port)) - 10),
+        lambda protocol: http_response(raw(protocol), length=len(raw(protocol)) - 10),
     ),
     "two lengths": (
         "not valid HTTP",
-        lambda port: page(raw(port), "200 OK", XML, "Content-Length: 7"),
+        lambda protocol: http_response(raw(protocol), "200 OK", XML, "Content-Length: 7"),
     ),
-    "chunks cut short": ("cut short", lambda port: chunked(raw(port), end=b"")),
-    "a chunk cut short": ("cut short", lambda port: chunked(raw(port), end=b"ff\r\nabc")),
-    "chunks of no length": ("cut short", lambda port: chunked(raw(port), end=b"zz\r\n\r\n")),
+    "chunks cut short": ("cut short", lambda protocol: chunked(raw(protocol), end=b"")),
+    "a chunk cut short": ("cut short", lambda protocol: chunked(raw(protocol), end=b"ff\r\nabc")),
+    "chunks of no length": (
+        "cut short",
+        lambda protocol: chunked(raw(protocol), end=b"zz\r\n\r\n"),
+    ),
     "headers cut short": ("cut short", lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nA"),
     "too many headers": (
         "not valid HTTP",
-        lambda port: page(xml(port), "200 OK", XML, *["A: b"] * 200),
+        lambda protocol: http_response(result_xml(protocol), "200 OK", XML, *["A: b"] * 200),
     ),
     "a header too long": (
         "not valid HTTP",
-        lambda port: page(xml(port), "200 OK", XML, "A: " + "b" * 70000),
+        lambda protocol: http_response(result_xml(protocol), "200 OK", XML, "A: " + "b" * 70000),
     ),
     "another protocol": ("not valid HTTP", lambda _: b"SSH-2.0-OpenSSH_9.6\r\n"),
     "a version from the future": ("not valid HTTP", lambda _: b"HTTP/9.9 200 OK\r\n\r\n"),
     "bytes": ("not valid HTTP", lambda _: bytes(range(256))),
-    "not gzip": ("content encoding", lambda port: compressed(raw(port))),
+    "not gzip": ("content encoding", lambda protocol: compressed(raw(protocol))),
     "gzip broken": (
         "content encoding",
-        lambda port: compressed(gzip.compress(raw(port))[:20] + b"\xff" * 200),
+        lambda protocol: compressed(gzip.compress(raw(protocol))[:20] + b"\xff" * 200),
     ),
-    "gzip cut short": ("not readable XML", lambda port: compressed(gzip.compress(raw(port))[:60])),
+    "gzip cut short": (
+        "not readable XML",
+        lambda protocol: compressed(gzip.compress(raw(protocol))[:60]),
+    ),
     "an unknown encoding": ("not readable XML", lambda _: compressed(b"\x00\x01", "x-none")),
-    "too long": ("more than 1048576 bytes", lambda _: page(b" " * (MAX_RESPONSE_BYTES + 1))),
+    "too long": (
+        "more than 1048576 bytes",
+        lambda _: http_response(b" " * (MAX_RESPONSE_BYTES + 1)),
+    ),
     "too long, once unpacked": (
         "more than 1048576 bytes",
         lambda _: compressed(gzip.compress(b" " * 2**24)),
@@ -264,15 +298,16 @@ UNKNOWN: dict[str, tuple[str, Answer]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_anything_else_is_unknown(protocol: str, name: str) -> None:
+def test_response_of_any_other_kind_is_unknown(protocol: str, name: str) -> None:
+    """Every other response is unknown, and the request is sent once."""
     words, content = UNKNOWN[name]
     with (
-        Server(replying(content(protocol), hang_up=True)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_with(content(protocol), then_close=True)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        error = caller.fails(OutcomeUnknown)
-    # aiohttp tells some of these apart in its own way.
-    assert words in str(error) or isinstance(caller.client, Blocking)
+        error = checked.assert_fails(OutcomeUnknown)
+    # aiohttp does not distinguish all of these causes.
+    assert words in str(error) or isinstance(checked.client, BlockingAsyncClient)
     assert "whether the SMS was sent is unknown" in str(error)
     assert len(server.requests) == 1
 
@@ -289,36 +324,42 @@ def test_anything_else_is_unknown(protocol: str, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("status", ["500 Internal Server Error", "200 OK"])
-def test_a_fault_that_blames_the_server_is_unknown(protocol: str, code: str, status: str) -> None:
+def test_soap_fault_of_the_server_is_unknown(protocol: str, code: str, status: str) -> None:
+    """A SOAP fault that does not blame the client is unknown, with any status."""
     with (
-        Server(replying(page(fault(protocol, code), status))) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(reply_with(http_response(soap_fault(protocol, code), status))) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        error = caller.fails(OutcomeUnknown)
+        error = checked.assert_fails(OutcomeUnknown)
     assert f"SOAP {code.partition('.')[0]} fault: It broke" in str(error)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("protocol", ["soap", "soap12"])
-def test_words_of_the_http_ports_count_for_nothing_on_a_soap_port(protocol: str) -> None:
-    content = page("Missing parameter: ExeNo.\r\n", "500 Internal Server Error", PLAIN)
-    with Server(replying(content)) as server, Caller(server, protocol) as caller:
-        assert caller.fails(OutcomeUnknown).http_status == 500
+def test_status_500_with_form_error_over_soap_is_unknown(protocol: str) -> None:
+    """A message of ASP.NET's form handler rejects nothing over SOAP."""
+    content = http_response("Missing parameter: ExeNo.\r\n", "500 Internal Server Error", PLAIN)
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        assert checked.assert_fails(OutcomeUnknown).http_status == 500
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary"])
-def test_no_redirect_is_followed(protocol: str, status: str) -> None:
-    with Server(replying(answer(protocol))) as elsewhere:
-        moved = page(xml(protocol), status, XML, f"Location: {elsewhere.url}")
-        with Server(replying(moved)) as server, Caller(server, protocol) as caller:
-            error = caller.fails(OutcomeUnknown)
+def test_redirect_is_unknown_and_not_followed(protocol: str, status: str) -> None:
+    """A redirect is unknown, and its target gets no connection."""
+    with ScriptedServer(reply_with(result_response(protocol))) as elsewhere:
+        moved = http_response(result_xml(protocol), status, XML, f"Location: {elsewhere.url}")
+        with (
+            ScriptedServer(reply_with(moved)) as server,
+            CheckedClient(server, protocol) as checked,
+        ):
+            error = checked.assert_fails(OutcomeUnknown)
     assert error.http_status == int(status[:3])
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
 
 
-def endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
+def send_endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(head)
@@ -334,25 +375,28 @@ def endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
     [
         (unframed(b""), b" " * 65536, "more than 1048576 bytes"),
         (chunked(end=b""), b"10000\r\n" + b" " * 65536 + b"\r\n", "more than 1048576 bytes"),
-        (page(b"", length=10**12), b" " * 65536, "more than 1048576 bytes"),
-        (chunked(end=b"-1\r\n"), b" " * 65536, ""),  # aiohttp reads no such chunk
+        (http_response(b"", length=10**12), b" " * 65536, "more than 1048576 bytes"),
+        (chunked(end=b"-1\r\n"), b" " * 65536, ""),  # aiohttp rejects such a chunk
         (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\n", b"b" * 65536, "not valid HTTP"),
         (b"", b"b" * 65536, "not valid HTTP"),
     ],
     ids=["body", "chunks", "length", "negative chunk", "headers", "header", "status line"],
 )
-def test_an_endless_answer_is_refused(protocol: str, head: bytes, piece: bytes, words: str) -> None:
+def test_response_without_end_is_unknown(
+    protocol: str, head: bytes, piece: bytes, words: str
+) -> None:
+    """A response without end is unknown, and the connection is closed early."""
     sent: list[int] = []
     with (
-        Server(endlessly(head, piece, sent)) as server,
-        Caller(server, protocol) as caller,
+        ScriptedServer(send_endlessly(head, piece, sent)) as server,
+        CheckedClient(server, protocol) as checked,
     ):
-        error = caller.fails(OutcomeUnknown)
+        error = checked.assert_fails(OutcomeUnknown)
         server.wait_until_ended(1)
     assert words in str(error)
     assert len(server.requests) == 1
-    assert sum(sent) < 64 * MAX_RESPONSE_BYTES  # the kernel's buffers, and little more
+    assert sum(sent) < 64 * MAX_RESPONSE_BYTES  # the buffers of the kernel, and little more
 
 
 @pytest.mark.parametrize("protocol", ["soap", "http-get"])
@@ -363,34 +407,41 @@ def test_an_endless_answer_is_refused(protocol: str, head: bytes, piece: bytes, 
         (b"HTTP/1.1 200 OK\r\nA: ", b"b"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         (unframed(b""), b" "),
-        (page(b"", length=10**6), b" "),
+        (http_response(b"", length=10**6), b" "),
         (chunked(end=b""), b"1\r\n \r\n"),
-        (page(b"", "200 OK", XML, "Content-Encoding: gzip", length=10**6), gzip.compress(b" ")),
+        (
+            http_response(b"", "200 OK", XML, "Content-Encoding: gzip", length=10**6),
+            gzip.compress(b" "),
+        ),
     ],
     ids=["status line", "header", "100 Continue", "body", "length", "chunks", "gzip"],
 )
-def test_a_trickle_is_bounded_as_a_whole(protocol: str, head: bytes, piece: bytes) -> None:
+def test_response_in_small_pieces_has_one_timeout(protocol: str, head: bytes, piece: bytes) -> None:
+    """A response in small pieces must be complete within one timeout."""
+
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(head)
-        while not connection.ended.wait(0.02):  # each piece comes well within the timeout
+        while not connection.ended.wait(0.02):  # well within the timeout
             connection.send(piece)
 
-    with Server(script) as server, Caller(server, protocol, timeout=0.3) as caller:
-        error = caller.fails(OutcomeUnknown)
+    with ScriptedServer(script) as server, CheckedClient(server, protocol, timeout=0.3) as checked:
+        error = checked.assert_fails(OutcomeUnknown)
     assert "within 0.3 s" in str(error)
     assert len(server.requests) == 1
 
 
-def test_a_refusal_before_the_whole_request_was_read_is_understood() -> None:
+def test_status_413_before_the_request_is_read_is_rejected() -> None:
+    """A server may reject a large request before it has read all of it."""
+
     def script(connection: Connection) -> None:
         connection.wait_for_bytes()
-        connection.send(page("", "413 Request Entity Too Large"))
+        connection.send(http_response("", "413 Request Entity Too Large"))
 
     with (
-        Server(script) as server,
-        Caller(server) as caller,
+        ScriptedServer(script) as server,
+        CheckedClient(server) as checked,
         pytest.raises(ConfigurationRejected, match="413"),
     ):
-        caller.send("x" * (16 << 20))
+        checked.send("x" * (16 << 20))
     assert server.connections == 1

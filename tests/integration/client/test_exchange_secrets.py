@@ -1,6 +1,6 @@
-"""Whatever a server echoes, password and numbers come back in no error, traceback or log line.
+"""No error, traceback or log line shows a password or a number, whatever a server echoes.
 
-`Caller.fails` searches them all; here are the servers that make it hard.
+`CheckedClient.assert_fails` searches them. The servers here echo in every possible place.
 """
 
 from __future__ import annotations
@@ -15,22 +15,28 @@ from urllib.parse import quote, unquote_plus
 
 import pytest
 
+from tests.support.checked_client import CheckedClient
 from tests.support.scripted_server import (
-    BATCH_NO,
+    Connection,
+    ReceivedRequest,
+    Script,
+    ScriptedServer,
+    reply_with,
+)
+from tests.support.secret_detector import (
     NUMBERS,
     PASSWORD,
-    Caller,
-    Connection,
-    Received,
-    Script,
-    Server,
-    answer,
     assert_no_secret,
-    fault,
-    logs_watched,
-    page,
-    replying,
-    xml,
+    assert_no_secret_logged,
+)
+from tests.support.wire_samples import (
+    BATCH_NO,
+    HTML,
+    PLAIN,
+    http_response,
+    result_response,
+    result_xml,
+    soap_fault,
 )
 from yunxin_soap import ContentRejected, OutcomeUnknown, wsdl
 from yunxin_soap.errors import ConfigurationRejected, SendError
@@ -38,24 +44,21 @@ from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire.codec import Codec, Fields
 
-HTML = "text/html; charset=utf-8"
-PLAIN = "text/plain; charset=utf-8"
 
-
-def as_sent(request: Received) -> str:
+def as_sent(request: ReceivedRequest) -> str:
     return f"{request.method} {request.target} {request.body.decode()}"
 
 
-def echoing(answer_to: Callable[[Received], bytes]) -> Script:
+def echo_with(build_response: Callable[[ReceivedRequest], bytes]) -> Script:
     def script(connection: Connection) -> None:
         request = connection.read()
         assert request is not None
-        connection.send(answer_to(request))
+        connection.send(build_response(request))
 
     return script
 
 
-def fields_in(request: Received) -> str:
+def fields_in(request: ReceivedRequest) -> str:
     return f"userPass={PASSWORD}&DesNo={','.join(NUMBERS)} in {request.method}"
 
 
@@ -64,28 +67,30 @@ def in_a_header(line: str) -> bytes:
 
 
 ECHOES: dict[str, Callable[[str], bytes]] = {
-    "page": lambda text: page(text, "502 Bad Gateway", HTML),
-    "page called good": lambda text: page(f"<h1>{text}</h1>", "200 OK", HTML),
-    "page, packed": lambda text: page(
+    "page": lambda text: http_response(text, "502 Bad Gateway", HTML),
+    "page called good": lambda text: http_response(f"<h1>{text}</h1>", "200 OK", HTML),
+    "page, packed": lambda text: http_response(
         gzip.compress(text.encode()), "502 Bad Gateway", HTML, "Content-Encoding: gzip"
     ),
-    "page cut short": lambda text: page(text, "502 Bad Gateway", HTML, length=99999),
-    "page of many lines": lambda text: page(text.replace(" ", "\r\n"), "502 Bad", HTML),
-    "plain text": lambda text: page(text, "500 Error", PLAIN),
+    "page cut short": lambda text: http_response(text, "502 Bad Gateway", HTML, length=99999),
+    "page of many lines": lambda text: http_response(text.replace(" ", "\r\n"), "502 Bad", HTML),
+    "plain text": lambda text: http_response(text, "500 Error", PLAIN),
     "status line": lambda text: text.encode() + b"\r\n\r\n",
     "version": lambda text: f"HTTP/{text}\r\n\r\n".encode(),
     "status": lambda text: f"HTTP/1.1 {text}\r\n\r\n".encode(),
     "reason": lambda text: f"HTTP/1.1 502 {text}\r\nContent-Length: 0\r\n\r\n".encode(),
     "header": lambda text: in_a_header(f"X-Request: {text}"),
     "content type": lambda text: in_a_header(f"Content-Type: {text}"),
-    "location": lambda text: page("", "302 Found", HTML, f"Location: http://127.0.0.1/?{text}"),
+    "location": lambda text: http_response(
+        "", "302 Found", HTML, f"Location: http://127.0.0.1/?{text}"
+    ),
     "no header": lambda text: in_a_header(text),
     "header's name": lambda text: in_a_header(f"{text}: 1"),
     "continued header": lambda text: in_a_header(f" {text}"),
-    "content encoding": lambda text: page(
+    "content encoding": lambda text: http_response(
         b"\x1f\x8b", "200 OK", HTML, f"Content-Encoding: gzip,{text},gzip"
     ),
-    "content length": lambda text: page("", "200 OK", HTML, f"Content-Length: {text}"),
+    "content length": lambda text: http_response("", "200 OK", HTML, f"Content-Length: {text}"),
     "length of a chunk": lambda text: (
         f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{text}\r\n".encode()
     ),
@@ -97,12 +102,17 @@ def one_line(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ECHOES)
-def test_an_echo_of_the_request_gives_nothing_away(protocol: str, name: str) -> None:
-    def answer_to(request: Received) -> bytes:
+def test_echo_of_the_request_is_redacted(protocol: str, name: str) -> None:
+    """A server echoes the request in any part of its response: no secret is shown."""
+
+    def build_response(request: ReceivedRequest) -> bytes:
         return ECHOES[name](one_line(as_sent(request)))
 
-    with Server(echoing(answer_to)) as server, Caller(server, protocol) as caller:
-        error = caller.fails(OutcomeUnknown)
+    with (
+        ScriptedServer(echo_with(build_response)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        error = checked.assert_fails(OutcomeUnknown)
     assert len(server.requests) == 1
     if name.startswith("page") and "cut" not in name:
         assert error.excerpt is not None
@@ -133,13 +143,18 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("status", ["502 Bad Gateway", "404 Not Found"])
-def test_no_spelling_of_the_password_passes(name: str, status: str) -> None:
-    def answer_to(request: Received) -> bytes:
-        spelt = SPELLINGS[name](f"userPass={PASSWORD}")
-        return page(f"<p>You sent {spelt} {','.join(NUMBERS)}", status, HTML)
+def test_echo_of_the_password_is_redacted_in_every_spelling(name: str, status: str) -> None:
+    """The password is masked in every spelling."""
 
-    with Server(echoing(answer_to)) as server, Caller(server, "http-get") as caller:
-        error: SendError = caller.fails(
+    def build_response(request: ReceivedRequest) -> bytes:
+        spelt = SPELLINGS[name](f"userPass={PASSWORD}")
+        return http_response(f"<p>You sent {spelt} {','.join(NUMBERS)}", status, HTML)
+
+    with (
+        ScriptedServer(echo_with(build_response)) as server,
+        CheckedClient(server, "http-get") as checked,
+    ):
+        error: SendError = checked.assert_fails(
             OutcomeUnknown if status.startswith("5") else ConfigurationRejected
         )
     if isinstance(error, OutcomeUnknown):
@@ -149,57 +164,78 @@ def test_no_spelling_of_the_password_passes(name: str, status: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["Client", "Server"])
-def test_a_fault_that_quotes_the_request(code: str) -> None:
-    def answer_to(request: Received) -> bytes:
-        return page(fault("soap", code, html.escape(fields_in(request))), "500 Error")
+def test_soap_fault_that_quotes_the_request_is_redacted(code: str) -> None:
+    """A SOAP fault that quotes the request is masked."""
 
-    with Server(echoing(answer_to)) as server, Caller(server) as caller:
-        error = caller.fails(ConfigurationRejected if code == "Client" else OutcomeUnknown)
+    def build_response(request: ReceivedRequest) -> bytes:
+        return http_response(soap_fault("soap", code, html.escape(fields_in(request))), "500 Error")
+
+    with ScriptedServer(echo_with(build_response)) as server, CheckedClient(server) as checked:
+        error = checked.assert_fails(ConfigurationRejected if code == "Client" else OutcomeUnknown)
     assert "userPass=***&DesNo=139****0000,139****5678 in POST" in str(error)
 
 
-def test_a_refusal_of_asp_net_that_quotes_the_request(protocol: str) -> None:
-    def answer_to(request: Received) -> bytes:
+def test_form_error_that_quotes_the_request_is_redacted(protocol: str) -> None:
+    """ASP.NET's error for a dangerous value quotes it: it is masked."""
+
+    def build_response(request: ReceivedRequest) -> bytes:
         text = f'A potentially dangerous Request.Form value ("{fields_in(request)}") was detected.'
-        return page(text, "500 Error", PLAIN)
+        return http_response(text, "500 Error", PLAIN)
 
     kind = ConfigurationRejected if protocol.startswith("http-") else OutcomeUnknown
-    with Server(echoing(answer_to)) as server, Caller(server, protocol) as caller:
-        caller.fails(kind)
+    with (
+        ScriptedServer(echo_with(build_response)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_fails(kind)
     assert len(server.requests) == 1
 
 
-def test_a_result_that_quotes_the_request(protocol: str) -> None:
-    def answer_to(request: Received) -> bytes:
-        return page(xml(protocol, html.escape(fields_in(request))))
+def test_result_that_quotes_the_request_is_redacted(protocol: str) -> None:
+    """A result that quotes the request is masked."""
 
-    with Server(echoing(answer_to)) as server, Caller(server, protocol) as caller:
-        error = caller.fails(OutcomeUnknown)
+    def build_response(request: ReceivedRequest) -> bytes:
+        return http_response(result_xml(protocol, html.escape(fields_in(request))))
+
+    with (
+        ScriptedServer(echo_with(build_response)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        error = checked.assert_fails(OutcomeUnknown)
     assert "userPass=***" in str(error)
 
 
-def test_blanks_in_a_password_do_not_hide_it() -> None:
-    def answer_to(request: Received) -> bytes:
-        return page(fault("soap", "Server", "You sent s3cr3t  pass word"), "500 Error")
+def test_password_with_two_blanks_is_redacted() -> None:
+    """Joining the lines of a fault must not hide a password with two blanks."""
 
-    with Server(echoing(answer_to)) as server:
-        caller = Caller(server, password="s3cr3t  pass word")
-        with caller:
-            error = caller.fails(OutcomeUnknown)
+    def build_response(request: ReceivedRequest) -> bytes:
+        return http_response(
+            soap_fault("soap", "Server", "You sent s3cr3t  pass word"), "500 Error"
+        )
+
+    with ScriptedServer(echo_with(build_response)) as server:
+        checked = CheckedClient(server, password="s3cr3t  pass word")
+        with checked:
+            error = checked.assert_fails(OutcomeUnknown)
     assert "You sent ***" in str(error)
 
 
-def test_the_typed_service_keeps_the_same_secrets(protocol: str) -> None:
-    def answer_to(request: Received) -> bytes:
-        return page(one_line(as_sent(request)), "502 Bad Gateway", HTML)
+def test_service_error_is_redacted(protocol: str) -> None:
+    """``client.service`` masks the same secrets."""
 
-    with Server(echoing(answer_to)) as server, Caller(server, protocol) as caller:
-        caller.fails(OutcomeUnknown, lambda: call_service(caller))
+    def build_response(request: ReceivedRequest) -> bytes:
+        return http_response(one_line(as_sent(request)), "502 Bad Gateway", HTML)
+
+    with (
+        ScriptedServer(echo_with(build_response)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_fails(OutcomeUnknown, lambda: call_service(checked))
     assert len(server.requests) == 1
 
 
-def call_service(caller: Caller) -> object:
-    return caller.client.service.sendMesExt(
+def call_service(checked: CheckedClient) -> object:
+    return checked.client.service.sendMesExt(
         userCode="user",
         userPass=PASSWORD,
         DesNo=",".join(NUMBERS),
@@ -209,44 +245,56 @@ def call_service(caller: Caller) -> object:
     )
 
 
-def test_the_typed_service_submits_at_most_once(protocol: str) -> None:
+def test_service_call_is_sent_at_most_once(protocol: str) -> None:
+    """``client.service`` never sends a request again."""
+
     def script(connection: Connection) -> None:
         connection.read()
-        connection.send(answer(protocol))
+        connection.send(result_response(protocol))
         connection.read()
 
-    with Server(script) as server, Caller(server, protocol) as caller:
-        with logs_watched():
-            assert call_service(caller) == BATCH_NO
-        caller.fails(OutcomeUnknown, lambda: call_service(caller))
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        with assert_no_secret_logged():
+            assert call_service(checked) == BATCH_NO
+        checked.assert_fails(OutcomeUnknown, lambda: call_service(checked))
     assert [request.connection for request in server.requests] == [1, 1]
 
 
-def test_a_password_of_the_call_alone_is_masked(protocol: str) -> None:
-    """The typed service may be called with another account than the client's."""
+def test_service_password_of_another_account_is_redacted(protocol: str) -> None:
+    """``client.service`` may be called with another account: its password is masked."""
 
-    def answer_to(request: Received) -> bytes:
-        return page(unquote_plus(one_line(as_sent(request))), "502 Bad Gateway", HTML)
+    def build_response(request: ReceivedRequest) -> bytes:
+        return http_response(unquote_plus(one_line(as_sent(request))), "502 Bad Gateway", HTML)
 
-    with Server(echoing(answer_to)) as server:
-        caller = Caller(server, protocol, password="another")
-        with caller:
-            caller.fails(OutcomeUnknown, lambda: call_service(caller))
+    with ScriptedServer(echo_with(build_response)) as server:
+        checked = CheckedClient(server, protocol, password="another")
+        with checked:
+            checked.assert_fails(OutcomeUnknown, lambda: call_service(checked))
 
 
-def test_http_client_prints_no_request(
+def test_http_client_debug_level_prints_no_request(
     protocol: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A global debug level of ``http.client`` prints no request."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
-    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
-        caller.accepted()
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_accepted()
     assert capfd.readouterr() == ("", "")
 
 
-def test_logs_say_what_happened(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_shows_request_and_response_redacted(
+    protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DEBUG shows request and response, with the password and the numbers masked."""
     caplog.set_level("DEBUG")
-    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
-        caller.accepted()
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_accepted()
     ours = [record.getMessage() for record in caplog.records if record.name == "yunxin_soap"]
     assert len(ours) == 2
     assert "***" in ours[0]
@@ -255,18 +303,23 @@ def test_logs_say_what_happened(protocol: str, caplog: pytest.LogCaptureFixture)
     assert_no_secret(caplog.text)
 
 
-def test_a_banned_word_is_quoted_and_the_rest_is_not() -> None:
-    with Server(replying(answer("soap", "-6:促销"))) as server, Caller(server) as caller:
-        error = caller.fails(ContentRejected)
+def test_banned_word_is_shown() -> None:
+    """The banned word of -6 is shown as it is."""
+    with (
+        ScriptedServer(reply_with(result_response("soap", "-6:促销"))) as server,
+        CheckedClient(server) as checked,
+    ):
+        error = checked.assert_fails(ContentRejected)
     assert error.keyword == "促销"
 
 
-def test_no_repr_shows_a_secret() -> None:
+def test_repr_shows_no_secret() -> None:
+    """No ``repr`` shows a secret."""
     fields = Fields("user", PASSWORD, ",".join(NUMBERS), "您好【签名】", "37", "")
-    with Caller("http://127.0.0.1:9/") as caller:
-        settings = caller.client.settings
+    with CheckedClient("http://127.0.0.1:9/") as checked:
+        settings = checked.client.settings
     request = Codec(wsdl.load(), "soap", "/", Redactor(PASSWORD)).encode(fields)
-    shown = [repr(caller.client), repr(settings), repr(request)]
+    shown = [repr(checked.client), repr(settings), repr(request)]
     assert b"s3cr3t" in (request.body or b"")
     assert_no_secret(
         *shown,

@@ -1,4 +1,4 @@
-"""One client in many threads, across a fork, and once it is closed."""
+"""One client in many threads, across a fork, and after it was closed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,19 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.scripted_server import (
-    BATCH_NO,
-    NUMBERS,
-    Caller,
-    Connection,
-    Server,
-    answer,
-    protocol_name,
-    replying,
-)
+from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import protocol_name
+from tests.support.scripted_server import Connection, ScriptedServer, reply_with
+from tests.support.secret_detector import NUMBERS
+from tests.support.wire_samples import BATCH_NO, result_response
 from yunxin_soap import Client
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.transport.limits import Limits
 from yunxin_soap.transport.sync import HttpTransport
 
 
-def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandbox) -> None:
+def test_client_shared_by_threads_mixes_nothing_up(protocol: str, sandbox: Sandbox) -> None:
+    """Each thread gets the receipt of its own submission."""
     texts = [f"第{index}条" for index in range(60)]
     numbers = [f"139{index:08d}" for index in range(60)]
     with (
@@ -45,46 +41,52 @@ def test_threads_share_a_client_and_mix_nothing_up(protocol: str, sandbox: Sandb
         assert inbox[receipt.batch_no].recipients == receipt.recipients == (number,)
 
 
-def test_more_threads_than_the_pool_holds_all_get_through() -> None:
+def test_pool_with_more_threads_than_it_keeps_serves_all() -> None:
+    """More threads than idle connections are kept: all of them send at once."""
     count = Limits().max_idle_connections + 8
     together = threading.Barrier(count)
 
     def script(connection: Connection) -> None:
         while connection.read() is not None:
-            together.wait(20)  # every request is under way at the same time
-            connection.send(answer("soap"))
+            together.wait(20)  # all requests are in flight at the same time
+            connection.send(result_response("soap"))
 
     with (
-        Server(script) as server,
-        Caller(server) as caller,
+        ScriptedServer(script) as server,
+        CheckedClient(server) as checked,
         ThreadPoolExecutor(count) as threads,
     ):
-        receipts = list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
+        receipts = list(threads.map(lambda _: checked.client.send(NUMBERS, "您好"), range(count)))
     assert [receipt.batch_no for receipt in receipts] == [BATCH_NO] * count
     assert (server.connections, len(server.requests)) == (count, count)
 
 
-def test_what_a_burst_left_open_is_closed_when_it_is_old() -> None:
+def test_pool_after_a_burst_closes_expired_connections() -> None:
+    """A later request closes the expired connections of an earlier burst."""
     count = 6
     together = threading.Barrier(count)
 
     def script(connection: Connection) -> None:
         connection.read()
         together.wait(20)
-        connection.send(answer("soap"))
-        replying(answer("soap"))(connection)
+        connection.send(result_response("soap"))
+        reply_with(result_response("soap"))(connection)
 
-    with Server(script) as server, Caller(server) as caller, ThreadPoolExecutor(count) as threads:
-        list(threads.map(lambda _: caller.client.send(NUMBERS, "您好"), range(count)))
-        assert isinstance(caller.client, Client)
-        transport = caller.client._transport
+    with (
+        ScriptedServer(script) as server,
+        CheckedClient(server) as checked,
+        ThreadPoolExecutor(count) as threads,
+    ):
+        list(threads.map(lambda _: checked.client.send(NUMBERS, "您好"), range(count)))
+        assert isinstance(checked.client, Client)
+        transport = checked.client._transport
         assert isinstance(transport, HttpTransport)
         idle = transport._idle
         *others, youngest = idle
         assert len(others) == count - 1
         for other in others:
             other.last_used = float("-inf")
-        caller.accepted()
+        checked.assert_accepted()
         assert list(idle) == [youngest]
         assert all(other.is_closed for other in others)
     assert (server.connections, len(server.requests)) == (count, count + 1)
@@ -121,8 +123,9 @@ assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_opens_connections_of_its_own(protocol: str) -> None:
-    with Server(replying(answer(protocol))) as server:
+def test_fork_child_opens_its_own_connections(protocol: str) -> None:
+    """A forked child opens its own connections, and the parent keeps its own."""
+    with ScriptedServer(reply_with(result_response(protocol))) as server:
         subprocess.run(
             [sys.executable, "-W", "error", "-c", _FORKING, server.url, protocol],
             check=True,
@@ -139,26 +142,31 @@ def test_a_child_opens_connections_of_its_own(protocol: str) -> None:
 
 
 def message_in(target: str, body: bytes) -> str:
-    """Find the text in a request of any of the four ports."""
+    """Return the message of a request in any of the four protocols."""
     if body.startswith(b"<"):
         return body.decode().partition("Msg>")[2].partition("<")[0]
     return parse_qs(urlsplit(target).query or body.decode())["Msg"][0]
 
 
-def test_a_closed_client_sends_nothing(protocol: str) -> None:
-    with Server(replying(answer(protocol))) as server, Caller(server, protocol) as caller:
-        caller.accepted()
-        caller.client.close()
+def test_client_closed_sends_nothing(protocol: str) -> None:
+    """A closed client sends nothing, and has closed its idle connection."""
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_accepted()
+        checked.client.close()
         with pytest.raises(RuntimeError, match="client is closed"):
-            caller.send()
+            checked.send()
         with pytest.raises(RuntimeError, match="client is closed"):
-            caller.client.service.sendMesExt(Msg="您好")
-        caller.client.close()
-        server.wait_until_ended(1)  # close() closed the idle connection
+            checked.client.service.sendMesExt(Msg="您好")
+        checked.client.close()
+        server.wait_until_ended(1)  # close() closes the idle connection
     assert len(server.requests) == 1
 
 
-def test_a_client_that_never_sent_connects_to_nothing(protocol: str) -> None:
-    with Server(replying(b"")) as server, Caller(server, protocol) as caller:
-        caller.client.check(NUMBERS, "您好")
+def test_client_that_only_checks_opens_no_connection(protocol: str) -> None:
+    """Checking a submission opens no connection."""
+    with ScriptedServer(reply_with(b"")) as server, CheckedClient(server, protocol) as checked:
+        checked.client.check(NUMBERS, "您好")
     assert server.connections == 0

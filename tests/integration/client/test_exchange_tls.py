@@ -1,4 +1,4 @@
-"""TLS: a handshake that fails is *not sent*; what breaks behind it is unknown."""
+"""TLS: a failed handshake is *not sent*; a failure after it is unknown."""
 
 from __future__ import annotations
 
@@ -9,178 +9,194 @@ import pytest
 import trustme
 from urllib3.exceptions import InsecureRequestWarning
 
+from tests.support.checked_client import CheckedClient
+from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
-    BATCH_NO,
-    Caller,
     Connection,
-    FakeTime,
     Script,
-    Server,
-    answer,
-    closing_unread,
-    page,
-    reading_and_closing,
-    reading_and_hanging,
-    replying,
-    resetting_unread,
-    server_context,
+    ScriptedServer,
+    close_without_reading,
+    read_then_close,
+    read_then_hang,
+    reply_with,
+    reset_without_reading,
 )
+from tests.support.tls import server_context
+from tests.support.wire_samples import BATCH_NO, http_response, result_response
 from yunxin_soap import NotSent, OutcomeUnknown
 
 
-def secured(server: Server) -> str:
+def https_url(server: ScriptedServer) -> str:
     return server.url.replace("http:", "https:")
 
 
-def test_a_certificate_of_a_named_authority_is_trusted(
+def test_verify_file_trusts_its_authority(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A certificate of the authority in ``verify`` is trusted."""
     with (
-        Server(replying(answer(protocol)), tls=tls) as server,
-        Caller(server, protocol, verify=authority_file) as caller,
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server,
+        CheckedClient(server, protocol, verify=authority_file) as checked,
     ):
-        caller.accepted()
-        caller.accepted()
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 1]
 
 
-def test_an_answer_too_many_that_tls_has_decrypted_already_is_not_the_next_ones(
+def test_surplus_response_decrypted_by_tls_is_not_reused(
     tls: ssl.SSLContext, authority_file: Path
 ) -> None:
-    # As long as what is read at one time, so that the surplus stays inside TLS, where no poll
-    # of the socket shows it.
-    short = answer("soap", BATCH_NO, "X-Pad: ")
-    padded = answer("soap", BATCH_NO, "X-Pad: " + "x" * (8192 - len(short)))
+    """Surplus that TLS has already decrypted closes the connection."""
+    # One read takes exactly this many bytes, so the surplus stays decrypted inside TLS, where
+    # polling the socket does not show it.
+    short = result_response("soap", BATCH_NO, "X-Pad: ")
+    padded = result_response("soap", BATCH_NO, "X-Pad: " + "x" * (8192 - len(short)))
 
     def script(connection: Connection) -> None:
         while connection.read():
-            connection.send(padded + answer("soap", "666"))
+            connection.send(padded + result_response("soap", "666"))
 
     assert len(padded) == 8192
-    with Server(script, tls=tls) as server, Caller(server, verify=authority_file) as caller:
-        caller.accepted()
-        caller.accepted()
+    with (
+        ScriptedServer(script, tls=tls) as server,
+        CheckedClient(server, verify=authority_file) as checked,
+    ):
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_a_context_of_the_callers_own_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> None:
+def test_verify_context_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> None:
+    """The caller's own TLS context is used."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with (
-        Server(replying(answer("soap")), tls=tls) as server,
-        Caller(server, verify=context) as caller,
+        ScriptedServer(reply_with(result_response("soap")), tls=tls) as server,
+        CheckedClient(server, verify=context) as checked,
     ):
-        caller.accepted()
+        checked.assert_accepted()
     assert len(server.requests) == 1
 
 
-def test_any_certificate_will_do_if_the_caller_says_so(protocol: str, tls: ssl.SSLContext) -> None:
-    with Server(replying(answer(protocol)), tls=tls) as server:
+def test_verify_false_trusts_any_certificate_and_warns(protocol: str, tls: ssl.SSLContext) -> None:
+    """``verify=False`` trusts any certificate, and warns once for each client."""
+    with ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server:
 
         def send_twice() -> None:
-            with Caller(server, protocol, verify=False) as caller:
-                caller.accepted()
-                caller.accepted()
+            with CheckedClient(server, protocol, verify=False) as checked:
+                checked.assert_accepted()
+                checked.assert_accepted()
 
         with pytest.warns(InsecureRequestWarning) as warned:
             send_twice()
-    assert len(warned) == 1  # for each client, not for each submit
+    assert len(warned) == 1  # for each client, not for each submission
     assert len(server.requests) == 2
 
 
-def test_an_untrusted_certificate_is_not_sent_to(protocol: str, tls: ssl.SSLContext) -> None:
+def test_certificate_not_trusted_is_not_sent(protocol: str, tls: ssl.SSLContext) -> None:
+    """Nothing is sent to a server with an untrusted certificate."""
     with (
-        Server(replying(answer(protocol)), tls=tls) as server,
-        Caller(server, protocol, retries=0) as caller,
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server,
+        CheckedClient(server, protocol, retries=0) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert "not trusted" in str(error)
     assert len(server.requests) == 0
 
 
-def test_a_certificate_of_another_host_is_not_sent_to(
+def test_certificate_of_another_host_is_not_sent(
     protocol: str, authority: trustme.CA, authority_file: Path
 ) -> None:
+    """Nothing is sent to a server with a certificate of another host."""
     with (
-        Server(replying(b""), tls=server_context(authority, "other.example")) as server,
-        Caller(server, protocol, verify=authority_file, retries=0) as caller,
+        ScriptedServer(reply_with(b""), tls=server_context(authority, "other.example")) as server,
+        CheckedClient(server, protocol, verify=authority_file, retries=0) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert "127.0.0.1" in str(error)
     assert len(server.requests) == 0
 
 
-def answering_in_plain(connection: Connection) -> None:
+def reply_in_plain(connection: Connection) -> None:
     connection.wait_for_bytes()
-    connection.send(page("", "400 Bad Request"))
+    connection.send(http_response("", "400 Bad Request"))
     connection.wait_until_closed()
 
 
-@pytest.mark.parametrize("script", [answering_in_plain, closing_unread, resetting_unread])
-def test_a_port_that_speaks_no_tls_is_not_sent_to(protocol: str, script: Script) -> None:
-    time = FakeTime()
+@pytest.mark.parametrize("script", [reply_in_plain, close_without_reading, reset_without_reading])
+def test_handshake_with_a_plain_server_is_not_sent_after_retries(
+    protocol: str, script: Script
+) -> None:
+    """A server without TLS: not sent, after all retries."""
+    clock = FakeClock()
     with (
-        Server(script) as server,
-        Caller(secured(server), protocol, time=time, retries=2) as caller,
+        ScriptedServer(script) as server,
+        CheckedClient(https_url(server), protocol, clock=clock, retries=2) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert f"127.0.0.1:{server.port}" in str(error)
-    assert (server.connections, len(time.pauses)) == (3, 2)
+    assert (server.connections, len(clock.sleeps)) == (3, 2)
 
 
-def test_a_handshake_that_hangs_is_bounded(protocol: str) -> None:
+def test_handshake_that_hangs_is_bounded(protocol: str) -> None:
+    """``connect_timeout`` bounds a TLS handshake that hangs."""
     with (
-        Server(Connection.wait_until_closed) as server,
-        Caller(secured(server), protocol, retries=0, connect_timeout=0.3) as caller,
+        ScriptedServer(Connection.wait_until_closed) as server,
+        CheckedClient(https_url(server), protocol, retries=0, connect_timeout=0.3) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert "within 0.3 s" in str(error)
     assert server.connections == 1
 
 
-def test_a_handshake_that_succeeds_later_submits_once(
+def test_handshake_that_succeeds_on_retry_sends_once(
     tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A handshake that succeeds on a retry sends the request once."""
+
     def script(connection: Connection) -> None:
         if connection.number < 3:
-            closing_unread(connection)
+            close_without_reading(connection)
         else:
             connection.start_tls(tls)
-            replying(answer("soap"))(connection)
+            reply_with(result_response("soap"))(connection)
 
     with (
-        Server(script) as server,
-        Caller(secured(server), time=FakeTime(), verify=authority_file) as caller,
+        ScriptedServer(script) as server,
+        CheckedClient(https_url(server), clock=FakeClock(), verify=authority_file) as checked,
     ):
-        caller.accepted()
+        checked.assert_accepted()
     assert (server.connections, len(server.requests)) == (3, 1)
 
 
-@pytest.mark.parametrize("script", [reading_and_closing, reading_and_hanging])
-def test_what_breaks_behind_the_handshake_is_unknown(
+@pytest.mark.parametrize("script", [read_then_close, read_then_hang])
+def test_connection_that_breaks_after_the_handshake_is_unknown(
     protocol: str, script: Script, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A connection that breaks after the handshake makes the outcome unknown."""
     with (
-        Server(script, tls=tls) as server,
-        Caller(server, protocol, verify=authority_file, timeout=0.3) as caller,
+        ScriptedServer(script, tls=tls) as server,
+        CheckedClient(server, protocol, verify=authority_file, timeout=0.3) as checked,
     ):
-        caller.fails(OutcomeUnknown)
+        checked.assert_fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-def test_a_trickle_over_tls_is_bounded_as_a_whole(
+def test_response_in_small_pieces_over_tls_has_one_timeout(
     tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A response in small pieces over TLS must be complete within one timeout."""
+
     def script(connection: Connection) -> None:
         connection.read()
-        connection.send(page(b"", length=10**6))
+        connection.send(http_response(b"", length=10**6))
         while not connection.ended.wait(0.02):
             connection.send(b" ")
 
     with (
-        Server(script, tls=tls) as server,
-        Caller(server, verify=authority_file, timeout=0.3) as caller,
+        ScriptedServer(script, tls=tls) as server,
+        CheckedClient(server, verify=authority_file, timeout=0.3) as checked,
     ):
-        error = caller.fails(OutcomeUnknown)
+        error = checked.assert_fails(OutcomeUnknown)
     assert "within 0.3 s" in str(error)
     assert len(server.requests) == 1

@@ -1,4 +1,4 @@
-"""An https endpoint through a proxy: until the tunnel stands, nothing was sent."""
+"""An https endpoint through a proxy: until the tunnel is open, nothing was sent."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import ClientVariant
+from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
-    PROXY_AUTHORIZATION,
-    PROXY_USER,
-    Caller,
     Connection,
-    FakeTime,
     Script,
-    Server,
-    Way,
-    answer,
-    page,
-    reading_and_closing,
-    reading_and_hanging,
-    replying,
-    through,
+    ScriptedServer,
+    proxy_url,
+    read_then_close,
+    read_then_hang,
+    reply_with,
 )
+from tests.support.secret_detector import PROXY_AUTHORIZATION, PROXY_USER
+from tests.support.wire_samples import http_response, result_response
 from yunxin_soap import ConfigurationError, NotSent, OutcomeUnknown
 
 
-def tunnelling_to(script: Script, tls: ssl.SSLContext) -> Script:
+def open_tunnel_to(script: Script, tls: ssl.SSLContext) -> Script:
     def tunnel(connection: Connection) -> None:
         connection.read()
         connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -42,7 +40,9 @@ def tunnelling_to(script: Script, tls: ssl.SSLContext) -> Script:
     return tunnel
 
 
-def test_what_a_proxy_echoes_when_it_refuses_is_not_shown() -> None:
+def test_tunnel_refusal_shows_only_its_status() -> None:
+    """A proxy may echo its password when it refuses a tunnel: only the status is shown."""
+
     def echoing(connection: Connection) -> None:
         request = connection.read()
         assert request is not None
@@ -50,29 +50,30 @@ def test_what_a_proxy_echoes_when_it_refuses_is_not_shown() -> None:
         connection.send(f"HTTP/1.1 407 Denied {sent}\r\nContent-Length: 0\r\n\r\n".encode())
 
     with (
-        Server(echoing) as proxy,
-        Caller("https://127.0.0.1/x", proxy=through(proxy, PROXY_USER), retries=0) as caller,
+        ScriptedServer(echoing) as proxy,
+        CheckedClient(
+            "https://127.0.0.1/x", proxy=proxy_url(proxy, PROXY_USER), retries=0
+        ) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     shown = "".join(traceback.format_exception(error))
     assert "Tunnel connection failed: 407)" in shown
     assert PROXY_AUTHORIZATION.split()[1] not in shown
 
 
-def test_tls_goes_through_a_tunnel(
-    protocol: str, tls: ssl.SSLContext, authority_file: Path
-) -> None:
+def test_tunnel_carries_tls(protocol: str, tls: ssl.SSLContext, authority_file: Path) -> None:
+    """TLS goes through a tunnel, and only CONNECT carries the proxy's password."""
     with (
-        Server(tunnelling_to(replying(answer(protocol)), tls)) as proxy,
-        Caller(
+        ScriptedServer(open_tunnel_to(reply_with(result_response(protocol)), tls)) as proxy,
+        CheckedClient(
             "https://127.0.0.1:9443/x",
             protocol,
-            proxy=through(proxy, PROXY_USER),
+            proxy=proxy_url(proxy, PROXY_USER),
             verify=authority_file,
-        ) as caller,
+        ) as checked,
     ):
-        caller.accepted()
-        caller.accepted()
+        checked.assert_accepted()
+        checked.assert_accepted()
     connect, first, second = proxy.requests
     assert (connect.method, connect.target) == ("CONNECT", "127.0.0.1:9443")
     assert connect.headers["proxy-authorization"] == PROXY_AUTHORIZATION
@@ -82,72 +83,80 @@ def test_tls_goes_through_a_tunnel(
         assert "proxy-authorization" not in request.headers
 
 
-def test_a_tunnel_is_closed_on_an_untrusted_certificate(protocol: str, tls: ssl.SSLContext) -> None:
+def test_tunnel_to_an_untrusted_certificate_is_not_sent(protocol: str, tls: ssl.SSLContext) -> None:
+    """Nothing is sent through a tunnel to an untrusted certificate."""
     with (
-        Server(tunnelling_to(replying(answer(protocol)), tls)) as proxy,
-        Caller("https://127.0.0.1/x", protocol, proxy=through(proxy), retries=0) as caller,
+        ScriptedServer(open_tunnel_to(reply_with(result_response(protocol)), tls)) as proxy,
+        CheckedClient(
+            "https://127.0.0.1/x", protocol, proxy=proxy_url(proxy), retries=0
+        ) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert "not trusted" in str(error)
     assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
-def test_what_breaks_in_a_tunnel_is_unknown(
+def test_tunnel_that_breaks_after_the_request_is_unknown(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A tunnel that breaks after the request makes the outcome unknown."""
     with (
-        Server(tunnelling_to(reading_and_closing, tls)) as proxy,
-        Caller(
-            "https://127.0.0.1/x", protocol, proxy=through(proxy), verify=authority_file
-        ) as caller,
+        ScriptedServer(open_tunnel_to(read_then_close, tls)) as proxy,
+        CheckedClient(
+            "https://127.0.0.1/x", protocol, proxy=proxy_url(proxy), verify=authority_file
+        ) as checked,
     ):
-        caller.fails(OutcomeUnknown)
+        checked.assert_fails(OutcomeUnknown)
     assert len(proxy.requests) == 2
 
 
 @pytest.mark.parametrize(
     "refusal",
     [
-        page("No", "403 Forbidden"),
-        page("Who?", "407 Proxy Authentication Required"),
-        page("", "302 Found", "text/html", "Location: http://127.0.0.1/"),
-        page("", "502 Bad Gateway\x85or\x0bworse"),
+        http_response("No", "403 Forbidden"),
+        http_response("Who?", "407 Proxy Authentication Required"),
+        http_response("", "302 Found", "text/html", "Location: http://127.0.0.1/"),
+        http_response("", "502 Bad Gateway\x85or\x0bworse"),
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\r\n\r\n",
         b"",
     ],
     ids=["403", "407", "302", "lines", "SSH", "blank", "nothing"],
 )
-def test_a_tunnel_that_is_refused_is_not_sent(protocol: str, refusal: bytes) -> None:
-    time = FakeTime()
+def test_tunnel_refused_is_not_sent_after_retries(protocol: str, refusal: bytes) -> None:
+    """Whatever a proxy replies to CONNECT but a 200: not sent, after all retries."""
+    clock = FakeClock()
     with (
-        Server(replying(refusal, hang_up=True)) as proxy,
-        Caller(
-            "https://sms.example/x", protocol, proxy=through(proxy, PROXY_USER), time=time
-        ) as caller,
+        ScriptedServer(reply_with(refusal, then_close=True)) as proxy,
+        CheckedClient(
+            "https://sms.example/x", protocol, proxy=proxy_url(proxy, PROXY_USER), clock=clock
+        ) as checked,
     ):
-        caller.fails(NotSent)
+        checked.assert_fails(NotSent)
     assert [request.method for request in proxy.requests] == ["CONNECT"] * 3
-    assert len(time.pauses) == 2
+    assert len(clock.sleeps) == 2
 
 
-def test_a_tunnel_that_hangs_is_bounded(protocol: str) -> None:
+def test_tunnel_that_hangs_is_bounded(protocol: str) -> None:
+    """``connect_timeout`` bounds a proxy that never replies to CONNECT."""
     with (
-        Server(reading_and_hanging) as proxy,
-        Caller(
+        ScriptedServer(read_then_hang) as proxy,
+        CheckedClient(
             "https://sms.example/x",
             protocol,
-            proxy=through(proxy),
+            proxy=proxy_url(proxy),
             connect_timeout=0.3,
             retries=0,
-        ) as caller,
+        ) as checked,
     ):
-        error = caller.fails(NotSent)
+        error = checked.assert_fails(NotSent)
     assert "within 0.3 s" in str(error)
     assert len(proxy.requests) == 1
 
 
-def test_a_proxys_trickle_is_bounded(protocol: str) -> None:
+def test_tunnel_reply_in_small_pieces_is_bounded(protocol: str) -> None:
+    """``connect_timeout`` bounds a reply to CONNECT that comes in small pieces."""
+
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(b"HTTP/1.1 200 OK\r\nA: ")
@@ -155,63 +164,65 @@ def test_a_proxys_trickle_is_bounded(protocol: str) -> None:
             connection.send(b"b")
 
     with (
-        Server(script) as proxy,
-        Caller(
+        ScriptedServer(script) as proxy,
+        CheckedClient(
             "https://sms.example/x",
             protocol,
-            proxy=through(proxy),
+            proxy=proxy_url(proxy),
             connect_timeout=0.3,
             retries=0,
-        ) as caller,
+        ) as checked,
     ):
-        caller.fails(NotSent)
+        checked.assert_fails(NotSent)
     assert len(proxy.requests) == 1
 
 
-def test_a_proxy_that_is_itself_behind_tls(
+def test_proxy_over_tls_gets_the_full_address(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """A proxy over TLS gets the full address in the request line."""
     with (
-        Server(replying(answer(protocol)), tls=tls) as proxy,
-        Caller(
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as proxy,
+        CheckedClient(
             "http://sms.example/x", protocol, proxy=proxy.origin, verify=authority_file
-        ) as caller,
+        ) as checked,
     ):
-        caller.accepted()
+        checked.assert_accepted()
     assert [request.target.startswith("http://sms.example/x") for request in proxy.requests] == [
         True
     ]
 
 
-def test_a_proxy_behind_an_untrusted_certificate_is_not_sent_to(
+def test_proxy_over_tls_with_untrusted_certificate_is_not_sent(
     protocol: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, authority_file: Path
 ) -> None:
-    # Trusted by the system, and not by who names an authority of their own.
+    """``verify`` also applies to the certificate of the proxy."""
+    # The system trusts the certificate, but `verify` names another authority.
     other = authority_file.with_name("other.pem")
     trustme.CA().cert_pem.write_to_path(other)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority_file))
     with (
-        Server(replying(answer(protocol)), tls=tls) as proxy,
-        Caller(
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as proxy,
+        CheckedClient(
             "http://sms.example/x", protocol, proxy=proxy.origin, retries=0, verify=other
-        ) as caller,
+        ) as checked,
     ):
-        caller.fails(NotSent)
+        checked.assert_fails(NotSent)
     assert len(proxy.requests) == 0
 
 
 @pytest.fixture
-def within_tls(protocol: Way) -> Way:
-    """Each way that speaks TLS within TLS: asyncio does so from Python 3.11 on."""
-    if protocol.asynchronous and sys.version_info < (3, 11):
+def tls_in_tls(protocol: ClientVariant) -> ClientVariant:
+    """The client variants that support TLS in TLS: asyncio does from Python 3.11 on."""
+    if protocol.is_async and sys.version_info < (3, 11):
         with pytest.raises(ConfigurationError, match=r"Python 3\.11"):
-            Caller("https://127.0.0.1/x", protocol, proxy="https://127.0.0.1:1")
-        pytest.skip("asyncio speaks no TLS within TLS here")
+            CheckedClient("https://127.0.0.1/x", protocol, proxy="https://127.0.0.1:1")
+        pytest.skip("asyncio does not support TLS in TLS here")
     return protocol
 
 
-def relaying(dripping: threading.Event) -> Script:
-    """A proxy that makes the tunnel, and hands on byte by byte once it is told to."""
+def relaying(byte_by_byte: threading.Event) -> Script:
+    """Return the script of a proxy that opens the tunnel, and relays single bytes once told to."""
 
     def script(connection: Connection) -> None:
         connect = connection.read()
@@ -223,10 +234,10 @@ def relaying(dripping: threading.Event) -> Script:
             pump.start()
             with contextlib.suppress(OSError):
                 while piece := gateway.recv(65536):
-                    size = 1 if dripping.is_set() else len(piece)
+                    size = 1 if byte_by_byte.is_set() else len(piece)
                     for start in range(0, len(piece), size):
                         connection.send(piece[start : start + size])
-                        if dripping.is_set():
+                        if byte_by_byte.is_set():
                             connection.ended.wait(0.05)
             connection.cut_off()
             pump.join()
@@ -242,45 +253,48 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_RDWR)
 
 
-def test_tls_within_tls_is_bounded_as_a_whole(
-    within_tls: Way, tls: ssl.SSLContext, authority_file: Path
+def test_tls_in_tls_response_in_small_pieces_has_one_timeout(
+    tls_in_tls: ClientVariant, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
-    dripping = threading.Event()
+    """A response through TLS in TLS must be complete within one timeout."""
+    byte_by_byte = threading.Event()
 
     def script(connection: Connection) -> None:
         connection.read()
-        dripping.set()
-        connection.send(answer(within_tls))
+        byte_by_byte.set()
+        connection.send(result_response(tls_in_tls))
         connection.wait_until_closed()
 
     with (
-        Server(relaying(dripping), tls=tls) as proxy,
-        Server(script, tls=tls) as gateway,
-        Caller(
-            gateway, within_tls, proxy=proxy.origin, verify=authority_file, timeout=0.4
-        ) as caller,
+        ScriptedServer(relaying(byte_by_byte), tls=tls) as proxy,
+        ScriptedServer(script, tls=tls) as gateway,
+        CheckedClient(
+            gateway, tls_in_tls, proxy=proxy.origin, verify=authority_file, timeout=0.4
+        ) as checked,
     ):
-        caller.fails(OutcomeUnknown)
+        checked.assert_fails(OutcomeUnknown)
     assert len(gateway.requests) == 1
 
 
-def test_surplus_within_tls_within_tls_is_not_the_next_answer(
-    within_tls: Way, tls: ssl.SSLContext, authority_file: Path
+def test_tls_in_tls_surplus_response_is_ignored(
+    tls_in_tls: ClientVariant, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
+    """Surplus through TLS in TLS is not read as the next response."""
+
     def script(connection: Connection) -> None:
         connection.read()
-        # Two records of TLS in one segment.
+        # Two TLS records in one segment.
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        connection.send(answer(within_tls))
-        connection.send(answer(within_tls, "-7"))
+        connection.send(result_response(tls_in_tls))
+        connection.send(result_response(tls_in_tls, "-7"))
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         connection.wait_until_closed()
 
     with (
-        Server(relaying(threading.Event()), tls=tls) as proxy,
-        Server(script, tls=tls) as gateway,
-        Caller(gateway, within_tls, proxy=proxy.origin, verify=authority_file) as caller,
+        ScriptedServer(relaying(threading.Event()), tls=tls) as proxy,
+        ScriptedServer(script, tls=tls) as gateway,
+        CheckedClient(gateway, tls_in_tls, proxy=proxy.origin, verify=authority_file) as checked,
     ):
-        caller.accepted()
-        caller.accepted()
+        checked.assert_accepted()
+        checked.assert_accepted()
     assert [request.connection for request in gateway.requests] == [1, 2]

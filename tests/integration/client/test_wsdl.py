@@ -1,4 +1,4 @@
-"""Finding, loading, checking and refreshing the WSDL."""
+"""Find, load, check and refresh the WSDL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.support.scripted_server import Server, page, protocol_name, replying
+from tests.support.client_matrix import protocol_name
+from tests.support.scripted_server import ScriptedServer, reply_with
+from tests.support.wire_samples import http_response
 from yunxin_soap import Client, ConfigurationError, wsdl
 from yunxin_soap.sandbox import Sandbox
 
@@ -30,7 +32,9 @@ def client(path: Path, protocol: str = "soap") -> Client:
     return Client("demo", "demo", channel="37", wsdl=path, protocol=protocol_name(protocol))
 
 
-def test_a_client_is_built_with_all_sockets_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_is_built_without_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building a client opens no socket."""
+
     def blocked(*args: object, **kwargs: object) -> None:
         raise AssertionError("a socket was opened")
 
@@ -43,7 +47,8 @@ def test_a_client_is_built_with_all_sockets_blocked(monkeypatch: pytest.MonkeyPa
             assert built.protocol == protocol
 
 
-def test_the_document_is_parsed_once_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_in_many_threads_parses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that load the WSDL at once share one document."""
     parsed = []
     parse = wsdl._parse
 
@@ -63,7 +68,8 @@ def test_the_document_is_parsed_once_and_shared(monkeypatch: pytest.MonkeyPatch)
     assert all(each is found[0] for each in found)
 
 
-def test_nothing_is_loaded_before_the_first_client() -> None:
+def test_import_loads_no_wsdl() -> None:
+    """The WSDL and zeep are loaded with the first client, not with the package."""
     script = (
         "import sys, yunxin_soap, yunxin_soap.wsdl\n"
         "assert 'zeep' not in sys.modules and 'lxml' not in sys.modules\n"
@@ -76,7 +82,10 @@ def test_nothing_is_loaded_before_the_first_client() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_users_cache_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_prefers_named_then_cached_then_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A named file precedes the user's cache, which precedes the shipped file."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
     assert wsdl.find() == wsdl.shipped_path()
     cached = write(tmp_path / "MsgSend.wsdl", SHIPPED)
@@ -85,16 +94,18 @@ def test_the_users_cache_takes_precedence(tmp_path: Path, monkeypatch: pytest.Mo
     assert wsdl.find(named) == named.resolve()
 
 
-def test_without_the_override_the_cache_is_the_platforms(
+def test_cache_dir_default_is_the_platforms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The default cache directory is the platform's."""
     monkeypatch.delenv("YUNXIN_WSDL_CACHE")
     from platformdirs import user_cache_path
 
     assert wsdl.cache_dir() == user_cache_path("yunxin_soap", appauthor=False)
 
 
-def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
+def test_find_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
+    """A named file that does not exist is named in the error."""
     with pytest.raises(ConfigurationError, match=r"no WSDL file at .*absent"):
         client(tmp_path / "absent.wsdl")
 
@@ -154,9 +165,10 @@ def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wsdl_that_does_not_fit_shows_what_differs(
+def test_wsdl_that_does_not_fit_shows_the_difference(
     tmp_path: Path, name: str, old: str, new: str, difference: str
 ) -> None:
+    """A WSDL that does not fit is invalid, and the error shows the difference."""
     changed = SHIPPED.replace(old, new)
     if name == "namespace":
         changed = changed.replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"')
@@ -170,7 +182,8 @@ def test_a_wsdl_that_does_not_fit_shows_what_differs(
         )
 
 
-def test_a_wsdl_without_the_port(tmp_path: Path) -> None:
+def test_wsdl_without_the_protocol_is_a_configuration_error(tmp_path: Path) -> None:
+    """A WSDL without a protocol only fails for clients of that protocol."""
     cut = re.sub(r'<wsdl:binding name="MsgSendHttpGet"[\s\S]*?</wsdl:binding>', "", SHIPPED)
     cut = re.sub(r'<wsdl:port name="MsgSendHttpGet"[\s\S]*?</wsdl:port>', "", cut)
     path = write(tmp_path / "soap_only.wsdl", cut)
@@ -192,7 +205,8 @@ def test_a_wsdl_without_the_port(tmp_path: Path) -> None:
         '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x"><a/>',
     ],
 )
-def test_a_file_that_is_no_wsdl(tmp_path: Path, content: str) -> None:
+def test_load_of_another_file_is_a_configuration_error(tmp_path: Path, content: str) -> None:
+    """A file that is no WSDL is named in the error."""
     with pytest.raises(ConfigurationError, match=r"broken\.wsdl"):
         client(write(tmp_path / "broken.wsdl", content))
 
@@ -206,13 +220,15 @@ def test_a_file_that_is_no_wsdl(tmp_path: Path, content: str) -> None:
         ' schemaLocation="http://127.0.0.1:9/x.xsd" /></s:schema></wsdl:types>',
     ],
 )
-def test_a_wsdl_may_not_import_another(tmp_path: Path, reference: str) -> None:
+def test_load_with_an_import_is_a_configuration_error(tmp_path: Path, reference: str) -> None:
+    """A WSDL must not import another document."""
     content = SHIPPED.replace("<wsdl:types>", f"{reference}<wsdl:types>", 1)
     with pytest.raises(ConfigurationError, match=r"imports .*whole in itself"):
         client(write(tmp_path / "importing.wsdl", content))
 
 
-def test_an_address_in_the_wsdl_is_never_used(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_address_in_the_wsdl_is_ignored(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The address in a WSDL is never used."""
     evil = write(tmp_path / "evil.wsdl", SHIPPED.replace("112.124.24.5", "127.0.0.1:9"))
     for protocol in wsdl.PROTOCOLS:
         with Client(
@@ -223,7 +239,8 @@ def test_an_address_in_the_wsdl_is_never_used(tmp_path: Path, sandbox: Sandbox) 
     assert len(sandbox.inbox) == 8
 
 
-def test_the_shipped_wsdl_is_what_asp_net_generates() -> None:
+def test_shipped_wsdl_is_what_asp_net_generates() -> None:
+    """The shipped WSDL has what ASP.NET generates for such a class."""
     root = etree.fromstring(SHIPPED.encode())
     names = {"w": "http://schemas.xmlsoap.org/wsdl/", "s": "http://www.w3.org/2001/XMLSchema"}
     assert [port.get("name") for port in root.iterfind("w:service/w:port", names)] == [
@@ -246,9 +263,10 @@ def test_the_shipped_wsdl_is_what_asp_net_generates() -> None:
     assert {each.get("minOccurs") for each in fields} == {"0"}
 
 
-def test_refresh_fills_the_cache(
+def test_refresh_writes_the_cache(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Refreshing writes the user's cache, and leaves no other file."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "new" / "directory"))
     target = wsdl.refresh(sandbox.url)
     assert wsdl.find() == target.resolve()
@@ -269,11 +287,15 @@ def test_refresh_fills_the_cache(
         (f"<!--{'x' * (1 << 20)}-->", "more than 1048576 bytes"),
     ],
 )
-def test_what_does_not_fit_is_not_kept(
+def test_refresh_of_an_unfit_document_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
 ) -> None:
+    """A fetched document that does not fit is not written to the cache."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
-    with Server(replying(page(content))) as server, pytest.raises(ConfigurationError, match=reason):
+    with (
+        ScriptedServer(reply_with(http_response(content))) as server,
+        pytest.raises(ConfigurationError, match=reason),
+    ):
         wsdl.refresh(server.url)
     assert [*tmp_path.iterdir()] == []
 
@@ -281,39 +303,43 @@ def test_what_does_not_fit_is_not_kept(
 @pytest.mark.parametrize(
     "answer",
     [
-        page(SHIPPED, length=len(SHIPPED.encode()) + 1),
-        page("no gzip", "200 OK", "text/xml", "Content-Encoding: gzip"),
-        page("", "302 Found", "text/xml", "Location: http://127.0.0.1:1/"),
+        http_response(SHIPPED, length=len(SHIPPED.encode()) + 1),
+        http_response("no gzip", "200 OK", "text/xml", "Content-Encoding: gzip"),
+        http_response("", "302 Found", "text/xml", "Location: http://127.0.0.1:1/"),
     ],
 )
-def test_an_answer_that_cannot_be_read_is_not_kept(
+def test_refresh_of_a_broken_response_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
+    """A response that breaks off or redirects is not written to the cache."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
-    script = replying(answer, hang_up=True)
-    with Server(script) as server, pytest.raises(ConfigurationError, match="be fetched"):
+    script = reply_with(answer, then_close=True)
+    with ScriptedServer(script) as server, pytest.raises(ConfigurationError, match="be fetched"):
         wsdl.refresh(server.url)
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_cache_that_cannot_be_written(
+def test_refresh_into_an_unwritable_cache_names_the_variable(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If the cache cannot be written, the error names the variable that moves it."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(ConfigurationError, match="YUNXIN_WSDL_CACHE"):
         wsdl.refresh(sandbox.url)
 
 
-def test_a_refresh_asks_no_proxy_of_the_environment(
+def test_refresh_ignores_the_environment_proxy(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Refreshing ignores the proxy in the environment."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert wsdl.refresh(sandbox.url).is_file()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
-def test_a_child_forked_while_a_wsdl_is_loaded_can_load_it_too() -> None:
+def test_fork_while_loading_does_not_block_the_child() -> None:
+    """A child forked while a thread loads the WSDL can load it too."""
     script = (
         "import os, signal, yunxin_soap, yunxin_soap.wsdl as wsdl\n"
         "with wsdl._lock:\n"
@@ -329,9 +355,10 @@ def test_a_child_forked_while_a_wsdl_is_loaded_can_load_it_too() -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere", ""])
-def test_a_refresh_that_fails_leaves_the_cache_alone(
+def test_refresh_that_fails_leaves_the_cache(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
+    """A refresh that fails leaves the cached file."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
     cached = write(tmp_path / "MsgSend.wsdl", SHIPPED)
     url = sandbox.url.replace("/api/MsgSend.asmx", path) if path else "http://127.0.0.1:1/x"

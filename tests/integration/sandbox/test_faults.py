@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.asmx_requests import GOOD
+from tests.support.client_matrix import ClientVariant, client_class, protocol_name
 from tests.support.raw_http import connected, port_of, written
-from tests.support.scripted_server import Way, client_for, protocol_name
 from tests.support.summary import note
 from yunxin_soap import (
     BalanceRejected,
@@ -74,8 +74,8 @@ CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
 SEEN = {Receipt: "accepted", NotSent: "not_sent", OutcomeUnknown: "unknown"}
 
 
-def client_of(sandbox: Sandbox, protocol: Way, *, timeout: float = 30.0) -> Any:
-    return client_for(protocol)(
+def client_of(sandbox: Sandbox, protocol: ClientVariant, *, timeout: float = 30.0) -> Any:
+    return client_class(protocol)(
         "demo",
         "demo",
         channel="37",
@@ -99,7 +99,7 @@ def send(client: Any, to: Any = NUMBERS) -> Receipt | SendError:
 @pytest.mark.parametrize("kept_alive", [False, True], ids=["fresh", "kept alive"])
 @pytest.mark.parametrize("case", CASES)
 def test_no_fault_leads_to_a_wrong_outcome(
-    protocol: Way, case: str, kept_alive: bool, request: pytest.FixtureRequest
+    protocol: ClientVariant, case: str, kept_alive: bool, request: pytest.FixtureRequest
 ) -> None:
     options, expected, accepted = CASES[case]
     named = dict(options)
@@ -117,7 +117,7 @@ def test_no_fault_leads_to_a_wrong_outcome(
             sandbox.inject_fault(kind, **named)
             ended = send(client)
         arrivals = sandbox.arrivals
-    row = "async" if protocol.asynchronous else "sync"
+    row = "async" if protocol.is_async else "sync"
     seen = SEEN.get(type(ended), "rejected")
     note(request.config, "outcome of each fault", case, f"{row} {protocol}", seen)
     assert isinstance(ended, expected)
@@ -130,7 +130,9 @@ def test_no_fault_leads_to_a_wrong_outcome(
         assert [ended.batch_no] == [arrival.batch_no for arrival in arrivals]
 
 
-def test_a_refusal_whose_answer_is_lost_is_unknown_too(protocol: Way, sandbox: Sandbox) -> None:
+def test_a_refusal_whose_answer_is_lost_is_unknown_too(
+    protocol: ClientVariant, sandbox: Sandbox
+) -> None:
     sandbox.inject_fault("close")
     with client_of(sandbox, protocol) as client, pytest.raises(OutcomeUnknown):
         client.send("13900001007", "您好")

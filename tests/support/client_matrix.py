@@ -1,0 +1,178 @@
+"""The client matrix: `Client` and `AsyncClient`, each over the four protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pytest
+
+from tests.support.clock import FakeClock
+from yunxin_soap import AsyncClient, Client, Receipt, Submission
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.base import AsyncTransport
+from yunxin_soap.transport.limits import Limits
+from yunxin_soap.transport.sync import HttpTransport
+from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_T = TypeVar("_T")
+
+
+class ClientVariant(str):
+    """The name of a protocol. It also says which of the two clients to use."""
+
+    __slots__ = ("is_async",)
+    is_async: bool
+
+
+def _variants() -> Iterator[ClientVariant]:
+    for is_async in (False, True):
+        for protocol in PROTOCOLS:
+            variant = ClientVariant(protocol)
+            variant.is_async = is_async
+            yield variant
+
+
+def _parameter(variant: ClientVariant) -> Any:
+    return pytest.param(variant, id=f"async {variant}" if variant.is_async else variant)
+
+
+CLIENT_VARIANTS = [_parameter(variant) for variant in _variants()]
+"""Both clients over all protocols, as parameters of a test."""
+BOTH_CLIENTS = CLIENT_VARIANTS[:: len(PROTOCOLS)]
+"""Both clients over SOAP 1.1."""
+
+
+class BlockingAsyncClient:
+    """An `AsyncClient` with the blocking methods of a `Client`.
+
+    Its event loop runs in a thread.
+    """
+
+    def __init__(
+        self,
+        user_code: str,
+        user_pass: str,
+        *,
+        transport: AsyncTransport | None = None,
+        **options: Any,
+    ) -> None:
+        self._set_up(lambda: AsyncClient(user_code, user_pass, transport=transport, **options))
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, transport: AsyncTransport | None = None) -> Self:
+        """Build a client from validated settings."""
+        client = cls.__new__(cls)
+        client._set_up(lambda: AsyncClient.from_settings(settings, transport=transport))
+        return client
+
+    def _set_up(self, build: Callable[[], AsyncClient]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        try:
+            self.client = build()
+            self.run(self.client.__aenter__())  # raises at once what `Client` raises at once
+        except BaseException:
+            self._stop_loop()
+            raise
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine in the client's event loop, and return its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def send(self, *args: Any, **options: Any) -> Receipt:
+        """Do as `Client.send`."""
+        return self.run(self.client.send(*args, **options))
+
+    def check(self, *args: Any, **options: Any) -> Submission:
+        """Do as `Client.check`."""
+        return self.run(self.client.check(*args, **options))
+
+    @property
+    def service(self) -> Self:
+        """An object with the operation, as `Client.service`."""
+        return self
+
+    def sendMesExt(self, *args: Any, **fields: Any) -> str:  # noqa: N802
+        """Do as the operation of `Client.service`."""
+        return self.run(self.client.service.sendMesExt(*args, **fields))
+
+    @property
+    def settings(self) -> Settings:
+        """The client's settings."""
+        return self.client.settings
+
+    @property
+    def endpoint(self) -> str:
+        """The client's endpoint."""
+        return self.client.endpoint
+
+    @property
+    def protocol(self) -> str:
+        """The client's protocol."""
+        return self.client.protocol
+
+    def __repr__(self) -> str:
+        return repr(self.client)
+
+    def close(self) -> None:
+        """Close the client. Its event loop ends with the ``with`` block."""
+        self.run(self.client.close())
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.close()
+        finally:
+            self._stop_loop()
+
+
+def protocol_name(protocol: str) -> ProtocolName:
+    """Return the protocol of a variant, as the type that `Client` takes."""
+    return cast(ProtocolName, str(protocol))
+
+
+def client_class(protocol: str) -> type[Client | BlockingAsyncClient]:
+    """Return the class of client that a variant asks for; `Client` for a plain protocol name."""
+    return BlockingAsyncClient if getattr(protocol, "is_async", False) else Client
+
+
+def build_client(
+    protocol: str,
+    settings: Settings,
+    *,
+    clock: FakeClock | None = None,
+    limits: Limits | None = None,
+) -> Client | BlockingAsyncClient:
+    """Build the client of a variant over real HTTP.
+
+    Args:
+        protocol: the variant.
+        settings: the client's settings.
+        clock: replaces the clock and the sleeps of the transport.
+        limits: replaces the limits of the transport.
+    """
+    if clock is None and limits is None:
+        return client_class(protocol).from_settings(settings)
+    clock = clock or FakeClock()
+    if client_class(protocol) is Client:
+        transport = HttpTransport(settings, limits=limits, clock=clock.time, sleep=clock.sleep)
+        return Client.from_settings(settings, transport=transport)
+    async_transport = AsyncHttpTransport(
+        settings, limits=limits, clock=clock.time, sleep=clock.async_sleep
+    )
+    return BlockingAsyncClient.from_settings(settings, transport=async_transport)
