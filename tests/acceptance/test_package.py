@@ -1,7 +1,9 @@
-"""The package as it is installed: from a checkout, editable, and from a wheel."""
+"""The installed package: from a checkout, editable, and from a wheel; its extras and imports."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import shutil
 import subprocess
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SENDS = (
+PUBLIC_MODULES = ("yunxin_soap", "yunxin_soap.campaign", "yunxin_soap.sandbox")
+FIND_WSDL = (
     "from yunxin_soap import Client, wsdl\n"
     "assert Client('demo', 'demo').protocol == 'soap'\n"
     "print(wsdl.find())\n"
@@ -21,21 +24,22 @@ SENDS = (
 
 
 def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command that must succeed; return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
 
-def fresh_environment(path: Path) -> Path:
-    """Make a virtual environment; return its Python."""
+def create_environment(path: Path) -> Path:
+    """Create a virtual environment; return its Python."""
     venv.create(path, with_pip=True)
     return path / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the sources, so that a build leaves nothing behind in the real one."""
+    """A copy of the sources, so that a build leaves no files in the real checkout."""
     copy = tmp_path / "checkout"
     copy.mkdir()
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
@@ -47,24 +51,29 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_from_a_checkout(checkout: Path, tmp_path: Path) -> None:
-    python = fresh_environment(tmp_path / "venv")
+def test_package_in_a_checkout_finds_the_wsdl(checkout: Path, tmp_path: Path) -> None:
+    """A checkout that is not installed finds the WSDL at its top level."""
+    python = create_environment(tmp_path / "venv")
     run(python, "-m", "pip", "install", "-q", "zeep", "lxml", "platformdirs", cwd=tmp_path)
-    assert run(python, "-c", SENDS, cwd=checkout) == str(checkout / "wsdl_cache/MsgSend.wsdl")
+    assert run(python, "-c", FIND_WSDL, cwd=checkout) == str(checkout / "wsdl_cache/MsgSend.wsdl")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_from_an_editable_install(checkout: Path, tmp_path: Path) -> None:
-    python = fresh_environment(tmp_path / "venv")
+def test_package_installed_editable_finds_the_wsdl(checkout: Path, tmp_path: Path) -> None:
+    """An editable install finds the WSDL in the checkout."""
+    python = create_environment(tmp_path / "venv")
     run(python, "-m", "pip", "install", "-q", "-e", checkout, cwd=tmp_path)
-    assert run(python, "-c", SENDS, cwd=tmp_path) == str(checkout / "wsdl_cache/MsgSend.wsdl")
+    assert run(python, "-c", FIND_WSDL, cwd=tmp_path) == str(checkout / "wsdl_cache/MsgSend.wsdl")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_from_a_wheel(checkout: Path, tmp_path: Path) -> None:
-    python = fresh_environment(tmp_path / "venv")
+def test_package_installed_from_wheel_contains_what_it_needs(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """A wheel contains the WSDL and the type marker, no tests, and requires no extra."""
+    python = create_environment(tmp_path / "venv")
     wheels = tmp_path / "wheels"
     run(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, checkout, cwd=tmp_path)
     (wheel,) = wheels.iterdir()
@@ -79,17 +88,17 @@ def test_from_a_wheel(checkout: Path, tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith("tests")]
     shutil.rmtree(checkout)
     run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)
-    found = Path(run(python, "-c", SENDS, cwd=tmp_path))
+    found = Path(run(python, "-c", FIND_WSDL, cwd=tmp_path))
     assert found.parts[-3:] == ("yunxin_soap", "wsdl_cache", "MsgSend.wsdl")
     assert found.is_relative_to((tmp_path / "venv").resolve())
-    # The command needs an extra; the core has no more than zeep brings.
     installed = run(python, "-m", "pip", "list", "--format=freeze", cwd=tmp_path).lower()
     assert "zeep" in installed
     assert "aiohttp" not in installed
     assert "click" not in installed
 
 
-def test_importing_the_package_imports_nothing_heavy() -> None:
+def test_package_import_loads_no_dependency() -> None:
+    """Importing the package, its errors and its receipt imports no third-party library."""
     script = (
         "import sys, yunxin_soap\n"
         "heavy = {'zeep', 'lxml', 'urllib3', 'requests', 'aiohttp', 'click', 'platformdirs'}\n"
@@ -102,7 +111,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments", "said"),
+    ("missing", "arguments", "message"),
     [
         ("click", "codes", 'The command line needs click: pip install "yunxin-soap[cli]"'),
         ("aiohttp", "sandbox", 'The sandbox needs aiohttp: pip install "yunxin-soap[sandbox]"'),
@@ -133,9 +142,10 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         ),
     ],
 )
-def test_an_extra_that_is_missing_is_named(
-    tmp_path: Path, missing: str, arguments: str, said: str
+def test_command_without_its_extra_names_the_pip_command(
+    tmp_path: Path, missing: str, arguments: str, message: str
 ) -> None:
+    """A command whose extra is missing ends with the exact command that installs it."""
     script = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         f"sys.argv[1:] = {arguments.split()!r}\n"
@@ -150,10 +160,11 @@ def test_an_extra_that_is_missing_is_named(
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode
-    assert (done.stdout, done.stderr.removeprefix("yunxin-soap: ")) == ("", said + "\n")
+    assert (done.stdout, done.stderr.removeprefix("yunxin-soap: ")) == ("", message + "\n")
 
 
-def test_the_pytest_plugin_costs_nothing_to_who_does_not_use_it(tmp_path: Path) -> None:
+def test_pytest_plugin_unused_imports_no_dependency(tmp_path: Path) -> None:
+    """In a test run that uses no fixture, the plugin imports no third-party library."""
     (tmp_path / "test_other.py").write_text(
         "import sys\n"
         "def test_it():\n"
@@ -164,3 +175,18 @@ def test_the_pytest_plugin_costs_nothing_to_who_does_not_use_it(tmp_path: Path) 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def test_public_module_names_exist_and_are_documented(module: str) -> None:
+    """Every name that a public module lists exists, and every class and function is documented."""
+    imported = importlib.import_module(module)
+    names = imported.__all__
+    assert len(set(names)) == len(names)
+    public = {name: getattr(imported, name) for name in names}
+    undocumented = [
+        name
+        for name, value in public.items()
+        if (inspect.isclass(value) or inspect.isroutine(value)) and not inspect.getdoc(value)
+    ]
+    assert undocumented == []

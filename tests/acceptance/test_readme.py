@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
 import os
 import re
@@ -101,6 +103,27 @@ def test_readme_scheduled_job_run_twice_sends_once(sandbox: Sandbox, tmp_path: P
         "您好乙，您的账单已出【签名】",
         "您好甲，您的账单已出【签名】",
     ]
+
+
+def test_readme_examples_import_only_public_names() -> None:
+    """What the examples import is exported by one of the public modules."""
+    imported = [
+        (node.module or "", name.name)
+        for block in blocks("python")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("yunxin_soap")
+        for name in node.names
+    ]
+    assert ("yunxin_soap", "Client") in imported
+    assert {module for module, _ in imported} <= {
+        "yunxin_soap",
+        "yunxin_soap.campaign",
+        "yunxin_soap.sandbox",
+        "yunxin_soap.wsdl",
+    }
+    assert [
+        name for module, name in imported if name not in importlib.import_module(module).__all__
+    ] == []
 
 
 def test_readme_campaigns_table_has_every_command() -> None:
