@@ -70,7 +70,10 @@ def listed(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_campaign_plan_to_purge_works(
+    run: Run, listed: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A list is planned, run, searched, exported, reported and purged."""
     options = ["--csv", listed, "--message", TEXT, "--max-recipients", "10"]
     dry = run("plan", "a", *options, "--dry-run")
     assert dry.returncode == 0, dry.stderr
@@ -112,7 +115,8 @@ def test_from_a_list_to_a_report(run: Run, listed: str, tmp_path: Path, sandbox:
     assert run("find", numbers(1)[0]).stdout == "No submission has that number.\n"
 
 
-def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
+def test_run_failures_set_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
+    """A pause is 4, an unknown outcome 5, a rejection 3, a conflicting plan 2."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
     sandbox.inject_fault("code", code="-7")
     paused = run("run", "a", "--concurrency", "1")
@@ -133,9 +137,8 @@ def test_what_goes_wrong_shows_in_the_exit_status(run: Run, listed: str, sandbox
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
 
 
-def test_a_file_of_refused_lines_that_cannot_be_written_makes_no_campaign(
-    run: Run, listed: str
-) -> None:
+def test_plan_skipped_file_unwritable_makes_no_campaign(run: Run, listed: str) -> None:
+    """A file that cannot be written fails the plan before there is a campaign."""
     planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--skipped", "/dev/full")
     assert (planned.returncode, planned.stdout) == (2, "")
     assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
@@ -146,9 +149,10 @@ def test_a_file_of_refused_lines_that_cannot_be_written_makes_no_campaign(
     assert "No space left on device" in json.loads(exported.stdout)["message"]
 
 
-def test_who_reads_json_is_told_what_is_waited_for(
+def test_run_json_shows_reason_for_waiting(
     run: Run, environment: dict[str, str], listed: str
 ) -> None:
+    """With --json, standard error still says why a run waits."""
     run("plan", "a", "--csv", listed, "--message", TEXT)
     hour = (datetime.now(timezone.utc).hour + 12) % 24
     command = [*COMMAND, "run", "a", "--json", "--timezone", "UTC"]
@@ -163,9 +167,8 @@ def test_who_reads_json_is_told_what_is_waited_for(
         assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
 
 
-def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
-    run: Run, listed: str, sandbox: Sandbox
-) -> None:
+def test_retry_possibly_sent_needs_unsafe(run: Run, listed: str, sandbox: Sandbox) -> None:
+    """A submission that may have been sent is retried only with --unsafe."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
     sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
@@ -217,9 +220,10 @@ def test_what_may_have_been_sent_is_retried_by_its_own_word_alone(
         (["run", "a", "--rate-limit", "x"], 2, "'x' is not a valid float"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_command_mistake_is_one_line(
     run: Run, tmp_path: Path, where: Path, arguments: list[str], status: int, said: str
 ) -> None:
+    """A mistake is one line on standard error, without secrets."""
     Ledger(where).close()
     (tmp_path / "gbk.txt").write_bytes("您好【签名】\n13900000000".encode("gbk"))
     done = run(*arguments, input="")
@@ -244,9 +248,10 @@ def test_a_mistake_is_one_line(
     ],
 )
 @pytest.mark.parametrize("empty", [False, True])
-def test_only_a_plan_makes_a_ledger(
+def test_command_missing_ledger_exits_6(
     run: Run, where: Path, arguments: list[str], empty: bool
 ) -> None:
+    """Only "campaign plan" makes a ledger."""
     if empty:
         where.touch()
     done = run(*arguments)
@@ -257,7 +262,8 @@ def test_only_a_plan_makes_a_ledger(
     assert where.exists() is empty
 
 
-def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox: Sandbox) -> None:
+def test_status_retry_resolve_single_sends_by_key(run: Run, where: Path, sandbox: Sandbox) -> None:
+    """Single sends are shown, retried and resolved by their key."""
     with (
         Ledger(where) as ledger,
         Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
@@ -286,7 +292,10 @@ def test_single_sends_are_decided_on_by_their_key(run: Run, where: Path, sandbox
         assert run(*arguments).returncode == 2
 
 
-def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], listed: str) -> None:
+def test_retry_user_without_name_is_recorded_by_uid(
+    run: Run, environment: dict[str, str], listed: str
+) -> None:
+    """A user id without a name, as in a container, can decide too."""
     run("plan", "a", "--csv", listed, "--message", TEXT)
     script = (
         "import getpass, sys\n"
@@ -321,9 +330,10 @@ def test_who_has_no_name_decides_too(run: Run, environment: dict[str, str], list
         (["plan", "b", "--csv", "-", "--message", TEXT, "--skipped", "list.csv"], "list"),
     ],
 )
-def test_nothing_is_written_over_what_is_read(
+def test_output_over_input_is_invalid(
     run: Run, listed: str, where: Path, tmp_path: Path, arguments: list[str], what: str
 ) -> None:
+    """No command writes over the list, the text or the ledger."""
     (tmp_path / "text").write_text(TEXT)
     (tmp_path / "link").symlink_to(where)
     assert run("plan", "a", "--csv", listed, "--message", TEXT).returncode == 0
@@ -339,7 +349,8 @@ def test_nothing_is_written_over_what_is_read(
     assert run("status").stdout == "a: open, 25 numbers\n"
 
 
-def test_a_report_stays_where_it_is_asked_for(run: Run, listed: str, tmp_path: Path) -> None:
+def test_report_default_file_stays_in_directory(run: Run, listed: str, tmp_path: Path) -> None:
+    """A campaign's name cannot move its report to another directory."""
     run("plan", "../a/双十一 <b>", "--csv", listed, "--message", TEXT)
     done = run("report", "../a/双十一 <b>")
     assert done.stdout == "Written: .._a_双十一 _b_.html\n"
@@ -348,9 +359,8 @@ def test_a_report_stays_where_it_is_asked_for(run: Run, listed: str, tmp_path: P
     assert not (tmp_path / "-").exists()
 
 
-def test_a_full_disk_while_a_list_is_read(
-    run: Run, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_plan_full_disk_exits_2(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    """A full disk for temporary files is one line, and no campaign."""
     rows = "".join(f"{each},{each}{'名' * 100}\n" for each in numbers(300_000))
     (tmp_path / "big.csv").write_text("phone,name\n" + rows)
     plan = ["plan", "a", "--csv", "big.csv", "--message", "您好{name}【签名】"]
@@ -368,7 +378,8 @@ def test_a_full_disk_while_a_list_is_read(
     assert run("status").stdout == "The ledger is empty.\n"
 
 
-def test_ctrl_c_in_a_plan_is_no_prompt(environment: dict[str, str], tmp_path: Path) -> None:
+def test_plan_ctrl_c_exits_130(environment: dict[str, str], tmp_path: Path) -> None:
+    """Ctrl-C while a list is read ends the command."""
     with (
         _inherited(signal.SIGINT, signal.default_int_handler),
         subprocess.Popen(
@@ -391,9 +402,10 @@ def test_ctrl_c_in_a_plan_is_no_prompt(environment: dict[str, str], tmp_path: Pa
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", [["status", "a"], ["export", "a"], ["find", "13910000000"]])
-def test_output_that_cannot_be_written(
+def test_output_full_disk_exits_1(
     run: Run, environment: dict[str, str], listed: str, command: list[str]
 ) -> None:
+    """Standard output that cannot be written is one line."""
     run("plan", "a", "--csv", listed, "--message", TEXT)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -404,16 +416,18 @@ def test_output_that_cannot_be_written(
     assert done.stderr.count("\n") == 1
 
 
-def test_standard_input(run: Run, sandbox: Sandbox) -> None:
+def test_plan_text_from_stdin_is_read(run: Run, sandbox: Sandbox) -> None:
+    """- is standard input."""
     run("plan", "a", "--text", "-", "--message", TEXT, input="\n".join(numbers(3)))
     assert run("run", "a").returncode == 0
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(3), 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_drains(
+def test_run_signal_drains(
     run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, number: int
 ) -> None:
+    """The first signal waits for the submissions in flight, and starts no more."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
     stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
@@ -450,9 +464,10 @@ def _inherited(number: int, handler: Any) -> Iterator[None]:
         signal.signal(number, before)
 
 
-def test_under_nohup_a_terminal_may_close(
+def test_run_nohup_ignores_hang_up(
     run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
 ) -> None:
+    """Under nohup, the run goes on when the terminal closes."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     arrived = threading.Event()
     stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
@@ -468,9 +483,10 @@ def test_under_nohup_a_terminal_may_close(
     assert len(sandbox.accepted_numbers) == 25
 
 
-def test_ctrl_c_twice_ends_it_at_once(
+def test_run_second_ctrl_c_ends_at_once(
     run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
 ) -> None:
+    """The second Ctrl-C ends the run; the submission in flight is unknown."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
     stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
@@ -497,9 +513,10 @@ def test_ctrl_c_twice_ends_it_at_once(
 
 
 @pytest.mark.parametrize("columns", ["80", "160"])
-def test_a_terminal_shows_a_bar(
+def test_run_terminal_shows_bar(
     run: Run, listed: str, environment: dict[str, str], columns: str
 ) -> None:
+    """A terminal shows a bar with the counts, at any width."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -526,9 +543,10 @@ def test_a_terminal_shows_a_bar(
 
 
 @pytest.mark.parametrize("kind", ["terminal", "pipe"])
-def test_nobody_need_watch(
+def test_run_closed_stderr_continues(
     run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, kind: str
 ) -> None:
+    """A run goes on when its terminal or pipe is closed."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     arrived = threading.Event()
@@ -552,9 +570,8 @@ def test_nobody_need_watch(
     assert "unknown" not in output
 
 
-def test_a_reader_may_have_seen_enough(
-    run: Run, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_export_closed_pipe_exits_1(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    """A reader that closes the pipe, as head does, causes no message."""
     (tmp_path / "list.txt").write_text("\n".join(numbers(5000)))
     run("plan", "a", "--text", "list.txt", "--message", TEXT)
     with subprocess.Popen(

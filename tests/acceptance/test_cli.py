@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -17,11 +18,13 @@ from click.testing import CliRunner, Result
 
 from tests.support.ports import free_port
 from yunxin_soap import Client, RecipientsRejected
+from yunxin_soap._version import __version__
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import Journal
 from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
 
 TEXT = "您的验证码是1234【签名】"
 
@@ -50,30 +53,35 @@ def failed(result: Result, status: int) -> str:
     return result.stderr
 
 
-def test_the_batch_number_is_printed(sandbox: Sandbox) -> None:
+def test_send_accepted_prints_batch_number(sandbox: Sandbox) -> None:
+    """The command prints the batch number and nothing else."""
     result = send(sandbox, "--to", "13900000000", "--message", TEXT)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"{sandbox.inbox[0].batch_no}\n"
 
 
-def test_an_embedded_sandbox() -> None:
+def test_send_embedded_sandbox_returns_batch_number() -> None:
+    """--sandbox needs no account and no address."""
     result = run("send", "--sandbox", "--to", "13900000000", "--message", TEXT)
     assert result.exit_code == 0
     assert re.fullmatch(r"[0-9]{19}\n", result.stdout)
 
 
-def test_the_embedded_sandbox_is_never_another_gateway(sandbox: Sandbox) -> None:
+def test_send_embedded_sandbox_ignores_other_gateway(sandbox: Sandbox) -> None:
+    """--sandbox ignores the environment's gateway, and excludes an address or account option."""
     result = send(sandbox, "--sandbox", "--to", "13900000000", "--message", TEXT)
     assert result.exit_code == 0
     assert sandbox.inbox == ()
-    both = run(
-        "send", "--sandbox", "--endpoint", sandbox.url, "--to", "13900000000", "--message", TEXT
-    )
-    assert both.exit_code == 2
-    assert "exclude each other" in both.stderr
+    for option, value in (("--endpoint", sandbox.url), ("--user-code", "demo")):
+        both = run("send", "--sandbox", option, value, "--to", "13900000000", "--message", TEXT)
+        line = f"--sandbox and {option} exclude each other"
+        assert line in failed(both, 2)
 
 
-def test_numbers_from_everywhere(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_send_numbers_from_options_file_and_stdin_are_joined(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Numbers come from --to, a file and standard input, without duplicates."""
     file = tmp_path / "numbers.txt"
     file.write_text("\ufeff13900000002\r\n\r\n13900000003, 139-0000-0004\n", "utf-8")
     first = send(
@@ -89,7 +97,8 @@ def test_numbers_from_everywhere(sandbox: Sandbox, tmp_path: Path) -> None:
     ]
 
 
-def test_every_option_reaches_the_gateway(sandbox: Sandbox) -> None:
+def test_send_options_reach_gateway(sandbox: Sandbox) -> None:
+    """Every option has its effect on the submission, and takes precedence over the environment."""
     sandbox.add_account(Account("cli", "from-env"))
     result = send(
         sandbox,
@@ -104,7 +113,8 @@ def test_every_option_reaches_the_gateway(sandbox: Sandbox) -> None:
     assert (submission.user_code, submission.port) == ("cli", "http-post")
 
 
-def test_the_password_from_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_send_password_file_first_line_is_password(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The first line of the file is the password, spaces included."""
     sandbox.add_account(Account("file", " s3cr3t "))
     file = tmp_path / "password"
     file.write_text(" s3cr3t \nsecond line\n")
@@ -117,7 +127,8 @@ def test_the_password_from_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_no_password_is_one_clear_line(sandbox: Sandbox) -> None:
+def test_send_missing_password_exits_2(sandbox: Sandbox) -> None:
+    """The error says how to give a password."""
     result = send(sandbox, "--to", "13900000000", "--message", TEXT, YUNXIN_USER_PASS="")
     assert "There is no password: set YUNXIN_USER_PASS" in failed(result, 2)
 
@@ -125,9 +136,8 @@ def test_no_password_is_one_clear_line(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("name", "option"), [("USER_CODE", "--user-code"), ("CHANNEL", "--channel")]
 )
-def test_what_else_is_missing_is_named_by_its_option(
-    sandbox: Sandbox, name: str, option: str
-) -> None:
+def test_send_missing_setting_names_option(sandbox: Sandbox, name: str, option: str) -> None:
+    """The error names the option of the missing setting."""
     result = send(sandbox, "--to", "13900000000", "--message", TEXT, **{f"YUNXIN_{name}": ""})
     assert option in failed(result, 2)
 
@@ -136,23 +146,26 @@ def test_what_else_is_missing_is_named_by_its_option(
     ("content", "line"),
     [(b"", "no password on its first line"), (b"\xc4\xe3\xff\n", "not UTF-8")],
 )
-def test_a_password_file_that_holds_none(
+def test_send_password_file_without_password_exits_2(
     sandbox: Sandbox, tmp_path: Path, content: bytes, line: str
 ) -> None:
+    """An empty or undecodable first line is an error."""
     file = tmp_path / "password"
     file.write_bytes(content)
     arguments = ("--to", "13900000000", "--message", TEXT, "--password-file", str(file))
     assert line in failed(send(sandbox, *arguments), 2)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_password(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_send_password_file_byte_order_mark_is_removed(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A byte order mark is no part of the password."""
     file = tmp_path / "password"
     file.write_bytes(b"\xef\xbb\xbfdemo\r\n")
     arguments = ("--to", "13900000000", "--message", TEXT, "--password-file", str(file))
     assert send(sandbox, *arguments).exit_code == 0
 
 
-def test_no_option_takes_the_password() -> None:
+def test_send_has_no_password_option() -> None:
+    """No option takes the password itself: the process list would show it."""
     result = run("send", "--password", "x", "--to", "13900000000", "--message", TEXT)
     assert result.exit_code == 2
     names = [name for option in cli.commands["send"].params for name in option.opts]
@@ -166,35 +179,75 @@ def test_no_option_takes_the_password() -> None:
         (["--message", TEXT], "There is no recipient"),
         (["--to", "13900000000", "--message", "x"], "does not end in a signature"),
         (["--to", "13900000000", "--message", TEXT, "--channel", "x"], "channel"),
-        (["--to", "13900000000", "--message", TEXT, "--protocol", "x"], "protocol='x'"),
-        (["--to", "13900000000", "--message", TEXT, "--endpoint", "x"], "endpoint"),
+        (["--to", "13900000000", "--message", TEXT, "--protocol", "x"], "--protocol 'x'"),
+        (["--to", "13900000000", "--message", TEXT, "--endpoint", "x"], "--endpoint 'x'"),
+        (["--to", "13900000000", "--message", TEXT, "--timeout", "-1"], "--timeout -1.0"),
+        (["--to", "13900000000", "--message", TEXT, "--extension", "x"], "extension"),
     ],
 )
-def test_a_wrong_request_ends_with_2(sandbox: Sandbox, arguments: Sequence[str], line: str) -> None:
+def test_send_invalid_request_exits_2(
+    sandbox: Sandbox, arguments: Sequence[str], line: str
+) -> None:
+    """An invalid request is one line that names its cause, and nothing is sent."""
     assert line in failed(send(sandbox, *arguments), 2)
     assert sandbox.inbox == ()
 
 
-def test_a_refusal_ends_with_3(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("YUNXIN_PROTOCOL", "x", "YUNXIN_PROTOCOL='x'"),
+        ("YUNXIN_ENDPOINT", "x", "YUNXIN_ENDPOINT='x'"),
+        ("YUNXIN_TIMEOUT", "0", "YUNXIN_TIMEOUT=0.0"),
+    ],
+)
+def test_send_invalid_environment_names_variable(
+    sandbox: Sandbox, variable: str, value: str, shown: str
+) -> None:
+    """An invalid setting of the environment is named by its variable."""
+    line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT, **{variable: value}), 2)
+    assert line.startswith(f"yunxin-soap: {shown} ")
+
+
+def test_send_missing_signature_names_option(sandbox: Sandbox) -> None:
+    """The error for a text without a signature names the option, not the Python argument."""
+    line = failed(send(sandbox, "--to", "13900000000", "--message", "x"), 2)
+    assert "--signature, YUNXIN_SIGNATURE" in line
+    assert "signature=" not in line
+
+
+def test_send_timeout_exits_5(sandbox: Sandbox) -> None:
+    """A response that does not come within --timeout leaves the outcome unknown."""
+    with sandbox.inject_fault("hang"):
+        arguments = ("--to", "13900000000", "--message", TEXT, "--timeout", "0.2")
+        assert "0.2" in failed(send(sandbox, *arguments), 5)
+
+
+def test_send_rejected_exits_3(sandbox: Sandbox) -> None:
+    """A rejection shows the code with both texts."""
     line = failed(send(sandbox, "--to", "13900001007", "--message", TEXT), 3)
     assert "-7 余额不足" in line
 
 
-def test_a_dead_gateway_ends_with_4(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_unreachable_gateway_exits_4(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that does not listen has received nothing."""
     monkeypatch.setattr("yunxin_soap.transport.retry.FIRST_DELAY", 0.0)
     url = f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx"
     line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT, "--endpoint", url), 4)
     assert "Nothing was sent" in line
 
 
-def test_an_unknown_outcome_ends_with_5(sandbox: Sandbox) -> None:
+def test_send_unknown_outcome_exits_5(sandbox: Sandbox) -> None:
+    """A SOAP Server fault leaves the outcome unknown."""
     line = failed(send(sandbox, "--to", "13900002000", "--message", TEXT), 5)
     assert "unknown" in line
 
 
-def test_an_interrupt_is_an_unknown_outcome(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_send_interrupted_exits_5(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between request and response leaves the outcome unknown."""
+
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -204,7 +257,8 @@ def test_an_interrupt_is_an_unknown_outcome(
     assert "unknown" in line
 
 
-def test_help_says_what_the_exit_status_means() -> None:
+def test_send_help_lists_exit_statuses() -> None:
+    """The help explains each exit status, and where the password comes from."""
     text = run("send", "--help").stdout
     for word in ("0  accepted", "3  rejected", "4  not sent", "5  unknown", "YUNXIN_USER_PASS"):
         assert word in text
@@ -217,12 +271,19 @@ def as_json(result: Result, status: int) -> dict[str, Any]:
     return found
 
 
-def test_json_for_every_outcome(sandbox: Sandbox) -> None:
+def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
+    """Each outcome is one JSON object on standard output."""
     common = ("--message", TEXT, "--json")
     accepted = as_json(send(sandbox, "--to", "13900000000", *common), 0)
-    assert accepted["outcome"] == "accepted"
-    assert accepted["batch_no"] == sandbox.inbox[0].batch_no
-    assert accepted["recipients"] == ["13900000000"]
+    assert accepted == {
+        "outcome": "accepted",
+        "batch_no": sandbox.inbox[0].batch_no,
+        "recipients": ["13900000000"],
+        "message": TEXT,
+        "channel": "37",
+        "extension": "",
+        "protocol": "soap",
+    }
     rejected = as_json(send(sandbox, "--to", "13900001006", *common), 3)
     assert (rejected["outcome"], rejected["code"]) == ("rejected", -6)
     assert (rejected["keyword"], rejected["category"]) == ("促销", "content")
@@ -246,7 +307,8 @@ def test_json_for_every_outcome(sandbox: Sandbox) -> None:
         ["--to", "13900000000", "--message", TEXT, "--timeout", "soon"],
     ],
 )
-def test_wrong_usage_is_one_line_or_json_too(sandbox: Sandbox, arguments: Sequence[str]) -> None:
+def test_send_wrong_usage_exits_2(sandbox: Sandbox, arguments: Sequence[str]) -> None:
+    """Wrong usage is one line, or one JSON object with --json."""
     failed(send(sandbox, *arguments), 2)
     found = as_json(send(sandbox, *arguments, "--json"), 2)
     assert (found["outcome"], found["error"]) == ("not_sent", "ConfigurationError")
@@ -268,7 +330,8 @@ def real(sandbox: Sandbox, *arguments: str, **options: Any) -> subprocess.Comple
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "cp437"])
-def test_a_terminal_without_the_letters_ends_no_command(sandbox: Sandbox, encoding: str) -> None:
+def test_output_terminal_without_characters_is_escaped(sandbox: Sandbox, encoding: str) -> None:
+    """A character outside the terminal's encoding is escaped, and the command succeeds."""
     env = {"PYTHONIOENCODING": encoding}
     arguments = ("send", "--to", "13900000000", "--message", "你好😀【签名】", "--json")
     done = real(sandbox, *arguments, env=env, encoding=encoding)
@@ -279,7 +342,8 @@ def test_a_terminal_without_the_letters_ends_no_command(sandbox: Sandbox, encodi
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_an_accepted_sms_stays_accepted_when_it_cannot_be_printed(sandbox: Sandbox) -> None:
+def test_send_accepted_unprintable_exits_0(sandbox: Sandbox) -> None:
+    """A full disk does not make an accepted SMS look like a failed one."""
     with Path("/dev/full").open("w") as full:
         done = real(sandbox, "send", "--to", "13900000000", "--message", TEXT, stdout=full)
     assert done.returncode == 0
@@ -287,13 +351,15 @@ def test_an_accepted_sms_stays_accepted_when_it_cannot_be_printed(sandbox: Sandb
     assert done.stderr.count("\n") == 1
 
 
-def test_a_dry_run_wants_no_account(sandbox: Sandbox) -> None:
+def test_send_dry_run_needs_no_account(sandbox: Sandbox) -> None:
+    """A dry run works without user code and password."""
     nobody = {"YUNXIN_USER_CODE": "", "YUNXIN_USER_PASS": ""}
     result = send(sandbox, "--to", "13900000000", "--message", TEXT, "--dry-run", **nobody)
     assert result.exit_code == 0
 
 
-def test_a_dry_run_sends_nothing(sandbox: Sandbox) -> None:
+def test_send_dry_run_shows_submission(sandbox: Sandbox) -> None:
+    """A dry run checks and shows the submission, and sends nothing."""
     numbers = ",".join(str(13900000000 + i) for i in range(5))
     arguments = ("--to", numbers, "--message", "x", "--signature", "签名", "--dry-run")
     plain = send(sandbox, *arguments)
@@ -302,19 +368,29 @@ def test_a_dry_run_sends_nothing(sandbox: Sandbox) -> None:
     assert "5 (13900000000, 13900000001, 13900000002, …)" in plain.stdout
     assert "x【签名】" in plain.stdout
     found = as_json(send(sandbox, *arguments, "--json"), 0)
-    assert (found["outcome"], len(found["recipients"])) == ("dry_run", 5)
+    assert found == {
+        "outcome": "dry_run",
+        "endpoint": sandbox.url,
+        "protocol": "soap",
+        "channel": "37",
+        "extension": "",
+        "recipients": numbers.split(","),
+        "message": "x【签名】",
+    }
     assert "Recipient 1" in failed(send(sandbox, "--to", "1", "--message", TEXT, "--dry-run"), 2)
     assert sandbox.inbox == ()
 
 
-def test_a_file_that_is_not_utf_8(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_send_file_not_utf_8_exits_2(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A file in another encoding is an error."""
     file = tmp_path / "gbk.txt"
     file.write_bytes("号码\n13900000000".encode("gbk"))
     result = send(sandbox, "--to-file", str(file), "--message", TEXT)
     assert "not UTF-8" in failed(result, 2)
 
 
-def test_a_file_that_cannot_be_read(sandbox: Sandbox) -> None:
+def test_send_unreadable_file_exits_2(sandbox: Sandbox) -> None:
+    """A file that opens and cannot be read is one line, not a traceback."""
     if not Path("/proc/self/mem").exists():
         pytest.skip("there is no file here that opens and cannot be read")
     result = send(sandbox, "--to-file", "/proc/self/mem", "--message", TEXT)
@@ -323,7 +399,8 @@ def test_a_file_that_cannot_be_read(sandbox: Sandbox) -> None:
     assert "cannot be read" in failed(send(sandbox, *arguments), 2)
 
 
-def test_the_codes() -> None:
+def test_codes_lists_documented_codes() -> None:
+    """The table has every code with both texts; a code may be given without its sign."""
     text = run("codes").stdout
     for code, known in DOCUMENTED.items():
         assert f"{code:>4}  {known.category.value}" in text
@@ -333,22 +410,34 @@ def test_the_codes() -> None:
     assert "签名不正确" in one
     assert "余额不足" not in one
     assert run("codes", "5").stdout == one
-    assert json.loads(run("codes", "-7", "--json").stdout)["name"] == "LOW_BALANCE"
-    assert len(json.loads(run("codes", "--json").stdout)) == 21
+    assert json.loads(run("codes", "-7", "--json").stdout) == {
+        "code": -7,
+        "name": "LOW_BALANCE",
+        "category": "balance",
+        "description_zh": "余额不足",
+        "description_en": DOCUMENTED[-7].description_en,
+        "temporary": False,
+        "safe_to_resend": True,
+    }
+    assert [each["code"] for each in json.loads(run("codes", "--json").stdout)] == [*DOCUMENTED]
+    assert len(DOCUMENTED) == 21
     unknown = run("codes", "-2")
     assert unknown.exit_code == 2
     assert "-2 is not in the vendor's manual" in unknown.stderr
 
 
-def test_the_wsdl_command(
+def test_wsdl_shows_location_and_fit(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The command shows the WSDL in use, refreshes it, and reports one that does not fit."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
     assert "came with the package" in run("wsdl").stdout
     refreshed = run("wsdl", "--refresh", "--endpoint", sandbox.url)
     assert refreshed.exit_code == 0
     assert f"{tmp_path.resolve() / 'MsgSend.wsdl'} (in the user's cache" in refreshed.stdout
     assert "It fits: soap, soap12, http-get, http-post." in refreshed.stdout
+    monkeypatch.setenv("YUNXIN_ENDPOINT", f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx")
+    assert run("wsdl", "--refresh").exit_code == 2  # the environment's address, which is dead
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "MsgSend.wsdl").write_text("<broken/>")
@@ -356,7 +445,8 @@ def test_the_wsdl_command(
     assert "does not fit" in failed(run("wsdl"), 2)
 
 
-def test_help_imports_neither_zeep_nor_aiohttp() -> None:
+def test_help_imports_no_heavy_module() -> None:
+    """--help imports neither zeep nor an HTTP library."""
     script = (
         "import sys\n"
         "from yunxin_soap.__main__ import main\n"
@@ -370,7 +460,8 @@ def test_help_imports_neither_zeep_nor_aiohttp() -> None:
     assert "Usage: yunxin-soap" in done.stdout
 
 
-def test_without_click_the_command_says_what_to_install() -> None:
+def test_main_without_click_names_extra() -> None:
+    """Without click, the command names the extra to install."""
     script = (
         "import sys\nsys.modules['click'] = None\nfrom yunxin_soap.__main__ import main\nmain()\n"
     )
@@ -379,7 +470,8 @@ def test_without_click_the_command_says_what_to_install() -> None:
     assert done.stderr == 'The command line needs click: pip install "yunxin-soap[cli]"\n'
 
 
-def test_without_aiohttp_the_sandbox_says_what_to_install() -> None:
+def test_send_sandbox_without_aiohttp_names_extra() -> None:
+    """Without aiohttp, --sandbox names the extra to install."""
     script = (
         "import sys\nsys.modules['aiohttp'] = None\n"
         "from yunxin_soap.__main__ import main\n"
@@ -393,9 +485,8 @@ def test_without_aiohttp_the_sandbox_says_what_to_install() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_sandbox_command_serves_until_it_is_told_to_end(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_sandbox_serves_until_signal(tmp_path: Path, number: signal.Signals) -> None:
+    """The sandbox serves the accounts of its configuration, and ends cleanly on a signal."""
     config = tmp_path / "sandbox.toml"
     config.write_text('[[accounts]]\nuser_code = "toml"\nuser_pass = "p"\n')
     command = [sys.executable, "-u", "-m", "yunxin_soap", "sandbox", "--port", "0"]
@@ -412,7 +503,8 @@ def test_the_sandbox_command_serves_until_it_is_told_to_end(
         assert process.wait(timeout=30) == 0
 
 
-def test_the_sandbox_command_records_and_fails_on_purpose(tmp_path: Path) -> None:
+def test_sandbox_records_and_injects_faults(tmp_path: Path) -> None:
+    """--record keeps the arrivals without the password; --fault injects a fault."""
     path = tmp_path / "record.sqlite"
     command = [sys.executable, "-u", "-m", "yunxin_soap", "sandbox", "--port", "0"]
     faults = ["--fault", "code:code=-14,numbers=13900000001+13900000002,times=1"]
@@ -439,22 +531,111 @@ def test_the_sandbox_command_records_and_fails_on_purpose(tmp_path: Path) -> Non
     ("arguments", "named"),
     [
         (["--fault", "nothing"], "There is no fault 'nothing'"),
-        (["--fault", "delay:seconds=x"], "'seconds=x' must be a number"),
+        (["--fault", "delay:seconds=x"], "fault 'delay': seconds must be a number"),
         (["--fault", "delay:seconds"], "'seconds' must be NAME=VALUE"),
-        (["--fault", "delay:second=1"], "'second' is not known"),
-        (["--fault", "delay:kind=close"], "'kind' is not known"),
+        (["--fault", "delay:second=1"], "unknown option 'second'"),
+        (["--fault", "delay:kind=close"], "unknown option 'kind'"),
         (["--record", "/nonexistent/record.sqlite"], "cannot be opened"),
+        (["--config", "/nonexistent/sandbox.toml"], "does not exist"),
+        (["--port", "65536"], "65536 is not in the range"),
     ],
 )
-def test_a_sandbox_that_cannot_be_meant_is_one_clear_line(arguments: list[str], named: str) -> None:
+def test_sandbox_invalid_option_exits_2(arguments: list[str], named: str) -> None:
+    """An invalid fault or record file is one line."""
     assert named in failed(run("sandbox", "--port", "0", *arguments), 2)
 
 
-def test_a_busy_port_and_a_wrong_config_are_one_clear_line(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_sandbox_busy_port_or_invalid_config_exits_2(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A port in use and an invalid configuration are one line each."""
     port = sandbox.url.rsplit(":", 1)[1].split("/")[0]
     assert f"127.0.0.1:{port}" in failed(run("sandbox", "--port", port), 2)
     config = tmp_path / "sandbox.toml"
     config.write_text("[nonsense]\n")
     assert "nonsense" in failed(run("sandbox", "--config", str(config)), 2)
+
+
+def test_sandbox_announces_addresses(tmp_path: Path) -> None:
+    """The first lines name the page, its WSDL and the inbox; an open host adds a warning."""
+    command = [sys.executable, "-u", "-m", "yunxin_soap", "sandbox", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--host", "0.0.0.0"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().rstrip("\n") for _ in range(5)]
+        finally:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+    found = re.fullmatch(r"The sandbox listens: (http://\S+:\d+)(/\S+)", lines[0])
+    assert found is not None
+    origin, path = found.groups()
+    assert lines[1:] == [
+        f"Its WSDL: {origin}{path}?WSDL",
+        f"Its inbox: {origin}/",
+        "It has no login: everybody who reaches this machine can use it.",
+        "Ctrl-C ends it.",
+    ]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_sandbox_help_lists_every_fault() -> None:
+    """The help names every kind of fault and every option."""
+    text = run("sandbox", "--help").stdout
+    words = set(re.findall(r"[\w-]+", text.partition("Faults:")[2]))
+    assert words >= set(FAULT_TYPES)
+    assert words >= {name for kind in FAULT_TYPES for name in option_names(kind)}
+
+
+def test_version_option_prints_version() -> None:
+    """--version prints the version of the package."""
+    assert run("--version").stdout == f"yunxin-soap, version {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["send"], ["campaign"], ["campaign", "plan"]])
+def test_help_short_option_equals_long(arguments: list[str]) -> None:
+    """-h is --help for every command."""
+    short, long = run(*arguments, "-h"), run(*arguments, "--help")
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+    assert short.stdout.startswith(" ".join(["Usage: cli", *arguments]).rstrip())
+
+
+def prompted(sandbox: Sandbox, typed: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Send with a terminal as standard input and no password in the environment."""
+    ours, theirs = pty.openpty()
+    environment = {
+        **os.environ,
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+    }
+    command = ["-m", "yunxin_soap", "send", "--to", "13900000000", "--message", TEXT]
+    with subprocess.Popen(
+        [sys.executable, *command],
+        env=environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # no terminal of the test run's own
+    ) as process:
+        os.close(theirs)
+        assert process.stderr is not None
+        prompt = process.stderr.read(len("Password: "))
+        os.write(ours, typed)
+        output, errors = process.communicate(timeout=30)
+    os.close(ours)
+    return subprocess.CompletedProcess(command, process.returncode, output, prompt + errors)
+
+
+def test_send_terminal_prompts_for_password(sandbox: Sandbox) -> None:
+    """At a terminal, the command prompts for the password and does not echo it."""
+    done = prompted(sandbox, b"demo\n")
+    assert (done.returncode, done.stderr.strip()) == (0, b"Password:")
+    assert done.stdout.decode() == f"{sandbox.inbox[0].batch_no}\n"
+
+
+def test_send_prompt_closed_exits_2(sandbox: Sandbox) -> None:
+    """The end of input at the prompt ends the command, and nothing is sent."""
+    done = prompted(sandbox, b"\x04")
+    assert done.returncode == 2
+    assert b"Ended at the prompt; nothing was sent." in done.stderr
+    assert sandbox.arrivals == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from yunxin_soap.errors import (
     ConfigurationError,
@@ -93,11 +95,36 @@ def exit_with(error: YunxinError, as_json: bool) -> NoReturn:
         as_json: whether the report is a JSON object on standard output.
     """
     status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
+    message = _name_options(str(error))
     if as_json:
-        print_json(_as_dict(error))
+        print_json({**_as_dict(error), "message": message})
     else:
-        click.echo(f"yunxin-soap: {error}", err=True)
+        click.echo(f"yunxin-soap: {message}", err=True)
     sys.exit(status)
+
+
+def _name_options(message: str) -> str:
+    """Replace the names of Python arguments in an error by those that the operator used.
+
+    ``timeout=-1.0 must be`` becomes ``--timeout -1.0 must be``, or ``YUNXIN_TIMEOUT=-1.0 must be``
+    where the value came from the environment.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return message
+    for parameter in context.command.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        name = parameter.name
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        variable = f"YUNXIN_{name.upper()}"
+        in_environment = not given and variable in os.environ
+        option, sign = (variable, "=") if in_environment else (parameter.opts[0], " ")
+        # A message starts with a bare name, or has name=value; "timeout=" is no "total_timeout=".
+        message = re.sub(rf"^{name}(?= )", option, message)
+        message = re.sub(rf"(?<![\w-]){name}=(?=[\w'\"-])", f"{option}{sign}", message)
+        message = re.sub(rf"(?<![\w-]){name}=", option, message)
+    return message
 
 
 def _as_dict(error: YunxinError) -> dict[str, Any]:

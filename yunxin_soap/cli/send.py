@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -147,7 +148,7 @@ def _print_dry_run(client: Client, recipients: list[str], message: str, as_json:
 
 
 def _print_receipt(receipt: Receipt, as_json: bool) -> None:
-    accepted = {"outcome": "accepted", **vars(receipt)}
+    accepted = {"outcome": "accepted", **asdict(receipt)}
     try:
         click.echo(format_json(accepted) if as_json else receipt.batch_no)
     except OSError as error:
