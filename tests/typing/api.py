@@ -1,40 +1,203 @@
-"""State the public API by its types; mypy and pyright check this file, and nothing runs it."""
+"""State the public API by its types. mypy and pyright check this file; nothing runs it.
+
+A comment ``type: ignore`` marks a call that must be a type error: both checkers complain if it is
+none.
+"""
 
 from __future__ import annotations
 
+import re
+import ssl
+from pathlib import Path
+
 from typing_extensions import assert_type
 
-from yunxin_soap import AsyncClient, Client, Outcome, Receipt, Rejected, SendError, Submission
+from yunxin_soap import (
+    AsyncClient,
+    Category,
+    Client,
+    ConfigurationError,
+    InvalidRequest,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Receipt,
+    Rejected,
+    RequestInfo,
+    ResultCode,
+    SendError,
+    Submission,
+    YunxinError,
+    wsdl,
+)
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway, InjectedFault, Sandbox
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
+from yunxin_soap.wsdl import ProtocolName
 
 
-def client() -> None:
-    with Client("user", "secret", channel="37", signature="签名", timeout=10) as opened:
-        assert_type(opened, Client)
-        assert_type(opened.send("13900000000", "您好"), Receipt)
-        assert_type(opened.send(13900000000, "您好", channel=37, extension=9), Receipt)
-        submission = opened.check(["13900000000", 13900000001], "您好")
+def client_arguments() -> None:
+    Client("user", "secret")
+    Client("user", "secret", channel="37", signature="签名", extension="9")
+    Client("user", "secret", channel=37, extension=9)
+    Client("user", "secret", endpoint="https://sms.example/MsgSend.asmx", protocol="http-post")
+    Client("user", "secret", timeout=10, connect_timeout=2.5, total_timeout=30, retries=0)
+    Client("user", "secret", proxy="http://proxy.example:3128", trust_env=True)
+    Client("user", "secret", verify=Path("authority.pem"))
+    Client("user", "secret", verify=ssl.create_default_context(), wsdl="MsgSend.wsdl")
+    Client("user", "secret", recipient_pattern=re.compile("1[0-9]{10}"), max_recipients=1000)
+    Client("user")  # type: ignore[call-arg]
+    Client("user", "secret", "37")  # type: ignore[call-arg, arg-type]
+    Client("user", "secret", protocol="ftp")  # type: ignore[arg-type]
+    Client("user", "secret", timeout="10")  # type: ignore[arg-type]
+    Client("user", "secret", deadline=10)  # type: ignore[call-arg]
+
+
+def client_from_env() -> None:
+    assert_type(Client.from_env(), Client)
+    assert_type(AsyncClient.from_env(), AsyncClient)
+    Client.from_env(user_code="user", user_pass="secret", protocol="soap12", timeout=5)
+    AsyncClient.from_env(channel=37, signature=None)
+    Client.from_env(protocol="ftp")  # type: ignore[arg-type]
+    AsyncClient.from_env(time_out=5)  # type: ignore[call-arg]
+
+
+def client_calls() -> None:
+    with Client("user", "secret", channel="37", signature="签名") as client:
+        assert_type(client, Client)
+        assert_type(client.send("13900000000", "您好"), Receipt)
+        assert_type(client.send(13900000000, "您好", channel=37, extension=9), Receipt)
+        assert_type(client.send(["13900000000", 13900000001], "您好"), Receipt)
+        submission = client.check({"13900000000", "13900000001"}, "您好")
         assert_type(submission, Submission)
-        assert_type(opened.submit(submission), Receipt)
-        assert_type(opened.endpoint, str)
-        assert_type(opened.total_timeout, float)
+        assert_type(client.submit(submission), Receipt)
+        client.send("13900000000")  # type: ignore[call-arg]
+        client.send(1.39, "您好")  # type: ignore[arg-type]
+    assert_type(client.settings, Settings)
+    assert_type(client.endpoint, str)
+    assert_type(client.protocol, ProtocolName)
+    assert_type(client.total_timeout, float)
+    client.endpoint = "http://elsewhere.example"  # type: ignore[misc]
 
 
-async def async_client() -> None:
-    async with AsyncClient("user", "secret", channel="37", signature="签名") as opened:
-        assert_type(opened, AsyncClient)
-        assert_type(await opened.send("13900000000", "您好"), Receipt)
-        submission = await opened.check(["13900000000", 13900000001], "您好")
+async def async_client_calls() -> None:
+    async with AsyncClient("user", "secret", channel="37", signature="签名") as client:
+        assert_type(client, AsyncClient)
+        assert_type(await client.send("13900000000", "您好"), Receipt)
+        assert_type(await client.send(13900000000, "您好", channel=37, extension=9), Receipt)
+        submission = await client.check({"13900000000", "13900000001"}, "您好")
         assert_type(submission, Submission)
-        assert_type(await opened.submit(submission), Receipt)
+        assert_type(await client.submit(submission), Receipt)
+    assert_type(client.settings, Settings)
+    assert_type(await client.close(), None)
 
 
-def receipt(value: Receipt) -> None:
-    assert_type(value.batch_no, str)
+def client_settings(settings: Settings) -> None:
+    assert_type(Client.from_settings(settings), Client)
+    assert_type(AsyncClient.from_settings(settings), AsyncClient)
+    assert_type(Settings("user", "secret", timeout=10), Settings)
+    assert_type(settings.user_code, str)
+    assert_type(settings.channel, str | None)
+    assert_type(settings.protocol, ProtocolName)
+    assert_type(settings.timeout, float)
+    settings.timeout = 10  # type: ignore[misc]
 
 
-def errors(error: SendError, rejected: Rejected) -> None:
+class FixedTransport:
+    """A transport of a user's own tests."""
+
+    def send(self, request: Request) -> Response:
+        assert_type(request.method, str)
+        assert_type(request.body, bytes | None)
+        return Response(200, "text/xml", b"<a/>")
+
+    def close(self) -> None: ...
+
+
+class AsyncFixedTransport:
+    """A transport of a user's own asynchronous tests."""
+
+    async def send(self, request: Request) -> Response:
+        return Response(200, "text/xml", b"<a/>")
+
+    async def close(self) -> None: ...
+
+
+def transports() -> None:
+    sync: Transport = FixedTransport()
+    asynchronous: AsyncTransport = AsyncFixedTransport()
+    Client("user", "secret", transport=sync)
+    AsyncClient("user", "secret", transport=asynchronous)
+    Client.from_env(transport=sync)
+    AsyncClient.from_settings(Settings("user", "secret"), transport=asynchronous)
+    Client("user", "secret", transport=asynchronous)  # type: ignore[arg-type]
+
+
+def values(submission: Submission, receipt: Receipt) -> None:
+    assert_type(submission.recipients, tuple[str, ...])
+    assert_type(submission.message, str)
+    assert_type(submission.channel, str)
+    assert_type(submission.extension, str)
+    assert_type(receipt.batch_no, str)
+    assert_type(receipt.recipients, tuple[str, ...])
+    receipt.batch_no = "1"  # type: ignore[misc]
+
+
+def errors(error: SendError, rejected: Rejected, unknown: OutcomeUnknown) -> None:
     assert_type(error.outcome, Outcome)
     assert_type(error.safe_to_resend, bool)
+    assert_type(error.request, RequestInfo | None)
+    if error.request is not None:
+        assert_type(error.request.endpoint, str)
+        assert_type(error.request.recipients, int)
     assert_type(rejected.code, int | None)
+    assert_type(rejected.category, Category)
     assert_type(rejected.description_zh, str)
+    assert_type(rejected.description_en, str)
     assert_type(rejected.keyword, str | None)
+    assert_type(rejected.temporary, bool)
+    assert_type(unknown.excerpt, str | None)
+    assert_type(unknown.http_status, int | None)
+    as_send_errors: list[type[SendError]] = [InvalidRequest, NotSent, Rejected, OutcomeUnknown]
+    as_value_error: type[ValueError] = InvalidRequest
+    as_base: list[type[YunxinError]] = [ConfigurationError, *as_send_errors]
+    not_a_send_error: type[SendError] = ConfigurationError  # type: ignore[assignment]
+    del as_value_error, as_base, not_a_send_error
+
+
+def codes(code: ResultCode) -> None:
+    assert_type(code.category, Category)
+    assert_type(code.description_zh, str)
+    assert_type(code.description_en, str)
+
+
+def wsdl_files() -> None:
+    assert_type(wsdl.find(), Path)
+    assert_type(wsdl.shipped_path(), Path)
+    assert_type(wsdl.refresh("http://112.124.24.5/api/MsgSend.asmx", timeout=5), Path)
+    assert_type(wsdl.PROTOCOLS, tuple[ProtocolName, ...])
+
+
+def sandbox() -> None:
+    account = Account("acme", "secret", channels=(Channel("37"),), balance=1000)
+    config = Config(accounts=(account,), banned_words=("促销",))
+    assert_type(Config.from_toml("sandbox.toml"), Config)
+    with Sandbox(Gateway(config)) as opened:
+        assert_type(opened, Sandbox)
+        assert_type(opened.url, str)
+        assert_type(opened.times_accepted("13900000000"), int)
+        assert_type(opened.accepted_numbers, dict[str, int])
+        opened.add_account(account)
+        opened.clear()
+        with opened.inject_fault("close") as fault:
+            assert_type(fault, InjectedFault)
+        fault.remove()
+        opened.inject_fault("html", status=503, when="before", probability=0.5, seed=7, times=None)
+        opened.inject_fault("code", code=-14, numbers="13900000001", protocol="soap")
+        opened.inject_fault("explode")  # type: ignore[arg-type]
+        opened.inject_fault("close", when="later")  # type: ignore[arg-type]
+        opened.inject_fault("close", often=True)  # type: ignore[call-arg]
+        found = opened.assert_sent("13900000000", "您好", times=1)
+        assert_type(found[0].batch_no, str)
+        assert_type(found[0].recipients, tuple[str, ...])
+        assert_type(found[0].message, str)
