@@ -1,4 +1,4 @@
-"""Encoding against zeep's own serialiser, decoding against zeep's own parser, and outcomes."""
+"""The codec: it encodes and decodes as zeep does, and ends every response in the right outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TNS = "http://tempuri.org/"
 SOAP_11 = asmx_soap.SOAP_11
 SOAP_12 = asmx_soap.SOAP_12
 
-# Everything that XML can carry.
+# All characters that XML allows.
 XML_TEXT = st.text(
     st.characters(
         exclude_categories=["Cs"],
@@ -36,19 +36,21 @@ XML_TEXT = st.text(
 FIELDS = st.builds(Fields, *[XML_TEXT] * 6)
 
 
-def protocol(port: wsdl.ProtocolName) -> Codec:
-    return Codec(wsdl.load(wsdl.shipped_path()), port, PATH, Redactor("s3cr3t"))
+def new_codec(protocol: wsdl.ProtocolName) -> Codec:
+    return Codec(wsdl.load(wsdl.shipped_path()), protocol, PATH, Redactor("s3cr3t"))
 
 
-PROTOCOLS = {port: protocol(port) for port in wsdl.PROTOCOLS}
+CODECS = {protocol: new_codec(protocol) for protocol in wsdl.PROTOCOLS}
+UNUSED_CODECS = {protocol: new_codec(protocol) for protocol in wsdl.PROTOCOLS}
+"""Codecs that decode nothing themselves: a copy of one knows no earlier response."""
 
 
-class Capture:
-    """A transport that keeps what zeep sends and answers what it is told."""
+class ZeepTransport:
+    """A transport for zeep that keeps the request and returns a given response."""
 
     def __init__(self) -> None:
         self.sent: dict[str, Any] = {}
-        self.answer = Response(200, "text/xml", b"")
+        self.response = Response(200, "text/xml", b"")
 
     def post(self, address: str, message: Any, headers: Mapping[str, str]) -> requests.Response:
         self.sent = {"url": address, "content": message, "headers": dict(headers)}
@@ -63,35 +65,35 @@ class Capture:
 
     def _respond(self) -> requests.Response:
         response = requests.Response()
-        response.status_code = self.answer.status
-        response.headers["Content-Type"] = self.answer.content_type
-        response._content = self.answer.body
+        response.status_code = self.response.status
+        response.headers["Content-Type"] = self.response.content_type
+        response._content = self.response.body
         return response
 
 
 def call_zeep(
-    port: wsdl.ProtocolName, fields: Fields, answer: Response
+    protocol: wsdl.ProtocolName, fields: Fields, response: Response
 ) -> tuple[dict[str, Any], Any]:
-    """Send ``fields`` with zeep alone; return what it sent and what it read."""
-    capture = Capture()
-    capture.answer = answer
+    """Call zeep itself, and return its request and its result."""
+    transport = ZeepTransport()
+    transport.response = response
     document = wsdl.load(wsdl.shipped_path())
-    client = zeep.Client(document, transport=capture)
-    name = wsdl.binding(document, port).name.text
+    client = zeep.Client(document, transport=transport)
+    name = wsdl.binding(document, protocol).name.text
     service = client.create_service(name, f"http://gateway.example{PATH}")
     result = service.sendMesExt(**fields._asdict())
-    return capture.sent, result
+    return transport.sent, result
 
 
 def canonical(xml: bytes) -> bytes:
     return etree.tostring(etree.fromstring(xml), method="c14n")
 
 
-def answer_on(port: wsdl.ProtocolName, text: str, *, namespace: str = TNS) -> Response:
+def result_response(protocol: wsdl.ProtocolName, text: str, *, namespace: str = TNS) -> Response:
     inner = escape(text, {"\r": "&#13;"})
-    if port.startswith("http"):
+    if protocol.startswith("http"):
         return Response(200, "text/xml", f'<string xmlns="{namespace}">{inner}</string>'.encode())
-    envelope = SOAP_12 if port == "soap12" else SOAP_11
+    envelope = SOAP_12 if protocol == "soap12" else SOAP_11
     return Response(
         200,
         "text/xml",
@@ -101,11 +103,12 @@ def answer_on(port: wsdl.ProtocolName, text: str, *, namespace: str = TNS) -> Re
     )
 
 
-@pytest.mark.parametrize("port", ["soap", "soap12"])
+@pytest.mark.parametrize("protocol", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_the_envelope_is_the_one_that_zeep_makes(port: wsdl.ProtocolName, fields: Fields) -> None:
-    request = PROTOCOLS[port].encode(fields)
-    sent, _ = call_zeep(port, fields, answer_on(port, "1"))
+def test_encode_soap_equals_zeeps_request(protocol: wsdl.ProtocolName, fields: Fields) -> None:
+    """The SOAP request is the one that zeep makes."""
+    request = CODECS[protocol].encode(fields)
+    sent, _ = call_zeep(protocol, fields, result_response(protocol, "1"))
     assert request.body is not None
     assert canonical(request.body) == canonical(sent["content"])
     assert request.headers == sent["headers"]
@@ -114,9 +117,10 @@ def test_the_envelope_is_the_one_that_zeep_makes(port: wsdl.ProtocolName, fields
 
 
 @given(fields=FIELDS)
-def test_the_posted_form_is_the_one_that_zeep_makes(fields: Fields) -> None:
-    request = PROTOCOLS["http-post"].encode(fields)
-    sent, _ = call_zeep("http-post", fields, answer_on("http-post", "1"))
+def test_encode_form_equals_zeeps_request(fields: Fields) -> None:
+    """The form is the one that zeep makes."""
+    request = CODECS["http-post"].encode(fields)
+    sent, _ = call_zeep("http-post", fields, result_response("http-post", "1"))
     assert request.body is not None
     assert request.body.decode() == sent["content"]
     assert request.headers == sent["headers"]
@@ -124,12 +128,13 @@ def test_the_posted_form_is_the_one_that_zeep_makes(fields: Fields) -> None:
 
 
 @given(fields=FIELDS)
-def test_the_query_has_the_fields_that_zeep_gives(fields: Fields) -> None:
+def test_encode_query_has_zeeps_fields(fields: Fields) -> None:
+    """The query has the fields that zeep gives, in their order."""
     try:
-        request = PROTOCOLS["http-get"].encode(fields)
+        request = CODECS["http-get"].encode(fields)
     except InvalidRequest:
         return
-    sent, _ = call_zeep("http-get", fields, answer_on("http-get", "1"))
+    sent, _ = call_zeep("http-get", fields, result_response("http-get", "1"))
     by_requests = requests.Request("GET", sent["url"], params=sent["content"]).prepare().url
     assert by_requests is not None
     assert dict(parse_qsl(request.query, keep_blank_values=True)) == dict(
@@ -140,20 +145,21 @@ def test_the_query_has_the_fields_that_zeep_gives(fields: Fields) -> None:
     assert (request.method, request.body) == ("GET", None)
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
 @given(text=XML_TEXT)
-def test_zeep_reads_the_same_answer(port: wsdl.ProtocolName, text: str) -> None:
-    response = answer_on(port, text)
-    _, by_zeep = call_zeep(port, Fields(*"abcdef"), response)
-    assert PROTOCOLS[port].decode(response) == (by_zeep or "")
+def test_decode_equals_zeeps_result(protocol: wsdl.ProtocolName, text: str) -> None:
+    """The result is the one that zeep reads."""
+    response = result_response(protocol, text)
+    _, by_zeep = call_zeep(protocol, Fields(*"abcdef"), response)
+    assert CODECS[protocol].decode(response) == (by_zeep or "")
 
 
 NUMBER = "2114355899380234221"
-# Around and beside the number: what may hold one that is not the answer, or hide the one that is.
+# Texts around the number: they hold a number that is not the result, or hide the one that is.
 ODDITIES = st.sampled_from(
     ["", "\n", " ", f"<!--{NUMBER}-->", f"<?p {NUMBER}?>", "&#49;", "<![CDATA[1]]>", "&amp;", "x"]
 )
-NUMBERS = st.sampled_from(
+RESULTS = st.sampled_from(
     [
         NUMBER,
         "1",
@@ -172,72 +178,76 @@ NUMBERS = st.sampled_from(
 
 
 @st.composite
-def answers(draw: st.DrawFn, port: wsdl.ProtocolName, text: str) -> bytes:
-    """An answer, or something that looks much like one."""
+def similar_bodies(draw: st.DrawFn, protocol: wsdl.ProtocolName, text: str) -> bytes:
+    """Draw the body of a response, or one that looks much like it."""
     attribute = draw(st.sampled_from(["", f' a="{NUMBER}"', " a='1'"]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "us-ascii", "utf-16"]))
-    body = answer_on(port, "TEXT").body.decode().replace("TEXT", text)
+    body = result_response(protocol, "TEXT").body.decode().replace("TEXT", text)
     body = body.replace(" xmlns=", f"{attribute} xmlns=", 1)
-    places = [0, body.rindex("</sendMesExtResult>") if port == "soap" else len(body), len(body)]
+    places = [0, body.rindex("</sendMesExtResult>") if protocol == "soap" else len(body), len(body)]
     place = draw(st.sampled_from(places))
     body = body[:place] + draw(ODDITIES) + body[place:]
     declared = draw(st.sampled_from(["", f'<?xml version="1.0" encoding="{encoding}"?>']))
     return (declared + body).encode("utf-16" if encoding == "utf-16" else "utf-8")
 
 
-def how_it_ends(reader: Codec, response: Response) -> tuple[type, str]:
+def decode(codec: Codec, response: Response) -> tuple[type, str]:
     try:
-        return str, reader.decode(response)
+        return str, codec.decode(response)
     except (Rejected, OutcomeUnknown) as error:
         return type(error), str(error)
 
 
-@pytest.mark.parametrize("port", ["soap", "http-post"])
+@pytest.mark.parametrize("protocol", ["soap", "http-post"])
 @settings(max_examples=300)
 @given(data=st.data())
-def test_an_answer_reads_the_same_after_another(
-    port: wsdl.ProtocolName, data: st.DataObject
+def test_decode_after_other_responses_equals_a_fresh_codecs(
+    protocol: wsdl.ProtocolName, data: st.DataObject
 ) -> None:
+    """Earlier responses never change how a response is decoded."""
     bodies = data.draw(
-        st.lists(NUMBERS.flatmap(lambda text: answers(port, text)), min_size=1, max_size=3)
+        st.lists(
+            RESULTS.flatmap(lambda text: similar_bodies(protocol, text)), min_size=1, max_size=3
+        )
     )
-    # The last again, with one thing about it changed.
+    # The last one again, each time with one change.
     last = bodies[-1]
     start = data.draw(st.integers(0, len(last)))
     stop = data.draw(st.integers(start, len(last)))
     bodies.append(last[:start] + data.draw(st.sampled_from([b"", b"7", b"&", b"<"])) + last[stop:])
-    bodies.append(last.replace(NUMBER.encode(), data.draw(NUMBERS).encode()))
+    bodies.append(last.replace(NUMBER.encode(), data.draw(RESULTS).encode()))
     bodies.append(last.replace(b"'1'", b"'2'"))
-    experienced = copy.copy(PROTOCOLS[port])
-    experienced._response_template = None
+    used = copy.copy(UNUSED_CODECS[protocol])
     for body in bodies:
         for status, content_type in ((200, "text/xml"), (200, "text/html"), (500, "text/xml")):
-            fresh = copy.copy(PROTOCOLS[port])
-            fresh._response_template = None
+            fresh = copy.copy(UNUSED_CODECS[protocol])
             response = Response(status, content_type, body)
-            assert how_it_ends(experienced, response) == how_it_ends(fresh, response)
+            assert decode(used, response) == decode(fresh, response)
 
 
-def test_nothing_is_learned_from_an_encoding_that_hides_the_number() -> None:
-    def read(reader: Codec, attribute: str) -> str:
+def test_decode_learns_nothing_from_another_encoding() -> None:
+    """An encoding that hides the number gives no template."""
+
+    def read(codec: Codec, attribute: str) -> str:
         body = (
             f"<?xml version='1.0' encoding='utf-7'?><string a='{attribute}' xmlns='{TNS}'>+ADEANw-"
         )
-        return reader.decode(Response(200, "text/xml", f"{body}</string>".encode()))
+        return codec.decode(Response(200, "text/xml", f"{body}</string>".encode()))
 
-    reader = protocol("http-post")
-    assert [read(reader, attribute) for attribute in ("17", "18")] == ["17", "17"]
+    codec = new_codec("http-post")
+    assert [read(codec, attribute) for attribute in ("17", "18")] == ["17", "17"]
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
-def test_only_the_first_of_like_answers_is_parsed(
-    port: wsdl.ProtocolName, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+def test_decode_of_a_known_response_skips_the_parser(
+    protocol: wsdl.ProtocolName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = protocol(port)
+    """Of responses that differ only in the number, the first is parsed."""
+    codec = new_codec(protocol)
 
     def read(number: str) -> str:
-        body = b'<?xml version="1.0" encoding="utf-8"?>' + answer_on(port, number).body
-        return reader.decode(Response(200, "text/xml; charset=utf-8", body))
+        body = b'<?xml version="1.0" encoding="utf-8"?>' + result_response(protocol, number).body
+        return codec.decode(Response(200, "text/xml; charset=utf-8", body))
 
     assert read(NUMBER) == NUMBER
     with monkeypatch.context() as patch:
@@ -248,10 +258,30 @@ def test_only_the_first_of_like_answers_is_parsed(
     assert read("-6:促销") == "-6:促销"
 
 
-@pytest.mark.parametrize("port", ["soap", "soap12"])
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+def test_decode_of_a_known_length_with_other_bytes_is_parsed(
+    protocol: wsdl.ProtocolName,
+) -> None:
+    """A response as long as the known one, with other bytes around the number, is parsed."""
+    good = result_response(protocol, NUMBER)
+    number = NUMBER.encode()
+    before, _, after = good.body.partition(number)
+    others = [before.replace(TNS.encode(), TNS.upper().encode()) + number + after]
+    others.append(before + number + after.replace(b"tring>", b"trinG>").replace(b"Ext", b"ext"))
+    others.append(before + number[:-1] + b" " + after)  # white space is part of the result
+    codec = new_codec(protocol)
+    assert codec.decode(good) == NUMBER
+    ends = [decode(codec, Response(200, "text/xml", body)) for body in others]
+    assert [len(body) for body in others] == [len(good.body)] * 3
+    assert [kind for kind, _ in ends] == [OutcomeUnknown, OutcomeUnknown, str]
+    assert ends[2][1] == f"{NUMBER[:-1]} "
+
+
+@pytest.mark.parametrize("protocol", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_the_sandbox_reads_what_was_encoded(port: wsdl.ProtocolName, fields: Fields) -> None:
-    body = PROTOCOLS[port].encode(fields).body
+def test_encode_soap_is_read_by_the_sandbox(protocol: wsdl.ProtocolName, fields: Fields) -> None:
+    """The sandbox reads the fields that were encoded."""
+    body = CODECS[protocol].encode(fields).body
     assert body is not None
     text = asmx_soap.decode(body, "text/xml", "utf-8")
     root = asmx_soap.parse(text)
@@ -259,19 +289,22 @@ def test_the_sandbox_reads_what_was_encoded(port: wsdl.ProtocolName, fields: Fie
     assert asmx_soap.read_fields(element) == fields._asdict()
 
 
-def test_a_query_of_2048_characters_is_refused() -> None:
+def test_encode_query_of_2048_characters_is_invalid() -> None:
+    """A query of 2048 characters is invalid, and the error names other protocols."""
+
     def fields(length: int) -> Fields:
         return Fields("u", "p", "1", "m" * length, "37", "")
 
-    empty = len(PROTOCOLS["http-get"].encode(fields(0)).query)
-    longest = PROTOCOLS["http-get"].encode(fields(MAX_QUERY - 1 - empty))
+    empty = len(CODECS["http-get"].encode(fields(0)).query)
+    longest = CODECS["http-get"].encode(fields(MAX_QUERY - 1 - empty))
     assert len(longest.query) == 2047
     with pytest.raises(InvalidRequest, match=r"2048 characters.*'soap' or 'http-post'"):
-        PROTOCOLS["http-get"].encode(fields(MAX_QUERY - empty))
+        CODECS["http-get"].encode(fields(MAX_QUERY - empty))
 
 
-def test_no_repr_shows_query_or_body() -> None:
-    for each in PROTOCOLS.values():
+def test_request_repr_omits_query_and_body() -> None:
+    """The ``repr`` of a request omits query and body."""
+    for each in CODECS.values():
         shown = repr(each.encode(Fields("u", "s3cr3t", "13900000000", "m", "37", "")))
         assert "s3cr3t" not in shown
         assert "1390000" not in shown
@@ -285,16 +318,16 @@ FAULT_12 = (
     f'<s:Envelope xmlns:s="{SOAP_12}"><s:Body><s:Fault><s:Code><s:Value>{{}}</s:Value></s:Code>'
     '<s:Reason><s:Text xml:lang="en">{}</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>'
 )
-GOOD_11 = answer_on("soap", "2114355899380234221").body.decode()
-GOOD_HTTP = answer_on("http-get", "2114355899380234221").body.decode()
+GOOD_11 = result_response("soap", "2114355899380234221").body.decode()
+GOOD_HTTP = result_response("http-get", "2114355899380234221").body.decode()
 SOAPS: list[wsdl.ProtocolName] = ["soap", "soap12"]
 HTTPS: list[wsdl.ProtocolName] = ["http-get", "http-post"]
 
 
-def outcome(port: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes) -> str:
+def outcome(protocol: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes) -> str:
     content = body.encode() if isinstance(body, str) else body
     try:
-        return PROTOCOLS[port].decode(Response(status, content_type, content))
+        return CODECS[protocol].decode(Response(status, content_type, content))
     except Rejected as error:
         assert error.code is None
         assert error.http_status == status
@@ -308,7 +341,7 @@ def outcome(port: wsdl.ProtocolName, status: int, content_type: str, body: str |
         return "unknown"
 
 
-@pytest.mark.parametrize("port", SOAPS)
+@pytest.mark.parametrize("protocol", SOAPS)
 @pytest.mark.parametrize("status", [500, 200, 503])
 @pytest.mark.parametrize(
     ("fault", "code", "ends"),
@@ -324,21 +357,28 @@ def outcome(port: wsdl.ProtocolName, status: int, content_type: str, body: str |
         (FAULT_12, "s:DataEncodingUnknown", "unknown"),
     ],
 )
-def test_soap_faults_of_both_versions(
-    port: wsdl.ProtocolName, status: int, fault: str, code: str, ends: str
+def test_decode_soap_fault_ends_by_its_code(
+    protocol: wsdl.ProtocolName, status: int, fault: str, code: str, ends: str
 ) -> None:
-    assert outcome(port, status, "text/xml", fault.format(code, "why\r\n not")) == ends
+    """A SOAP fault ends by its code, in either version and with any status."""
+    assert outcome(protocol, status, "text/xml", fault.format(code, "why\r\n not")) == ends
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 415, 429])
-def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.ProtocolName, status: int) -> None:
-    assert outcome(port, status, "text/html", "<html>no</html>") == "rejected"
-    assert outcome(port, status, "text/xml", GOOD_11) == "rejected"
-    assert outcome(port, status, "", "") == "rejected"
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize(
+    "status",
+    [400, 401, 403, 404, 405, 407, 408, 411, 413, 414, 415, 417, 418, 426, 429, 431, 499],
+)
+def test_decode_status_4xx_is_rejected_with_any_body(
+    protocol: wsdl.ProtocolName, status: int
+) -> None:
+    """A 4xx status is rejected, whatever its body."""
+    assert outcome(protocol, status, "text/html", "<html>no</html>") == "rejected"
+    assert outcome(protocol, status, "text/xml", GOOD_11) == "rejected"
+    assert outcome(protocol, status, "", "") == "rejected"
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
 @pytest.mark.parametrize(
     ("status", "content_type", "body"),
     [
@@ -364,9 +404,9 @@ def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.ProtocolName, stat
         (200, "text/xml", GOOD_HTTP + "junk"),
         (200, "text/xml", "<a/>"),
         (200, "text/xml", "2114355899380234221"),
-        (200, "text/xml", answer_on("soap", "1", namespace="http://other.example/").body),
-        (200, "text/xml", answer_on("http-get", "1", namespace="http://other.example/").body),
-        (200, "text/xml", answer_on("http-get", "1", namespace="").body),
+        (200, "text/xml", result_response("soap", "1", namespace="http://other.example/").body),
+        (200, "text/xml", result_response("http-get", "1", namespace="http://other.example/").body),
+        (200, "text/xml", result_response("http-get", "1", namespace="").body),
         (200, "text/xml", f'<!DOCTYPE string [<!ENTITY a "1">]>{GOOD_HTTP}'),
         (200, "text/xml", f'<!DOCTYPE string SYSTEM "file:///etc/passwd">{GOOD_HTTP}'),
         (200, "text/xml", f'<string xmlns="{TNS}">1<b>2</b></string>'),
@@ -376,46 +416,48 @@ def test_an_http_4xx_is_a_refusal_whatever_it_says(port: wsdl.ProtocolName, stat
         (200, "text/xml", b'<?xml version="1.0" encoding="no-such"?>' + GOOD_HTTP.encode()),
     ],
 )
-def test_what_is_no_answer_is_unknown(
-    port: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes
+def test_decode_of_anything_else_is_unknown(
+    protocol: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes
 ) -> None:
-    assert outcome(port, status, content_type, body) == "unknown"
+    """Everything but a response of the method is unknown."""
+    assert outcome(protocol, status, content_type, body) == "unknown"
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
 @pytest.mark.parametrize(
     "content_type",
     ["text/xml; charset=utf-8", "TEXT/XML", "application/xml", "application/soap+xml", ""],
 )
-def test_a_right_answer_is_read_under_every_xml_type(
-    port: wsdl.ProtocolName, content_type: str
-) -> None:
-    good = answer_on(port, " -6:促销 ")
-    assert outcome(port, 200, content_type, good.body) == " -6:促销 "
+def test_decode_reads_every_xml_media_type(protocol: wsdl.ProtocolName, content_type: str) -> None:
+    """A result is read under every media type of XML."""
+    good = result_response(protocol, " -6:促销 ")
+    assert outcome(protocol, 200, content_type, good.body) == " -6:促销 "
 
 
-def test_an_answer_in_the_other_soap_version_is_unknown() -> None:
-    assert outcome("soap", 200, "text/xml", answer_on("soap12", "1").body) == "unknown"
-    assert outcome("soap12", 200, "text/xml", answer_on("soap", "1").body) == "unknown"
+def test_decode_of_the_other_soap_version_is_unknown() -> None:
+    """A response in the other SOAP version is unknown."""
+    assert outcome("soap", 200, "text/xml", result_response("soap12", "1").body) == "unknown"
+    assert outcome("soap12", 200, "text/xml", result_response("soap", "1").body) == "unknown"
 
 
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
-def test_empty_and_null_results_are_the_empty_text(port: wsdl.ProtocolName) -> None:
-    assert outcome(port, 200, "text/xml", answer_on(port, "").body) == ""
-    if port in SOAPS:
-        null = asmx_soap.render_answer(None, SOAP_12 if port == "soap12" else SOAP_11)
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+def test_decode_of_empty_or_null_result_is_empty(protocol: wsdl.ProtocolName) -> None:
+    """Empty and null results are the empty text."""
+    assert outcome(protocol, 200, "text/xml", result_response(protocol, "").body) == ""
+    if protocol in SOAPS:
+        null = asmx_soap.render_answer(None, SOAP_12 if protocol == "soap12" else SOAP_11)
     else:
         null = (
             f'<string xmlns="{TNS}" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
             ' i:nil="true" />'
         )
-    assert outcome(port, 200, "text/xml", null) == ""
+    assert outcome(protocol, 200, "text/xml", null) == ""
 
 
 RESULT = "<sendMesExtResult>1</sendMesExtResult>"
 
 
-@pytest.mark.parametrize("port", SOAPS)
+@pytest.mark.parametrize("protocol", SOAPS)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -427,27 +469,30 @@ RESULT = "<sendMesExtResult>1</sendMesExtResult>"
         (f'<sendMesExtResponse xmlns="{TNS}">{RESULT}</sendMesExtResponse>', ""),
     ],
 )
-def test_an_answer_with_anything_beside_it_is_unknown(
-    port: wsdl.ProtocolName, old: str, new: str
+def test_decode_of_a_result_with_siblings_is_unknown(
+    protocol: wsdl.ProtocolName, old: str, new: str
 ) -> None:
-    good = answer_on(port, "1").body.decode()
-    assert outcome(port, 200, "text/xml", good) == "1"
+    """A response with anything beside the result is unknown."""
+    good = result_response(protocol, "1").body.decode()
+    assert outcome(protocol, 200, "text/xml", good) == "1"
     assert good != good.replace(old, new)
-    assert outcome(port, 200, "text/xml", good.replace(old, new)) == "unknown"
+    assert outcome(protocol, 200, "text/xml", good.replace(old, new)) == "unknown"
 
 
-@pytest.mark.parametrize("port", SOAPS)
-def test_an_answer_may_have_a_header(port: wsdl.ProtocolName) -> None:
-    good = answer_on(port, "1").body.decode()
+@pytest.mark.parametrize("protocol", SOAPS)
+def test_decode_ignores_a_soap_header(protocol: wsdl.ProtocolName) -> None:
+    """A SOAP envelope may have a header."""
+    good = result_response(protocol, "1").body.decode()
     headed = good.replace("<s:Body>", "<s:Header><x/></s:Header><s:Body>", 1)
-    assert outcome(port, 200, "text/xml", headed) == "1"
+    assert outcome(protocol, 200, "text/xml", headed) == "1"
 
 
-def test_a_result_that_is_not_xml_is_unknown() -> None:
+def test_decode_of_a_result_outside_xml_is_unknown() -> None:
+    """A result with a character that XML does not allow is unknown."""
     assert outcome("soap", 200, "text/xml", asmx_soap.render_answer("\x01", SOAP_11)) == "unknown"
 
 
-@pytest.mark.parametrize("port", HTTPS)
+@pytest.mark.parametrize("protocol", HTTPS)
 @pytest.mark.parametrize("name", ["", "System.InvalidOperationException: "])
 @pytest.mark.parametrize(
     "text",
@@ -460,16 +505,17 @@ def test_a_result_that_is_not_xml_is_unknown() -> None:
         "A potentially dangerous Request.QueryString value was detected from the client",
     ],
 )
-def test_what_asp_net_raises_before_the_method_is_a_refusal(
-    port: wsdl.ProtocolName, name: str, text: str
+def test_decode_error_before_the_method_is_rejected(
+    protocol: wsdl.ProtocolName, name: str, text: str
 ) -> None:
+    """ASP.NET's errors before the method are rejected on HTTP GET and POST only."""
     body = f"{name}{text}\r\n   at System.Web.Services.Protocols.Something()"
-    assert outcome(port, 500, "text/plain; charset=utf-8", body) == "rejected"
-    assert outcome(port, 500, "text/html", body) == "unknown"
+    assert outcome(protocol, 500, "text/plain; charset=utf-8", body) == "rejected"
+    assert outcome(protocol, 500, "text/html", body) == "unknown"
     assert outcome("soap", 500, "text/plain", body) == "unknown"
 
 
-@pytest.mark.parametrize("port", HTTPS)
+@pytest.mark.parametrize("protocol", HTTPS)
 @pytest.mark.parametrize(
     "text",
     [
@@ -479,22 +525,27 @@ def test_what_asp_net_raises_before_the_method_is_a_refusal(
         "",
     ],
 )
-def test_what_the_method_may_have_thrown_is_unknown(port: wsdl.ProtocolName, text: str) -> None:
-    assert outcome(port, 500, "text/plain; charset=utf-8", text) == "unknown"
-
-
-@pytest.mark.parametrize("port", wsdl.PROTOCOLS)
-@given(status=st.integers(100, 599), body=st.binary(), content_type=st.text(max_size=20))
-def test_no_answer_whatever_breaks_the_reader(
-    port: wsdl.ProtocolName, status: int, body: bytes, content_type: str
+def test_decode_error_that_the_method_may_have_thrown_is_unknown(
+    protocol: wsdl.ProtocolName, text: str
 ) -> None:
-    assert outcome(port, status, content_type, body) in ("rejected", "unknown")
+    """An error that the method may have thrown is unknown."""
+    assert outcome(protocol, 500, "text/plain; charset=utf-8", text) == "unknown"
 
 
-def test_what_a_server_echoes_is_masked() -> None:
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@given(status=st.integers(100, 599), body=st.binary(), content_type=st.text(max_size=20))
+def test_decode_of_random_bytes_never_raises_another_error(
+    protocol: wsdl.ProtocolName, status: int, body: bytes, content_type: str
+) -> None:
+    """Random responses end as rejected or unknown."""
+    assert outcome(protocol, status, content_type, body) in ("rejected", "unknown")
+
+
+def test_decode_error_redacts_an_echo() -> None:
+    """Errors mask what a server echoes."""
     page = b"<html>/sendMesExt?userPass=s3cr3t&amp;DesNo=13900000000</html>"
     for status in (404, 500):
         with pytest.raises((Rejected, OutcomeUnknown)) as caught:
-            PROTOCOLS["http-get"].decode(Response(status, "text/html", page))
+            CODECS["http-get"].decode(Response(status, "text/html", page))
         assert "s3cr3t" not in f"{caught.value} {vars(caught.value)}"
         assert "13900000000" not in f"{caught.value} {vars(caught.value)}"
