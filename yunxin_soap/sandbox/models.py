@@ -139,7 +139,7 @@ def _describe(error: ValidationError, made: type, where: str) -> str:
     if first["type"] == "value_error":
         subject = f"{name}{item} " if name else ""
         return f"{prefix}: {subject}{context['error']}."
-    if first["type"] == "literal_error":
+    if first["type"] in ("literal_error", "enum"):
         expected = context["expected"].replace("'", "").replace(" or ", ", ")
         choices = "" if "," not in expected else "one of "
         return f"{prefix}: {name} must be {choices}{expected}."

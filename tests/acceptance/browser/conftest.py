@@ -1,4 +1,4 @@
-"""Chromium, headless, and a page of it that looks at a sandbox of its own."""
+"""A headless Chromium, and a page in it that shows the inbox of its own sandbox."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.services import skip_or_fail
 from yunxin_soap.sandbox import Sandbox
 
 SCREENSHOTS = Path(__file__).parents[3] / "artefacts"
-"""Where a run leaves its screenshots; git ignores it."""
+"""The folder for screenshots; git ignores it."""
 
 
-@pytest.fixture(scope="module")  # no longer: an event loop runs in this thread meanwhile
+@pytest.fixture(scope="module")  # a wider scope would leave an event loop running in this thread
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, which looks for nothing on the network."""
+    """The installed Chromium, with its background network requests disabled."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         skip_or_fail("chromium is not installed")
@@ -42,29 +42,29 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def gateway() -> Iterator[Sandbox]:
-    """A sandbox that nobody else sends to."""
+    """A sandbox that only this test sends to."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def page(browser: Browser, gateway: Sandbox) -> Iterator[Page]:
-    """The inbox, open and listening, in English; a mistake in its script fails the test."""
+    """The inbox in English, connected to the events; an error in its script fails the test."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
 
-    def said(message: ConsoleMessage) -> None:
-        # The browser notes what the page itself deals with: a fault that makes no sense, and events
-        # that came faster than it could read.
+    def check(message: ConsoleMessage) -> None:
+        # The browser also logs failures that the page handles: an invalid fault, and events that
+        # came faster than it could read.
         expected = ("status of 400", "status of 422", "ERR_INCOMPLETE_CHUNKED_ENCODING")
         if message.type == "error" and not any(each in message.text for each in expected):
-            mistakes.append(message.text)
+            errors.append(message.text)
 
-    page.on("console", said)
+    page.on("console", check)
     page.goto(gateway.url.partition("/api/")[0])
     page.get_by_text("live", exact=False).wait_for()
     yield page
     context.close()
-    assert not mistakes
+    assert not errors

@@ -1,11 +1,11 @@
-"""What a person does with the inbox."""
+"""The inbox as a person uses it, in a real browser."""
 
 from __future__ import annotations
 
 import json
 import re
 from datetime import datetime, timezone
-from typing import Any, get_args, get_type_hints
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -34,7 +34,8 @@ def send(gateway: Sandbox, message: str = TEXT, to: str = "13900000000") -> str:
         return client.send(to, message).batch_no
 
 
-def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbox) -> None:
+def test_page_submission_from_php_appears_and_is_found(page: Page, gateway: Sandbox) -> None:
+    """An arrival appears without a reload; search, filter, details and clearing work."""
     php = PEERS[0]
     if reason := php.missing():
         skip_or_fail(reason)
@@ -74,7 +75,7 @@ def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbo
     expect(cards.first).to_contain_text("另一条短信")
     page.locator("#recipient").fill("")
     page.get_by_label("Outcome").select_option("rejected")
-    expect(page.get_by_text("Nothing fits.")).to_be_visible()
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
     page.get_by_label("Outcome").select_option("")
     expect(cards).to_have_count(2)
     page.once("dialog", lambda dialog: dialog.dismiss())
@@ -86,7 +87,8 @@ def test_a_message_of_php_appears_and_is_found_again(page: Page, gateway: Sandbo
     assert gateway.inbox == ()
 
 
-def test_what_was_refused_says_why(page: Page, gateway: Sandbox) -> None:
+def test_page_rejected_and_malformed_arrivals_show_the_reason(page: Page, gateway: Sandbox) -> None:
+    """A code has its description in both languages; a malformed request has the error."""
     with pytest.raises(Rejected):
         send(gateway, to="13900001007")
     exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
@@ -96,7 +98,8 @@ def test_what_was_refused_says_why(page: Page, gateway: Sandbox) -> None:
     expect(cards.nth(1)).to_contain_text("余额不足 · the balance is too low")
 
 
-def test_nothing_that_came_is_run(page: Page, gateway: Sandbox) -> None:
+def test_page_html_in_an_arrival_stays_text(page: Page, gateway: Sandbox) -> None:
+    """Neither a message nor a user code becomes HTML."""
     nasty = "../../<img src=x onerror=alert(1)>"
     gateway.add_account(Account(nasty, "demo"))
     with Client(nasty, "demo", channel="37", endpoint=gateway.url) as client:
@@ -107,13 +110,16 @@ def test_nothing_that_came_is_run(page: Page, gateway: Sandbox) -> None:
     assert page.locator("article script, article img, article b, article i").count() == 0
 
 
-def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
-    page.get_by_text("Make it fail").click()
+def test_page_fault_injected_by_the_form_is_triggered_and_removed(
+    page: Page, gateway: Sandbox
+) -> None:
+    """The form injects and removes a fault, and shows the error of an invalid one."""
+    page.get_by_text("Inject faults").click()
     page.locator("[name=kind]").select_option("code")
     page.locator("[name=code]").fill("-7")
     page.locator("[name=times]").fill("2")
-    page.get_by_role("button", name="Provoke").click()
-    rules = page.locator("#rules li")
+    page.get_by_role("button", name="Inject").click()
+    rules = page.locator("#fault-list li")
     expect(rules).to_have_count(1)
     with pytest.raises(Rejected):
         send(gateway)
@@ -121,61 +127,77 @@ def test_faults_are_provoked_and_removed(page: Page, gateway: Sandbox) -> None:
     expect(rules).to_have_count(0)
     assert send(gateway)
     page.locator("[name=code]").fill("7")
-    page.get_by_role("button", name="Provoke").click()
-    expect(page.get_by_role("alert")).to_contain_text("not '7'")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("alert")).to_contain_text("code must look like")
 
 
-def test_faults_from_elsewhere_show_at_once(page: Page, gateway: Sandbox) -> None:
+def test_page_fault_injected_elsewhere_appears(page: Page, gateway: Sandbox) -> None:
+    """A fault from Python appears, counts, and stays in the list once exhausted."""
     gateway.inject_fault("code", code="-7", times=2)
-    expect(page.locator("#in-force")).to_have_text("(1)")
-    page.get_by_text("Make it fail").click()
-    rule = page.locator("#rules li")
+    expect(page.locator("#active-count")).to_have_text("(1)")
+    page.get_by_text("Inject faults").click()
+    rule = page.locator("#fault-list li")
     expect(rule).to_contain_text("triggered 0 / 2")
-    for met in (1, 2):
+    for count in (1, 2):
         with pytest.raises(Rejected):
             send(gateway)
-        expect(rule).to_contain_text(f"triggered {met} / 2")
+        expect(rule).to_contain_text(f"triggered {count} / 2")
     expect(rule).to_contain_text("exhausted")
-    expect(page.locator("#in-force")).to_have_text("")
+    expect(page.locator("#active-count")).to_have_text("")
     page.reload()
-    expect(page.locator("#rules li")).to_have_count(1)
+    expect(page.locator("#fault-list li")).to_have_count(1)
 
 
-def test_a_fault_that_is_being_met_can_be_removed(page: Page, gateway: Sandbox) -> None:
-    page.get_by_text("Make it fail").click()
+def test_page_fault_that_is_triggered_keeps_its_button(page: Page, gateway: Sandbox) -> None:
+    """An update must not replace the button that somebody is about to click."""
+    page.get_by_text("Inject faults").click()
     gateway.inject_fault("code", code="-7", times=None)
-    rule = page.locator("#rules li")
+    rule = page.locator("#fault-list li")
     expect(rule).to_contain_text("triggered 0 / ∞")
     button = rule.get_by_role("button", name="Remove").element_handle()
     assert button is not None
     with pytest.raises(Rejected):
         send(gateway)
     expect(rule).to_contain_text("triggered 1 / ∞")
-    button.click()  # it is the same one still
+    button.click()  # the same element as before
     expect(rule).to_have_count(0)
 
 
-def test_the_form_offers_what_each_kind_knows(page: Page, gateway: Sandbox) -> None:
-    page.get_by_text("Make it fail").click()
-    options = page.locator("[name=kind] option")
-    assert [each.get_attribute("value") for each in options.all()] == [*FAULT_TYPES]
-    for kind, made in FAULT_TYPES.items():
+def test_page_form_offers_the_options_of_each_kind(page: Page, gateway: Sandbox) -> None:
+    """Kinds, stages, options and tooltips of the form are those of the models."""
+    page.get_by_text("Inject faults").click()
+    kinds = page.locator("[name=kind] option")
+    assert [each.get_attribute("value") for each in kinds.all()] == [*FAULT_TYPES]
+    schemas = origin_get(gateway, "/api/v1/openapi.json")["components"]["schemas"]
+    for kind, ref in schemas["NewFault"]["discriminator"]["mapping"].items():
         page.locator("[name=kind]").select_option(kind)
+        schema = schemas[ref.rpartition("/")[2]]
+        assert page.locator("[name=kind]").get_attribute("title") == schema["description"]
+        options = dict(schema["properties"])
+        del options["kind"]
+        when = options.pop("when")
         enabled = page.locator("[name=when] option:not([disabled])")
-        allowed = set(get_args(get_type_hints(made)["when"]))
-        assert {each.get_attribute("value") for each in enabled.all()} == allowed
+        stages = when.get("enum", [when.get("const")])
+        assert {each.get_attribute("value") for each in enabled.all()} == set(stages)
+        shown = page.locator("#fault [data-option]:not([hidden])").all()
+        assert {each.get_attribute("data-option") for each in shown} == set(options)
+        for each in shown:
+            option = options[each.get_attribute("data-option") or ""]
+            assert each.get_attribute("title") == option["description"]
+            assert each.locator("span").text_content()
     page.locator("[name=kind]").select_option("balance")
     page.locator("[name=left]").fill("1")
-    page.get_by_role("button", name="Provoke").click()
-    expect(page.locator("#rules li")).to_have_count(1)
+    page.get_by_role("button", name="Inject").click()
+    expect(page.locator("#fault-list li")).to_have_count(1)
     assert send(gateway)
     for _ in range(2):
         with pytest.raises(Rejected):
             send(gateway)
 
 
-def test_a_search_that_fails_stops_nothing(page: Page, gateway: Sandbox) -> None:
-    page.route("**/api/v1/messages?text=*", lambda route: route.fulfill(status=400, body="<html>"))
+def test_page_failed_search_does_not_stop_updates(page: Page, gateway: Sandbox) -> None:
+    """After a failed search the page still shows new arrivals."""
+    page.route("**/api/v1/arrivals?text=*", lambda route: route.fulfill(status=400, body="<html>"))
     page.locator("#text").fill("x")
     expect(page.locator("#count")).to_have_text("HTTP 400")
     page.locator("#text").fill("")
@@ -186,32 +208,37 @@ def test_a_search_that_fails_stops_nothing(page: Page, gateway: Sandbox) -> None
     expect(page.locator("article")).to_have_count(1)
 
 
-def test_a_page_under_another_name_says_why_it_shows_nothing(
-    browser: Browser, gateway: Sandbox
-) -> None:
+def test_page_under_a_public_name_shows_the_error(browser: Browser, gateway: Sandbox) -> None:
+    """A page that the guard rejects says which name is wrong."""
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     page.goto(gateway.url.partition("/api/")[0].replace("127.0.0.1", "sms.example.com"))
-    expect(page.locator("#live")).to_contain_text("This sandbox is not called sms.example.com")
+    expect(page.locator("#connection")).to_contain_text(
+        "This sandbox is not called sms.example.com"
+    )
     context.close()
 
 
-def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) -> None:
-    page.get_by_text("Make it fail").click()
+def test_page_fault_limited_to_some_submissions_has_these_options(
+    page: Page, gateway: Sandbox
+) -> None:
+    """The form sends the selection of submissions, and the list shows it."""
+    page.get_by_text("Inject faults").click()
     expect(page.locator("[name=code]")).to_be_hidden()
     page.locator("[name=kind]").select_option("html")
     expect(page.locator("[name=status]")).to_be_visible()
-    expect(page.locator("[name=seconds]")).to_be_hidden()
-    page.get_by_text("Which submits").click()
+    for seconds in page.locator("[name=seconds]").all():
+        expect(seconds).to_be_hidden()
+    page.get_by_text("Which submissions").click()
     page.locator("[name=numbers]").fill("13900000001，13900000002")
     page.locator("[name=user_code]").fill("demo")
     page.locator("[name=protocol]").select_option("soap")
     page.locator("[name=text]").fill("验证码")
     page.locator("[name=skip]").fill("1")
-    page.get_by_role("button", name="Provoke").click()
-    expect(page.locator("#rules li")).to_have_text(
-        "html · status=502 · user_code=demo · protocol=soap · text=验证码 · skip=1"
-        " · numbers=13900000001+13900000002 · after it was decided · triggered 0 / 1 Remove"
+    page.get_by_role("button", name="Inject").click()
+    expect(page.locator("#fault-list li")).to_have_text(
+        "html · status=502 · numbers=13900000001+13900000002 · user_code=demo · protocol=soap"
+        " · text=验证码 · skip=1 · after processing · triggered 0 / 1 Remove"
     )
     (made,) = origin_get(gateway, "/api/v1/faults")
     assert made | {"id": 1} == {
@@ -232,7 +259,8 @@ def test_a_fault_may_be_for_certain_submits_alone(page: Page, gateway: Sandbox) 
     }
 
 
-def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
+def test_page_keyboard_moves_between_arrivals_and_search(page: Page, gateway: Sandbox) -> None:
+    """j and k move between arrivals, / moves to the search."""
     for text in ("一【签名】", "二【签名】"):
         send(gateway, text)
     expect(page.locator("article")).to_have_count(2)
@@ -246,7 +274,8 @@ def test_the_keyboard_is_enough(page: Page, gateway: Sandbox) -> None:
     expect(page.locator("article")).to_have_count(1)
 
 
-def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
+def test_page_ten_thousand_arrivals_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
+    """The page loads 100 arrivals at a time and says how many were dropped."""
     for number in range(MAX_ITEMS + 5):
         gateway.record.add(
             received_at=datetime.now(timezone.utc),
@@ -268,11 +297,14 @@ def test_ten_thousand_messages_are_shown_in_pages(page: Page, gateway: Sandbox) 
     expect(page.locator("article").last).to_contain_text("第9805条")
     page.locator("#text").fill("第5条")
     expect(page.locator("article")).to_have_count(1)
-    send(gateway)  # one more does not fit the search
+    send(gateway)  # one more that does not match the search
     expect(page.locator("#count")).to_contain_text("1 / 10000 requests · 6 older ones were dropped")
 
 
-def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gateway: Sandbox) -> None:
+def test_page_copies_a_batch_number_and_downloads_arrivals(
+    browser: Browser, gateway: Sandbox
+) -> None:
+    """The buttons copy a batch number and download CSV and JSON."""
     batch_no = send(gateway)
     origin = gateway.url.partition("/api/")[0]
     context = browser.new_context(locale="en-GB")
@@ -285,12 +317,13 @@ def test_a_batch_number_is_copied_and_all_is_downloaded(browser: Browser, gatewa
     for form in ("CSV", "JSON"):
         with page.expect_download() as download:
             page.get_by_role("link", name=form).click()
-        assert download.value.suggested_filename == f"messages.{form.lower()}"
+        assert download.value.suggested_filename == f"arrivals.{form.lower()}"
         assert batch_no in download.value.path().read_text("utf-8")
     context.close()
 
 
-def test_chinese_for_who_reads_chinese(browser: Browser, gateway: Sandbox) -> None:
+def test_page_in_a_chinese_browser_is_chinese(browser: Browser, gateway: Sandbox) -> None:
+    """The page uses the browser's first language."""
     context = browser.new_context(locale="zh-CN")
     page = context.new_page()
     page.goto(gateway.url.partition("/api/")[0])
@@ -301,9 +334,10 @@ def test_chinese_for_who_reads_chinese(browser: Browser, gateway: Sandbox) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_a_desk_and_a_phone(
+def test_page_fits_desktop_and_phone(
     browser: Browser, gateway: Sandbox, scheme: str, width: int
 ) -> None:
+    """Nothing is wider than the window, in light and in dark colours."""
     send(gateway, to="13900000000,13900000001")
     send(gateway, "x" * 300 + "【签名】")
     with pytest.raises(Rejected):

@@ -1,4 +1,4 @@
-"""The REST API, and how the page is served."""
+"""The inbox's REST API, and how its page is served."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals import bounded
 from yunxin_soap.sandbox.arrivals.store import Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
-from yunxin_soap.sandbox.inbox import api as inbox
-from yunxin_soap.sandbox.inbox import events
+from yunxin_soap.sandbox.inbox.api import MAX_LISTENERS
+from yunxin_soap.sandbox.inbox.events import MAX_BEHIND
 
 NUMBERS = "13900000000,13900000001"
 
 
 class Api:
-    """The API of one sandbox, as a test in another language would use it."""
+    """Calls the API of one sandbox, as a test in another language would."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         parts = urlsplit(sandbox.url)
@@ -48,7 +48,7 @@ class Api:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """One of its own: the record also has what a test before left under way."""
+    """A sandbox for one test: a shared one may still receive requests of the test before."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -64,23 +64,32 @@ def client(sandbox: Sandbox) -> Iterator[Client]:
         yield client
 
 
-def test_messages_are_listed_the_latest_first(api: Api, client: Client, sandbox: Sandbox) -> None:
+def test_list_several_outcomes_returns_the_latest_first(
+    api: Api, client: Client, sandbox: Sandbox
+) -> None:
+    """A list has accepted, rejected and malformed arrivals, without raw requests."""
     receipt = client.send(NUMBERS, "第一条")
     with pytest.raises(BalanceRejected):
         client.send("13900001007", "第二条")
     exchange(sandbox, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
-    answer = api.get("/messages")
-    assert (answer["found"], answer["total"], answer["dropped"]) == (3, 3, 0)
-    malformed, rejected, accepted = answer["messages"]
-    assert malformed["outcome"] == "malformed"
-    assert (rejected["outcome"], rejected["code"]) == ("rejected", -7)
-    assert (rejected["chinese"], rejected["english"]) == ("余额不足", "the balance is too low")
+    page = api.get("/arrivals")
+    assert (page["found"], page["total"], page["dropped"]) == (3, 3, 0)
+    assert (page["capacity"], page["last_id"]) == (10_000, 3)
+    malformed, rejected, accepted = page["arrivals"]
+    assert (malformed["outcome"], malformed["protocol"]) == ("malformed", None)
+    assert (malformed["http_status"], malformed["result"]) == (500, "Missing parameter: userCode.")
+    assert (rejected["outcome"], rejected["result"], rejected["code"]) == ("rejected", "-7", -7)
+    assert (rejected["protocol"], rejected["http_status"]) == ("soap", 200)
+    assert (rejected["description_zh"], rejected["description_en"]) == (
+        "余额不足",
+        "the balance is too low",
+    )
     assert accepted["batch_no"] == receipt.batch_no
     assert accepted["recipients"] == NUMBERS.split(",")
     assert (accepted["length"], accepted["segments"]) == (7, 1)
     assert "request" not in accepted
-    assert "userPass>***<" in api.get(f"/messages/{accepted['number']}")["request"]
-    assert api.call("GET", "/messages/99").status_code == 404
+    assert "userPass>***<" in api.get(f"/arrivals/{accepted['id']}")["request"]
+    assert api.call("GET", "/arrivals/99").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -94,18 +103,21 @@ def test_messages_are_listed_the_latest_first(api: Api, client: Client, sandbox:
         ({"outcome": "accepted"}, ["c", "b", "a"]),
         ({"outcome": "rejected"}, []),
         ({"limit": 2}, ["c", "b"]),
-        ({"after": 1}, ["c", "b"]),
-        ({"before": 3}, ["b", "a"]),
-        ({"before": 0}, []),
+        ({"after_id": 1}, ["c", "b"]),
+        ({"before_id": 3}, ["b", "a"]),
+        ({"before_id": 0}, []),
         ({"text": "demo"}, ["c", "b", "a"]),
     ],
 )
-def test_a_search(api: Api, query: dict[str, Any], expected: list[str]) -> None:
+def test_list_search_returns_the_matching_arrivals(
+    api: Api, query: dict[str, Any], expected: list[str]
+) -> None:
+    """Each parameter limits the list, and the newest matching arrival comes first."""
     with Sandbox() as sandbox:
         with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
             for number, text in (("0", "a"), ("1", "b"), ("0", "c")):
                 client.send(f"1390000000{number}", f"{text}【签名】")
-        found = Api(sandbox).get("/messages", **query)["messages"]
+        found = Api(sandbox).get("/arrivals", **query)["arrivals"]
     assert [message["message"][0] for message in found] == expected
 
 
@@ -119,38 +131,42 @@ def test_a_search(api: Api, query: dict[str, Any], expected: list[str]) -> None:
         (b" " * 5_000_000, 413),
     ],
 )
-def test_a_fault_that_would_break_the_inbox_is_refused(api: Api, body: bytes, status: int) -> None:
+def test_add_fault_hostile_body_is_an_error(api: Api, body: bytes, status: int) -> None:
+    """Surrogates, deep nesting and huge bodies are errors and inject nothing."""
     headers = {"Content-Type": "application/json"}
     assert api.call("POST", "/faults", data=body, headers=headers).status_code == status
     assert api.get("/faults") == []
 
 
 @pytest.mark.parametrize("host", ["[", "[::1", "a]", "[x]", "[:::::]"])
-def test_a_host_that_is_none_is_refused(sandbox: Sandbox, host: str) -> None:
-    for path in ("/api/v1/messages", "/api/MsgSend.asmx?op=sendMesExt"):
+def test_request_invalid_host_is_a_bad_request(sandbox: Sandbox, host: str) -> None:
+    """A Host header that is no host is a 400, for the inbox and for the service."""
+    for path in ("/api/v1/arrivals", "/api/MsgSend.asmx?op=sendMesExt"):
         answer = exchange(sandbox, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert answer.status == 400
 
 
-def test_a_wrong_method_or_path_is_said_to_be(api: Api) -> None:
+def test_request_wrong_method_names_the_allowed_ones(api: Api) -> None:
+    """A 405 has an Allow header; the dot in a path is not a wildcard."""
     wrong = api.call("PUT", "/faults")
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, POST, DELETE")
-    assert api.call("GET", "/messagesXcsv").status_code == 404
+    assert api.call("GET", "/arrivalsXcsv").status_code == 404
 
 
-def test_followers_leave_connections_for_the_service(
-    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox, "MAX_LISTENERS", 1)
-    with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
-        lines = follows.iter_lines()  # the connection is closed once it is let go
-        assert next(lines) == b"retry: 1000"
+def test_listeners_beyond_the_limit_get_503(sandbox: Sandbox, api: Api, client: Client) -> None:
+    """Clients that follow or wait leave connections free for the service."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_LISTENERS):
+            follower = stack.enter_context(connected(sandbox))
+            follower.sendall(written("GET", "/api/v1/events"))
+            assert follower.recv(15) == b"HTTP/1.1 200 OK"
         assert api.call("GET", "/events").status_code == 503
         assert api.call("GET", "/wait").status_code == 503
         assert client.send("13900000000", "一").batch_no
 
 
-def test_a_closed_door_is_opened_again(api: Api, client: Client, sandbox: Sandbox) -> None:
+def test_clear_refuse_fault_opens_the_port(api: Api, client: Client, sandbox: Sandbox) -> None:
+    """Clearing the sandbox opens a port that a fault has closed."""
     sandbox.inject_fault("refuse", seconds=600)
     with pytest.raises(NotSent):
         client.send("13900000000", "一")
@@ -158,40 +174,45 @@ def test_a_closed_door_is_opened_again(api: Api, client: Client, sandbox: Sandbo
     assert client.send("13900000000", "一").batch_no
 
 
-def test_a_search_and_long_messages(api: Api, client: Client) -> None:
+def test_list_long_message_is_shortened(api: Api, client: Client) -> None:
+    """Only lists shorten a message; details and downloads have all of it."""
     client.send("13900000000", "字" * 20_000)
-    (listed,) = api.get("/messages")["messages"]
+    (listed,) = api.get("/arrivals")["arrivals"]
     assert (len(listed["message"]), listed["length"]) == (10_000, 20_004)
-    assert len(api.get(f"/messages/{listed['number']}")["message"]) == 20_004
-    assert len(api.get("/messages.json")[0]["message"]) == 20_004
-    assert "字" * 20_000 in api.call("GET", "/messages.csv").content.decode()
+    assert len(api.get(f"/arrivals/{listed['id']}")["message"]) == 20_004
+    assert len(api.get("/arrivals.json")[0]["message"]) == 20_004
+    assert "字" * 20_000 in api.call("GET", "/arrivals.csv").content.decode()
 
 
-def test_a_mistyped_search_does_not_find_everything(api: Api, client: Client) -> None:
+def test_search_mistyped_parameter_is_an_error(api: Api, client: Client) -> None:
+    """An unknown parameter is a 400 that lists the known ones."""
     client.send("13900000000", "一")
-    for path in ("/messages", "/messages.csv", "/messages.json", "/wait"):
+    for path in ("/arrivals", "/arrivals.csv", "/arrivals.json", "/wait"):
         response = api.call("GET", path, params={"recipients": "13900000001"})
         assert response.status_code == 400
-        assert "'recipients' is not known; known are after," in response.json()["error"]
+        assert "'recipients'; the parameters here are after_id," in response.json()["error"]
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("DELETE", "/messages?recipient=13900000001"),
+        ("DELETE", "/arrivals?recipient=13900000001"),
         ("DELETE", "/faults?numbers=1"),
-        ("GET", "/messages/1?raw=1"),
+        ("GET", "/arrivals/1?raw=1"),
         ("GET", "/numbers/13900000000?x="),
         ("GET", "/events?recipient=13900000001"),
-        ("GET", "/messages?outcome=accepted&outcome=rejected"),
-        ("GET", "/messages?limit=5&limit=x"),
+        ("GET", "/arrivals?outcome=accepted&outcome=rejected"),
+        ("GET", "/arrivals?limit=5&limit=x"),
     ],
 )
-def test_no_parameter_is_passed_over(api: Api, client: Client, method: str, path: str) -> None:
+def test_request_unknown_or_repeated_parameter_is_an_error(
+    api: Api, client: Client, method: str, path: str
+) -> None:
+    """No operation ignores a parameter, and none has an effect then."""
     client.send("13900000000", "一")
     api.call("POST", "/faults", json={"kind": "error"})
     assert api.call(method, path).status_code == 400
-    assert (api.get("/messages")["total"], len(api.get("/faults"))) == (1, 1)
+    assert (api.get("/arrivals")["total"], len(api.get("/faults"))) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -201,21 +222,23 @@ def test_no_parameter_is_passed_over(api: Api, client: Client, method: str, path
         {"outcome": "x"},
         {"limit": "x"},
         {"limit": 1001},
-        {"after": -1},
-        {"before": "1.5"},
+        {"after_id": -1},
+        {"before_id": "1.5"},
     ],
 )
-def test_a_search_that_makes_no_sense(api: Api, query: dict[str, Any]) -> None:
-    response = api.call("GET", "/messages", params=query)
+def test_list_invalid_value_is_an_error(api: Api, query: dict[str, Any]) -> None:
+    """An invalid value is a 422 that names the parameter."""
+    response = api.call("GET", "/arrivals", params=query)
     assert response.status_code == 422
     assert next(iter(query)) in response.json()["error"]
 
 
-def test_downloads(api: Api, client: Client) -> None:
+def test_download_message_with_formula_is_escaped_in_csv_only(api: Api, client: Client) -> None:
+    """Spreadsheets must run no formula and round no batch number; JSON is as it arrived."""
     receipt = client.send(NUMBERS, "=1+1\n")
-    as_json = api.call("GET", "/messages.json")
+    as_json = api.call("GET", "/arrivals.json")
     assert as_json.json()[0]["message"] == "=1+1\n【签名】"
-    as_csv = api.call("GET", "/messages.csv")
+    as_csv = api.call("GET", "/arrivals.csv")
     assert "attachment" in as_csv.headers["Content-Disposition"]
     (row,) = csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig")))
     assert row["message"] == "'=1+1\n【签名】"  # no spreadsheet runs it
@@ -223,7 +246,8 @@ def test_downloads(api: Api, client: Client) -> None:
     assert row["recipients"] == NUMBERS.replace(",", " ")
 
 
-def test_waiting_for_a_message(api: Api, client: Client, sandbox: Sandbox) -> None:
+def test_wait_returns_the_first_match_or_404(api: Api, client: Client, sandbox: Sandbox) -> None:
+    """Wait for a later arrival, find an earlier one, and time out."""
     found: list[Any] = []
     started = threading.Event()
 
@@ -242,7 +266,7 @@ def test_waiting_for_a_message(api: Api, client: Client, sandbox: Sandbox) -> No
     late = api.call("GET", "/wait", params={"text": "没有", "timeout": "0.1"})
     assert (late.status_code, late.json()) == (
         404,
-        {"error": "No such message came within 0.1 s."},
+        {"error": "No matching arrival came within 0.1 s."},
     )
     for timeout in ("61", "1e3", "nan", "-1", "x"):
         assert api.call("GET", "/wait", params={"timeout": timeout}).status_code == 422
@@ -252,21 +276,24 @@ def test_waiting_for_a_message(api: Api, client: Client, sandbox: Sandbox) -> No
         )
 
 
-def test_how_often_a_number_was_accepted_and_clearing(api: Api, client: Client) -> None:
+def test_count_accepted_counts_until_cleared(api: Api, client: Client) -> None:
+    """Each accepted submission counts once for each of its numbers."""
     client.send("13900000000", "一")
     client.send(NUMBERS, "二")
     assert api.get("/numbers/13900000000") == {"number": "13900000000", "accepted": 2}
-    assert api.call("DELETE", "/messages").status_code == 200
+    assert api.call("DELETE", "/arrivals").status_code == 200
     assert api.get("/numbers/13900000000")["accepted"] == 0
-    assert api.get("/messages")["total"] == 0
+    assert api.get("/arrivals")["total"] == 0
 
 
 @pytest.mark.parametrize("number", ["abc", "139000O0000", "1" * 21, "139 0000"])
-def test_what_is_no_number_was_not_just_never_accepted(api: Api, number: str) -> None:
+def test_count_accepted_invalid_number_is_an_error(api: Api, number: str) -> None:
+    """A mistyped number must not look like a number that was never accepted."""
     assert api.call("GET", f"/numbers/{number}").status_code == 422
 
 
-def test_faults_by_rest(api: Api, client: Client) -> None:
+def test_faults_added_by_rest_are_triggered_and_removed(api: Api, client: Client) -> None:
+    """A fault is added, triggered, exhausted, removed; all faults are removed."""
     made = api.call("POST", "/faults", json={"kind": "code", "code": "-7", "times": 1})
     assert made.status_code == 201
     assert (made.json()["kind"], made.json()["triggered"]) == ("code", 0)
@@ -282,7 +309,8 @@ def test_faults_by_rest(api: Api, client: Client) -> None:
     assert api.get("/faults") == []
 
 
-def test_a_service_that_is_deaf_can_still_be_mended(api: Api, client: Client) -> None:
+def test_inbox_with_an_unread_fault_still_answers(api: Api, client: Client) -> None:
+    """Faults that close connections unread do not lock people out of the inbox."""
     api.call("POST", "/faults", json={"kind": "close", "when": "unread"})
     assert requests.get(api.origin, timeout=20).status_code == 200
     assert api.call("DELETE", "/faults").status_code == 200
@@ -302,7 +330,8 @@ def test_a_service_that_is_deaf_can_still_be_mended(api: Api, client: Client) ->
         ({"json": {"kind": "delay", "seconds": float("nan")}}, 422),
     ],
 )
-def test_a_fault_that_makes_no_sense(api: Api, options: dict[str, Any], status: int) -> None:
+def test_add_fault_invalid_body_is_an_error(api: Api, options: dict[str, Any], status: int) -> None:
+    """Wrong JSON, types, kinds, options and values inject nothing."""
     if "json" in options:
         options = {
             "data": json.dumps(options["json"]),
@@ -314,53 +343,34 @@ def test_a_fault_that_makes_no_sense(api: Api, options: dict[str, Any], status: 
     assert api.get("/faults") == []
 
 
-def test_faults_are_bounded(api: Api, sandbox: Sandbox) -> None:
+def test_add_fault_beyond_the_limit_is_an_error(sandbox: Sandbox, api: Api) -> None:
+    """The number of active faults is limited."""
     for _ in range(MAX_FAULTS - 1):
         sandbox.inject_fault("error", times=None)
     assert api.call("POST", "/faults", json={"kind": "error"}).status_code == 201
-    refused = api.call("POST", "/faults", json={"kind": "error"})
-    assert (refused.status_code, refused.json()["error"]) == (
+    response = api.call("POST", "/faults", json={"kind": "error"})
+    assert (response.status_code, response.json()["error"]) == (
         422,
         "1000 faults are active: remove some of them.",
     )
 
 
-def test_a_listener_that_is_behind_is_not_told_what_was_dropped(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bounded, "MAX_ITEMS", 1)
-    with connected(sandbox) as follows:
-        follows.sendall(written("GET", "/api/v1/events"))
-        assert follows.recv(15) == b"HTTP/1.1 200 OK"
-        for text in ("第一条", "第二条"):
-            sandbox.record.add(
-                received_at=datetime.now(timezone.utc),
-                outcome=Outcome.REJECTED,
-                answer="-5",
-                status=200,
-                remote="127.0.0.1",
-                message=text,
-            )
-        heard = b""
-        while "第二条".encode() not in heard:
-            heard += follows.recv(1 << 16)
-    assert sandbox.record.arrival(1) is None
-
-
-def test_events(api: Api, client: Client) -> None:
+def test_events_report_arrivals_and_clearing(api: Api, client: Client) -> None:
+    """Events come in order, each on lines of its own."""
     with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
         assert follows.headers["Content-Type"] == "text/event-stream"
         lines = follows.iter_lines()
         assert next(lines) == b"retry: 1000"
         receipt = client.send("13900000000", "一\n<script>")
-        api.call("DELETE", "/messages")
+        api.call("DELETE", "/arrivals")
         said = [next(lines) for _ in range(6)]
-    assert said[1] == b"event: message"
+    assert said[1] == b"event: arrival"
     assert json.loads(said[2].removeprefix(b"data: "))["batch_no"] == receipt.batch_no
     assert said[4:] == [b"event: cleared", b"data: {}"]
 
 
-def test_changes_of_faults_are_events(api: Api, client: Client) -> None:
+def test_events_report_changed_faults(api: Api, client: Client) -> None:
+    """Adding and triggering a fault are events."""
     with requests.get(f"{api.origin}/api/v1/events", stream=True, timeout=20) as follows:
         lines = follows.iter_lines()
         assert next(lines) == b"retry: 1000"
@@ -371,17 +381,15 @@ def test_changes_of_faults_are_events(api: Api, client: Client) -> None:
             client.send("13900000000", "一")
         said = [next(lines) for _ in range(6)]
     assert b"event: faults" in said
-    assert b"event: message" in said
+    assert b"event: arrival" in said
 
 
-def test_a_listener_that_reads_nothing_is_cut_off(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events, "MAX_BEHIND", 3)
-    with connected(sandbox) as lazy:
-        lazy.sendall(written("GET", "/api/v1/events"))
-        assert lazy.recv(15) == b"HTTP/1.1 200 OK"
-        for _ in range(2000):  # more than the buffers of a connection take
+def test_events_client_that_reads_nothing_is_disconnected(sandbox: Sandbox) -> None:
+    """A client that is too far behind loses its connection, and its events use no memory."""
+    with connected(sandbox) as idle:
+        idle.sendall(written("GET", "/api/v1/events"))
+        assert idle.recv(15) == b"HTTP/1.1 200 OK"
+        for _ in range(2 * MAX_BEHIND):  # more than the buffers of a connection take
             sandbox.record.add(
                 received_at=datetime.now(timezone.utc),
                 outcome=Outcome.REJECTED,
@@ -392,7 +400,7 @@ def test_a_listener_that_reads_nothing_is_cut_off(
             )
         received = 0
         with contextlib.suppress(ConnectionError):
-            while piece := lazy.recv(1 << 20):
+            while piece := idle.recv(1 << 20):
                 received += len(piece)
     assert received < 30_000_000
 
@@ -409,61 +417,148 @@ def test_a_listener_that_reads_nothing_is_cut_off(
         {"Host": "localhost.evil.example:80"},
     ],
 )
-@pytest.mark.parametrize(("method", "path"), [("GET", "/messages"), ("DELETE", "/messages")])
-def test_other_sites_are_refused(
+@pytest.mark.parametrize(("method", "path"), [("GET", "/arrivals"), ("DELETE", "/arrivals")])
+def test_request_from_another_site_is_rejected(
     api: Api, client: Client, method: str, path: str, headers: dict[str, str]
 ) -> None:
+    """Cross-site requests and DNS rebinding get a 403, see nothing and change nothing."""
     client.send("13900000000", "一")
     response = api.call(method, path, headers=headers)
     assert response.status_code == 403
     assert "13900000000" not in response.text
-    assert api.get("/messages")["total"] == 1
+    assert api.get("/arrivals")["total"] == 1
 
 
 @pytest.mark.parametrize(
     "host",
     [None, "localhost:8080", "sandbox:8080", "[::1]:8080", "10.0.0.7", "host.docker.internal"],
 )
-def test_this_site_is_not_refused(api: Api, host: str | None) -> None:
+def test_request_from_this_site_is_answered(api: Api, host: str | None) -> None:
+    """Local names, addresses and names without a dot are the sandbox's own."""
     origin = api.origin if host is None else f"http://{host}"
     headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Host": origin[7:]}
-    assert api.call("GET", "/messages", headers=headers).status_code == 200
+    assert api.call("GET", "/arrivals", headers=headers).status_code == 200
 
 
-def test_the_description_is_openapi_and_complete(api: Api) -> None:
+def test_openapi_document_is_valid_and_complete(api: Api) -> None:
+    """The document is valid OpenAPI and has every operation and every option."""
     described = api.get("/openapi.json")
     validate(described)
-    schema = described["components"]["schemas"]
-    made = api.call("POST", "/faults", json={"kind": "error"}).json()
-    own, any_fault = schema["Fault"]["allOf"]
-    assert any_fault["discriminator"]["mapping"]["error"] == "#/components/schemas/ErrorFault"
-    assert set(own["properties"]) | set(schema["ErrorFault"]["properties"]) == set(made)
-    assert schema["NewFault"]["discriminator"]["mapping"].keys() == FAULT_TYPES.keys()
-    assert {*schema["ErrorFault"]["properties"]} == made.keys() - {"id", "triggered", "exhausted"}
+    schemas = described["components"]["schemas"]
+    assert set(schemas["NewFault"]["discriminator"]["mapping"]) == set(FAULT_TYPES)
+    for kind in FAULT_TYPES:
+        options = {"seconds": 0.001} if kind in ("delay", "refuse") else {}
+        made = api.call("POST", "/faults", json={"kind": kind, **options}).json()
+        name = schemas["Fault"]["discriminator"]["mapping"][kind].rpartition("/")[2]
+        assert set(schemas[name]["properties"]) == set(made)
+        own = set(made) - {"id", "triggered", "exhausted"}
+        assert set(schemas[f"New{name}"]["properties"]) == own
     operations = [each for path in described["paths"].values() for each in path.values()]
     names = {each["operationId"] for each in operations}  # of functions in generated clients
     assert len(names) == len(operations) == 12
 
 
-def test_a_message_is_described_whole(api: Api, client: Client) -> None:
+@pytest.mark.parametrize(
+    ("fault", "valid"),
+    [
+        ({"kind": "delay", "seconds": 1}, True),
+        ({"kind": "delay", "jitter": 0.5}, True),
+        ({"kind": "delay"}, False),
+        ({"kind": "delay", "seconds": 0}, False),
+        ({"kind": "delay", "seconds": -1}, False),
+        ({"kind": "delay", "seconds": 1, "when": "before"}, False),
+        ({"kind": "refuse"}, False),
+        ({"kind": "refuse", "seconds": 0.001}, True),
+        ({"kind": "refuse", "seconds": 0.001, "numbers": ["1"]}, False),
+        ({"kind": "trickle"}, True),
+        ({"kind": "code", "code": "-6:促销"}, True),
+        ({"kind": "code", "code": "7"}, False),
+        ({"kind": "html", "status": 399}, False),
+        ({"kind": "html", "code": "-7"}, False),
+        ({"kind": "error", "probability": 0}, False),
+        ({"kind": "error", "times": None, "protocol": None}, True),
+        ({"kind": "error", "protocol": "smtp"}, False),
+        ({"kind": "error", "x": 1}, False),
+        ({"kind": "none"}, False),
+        ({}, False),
+    ],
+)
+def test_openapi_new_fault_agrees_with_the_api(
+    api: Api, fault: dict[str, Any], valid: bool
+) -> None:
+    """A fault is valid by its schema if and only if the API accepts it."""
+    document = api.get("/openapi.json")
+    assert (
+        OAS31Validator(
+            {"$ref": "#/components/schemas/NewFault", "components": document["components"]}
+        ).is_valid(fault)
+        == valid
+    )
+    response = api.call("POST", "/faults", json=fault)
+    assert response.status_code == (201 if valid else 422)
+
+
+def test_openapi_responses_agree_with_their_schemas(api: Api, client: Client) -> None:
+    """Every JSON response is valid by the schema of its operation and status."""
+    client.send(NUMBERS, "一")
+    with pytest.raises(BalanceRejected):
+        client.send("13900001007", "二")
+    fault = {"kind": "html", "status": 503, "numbers": ["1"]}
+    requests_by_operation: list[tuple[str, str, str, Any]] = [
+        ("GET", "/arrivals", "/arrivals?limit=1", None),
+        ("GET", "/arrivals", "/arrivals?limit=x", None),
+        ("GET", "/arrivals.json", "/arrivals.json", None),
+        ("GET", "/arrivals/{id}", "/arrivals/1", None),
+        ("GET", "/arrivals/{id}", "/arrivals/9", None),
+        ("GET", "/wait", "/wait?outcome=rejected", None),
+        ("GET", "/wait", "/wait?text=x&timeout=0", None),
+        ("GET", "/numbers/{number}", "/numbers/13900000000", None),
+        ("GET", "/numbers/{number}", "/numbers/x", None),
+        ("POST", "/faults", "/faults", fault),
+        ("POST", "/faults", "/faults", {"kind": "x"}),
+        ("GET", "/faults", "/faults", None),
+        ("DELETE", "/faults/{id}", "/faults/1", None),
+        ("DELETE", "/faults/{id}", "/faults/9", None),
+        ("DELETE", "/faults", "/faults", None),
+        ("DELETE", "/arrivals", "/arrivals", None),
+    ]
+    document = api.get("/openapi.json")
+    for method, path, address, body in requests_by_operation:
+        response = api.call(method, address, json=body)
+        operation = document["paths"][f"/api/v1{path}"][method.lower()]
+        described = operation["responses"][str(response.status_code)]
+        if "$ref" in described:
+            described = document["components"]["responses"]["Error"]
+        schema = described["content"]["application/json"]["schema"]
+        OAS31Validator({**schema, "components": document["components"]}).validate(response.json())
+
+
+def test_openapi_arrival_has_all_fields(api: Api, client: Client) -> None:
+    """The schemas of arrivals have exactly the fields that responses have."""
     client.send("13900000000", "一")
-    (listed,) = api.get("/messages")["messages"]
-    shown = api.get(f"/messages/{listed['number']}")
-    schema = api.get("/openapi.json")["components"]["schemas"]["Message"]
-    assert set(schema["properties"]) == set(shown)
-    assert set(schema["required"]) == set(listed)
+    (listed,) = api.get("/arrivals")["arrivals"]
+    detail = api.get(f"/arrivals/{listed['id']}")
+    schemas = api.get("/openapi.json")["components"]["schemas"]
+    assert set(schemas["Arrival"]["properties"]) == set(listed)
+    assert set(schemas["Arrival"]["required"]) == set(listed)
+    assert set(schemas["ArrivalDetail"]["properties"]) == set(detail)
+    assert set(schemas["ArrivalDetail"]["required"]) == set(detail)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("POST", "/messages", 405), ("PUT", "/faults", 405)],
+    [("GET", "/nothing", 404), ("POST", "/arrivals", 405), ("PUT", "/faults", 405)],
 )
-def test_what_is_not_there(api: Api, method: str, path: str, status: int) -> None:
+def test_request_unknown_path_or_method_is_an_error(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    """Unknown paths are 404, wrong methods 405."""
     assert api.call(method, path).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox.js", "/inbox.css"])
-def test_the_page_is_served_with_nothing_from_elsewhere(api: Api, path: str) -> None:
+def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
+    """The page's files name no other site, and the policy forbids other sites."""
     response = requests.get(api.origin + path, timeout=20)
     assert response.status_code == 200
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -476,5 +571,6 @@ def test_the_page_is_served_with_nothing_from_elsewhere(api: Api, path: str) -> 
     ("text", "expected"),
     [("x", 1), ("您" * 70, 1), ("您" * 71, 2), ("您" * 134, 2), ("您" * 135, 3), ("😀" * 36, 2)],
 )
-def test_the_estimate_of_segments(text: str, expected: int) -> None:
+def test_segments_estimate_counts_utf16_units(text: str, expected: int) -> None:
+    """A single part holds 70 UTF-16 units, each of several parts 67."""
     assert segments(text) == expected

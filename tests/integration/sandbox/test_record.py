@@ -489,7 +489,7 @@ def test_a_record_that_cannot_be_cleared_is_left_as_it_is(tmp_path: Path) -> Non
         journal._db.execute("PRAGMA query_only = 1")  # as on a full disk
         with pytest.raises(NotKept, match="cannot be cleared"):
             sandbox.record.clear()
-        gone = exchange(sandbox, written("DELETE", "/api/v1/messages"))
+        gone = exchange(sandbox, written("DELETE", "/api/v1/arrivals"))
         assert (gone.status, gone.content_type) == (500, "application/json; charset=utf-8")
         assert len(sandbox.arrivals) == len(sandbox.inbox) == 1
     journal.close()

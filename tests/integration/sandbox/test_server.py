@@ -266,8 +266,8 @@ def test_what_cannot_be_read_is_recorded_too(own: Sandbox, data: bytes, what: st
 
 
 def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
-    assert exchange(own, written("GET", f"/api/v1/messages?text={'x' * 9000}")).status == 400
-    assert exchange(own, written("GET", "/api/v1/messages", Host="a b")).status == 400
+    assert exchange(own, written("GET", f"/api/v1/arrivals?text={'x' * 9000}")).status == 400
+    assert exchange(own, written("GET", "/api/v1/arrivals", Host="a b")).status == 400
     assert own.arrivals == ()
 
 

@@ -11,8 +11,17 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Literal, TypedDict, Union, cast, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    StrictInt,
+    WithJsonSchema,
+)
 from pydantic import model_validator as validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from yunxin_soap.errors import ConfigurationError
@@ -85,6 +94,16 @@ PhoneNumber = Annotated[
     AfterValidator(_check_number),
     WithJsonSchema({"type": "string", "pattern": f"^{_NUMBER}$"}),
 ]
+
+
+def _require_seconds(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    """Return a kind's JSON schema, which requires seconds or jitter as its validator does."""
+    described = handler(schema)
+    handler.resolve_ref_schema(described)["anyOf"] = [
+        {"properties": {name: {"exclusiveMinimum": 0}}, "required": [name]}
+        for name in ("seconds", "jitter")
+    ]
+    return described
 
 
 @model(kw_only=True)
@@ -194,6 +213,12 @@ class DelayFault(SubmissionFault):
         if not self.seconds + self.jitter:
             raise ValueError("seconds or jitter must be given, as in seconds=2")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return _require_seconds(schema, handler)
 
 
 @model(kw_only=True)
@@ -321,6 +346,12 @@ class RefuseFault(Fault):
         if not self.seconds + self.jitter:
             raise ValueError("seconds or jitter must be given, as in seconds=2")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return _require_seconds(schema, handler)
 
 
 AnyFault = Annotated[

@@ -1,82 +1,97 @@
-"""Server-sent events: what one listener hears of a sandbox, as it happens."""
+"""Server-sent events: each new arrival, cleared arrivals, changed faults."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pydantic_core import to_json
+
 from yunxin_soap.sandbox.arrivals.store import Arrival, Record
-from yunxin_soap.sandbox.inbox import views
+from yunxin_soap.sandbox.inbox import schemas
 
 MAX_BEHIND = 1000
-"""Events that a slow listener may be behind before it is cut off."""
-_KEEP_ALIVE = 15.0
+"""Events that can wait for a slow client before its connection is aborted."""
+_KEEPALIVE = 15.0
+"""Seconds without an event after which a comment is sent, so that a dead client is noticed."""
 
 
-class Follower:
-    """One listener; what it is told comes from any thread, what it hears in its event loop.
+class EventQueue:
+    """The events that wait for one client.
+
+    Other threads add events; the client's event loop takes them out.
 
     Args:
-        record: of what it hears.
-        cut_off: called when it is too slow: what it did not read is let go.
+        arrivals: The store whose arrivals the events describe.
+        disconnect: Called when the client is too slow; its events are lost.
+        max_behind: Events that can wait before the client is disconnected.
     """
 
-    def __init__(self, record: Record, cut_off: Callable[[], None]) -> None:
-        self._record, self._cut_off = record, cut_off
-        # Made when they are heard: what a slow listener is behind with may be dropped meanwhile.
-        self._queue: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(MAX_BEHIND)
+    def __init__(
+        self,
+        arrivals: Record,
+        disconnect: Callable[[], None],
+        *,
+        max_behind: int = MAX_BEHIND,
+    ) -> None:
+        self._arrivals, self._disconnect = arrivals, disconnect
+        # Events are rendered when they are sent: until then the store may drop their arrival.
+        self._queue: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(max_behind)
         self._loop = asyncio.get_running_loop()
-        self._faults_are_due = False
+        self._faults_pending = False
 
-    def arrived(self, arrival: Arrival | None) -> None:
-        """Tell it of a new message, or that all are forgotten."""
-        event = partial(self._message, arrival.number) if arrival is not None else _cleared
-        threadsafe(self._loop, self._tell, event)
+    def add_arrival(self, arrival: Arrival | None) -> None:
+        """Add an event for a new arrival, or for cleared arrivals if there is none."""
+        event = (
+            partial(self._arrival_event, arrival.number) if arrival is not None else _cleared_event
+        )
+        call_threadsafe(self._loop, self._add, event)
 
-    def faults_changed(self) -> None:
-        """Tell it that it may look at the faults again."""
-        threadsafe(self._loop, self._tell_of_faults)
+    def add_faults_changed(self) -> None:
+        """Add an event that the faults have changed."""
+        call_threadsafe(self._loop, self._add_faults)
 
-    async def hear(self) -> bytes:
-        """Return what comes next, or after a while that it still listens."""
+    async def next(self) -> bytes:
+        """Return the next event, or a comment if none comes for a while."""
         try:
-            event = await asyncio.wait_for(self._queue.get(), _KEEP_ALIVE)
+            event = await asyncio.wait_for(self._queue.get(), _KEEPALIVE)
         except asyncio.TimeoutError:
-            return b": still here\n\n"
+            return b": keepalive\n\n"
         return event()
 
-    def _tell(self, event: Callable[[], bytes]) -> None:
+    def _add(self, event: Callable[[], bytes]) -> None:
         if self._queue.full():
-            self._cut_off()
+            self._disconnect()
         else:
             self._queue.put_nowait(event)
 
-    def _tell_of_faults(self) -> None:
-        if not self._faults_are_due:  # once is enough, however often they change
-            self._faults_are_due = True
-            self._tell(self._faults)
+    def _add_faults(self) -> None:
+        if not self._faults_pending:  # one event covers all changes until it is sent
+            self._faults_pending = True
+            self._add(self._faults_event)
 
-    def _faults(self) -> bytes:
-        self._faults_are_due = False
+    def _faults_event(self) -> bytes:
+        self._faults_pending = False
         return b"event: faults\ndata: {}\n\n"
 
-    def _message(self, number: int) -> bytes:
-        arrival = self._record.arrival(number)
+    def _arrival_event(self, arrival_id: int) -> bytes:
+        arrival = self._arrivals.arrival(arrival_id)
         if arrival is None:
-            return b""
-        kept = {"total": self._record.kept, "dropped": self._record.dropped}
-        data = json.dumps(views.listed(arrival) | kept, ensure_ascii=False)
-        return f"event: message\ndata: {data}\n\n".encode()
+            return b""  # the store has dropped it
+        data = schemas.Arrival.of(arrival).shortened().model_dump(mode="json")
+        data |= {"total": self._arrivals.kept, "dropped": self._arrivals.dropped}
+        return b"event: arrival\ndata: " + to_json(data) + b"\n\n"
 
 
-def _cleared() -> bytes:
+def _cleared_event() -> bytes:
     return b"event: cleared\ndata: {}\n\n"
 
 
-def threadsafe(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: Any) -> None:
-    """Have a loop call something soon, unless it has ended."""
+def call_threadsafe(
+    loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: Any
+) -> None:
+    """Schedule a call in an event loop from any thread, unless the loop is closed."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(call, *args)

@@ -1,76 +1,125 @@
-"""Reads what the REST API is asked, strictly: a mistyped name must not find everything."""
+"""The query parameters of the REST API, parsed strictly: a mistyped name must not match all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from dataclasses import fields
+from typing import Annotated, TypeVar
 
 from multidict import MultiMapping
+from pydantic import BeforeValidator, Field
 
-from yunxin_soap.sandbox.arrivals.store import Outcome
-from yunxin_soap.sandbox.inbox.views import Search
+from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.arrivals.store import Arrival, Outcome
+from yunxin_soap.sandbox.inbox.errors import ApiError
+from yunxin_soap.sandbox.models import Text, from_strings, model
 
+MAX_ID = 10**15 - 1
+"""The highest id that a request can name."""
+MAX_PAGE = 1000
+"""The most arrivals that one list returns."""
 MAX_WAIT = 60.0
-"""Seconds that one request waits for a message at most."""
-MOST = 10**15 - 1
-"""The highest whole number that is asked for."""
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,2})?")
+"""The most seconds that one request can wait for an arrival."""
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,2})?")
+_Q = TypeVar("_Q", bound="NoQuery")
 
 
-class Refused(Exception):
-    """A request that is not carried out.
+def _check_digits(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,15}", value):
+        raise ValueError("must be a whole number of at most 15 digits")
+    return value
+
+
+def _check_decimal(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("must be a number, such as 10 or 0.5")
+    return value
+
+
+_Id = Annotated[int, Field(ge=0, le=MAX_ID), BeforeValidator(_check_digits)]
+_PageSize = Annotated[int, Field(ge=0, le=MAX_PAGE), BeforeValidator(_check_digits)]
+_Timeout = Annotated[
+    float, Field(ge=0, le=MAX_WAIT, allow_inf_nan=False), BeforeValidator(_check_decimal)
+]
+
+
+@model(kw_only=True)
+class NoQuery:
+    """A query without parameters."""
+
+
+@model(kw_only=True)
+class SearchQuery(NoQuery):
+    """Which arrivals to return: those that match all given parameters."""
+
+    text: Text = Field(
+        "",
+        description="Part of the message, a number, the result, the batch number or the user code;"
+        " upper and lower case are the same.",
+    )
+    outcome: Outcome | None = Field(None, description="The outcome.")
+    recipient: Text = Field("", description="One of the recipients, the complete number.")
+    batch_no: Text = Field("", description="The batch number.")
+    after_id: _Id = Field(0, description="Only arrivals with a higher id.")
+    before_id: _Id | None = Field(None, description="Only arrivals with a lower id.")
+
+    def matches(self, arrival: Arrival) -> bool:
+        """Return whether an arrival matches all parameters."""
+        return (
+            arrival.number > self.after_id
+            and (self.before_id is None or arrival.number < self.before_id)
+            and self.outcome in (None, arrival.outcome)
+            and (not self.recipient or self.recipient in arrival.recipients)
+            and self.batch_no in ("", arrival.batch_no)
+            and (not self.text or self._matches_text(arrival))
+        )
+
+    def _matches_text(self, arrival: Arrival) -> bool:
+        text = self.text.lower()
+        values = (
+            arrival.message,
+            arrival.answer,
+            arrival.batch_no or "",
+            arrival.user_code,
+            *arrival.recipients,
+        )
+        return any(text in value.lower() for value in values)
+
+
+@model(kw_only=True)
+class ListQuery(SearchQuery):
+    """A search with a page size."""
+
+    limit: _PageSize = Field(100, description="The most arrivals to return.")
+
+
+@model(kw_only=True)
+class WaitQuery(SearchQuery):
+    """A search with a timeout."""
+
+    timeout: _Timeout = Field(10.0, description="The most seconds to wait.")
+
+
+def parse_query(query: MultiMapping[str], made: type[_Q]) -> _Q:
+    """Parse the query of a request.
 
     Args:
-        status: the HTTP status.
-        why: what is wrong, in words.
-        headers: what else the answer says.
+        query: The query's parameters.
+        made: The model to return.
+
+    Raises:
+        ApiError: 400, a parameter is unknown or given twice; 422, a value is invalid.
     """
-
-    def __init__(self, status: int, why: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        super().__init__(why)
-        self.status, self.headers = status, headers
-
-
-def check_names(query: MultiMapping[str], known: Collection[str]) -> None:
-    """Refuse a query with a parameter that is not known, or that is there twice."""
+    known = sorted(each.name for each in fields(made))
     for name in query:
         if name not in known:
-            names = ", ".join(sorted(known)) or "none here"
-            raise Refused(400, f"{name!r} is not known; known are {names}.")
+            names = ", ".join(known) or "none"
+            raise ApiError(
+                400, f"Unknown query parameter {name!r}; the parameters here are {names}."
+            )
         if len(query.getall(name)) > 1:
-            raise Refused(400, f"{name} is there more than once.")
-
-
-def search(query: MultiMapping[str]) -> Search:
-    """Return what a query asks for."""
+            raise ApiError(400, f"The query parameter {name} is given more than once.")
     try:
-        outcome = Outcome(query["outcome"]) if "outcome" in query else None
-    except ValueError:
-        outcomes = ", ".join(each.value for each in Outcome)
-        raise Refused(422, f"outcome must be one of {outcomes}.") from None
-    return Search(
-        text=query.get("text", ""),
-        outcome=outcome,
-        recipient=query.get("recipient", ""),
-        batch_no=query.get("batch_no", ""),
-        after=whole(query, "after", 0),
-        before=whole(query, "before", 0) if "before" in query else None,
-    )
-
-
-def whole(query: MultiMapping[str], name: str, default: int, most: int = MOST) -> int:
-    """Return a whole number, from 0."""
-    text = query.get(name, str(default))
-    if not re.fullmatch("[0-9]{1,15}", text) or int(text) > most:
-        raise Refused(422, f"{name} must be a whole number, {most} at most.")
-    return int(text)
-
-
-def seconds(query: MultiMapping[str]) -> float:
-    """Return how long is to be waited."""
-    text = query.get("timeout", "10")
-    if not _NUMBER.fullmatch(text) or float(text) > MAX_WAIT:
-        raise Refused(422, f"timeout must be a number of seconds, {MAX_WAIT:g} at most.")
-    return float(text)
+        return from_strings(made, dict(query), "query")
+    except ConfigurationError as error:
+        raise ApiError(422, str(error)) from None

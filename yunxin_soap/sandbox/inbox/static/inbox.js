@@ -1,54 +1,58 @@
 'use strict';
 
 const API = '/api/v1';
-const PAGE = 100;
-const KINDS = {
-  delay: '延迟应答', close: '关闭连接', reset: '重置连接', hang: '不应答', cut: '应答截断', garble: '应答乱码',
-  trickle: '逐字节应答', 'content-type': '错误的类型', html: '代理错误页', error: '服务异常', code: '返回错误码',
-  balance: '余额用尽', refuse: '拒绝连接',
-};
-// Some need no answer of the gateway's to work on, and some no request.
-const WHEN = {
-  close: ['after', 'before', 'unread'], reset: ['after', 'before', 'unread'], hang: ['after', 'before', 'unread'],
-  html: ['after', 'before'], error: ['after', 'before'],
-};
+const PAGE = 100; // arrivals that one request loads
+const MAX_SHOWN = 10 * PAGE;
 const CHINESE = (navigator.languages?.[0] ?? navigator.language).toLowerCase().startsWith('zh');
 const TEXTS = {
   title: ['yunxin_soap sandbox', 'yunxin_soap 沙箱'],
   live: ['live', '实时'],
-  lost: ['not connected; trying again', '连接已断开，正在重连'],
+  disconnected: ['not connected; reconnecting', '连接已断开，正在重连'],
   search: ['Search text, number, batch number', '搜索内容、号码、批次号'],
   number: ['Number', '号码'],
   outcome: ['Outcome', '结果'],
   all: ['all outcomes', '全部结果'],
-  accepted: ['accepted', '成功'],
-  rejected: ['rejected', '被拒绝'],
-  failed: ['failed', '失败'],
-  malformed: ['malformed', '请求有误'],
+  'outcome.accepted': ['accepted', '成功'],
+  'outcome.rejected': ['rejected', '被拒绝'],
+  'outcome.failed': ['failed', '失败'],
+  'outcome.malformed': ['malformed', '请求有误'],
   clear: ['Clear', '清空'],
-  faults: ['Make it fail', '制造故障'],
+  confirm: ['Delete everything that arrived, also in the record file?', '清空全部记录（包括记录文件）？'],
+  faults: ['Inject faults', '注入故障'],
   kind: ['Fault', '故障'],
+  'kind.delay': ['delay', 'delay 延迟响应'],
+  'kind.close': ['close', 'close 关闭连接'],
+  'kind.reset': ['reset', 'reset 重置连接'],
+  'kind.hang': ['hang', 'hang 不响应'],
+  'kind.cut': ['cut', 'cut 响应截断'],
+  'kind.garble': ['garble', 'garble 响应乱码'],
+  'kind.trickle': ['trickle', 'trickle 逐字节响应'],
+  'kind.content-type': ['content-type', 'content-type 错误的类型'],
+  'kind.html': ['html', 'html 代理错误页'],
+  'kind.error': ['error', 'error 服务异常'],
+  'kind.code': ['code', 'code 返回错误码'],
+  'kind.balance': ['balance', 'balance 余额用尽'],
+  'kind.refuse': ['refuse', 'refuse 拒绝连接'],
   when: ['When', '时机'],
-  after: ['after it was decided', '处理之后'],
-  before: ['before it is decided', '处理之前'],
-  unread: ['before it is read', '读取之前'],
-  times: ['Times', '次数'],
-  probability: ['Probability', '概率'],
-  seconds: ['Seconds', '秒'],
-  code: ['Code', '错误码'],
-  status: ['HTTP status', 'HTTP 状态'],
-  left: ['Balance left', '剩余条数'],
-  jitter: ['Jitter, seconds', '随机延迟（秒）'],
-  which: ['Which submits', '匹配条件'],
-  only: ['Only numbers', '仅限号码'],
-  account: ['Only account', '仅限账号'],
-  protocol: ['Only protocol', '仅限协议'],
+  'when.after': ['after processing', '处理之后'],
+  'when.before': ['before processing', '处理之前'],
+  'when.unread': ['before reading', '读取之前'],
+  'option.times': ['Times', '次数'],
+  'option.seconds': ['Seconds', '秒'],
+  'option.jitter': ['Jitter (seconds)', '随机延迟（秒）'],
+  'option.status': ['HTTP status', 'HTTP 状态'],
+  'option.code': ['Code', '错误码'],
+  'option.left': ['Balance left', '剩余条数'],
+  selection: ['Which submissions', '匹配条件'],
+  'option.numbers': ['Only numbers', '仅限号码'],
+  'option.user_code': ['Only account', '仅限账号'],
+  'option.protocol': ['Only protocol', '仅限协议'],
   any: ['any', '任意'],
-  holds: ['Text holds', '内容包含'],
-  skip: ['Spare first', '先放过次数'],
-  seed: ['Seed', '随机种子'],
-  sure: ['Forget everything that arrived, in the record file too?', '清空全部记录（包括记录文件）？'],
-  provoke: ['Provoke', '启用'],
+  'option.text': ['Message contains', '内容包含'],
+  'option.skip': ['Skip first', '先放过次数'],
+  'option.probability': ['Probability', '概率'],
+  'option.seed': ['Seed', '随机种子'],
+  inject: ['Inject', '注入'],
   remove: ['Remove', '移除'],
   triggered: ['triggered', '已触发'],
   exhausted: ['exhausted', '已结束'],
@@ -65,31 +69,31 @@ const TEXTS = {
   segment: ['segment (an estimate)', '条计费（估算）'],
   channel: ['channel', '通道'],
   extension: ['extension', '扩展号'],
-  none: ['Nothing has arrived yet.', '还没有收到短信。'],
-  nothing: ['Nothing fits.', '没有符合条件的短信。'],
+  empty: ['Nothing has arrived yet.', '还没有收到短信。'],
+  'no-match': ['Nothing matches.', '没有符合条件的短信。'],
   dropped: ['older ones were dropped', '条较早的已丢弃'],
 };
 const t = (name) => TEXTS[name][CHINESE ? 1 : 0];
-const many = (number, several, one) => `${number} ${t(number === 1 ? one : several)}`;
-const kindOf = (kind) => (CHINESE ? `${kind} ${KINDS[kind]}` : kind);
+const pluralize = (number, several, one) => `${number} ${t(number === 1 ? one : several)}`;
 const $ = (selector, from = document) => from.querySelector(selector);
+const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
-let shown = [];
-let state = { found: 0, total: 0, dropped: 0 };
+let shown = []; // the arrivals on the page, the latest first
+let totals = { found: 0, total: 0, dropped: 0 };
 let loads = 0;
 let loading = false;
-let last = 0; // the number of the last message that the page knows of, shown or not
+let lastId = 0; // the latest arrival that the page knows of, shown or not
 
 function translate(root) {
-  for (const node of root.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text);
-  for (const node of root.querySelectorAll('[data-label]')) {
+  for (const node of $$('[data-text]', root)) node.textContent = t(node.dataset.text);
+  for (const node of $$('[data-label]', root)) {
     node.setAttribute('aria-label', t(node.dataset.label));
     if ('placeholder' in node) node.placeholder = t(node.dataset.label);
   }
 }
 
-// What is looked for; a number may be written with spaces and hyphens.
-function asked() {
+// People may write a number with spaces and hyphens.
+function readSearch() {
   return {
     text: $('#text').value.trim(),
     recipient: $('#recipient').value.replace(/[\s-]/g, ''),
@@ -98,13 +102,13 @@ function asked() {
 }
 
 async function call(path, options) {
-  const response = await fetch(API + path, options).catch(() => { throw new Error(t('lost')); });
+  const response = await fetch(API + path, options).catch(() => { throw new Error(t('disconnected')); });
   const content = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw new Error(content.error);
   return content;
 }
 
-// The text as a phone shows it, its signature marked; never as HTML.
+// Show a message as a phone does, its signature marked. It never becomes HTML.
 function fillText(node, text) {
   const signature = /【[^【】]*】$/.exec(text);
   node.textContent = signature ? text.slice(0, signature.index) : text;
@@ -115,46 +119,47 @@ function fillText(node, text) {
   }
 }
 
-function card(message) {
-  const article = $('#message').content.cloneNode(true).firstElementChild;
+function createCard(arrival) {
+  const article = $('#arrival').content.cloneNode(true).firstElementChild;
   translate(article);
-  article.classList.add(message.outcome);
-  article.dataset.number = message.number;
+  article.classList.add(arrival.outcome);
+  article.dataset.id = arrival.id;
   const time = $('time', article);
-  time.dateTime = message.received_at;
-  time.textContent = new Date(message.received_at).toLocaleString();
-  $('.outcome', article).textContent = t(message.outcome);
-  $('.fault', article).textContent = message.fault ? kindOf(message.fault) : '';
-  $('.port', article).textContent = message.port ?? `HTTP ${message.status}`;
-  const account = [message.user_code];
-  if (message.channel) account.push(`${t('channel')} ${message.channel}`);
-  if (message.extension) account.push(`${t('extension')} ${message.extension}`);
+  time.dateTime = arrival.received_at;
+  time.textContent = new Date(arrival.received_at).toLocaleString();
+  $('.outcome', article).textContent = t(`outcome.${arrival.outcome}`);
+  $('.fault', article).textContent = arrival.fault ? t(`kind.${arrival.fault}`) : '';
+  $('.protocol', article).textContent = arrival.protocol ?? `HTTP ${arrival.http_status}`;
+  const account = [arrival.user_code];
+  if (arrival.channel) account.push(`${t('channel')} ${arrival.channel}`);
+  if (arrival.extension) account.push(`${t('extension')} ${arrival.extension}`);
   $('.account', article).textContent = account.join(' · ');
   const recipients = $('.recipients', article);
-  recipients.textContent = many(message.recipients.length, 'numbers', 'one');
-  recipients.hidden = message.recipients.length === 0;
-  $('.size', article).textContent = message.length
-    ? `${message.length} ${t('characters')}, ${many(message.segments, 'segments', 'segment')}` : '';
-  fillText($('.text', article), message.message);
-  $('.answer code', article).textContent = message.batch_no ?? message.answer;
-  $('.copy', article).hidden = message.batch_no === null;
-  $('.meaning', article).textContent = message.chinese ? `${message.chinese} · ${message.english}` : '';
+  recipients.textContent = pluralize(arrival.recipients.length, 'numbers', 'one');
+  recipients.hidden = arrival.recipients.length === 0;
+  $('.size', article).textContent = arrival.length
+    ? `${arrival.length} ${t('characters')}, ${pluralize(arrival.segments, 'segments', 'segment')}` : '';
+  fillText($('.text', article), arrival.message);
+  $('.result code', article).textContent = arrival.batch_no ?? arrival.result;
+  $('.copy', article).hidden = arrival.batch_no === null;
+  $('.description', article).textContent = arrival.description_zh
+    ? `${arrival.description_zh} · ${arrival.description_en}` : '';
   recipients.addEventListener('click', () => {
     const numbers = $('.numbers', article);
     numbers.hidden = !numbers.hidden;
-    numbers.textContent = message.recipients.join(' ');
+    numbers.textContent = arrival.recipients.join(' ');
     recipients.setAttribute('aria-expanded', String(!numbers.hidden));
   });
   $('.copy', article).addEventListener('click', async (event) => {
-    await copy(message.batch_no);
+    await copyText(arrival.batch_no);
     event.target.textContent = t('copied');
   });
   $('.raw', article).addEventListener('toggle', async () => {
     if ($('.request', article).textContent) return;
     try {
-      const whole = await call(`/messages/${message.number}`);
-      $('.request', article).textContent = whole.request;
-      $('.response', article).textContent = whole.response;
+      const detail = await call(`/arrivals/${arrival.id}`);
+      $('.request', article).textContent = detail.request;
+      $('.response', article).textContent = detail.response;
     } catch (error) {
       $('.request', article).textContent = error.message;
     }
@@ -162,21 +167,21 @@ function card(message) {
   return article;
 }
 
-function count() {
+function showCount() {
   const parts = [];
-  if (state.total === 0) parts.push(t('none'));
-  else if (state.found === 0) parts.push(t('nothing'));
+  if (totals.total === 0) parts.push(t('empty'));
+  else if (totals.found === 0) parts.push(t('no-match'));
   else {
-    const total = many(state.total, 'requests', 'request');
-    parts.push(state.found === state.total ? total : `${state.found} / ${total}`);
+    const total = pluralize(totals.total, 'requests', 'request');
+    parts.push(totals.found === totals.total ? total : `${totals.found} / ${total}`);
   }
-  if (state.dropped) parts.push(`${state.dropped} ${t('dropped')}`);
+  if (totals.dropped) parts.push(`${totals.dropped} ${t('dropped')}`);
   $('#count').textContent = parts.join(' · ');
-  $('#more').hidden = shown.length >= state.found;
+  $('#more').hidden = shown.length >= totals.found;
 }
 
-// Under another name than localhost a page has no clipboard but this.
-async function copy(text) {
+// Browsers give the clipboard API only to localhost and https.
+async function copyText(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = document.createElement('textarea');
   field.value = text;
@@ -189,132 +194,137 @@ async function copy(text) {
 async function load(more = false) {
   const mine = ++loads;
   loading = true;
-  const wanted = new URLSearchParams(Object.entries(asked()).filter(([, value]) => value));
-  for (const form of ['csv', 'json']) $(`#${form}`).href = `${API}/messages.${form}?${wanted}`;
-  wanted.set('limit', PAGE);
-  if (more && shown.length) wanted.set('before', shown.at(-1).number);
-  let answer;
+  const query = new URLSearchParams(Object.entries(readSearch()).filter(([, value]) => value));
+  for (const format of ['csv', 'json']) $(`#${format}`).href = `${API}/arrivals.${format}?${query}`;
+  query.set('limit', PAGE);
+  if (more && shown.length) query.set('before_id', shown.at(-1).id);
+  let page;
   try {
-    answer = await call(`/messages?${wanted}`);
+    page = await call(`/arrivals?${query}`);
   } catch (error) {
     $('#count').textContent = error.message;
     return;
   } finally {
     if (mine === loads) loading = false;
   }
-  if (mine !== loads) return; // the search has changed meanwhile
-  const list = $('#messages');
+  if (mine !== loads) return; // a newer load has started
+  const list = $('#arrivals');
   if (!more) {
     shown = [];
     list.replaceChildren();
   }
-  state = { ...answer, found: answer.found + (more ? shown.length : 0) };
-  // What came while it loaded is in the answer, or comes now.
-  if (!more) last = answer.last;
-  flush();
-  shown.push(...answer.messages);
-  list.append(...answer.messages.map(card));
-  count();
+  totals = { ...page, found: page.found + (more ? shown.length : 0) };
+  // Arrivals that came during the load are in the page already, or are pending.
+  if (!more) lastId = page.last_id;
+  showPending();
+  shown.push(...page.arrivals);
+  list.append(...page.arrivals.map(createCard));
+  showCount();
 }
 
-function fits(message) {
-  const { recipient, outcome, ...wanted } = asked();
-  const text = wanted.text.toLowerCase();
-  const texts = [message.message, message.answer, message.batch_no ?? '', message.user_code, ...message.recipients];
-  return (!outcome || outcome === message.outcome)
-    && (!recipient || message.recipients.includes(recipient))
+// Match as the API does.
+function matches(arrival) {
+  const search = readSearch();
+  const text = search.text.toLowerCase();
+  const texts = [arrival.message, arrival.result, arrival.batch_no ?? '', arrival.user_code, ...arrival.recipients];
+  return (!search.outcome || search.outcome === arrival.outcome)
+    && (!search.recipient || arrival.recipients.includes(search.recipient))
     && (!text || texts.some((each) => each.toLowerCase().includes(text)));
 }
 
-// Many may come at once: the page is touched now and then, and never holds more than one load.
-let waiting = [];
-let timer;
-function arrive(message) {
-  waiting.push(message);
-  if (waiting.length > 10 * PAGE) waiting.shift(); // the next load shows it
-  timer ??= setTimeout(flush, 50);
+// Many arrivals can come at once: collect them, and change the page at most every 50 ms.
+let pending = [];
+let pendingTimer;
+function addArrival(arrival) {
+  pending.push(arrival);
+  if (pending.length > MAX_SHOWN) pending.shift(); // the next load shows it
+  pendingTimer ??= setTimeout(showPending, 50);
 }
 
-function flush() {
-  clearTimeout(timer);
-  timer = undefined;
-  if (loading) return; // it is called again at its end
-  const come = waiting.filter((message) => message.number > last);
-  waiting = [];
-  if (!come.length) return;
-  ({ number: last, total: state.total, dropped: state.dropped } = come.at(-1));
-  const fitting = come.filter(fits);
-  state.found = Math.min(state.found + fitting.length, state.total);
-  const fresh = fitting.slice(-PAGE).reverse();
-  shown.unshift(...fresh);
-  $('#messages').prepend(...fresh.map(card));
-  while (shown.length > 10 * PAGE) {
+function showPending() {
+  clearTimeout(pendingTimer);
+  pendingTimer = undefined;
+  if (loading) return; // the end of the load calls it again
+  const fresh = pending.filter((arrival) => arrival.id > lastId);
+  pending = [];
+  if (!fresh.length) return;
+  ({ id: lastId, total: totals.total, dropped: totals.dropped } = fresh.at(-1));
+  const matching = fresh.filter(matches);
+  totals.found = Math.min(totals.found + matching.length, totals.total);
+  const latest = matching.slice(-PAGE).reverse();
+  shown.unshift(...latest);
+  $('#arrivals').prepend(...latest.map(createCard));
+  while (shown.length > MAX_SHOWN) {
     shown.pop();
-    $('#messages').lastElementChild.remove();
+    $('#arrivals').lastElementChild.remove();
   }
-  count();
+  showCount();
 }
 
-// A browser keeps few connections to one host: a page that nobody sees holds none.
+// A browser opens few connections to one host, so a hidden page keeps none open.
 let events;
-let again;
-function listen() {
+let reconnectTimer;
+function connect() {
   events?.close();
-  clearTimeout(again);
+  clearTimeout(reconnectTimer);
   if (document.hidden) return;
   events = new EventSource(`${API}/events`);
   events.addEventListener('open', () => {
-    $('#live').textContent = `● ${t('live')}`;
+    $('#connection').textContent = `● ${t('live')}`;
     load();
     loadFaults();
   });
   events.addEventListener('error', async (event) => {
-    $('#live').textContent = `○ ${t('lost')}`;
-    if (event.target.readyState !== EventSource.CLOSED) return; // it tries again by itself
-    again = setTimeout(listen, 5000);
-    await call('/messages?limit=0').catch((error) => { $('#live').textContent = `○ ${error.message}`; });
+    $('#connection').textContent = `○ ${t('disconnected')}`;
+    if (event.target.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
+    reconnectTimer = setTimeout(connect, 5000);
+    await call('/arrivals?limit=0').catch((error) => { $('#connection').textContent = `○ ${error.message}`; });
   });
-  events.addEventListener('faults', () => { soon ??= setTimeout(loadFaults, 100); });
-  events.addEventListener('message', (event) => arrive(JSON.parse(event.data)));
+  events.addEventListener('faults', () => { faultsTimer ??= setTimeout(loadFaults, 100); });
+  events.addEventListener('arrival', (event) => addArrival(JSON.parse(event.data)));
   events.addEventListener('cleared', () => {
-    waiting = [];
+    pending = [];
     load();
   });
 }
 
-// What of a fault was chosen, so that two of one kind can be told apart.
-function chosen(rule) {
-  const own = { code: 'code', html: 'status', balance: 'left' }[rule.kind];
-  const named = { seconds: 0, jitter: 0, user_code: null, protocol: null, text: '', skip: 0, probability: 1, seed: 0 };
-  const parts = own ? [`${own}=${rule[own]}`] : [];
-  for (const [name, usual] of Object.entries(named)) {
-    if (name in rule && rule[name] !== usual) parts.push(`${name}=${rule[name]}`);
+const labelsOf = (kind) => $$('#fault [data-option]').filter((each) => each.dataset.kinds.split(' ').includes(kind));
+
+// The options that differ from their defaults, and those that say what the fault does: so two
+// faults of one kind can be told apart.
+function describeOptions(fault) {
+  const parts = [];
+  for (const label of labelsOf(fault.kind)) {
+    const { option } = label.dataset;
+    if (option === 'times') continue;
+    const value = [fault[option]].flat().join('+');
+    const usual = [JSON.parse(label.dataset.default)].flat().join('+');
+    if (value !== usual || !label.closest('details details')) parts.push(`${option}=${value}`);
   }
-  if (rule.numbers?.length) parts.push(`numbers=${rule.numbers.join('+')}`);
   return parts;
 }
 
-let soon;
+let faultsTimer;
 async function loadFaults() {
-  clearTimeout(soon);
-  soon = undefined;
-  const rules = await call('/faults');
-  const inForce = rules.filter((rule) => !rule.exhausted).length;
-  $('#in-force').textContent = inForce ? `(${inForce})` : '';
-  // Items stay where they are, or nobody could click on one that changes.
-  const there = new Map([...$('#rules').children].map((item) => [item.dataset.id, item]));
-  for (const rule of rules) {
-    const item = there.get(String(rule.id)) ?? $('#rules').appendChild(ruleItem(rule.id));
-    there.delete(String(rule.id));
-    const times = rule.times === null ? '∞' : rule.times;
-    const parts = [kindOf(rule.kind), ...chosen(rule), t(rule.when), `${t('triggered')} ${rule.triggered} / ${times} `];
-    if (rule.exhausted) parts.splice(-1, 0, t('exhausted'));
+  clearTimeout(faultsTimer);
+  faultsTimer = undefined;
+  const faults = await call('/faults');
+  const active = faults.filter((fault) => !fault.exhausted).length;
+  $('#active-count').textContent = active ? `(${active})` : '';
+  // Keep the items that are there: nobody can click on an item that is replaced all the time.
+  const items = new Map([...$('#fault-list').children].map((item) => [item.dataset.id, item]));
+  for (const fault of faults) {
+    const item = items.get(String(fault.id)) ?? $('#fault-list').appendChild(createFaultItem(fault.id));
+    items.delete(String(fault.id));
+    const parts = [t(`kind.${fault.kind}`), ...describeOptions(fault), t(`when.${fault.when}`)];
+    if (fault.exhausted) parts.push(t('exhausted'));
+    parts.push(`${t('triggered')} ${fault.triggered} / ${fault.times ?? '∞'} `);
     item.firstChild.data = parts.join(' · ');
   }
-  for (const item of there.values()) item.remove();
+  for (const item of items.values()) item.remove();
 }
 
-function ruleItem(id) {
+function createFaultItem(id) {
   const item = document.createElement('li');
   item.dataset.id = id;
   const remove = document.createElement('button');
@@ -328,18 +338,21 @@ function ruleItem(id) {
   return item;
 }
 
-async function provoke(event) {
+const READERS = {
+  integer: Number,
+  number: Number,
+  string: (text) => text,
+  array: (text) => text.split(/[\s,，、]+/).filter(Boolean),
+};
+
+async function injectFault(event) {
   event.preventDefault();
-  const given = new FormData(event.target);
-  const fault = { kind: given.get('kind'), when: given.get('when') };
-  fault.times = given.get('times') ? Number(given.get('times')) : null;
-  for (const name of ['probability', 'skip', 'seed', 'seconds', 'jitter', 'status', 'left']) {
-    if (given.has(name)) fault[name] = Number(given.get(name));
+  const form = new FormData(event.target);
+  const fault = { kind: form.get('kind'), when: form.get('when') };
+  for (const { dataset } of labelsOf(fault.kind)) {
+    const text = form.get(dataset.option);
+    if (text) fault[dataset.option] = READERS[dataset.type](text); // an empty field is left out
   }
-  for (const name of ['code', 'user_code', 'protocol', 'text']) {
-    if (given.get(name)) fault[name] = given.get(name);
-  }
-  if (given.has('numbers')) fault.numbers = given.get('numbers').split(/[\s,，、]+/).filter(Boolean);
   try {
     await call('/faults', {
       method: 'POST',
@@ -353,21 +366,23 @@ async function provoke(event) {
   await loadFaults();
 }
 
-// Only what the chosen kind knows is asked for, and sent.
-function options() {
-  const kind = $('[name=kind]').value;
-  for (const label of document.querySelectorAll('[data-for]')) {
-    label.hidden = !label.dataset.for.split(' ').includes(kind);
+// Show the options of the chosen kind; hidden ones are not sent.
+function showOptions() {
+  const kind = $('[name=kind]').selectedOptions[0];
+  kind.parentElement.title = kind.title;
+  const labels = labelsOf(kind.value);
+  for (const label of $$('#fault [data-option]')) {
+    label.hidden = !labels.includes(label);
     $('input, select', label).disabled = label.hidden;
   }
   const when = $('[name=when]');
-  for (const option of when.options) option.disabled = !(WHEN[kind] ?? ['after']).includes(option.value);
+  for (const option of when.options) option.disabled = !kind.dataset.stages.split(' ').includes(option.value);
   if (when.selectedOptions[0].disabled) when.value = 'after';
-  // An account that has run dry stays so.
-  $('[name=times]').value = kind === 'balance' ? '' : '1';
+  // A balance that is used up stays so.
+  $('[name=times]').value = kind.value === 'balance' ? '' : '1';
 }
 
-function keys(event) {
+function handleKey(event) {
   if (event.target.matches('input, select') || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === '/') {
     event.preventDefault();
@@ -375,28 +390,27 @@ function keys(event) {
   }
   const step = { j: 1, k: -1 }[event.key];
   if (!step) return;
-  const cards = [...$('#messages').children];
-  const at = cards.indexOf(document.activeElement.closest?.('article'));
-  cards[Math.max(0, Math.min(cards.length - 1, at + step))]?.focus();
+  const cards = [...$('#arrivals').children];
+  const index = cards.indexOf(document.activeElement.closest?.('article'));
+  cards[Math.max(0, Math.min(cards.length - 1, index + step))]?.focus();
 }
 
 document.documentElement.lang = CHINESE ? 'zh-CN' : 'en';
 translate(document);
 document.title = t('title');
-$('[name=kind]').append(...Object.keys(KINDS).map((kind) => new Option(kindOf(kind), kind)));
 $('#search').addEventListener('submit', (event) => event.preventDefault());
-let typing;
+let typingTimer;
 $('#search').addEventListener('input', () => {
-  clearTimeout(typing);
-  typing = setTimeout(load, 150);
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(load, 150);
 });
 $('#more').addEventListener('click', () => load(true));
 $('#clear').addEventListener('click', () => {
-  if (window.confirm(t('sure'))) call('/messages', { method: 'DELETE' });
+  if (window.confirm(t('confirm'))) call('/arrivals', { method: 'DELETE' });
 });
-$('[name=kind]').addEventListener('change', options);
-options();
-$('#fault').addEventListener('submit', provoke);
-document.addEventListener('keydown', keys);
-document.addEventListener('visibilitychange', listen);
-listen();
+$('[name=kind]').addEventListener('change', showOptions);
+showOptions();
+$('#fault').addEventListener('submit', injectFault);
+document.addEventListener('keydown', handleKey);
+document.addEventListener('visibilitychange', connect);
+connect();

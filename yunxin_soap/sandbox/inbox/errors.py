@@ -1,0 +1,22 @@
+"""The error responses of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class ApiError(Exception):
+    """An error response of the REST API.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong and what to do, for people.
+        headers: Further response headers.
+    """
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers

@@ -1,0 +1,53 @@
+"""Downloads of the arrivals, as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from pydantic_core import to_json
+
+from yunxin_soap.files import escape_spreadsheet_formula
+from yunxin_soap.sandbox.arrivals import store
+from yunxin_soap.sandbox.inbox import schemas
+
+_COLUMNS = (
+    "id",
+    "received_at",
+    "outcome",
+    "result",
+    "batch_no",
+    "protocol",
+    "user_code",
+    "channel",
+    "extension",
+    "recipients",
+    "message",
+    "segments",
+    "fault",
+    "http_status",
+    "remote",
+)
+
+
+def to_csv(arrivals: Iterable[store.Arrival]) -> bytes:
+    """Return a CSV file for spreadsheets: UTF-8 with a byte order mark, formulas escaped."""
+    return "".join(_csv_lines(arrivals)).encode()
+
+
+def to_json_array(arrivals: Iterable[store.Arrival]) -> bytes:
+    """Return a JSON array, with the complete message of every arrival."""
+    return to_json([schemas.Arrival.of(arrival) for arrival in arrivals])
+
+
+def _csv_lines(arrivals: Iterable[store.Arrival]) -> Iterator[str]:
+    yield "\ufeff" + ",".join(_COLUMNS) + "\r\n"
+    for arrival in arrivals:
+        values = schemas.Arrival.of(arrival).model_dump(mode="json")
+        values["recipients"] = " ".join(arrival.recipients)
+        line = io.StringIO()
+        csv.writer(line, quoting=csv.QUOTE_ALL).writerow(
+            escape_spreadsheet_formula(values[name]) for name in _COLUMNS
+        )
+        yield line.getvalue()

@@ -1,0 +1,62 @@
+"""Protect the inbox from other web sites: cross-site requests, DNS rebinding, injected content."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from yunxin_soap.sandbox.inbox.errors import ApiError
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        " img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Headers of every response: no scripts or styles but the page's own, no frames, no cache."""
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
+"""Endings of host names that no public web site can have."""
+
+
+def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
+    """Reject cross-site requests and DNS rebinding.
+
+    The API has no login, and a browser on this machine can reach it. So a page of another site
+    must not use the API through that browser, also not under a name of its own that resolves to
+    this address.
+
+    Args:
+        headers: The headers of the request.
+        listening_host: The host that the server listens on.
+
+    Raises:
+        ApiError: 403, the request comes from another site or uses a public host name.
+    """
+    host = headers.get("Host", "")
+    name = urlsplit(f"//{host}").hostname or ""
+    # A name without a dot is a machine's or a container's; no public web site has one.
+    if "." in name and not _is_private(name, listening_host):
+        raise ApiError(
+            403,
+            f"This sandbox is not called {name}: use its IP address, or a host name without a dot.",
+        )
+    site = headers.get("Sec-Fetch-Site", "none")
+    origin = headers.get("Origin", f"http://{host}")
+    if site not in ("same-origin", "none") or origin != f"http://{host}":
+        raise ApiError(403, "Requests from other web sites are not allowed.")
+
+
+def _is_private(name: str, listening_host: str) -> bool:
+    return name == listening_host or name.endswith(_PRIVATE_SUFFIXES) or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
