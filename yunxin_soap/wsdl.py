@@ -1,6 +1,6 @@
-"""Finds the cached WSDL, loads it into zeep without a network, checks it, refreshes it.
+"""Find the cached WSDL, load it into zeep without a network, check it, and refresh it.
 
-An address inside a WSDL is never used: a tampered file must not be able to send credentials
+The addresses in a WSDL are never used: a tampered file must not be able to send credentials
 elsewhere. Only the shape of ``sendMesExt`` is taken from it.
 """
 
@@ -26,25 +26,26 @@ FIELDS = ("userCode", "userPass", "DesNo", "Msg", "Channel", "ExeNo")
 """The six parameters of ``sendMesExt``, in the vendor's spelling and order."""
 
 ProtocolName = Literal["soap", "soap12", "http-get", "http-post"]
+"""SOAP 1.1, SOAP 1.2, query string and form, over the four ports of the WSDL."""
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
-_SIZE_LIMIT = 1 << 20
+_MAX_BYTES = 1 << 20
 _documents: dict[Path, Document] = {}
 _lock = threading.Lock()
 
 
-def _forget_lock() -> None:
-    """Take a new lock in a forked child: the thread that held the old one is not there."""
+def _replace_lock() -> None:
+    """Create a new lock in a forked child, which has no thread to release the old one."""
     global _lock
     _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)
+    os.register_at_fork(after_in_child=_replace_lock)
 
 
 def cache_dir() -> Path:
-    """Return the user-level cache directory; ``YUNXIN_WSDL_CACHE`` overrides it."""
+    """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
     if override := os.environ.get("YUNXIN_WSDL_CACHE"):
         return Path(override)
     from platformdirs import user_cache_path
@@ -53,45 +54,51 @@ def cache_dir() -> Path:
 
 
 def shipped_path() -> Path:
-    """Return the WSDL that comes with the package, wherever it was installed from."""
+    """Return the path of the WSDL that is shipped with the package."""
     package = Path(__file__).resolve().parent
-    # In a wheel setup.py has mapped the directory into the package; in a checkout, and so in an
-    # editable install, it stands beside the package.
+    # setup.py maps the directory into the package of a wheel. In a checkout, and so in an editable
+    # install, the directory is beside the package.
     for directory in (package, package.parent):
         path = directory / "wsdl_cache" / FILE_NAME
         if path.is_file():
             return path
     raise ConfigurationError(
-        f"The package has lost its {FILE_NAME}: install yunxin-soap again, or name a WSDL file."
+        f"The installed package has no {FILE_NAME}: install yunxin-soap again, or pass wsdl=."
     )
 
 
 def find(path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the WSDL to load: ``path``, else the user-level copy, else the shipped one.
+    """Return the path of the WSDL to load.
+
+    Args:
+        path: the file to use. Default: the user's cached copy, or else the shipped one.
 
     Raises:
-        ConfigurationError: ``path`` is no file.
+        ConfigurationError: ``path`` is not a file.
     """
     if path is not None:
         named = Path(path).expanduser()
         if not named.is_file():
-            raise ConfigurationError(f"There is no WSDL file at {named}: name one that exists.")
+            raise ConfigurationError(f"There is no WSDL file at {named}: name a file that exists.")
         return named.resolve()
     cached = cache_dir() / FILE_NAME
     return cached.resolve() if cached.is_file() else shipped_path()
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Document:
-    """Return the parsed WSDL, shared by all callers; each file is read once per process.
+    """Return the parsed WSDL. All callers share it: each file is read once per process.
+
+    Args:
+        path: as for `find`.
 
     Raises:
-        ConfigurationError: the file cannot be read, is no WSDL, or wants another document.
+        ConfigurationError: the file cannot be read, is not a WSDL, or imports another document.
     """
     found = find(path)
     with _lock:
         document = _documents.get(found)
         if document is None:
-            with _fitting(str(found)):
+            with _as_configuration_error(str(found)):
                 content = found.read_bytes()
             document = _documents[found] = _parse(content, str(found))
         return document
@@ -101,7 +108,7 @@ def _parse(content: bytes, name: str) -> Document:
     from zeep.settings import Settings
     from zeep.wsdl import Document
 
-    with _fitting(name):
+    with _as_configuration_error(name):
         return Document(
             _Content(content),
             _NoNetwork(name),  # type: ignore[arg-type]  # zeep asks for load() alone
@@ -111,8 +118,8 @@ def _parse(content: bytes, name: str) -> Document:
 
 
 @contextmanager
-def _fitting(name: str) -> Iterator[None]:
-    """Turn whatever zeep trips over, in a document that is no WSDL or a broken one, into ours."""
+def _as_configuration_error(name: str) -> Iterator[None]:
+    """Convert every error that zeep raises for a broken document, or for one that is no WSDL."""
     try:
         yield
     except ConfigurationError:
@@ -120,12 +127,12 @@ def _fitting(name: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise ConfigurationError(
-            f"{name} cannot be loaded as a WSDL ({reason}): name another file, or remove it."
+            f"{name} cannot be loaded as a WSDL ({reason}): name another file, or delete it."
         ) from error
 
 
 class _Content:
-    """Hands zeep the bytes of the document, so that it opens nothing itself."""
+    """Gives zeep the bytes of the document, so that zeep opens no file itself."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -135,7 +142,7 @@ class _Content:
 
 
 class _NoNetwork:
-    """Stands where zeep wants a transport, and refuses to load anything through it."""
+    """Replaces zeep's transport, and loads nothing."""
 
     binding_classes = ()
 
@@ -144,17 +151,17 @@ class _NoNetwork:
 
     def load(self, url: str) -> bytes:
         raise ConfigurationError(
-            f"{self._name} imports {url}, and a WSDL is loaded without a network here: name a"
-            " file that is whole in itself."
+            f"{self._name} imports {url}, but a WSDL is loaded without a network: name a file"
+            " that imports nothing."
         )
 
 
-def binding(document: Document, port: ProtocolName) -> Binding:
-    """Return zeep's binding for one port, once its operation is known to fit.
+def binding(document: Document, protocol: ProtocolName) -> Binding:
+    """Return zeep's binding for one protocol, after checking its operation.
 
     Raises:
-        ConfigurationError: the WSDL has no such port, or its ``sendMesExt`` is not the documented
-            one; the message shows what differs.
+        ConfigurationError: the WSDL has no port for the protocol, or its ``sendMesExt`` differs
+            from the documented one. The message shows the differences.
     """
     from zeep.wsdl import bindings
 
@@ -163,9 +170,9 @@ def binding(document: Document, port: ProtocolName) -> Binding:
         "soap12": bindings.Soap12Binding,
         "http-get": bindings.HttpGetBinding,
         "http-post": bindings.HttpPostBinding,
-    }[port]
+    }[protocol]
     differences = []
-    with _fitting(str(document.location)):
+    with _as_configuration_error(str(document.location)):
         for each in document.bindings.values():
             if type(each) is not kind:
                 continue
@@ -176,28 +183,28 @@ def binding(document: Document, port: ProtocolName) -> Binding:
                 differences.append(difference)
             else:
                 return each
-    what = "; ".join(differences) or f"it has no {port} port"
+    what = "; ".join(differences) or f"it has no {protocol} port"
     raise ConfigurationError(
-        f"The WSDL {document.location} does not fit {OPERATION} on the {port} port: {what}."
+        f"The WSDL {document.location} does not fit {OPERATION} over {protocol}: {what}."
         f" Expected {OPERATION}({', '.join(f'{name}: string' for name in FIELDS)}) -> string."
     )
 
 
 def _differs(operation: Any) -> str:
-    """Say how the operation differs from the documented one; empty if it does not."""
+    """Return how the operation differs from the documented one; empty if it does not."""
     wanted = dict.fromkeys(FIELDS, "string")
     found = _input_types(operation)
     problems = [f"{name} is missing" for name in wanted if name not in found]
-    problems += [f"{name} is not known" for name in found if name not in wanted]
+    problems += [f"{name} is unknown" for name in found if name not in wanted]
     problems += [
         f"{name} is of type {kind}, not string"
         for name, kind in found.items()
         if name in wanted and kind != "string"
     ]
-    answer = _output_type(operation)
-    if answer != "string":
-        problems.append(f"its answer is {answer}, not string")
-    # Where a request goes, on the gateway's own host too, is not for a file to say.
+    result = _output_type(operation)
+    if result != "string":
+        problems.append(f"its result is {result}, not string")
+    # A file must not decide where a request goes, not even on the gateway's own host.
     for name, wanted_value in (
         ("soapaction", f"{NAMESPACE}{OPERATION}"),
         ("location", f"/{OPERATION}"),
@@ -211,7 +218,7 @@ def _differs(operation: Any) -> str:
 
 
 def _namespaces(operation: Any) -> Iterator[str | None]:
-    """Name the namespaces of the elements on the wire; the HTTP ports have one, in the answer."""
+    """Yield the namespaces on the wire. HTTP GET and POST have only that of the result."""
     if hasattr(operation, "soapaction"):
         for body in (operation.input.body, operation.output.body):
             yield body.qname.namespace
@@ -230,7 +237,7 @@ def _input_types(operation: Any) -> dict[str, str]:
 
 
 def _output_type(operation: Any) -> str:
-    """Name the type of what the method returns, below the wrapper that SOAP puts round it."""
+    """Return the name of the result's type, inside the wrapper element of SOAP."""
     body = getattr(operation.output, "body", None)
     if body is None:
         return "nothing"
@@ -253,23 +260,27 @@ def _type_name(element: Any) -> str:
 
 
 def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) -> Path:
-    """Fetch the WSDL that ``endpoint`` serves, check all it holds, and put it into the cache.
+    """Fetch the WSDL of ``endpoint``, check it for all protocols, and write it into the cache.
 
-    The user-level copy takes precedence over the shipped one from the next process on. No
-    redirect is followed.
+    From the next process on, the cached copy takes precedence over the shipped one. Redirects are
+    not followed, and the environment's proxy is not used.
 
     Args:
         endpoint: the page, such as ``http://112.124.24.5/api/MsgSend.asmx``.
-        timeout: seconds to wait for the connection, and for each part of the answer.
+        timeout: seconds to connect, and seconds to wait for each part of the response.
         verify: as for `Client`.
 
+    Returns:
+        The path of the cached copy.
+
     Raises:
-        ConfigurationError: nothing was fetched, or it does not fit; the cache is untouched.
+        ConfigurationError: the WSDL could not be fetched, does not fit, or could not be written.
+            The cache is unchanged.
     """
     content = _fetch(f"{endpoint}?WSDL", timeout, verify)
     document = _parse(content, f"{endpoint}?WSDL")
-    for port in PROTOCOLS:
-        binding(document, port)
+    for protocol in PROTOCOLS:
+        binding(document, protocol)
     target = cache_dir() / FILE_NAME
     partial = target.with_name(f"{FILE_NAME}.{os.getpid()}.part")
     try:
@@ -278,8 +289,8 @@ def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) 
         partial.replace(target)
     except OSError as error:
         raise ConfigurationError(
-            f"The WSDL could not be kept at {target} ({error.strerror}): name another directory"
-            " in YUNXIN_WSDL_CACHE."
+            f"The WSDL could not be written to {target} ({error.strerror}): set YUNXIN_WSDL_CACHE"
+            " to another directory."
         ) from error
     return target
 
@@ -294,17 +305,17 @@ def _fetch(url: str, timeout: float, verify: bool | str) -> bytes:
             with session.get(
                 url, timeout=timeout, verify=verify, allow_redirects=False, stream=True
             ) as response:
-                content: bytes = response.raw.read(_SIZE_LIMIT + 1, decode_content=True)
+                content: bytes = response.raw.read(_MAX_BYTES + 1, decode_content=True)
                 status = response.status_code
     except (requests.RequestException, HTTPError, OSError) as error:
         raise ConfigurationError(
             f"The WSDL could not be fetched from {url} ({type(error).__name__}): check the"
-            " endpoint; the cached copy stays in use."
+            " endpoint. The cached copy is unchanged."
         ) from error
-    if status != 200 or len(content) > _SIZE_LIMIT:
-        problem = f"HTTP {status}" if status != 200 else f"more than {_SIZE_LIMIT} bytes"
+    if status != 200 or len(content) > _MAX_BYTES:
+        problem = f"HTTP {status}" if status != 200 else f"more than {_MAX_BYTES} bytes"
         raise ConfigurationError(
-            f"The WSDL could not be fetched from {url} ({problem}): check the endpoint; the"
-            " cached copy stays in use."
+            f"The WSDL could not be fetched from {url} ({problem}): check the endpoint. The"
+            " cached copy is unchanged."
         )
     return content
