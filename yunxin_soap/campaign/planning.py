@@ -197,10 +197,10 @@ class Planner:
         """Raise an error if the message names a column that no row has."""
         for name in self._template.columns:
             if not any(name in row for row in batch.rows or ()):
-                known = ", ".join(batch.rows[0]) if batch.rows else "without names"
+                known = ", ".join(batch.rows[0]) if batch.rows else "none"
                 raise ConfigurationError(
-                    f"The text asks for {{{name}}}, and the list has no such column, or several:"
-                    f" those with a name of their own are {known}."
+                    f"The message uses {{{name}}}, but the list has no column of that name, or"
+                    f" several. Its columns with a unique name: {known}."
                 )
 
     def _add(self, batch: Batch) -> None:

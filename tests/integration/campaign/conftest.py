@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.support.lists import TEXT as TEXT
+from tests.support.lists import numbers as numbers
 from tests.support.postgresql import database
 from yunxin_soap import AsyncClient
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.sandbox import Sandbox
-
-TEXT = "您好【签名】"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,11 +55,6 @@ def client(sandbox: Sandbox) -> Callable[..., AsyncClient]:
         return AsyncClient("demo", "demo", **{**settings, **options})  # type: ignore[arg-type]
 
     return make
-
-
-def numbers(count: int, start: int = 13910000000) -> list[str]:
-    """Return mobile numbers, all different."""
-    return [str(start + index) for index in range(count)]
 
 
 def wait_for_locks(ledger: Ledger, count: int) -> None:

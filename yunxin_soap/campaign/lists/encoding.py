@@ -64,9 +64,13 @@ def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
 def _copy(file: IO[bytes]) -> IO[bytes]:
     # A pipe can be read only once, and the byte that decides on the encoding may be its last.
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    while block := file.read(_BLOCK):
-        copy.write(block)
-    copy.seek(0)
+    try:
+        while block := file.read(_BLOCK):
+            copy.write(block)
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
     return copy
 
 

@@ -1,0 +1,286 @@
+"""A planner makes submissions of a list: each number once, each skipped line with its reason."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.lists import TEXT, numbers, planned
+from yunxin_soap import Client, ConfigurationError, InvalidRequest
+from yunxin_soap.campaign import Csv, Rows, SkippedLine, Text, preview
+from yunxin_soap.campaign.lists import BATCH_SIZE
+from yunxin_soap.campaign.planning import DUPLICATE_REASON, Planner, prepare_plan
+
+A, B, C = numbers(3)
+
+
+def test_planner_skipped_lines_have_line_value_and_reason() -> None:
+    """An invalid number, an empty cell and a duplicate, in the order of the list."""
+    texts, skipped = planned([A, "12345", None, B, A])
+    assert texts == {TEXT: [A, B]}
+    assert [(each.line, each.value) for each in skipped] == [(2, "12345"), (3, ""), (5, A)]
+    assert "the number is not a mainland mobile number (it must match" in skipped[0].reason
+    assert skipped[2].reason == DUPLICATE_REASON
+
+
+def test_planner_skipped_value_is_truncated() -> None:
+    """A report of skipped lines stays small, whatever is in the list."""
+    _, (skipped,) = planned(["x" * 300])
+    assert skipped.value == "x" * 200
+
+
+def test_planner_strict_fails_at_the_first_bad_line() -> None:
+    """A strict planner skips nothing; the error names the line."""
+    with pytest.raises(
+        ConfigurationError, match="Line 2 of the list is invalid: the number is not"
+    ):
+        planned([A, "12345", "x"], strict=True)
+    with pytest.raises(ConfigurationError, match="Line 2 of the list is invalid: a duplicate"):
+        planned([A, A], strict=True)
+    unbalanced = Csv(io.BytesIO(f'phone,name\n{A},"a\n{B},b\n'.encode()))
+    with pytest.raises(ConfigurationError, match="Line 2 of the list is invalid: a quote"):
+        planned(unbalanced, strict=True)
+    assert planned([A, B], strict=True).texts == {TEXT: [A, B]}
+
+
+def test_planner_message_needs_its_columns() -> None:
+    """A column that no row of the first batch has is an error; one that a row lacks skips it."""
+    with pytest.raises(ConfigurationError, match=r"uses \{nam\}, .* unique name: phone, name\."):
+        planned([{"phone": A, "name": "甲"}], "您好{nam}【签名】")
+    rows = [{"phone": A}, {"phone": B, "name": "乙"}]
+    texts, skipped = planned(rows, "您好{name}【签名】")
+    assert texts == {"您好乙【签名】": [B]}
+    assert skipped[0].reason == "The column 'name', which the message uses, is empty."
+
+
+def test_planner_groups_equal_texts() -> None:
+    """Numbers with the same text are sent together, wherever they are in the list."""
+    rows = [
+        {"phone": number, "city": city}
+        for number, city in zip(numbers(6), "京沪京沪京沪", strict=True)
+    ]
+    texts, _ = planned(rows, "{{ {city} }}【签名】", max_recipients=2)
+    assert texts == {
+        "{ 京 }【签名】": [numbers(6)[at] for at in (0, 2, 4)],
+        "{ 沪 }【签名】": [numbers(6)[at] for at in (1, 3, 5)],
+    }
+
+
+def test_planner_fills_a_placeholder_with_blanks_in_it() -> None:
+    """``{ name }`` is the column ``name``."""
+    rows = [{"phone": A, "name": "甲"}]
+    assert planned(rows, "您好{ name }【签名】").texts == {"您好甲【签名】": [A]}
+
+
+def test_planner_skips_texts_that_cannot_be_sent() -> None:
+    """A text with a hole or with a character that XML cannot carry."""
+    rows = [{"phone": A, "x": "1"}, {"phone": B, "city": "\x00"}]
+    _, skipped = planned(rows, "{city}【签名】")
+    assert "The column 'city', which the message uses, is empty." in skipped[0].reason
+    assert "XML cannot carry" in skipped[1].reason
+
+
+_numbers = st.integers(0, 40).map(lambda at: str(13900000000 + at))
+_notations = st.sampled_from(["+86 {}", "{}", "0086{}", " {} ", "{}x", "x"])
+
+
+@given(st.lists(st.tuples(_numbers, _notations), min_size=1), st.integers(1, 7))
+def test_planner_every_number_is_planned_once_or_skipped(
+    listed: list[tuple[str, str]], size: int
+) -> None:
+    """Whatever is in the list, each item is either planned or named as skipped."""
+    items = [notation.format(number) for number, notation in listed]
+    good = [number for number, notation in listed if "x" not in notation]
+    texts, skipped = planned(items, max_recipients=size)
+    sent = texts.get(TEXT, [])
+    assert sent == list(dict.fromkeys(good))
+    assert len(sent) + len(skipped) == len(items)
+    assert Counter(each.line for each in skipped).most_common(1)[:1] != [(0, 1)]
+
+
+@pytest.mark.parametrize("kind", ["text", "csv", "rows"])
+def test_planner_batches_leave_no_seams(kind: str) -> None:
+    """A duplicate is found, and a submission is filled, across two batches."""
+    first = numbers(BATCH_SIZE - 1)
+    listed = [*first, A, "x", *numbers(5, 13920000000)]
+    content = io.BytesIO("\n".join(listed).encode())
+    source = {"text": Text(content), "csv": Csv(content), "rows": Rows(listed)}[kind]
+    texts, skipped = planned(source, max_recipients=7)
+    assert texts == {TEXT: [*first, *numbers(5, 13920000000)]}
+    assert [each.line for each in skipped] == [BATCH_SIZE, BATCH_SIZE + 1]
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (6, [5])])
+def test_planner_submissions_are_filled_to_the_limit(size: int, expected: list[int]) -> None:
+    """Only the last submission of a text is smaller than the limit."""
+    planner = Planner(TEXT, channel=37, max_recipients=size)
+    planner.read(Rows(numbers(5)))
+    assert [each.size for each in planner.submissions()] == expected
+    planner.close()
+
+
+@pytest.mark.parametrize("size", [0, -1, 1001])
+def test_planner_limit_outside_of_the_gateways_is_invalid(size: int) -> None:
+    """The vendor's codes allow 1000 numbers in a submission at most."""
+    with pytest.raises(InvalidRequest, match=f"max_recipients={size} must be from 1 to 1000"):
+        Planner(TEXT, channel=37, max_recipients=size)
+    Planner(TEXT, channel=37, max_recipients=1000).close()
+
+
+def test_planner_reports_progress_after_each_batch() -> None:
+    """The progress is the number of rows read so far, skipped ones included."""
+    seen: list[int] = []
+    planner = Planner(TEXT, channel=37)
+    planner.read(Rows([*numbers(BATCH_SIZE), "x"]), seen.append)
+    planner.close()
+    assert seen == [BATCH_SIZE, BATCH_SIZE + 1]
+
+
+def test_planner_numbers_of_another_pattern_are_deduplicated_too() -> None:
+    """A pattern other than the mainland's may keep the sign and the country code."""
+    listed = ["+85291234567", "+85291234568", "+85291234567"]
+    texts, skipped = planned(listed, recipient_pattern=r"\+852\d{8}")
+    assert texts == {TEXT: listed[:2]}
+    assert [each.line for each in skipped] == [3]
+
+
+def test_planner_numbers_of_a_wider_pattern_are_normalised_as_the_client_does() -> None:
+    """A plan and a single send count the same numbers as equal."""
+    pattern = r"\+?[0-9]{6,15}"
+    listed = ["13900000000", "8613900000000", "+8613900000000", "+8613900000001"]
+    plan = preview("a", listed, TEXT, channel=37, recipient_pattern=pattern)
+    with Client("u", "p", channel="37", recipient_pattern=pattern) as client:
+        assert plan.numbers == len(client.check(listed, TEXT).recipients) == 2
+
+
+def test_planner_column_cannot_replace_the_signature() -> None:
+    """The signature is appended unless the message itself, or the row, ends in this one."""
+    rows = [{"phone": A, "who": "王【五】"}, {"phone": B, "who": "李"}]
+    assert planned(rows, "您好{who}", signature="签{名}").texts == {
+        "您好王【五】【签{名}】": [A],
+        "您好李【签{名}】": [B],
+    }
+    assert planned(rows, "您好{who}【签名】", signature="别的").texts.keys() == {
+        "您好王【五】【签名】",
+        "您好李【签名】",
+    }
+    signed = [{"phone": A, "who": "王【签名】"}, {"phone": B, "who": "李"}]
+    assert planned(signed, "{who}", signature="签名").texts.keys() == {
+        "王【签名】",
+        "李【签名】",
+    }
+    texts, skipped = planned(signed, "{who}【签名】 \n", signature="签名")
+    assert (texts, len(skipped)) == ({}, 2)  # the last character must be 】
+
+
+def test_planner_digest_depends_on_content_alone() -> None:
+    """Order, duplicates, notation and the size of submissions make no difference."""
+
+    def digest(source: Any, message: str = TEXT, **options: Any) -> str:
+        return preview("a", source, message, **{"channel": 37, **options}).digest
+
+    first = digest([A, B, C])
+    assert digest([C, A, f"+86{B}", A, "x"], max_recipients=1) == first
+    others = [
+        digest([A, B]),
+        digest([A, B, C], "别的【签名】"),
+        digest([A, B, C], channel=38),
+        digest([A, B, C], extension=1),
+    ]
+    assert len({first, *others}) == 5
+    rows = [{"phone": number, "x": text} for number, text in zip([A, B, C], "121", strict=True)]
+    filled = digest(rows, "{x}【签名】")
+    assert digest(rows[::-1], "{x}【签名】", max_recipients=1) == filled != first
+
+
+def test_preview_counts_numbers_submissions_texts_and_segments() -> None:
+    """A text of up to 70 characters is one segment for each number, a longer one several."""
+    rows = [{"phone": A, "x": "短"}, {"phone": B, "x": "长" * 80}, {"phone": C, "x": "短"}, {}]
+    plan = preview("a", Rows(rows, "phone"), "{x}【签名】", channel=37)
+    assert (plan.name, plan.existing) == ("a", False)
+    assert (plan.numbers, plan.submissions, plan.texts, plan.segments, plan.skipped) == (
+        (3, 2, 2, 4, 1)
+    )
+
+
+def test_preview_gives_each_skipped_line() -> None:
+    """The callback gets the lines in the order of the list."""
+    seen: list[SkippedLine] = []
+    rows = "phone,amount\n13900000000,\n13900000001,\u200b \n13900000002\n13900000003,5\n"
+    source = Csv(io.BytesIO(rows.encode()))
+    plan = preview("a", source, "余额{amount}元【签名】", channel=37, on_skipped=seen.append)
+    assert (plan.numbers, plan.skipped) == (1, 3)
+    assert [each.line for each in seen] == [2, 3, 4]
+    assert {each.reason for each in seen} == {
+        "The column 'amount', which the message uses, is empty."
+    }
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\0", "a\n", "\ud800"])
+def test_preview_name_must_be_printable(name: str) -> None:
+    """A name is shown in terminals, pages and file names."""
+    with pytest.raises(ConfigurationError, match="needs a name of printable characters"):
+        preview(name, [A], TEXT, channel=37)
+
+
+def test_preview_of_an_empty_list_is_an_error() -> None:
+    """A campaign without numbers is a mistake."""
+    with pytest.raises(ConfigurationError, match=r"\AThe list is empty\.\Z"):
+        preview("a", [], TEXT, channel=37)
+
+
+def test_preview_without_a_valid_line_names_the_first_reason() -> None:
+    """The wrong column or a bad message shows in the first skipped line."""
+    with pytest.raises(ConfigurationError, match=r"No line of the list can be sent.* line is 1: "):
+        preview("a", ["x", "y"], TEXT, channel=37)
+    with pytest.raises(ConfigurationError, match=r"No line of .* 1: .* signature"):
+        preview("a", [{"phone": A, "name": "甲"}], "您好{name}", channel=37)
+
+
+def test_preview_invalid_message_is_found_before_the_list_is_read() -> None:
+    """A list of a million lines is not read for nothing."""
+
+    unread = iter([A])
+    with pytest.raises(InvalidRequest, match="signature"):
+        preview("a", unread, "no signature", channel=37)
+    with pytest.raises(InvalidRequest, match="channel"):
+        preview("a", unread, TEXT, channel="x")
+    assert list(unread) == [A]
+
+
+def test_preview_list_that_breaks_off_is_an_error() -> None:
+    """Nothing is planned of a list that could not be read to its end."""
+
+    def broken() -> Iterator[str]:
+        yield A
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(ConfigurationError, match=r"The list cannot be read \(Input/output error\)"):
+        preview("a", broken(), TEXT, channel=37)
+
+
+def test_preview_error_of_a_source_in_sqlite_is_its_own() -> None:
+    """An error of the caller's own query is not taken for one of the scratch file."""
+
+    def broken() -> Iterator[str]:
+        yield A
+        raise sqlite3.OperationalError("no such column: vip")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such column: vip"):
+        preview("a", broken(), TEXT, channel=37)
+
+
+def test_prepare_plan_closes_the_scratch_file() -> None:
+    """The planner cannot be used after the block."""
+    with prepare_plan("a", [A], TEXT, channel=37) as (plan, planner):
+        assert plan.numbers == 1
+        assert [each.numbers for each in planner.submissions()] == [A]
+    with pytest.raises(ConfigurationError, match="scratch file"):
+        list(planner.submissions())
