@@ -114,7 +114,10 @@ def test_package_import_loads_no_dependency() -> None:
     ("missing", "arguments", "message"),
     [
         ("click", "codes", 'The command line needs click: pip install "yunxin-soap[cli]"'),
-        ("aiohttp", "sandbox", 'The sandbox needs aiohttp: pip install "yunxin-soap[sandbox]"'),
+        *(
+            (name, "sandbox", f'The sandbox needs {name}: pip install "yunxin-soap[sandbox]"')
+            for name in ("aiohttp", "filelock", "jinja2", "pydantic")
+        ),
         (
             "aiohttp",
             "campaign run a",

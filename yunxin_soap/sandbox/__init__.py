@@ -3,6 +3,7 @@
 try:
     import aiohttp as _aiohttp  # noqa: F401 - missing extras are reported here
     import filelock as _filelock  # noqa: F401
+    import jinja2 as _jinja2  # noqa: F401
     import pydantic as _pydantic  # noqa: F401
 except ModuleNotFoundError as error:
     from yunxin_soap.errors import ConfigurationError
