@@ -117,7 +117,7 @@ def _sync(
     name: str, protocol: ProtocolName, open_one: Callable[[Load, ExitStack], Send]
 ) -> Contender:
     @contextmanager
-    def opened(load: Load) -> Iterator[Run]:
+    def open_run(load: Load) -> Iterator[Run]:
         with ExitStack() as stack:
             send = open_one(load, stack)
             threads = stack.enter_context(ThreadPoolExecutor(MAX_CONCURRENCY))
@@ -134,7 +134,7 @@ def _sync(
 
             yield run
 
-    return Contender(name, protocol, opened, f"urllib3, prepared bytes, {protocol}")
+    return Contender(name, protocol, open_run, f"urllib3, prepared bytes, {protocol}")
 
 
 def _client(protocol: ProtocolName) -> Contender:
@@ -213,7 +213,7 @@ def _async(
     open_one: Callable[[Load], Awaitable[tuple[AsyncSend, Callable[[], Awaitable[object]]]]],
 ) -> Contender:
     @contextmanager
-    def opened(load: Load) -> Iterator[Run]:
+    def open_run(load: Load) -> Iterator[Run]:
         loop = asyncio.new_event_loop()
         try:
             send, close = loop.run_until_complete(_as_coroutine(open_one(load)))
@@ -234,7 +234,7 @@ def _async(
         finally:
             loop.close()
 
-    return Contender(name, protocol, opened, f"aiohttp, prepared bytes, {protocol}")
+    return Contender(name, protocol, open_run, f"aiohttp, prepared bytes, {protocol}")
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
@@ -294,7 +294,7 @@ async def _zeep_async(load: Load) -> Any:
 
 def _foreign(name: str, command: list[str], concurrencies: tuple[int, ...]) -> Contender:
     @contextmanager
-    def opened(load: Load) -> Iterator[Run]:
+    def open_run(load: Load) -> Iterator[Run]:
         job = json.dumps(
             {"wsdl": str(shipped_path()), "url": load.url, "fields": load.fields._asdict()}
         )
@@ -316,7 +316,7 @@ def _foreign(name: str, command: list[str], concurrencies: tuple[int, ...]) -> C
             )
             jobs.close()
 
-    return Contender(name, "soap", opened, concurrencies=concurrencies)
+    return Contender(name, "soap", open_run, concurrencies=concurrencies)
 
 
 def _installed_foreign() -> Iterator[Contender]:

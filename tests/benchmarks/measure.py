@@ -54,14 +54,14 @@ def measure(
     rows = []
     for numbers in NUMBERS:
         with ExitStack() as stack:
-            opened = [
+            runs = [
                 (contender, stack.enter_context(contender.open(Load(url, numbers))))
                 for contender in contenders()
                 if contender.carries(numbers)
             ]
             for concurrency in CONCURRENCY:
                 log(f"{numbers} numbers a submission, concurrency {concurrency}")
-                racing = [pair for pair in opened if concurrency in pair[0].concurrencies]
+                racing = [pair for pair in runs if concurrency in pair[0].concurrencies]
                 rows += _race(racing, numbers, concurrency, rounds, turn)
     return rows
 

@@ -31,7 +31,7 @@ _SVG = re.sub(
 class Target:
     """A promised limit, and the measured value."""
 
-    description: str
+    name: str
     value: float
     limit: float
     at_least: bool = False
@@ -144,7 +144,7 @@ class Report:
         table = _table("Promised limits", "", "measured", "promised", "")
         for target in self.targets:
             table.add_row(
-                target.description,
+                target.name,
                 f"{target.value:.2f}{target.unit}",
                 f"{'at least' if target.at_least else 'at most'} {target.limit:g}{target.unit}",
                 "yes" if target.within_limit else "NO",
@@ -209,7 +209,7 @@ class Report:
             },
             "targets": [
                 {
-                    "description": target.description,
+                    "name": target.name,
                     "measured": round(target.value, 3),
                     "at_least" if target.at_least else "at_most": target.limit,
                     "within_limit": target.within_limit,

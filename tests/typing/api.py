@@ -178,26 +178,26 @@ def wsdl_files() -> None:
     assert_type(wsdl.PROTOCOLS, tuple[ProtocolName, ...])
 
 
-def sandbox() -> None:
+def sandboxes() -> None:
     account = Account("acme", "secret", channels=(Channel("37"),), balance=1000)
     config = Config(accounts=(account,), banned_words=("促销",))
     assert_type(Config.from_toml("sandbox.toml"), Config)
-    with Sandbox(Gateway(config)) as opened:
-        assert_type(opened, Sandbox)
-        assert_type(opened.url, str)
-        assert_type(opened.times_accepted("13900000000"), int)
-        assert_type(opened.accepted_numbers, dict[str, int])
-        opened.add_account(account)
-        opened.clear()
-        with opened.inject_fault("close") as fault:
+    with Sandbox(Gateway(config)) as sandbox:
+        assert_type(sandbox, Sandbox)
+        assert_type(sandbox.url, str)
+        assert_type(sandbox.times_accepted("13900000000"), int)
+        assert_type(sandbox.accepted_numbers, dict[str, int])
+        sandbox.add_account(account)
+        sandbox.clear()
+        with sandbox.inject_fault("close") as fault:
             assert_type(fault, InjectedFault)
         fault.remove()
-        opened.inject_fault("html", status=503, when="before", probability=0.5, seed=7, times=None)
-        opened.inject_fault("code", code=-14, numbers="13900000001", protocol="soap")
-        opened.inject_fault("explode")  # type: ignore[arg-type]
-        opened.inject_fault("close", when="later")  # type: ignore[arg-type]
-        opened.inject_fault("close", often=True)  # type: ignore[call-arg]
-        found = opened.assert_sent("13900000000", "您好", times=1)
+        sandbox.inject_fault("html", status=503, when="before", probability=0.5, seed=7, times=None)
+        sandbox.inject_fault("code", code=-14, numbers="13900000001", protocol="soap")
+        sandbox.inject_fault("explode")  # type: ignore[arg-type]
+        sandbox.inject_fault("close", when="later")  # type: ignore[arg-type]
+        sandbox.inject_fault("close", often=True)  # type: ignore[call-arg]
+        found = sandbox.assert_sent("13900000000", "您好", times=1)
         assert_type(found[0].batch_no, str)
         assert_type(found[0].recipients, tuple[str, ...])
         assert_type(found[0].message, str)

@@ -30,8 +30,8 @@ def _client_fixture(scope: _Scope) -> Any:
 
     @pytest_asyncio.fixture(name=f"_yunxin_asyncio_client_{scope}", **options)
     async def client(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
-        async for opened in open_async_client(yunxin_sandbox):
-            yield opened
+        async for each in open_async_client(yunxin_sandbox):
+            yield each
 
     return client
 
