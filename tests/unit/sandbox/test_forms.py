@@ -99,7 +99,7 @@ def test_find_danger_long_value_quotes_its_surroundings() -> None:
 
 @pytest.mark.parametrize("value", ["", "1 < 2", "<1", "a>b", "a & #b", "<您"])
 def test_find_danger_harmless_value_returns_none(value: str) -> None:
-    """Angle brackets and ampersands alone are valid."""
+    """Angle brackets and ampersands are valid unless they start a tag or an entity."""
     assert find_danger("Msg", value) is None
 
 

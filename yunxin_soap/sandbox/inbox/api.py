@@ -245,7 +245,7 @@ class Inbox:
 
         def disconnect() -> None:
             if request.transport is not None:
-                request.transport.abort()  # the client reconnects and asks for the rest
+                request.transport.abort()  # the client reconnects and loads the list again
 
         events = EventQueue(self._service.record, disconnect)
         with self._subscribe(events.add_arrival), ExitStack() as stack, suppress(ConnectionError):

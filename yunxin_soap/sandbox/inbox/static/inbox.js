@@ -291,7 +291,7 @@ function connect() {
 const labelsOf = (kind) => $$('#fault [data-option]').filter((each) => each.dataset.kinds.split(' ').includes(kind));
 
 // The options that differ from their defaults, and those that say what the fault does: so two
-// faults of one kind can be told apart.
+// faults of one kind look different.
 function describeOptions(fault) {
   const parts = [];
   for (const label of labelsOf(fault.kind)) {
