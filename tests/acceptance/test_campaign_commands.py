@@ -430,7 +430,7 @@ def test_run_signal_drains(
     """The first signal waits for the submissions in flight, and starts no more."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
-    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
         _inherited(number, signal.SIG_DFL),
         sandbox.inject_fault("delay", seconds=0.3, times=None),
@@ -470,7 +470,7 @@ def test_run_nohup_ignores_hang_up(
     """Under nohup, the run goes on when the terminal closes."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     arrived = threading.Event()
-    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
         _inherited(signal.SIGHUP, signal.SIG_IGN),
         sandbox.inject_fault("delay", seconds=0.2, times=None),
@@ -489,7 +489,7 @@ def test_run_second_ctrl_c_ends_at_once(
     """The second Ctrl-C ends the run; the submission in flight is unknown."""
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
-    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
         sandbox.inject_fault("hang", times=None),
         subprocess.Popen(
@@ -550,7 +550,7 @@ def test_run_closed_stderr_continues(
     run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     arrived = threading.Event()
-    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("delay", seconds=0.5)
     sandbox.inject_fault("code", code="-7", skip=1)
     with subprocess.Popen(

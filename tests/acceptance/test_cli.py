@@ -22,8 +22,8 @@ from yunxin_soap._version import __version__
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Account, Sandbox
-from yunxin_soap.sandbox.arrivals.sqlite import Journal
-from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
 
 TEXT = "您的验证码是1234【签名】"
@@ -110,7 +110,7 @@ def test_send_options_reach_gateway(sandbox: Sandbox) -> None:
     assert result.exit_code == 0
     (submission,) = sandbox.inbox
     assert (submission.message, submission.extension) == ("x【命令行】", "8")
-    assert (submission.user_code, submission.port) == ("cli", "http-post")
+    assert (submission.user_code, submission.protocol) == ("cli", "http-post")
 
 
 def test_send_password_file_first_line_is_password(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_send_accepted_unprintable_exits_0(sandbox: Sandbox) -> None:
     with Path("/dev/full").open("w") as full:
         done = real(sandbox, "send", "--to", "13900000000", "--message", TEXT, stdout=full)
     assert done.returncode == 0
-    assert sandbox.inbox[0].batch_no in done.stderr
+    assert str(sandbox.inbox[0].batch_no) in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -521,8 +521,8 @@ def test_sandbox_records_and_injects_faults(tmp_path: Path) -> None:
         finally:
             process.terminate()
         assert process.wait(timeout=30) == 0
-    record = Record(Journal(path))
-    assert [arrival.answer for arrival in record.arrivals] == [batch_no, "-14"]
+    record = ArrivalStore(SqliteArrivals(path))
+    assert [arrival.result for arrival in record.arrivals] == [batch_no, "-14"]
     record.close()
     assert b"<ns0:userPass>demo<" not in path.read_bytes()
 
@@ -535,7 +535,7 @@ def test_sandbox_records_and_injects_faults(tmp_path: Path) -> None:
         (["--fault", "delay:seconds"], "'seconds' must be NAME=VALUE"),
         (["--fault", "delay:second=1"], "unknown option 'second'"),
         (["--fault", "delay:kind=close"], "unknown option 'kind'"),
-        (["--record", "/nonexistent/record.sqlite"], "cannot be opened"),
+        (["--record", "/nonexistent/record.sqlite"], "(its folder does not exist)"),
         (["--config", "/nonexistent/sandbox.toml"], "does not exist"),
         (["--port", "65536"], "65536 is not in the range"),
     ],

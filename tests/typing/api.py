@@ -198,6 +198,6 @@ def sandboxes() -> None:
         sandbox.inject_fault("close", when="later")  # type: ignore[arg-type]
         sandbox.inject_fault("close", often=True)  # type: ignore[call-arg]
         found = sandbox.assert_sent("13900000000", "您好", times=1)
-        assert_type(found[0].batch_no, str)
+        assert_type(found[0].batch_no, str | None)
         assert_type(found[0].recipients, tuple[str, ...])
         assert_type(found[0].message, str)

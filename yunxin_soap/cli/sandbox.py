@@ -50,8 +50,8 @@ def sandbox_command(
     page at /.
     """
     with handle_errors(as_json=False):
-        from yunxin_soap.sandbox.arrivals.sqlite import Journal
-        from yunxin_soap.sandbox.arrivals.store import Record
+        from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
+        from yunxin_soap.sandbox.arrivals.store import ArrivalStore
         from yunxin_soap.sandbox.config import Config
         from yunxin_soap.sandbox.faults.model import Fault
         from yunxin_soap.sandbox.gateway import Gateway
@@ -60,14 +60,14 @@ def sandbox_command(
 
         gateway = Gateway(Config.from_toml(config) if config else None)
         injected = [Fault.from_text(each) for each in faults]
-        record = Record(None if path is None else Journal(path))
+        store = ArrivalStore(None if path is None else SqliteArrivals(path))
         try:
-            service = Service(gateway, record)
+            service = Service(gateway, store)
             for each in injected:
                 service.faults.add(each)
             run(service, host, port, lambda url: _announce(url, host))
         finally:
-            record.close()
+            store.close()
 
 
 def _announce(url: str, host: str) -> None:

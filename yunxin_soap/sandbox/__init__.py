@@ -12,20 +12,29 @@ except ModuleNotFoundError as error:
         f'The sandbox needs {error.name}: pip install "yunxin-soap[sandbox]"'
     ) from error
 
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
+from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore, StoreLimits
 from yunxin_soap.sandbox.config import Account, Channel, Config
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
-from yunxin_soap.sandbox.gateway import Gateway, Submission
+from yunxin_soap.sandbox.gateway import Decision, Gateway
 from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
 
 __all__ = [
     "Account",
+    "Arrival",
+    "ArrivalStore",
     "Channel",
     "Config",
+    "Decision",
     "Fault",
     "FaultKind",
     "FaultOptions",
     "Gateway",
     "InjectedFault",
+    "Outcome",
     "Sandbox",
-    "Submission",
+    "SqliteArrivals",
+    "StorageError",
+    "StoreLimits",
 ]

@@ -8,16 +8,16 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
-from yunxin_soap.sandbox.gateway import Gateway, Submission
+from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.sandbox.server.server import serve
 from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from yunxin_soap.sandbox.arrivals.store import Arrival
+    from yunxin_soap.sandbox.arrivals.models import Arrival
     from yunxin_soap.sandbox.config import Account
     from yunxin_soap.sandbox.faults.injector import FaultInjector
 
@@ -59,7 +59,7 @@ class Sandbox:
 
     Args:
         gateway: what decides; one with the account ``demo`` by default.
-        record: keeps what arrives; in memory by default.
+        store: Keeps the arrivals; in memory by default.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
     """
@@ -68,13 +68,14 @@ class Sandbox:
         self,
         gateway: Gateway | None = None,
         *,
-        record: Record | None = None,
+        store: ArrivalStore | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self._service = Service(gateway, record)
+        self._service = Service(gateway, store)
         self.gateway = self._service.gateway
-        self.record = self._service.record
+        self.store = self._service.store
+        self.faults = self._service.faults
         self._host, self._port = host, port
         self._url = ""
         self._thread: threading.Thread | None = None
@@ -89,9 +90,9 @@ class Sandbox:
         return self._url
 
     @property
-    def inbox(self) -> tuple[Submission, ...]:
+    def inbox(self) -> tuple[Arrival, ...]:
         """What was accepted, oldest first."""
-        return self.gateway.inbox
+        return self.store.accepted
 
     def clear(self) -> None:
         """Forget what arrived and every fault; give every account its balance back."""
@@ -100,16 +101,16 @@ class Sandbox:
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
         """Every request that arrived, oldest first; as many as memory keeps."""
-        return self._service.record.arrivals
+        return self.store.arrivals
 
     def times_accepted(self, number: str) -> int:
         """Return how often a number was accepted, also in arrivals that memory dropped."""
-        return self._service.record.times_accepted(number)
+        return self.store.times_accepted(number)
 
     @property
     def accepted_numbers(self) -> dict[str, int]:
         """How often each number was accepted, also in arrivals that memory dropped."""
-        return self._service.record.accepted_numbers
+        return self.store.accepted_numbers
 
     def add_account(self, account: Account) -> None:
         """Add an account, or replace the one with that user code."""
@@ -132,11 +133,11 @@ class Sandbox:
             ConfigurationError: The kind or an option is unknown, or a value is invalid.
         """
         fault = Fault.from_options(kind, times=times, **options)
-        return InjectedFault(self._service.faults, self._service.faults.add(fault))
+        return InjectedFault(self.faults, self.faults.add(fault))
 
     def assert_sent(
         self, recipient: str, containing: str = "", *, times: int = 1
-    ) -> tuple[Submission, ...]:
+    ) -> tuple[Arrival, ...]:
         """Return the accepted submits to a number whose text holds ``containing``.
 
         Raises:
@@ -149,7 +150,7 @@ class Sandbox:
             if recipient in each.recipients and containing in each.message
         )
         if len(found) != times:
-            arrived = "".join(f"\n  {each.summary}" for each in self.record.arrivals[-20:])
+            arrived = "".join(f"\n  {each.summary}" for each in self.store.arrivals[-20:])
             raise AssertionError(
                 f"{len(found)} accepted submits to {recipient}"
                 + (f" hold {containing!r}" if containing else "")

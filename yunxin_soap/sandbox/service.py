@@ -1,206 +1,236 @@
-"""The service without its server: answers a request, keeps what arrived, and fails on purpose."""
+"""The service without its server: decides, injects faults and stores what arrives."""
 
 from __future__ import annotations
 
 import html
 import logging
 import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.arrivals.masking import (
     MASK,
-    TELLING,
-    raw_answer,
+    MIN_MASKED_LENGTH,
+    mask_echo,
     raw_request,
-    without_echo,
+    raw_response,
 )
-from yunxin_soap.sandbox.arrivals.store import NotKept, Outcome, Record
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.sandbox.asmx.handler import Fields, HttpRequest, HttpResponse, MethodError
 from yunxin_soap.sandbox.faults.effects import apply_to_response
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
 from yunxin_soap.sandbox.faults.model import BalanceFault, CodeFault, ErrorFault
-from yunxin_soap.sandbox.gateway import Gateway
+from yunxin_soap.sandbox.gateway import Decision, Gateway
 from yunxin_soap.wsdl import ProtocolName
 
 _log = logging.getLogger(__name__)
 
-_MAX_KEPT = 10_000
-"""Numbers of one submit that are kept: the gateway refuses more than 1,000."""
-_REFUSED = "The service is broken on purpose."
-_BARE = {
+_MAX_RECIPIENTS = 10_000
+"""How many numbers of one submission are stored; the gateway rejects more than 1,000."""
+_INJECTED_ERROR = "An injected fault makes the method throw."
+_EMPTY_RESPONSES = {
     400: "HTTP 400: the envelope is no well-formed XML, has a DOCTYPE, or an element in a value",
     415: "HTTP 415: the Content-Type is not the one of a SOAP envelope of that version",
 }
-"""What is wrong where the answer has no word about it."""
+"""What was wrong, for the responses of ASP.NET that do not say it."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of the method."""
+
+    fields: dict[str, str]
+    """The six parameters; a null is an empty text."""
+    protocol: ProtocolName
+    authenticated: bool
+    """Whether the account exists and the password is the account's."""
+    triggered: TriggeredFault | None
+    decision: Decision
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the gateway took the submission."""
+        if self.decision.batch_no is not None:
+            return Outcome.ACCEPTED
+        return Outcome.FAILED if self.decision.result is None else Outcome.REJECTED
+
+    @property
+    def fault_kind(self) -> str | None:
+        """The kind of the fault that the call triggered; test numbers count as ``error``."""
+        if self.triggered is not None:
+            return self.triggered.kind
+        return "error" if self.decision.error is not None else None
 
 
 class Service:
-    """What a sandbox is, but for its sockets.
+    """A sandbox without its sockets.
 
     Args:
-        gateway: decides; one with the account ``demo`` by default.
-        record: keeps what arrived.
+        gateway: Decides about submissions; one with the account ``demo`` by default.
+        store: Keeps the arrivals; in memory by default.
     """
 
-    def __init__(self, gateway: Gateway | None = None, record: Record | None = None) -> None:
+    def __init__(self, gateway: Gateway | None = None, store: ArrivalStore | None = None) -> None:
         self.gateway = gateway or Gateway()
-        self.record = record or Record()
+        self.store = store or ArrivalStore()
         self.faults = FaultInjector()
 
-    def answer(
+    def respond(
         self, request: HttpRequest, remote: str
     ) -> tuple[HttpResponse, TriggeredFault | None]:
-        """Answer one request.
+        """Process one request.
+
+        Args:
+            request: The request.
+            remote: The IP address of the caller.
 
         Returns:
-            The answer, and the fault that its connection has still to suffer.
+            The response, and the fault to apply to its connection.
         """
-        call = _Call(self, remote)
-        answer = asmx.handle(request, call.method)
-        if call.port is None and not (asmx.is_call(request) and answer.status >= 400):
-            return answer, None  # a page was looked at
-        if call.fault is not None:
-            answer = apply_to_response(answer, call.fault.fault)
-        try:
-            self.record.add(
-                received_at=datetime.now(timezone.utc),
-                status=answer.status,
-                remote=remote,
-                request=raw_request(request, call.hide),
-                response=raw_answer(answer, call.hide),
-                **call.values(answer),
-            )
-        except NotKept as error:
-            # As a service whose own log fails: it throws, and its caller cannot know.
-            _log.error("%s", error)
-            call.take_back()
-            return HttpResponse(500, "text/plain; charset=utf-8", f"{error}\r\n".encode()), None
-        return answer, call.fault
+        calls: list[_Call] = []
 
-    def refused(self, what: str, remote: str, status: int = 400) -> None:
-        """Keep that something came which the web server refused, and could not be read."""
+        def method(fields: Fields, protocol: ProtocolName) -> str | None:
+            call = self._call(fields, protocol, remote)
+            calls.append(call)
+            if call.decision.error is not None:
+                raise MethodError(call.decision.error)
+            return call.decision.result
+
+        response = asmx.handle(request, method)
+        call = calls[0] if calls else None
+        if call is None and not (asmx.is_call(request) and response.status >= 400):
+            return response, None  # a page, which is no arrival
+        triggered = call.triggered if call is not None else None
+        if triggered is not None:
+            response = apply_to_response(response, triggered.fault)
         try:
-            self.record.add(
-                received_at=datetime.now(timezone.utc),
-                outcome=Outcome.MALFORMED,
-                answer=f"HTTP {status}: {what}",
-                status=status,
-                remote=remote,
+            self.store.add(self._arrival(call, request, response, remote))
+        except StorageError as error:
+            # Like a service that cannot write its own log: it throws, and the caller cannot know.
+            _log.error("%s", error)
+            if call is not None and call.outcome is Outcome.ACCEPTED:
+                self.gateway.roll_back(call.fields)
+                self.faults.refund(call.fields, call.protocol)
+            return HttpResponse(500, "text/plain; charset=utf-8", f"{error}\r\n".encode()), None
+        return response, triggered
+
+    def add_unreadable(self, problem: str, remote: str, status: int = 400) -> None:
+        """Store an arrival that the web server rejected because it could not be read.
+
+        Args:
+            problem: What was wrong, in words.
+            remote: The IP address of the caller.
+            status: The HTTP status of the response.
+        """
+        try:
+            self.store.add(
+                Arrival(
+                    received_at=datetime.now(timezone.utc),
+                    outcome=Outcome.MALFORMED,
+                    result=f"HTTP {status}: {problem}",
+                    http_status=status,
+                    remote=remote,
+                )
             )
-        except NotKept as error:
+        except StorageError as error:
             _log.error("%s", error)
 
     def clear(self) -> None:
-        """Forget what arrived and every fault; give every account its balance back.
+        """Delete all arrivals and faults, and restore every account's balance.
 
         Raises:
-            NotKept: the record's file cannot be written; what arrived is still there.
+            StorageError: The record file cannot be written; the arrivals are still there.
         """
         self.faults.clear()
-        self.record.clear()
+        self.store.clear()
         self.gateway.clear()
 
+    def _call(self, fields: Fields, protocol: ProtocolName, remote: str) -> _Call:
+        """Decide about one call of the method, and trigger its fault."""
+        values = {name: value or "" for name, value in fields.items()}
+        authenticated = self.gateway.authenticates(values["userCode"], values["userPass"])
+        triggered = self.faults.trigger(values, protocol)
+        decision = self._decide(values, protocol, remote, triggered)
+        return _Call(values, protocol, authenticated, triggered, decision)
 
-class _Call:
-    """One call of the method, if the request gets that far."""
-
-    def __init__(self, service: Service, remote: str) -> None:
-        self._service, self._remote = service, remote
-        self._fields: dict[str, str] = {}
-        self._answer: str | None = None
-        self._batch_no: str | None = None
-        self._thrown = ""
-        self._right = False
-        """Whether the password that came is the account's."""
-        self.port: ProtocolName | None = None
-        self.fault: TriggeredFault | None = None
-
-    def hide(self, text: str) -> str:
-        """Mask the password that came, and, unless it was right, all known, however spelt."""
-        # Known ones first: of one that came in two pieces, only the first is the field.
-        for password in () if self._right else self._service.gateway.passwords:
-            if len(password) >= TELLING:
-                text = _redactor(password).redact_secrets(text)
-        came = self._fields.get("userPass", "")
-        return text.replace(came, MASK) if len(came) >= TELLING else text
-
-    def method(self, fields: Fields, port: ProtocolName) -> str:
-        """Answer as the gateway does, unless a fault comes before it."""
-        try:
-            return self._method(fields, port)
-        except MethodError as error:
-            self._thrown = str(error)
-            raise
-
-    def _method(self, fields: Fields, port: ProtocolName) -> str:
-        self.port = port
-        self._fields = {name: value or "" for name, value in fields.items()}
-        self._right = self._service.gateway.knows(
-            self._fields["userCode"], self._fields["userPass"]
-        )
-        self.fault = self._service.faults.trigger(fields, port)
-        fault = self.fault.fault if self.fault is not None else None
-        if isinstance(fault, CodeFault | BalanceFault):
-            self._answer = fault.code if isinstance(fault, CodeFault) else "-7"
-            return self._answer
+    def _decide(
+        self,
+        fields: Fields,
+        protocol: ProtocolName,
+        remote: str,
+        triggered: TriggeredFault | None,
+    ) -> Decision:
+        fault = triggered.fault if triggered is not None else None
+        if isinstance(fault, CodeFault):
+            return Decision(fault.code)
+        if isinstance(fault, BalanceFault):
+            return Decision("-7")
         if fault is not None and fault.when == "before":
-            raise MethodError(_REFUSED)
-        try:
-            self._answer = self._service.gateway.submit(fields, port, self._remote)
-        except MethodError as error:
-            self._batch_no = error.batch_no
-            if error.batch_no is not None:
-                self._service.faults.charge(fields, port)
-            raise
-        if not self._answer.startswith("-"):
-            self._batch_no = self._answer
-            self._service.faults.charge(fields, port)
-        if isinstance(fault, ErrorFault):
-            raise MethodError(_REFUSED)
-        return self._answer
+            return Decision(error=_INJECTED_ERROR)
+        decision = self.gateway.decide(fields, remote)
+        if decision.batch_no is not None:
+            self.faults.charge(fields, protocol)
+        if isinstance(fault, ErrorFault) and decision.error is None:
+            return replace(decision, error=_INJECTED_ERROR)
+        return decision
 
-    def take_back(self) -> None:
-        """Have nothing accepted, since it is not on record."""
-        if self._batch_no is not None:
-            assert self.port is not None
-            self._service.gateway.take_back(self._batch_no)
-            self._service.faults.refund(self._fields, self.port)
-
-    def values(self, answer: HttpResponse) -> dict[str, Any]:
-        """Return what is to be recorded of the call."""
-        if self.port is None:
-            what = html.unescape(re.sub(r"<[^>]*>", " ", answer.body.decode("utf-8", "replace")))
-            return {
-                "outcome": Outcome.MALFORMED,
-                "answer": without_echo(self.hide(" ".join(what.split())))[:500]
-                or _BARE.get(answer.status, f"HTTP {answer.status}"),
-            }
-        if self._batch_no is not None:
-            outcome = Outcome.ACCEPTED
-        else:
-            outcome = Outcome.FAILED if self._answer is None else Outcome.REJECTED
-        numbers = self._fields["DesNo"]
-        # Right ones are in their places.
-        shown = str if self._right else self.hide
-        return {
-            "outcome": outcome,
-            "answer": self._thrown or self._answer or "",
-            "port": self.port,
-            "user_code": shown(self._fields["userCode"]),
-            "recipients": tuple(shown(numbers).split(",", _MAX_KEPT)[:_MAX_KEPT])
+    def _arrival(
+        self, call: _Call | None, request: HttpRequest, response: HttpResponse, remote: str
+    ) -> Arrival:
+        password = call.fields["userPass"] if call is not None else ""
+        authenticated = call is not None and call.authenticated
+        # A known password can be anywhere in a request, unless the account's was in its place.
+        known = frozenset() if authenticated else self.gateway.passwords
+        mask = partial(_mask, password=password, known=known)
+        common = Arrival(
+            received_at=datetime.now(timezone.utc),
+            outcome=Outcome.MALFORMED,
+            result="",
+            http_status=response.status,
+            remote=remote,
+            request=raw_request(request, mask),
+            response=raw_response(response, mask),
+        )
+        if call is None:
+            return replace(common, result=_problem(response, mask))
+        show: Callable[[str], str] = str if authenticated else mask
+        numbers = call.fields["DesNo"]
+        return replace(
+            common,
+            outcome=call.outcome,
+            result=call.decision.error or call.decision.result or "",
+            protocol=call.protocol,
+            user_code=show(call.fields["userCode"]),
+            recipients=tuple(show(numbers).split(",", _MAX_RECIPIENTS)[:_MAX_RECIPIENTS])
             if numbers
             else (),
-            "message": shown(self._fields["Msg"]),
-            "channel": shown(self._fields["Channel"]),
-            "extension": shown(self._fields["ExeNo"]),
-            "batch_no": self._batch_no,
-            # A test number makes the method throw, and no rule.
-            "fault": self.fault.kind if self.fault else ("error" if self._thrown else None),
-        }
+            message=show(call.fields["Msg"]),
+            channel=show(call.fields["Channel"]),
+            extension=show(call.fields["ExeNo"]),
+            batch_no=call.decision.batch_no,
+            fault=call.fault_kind,
+        )
+
+
+def _problem(response: HttpResponse, mask: Callable[[str], str]) -> str:
+    """Return what a response says was wrong with its request."""
+    text = html.unescape(re.sub(r"<[^>]*>", " ", response.body.decode("utf-8", "replace")))
+    said = mask_echo(mask(" ".join(text.split())))[:500]
+    return said or _EMPTY_RESPONSES.get(response.status, f"HTTP {response.status}")
+
+
+def _mask(text: str, *, password: str, known: Collection[str]) -> str:
+    """Mask the password of a request, and known passwords in whatever encoding."""
+    # Known passwords first: of one that arrived in two pieces, the field holds only the first.
+    for each in known:
+        if len(each) >= MIN_MASKED_LENGTH:
+            text = _redactor(each).redact_secrets(text)
+    return text.replace(password, MASK) if len(password) >= MIN_MASKED_LENGTH else text
 
 
 @lru_cache(maxsize=64)

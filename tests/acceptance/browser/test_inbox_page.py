@@ -17,8 +17,7 @@ from tests.support.raw_http import exchange, written
 from tests.support.services import skip_or_fail
 from yunxin_soap import Client, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
-from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
-from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
 
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
@@ -276,17 +275,19 @@ def test_page_keyboard_moves_between_arrivals_and_search(page: Page, gateway: Sa
 
 def test_page_ten_thousand_arrivals_are_shown_in_pages(page: Page, gateway: Sandbox) -> None:
     """The page loads 100 arrivals at a time and says how many were dropped."""
-    for number in range(MAX_ITEMS + 5):
-        gateway.record.add(
-            received_at=datetime.now(timezone.utc),
-            outcome=Outcome.ACCEPTED,
-            answer=str(number + 1),
-            batch_no=str(number + 1),
-            status=200,
-            remote="127.0.0.1",
-            port="soap",
-            recipients=("13900000000",),
-            message=f"第{number}条【签名】",
+    for number in range(gateway.store.limits.max_arrivals + 5):
+        gateway.store.add(
+            Arrival(
+                received_at=datetime.now(timezone.utc),
+                outcome=Outcome.ACCEPTED,
+                result=str(number + 1),
+                batch_no=str(number + 1),
+                http_status=200,
+                remote="127.0.0.1",
+                protocol="soap",
+                recipients=("13900000000",),
+                message=f"第{number}条【签名】",
+            )
         )
     expect(page.locator("#count")).to_have_text("10000 requests · 5 older ones were dropped")
     page.reload()

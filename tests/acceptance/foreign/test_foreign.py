@@ -44,7 +44,7 @@ def test_sandbox_foreign_client_case_arrives_unchanged(
         return
     (submission,) = gateway.inbox
     assert result == submission.batch_no
-    assert submission.port == peer.protocol
+    assert submission.protocol == peer.protocol
     message = fields["Msg"] if peer.keeps_cr else fields["Msg"].replace("\r\n", "\n")
     assert submission.message == message
     assert ",".join(submission.recipients) == fields["DesNo"]

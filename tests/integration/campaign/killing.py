@@ -28,8 +28,8 @@ from tests.support.ports import free_port
 from tests.support.postgresql import database
 from yunxin_soap import AsyncClient, wsdl
 from yunxin_soap.campaign import CampaignState, Ledger, State
-from yunxin_soap.sandbox.arrivals.sqlite import Journal
-from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 
 IN_FLIGHT = 8
 SIZE = 3
@@ -156,7 +156,7 @@ def finish(where: str, gateway: Gateway) -> int:
 
 def held_against(where: str, record_path: Path, allowed: int) -> int:
     """Compare a ledger with the gateway's record; return how many submits are unknown."""
-    record = Record(Journal(record_path))
+    record = ArrivalStore(SqliteArrivals(record_path))
     try:
         accepted = record.accepted_numbers
         batches = {each.batch_no: set(each.recipients) for each in record.arrivals}

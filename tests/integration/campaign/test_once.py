@@ -305,7 +305,7 @@ def test_who_died_leaves_it_unknown(
     ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
 ) -> None:
     arrived = threading.Event()
-    stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("hang")
     with subprocess.Popen(
         [sys.executable, "-c", _DIES, where, sandbox.url], stdout=subprocess.PIPE
@@ -396,7 +396,7 @@ def test_the_asynchronous_one_records_a_cancelled_send(
         def come(_arrival: object) -> None:
             loop.call_soon_threadsafe(arrived.set)
 
-        stop = sandbox.record.subscribe(come)
+        stop = sandbox.store.subscribe(come)
         async with client() as sender:
             sandbox.inject_fault("hang")
             task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))

@@ -69,7 +69,7 @@ def test_the_gateway_gets_exactly_the_six_values(
     assert submission.recipients == ("13900000001", "13900000000") == receipt.recipients
     assert submission.message == f"{text}【签名】" == receipt.message
     assert (submission.channel, submission.extension) == ("37", "08")
-    assert submission.port == protocol == receipt.protocol
+    assert submission.protocol == protocol == receipt.protocol
     assert len(receipt.batch_no) == 19
 
 
@@ -139,7 +139,7 @@ def test_the_service_is_zeeps_own_operation(sandbox: Sandbox, protocol: str) -> 
         assert client.service is client.service
     first, second = sandbox.inbox
     assert (batch_no, positional) == (first.batch_no, second.batch_no)
-    assert (first.message, first.extension, first.port) == ("您 & 好\n【签名】", "1", protocol)
+    assert (first.message, first.extension, first.protocol) == ("您 & 好\n【签名】", "1", protocol)
     assert (second.extension, left_out) == ("", "-8")
 
 

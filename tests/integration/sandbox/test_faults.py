@@ -31,7 +31,7 @@ from yunxin_soap import (
     wsdl,
 )
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
 from yunxin_soap.sandbox.faults.model import (
     FAULT_TYPES,
@@ -113,7 +113,7 @@ def test_no_fault_leads_to_a_wrong_outcome(
         with client:
             if kept_alive:
                 assert isinstance(send(client), Receipt)
-                sandbox.record.clear()
+                sandbox.store.clear()
             sandbox.inject_fault(kind, **named)
             ended = send(client)
         arrivals = sandbox.arrivals
@@ -137,7 +137,7 @@ def test_a_refusal_whose_answer_is_lost_is_unknown_too(
     with client_of(sandbox, protocol) as client, pytest.raises(OutcomeUnknown):
         client.send("13900001007", "您好")
     (arrival,) = sandbox.arrivals
-    assert (arrival.outcome, arrival.answer) == (Outcome.REJECTED, "-7")
+    assert (arrival.outcome, arrival.result) == (Outcome.REJECTED, "-7")
 
 
 def test_after_its_fault_a_gateway_is_well_again(sandbox: Sandbox) -> None:
@@ -297,11 +297,11 @@ def test_a_refusal_that_ends_by_itself_is_told(sandbox: Sandbox) -> None:
     over = threading.Event()
 
     def told() -> None:
-        standing.append([each.exhausted for each in sandbox._service.faults.statuses().values()])
+        standing.append([each.exhausted for each in sandbox.faults.statuses().values()])
         if standing[-1] == [True]:
             over.set()
 
-    stop = sandbox._service.faults.subscribe(told)
+    stop = sandbox.faults.subscribe(told)
     sandbox.inject_fault("refuse", seconds=0.05)
     assert over.wait(20)
     stop()

@@ -21,7 +21,7 @@ from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
 from yunxin_soap.message import segments
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
 from yunxin_soap.sandbox.inbox.api import MAX_LISTENERS
@@ -390,13 +390,15 @@ def test_events_client_that_reads_nothing_is_disconnected(sandbox: Sandbox) -> N
         idle.sendall(written("GET", "/api/v1/events"))
         assert idle.recv(15) == b"HTTP/1.1 200 OK"
         for _ in range(2 * MAX_BEHIND):  # more than the buffers of a connection take
-            sandbox.record.add(
-                received_at=datetime.now(timezone.utc),
-                outcome=Outcome.REJECTED,
-                answer="-5",
-                status=200,
-                remote="127.0.0.1",
-                message="字" * 10_000,
+            sandbox.store.add(
+                Arrival(
+                    received_at=datetime.now(timezone.utc),
+                    outcome=Outcome.REJECTED,
+                    result="-5",
+                    http_status=200,
+                    remote="127.0.0.1",
+                    message="字" * 10_000,
+                )
             )
         received = 0
         with contextlib.suppress(ConnectionError):

@@ -31,7 +31,7 @@ def test_operation_page_form_submitted_is_accepted(sandbox: Sandbox) -> None:
     assert form.action is not None
     response = requests.request(form.method, form.action, data=form.form_values(), timeout=10)
     (submission,) = sandbox.inbox
-    assert submission.batch_no in response.text
+    assert str(submission.batch_no) in response.text
     assert (submission.message, submission.extension) == ("您好【签名】", "9")
 
 
@@ -49,7 +49,7 @@ def test_operation_page_sample_filled_in_is_accepted(sandbox: Sandbox, place: in
     raw = head.strip().replace("\n", "\r\n").encode() + b"\r\n\r\n" + body.encode()
     answer = exchange(sandbox, raw)
     (submission,) = sandbox.inbox
-    assert submission.port == PROTOCOLS[place]
+    assert submission.protocol == PROTOCOLS[place]
     assert submission.message == "您好【签名】"
     expected = shown.partition("\n\n")[2].replace(">string<", f">{submission.batch_no}<")
     assert answer.body.decode().replace("\r\n", "\n") == expected

@@ -21,10 +21,10 @@ from tests.support.asmx_requests import GOOD
 from tests.support.raw_http import exchange, written
 from yunxin_soap import Client, ConfigurationError, OutcomeUnknown
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals import bounded
-from yunxin_soap.sandbox.arrivals import counter as tally
-from yunxin_soap.sandbox.arrivals.sqlite import Journal
-from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept, Outcome, Record
+from yunxin_soap.sandbox.arrivals.counter import NumberCounter
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
+from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore, StoreLimits
 from yunxin_soap.sandbox.asmx.handler import PATH
 from yunxin_soap.sandbox.config import Account, Config
 from yunxin_soap.sandbox.gateway import Gateway
@@ -39,44 +39,44 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def add(record: Record, **values: Any) -> Arrival:
-    return record.add(
-        **{
-            "received_at": NOW,
-            "outcome": Outcome.ACCEPTED,
-            "answer": "1",
-            "status": 200,
-            "remote": "127.0.0.1",
-            **values,
-        }
+def add(store: ArrivalStore, **values: Any) -> Arrival:
+    return store.add(
+        Arrival(
+            **{
+                "received_at": NOW,
+                "outcome": Outcome.ACCEPTED,
+                "result": "1",
+                "http_status": 200,
+                "remote": "127.0.0.1",
+                **values,
+            }
+        )
     )
 
 
 def test_how_often_each_number_was_accepted() -> None:
-    record = Record()
+    record = ArrivalStore()
     add(record, batch_no="1", recipients=("13900000000", "13900000001"))
     add(record, batch_no="2", recipients=("13900000000",))
     add(record, outcome=Outcome.REJECTED, recipients=("13900000001",))
     assert record.accepted_numbers == {"13900000000": 2, "13900000001": 1}
     assert record.times_accepted("13900000009") == 0
-    assert [arrival.number for arrival in record.arrivals] == [1, 2, 3]
+    assert [arrival.id for arrival in record.arrivals] == [1, 2, 3]
     record.clear()
     assert (record.arrivals, record.accepted_numbers) == ((), {})
 
 
-def test_the_oldest_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MAX_ITEMS", 3)
-    record = Record()
+def test_the_oldest_are_dropped_and_counted() -> None:
+    record = ArrivalStore(limits=StoreLimits(max_arrivals=3))
     for index in range(5):
         add(record, batch_no=str(index), recipients=("13900000000",))
-    assert [arrival.number for arrival in record.arrivals] == [3, 4, 5]
+    assert [arrival.id for arrival in record.arrivals] == [3, 4, 5]
     assert record.dropped == 2
     assert record.times_accepted("13900000000") == 5
 
 
-def test_long_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MAX_BYTES", 10_000)
-    record = Record()
+def test_long_texts_are_bounded_too() -> None:
+    record = ArrivalStore(limits=StoreLimits(max_bytes=10_000))
     for _ in range(5):
         add(record, message="x" * 4000)
     assert len(record.arrivals) == 2
@@ -85,9 +85,9 @@ def test_long_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_listens_is_told(sandbox: Sandbox) -> None:
     told: list[Arrival | None] = []
-    stop = sandbox.record.subscribe(told.append)
+    stop = sandbox.store.subscribe(told.append)
     send(sandbox)
-    sandbox.record.clear()
+    sandbox.store.clear()
     stop()
     send(sandbox)
     assert [each and each.message for each in told] == ["您好【签名】", None]
@@ -102,13 +102,13 @@ def test_an_arrival_tells_everything_but_the_password(sandbox: Sandbox) -> None:
     batch_no = send(sandbox)
     (arrival,) = sandbox.arrivals
     assert arrival.outcome is Outcome.ACCEPTED
-    assert (arrival.batch_no, arrival.answer, arrival.status) == (batch_no, batch_no, 200)
-    assert (arrival.port, arrival.user_code, arrival.remote) == ("soap", "demo", "127.0.0.1")
+    assert (arrival.batch_no, arrival.result, arrival.http_status) == (batch_no, batch_no, 200)
+    assert (arrival.protocol, arrival.user_code, arrival.remote) == ("soap", "demo", "127.0.0.1")
     assert arrival.recipients == ("13900000000", "13900000001")
     assert (arrival.message, arrival.channel, arrival.extension) == ("您好【签名】", "37", "9")
     assert "<ns0:userPass>***</ns0:userPass>" in arrival.request
     assert f"<sendMesExtResult>{batch_no}</sendMesExtResult>" in arrival.response
-    assert set(arrival.as_dict()) >= {"number", "received_at", "outcome", "recipients", "fault"}
+    assert set(arrival.as_dict()) >= {"id", "received_at", "outcome", "recipients", "fault"}
 
 
 def form(**fields: str) -> bytes:
@@ -205,28 +205,27 @@ def test_a_known_password_is_not_recorded_wherever_it_stands(request_: bytes) ->
         (arrival,) = sandbox.arrivals
     assert S not in str(arrival.as_dict())
     assert "tail99" not in str(arrival.as_dict())
-    assert arrival.port is not None
+    assert arrival.protocol is not None
 
 
 def test_what_an_answer_says_of_the_field_is_kept(sandbox: Sandbox) -> None:
     exchange(sandbox, written("GET", f"{PATH}/sendMesExt?userCode=x"))
     exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(userPass="<ab"), **FORM))
     missing, dangerous = sandbox.arrivals
-    assert missing.answer == "Missing parameter: userPass."
-    assert '(userPass="***")' in dangerous.answer
+    assert missing.result == "Missing parameter: userPass."
+    assert '(userPass="***")' in dangerous.result
 
 
 def test_one_submit_of_nothing_but_commas_drops_no_other(sandbox: Sandbox) -> None:
     send(sandbox)
     exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(DesNo="," * 4_100_000), **FORM))
     _, refused = sandbox.arrivals
-    assert (refused.answer, len(refused.recipients)) == ("-9", 10_000)
-    assert sandbox.record.dropped == 0
+    assert (refused.result, len(refused.recipients)) == ("-9", 10_000)
+    assert sandbox.store.dropped == 0
 
 
-def test_an_arrival_is_found_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MAX_ITEMS", 2)
-    record = Record()
+def test_an_arrival_is_found_by_its_number() -> None:
+    record = ArrivalStore(limits=StoreLimits(max_arrivals=2))
     assert record.arrival(1) is None
     added = [add(record, batch_no=str(at)) for at in range(4)]
     assert [record.arrival(number) for number in range(6)] == [None, None, None, *added[2:], None]
@@ -247,9 +246,9 @@ def test_what_never_reached_the_method_is_recorded(
     exchange(sandbox, request_)
     (arrival,) = sandbox.arrivals
     assert arrival.outcome is Outcome.MALFORMED
-    assert arrival.port is None
-    assert what in arrival.answer
-    assert arrival.status == 500
+    assert arrival.protocol is None
+    assert what in arrival.result
+    assert arrival.http_status == 500
 
 
 ACTION = {"SOAPAction": "http://tempuri.org/sendMesExt"}
@@ -267,7 +266,7 @@ def test_what_was_wrong_is_said_where_the_answer_says_nothing(
 ) -> None:
     exchange(sandbox, request_)
     (arrival,) = sandbox.arrivals
-    assert what in arrival.answer
+    assert what in arrival.result
 
 
 def test_a_lost_answer_is_no_plain_success(sandbox: Sandbox) -> None:
@@ -279,7 +278,7 @@ def test_a_lost_answer_is_no_plain_success(sandbox: Sandbox) -> None:
     assert (accepted.outcome, accepted.fault) == (Outcome.ACCEPTED, "error")
     assert (failed.outcome, failed.fault) == (Outcome.FAILED, "error")
     assert accepted.batch_no
-    assert failed.answer
+    assert failed.result
 
 
 def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
@@ -291,12 +290,9 @@ def test_looking_at_a_page_is_no_arrival(sandbox: Sandbox) -> None:
 _KILLED = """
 import sys
 from yunxin_soap import Client
-from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals import bounded
-from yunxin_soap.sandbox.arrivals.sqlite import Journal
-from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox import ArrivalStore, Sandbox, SqliteArrivals
 
-with Sandbox(record=Record(Journal(sys.argv[1]))) as sandbox:
+with Sandbox(store=ArrivalStore(SqliteArrivals(sys.argv[1]))) as sandbox:
     with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
         while True:
             print(client.send("13900000000", "您好【签名】").batch_no, flush=True)
@@ -312,7 +308,7 @@ def test_the_journal_survives_kill_9(tmp_path: Path) -> None:
         seen = [process.stdout.readline().strip() for _ in range(20)]
         os.kill(process.pid, signal.SIGKILL)
         seen += process.stdout.read().split()
-    record = Record(Journal(path))
+    record = ArrivalStore(SqliteArrivals(path))
     try:
         kept = [arrival.batch_no for arrival in record.arrivals]
         # The last may have been told to nobody.
@@ -325,44 +321,40 @@ def test_the_journal_survives_kill_9(tmp_path: Path) -> None:
 
 def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
-    first = Record(Journal(path))
-    before = add(first, batch_no="1", recipients=("13900000000",), port="soap", fault="delay")
-    add(first, outcome=Outcome.MALFORMED, answer="x", status=400)
+    first = ArrivalStore(SqliteArrivals(path))
+    before = add(first, batch_no="1", recipients=("13900000000",), protocol="soap", fault="delay")
+    add(first, outcome=Outcome.MALFORMED, result="x", http_status=400)
     first.close()
-    second = Record(Journal(path))
+    second = ArrivalStore(SqliteArrivals(path))
     assert second.arrivals[0] == before
-    assert add(second, batch_no="2", recipients=("13900000000",)).number == 3
+    assert add(second, batch_no="2", recipients=("13900000000",)).id == 3
     assert second.times_accepted("13900000000") == 2
     second.clear()
     second.close()
-    third = Record(Journal(path))
+    third = ArrivalStore(SqliteArrivals(path))
     assert (third.arrivals, third.accepted_numbers) == ((), {})
     third.close()
 
 
-def test_what_was_dropped_and_cleared_is_still_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bounded, "MAX_ITEMS", 3)
-    monkeypatch.setattr("yunxin_soap.sandbox.arrivals.store.MAX_ITEMS", 3)
+def test_what_was_dropped_and_cleared_is_still_counted(tmp_path: Path) -> None:
+    limits = StoreLimits(max_arrivals=3)
     path = tmp_path / "record.sqlite"
     for dropped in (2, 7):
-        record = Record(Journal(path))
+        record = ArrivalStore(SqliteArrivals(path), limits=limits)
         for _ in range(5):
             add(record, message="x")
         assert (record.kept, record.dropped) == (3, dropped)
         record.close()
-    record = Record(Journal(path))
+    record = ArrivalStore(SqliteArrivals(path))
     record.clear()
     record.close()
-    again = Record(Journal(path))
-    assert add(again).number == 11
+    again = ArrivalStore(SqliteArrivals(path))
+    assert add(again).id == 11
     again.close()
 
 
-def test_long_accounts_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MAX_BYTES", 10_000)
-    record = Record()
+def test_long_accounts_count_too() -> None:
+    record = ArrivalStore(limits=StoreLimits(max_bytes=10_000))
     for field in ("user_code", "channel", "extension"):
         add(record, **{field: "x" * 9000})
     add(record, recipients=("x" * 9000,))
@@ -370,7 +362,7 @@ def test_long_accounts_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_journal_is_its_owner_s_alone(tmp_path: Path) -> None:
-    record = Record(Journal(tmp_path / "record.sqlite"))
+    record = ArrivalStore(SqliteArrivals(tmp_path / "record.sqlite"))
     add(record)
     files = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
     record.close()
@@ -383,26 +375,26 @@ def test_a_journal_is_its_owner_s_alone(tmp_path: Path) -> None:
 
 def test_a_record_is_one_sandbox_s(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
-    first = Journal(path)
-    with pytest.raises(ConfigurationError, match="another sandbox keeps its record there"):
-        Journal(path)
+    first = SqliteArrivals(path)
+    with pytest.raises(ConfigurationError, match="another sandbox uses it"):
+        SqliteArrivals(path)
     first.close()
-    Journal(path).close()
+    SqliteArrivals(path).close()
 
 
 def test_a_record_that_has_two_names_is_refused(tmp_path: Path) -> None:
     path, other = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
-    first = Journal(path)
+    first = SqliteArrivals(path)
     other.hardlink_to(path)
     with pytest.raises(ConfigurationError, match="hard links"):
-        Journal(other)
+        SqliteArrivals(other)
     first.close()
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_record_that_was_removed_accepts_nothing(tmp_path: Path, replaced: bool) -> None:
     path = tmp_path / "record.sqlite"
-    with closing(Record(Journal(path))) as record, Sandbox(record=record) as sandbox:
+    with closing(ArrivalStore(SqliteArrivals(path))) as record, Sandbox(store=record) as sandbox:
         path.rename(tmp_path / "elsewhere")
         if replaced:
             path.touch()
@@ -413,8 +405,8 @@ def test_a_record_that_was_removed_accepts_nothing(tmp_path: Path, replaced: boo
 def test_what_could_not_be_kept_is_not_paid_for(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     with (
-        closing(Record(Journal(path))) as record,
-        Sandbox(record=record) as sandbox,
+        closing(ArrivalStore(SqliteArrivals(path))) as record,
+        Sandbox(store=record) as sandbox,
         closing(sqlite3.connect(path)) as other,
     ):
         sandbox.inject_fault("balance", left=2)
@@ -428,12 +420,9 @@ def test_what_could_not_be_kept_is_not_paid_for(tmp_path: Path) -> None:
 _FULL = """
 import sys
 from yunxin_soap import Client, OutcomeUnknown
-from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.sandbox.arrivals import bounded
-from yunxin_soap.sandbox.arrivals.sqlite import Journal
-from yunxin_soap.sandbox.arrivals.store import Record
+from yunxin_soap.sandbox import ArrivalStore, Sandbox, SqliteArrivals
 
-with Sandbox(record=Record(Journal(sys.argv[1]))) as sandbox:
+with Sandbox(store=ArrivalStore(SqliteArrivals(sys.argv[1]))) as sandbox:
     with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
         for sent in range(1000):
             try:
@@ -459,7 +448,7 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     assert done.stdout == "500 0\nfailed 0\n"  # what is not on record was not accepted
     assert done.stderr.startswith(f"The record {path} cannot be written (")
     assert done.stderr.count("\n") == 1
-    kept = Record(Journal(path))
+    kept = ArrivalStore(SqliteArrivals(path))
     assert kept.times_accepted("13900000000") == len(kept.arrivals) > 0
     kept.close()
 
@@ -468,27 +457,28 @@ def test_a_file_that_is_no_record_is_refused_and_left_alone(tmp_path: Path) -> N
     text = tmp_path / "text"
     text.write_text("no database" * 100)
     with pytest.raises(ConfigurationError, match="cannot be opened"):
-        Journal(text)
+        SqliteArrivals(text)
     assert text.read_text() == "no database" * 100
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE t (x)")
     database.close()
     with pytest.raises(ConfigurationError, match="no record of this sandbox"):
-        Journal(other)
+        SqliteArrivals(other)
     with pytest.raises(ConfigurationError, match="cannot be opened"):
-        Journal(tmp_path / "missing" / "record.sqlite")
+        SqliteArrivals(tmp_path / "missing" / "record.sqlite")
 
 
 def test_a_record_that_cannot_be_cleared_is_left_as_it_is(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "record.sqlite")
-    with Sandbox(record=Record(journal)) as sandbox:
+    path = tmp_path / "record.sqlite"
+    journal = SqliteArrivals(path, busy_timeout=0.01)
+    with Sandbox(store=ArrivalStore(journal)) as sandbox, closing(sqlite3.connect(path)) as other:
         assert (
             exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(), **FORM)).status == 200
         )
-        journal._db.execute("PRAGMA query_only = 1")  # as on a full disk
-        with pytest.raises(NotKept, match="cannot be cleared"):
-            sandbox.record.clear()
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="cannot be cleared"):
+            sandbox.store.clear()
         gone = exchange(sandbox, written("DELETE", "/api/v1/arrivals"))
         assert (gone.status, gone.content_type) == (500, "application/json; charset=utf-8")
         assert len(sandbox.arrivals) == len(sandbox.inbox) == 1
@@ -498,52 +488,43 @@ def test_a_record_that_cannot_be_cleared_is_left_as_it_is(tmp_path: Path) -> Non
 def test_a_record_has_one_lock_by_whichever_link(tmp_path: Path) -> None:
     path, link = tmp_path / "record.sqlite", tmp_path / "link.sqlite"
     link.symlink_to(path)
-    first = Journal(path)
-    with pytest.raises(ConfigurationError, match="another sandbox keeps its record there"):
-        Journal(link)
+    first = SqliteArrivals(path)
+    with pytest.raises(ConfigurationError, match="another sandbox uses it"):
+        SqliteArrivals(link)
     first.close()
     with pytest.raises(ConfigurationError, match="has no name"):
-        Journal("")
+        SqliteArrivals("")
 
 
-def test_counts_beyond_what_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "IN_MEMORY", 10)
-    monkeypatch.setattr(tally, "_ASIDE", 3)
-    counted, expected = tally.Tally(), Counter[str]()
+def test_counts_beyond_what_memory_holds() -> None:
+    counted, expected = NumberCounter(10, batch_size=3), Counter[str]()
     for start in (0, 5, 8, 0):
         numbers = [str(13900000000 + at) for at in range(start, start + 9)]
         counted.add(numbers)
         expected.update(numbers)
-        assert counted.accepted() == expected
+        assert counted.counts() == expected
         assert all(counted.times(number) == expected[number] for number in numbers)
     for none in ("13900000099", "0013900000000", "", "x", "9" * 30):
         assert counted.times(none) == 0
     counted.clear()
-    assert (counted.accepted(), counted.times("13900000000")) == ({}, 0)
+    assert (counted.counts(), counted.times("13900000000")) == ({}, 0)
 
 
 def test_long_texts_are_bounded_as_they_come() -> None:
-    record = Record()
+    record = ArrivalStore()
     for number in range(20):
-        record.add(
-            received_at=datetime.now(timezone.utc),
-            outcome=Outcome.REJECTED,
-            answer="-5",
-            status=200,
-            remote="127.0.0.1",
-            message=str(number) + "字" * (1 << 20),
-        )
+        add(record, outcome=Outcome.REJECTED, result="-5", message=str(number) + "字" * (1 << 20))
     assert record.kept < 20
     assert record.kept + record.dropped == 20
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
-    record = Record(Journal(path))
+    record = ArrivalStore(SqliteArrivals(path))
     for _ in range(200):
         add(record)
     record.close()
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + os.urandom(len(content) // 2))
     with pytest.raises(ConfigurationError, match=r"cannot be (read|opened)"):
-        Record(Journal(path))
+        ArrivalStore(SqliteArrivals(path))

@@ -131,7 +131,7 @@ def test_of_too_many_connections_the_most_silent_ends(monkeypatch: pytest.Monkey
 def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox() as sandbox, connected(sandbox) as waits:
         arrived = threading.Event()
-        stop = sandbox.record.subscribe(lambda _arrival: arrived.set())
+        stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
         sandbox.inject_fault("delay", seconds=0.5)
         waits.sendall(CALL)
         assert arrived.wait(20)
@@ -152,7 +152,7 @@ def test_who_left_takes_no_place(
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
     with Sandbox() as sandbox:
         arrived = threading.Semaphore(0)
-        sandbox.record.subscribe(lambda _arrival: arrived.release())
+        sandbox.store.subscribe(lambda _arrival: arrived.release())
         with sandbox.inject_fault(kind, times=None, **options):
             for _ in range(5):
                 with connected(sandbox) as leaves:

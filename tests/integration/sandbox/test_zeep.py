@@ -58,7 +58,7 @@ def test_message_arrives_as_it_was_given(
     (submission,) = sandbox.inbox
     assert submission.message == message
     assert submission.batch_no == batch_no
-    assert (submission.port, submission.user_code) == (port, "demo")
+    assert (submission.protocol, submission.user_code) == (port, "demo")
     assert (submission.channel, submission.extension) == ("37", "08")
     assert submission.recipients == ("13900000000",)
 

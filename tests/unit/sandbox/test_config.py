@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.asmx_requests import GOOD
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import Account, Channel, Config, Gateway
+from yunxin_soap.sandbox import Account, Channel, Config, Decision, Gateway
 
 FULL = """
 banned_words = ["贷款", "发票"]
@@ -73,13 +73,13 @@ def test_empty_configuration_is_the_default(path: Path) -> None:
     path.write_text("")
 
     assert Config.from_toml(path) == Config()
-    assert not Gateway(Config.from_toml(path)).submit(GOOD, "soap", "").startswith("-")
+    assert Gateway(Config.from_toml(path)).decide(GOOD, "").batch_no
 
 
 def test_accounts_replace_the_demo_account(path: Path) -> None:
     path.write_text('[[accounts]]\nuser_code = "a"\nuser_pass = "b"\n')
 
-    assert Gateway(Config.from_toml(path)).submit(GOOD, "soap", "") == "-3"
+    assert Gateway(Config.from_toml(path)).decide(GOOD, "") == Decision("-3")
 
 
 ACCOUNT = '[[accounts]]\nuser_code = "a"\nuser_pass = "s3cret"\n'

@@ -8,21 +8,24 @@ from typing import Any
 
 import pytest
 
-from yunxin_soap.sandbox.arrivals.store import Arrival, Outcome, Record
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.inbox.events import EventQueue
 
 pytestmark = pytest.mark.asyncio
 
 
-def add(store: Record, message: str) -> Arrival:
+def add(store: ArrivalStore, message: str) -> Arrival:
     """Add a rejected arrival."""
     return store.add(
-        received_at=datetime.now(timezone.utc),
-        outcome=Outcome.REJECTED,
-        answer="-5",
-        status=200,
-        remote="127.0.0.1",
-        message=message,
+        Arrival(
+            received_at=datetime.now(timezone.utc),
+            outcome=Outcome.REJECTED,
+            result="-5",
+            http_status=200,
+            remote="127.0.0.1",
+            message=message,
+        )
     )
 
 
@@ -34,7 +37,7 @@ def parse(event: bytes) -> tuple[str, Any]:
 
 async def test_event_queue_arrivals_come_in_order() -> None:
     """Each event has the arrival and the totals of the moment when it is sent."""
-    store = Record()
+    store = ArrivalStore()
     events = EventQueue(store, disconnect=lambda: None)
     for message in ("第一条", "第二条"):
         events.add_arrival(add(store, message))
@@ -45,7 +48,7 @@ async def test_event_queue_arrivals_come_in_order() -> None:
 
 async def test_event_queue_arrival_no_longer_kept_is_left_out() -> None:
     """An event has no data for an arrival that the store no longer has."""
-    store = Record()
+    store = ArrivalStore()
     events = EventQueue(store, disconnect=lambda: None)
     events.add_arrival(add(store, "第一条"))
     store.clear()
@@ -58,7 +61,7 @@ async def test_event_queue_arrival_no_longer_kept_is_left_out() -> None:
 
 async def test_event_queue_changed_faults_are_one_event_until_it_is_sent() -> None:
     """Many changes of faults cost a slow client one event; later ones are a new event."""
-    events = EventQueue(Record(), disconnect=lambda: None)
+    events = EventQueue(ArrivalStore(), disconnect=lambda: None)
     for _ in range(3):
         events.add_faults_changed()
     events.add_arrival(None)
@@ -71,7 +74,7 @@ async def test_event_queue_changed_faults_are_one_event_until_it_is_sent() -> No
 async def test_event_queue_client_too_far_behind_is_disconnected() -> None:
     """The queue holds ``max_behind`` events; the next one disconnects the client."""
     disconnected: list[bool] = []
-    events = EventQueue(Record(), disconnect=lambda: disconnected.append(True), max_behind=2)
+    events = EventQueue(ArrivalStore(), disconnect=lambda: disconnected.append(True), max_behind=2)
     for _ in range(2):
         events.add_arrival(None)
     assert await events.next()  # the event loop has added both by now

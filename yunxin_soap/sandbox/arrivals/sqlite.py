@@ -1,4 +1,4 @@
-"""The record on disk, in SQLite: it survives the sandbox, also one that was killed."""
+"""The record file: arrivals in SQLite, which survive a sandbox that is killed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from filelock import FileLock, Timeout
+
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.files import file_id, make_private
-from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept, Outcome
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
 from yunxin_soap.wsdl import ProtocolName
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE arrivals (
-    number INTEGER PRIMARY KEY, received_at TEXT NOT NULL, outcome TEXT NOT NULL,
-    answer TEXT NOT NULL, status INTEGER NOT NULL, remote TEXT NOT NULL, port TEXT,
+    id INTEGER PRIMARY KEY, received_at TEXT NOT NULL, outcome TEXT NOT NULL,
+    result TEXT NOT NULL, http_status INTEGER NOT NULL, remote TEXT NOT NULL, protocol TEXT,
     user_code TEXT NOT NULL, recipients TEXT NOT NULL, message TEXT NOT NULL,
     channel TEXT NOT NULL, extension TEXT NOT NULL, batch_no TEXT UNIQUE, fault TEXT,
     request TEXT NOT NULL, response TEXT NOT NULL
 );
-CREATE TABLE cleared (last INTEGER NOT NULL);
+CREATE TABLE cleared (last_id INTEGER NOT NULL);
 INSERT INTO cleared VALUES (0);
 CREATE TABLE accepted (recipient TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
 """
-_PATIENCE = 1.0
-"""Seconds for which a file that somebody else is writing is waited for."""
 _COLUMNS = tuple(each.name for each in fields(Arrival))
 _INSERT = (
     f"INSERT INTO arrivals ({', '.join(_COLUMNS)})"  # noqa: S608 - no input
@@ -38,41 +38,43 @@ _INSERT = (
 )
 _LATEST = (
     f"SELECT {', '.join(_COLUMNS)} FROM arrivals"  # noqa: S608 - no input
-    " WHERE number > (SELECT max(number) FROM arrivals) - ? ORDER BY number"
+    " WHERE id > (SELECT max(id) FROM arrivals) - ? ORDER BY id"
 )
 
 
-class Journal:
-    """Appends arrivals to a file, each durable against the end of the process once appended.
+class SqliteArrivals:
+    """Appends arrivals to a file; each is committed before `append` returns.
 
     Args:
-        path: the file; it is made if it is not there.
+        path: The file; it is created if it does not exist.
+        busy_timeout: Seconds to wait for another SQLite writer. All requests wait meanwhile.
 
     Raises:
-        ConfigurationError: the file cannot be used, is no record of a sandbox, or another sandbox
-            keeps its record there.
+        ConfigurationError: The file cannot be opened, is no record file of a sandbox, or another
+            sandbox uses it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> None:
         if not os.fspath(path):
             raise ConfigurationError("The record has no name: name a file.")
-        # One file has one lock, by whichever symbolic link it is reached.
+        # All symbolic links to one file must lead to one lock.
         name = self._name = os.path.realpath(path)
-        self._lock = _locked(name)
+        self._lock = _acquire_lock(name)
         try:
             make_private(name)
-            # Only somebody who writes by hand is waited for, and everybody waits meanwhile.
             self._db = sqlite3.connect(
-                name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                name, timeout=busy_timeout, isolation_level=None, check_same_thread=False
             )
             try:
                 self._open(name)
-                self._file = file_id(name)
+                self._file_id = file_id(name)
             except BaseException:
                 self._db.close()
-                self._lock.close()
                 raise
-        except sqlite3.Error as error:
+        except BaseException as error:
+            self._lock.release()
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise ConfigurationError(
                 f"The record {name} cannot be opened ({error}): name another file."
             ) from error
@@ -80,8 +82,8 @@ class Journal:
     def _open(self, name: str) -> None:
         if Path(name).stat().st_nlink > 1:
             raise ConfigurationError(
-                f"{name} has other names (hard links), by which another sandbox may keep its"
-                " record there: name another file."
+                f"{name} has other names (hard links), through which another sandbox could use"
+                " it: name another file."
             )
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -90,25 +92,27 @@ class Journal:
                 f"{name} is no record of this sandbox (version {version}): name another file."
             )
         self._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing that was committed; a power cut may.
+        # A killed process loses nothing that was committed; a power failure can.
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
 
     def append(self, arrival: Arrival) -> None:
-        """Keep one arrival; it is committed when this returns.
+        """Commit one arrival.
 
         Raises:
-            NotKept: the file cannot be written, as on a full disk, or is not there any more.
+            StorageError: The file was moved or removed, or cannot be written (a full disk, say).
         """
-        if file_id(self._name) != self._file:
-            raise NotKept(f"The record {self._name} was moved or removed: restart the sandbox.")
+        if file_id(self._name) != self._file_id:
+            raise StorageError(
+                f"The record {self._name} was moved or removed: restart the sandbox."
+            )
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
         try:
             self._append(arrival, values)
         except sqlite3.Error as error:
-            raise NotKept(f"The record {self._name} cannot be written ({error}).") from None
+            raise StorageError(f"The record {self._name} cannot be written ({error}).") from None
 
     def _append(self, arrival: Arrival, values: dict[str, Any]) -> None:
         with self._db:
@@ -122,11 +126,11 @@ class Journal:
                 )
 
     @contextmanager
-    def readable(self) -> Iterator[None]:
-        """Close the file where it cannot be read, and say so.
+    def close_if_damaged(self) -> Iterator[None]:
+        """Close the file if the block cannot read it.
 
         Raises:
-            ConfigurationError: the file is damaged.
+            ConfigurationError: The file is damaged.
         """
         try:
             yield
@@ -137,24 +141,24 @@ class Journal:
             ) from None
 
     def latest(self, limit: int) -> Iterator[Arrival]:
-        """Give the last so many, oldest first."""
+        """Yield the last arrivals, oldest first."""
         for row in self._db.execute(_LATEST, (limit,)):
             values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
             values["received_at"] = datetime.fromisoformat(values["received_at"])
             values["outcome"] = Outcome(values["outcome"])
-            values["port"] = cast("ProtocolName | None", values["port"])
+            values["protocol"] = cast("ProtocolName | None", values["protocol"])
             values["recipients"] = tuple(filter(None, values["recipients"].split(",")))
             yield Arrival(**values)
 
-    def last_number(self) -> int:
-        """Return the number of the last arrival, cleared ones included; 0 if there is none."""
+    def last_id(self) -> int:
+        """Return the id of the last arrival, cleared ones included; 0 before the first."""
         (last,) = self._db.execute(
-            "SELECT coalesce((SELECT max(number) FROM arrivals), last) FROM cleared"
+            "SELECT coalesce((SELECT max(id) FROM arrivals), last_id) FROM cleared"
         ).fetchone()
         return int(last)
 
     def count(self) -> int:
-        """Return how many arrivals there are."""
+        """Return the number of arrivals."""
         return int(self._db.execute("SELECT count(*) FROM arrivals").fetchone()[0])
 
     def times(self, number: str) -> int:
@@ -164,50 +168,51 @@ class Journal:
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def accepted(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Return how often each number was accepted."""
         return dict(self._db.execute("SELECT recipient, times FROM accepted"))
 
     def clear(self) -> None:
-        """Forget everything.
+        """Delete all arrivals and counts.
 
         Raises:
-            NotKept: the file cannot be written.
+            StorageError: The file cannot be written.
         """
         try:
             self._clear()
         except sqlite3.Error as error:
-            raise NotKept(f"The record {self._name} cannot be cleared ({error}).") from None
+            raise StorageError(f"The record {self._name} cannot be cleared ({error}).") from None
 
     def _clear(self) -> None:
         with self._db:
             self._db.execute("BEGIN")
-            # Numbers go on, so that "after this one" still means what it meant.
-            self._db.execute("UPDATE cleared SET last = ?", (self.last_number(),))
+            # The ids go on, so that "after this id" keeps its meaning for a client.
+            self._db.execute("UPDATE cleared SET last_id = ?", (self.last_id(),))
             self._db.execute("DELETE FROM arrivals")
             self._db.execute("DELETE FROM accepted")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and release its lock."""
         self._db.close()
-        self._lock.close()
+        self._lock.release()
 
 
-def _locked(name: str) -> sqlite3.Connection:
-    """Hold a lock beside the file, which ends with this process however it ends."""
-    try:
-        lock = sqlite3.connect(f"{name}-lock", timeout=0, check_same_thread=False)
-        try:
-            lock.execute("PRAGMA journal_mode = MEMORY")  # or there would be a third file
-            lock.execute("BEGIN EXCLUSIVE")
-        except BaseException:
-            lock.close()
-            raise
-    except sqlite3.Error as error:
-        why = (
-            "another sandbox keeps its record there: stop that one, or name another file"
-            if "locked" in str(error)
-            else f"{error}: name another file"
+def _acquire_lock(name: str) -> FileLock:
+    """Lock a record file; the lock ends with this process, however the process ends."""
+    if not Path(name).parent.is_dir():  # FileLock would create it
+        raise ConfigurationError(
+            f"The record {name} cannot be opened (its folder does not exist): name another file."
         )
-        raise ConfigurationError(f"The record {name} cannot be opened; {why}.") from None
+    lock = FileLock(f"{name}-lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigurationError(
+            f"The record {name} cannot be opened: another sandbox uses it. Stop that sandbox, or"
+            " name another file."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The record {name} cannot be opened ({error.strerror}): name another file."
+        ) from None
     return lock

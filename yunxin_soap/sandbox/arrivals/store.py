@@ -1,178 +1,135 @@
-"""Everything that arrived, how it ended, and how often each number was accepted."""
+"""The arrivals, and how often each number was accepted."""
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
-from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS, Bounded, text_size
-from yunxin_soap.sandbox.arrivals.counter import Tally
+from yunxin_soap.sandbox.arrivals.bounded import BoundedList, text_size
+from yunxin_soap.sandbox.arrivals.counter import NumberCounter
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
+from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.signal import Signal
-from yunxin_soap.wsdl import ProtocolName
-
-if TYPE_CHECKING:
-    from yunxin_soap.sandbox.arrivals.sqlite import Journal
-
-
-class Outcome(str, Enum):
-    """How the gateway took a request, whatever the caller got to know of it."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    """A negative code."""
-    FAILED = "failed"
-    """The method threw, or was never called because a fault came before it."""
-    MALFORMED = "malformed"
-    """Refused before the method was called."""
-
-
-class NotKept(Exception):
-    """What arrived could not be written to the journal; it says why."""
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """One request to the service, as it came and as it was answered."""
+class StoreLimits:
+    """What an `ArrivalStore` keeps in memory."""
 
-    number: int
-    """Counted from 1 since the record began; clearing it does not start anew."""
-    received_at: datetime
-    outcome: Outcome
-    answer: str
-    """The text that the method answered, or what was wrong with the request."""
-    status: int
-    """The HTTP status that went out, or would have."""
-    remote: str
-    port: ProtocolName | None = None
-    """None if the request never reached the method."""
-    user_code: str = ""
-    recipients: tuple[str, ...] = ()
-    """The first 10,000: the gateway refuses more than 1,000."""
-    message: str = ""
-    channel: str = ""
-    extension: str = ""
-    batch_no: str | None = None
-    fault: str | None = None
-    """The kind of the fault that it met."""
-    request: str = field(default="", repr=False)
-    """The raw request, the password masked; no more than 16 Ki characters."""
-    response: str = field(default="", repr=False)
-
-    @property
-    def summary(self) -> str:
-        """One line about it, for people."""
-        if self.port is None:
-            return f"{self.outcome.value}: {self.answer}"
-        numbers = ",".join(self.recipients[:3]) + (",…" if len(self.recipients) > 3 else "")
-        fault = f", met the fault {self.fault!r}" if self.fault else ""
-        answer = f" {self.answer}" if self.answer else ""
-        return (
-            f"{self.outcome.value}{answer}: to {numbers or 'nobody'} over {self.port}:"
-            f" {self.message!r}{fault}"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return values | {
-            "received_at": self.received_at.isoformat(),
-            "outcome": self.outcome.value,
-            "recipients": list(self.recipients),
-        }
+    max_arrivals: int = 10_000
+    """How many arrivals; the oldest are dropped first."""
+    max_bytes: int = 64 << 20
+    """Bytes of text of all arrivals together; beyond, the oldest are dropped too."""
+    max_counted: int = 2_000_000
+    """How many different accepted numbers are counted in memory; more go to a temporary file."""
 
 
-class Record:
-    """Keeps the arrivals, in memory and, with a journal, on disk; safe to use from threads.
+class ArrivalStore:
+    """Keeps the arrivals in memory and, if there is a record file, in that file. Thread-safe.
 
     Args:
-        journal: where they are kept for good, before their answer goes out.
+        file: The record file. An arrival is committed there before its response is sent.
+        limits: What to keep in memory.
 
     Raises:
-        ConfigurationError: the journal's file is damaged.
+        ConfigurationError: The record file is damaged.
     """
 
-    def __init__(self, journal: Journal | None = None) -> None:
-        self._journal = journal
+    def __init__(
+        self, file: SqliteArrivals | None = None, *, limits: StoreLimits | None = None
+    ) -> None:
+        self.limits = limits or StoreLimits()
+        self._file = file
         self._lock = threading.Lock()
-        self._arrivals = Bounded(_size)
-        self._last = 0
-        self._tally = Tally()
+        self._arrivals = BoundedList(
+            _size_of, max_items=self.limits.max_arrivals, max_bytes=self.limits.max_bytes
+        )
+        self._last_id = 0
+        self._counter = NumberCounter(self.limits.max_counted)
         self._changed = Signal[[Arrival | None]]()
-        if journal is not None:
-            with journal.readable():
-                self._last = journal.last_number()
-                for arrival in journal.latest(MAX_ITEMS):
+        if file is not None:
+            with file.close_if_damaged():
+                self._last_id = file.last_id()
+                for arrival in file.latest(self.limits.max_arrivals):
                     self._arrivals.append(arrival)
-                self._arrivals.dropped = journal.count() - len(self._arrivals)
+                self._arrivals.dropped = file.count() - len(self._arrivals)
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
-        """What arrived, oldest first; as many as are kept in memory."""
+        """The arrivals in memory, oldest first."""
         with self._lock:
             return tuple(self._arrivals)
 
-    def arrival(self, number: int) -> Arrival | None:
-        """Return the arrival of a number; None if it is not kept in memory."""
+    @property
+    def accepted(self) -> tuple[Arrival, ...]:
+        """The accepted arrivals in memory, oldest first."""
+        return tuple(each for each in self.arrivals if each.outcome is Outcome.ACCEPTED)
+
+    def arrival(self, arrival_id: int) -> Arrival | None:
+        """Return the arrival with an id; None if it is not in memory."""
         with self._lock:
-            at = bisect_left(self._arrivals, number, key=lambda each: each.number)
+            at = bisect_left(self._arrivals, arrival_id, key=lambda each: each.id)
             found = self._arrivals[at] if at < len(self._arrivals) else None
-        return found if found is not None and found.number == number else None
+        return found if found is not None and found.id == arrival_id else None
 
     @property
-    def last(self) -> int:
-        """The number of the last that arrived, cleared ones included; 0 at first."""
-        return self._last
+    def last_id(self) -> int:
+        """The id of the last arrival, cleared ones included; 0 before the first."""
+        return self._last_id
 
     @property
     def kept(self) -> int:
-        """How many are kept in memory."""
+        """How many arrivals are in memory."""
         return len(self._arrivals)
 
     @property
     def dropped(self) -> int:
-        """How many were dropped from memory since it was cleared."""
+        """How many arrivals were dropped from memory since the last `clear`."""
         return self._arrivals.dropped
 
     def times_accepted(self, number: str) -> int:
         """Return how often a number was accepted, dropped arrivals included."""
         with self._lock:
-            return (self._journal or self._tally).times(number)
+            return (self._file or self._counter).times(number)
 
     @property
     def accepted_numbers(self) -> dict[str, int]:
         """How often each number was accepted, dropped arrivals included."""
         with self._lock:
-            return (self._journal or self._tally).accepted()
+            return (self._file or self._counter).counts()
 
-    def add(self, **values: Any) -> Arrival:
-        """Keep one more; the arguments are those of `Arrival`, but for its number.
+    def add(self, arrival: Arrival) -> Arrival:
+        """Store an arrival.
+
+        Args:
+            arrival: The arrival; its id is ignored.
+
+        Returns:
+            The arrival with its id.
 
         Raises:
-            NotKept: the journal cannot be written; it is kept in memory, as failed.
+            StorageError: The record file cannot be written. The arrival is in memory, as failed.
         """
         failure = None
         with self._lock:
-            self._last += 1
-            arrival = Arrival(number=self._last, **values)
-            if self._journal is not None:
+            self._last_id += 1
+            arrival = replace(arrival, id=self._last_id)
+            if self._file is not None:
                 try:
-                    self._journal.append(arrival)
-                except NotKept as error:
+                    self._file.append(arrival)
+                except StorageError as error:
                     failure = error
                     arrival = replace(
                         arrival,
                         outcome=Outcome.FAILED,
-                        status=500,
-                        answer=str(error),
+                        http_status=500,
+                        result=str(error),
                         batch_no=None,
                     )
-            if arrival.batch_no is not None and self._journal is None:
-                self._tally.add(arrival.recipients)
+            if arrival.batch_no is not None and self._file is None:
+                self._counter.add(arrival.recipients)
             self._arrivals.append(arrival)
         self._changed.emit(arrival)
         if failure is not None:
@@ -180,31 +137,35 @@ class Record:
         return arrival
 
     def clear(self) -> None:
-        """Forget everything, in the journal too.
+        """Delete all arrivals and counts, in the record file too.
 
         Raises:
-            NotKept: the journal cannot be written; nothing is forgotten.
+            StorageError: The record file cannot be written; nothing is deleted.
         """
         with self._lock:
-            if self._journal is not None:
-                self._journal.clear()
+            if self._file is not None:
+                self._file.clear()
             self._arrivals.clear()
-            self._tally.clear()
+            self._counter.clear()
         self._changed.emit(None)
 
     def subscribe(self, listener: Callable[[Arrival | None], None]) -> Callable[[], None]:
-        """Have each new arrival told, and None when all is cleared; returns what ends it."""
+        """Call a listener with each new arrival, and with None after `clear`.
+
+        Returns:
+            A function that unsubscribes the listener.
+        """
         return self._changed.subscribe(listener)
 
     def close(self) -> None:
-        """Close the journal."""
-        if self._journal is not None:
-            self._journal.close()
+        """Close the record file."""
+        if self._file is not None:
+            self._file.close()
 
 
-def _size(arrival: Arrival) -> int:
-    """Return about how much memory an arrival takes."""
-    texts = (arrival.request, arrival.response, arrival.message, arrival.answer)
+def _size_of(arrival: Arrival) -> int:
+    """Return about how many bytes an arrival takes in memory."""
+    texts = (arrival.request, arrival.response, arrival.message, arrival.result)
     account = (arrival.user_code, arrival.channel, arrival.extension)
     return (
         text_size(*texts, *account)

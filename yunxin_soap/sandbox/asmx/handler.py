@@ -33,16 +33,7 @@ _NO_ACTION = (
 
 
 class MethodError(Exception):
-    """The method threw; its message is what ASP.NET shows to the caller.
-
-    Args:
-        message: the text.
-        batch_no: of the submit that was accepted all the same.
-    """
-
-    def __init__(self, message: str, batch_no: str | None = None) -> None:
-        super().__init__(message)
-        self.batch_no = batch_no
+    """The method threw; ASP.NET shows the message to the caller."""
 
 
 Fields = Mapping[str, str | None]

@@ -15,8 +15,7 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.arrivals.bounded import MAX_ITEMS
-from yunxin_soap.sandbox.arrivals.store import Arrival, NotKept
+from yunxin_soap.sandbox.arrivals.models import Arrival, StorageError
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, Fault
 from yunxin_soap.sandbox.inbox import export, schemas
@@ -126,8 +125,8 @@ class Inbox:
         raise ApiError(404, f"There is no such path; {API}/openapi.json lists all paths.")
 
     async def _list_arrivals(self, call: _Call[ListQuery]) -> web.StreamResponse:
-        store = self._service.record
-        last_id, arrivals = store.last, store.arrivals
+        store = self._service.store
+        last_id, arrivals = store.last_id, store.arrivals
         found = [each for each in reversed(arrivals) if call.query.matches(each)]
         return _json_response(
             schemas.ArrivalList(
@@ -137,15 +136,15 @@ class Inbox:
                 found=len(found),
                 total=len(arrivals),
                 dropped=store.dropped,
-                capacity=MAX_ITEMS,
+                capacity=store.limits.max_arrivals,
                 last_id=last_id,
             )
         )
 
     async def _clear_arrivals(self, call: _Call[NoQuery]) -> web.StreamResponse:
         try:
-            self._service.record.clear()
-        except NotKept as error:
+            self._service.store.clear()
+        except StorageError as error:
             raise ApiError(500, str(error)) from None
         self._service.gateway.clear()
         return _json_response(schemas.Empty())
@@ -158,10 +157,10 @@ class Inbox:
         return _download("arrivals.json", "application/json", content)
 
     def _search(self, query: SearchQuery) -> list[Arrival]:
-        return [each for each in self._service.record.arrivals if query.matches(each)]
+        return [each for each in self._service.store.arrivals if query.matches(each)]
 
     async def _get_arrival(self, call: _Call[NoQuery], id: str) -> web.StreamResponse:  # noqa: A002
-        arrival = self._service.record.arrival(int(id))
+        arrival = self._service.store.arrival(int(id))
         if arrival is None:
             raise ApiError(404, f"There is no arrival {id}, or memory no longer has it.")
         return _json_response(schemas.ArrivalDetail.of(arrival))
@@ -194,7 +193,7 @@ class Inbox:
                 503,
                 f"{self._max_listeners} clients already wait or follow events: try again later.",
             )
-        unsubscribe = self._service.record.subscribe(listener)
+        unsubscribe = self._service.store.subscribe(listener)
         self._listeners += 1
         try:
             yield
@@ -205,7 +204,7 @@ class Inbox:
     async def _count_accepted(self, call: _Call[NoQuery], number: str) -> web.StreamResponse:
         if not PHONE_NUMBER.fullmatch(number):
             raise ApiError(422, f"{number!r} is not a phone number.")
-        accepted = self._service.record.times_accepted(number)
+        accepted = self._service.store.times_accepted(number)
         return _json_response(schemas.NumberCount(number=number, accepted=accepted))
 
     async def _list_faults(self, call: _Call[NoQuery]) -> web.StreamResponse:
@@ -247,7 +246,7 @@ class Inbox:
             if request.transport is not None:
                 request.transport.abort()  # the client reconnects and loads the list again
 
-        events = EventQueue(self._service.record, disconnect)
+        events = EventQueue(self._service.store, disconnect)
         with self._subscribe(events.add_arrival), ExitStack() as stack, suppress(ConnectionError):
             stack.callback(self._service.faults.subscribe(events.add_faults_changed))
             await response.prepare(request)

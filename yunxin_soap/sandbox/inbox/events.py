@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from yunxin_soap.sandbox.arrivals.store import Arrival, Record
+from yunxin_soap.sandbox.arrivals.models import Arrival
+from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.inbox import schemas
 
 MAX_BEHIND = 1000
@@ -31,7 +32,7 @@ class EventQueue:
 
     def __init__(
         self,
-        arrivals: Record,
+        arrivals: ArrivalStore,
         disconnect: Callable[[], None],
         *,
         max_behind: int = MAX_BEHIND,
@@ -44,9 +45,7 @@ class EventQueue:
 
     def add_arrival(self, arrival: Arrival | None) -> None:
         """Add an event for a new arrival, or for cleared arrivals if there is none."""
-        event = (
-            partial(self._arrival_event, arrival.number) if arrival is not None else _cleared_event
-        )
+        event = partial(self._arrival_event, arrival.id) if arrival is not None else _cleared_event
         call_threadsafe(self._loop, self._add, event)
 
     def add_faults_changed(self) -> None:

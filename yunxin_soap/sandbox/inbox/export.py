@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pydantic_core import to_json
 
 from yunxin_soap.files import escape_spreadsheet_formula
-from yunxin_soap.sandbox.arrivals import store
+from yunxin_soap.sandbox.arrivals import models
 from yunxin_soap.sandbox.inbox import schemas
 
 _COLUMNS = (
@@ -31,17 +31,17 @@ _COLUMNS = (
 )
 
 
-def to_csv(arrivals: Iterable[store.Arrival]) -> bytes:
+def to_csv(arrivals: Iterable[models.Arrival]) -> bytes:
     """Return a CSV file for spreadsheets: UTF-8 with a byte order mark, formulas escaped."""
     return "".join(_csv_lines(arrivals)).encode()
 
 
-def to_json_array(arrivals: Iterable[store.Arrival]) -> bytes:
+def to_json_array(arrivals: Iterable[models.Arrival]) -> bytes:
     """Return a JSON array, with the complete message of every arrival."""
     return to_json([schemas.Arrival.of(arrival) for arrival in arrivals])
 
 
-def _csv_lines(arrivals: Iterable[store.Arrival]) -> Iterator[str]:
+def _csv_lines(arrivals: Iterable[models.Arrival]) -> Iterator[str]:
     yield "\ufeff" + ",".join(_COLUMNS) + "\r\n"
     for arrival in arrivals:
         values = schemas.Arrival.of(arrival).model_dump(mode="json")

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.inbox.openapi import fault_kinds
 
 _PREFILLED = {"times": "1", "seconds": "1"}

@@ -10,7 +10,7 @@ from multidict import MultiMapping
 from pydantic import BeforeValidator, Field
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.arrivals.store import Arrival, Outcome
+from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.inbox.errors import ApiError
 from yunxin_soap.sandbox.models import Text, from_strings, model
 
@@ -66,8 +66,8 @@ class SearchQuery(NoQuery):
     def matches(self, arrival: Arrival) -> bool:
         """Return whether an arrival matches all parameters."""
         return (
-            arrival.number > self.after_id
-            and (self.before_id is None or arrival.number < self.before_id)
+            arrival.id > self.after_id
+            and (self.before_id is None or arrival.id < self.before_id)
             and self.outcome in (None, arrival.outcome)
             and (not self.recipient or self.recipient in arrival.recipients)
             and self.batch_no in ("", arrival.batch_no)
@@ -78,7 +78,7 @@ class SearchQuery(NoQuery):
         text = self.text.lower()
         values = (
             arrival.message,
-            arrival.answer,
+            arrival.result,
             arrival.batch_no or "",
             arrival.user_code,
             *arrival.recipients,

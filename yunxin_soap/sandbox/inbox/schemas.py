@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.message import segments, utf16_length
-from yunxin_soap.sandbox.arrivals import store
-from yunxin_soap.sandbox.arrivals.store import Outcome
+from yunxin_soap.sandbox.arrivals import models
+from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 from yunxin_soap.wsdl import ProtocolName
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_LISTED_MESSAGE = 10_000
 """Characters of a message in a list; a single arrival has the complete message."""
-_STORED = {"id": "number", "result": "answer", "http_status": "status", "protocol": "port"}
 _CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
 _Count = Annotated[int, Field(ge=0)]
 _Time = Annotated[
@@ -90,7 +89,7 @@ class Arrival(_Schema):
     """The English description of the code."""
 
     @classmethod
-    def of(cls, arrival: store.Arrival) -> Self:
+    def of(cls, arrival: models.Arrival) -> Self:
         """Return what the API shows of an arrival."""
         code = _code_of(arrival)
         known = DOCUMENTED.get(code) if code is not None else None
@@ -101,11 +100,7 @@ class Arrival(_Schema):
             "description_zh": known.description_zh if known else None,
             "description_en": known.description_en if known else None,
         }
-        stored = {
-            name: getattr(arrival, _STORED.get(name, name))
-            for name in cls.model_fields
-            if name not in derived
-        }
+        stored = {name: getattr(arrival, name) for name in cls.model_fields if name not in derived}
         return cls.model_validate(stored | derived)
 
     def shortened(self) -> Self:
@@ -165,8 +160,8 @@ def fault_json(fault_id: int, status: FaultStatus) -> dict[str, Any]:
     return state.model_dump() | asdict(cast(Any, status.fault))
 
 
-def _code_of(arrival: store.Arrival) -> int | None:
+def _code_of(arrival: models.Arrival) -> int | None:
     if arrival.outcome is not Outcome.REJECTED:
         return None
-    found = _CODE.fullmatch(arrival.answer)
+    found = _CODE.fullmatch(arrival.result)
     return int(found[1]) if found else None

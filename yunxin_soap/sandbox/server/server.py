@@ -114,7 +114,7 @@ class _Connection(web.RequestHandler):
         if status != 400:
             return super().handle_error(request, status, exc, message)
         if not self._for_the_inbox:
-            self._service.refused(self._what_is_wrong(exc), self._peer())
+            self._service.add_unreadable(self._what_is_wrong(exc), self._peer())
         return _refusal(400, "Bad Request")
 
     def _what_is_wrong(self, error: BaseException | None) -> str:
@@ -220,7 +220,7 @@ async def _handle(
     host = request.headers.get("Host")
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
         if not inbox.wants(request.path):
-            service.refused("there is no Host header, or none that can be", request.remote or "")
+            service.add_unreadable("the Host header is missing or invalid", request.remote or "")
         return _refusal(400, "Bad Request")
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
@@ -232,7 +232,7 @@ async def _handle(
         return _refusal(400, "Bad Request")
     except ReadingLimitExceeded as error:
         if not inbox.wants(request.path):
-            service.refused(str(error), request.remote or "", 503)
+            service.add_unreadable(str(error), request.remote or "", 503)
         return _refusal(503, str(error))
     connection.busy = True
     # What is left of a body that is too long is no request line.
@@ -246,7 +246,7 @@ async def _handle(
         body=body,
         too_long=too_long,
     )
-    answered, met = service.answer(incoming, request.remote or "")
+    answered, met = service.respond(incoming, request.remote or "")
     del incoming, body  # who hangs holds no more than its connection
     # Nor does it keep its place if there are too many.
     connection.busy = met is None or not isinstance(met.fault, HangFault)
