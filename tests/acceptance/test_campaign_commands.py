@@ -30,15 +30,17 @@ COMMAND = [sys.executable, "-m", "yunxin_soap", "campaign"]
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Path:
+def ledger_file(tmp_path: Path) -> Path:
+    """The ledger's file, which does not exist yet."""
     return tmp_path / "ledger.sqlite"
 
 
 @pytest.fixture
-def environment(where: Path, sandbox: Sandbox) -> dict[str, str]:
+def environment(ledger_file: Path, sandbox: Sandbox) -> dict[str, str]:
+    """Settings for the sandbox, without those of the machine."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("YUNXIN_")},
-        "YUNXIN_LEDGER": str(where),
+        "YUNXIN_LEDGER": str(ledger_file),
         "YUNXIN_USER_CODE": "demo",
         "YUNXIN_USER_PASS": "demo",
         "YUNXIN_CHANNEL": "37",
@@ -48,6 +50,8 @@ def environment(where: Path, sandbox: Sandbox) -> dict[str, str]:
 
 @pytest.fixture
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs a campaign command as a process of its own, in a directory of its own."""
+
     def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *arguments],
@@ -64,17 +68,18 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> str:
+def list_file(tmp_path: Path) -> str:
+    """A CSV file with 25 numbers and, in its last line, a bad one."""
     path = tmp_path / "list.csv"
     path.write_text("手机,name\n" + "".join(f"{each},甲\n" for each in numbers(25)) + "12,乙\n")
     return str(path)
 
 
 def test_campaign_plan_to_purge_works(
-    run: Run, listed: str, tmp_path: Path, sandbox: Sandbox
+    run: Run, list_file: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     """A list is planned, run, searched, exported, reported and purged."""
-    options = ["--csv", listed, "--message", TEXT, "--max-recipients", "10"]
+    options = ["--csv", list_file, "--message", TEXT, "--max-recipients", "10"]
     dry = run("plan", "a", *options, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert "Dry run: nothing was written." in dry.stdout
@@ -115,9 +120,9 @@ def test_campaign_plan_to_purge_works(
     assert run("find", numbers(1)[0]).stdout == "No submission has that number.\n"
 
 
-def test_run_failures_set_exit_status(run: Run, listed: str, sandbox: Sandbox) -> None:
+def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox) -> None:
     """A pause is 4, an unknown outcome 5, a rejection 3, a conflicting plan 2."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "10")
     sandbox.inject_fault("code", code="-7")
     paused = run("run", "a", "--concurrency", "1")
     assert paused.returncode == 4
@@ -132,28 +137,28 @@ def test_run_failures_set_exit_status(run: Run, listed: str, sandbox: Sandbox) -
     assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submission resolved.\n"
     assert run("run", "a").returncode == 3
     assert run("resolve", "a", "--rejected").stdout == "0 submissions resolved: none is unknown.\n"
-    again = run("plan", "a", "--csv", listed, "--message", "别的【签名】")
+    again = run("plan", "a", "--csv", list_file, "--message", "别的【签名】")
     assert again.returncode == 2
     assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
 
 
-def test_plan_skipped_file_unwritable_makes_no_campaign(run: Run, listed: str) -> None:
+def test_plan_skipped_file_unwritable_makes_no_campaign(run: Run, list_file: str) -> None:
     """A file that cannot be written fails the plan before there is a campaign."""
-    planned = run("plan", "a", "--csv", listed, "--message", TEXT, "--skipped", "/dev/full")
+    planned = run("plan", "a", "--csv", list_file, "--message", TEXT, "--skipped", "/dev/full")
     assert (planned.returncode, planned.stdout) == (2, "")
     assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
     assert "There is no ledger" in run("status").stderr
-    run("plan", "a", "--csv", listed, "--message", TEXT)
+    run("plan", "a", "--csv", list_file, "--message", TEXT)
     exported = run("export", "a", "--output", "/dev/full", "--json")
     assert exported.returncode == 2
     assert "No space left on device" in json.loads(exported.stdout)["message"]
 
 
 def test_run_json_shows_reason_for_waiting(
-    run: Run, environment: dict[str, str], listed: str
+    run: Run, environment: dict[str, str], list_file: str
 ) -> None:
     """With --json, standard error still says why a run waits."""
-    run("plan", "a", "--csv", listed, "--message", TEXT)
+    run("plan", "a", "--csv", list_file, "--message", TEXT)
     hour = (datetime.now(timezone.utc).hour + 12) % 24
     command = [*COMMAND, "run", "a", "--json", "--timezone", "UTC"]
     command += ["--sending-hours", f"{hour:02}:00-{hour:02}:30"]
@@ -167,9 +172,9 @@ def test_run_json_shows_reason_for_waiting(
         assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
 
 
-def test_retry_possibly_sent_needs_unsafe(run: Run, listed: str, sandbox: Sandbox) -> None:
+def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: Sandbox) -> None:
     """A submission that may have been sent is retried only with --unsafe."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "10")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "10")
     sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
     assert run("retry", "a").stdout == (
@@ -181,7 +186,7 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, listed: str, sandbox: Sandbo
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
         (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
@@ -221,14 +226,14 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, listed: str, sandbox: Sandbo
     ],
 )
 def test_command_mistake_is_one_line(
-    run: Run, tmp_path: Path, where: Path, arguments: list[str], status: int, said: str
+    run: Run, tmp_path: Path, ledger_file: Path, arguments: list[str], status: int, message: str
 ) -> None:
     """A mistake is one line on standard error, without secrets."""
-    Ledger(where).close()
+    Ledger(ledger_file).close()
     (tmp_path / "gbk.txt").write_bytes("您好【签名】\n13900000000".encode("gbk"))
     done = run(*arguments, input="")
     assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "sekret" not in done.stderr
 
 
@@ -249,23 +254,25 @@ def test_command_mistake_is_one_line(
 )
 @pytest.mark.parametrize("empty", [False, True])
 def test_command_missing_ledger_exits_6(
-    run: Run, where: Path, arguments: list[str], empty: bool
+    run: Run, ledger_file: Path, arguments: list[str], empty: bool
 ) -> None:
     """Only "campaign plan" makes a ledger."""
     if empty:
-        where.touch()
+        ledger_file.touch()
     done = run(*arguments)
     assert done.returncode == 6
     assert done.stderr == (
-        f'yunxin-soap: There is no ledger sqlite:///{where}: "campaign plan" makes one.\n'
+        f'yunxin-soap: There is no ledger sqlite:///{ledger_file}: "campaign plan" makes one.\n'
     )
-    assert where.exists() is empty
+    assert ledger_file.exists() is empty
 
 
-def test_status_retry_resolve_single_sends_by_key(run: Run, where: Path, sandbox: Sandbox) -> None:
+def test_status_retry_resolve_single_sends_by_key(
+    run: Run, ledger_file: Path, sandbox: Sandbox
+) -> None:
     """Single sends are shown, retried and resolved by their key."""
     with (
-        Ledger(where) as ledger,
+        Ledger(ledger_file) as ledger,
         Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
     ):
         ledger.send_once(client, "a", "13900000000", TEXT)
@@ -293,10 +300,10 @@ def test_status_retry_resolve_single_sends_by_key(run: Run, where: Path, sandbox
 
 
 def test_retry_user_without_name_is_recorded_by_uid(
-    run: Run, environment: dict[str, str], listed: str
+    run: Run, environment: dict[str, str], list_file: str
 ) -> None:
     """A user id without a name, as in a container, can decide too."""
-    run("plan", "a", "--csv", listed, "--message", TEXT)
+    run("plan", "a", "--csv", list_file, "--message", TEXT)
     script = (
         "import getpass, sys\n"
         "def none(): raise KeyError('uid not found')\n"
@@ -331,27 +338,27 @@ def test_retry_user_without_name_is_recorded_by_uid(
     ],
 )
 def test_output_over_input_is_invalid(
-    run: Run, listed: str, where: Path, tmp_path: Path, arguments: list[str], what: str
+    run: Run, list_file: str, ledger_file: Path, tmp_path: Path, arguments: list[str], what: str
 ) -> None:
     """No command writes over the list, the text or the ledger."""
     (tmp_path / "text").write_text(TEXT)
-    (tmp_path / "link").symlink_to(where)
-    assert run("plan", "a", "--csv", listed, "--message", TEXT).returncode == 0
-    (tmp_path / "a.html").symlink_to(where)
-    with Path(listed).open() as file:
+    (tmp_path / "link").symlink_to(ledger_file)
+    assert run("plan", "a", "--csv", list_file, "--message", TEXT).returncode == 0
+    (tmp_path / "a.html").symlink_to(ledger_file)
+    with Path(list_file).open() as file:
         done = run(*arguments, stdin=file)
     assert done.returncode == 2
     assert done.stderr == (
         f"yunxin-soap: {arguments[-1]} is the {what}: name another file to write to.\n"
     )
     assert not (tmp_path / "n").exists()
-    assert len(Path(listed).read_text().splitlines()) == 27
+    assert len(Path(list_file).read_text().splitlines()) == 27
     assert run("status").stdout == "a: open, 25 numbers\n"
 
 
-def test_report_default_file_stays_in_directory(run: Run, listed: str, tmp_path: Path) -> None:
+def test_report_default_file_stays_in_directory(run: Run, list_file: str, tmp_path: Path) -> None:
     """A campaign's name cannot move its report to another directory."""
-    run("plan", "../a/双十一 <b>", "--csv", listed, "--message", TEXT)
+    run("plan", "../a/双十一 <b>", "--csv", list_file, "--message", TEXT)
     done = run("report", "../a/双十一 <b>")
     assert done.stdout == "Written: .._a_双十一 _b_.html\n"
     assert (tmp_path / ".._a_双十一 _b_.html").exists()
@@ -391,7 +398,7 @@ def test_plan_ctrl_c_exits_130(environment: dict[str, str], tmp_path: Path) -> N
         ) as process,
     ):
         assert process.stdin is not None
-        # More than a pipe holds: once it is written, the list is being read.
+        # More than the buffer of a pipe: once it is written, the command is reading the list.
         process.stdin.write(b"13900000000\n" * 100_000)
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
@@ -403,10 +410,10 @@ def test_plan_ctrl_c_exits_130(environment: dict[str, str], tmp_path: Path) -> N
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", [["status", "a"], ["export", "a"], ["find", "13910000000"]])
 def test_output_full_disk_exits_1(
-    run: Run, environment: dict[str, str], listed: str, command: list[str]
+    run: Run, environment: dict[str, str], list_file: str, command: list[str]
 ) -> None:
     """Standard output that cannot be written is one line."""
-    run("plan", "a", "--csv", listed, "--message", TEXT)
+    run("plan", "a", "--csv", list_file, "--message", TEXT)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*COMMAND, *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
@@ -425,10 +432,10 @@ def test_plan_text_from_stdin_is_read(run: Run, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_run_signal_drains(
-    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, number: int
+    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox, number: int
 ) -> None:
     """The first signal waits for the submissions in flight, and starts no more."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
@@ -456,7 +463,7 @@ def test_run_signal_drains(
 
 @contextmanager
 def _inherited(number: int, handler: Any) -> Iterator[None]:
-    """Have a new process find a signal so handled: these tests themselves may run under nohup."""
+    """Set how a new process handles a signal: the tests themselves may run under nohup."""
     before = signal.signal(number, handler)
     try:
         yield
@@ -465,10 +472,10 @@ def _inherited(number: int, handler: Any) -> Iterator[None]:
 
 
 def test_run_nohup_ignores_hang_up(
-    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox
 ) -> None:
     """Under nohup, the run goes on when the terminal closes."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "5")
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
@@ -484,10 +491,10 @@ def test_run_nohup_ignores_hang_up(
 
 
 def test_run_second_ctrl_c_ends_at_once(
-    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox
+    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox
 ) -> None:
     """The second Ctrl-C ends the run; the submission in flight is unknown."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
@@ -514,10 +521,10 @@ def test_run_second_ctrl_c_ends_at_once(
 
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_run_terminal_shows_bar(
-    run: Run, listed: str, environment: dict[str, str], columns: str
+    run: Run, list_file: str, environment: dict[str, str], columns: str
 ) -> None:
     """A terminal shows a bar with the counts, at any width."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "1")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, "run", "a"],
@@ -530,7 +537,7 @@ def test_run_terminal_shows_bar(
         try:
             while piece := os.read(ours, 65536):
                 shown += piece
-        except OSError:  # its end, on Linux
+        except OSError:  # Linux reports the closed end as an error
             pass
         process.communicate(timeout=30)
     os.close(ours)
@@ -538,16 +545,16 @@ def test_run_terminal_shows_bar(
     assert process.returncode == 0
     assert "25/25" in text
     assert "\u2501" in text  # the bar
-    assert "0:00:00" in text  # what is left
+    assert "0:00:00" in text  # the remaining time
     assert "25 accepted, 0 rejected, 0 unknown" in text
 
 
 @pytest.mark.parametrize("kind", ["terminal", "pipe"])
 def test_run_closed_stderr_continues(
-    run: Run, listed: str, environment: dict[str, str], sandbox: Sandbox, kind: str
+    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox, kind: str
 ) -> None:
     """A run goes on when its terminal or pipe is closed."""
-    run("plan", "a", "--csv", listed, "--message", TEXT, "--max-recipients", "5")
+    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "5")
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())

@@ -251,7 +251,7 @@ def test_send_interrupted_exits_5(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    # A signal cannot be timed to the moment between request and answer.
+    # A signal cannot be timed to the moment between request and response.
     monkeypatch.setattr(Client, "send", interrupted)
     line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT), 5)
     assert "unknown" in line
@@ -437,7 +437,7 @@ def test_wsdl_shows_location_and_fit(
     assert f"{tmp_path.resolve() / 'MsgSend.wsdl'} (in the user's cache" in refreshed.stdout
     assert "It fits: soap, soap12, http-get, http-post." in refreshed.stdout
     monkeypatch.setenv("YUNXIN_ENDPOINT", f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx")
-    assert run("wsdl", "--refresh").exit_code == 2  # the environment's address, which is dead
+    assert run("wsdl", "--refresh").exit_code == 2  # nothing listens there
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "MsgSend.wsdl").write_text("<broken/>")
