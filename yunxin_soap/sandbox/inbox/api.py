@@ -81,15 +81,15 @@ class Inbox:
             "followEvents": self._follow_events,
         }
 
-    def wants(self, path: str) -> bool:
+    def has_path(self, path: str) -> bool:
         """Return whether a path belongs to the inbox."""
         return path in _FILES or path.startswith(f"{API}/")
 
-    async def answer(self, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
         """Respond to a request.
 
         Args:
-            request: The request; the inbox `wants` its path.
+            request: The request. The inbox has its path (`has_path`).
             body: The request's body; None if it was longer than `MAX_BODY`.
         """
         try:

@@ -219,26 +219,26 @@ async def _handle(
 ) -> web.StreamResponse:
     host = request.headers.get("Host")
     if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
-        if not inbox.wants(request.path):
+        if not inbox.has_path(request.path):
             service.add_unreadable("the Host header is missing or invalid", request.remote or "")
         return _refusal(400, "Bad Request")
     try:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        limit = MAX_BODY if inbox.wants(request.path) else asmx.MAX_REQUEST
+        limit = MAX_BODY if inbox.has_path(request.path) else asmx.MAX_REQUEST
         body, too_long = await reader.read(request, limit)
     except ConnectionError:
         # The client left in the middle of its request; nobody reads this answer.
         return _refusal(400, "Bad Request")
     except ReadingLimitExceeded as error:
-        if not inbox.wants(request.path):
+        if not inbox.has_path(request.path):
             service.add_unreadable(str(error), request.remote or "", 503)
         return _refusal(503, str(error))
     connection.busy = True
     # What is left of a body that is too long is no request line.
     connection.line_is_next = not too_long
-    if inbox.wants(request.path):
-        return await inbox.answer(request, None if too_long else body)
+    if inbox.has_path(request.path):
+        return await inbox.respond(request, None if too_long else body)
     incoming = asmx.HttpRequest(
         method=request.method,
         target=_ORIGIN.sub("", request.raw_path).encode("utf-8", "surrogateescape"),
