@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import trustme
 
@@ -19,6 +20,10 @@ from tests.support.tls import server_context
 from yunxin_soap.sandbox import Sandbox
 
 __all__ = ["server"]
+
+# On a busy machine a single example may take any time.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

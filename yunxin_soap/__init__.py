@@ -1,4 +1,4 @@
-"""Send SMS through the Yunxin gateway (云信短信网关), with every outcome told apart."""
+"""Send SMS through the Yunxin gateway (云信短信网关) and tell every outcome from the others."""
 
 from __future__ import annotations
 
@@ -32,31 +32,48 @@ if TYPE_CHECKING:
         SendError,
         YunxinError,
     )
-    from yunxin_soap.message import Submission
+    from yunxin_soap.message import Submission, count_segments
     from yunxin_soap.results import Receipt
+    from yunxin_soap.settings import ClientArguments, ClientOptions, Endpoint, Settings
+    from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
+    from yunxin_soap.wsdl import ProtocolName
 
-# Loaded on first use, so that importing the package costs next to nothing: the client brings in
-# zeep and lxml.
+# The module of each name that is not an error. Modules load on first use, so that importing the
+# package is fast: the client needs zeep and lxml.
 _MODULES = {
     "AsyncClient": "async_client",
-    "Client": "client",
+    "AsyncTransport": "transport.base",
     "Category": "codes",
-    "ResultCode": "codes",
+    "Client": "client",
+    "ClientArguments": "settings",
+    "ClientOptions": "settings",
+    "Endpoint": "settings",
+    "ProtocolName": "wsdl",
     "Receipt": "results",
+    "Request": "transport.base",
+    "Response": "transport.base",
+    "ResultCode": "codes",
+    "Settings": "settings",
     "Submission": "message",
+    "Transport": "transport.base",
+    "count_segments": "message",
 }
 
 __all__ = [
     "AsyncClient",
+    "AsyncTransport",
     "BalanceRejected",
     "Category",
     "ChannelRejected",
     "Client",
+    "ClientArguments",
+    "ClientOptions",
     "ConfigurationError",
     "ConfigurationRejected",
     "ContentConflict",
     "ContentRejected",
     "CredentialsRejected",
+    "Endpoint",
     "GatewayRejected",
     "InvalidRequest",
     "LedgerError",
@@ -64,15 +81,21 @@ __all__ = [
     "NotSent",
     "Outcome",
     "OutcomeUnknown",
+    "ProtocolName",
     "Receipt",
     "RecipientsRejected",
     "Rejected",
+    "Request",
     "RequestInfo",
+    "Response",
     "ResultCode",
     "SendError",
+    "Settings",
     "Submission",
+    "Transport",
     "YunxinError",
     "__version__",
+    "count_segments",
 ]
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import wsdl
-from yunxin_soap.errors import InvalidRequest, RequestInfo, SendError
+from yunxin_soap.errors import RequestInfo, SendError, invalid_request
 from yunxin_soap.message import Submission
 from yunxin_soap.redact import Redactor, summarise_numbers
 from yunxin_soap.results import Receipt, parse_result
@@ -182,7 +182,7 @@ class ClientBase(Generic[_Transport]):
         # The settings are normalised already.
         number = settings.channel if channel is None else rules.normalise_channel(channel)
         if number is None:
-            raise InvalidRequest(
+            raise invalid_request(
                 "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
             )
         return Submission(

@@ -1,7 +1,7 @@
-"""The table of result codes in the vendor's manual for ``sendMesExt``.
+"""The result codes of ``sendMesExt``, from the vendor's manual.
 
-The table belongs to this operation alone: the vendor's older services give other meanings to
-some of the numbers. -2 and -4 are not in the manual.
+The table is valid for this operation only: in the vendor's older services some codes have other
+meanings. -2 and -4 are not in the manual.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class Category(str, Enum):
-    """What has to be mended before a refused submit can succeed."""
+    """What to fix before a rejected submission can succeed."""
 
     CREDENTIALS = "credentials"
-    """The account: name, password, the address it may call from."""
+    """The account: name, password, the IP address it may be used from."""
     CONTENT = "content"
     """The text: signature, banned words, template, characters."""
     BALANCE = "balance"
-    """Money: the account has to be topped up."""
+    """The balance: top up the account."""
     CHANNEL = "channel"
     """The channel: none usable, outside its hours, or of another kind."""
     RECIPIENTS = "recipients"
-    """The numbers: how many, malformed, not real, blacklisted."""
+    """The numbers: too many or too few, malformed, not real, blacklisted."""
     CONFIGURATION = "configuration"
-    """A setting of the account at the vendor, or of the caller's endpoint."""
+    """A setting: of the account at the vendor, or the caller's endpoint."""
     GATEWAY = "gateway"
     """The service itself, or a code that the manual does not list."""
 
 
 class ResultCode(int, Enum):
-    """Every negative result that the manual documents; the value is the code itself."""
+    """Every negative result that the manual documents. The value is the code."""
 
     category: Category
     description_zh: str
-    """The vendor's own words."""
+    """The vendor's words."""
     description_en: str
     temporary: bool
-    """Whether the refusal may pass by itself, with nothing mended."""
+    """Whether the cause may pass without a fix."""
 
     def __new__(
         cls,
@@ -50,7 +50,7 @@ class ResultCode(int, Enum):
         description_en: str,
         temporary: bool = False,
     ) -> Self:
-        """Make the member of one row; its value is the number alone."""
+        """Make a member whose value is the code and whose attributes are the rest of the row."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.category = category
@@ -81,7 +81,7 @@ class ResultCode(int, Enum):
         -6,
         Category.CONTENT,
         "含有关键字keyWords(keyWords为敏感内容,如:-6:促销)",
-        "the text holds a banned word, named after the colon",
+        "the text contains a banned word, named after the colon",
     )
     LOW_BALANCE = (-7, Category.BALANCE, "余额不足", "the balance is too low")
     NO_CHANNEL = (
@@ -95,13 +95,13 @@ class ResultCode(int, Enum):
         -9,
         Category.RECIPIENTS,
         "发送号码一次不能超过1000个",
-        "more than 1000 numbers in one submit",
+        "more than 1000 numbers in one submission",
     )
     ABOVE_UPPER_LIMIT = (
         -10,
         Category.RECIPIENTS,
         "号码数量大于允许上限(不设置上限时,不可超过1000)",
-        "more numbers than the account's upper limit (1000 where none is set)",
+        "more numbers than the account's upper limit (1000 if none is set)",
     )
     BELOW_LOWER_LIMIT = (
         -11,
@@ -139,19 +139,19 @@ class ResultCode(int, Enum):
         -18,
         Category.CONFIGURATION,
         "没有设置用户的固定下发扩展号,不能自定义扩展",
-        "no fixed extension is set for the user: a custom one is refused",
+        "no fixed extension is set for the user: a custom one is not allowed",
     )
     TEMPLATE_ONLY_CHANNEL = (
         -19,
         Category.CHANNEL,
         "强制模板通道,不能使用个性化接口",
-        "the channel is template-only: the personalised interface is refused",
+        "the channel is template-only: the personalised interface cannot be used",
     )
     ILLEGAL_CHARACTERS = (
         -20,
         Category.CONTENT,
         "包含非法字符",
-        "the text holds illegal characters",
+        "the text contains illegal characters",
     )
     NO_SUBMIT_SETTING = (
         -21,
@@ -170,9 +170,9 @@ class ResultCode(int, Enum):
 
     @property
     def safe_to_resend(self) -> bool:
-        """Whether nothing was queued for certain: true of every code but -1."""
+        """Whether it is certain that no SMS was queued: for every code but -1."""
         return self is not ResultCode.APPLICATION_EXCEPTION
 
 
 DOCUMENTED: dict[int, ResultCode] = {int(code): code for code in ResultCode}
-"""The table by number."""
+"""Every documented code by its number."""

@@ -1,33 +1,47 @@
-"""Every error of the package, split first by what happened to the SMS.
+"""The errors of the package. The first split is the outcome, the second the cause.
 
-YunxinError
-├── ConfigurationError      wrong settings, a WSDL that does not fit, a missing extra
-├── LedgerError             the ledger of campaigns cannot do what it was asked to do
-│   ├── ContentConflict     that name stands for something else already
-│   └── NotInLedger         there is no such campaign, or nothing unknown to decide about
-└── SendError               a submit did not end in a batch number
-    ├── InvalidRequest      found wrong here; nothing was sent (also a ValueError)
-    ├── NotSent             nothing can have reached the service
-    ├── Rejected            the service refused it
-    │   ├── CredentialsRejected   ├── BalanceRejected      ├── RecipientsRejected
-    │   ├── ContentRejected       ├── ChannelRejected      ├── ConfigurationRejected
-    │   └── GatewayRejected
-    └── OutcomeUnknown      it may have been sent: a person or the vendor's report decides
+::
 
-Each one says in one line what happened and what to do, and comes back whole from pickle.
+    YunxinError
+    ├── ConfigurationError      a wrong setting, a WSDL that does not fit, a missing extra
+    ├── LedgerError             the ledger of campaigns cannot do what was asked
+    │   ├── ContentConflict     the name or key belongs to other content
+    │   └── NotInLedger         no such campaign, or nothing unknown to resolve
+    └── SendError               a submission was not accepted
+        ├── InvalidRequest      not sent: an argument breaks a rule (also a ValueError)
+        ├── NotSent             not sent: nothing can have reached the gateway
+        ├── Rejected            rejected, by cause:
+        │   ├── CredentialsRejected
+        │   ├── ContentRejected
+        │   ├── BalanceRejected
+        │   ├── ChannelRejected
+        │   ├── RecipientsRejected
+        │   ├── ConfigurationRejected
+        │   └── GatewayRejected
+        └── OutcomeUnknown      unknown: the SMS may have been sent
+
+``str(error)`` is one line: what happened, whether the SMS may have been sent, and what to do.
+
+``safe_to_resend`` and ``retryable`` are False unless the raising layer set them. Pickle, `copy` and
+``to_dict()`` with ``from_dict()`` keep them. An error that is rebuilt from its ``args`` alone, as
+task queues do, has lost both and is therefore not safe.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from yunxin_soap.codes import DOCUMENTED, Category
+from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
+from yunxin_soap.redact import quote, truncate_printable
+
+_T = TypeVar("_T")
 
 
 class Outcome(str, Enum):
-    """The four ways in which a submit ends."""
+    """How a submission ended."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -37,17 +51,53 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True)
 class RequestInfo:
-    """What was attempted when an error was raised; it cannot hold a secret or a number."""
+    """The request that an error belongs to. It contains no secret, number or text."""
 
     endpoint: str
     protocol: str
+    """``soap``, ``soap12``, ``http-get`` or ``http-post``."""
     recipients: int
-    """How many numbers the submit was for."""
+    """How many numbers the submission had."""
     channel: str
 
 
 class YunxinError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a dictionary of JSON types, for `from_dict`.
+
+        A subclass from elsewhere is written as the class of this module that it extends.
+        """
+        kind = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        return {"type": kind.__name__, "message": str(self)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> YunxinError:
+        """Rebuild the error that `to_dict` wrote.
+
+        An absent or invalid entry takes its default; ``safe_to_resend`` and ``retryable`` are then
+        False. Unknown entries are ignored.
+
+        Args:
+            data: the dictionary, from JSON for example.
+
+        Raises:
+            ValueError: ``type`` does not name an error of this package.
+        """
+        name = str(data.get("type"))
+        kind = _kinds().get(name)
+        if kind is None:
+            raise ValueError(f"{name!r} is not an error of yunxin_soap.")
+        error = kind(str(data.get("message", "")), **kind._keywords(data))
+        if isinstance(error, SendError):
+            error.request = _request_info(data.get("request"))
+        return error
+
+    @classmethod
+    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments of the constructor that ``data`` contains."""
+        return {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with all attributes, whatever the constructor takes."""
@@ -61,66 +111,122 @@ def _restore(cls: type[YunxinError], args: tuple[Any, ...], state: dict[str, Any
     return error
 
 
+def _kinds() -> dict[str, type[YunxinError]]:
+    """Return the errors of this module by name."""
+    return {
+        name: value
+        for name, value in globals().items()
+        if isinstance(value, type) and issubclass(value, YunxinError)
+    }
+
+
+def _request_info(data: object) -> RequestInfo | None:
+    if not isinstance(data, Mapping):
+        return None
+    return RequestInfo(
+        _get(data, "endpoint", str) or "",
+        _get(data, "protocol", str) or "",
+        _get(data, "recipients", int) or 0,
+        _get(data, "channel", str) or "",
+    )
+
+
+def _get(data: Mapping[str, Any], name: str, kind: type[_T]) -> _T | None:
+    value = data.get(name)
+    # True is an int for Python.
+    return value if type(value) is kind else None
+
+
 class ConfigurationError(YunxinError):
-    """The settings, the WSDL or the installation are wrong; no submit was attempted."""
+    """The settings, the WSDL or the installation are wrong. Nothing was sent."""
 
 
 class LedgerError(YunxinError):
-    """The ledger cannot do what it was asked to do; nothing was sent that is not recorded."""
+    """The ledger cannot do what was asked. Nothing was sent that is not recorded."""
 
 
 class ContentConflict(LedgerError):
-    """There is a campaign, or a single send, of that name already, with other content."""
+    """A campaign of that name, or a single send of that key, exists with other content."""
 
 
 class NotInLedger(LedgerError):
-    """The ledger has no such campaign, or no such unknown submit to decide about."""
+    """The ledger has no such campaign, or no such unknown submission to resolve."""
 
 
 class SendError(YunxinError):
-    """A submit did not end in a batch number; ``outcome`` says how it ended instead."""
+    """A submission was not accepted; ``outcome`` says how it ended.
+
+    Args:
+        message: one line: what happened, whether the SMS may have been sent, and what to do.
+        safe_to_resend: whether no second copy can result from sending again.
+        retryable: whether the same request may succeed if it is repeated unchanged.
+    """
 
     outcome: ClassVar[Outcome]
-    safe_to_resend: bool = False
-    """Whether the same SMS may be submitted again without any risk of a second copy."""
-    request: RequestInfo | None = None
-    """What was attempted; None where the request never took shape."""
+    safe_to_resend: bool
+    """Whether no second copy can result from sending again. False unless it was set."""
+    retryable: bool
+    """Whether the same request may succeed if it is repeated unchanged. False unless it was set."""
+    request: RequestInfo | None
+    """The request; None if there was none yet."""
+
+    def __init__(
+        self, message: str, *, safe_to_resend: bool = False, retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.safe_to_resend = safe_to_resend
+        self.retryable = retryable
+        self.request = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
+        return {
+            **super().to_dict(),
+            "outcome": self.outcome.value,
+            "safe_to_resend": self.safe_to_resend,
+            "retryable": self.retryable,
+            "request": None if self.request is None else asdict(self.request),
+        }
+
+    @classmethod
+    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "safe_to_resend": data.get("safe_to_resend") is True,
+            "retryable": data.get("retryable") is True,
+        }
 
 
 class InvalidRequest(SendError, ValueError):
-    """The request breaks a rule that is checked here; nothing was sent."""
+    """An argument breaks a rule that this package checks. Nothing was sent."""
 
     outcome = Outcome.NOT_SENT
-    safe_to_resend = True
 
 
 class NotSent(SendError):
-    """Nothing of the request can have reached the service: it may be sent again at once."""
+    """Nothing of the request can have reached the gateway."""
 
     outcome = Outcome.NOT_SENT
-    safe_to_resend = True
 
 
 class Rejected(SendError):
-    """The service refused the submit; sending it again is safe once the cause is mended.
+    """The gateway rejected the submission.
 
-    Two refusals are not safe to send again: -1, which may be raised after the SMS was queued,
-    and a negative code that the manual does not list.
+    It is safe to send again once the cause is fixed, with two exceptions: -1, which may be raised
+    after the SMS was queued, and a code that the manual does not list.
+
+    Args:
+        message: one line: what happened, whether the SMS may have been sent, and what to do.
+        code: the gateway's negative code; None if HTTP or SOAP rejected the request.
+        category: what to fix.
+        description_zh: the vendor's Chinese words, or what the rejecting side said.
+        description_en: the same in English.
+        keyword: the banned word of -6; None for any other code, empty if the gateway named none.
+        http_status: the HTTP status; None if the gateway answered with a code.
+        temporary: whether the cause may pass without a fix; ``retryable`` is the same.
+        safe_to_resend: whether no second copy can result from sending again.
     """
 
     outcome = Outcome.REJECTED
-    code: int | None
-    """The service's negative code; None where HTTP or SOAP refused."""
-    category: Category
-    description_zh: str
-    """The vendor's Chinese words for a documented code; else what the refusing side said."""
-    description_en: str
-    keyword: str | None
-    """The banned word of -6; None for any other refusal, "" where the service named none."""
-    http_status: int | None
-    """The HTTP status; None where the service answered with a code."""
-    temporary: bool
-    """Whether it may pass by itself later, as "no usable channel, or outside its hours" does."""
 
     def __init__(
         self,
@@ -133,9 +239,9 @@ class Rejected(SendError):
         keyword: str | None = None,
         http_status: int | None = None,
         temporary: bool = False,
-        safe_to_resend: bool = True,
+        safe_to_resend: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, safe_to_resend=safe_to_resend, retryable=temporary)
         self.code = code
         self.category = category
         self.description_zh = description_zh
@@ -143,19 +249,46 @@ class Rejected(SendError):
         self.keyword = keyword
         self.http_status = http_status
         self.temporary = temporary
-        self.safe_to_resend = safe_to_resend
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
+        return {
+            **super().to_dict(),
+            "code": self.code,
+            "category": self.category.value,
+            "description_zh": self.description_zh,
+            "description_en": self.description_en,
+            "keyword": self.keyword,
+            "http_status": self.http_status,
+            "temporary": self.temporary,
+        }
+
+    @classmethod
+    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        category = data.get("category")
+        known = category in [each.value for each in Category]
+        return {
+            "code": _get(data, "code", int),
+            "category": Category(category) if known else Category.GATEWAY,
+            "description_zh": _get(data, "description_zh", str) or "",
+            "description_en": _get(data, "description_en", str) or "",
+            "keyword": _get(data, "keyword", str),
+            "http_status": _get(data, "http_status", int),
+            "temporary": data.get("temporary") is True,
+            "safe_to_resend": data.get("safe_to_resend") is True,
+        }
 
 
 class CredentialsRejected(Rejected):
-    """The account was refused: name, password, or the address it was used from (-3, -13)."""
+    """The gateway rejected the account: name, password or IP address (-3, -13)."""
 
 
 class ContentRejected(Rejected):
-    """The text was refused (-5, -6, -12, -20)."""
+    """The gateway rejected the text (-5, -6, -12, -20)."""
 
 
 class BalanceRejected(Rejected):
-    """The account's balance is too low (-7)."""
+    """The balance of the account is too low (-7)."""
 
 
 class ChannelRejected(Rejected):
@@ -163,27 +296,29 @@ class ChannelRejected(Rejected):
 
 
 class RecipientsRejected(Rejected):
-    """The numbers were refused (-9, -10, -11, -14, -15, -16, -17)."""
+    """The gateway rejected the numbers (-9, -10, -11, -14, -15, -16, -17)."""
 
 
 class ConfigurationRejected(Rejected):
-    """A setting stands in the way: at the vendor (-18, -21, -22) or the endpoint (HTTP, SOAP)."""
+    """A setting at the vendor (-18, -21, -22) or the endpoint (HTTP, SOAP) is wrong."""
 
 
 class GatewayRejected(Rejected):
-    """The service failed (-1), was asked too often (-23), or gave a code not in the manual."""
+    """The gateway failed (-1), was asked too often (-23), or returned a code not in the manual."""
 
 
 class OutcomeUnknown(SendError):
-    """The request may have reached the service, and no readable answer came back.
+    """The SMS may have been sent: no readable result came back.
 
-    Never send it again unasked: a person, or the vendor's delivery report, decides.
+    Never send it again automatically. A person, or the vendor's delivery report, decides.
+
+    Args:
+        message: one line: what happened, and what to do.
+        excerpt: the start of the response, redacted; None if no response came.
+        http_status: the HTTP status; None if no response came.
     """
 
     outcome = Outcome.UNKNOWN
-    excerpt: str | None
-    """The start of what came back, with password and numbers masked; None if nothing came."""
-    http_status: int | None
 
     def __init__(
         self, message: str, *, excerpt: str | None = None, http_status: int | None = None
@@ -191,6 +326,22 @@ class OutcomeUnknown(SendError):
         super().__init__(message)
         self.excerpt = excerpt
         self.http_status = http_status
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
+        return {**super().to_dict(), "excerpt": self.excerpt, "http_status": self.http_status}
+
+    @classmethod
+    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "excerpt": _get(data, "excerpt", str),
+            "http_status": _get(data, "http_status", int),
+        }
+
+
+def invalid_request(message: str) -> InvalidRequest:
+    """Return the error for an argument that breaks a rule; nothing was sent, so it is safe."""
+    return InvalidRequest(message, safe_to_resend=True)
 
 
 _BY_CATEGORY: dict[Category, type[Rejected]] = {
@@ -208,36 +359,52 @@ _REMEDIES: dict[Category, str] = {
     Category.CONTENT: "change the text",
     Category.BALANCE: "top up the account",
     Category.CHANNEL: "check the channel number, or wait for its hours",
-    Category.RECIPIENTS: "mend the recipients",
-    Category.CONFIGURATION: "have the setting made at the vendor, or do without it",
+    Category.RECIPIENTS: "fix the recipients",
+    Category.CONFIGURATION: "ask the vendor to change the setting, or do without it",
     Category.GATEWAY: "ask the vendor before you send it again",
 }
 
 
 def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
-    """Build the typed error for a negative result, documented or not."""
+    """Return the typed error for a negative result, documented or not.
+
+    Args:
+        code: the result.
+        keyword: the banned word of -6, redacted.
+    """
     known = DOCUMENTED.get(code)
     if known is None:
         return GatewayRejected(
-            f"The gateway refused the submit with {code}, a code that is not in the vendor's"
+            f"The gateway rejected the submission with {code}, a code that is not in the vendor's"
             " manual: ask the vendor before you send it again.",
             code=code,
             description_zh="未知错误代码",
             description_en="a code that is not in the vendor's manual",
-            safe_to_resend=False,
         )
-    word = f" (banned word: {keyword!r})" if keyword else ""
+    description_zh, description_en = known.description_zh, known.description_en
+    if known is ResultCode.BANNED_WORD:
+        description_zh, description_en = _describe_banned_word(keyword)
     remedy = _REMEDIES[known.category]
     if known.temporary:
-        remedy += "; it may pass by itself later"
+        remedy += "; the cause may pass by itself"
     return _BY_CATEGORY[known.category](
-        f"The gateway refused the submit with {code}{word} {known.description_zh}"
-        f" ({known.description_en}): {remedy}.",
+        f"The gateway rejected the submission with {code} {description_zh}"
+        f" ({description_en}): {remedy}.",
         code=code,
         category=known.category,
-        description_zh=known.description_zh,
-        description_en=known.description_en,
+        description_zh=description_zh,
+        description_en=description_en,
         keyword=keyword,
         temporary=known.temporary,
         safe_to_resend=known.safe_to_resend,
+    )
+
+
+def _describe_banned_word(keyword: str | None) -> tuple[str, str]:
+    """Name the word where the manual has a placeholder."""
+    if not keyword:
+        return "含有关键字", "the text contains a banned word, which the gateway did not name"
+    return (
+        f"含有关键字“{truncate_printable(keyword, 40)}”",
+        f"the text contains the banned word {quote(keyword)}",
     )

@@ -1,6 +1,6 @@
-"""Numbers, text and signature: normalised and checked before anything is sent.
+"""Validate and normalise numbers, message and signature before anything is sent.
 
-Every function is pure, and every error is an `InvalidRequest` that names the offending item.
+Every function is pure. Every error is an `InvalidRequest` that names the invalid item.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TypeGuard
 
-from yunxin_soap.errors import InvalidRequest
+from yunxin_soap.errors import invalid_request
+from yunxin_soap.redact import quote
 
 MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 """A mobile number of mainland China, without a country code."""
 MAINLAND_MOBILES = re.compile(rf"{MAINLAND_MOBILE.pattern}(?:,{MAINLAND_MOBILE.pattern})*")
-"""Several, as the wire wants them."""
+"""Several of them, joined by commas as in the request."""
 DEFAULT_MAX_RECIPIENTS = 500
-"""Numbers in one submit, from the vendor's manual."""
+"""The most numbers in one submission, from the vendor's manual."""
 MAX_RECIPIENTS = 1000
-"""The most that the result codes -9 and -10 speak of."""
+"""The most numbers in one submission that the result codes -9 and -10 allow."""
 
 _MAX_ITEMS = 100 * MAX_RECIPIENTS
-"""Recipients looked at, duplicates included."""
+"""The most recipients to read, duplicates included: an iterable may be endless."""
 
 _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
-# Full-width forms that input methods produce; NFKC would also turn ① and ½ into digits.
+# The full-width forms of input methods. NFKC would turn ① and ½ into digits, too.
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -38,15 +39,33 @@ _DIGITS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True)
 class Submission:
-    """One submit as it goes out: everything but the credentials."""
+    """One validated call of ``sendMesExt``, without the credentials."""
 
     recipients: tuple[str, ...]
+    """The normalised numbers, without duplicates, in the order given."""
     message: str
+    """The message with its signature."""
     channel: str
     extension: str
 
+    @property
+    def length(self) -> int:
+        """The length of the message as the vendor counts it, in UTF-16 units.
+
+        Most characters count as one, most emoji as two.
+        """
+        return utf16_length(self.message)
+
+    @property
+    def segments(self) -> int:
+        """How many segments the vendor bills for each number, estimated from the length.
+
+        One for up to 70 UTF-16 units, else one for each 67.
+        """
+        return count_segments(self.message)
+
     def __repr__(self) -> str:
-        """Show no number and no text: it may end up in a log."""
+        """Omit numbers and message: a submission may be logged."""
         return f"Submission(recipients=<{len(self.recipients)}>, channel={self.channel!r})"
 
 
@@ -56,20 +75,20 @@ def normalise_recipients(
     pattern: re.Pattern[str] = MAINLAND_MOBILE,
     limit: int = DEFAULT_MAX_RECIPIENTS,
 ) -> tuple[str, ...]:
-    """Return the numbers as the wire wants them: bare digits, each once, in the first order.
+    """Return the numbers as the request carries them: digits alone, without duplicates, in order.
 
     Spaces, hyphens, invisible marks and full-width digits are normalised, and the country code
-    86 (``+86``, ``0086``) is dropped from a mainland number. A string may hold several numbers
-    joined by commas, ASCII or Chinese, or on lines of their own.
+    86 (``+86``, ``0086``) is removed from a mainland number. A string may contain several numbers,
+    separated by commas, ASCII or Chinese, or by line breaks.
 
     Args:
         recipients: one number, several joined by commas, or an iterable of either.
-        pattern: what a normalised number must match in full.
-        limit: the most numbers after duplicates are dropped.
+        pattern: the regular expression that a normalised number must match in full.
+        limit: the most numbers, not counting duplicates.
 
     Raises:
-        InvalidRequest: no number, too many, or one that does not match; it is named by its
-            place (from 1) and as it was given.
+        InvalidRequest: there is no number, there are too many, or one does not match. The message
+            quotes it and says its position, from 1.
     """
     if pattern is MAINLAND_MOBILE:
         already = dict.fromkeys(_already_normal(recipients))
@@ -79,27 +98,27 @@ def normalise_recipients(
     for position, item in enumerate(_items(recipients), 1):
         number = _bare(item)
         if not number:
-            raise InvalidRequest(f"Recipient {position} is empty: leave it out, or give a number.")
+            raise invalid_request(f"Recipient {position} is empty: remove it, or give a number.")
         if not pattern.fullmatch(number):
-            raise InvalidRequest(
-                f"Recipient {position}, {_quote(item)}, is not a"
+            raise invalid_request(
+                f"Recipient {position}, {quote(item)}, is not a"
                 f" {'mainland mobile ' if pattern is MAINLAND_MOBILE else ''}number"
-                f" (it must match {pattern.pattern}): mend it or leave it out."
+                f" (it must match {pattern.pattern}): fix it or remove it."
             )
         normalised[number] = None
-        # At once, since an iterable need not end.
+        # Checked for each number, since an iterable may be endless.
         if len(normalised) > limit or position > _MAX_ITEMS:
-            raise InvalidRequest(
-                f"There are more than {limit} recipients, the most that one submit takes:"
-                " split them over several submits."
+            raise invalid_request(
+                f"There are more than {limit} recipients, the limit of one submission: split them"
+                " over several submissions."
             )
     if not normalised:
-        raise InvalidRequest("There is no recipient: give at least one number.")
+        raise invalid_request("There is no recipient: give at least one number.")
     return tuple(normalised)
 
 
 def _already_normal(recipients: str | int | Iterable[str | int]) -> list[str]:
-    """Take the usual input apart, in which nothing is to be normalised; any other gives nothing."""
+    """Split the usual input, which needs no normalising; return nothing for any other."""
     joined = recipients
     if isinstance(recipients, (list, tuple)) and len(recipients) <= _MAX_ITEMS:
         try:
@@ -117,23 +136,25 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
     elif isinstance(recipients, (bytes, bytearray, Mapping)) or not isinstance(
         recipients, Iterable
     ):
-        raise InvalidRequest(
+        raise invalid_request(
             "Recipients must be a string or an iterable of strings, not"
             f" {type(recipients).__name__}."
         )
     for position, item in enumerate(recipients, 1):
         if not isinstance(item, str) and not _is_integer(item):
-            raise InvalidRequest(
+            raise invalid_request(
                 f"Recipient {position} is of type {type(item).__name__}: give it as a string."
             )
         if _is_integer(item) and item < 0:
-            raise InvalidRequest(f"Recipient {position}, {item}, is negative: mend it.")
+            raise invalid_request(
+                f"Recipient {position}, {item}, is negative: fix it or remove it."
+            )
         for part in str(item).translate(_FULL_WIDTH).split(","):
             yield from [line for line in part.splitlines() if line.strip()] or [part]
 
 
 def _is_integer(item: object) -> TypeGuard[int]:
-    """Whether it is a whole number of any kind, such as NumPy's, and no truth value."""
+    """Whether it is an integer of any type, such as NumPy's, but not a bool."""
     return isinstance(item, Integral) and not isinstance(item, bool)
 
 
@@ -145,13 +166,13 @@ def _bare(item: str) -> str:
 
 
 def _invisible(character: str) -> bool:
-    """Whether a character has no width of its own that could be seen."""
-    # Cf: marks such as a phone's address book adds around a copied number.
+    """Whether a character is white space or a format mark, so that nobody can see it."""
+    # Cf: the marks that a phone's address book adds around a copied number, for example.
     return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def rstrip_invisible(text: str) -> str:
-    """Return a text without what cannot be seen at its end."""
+    """Remove the invisible characters from the end of a text."""
     length = len(text)
     while length and _invisible(text[length - 1]):
         length -= 1
@@ -159,71 +180,71 @@ def rstrip_invisible(text: str) -> str:
 
 
 def normalise_message(message: str, signature: str | None = None) -> str:
-    """Return the text to send: ``message``, with the signature appended if it has none.
+    """Return the message to send, with the signature appended if it has none.
 
-    The vendor's manual wants the signature at the end: the last character must be ``】``.
+    By the vendor's manual a message ends in its signature: the last character must be ``】``.
 
     Args:
-        message: the text; every character counts, also spaces at its start.
-        signature: the bare signature, as `normalise_signature` returns it, or None.
+        message: the text. Nothing is removed from it, not even spaces at its start.
+        signature: the signature as `normalise_signature` returns it, or None.
 
     Raises:
-        InvalidRequest: the text is empty, has no signature, has something behind it, or holds a
-            character that XML cannot carry.
+        InvalidRequest: the message is empty, has no signature, continues after its signature, or
+            contains a character that XML cannot carry.
     """
     if not isinstance(message, str):
-        raise InvalidRequest(f"The message must be a string, not {type(message).__name__}.")
+        raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
     check_characters(message, "The message")
     if not rstrip_invisible(message):
-        raise InvalidRequest("The message is empty: give a text.")
+        raise invalid_request("The message is empty: give a text.")
     found = _SIGNATURE.search(message)
     if found is None:
         message = _append_signature(message, signature)
         found = _SIGNATURE.search(message)
         assert found is not None
     if not found[1].strip():
-        raise InvalidRequest(
+        raise invalid_request(
             "The message ends in 【】 with no signature between: put one there (-5 签名不正确)."
         )
     if not message[: found.start()].strip():
-        raise InvalidRequest("The message is nothing but its signature: give a text before it.")
+        raise invalid_request("The message is nothing but its signature: give a text before it.")
     return message
 
 
 def _append_signature(message: str, signature: str | None) -> str:
-    seen = rstrip_invisible(message)
-    if _SIGNATURE.search(seen):
-        raise InvalidRequest(
-            f"The message has {len(message) - len(seen)} invisible character(s) behind its"
-            " signature, and the last character must be 】: remove them."
+    visible = rstrip_invisible(message)
+    if _SIGNATURE.search(visible):
+        raise invalid_request(
+            f"The message has {len(message) - len(visible)} invisible character(s) after its"
+            " signature, but the last character must be 】: remove them."
         )
     if signature is None:
-        raise InvalidRequest(
-            "The message does not end in a signature: end it in 【…】, or set one to be appended"
+        raise invalid_request(
+            "The message does not end in a signature: end it in 【…】, or set one to append"
             " (signature=, YUNXIN_SIGNATURE; -5 签名不正确)."
         )
     if f"【{signature}】" in message:
-        raise InvalidRequest(
-            f"The message has its signature 【{signature}】 before its end, and the last"
-            " character must be 】: move it there."
+        raise invalid_request(
+            f"The message has its signature 【{signature}】 before its end, but the last"
+            " character must be 】: move the signature to the end."
         )
     return f"{message}【{signature}】"
 
 
 def normalise_signature(signature: str) -> str:
-    """Return the bare signature; it may be given with its brackets ``【】`` or without.
+    """Return the signature without its brackets ``【】``, which are optional.
 
     Raises:
-        InvalidRequest: it is blank, or has a bracket inside.
+        InvalidRequest: it is blank, or contains a bracket.
     """
     if not isinstance(signature, str):
-        raise InvalidRequest(f"The signature must be a string, not {type(signature).__name__}.")
+        raise invalid_request(f"The signature must be a string, not {type(signature).__name__}.")
     bare = signature.removeprefix("【").removesuffix("】")
     check_characters(bare, "The signature")
     if not bare.strip():
-        raise InvalidRequest("The signature is empty: give the text between 【 and 】.")
+        raise invalid_request("The signature is empty: give the text between 【 and 】.")
     if "【" in bare or "】" in bare:
-        raise InvalidRequest(f"The signature {signature!r} has a bracket inside: give one name.")
+        raise invalid_request(f"The signature {signature!r} contains a bracket: give one name.")
     return bare
 
 
@@ -233,52 +254,68 @@ def normalise_channel(channel: str | int) -> str:
 
 
 def normalise_extension(extension: str | int) -> str:
-    """Return the extension number as digits; the empty string means none."""
+    """Return the extension number as digits, or the empty string for none."""
     return "" if extension == "" else _digits(extension, "The extension")
 
 
 def _digits(value: str | int, name: str) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _DIGITS.fullmatch(text):
-        raise InvalidRequest(f"{name} must be a number such as 37, not {value!r}.")
+        raise invalid_request(f"{name} must be a number such as 37, not {value!r}.")
     return text
 
 
 def utf16_length(message: str) -> int:
-    """Count a text's characters as an SMS does: in units of UTF-16, so that most emoji are two."""
+    """Return the length of a message in UTF-16 units, as the vendor counts it.
+
+    Most emoji count as two.
+    """
     return len(message.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def segments(message: str) -> int:
-    """Estimate how many parts a text is billed as: 70 characters alone, 67 in each of several.
+def count_segments(message: str) -> int:
+    """Estimate how many segments the vendor bills for a message.
 
-    Characters are counted as `utf16_length` does.
+    A message of up to 70 UTF-16 units is one segment. A longer one has 67 in each segment.
     """
-    units = utf16_length(message)
-    return 1 if units <= 70 else -(-units // 67)
+    length = utf16_length(message)
+    return 1 if length <= 70 else -(-length // 67)
 
 
 def check_characters(text: str, name: str) -> None:
-    """Refuse a character that XML 1.0 cannot carry, naming its place (from 1)."""
+    """Check that XML 1.0 can carry every character.
+
+    Args:
+        text: the text.
+        name: how the error names it, such as ``The message``.
+
+    Raises:
+        InvalidRequest: it contains another character; the message says its position, from 1.
+    """
     if found := _NOT_XML.search(text):
-        raise InvalidRequest(
-            f"{name} holds U+{ord(found[0]):04X} at character {found.start() + 1}, which XML"
+        raise invalid_request(
+            f"{name} contains U+{ord(found[0]):04X} at character {found.start() + 1}, which XML"
             " cannot carry: remove it."
         )
 
 
 def check_request_validation(value: str, name: str, *, secret: bool = False) -> None:
-    """Refuse what ASP.NET's request validation refuses on the two HTTP ports.
+    """Check that ASP.NET's request validation accepts a value on ``http-get`` and ``http-post``.
 
-    That is ``<`` before a letter, ``!``, ``/`` or ``?``, and ``&#``; the SOAP ports carry both.
+    It rejects ``<`` before a letter, ``!``, ``/`` or ``?``, and ``&#``. ``soap`` and ``soap12``
+    carry both.
+
+    Args:
+        value: the value.
+        name: how the error names it, such as ``The message``.
+        secret: whether the error must not quote it.
+
+    Raises:
+        InvalidRequest: ASP.NET would reject it.
     """
     if found := _DANGEROUS.search(value):
         what = "characters" if secret else f"{found[0]!r} at character {found.start() + 1}"
-        raise InvalidRequest(
-            f"{name} holds {what}, which the gateway refuses on its HTTP ports: use protocol"
-            " 'soap' or 'soap12'."
+        raise invalid_request(
+            f"{name} contains {what}, which the gateway rejects on 'http-get' and 'http-post': use"
+            " protocol 'soap' or 'soap12'."
         )
-
-
-def _quote(item: str) -> str:
-    return repr(item if len(item) <= 40 else f"{item[:40]}…")

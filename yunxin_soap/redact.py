@@ -1,4 +1,4 @@
-"""Keeps the password and the phone numbers out of everything that people read."""
+"""Mask the password and the phone numbers in everything that people read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ _NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?
 _QUOTES = ("'", '"')
 _UNITS = re.compile(r"\\+|[^\\]", re.DOTALL)
 _EXCERPT_BYTES = 16384
-"""Bytes of an answer that are looked at for an excerpt."""
+"""How many bytes of a response to read for an excerpt."""
+_LONGEST_SPELLING = 28
+"""The most characters that `_spellings` matches for one character of a secret.
+
+Four octets in UTF-8, each percent-encoded three times, as in ``%2525f0``.
+"""
 
 
 def summarise_numbers(numbers: str) -> str:
-    """Show the first number with its middle hidden, and how many there are.
+    """Return the first number with its middle masked, and how many there are.
 
     >>> summarise_numbers("13900000000,13900000001")
     '139****0000 (2 numbers)'
@@ -27,15 +32,20 @@ def summarise_numbers(numbers: str) -> str:
 
 
 def truncate_printable(text: str, limit: int = 300) -> str:
-    """Bound what a server says, which may be a whole stack trace, and make it printable."""
+    """Truncate a text from a server, which may be a whole stack trace, and make it printable."""
     text = "".join(char if char.isprintable() else "\ufffd" for char in text[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
-class Redactor:
-    """Masks secrets, however they are encoded, and mobile numbers, in text from elsewhere.
+def quote(text: str, limit: int = 40) -> str:
+    """Return the ``repr`` of a text, truncated to ``limit`` characters."""
+    return repr(text if len(text) <= limit else f"{text[:limit]}…")
 
-    A proxy's error page may quote the URL, and a server that debugs may quote the request.
+
+class Redactor:
+    """Masks secrets, in any usual encoding, and mobile numbers in texts from elsewhere.
+
+    The error page of a proxy may quote the URL, and a server's debug page the request.
     """
 
     def __init__(self, secret: str) -> None:
@@ -43,43 +53,49 @@ class Redactor:
         self.add_secret(secret)
 
     def add_secret(self, secret: str) -> None:
-        """Mask one more secret from now on."""
+        """Mask one more secret from now on. The empty string is not a secret."""
         if secret and secret not in self._patterns:
             self._patterns[secret] = re.compile("".join(map(_spellings, _UNITS.findall(secret))))
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` with each secret as ``***`` and numbers as ``139****0000``."""
+        """Return ``text`` with each secret as ``***`` and each number as ``139****0000``."""
         return _NUMBER.sub(r"\1****\2", self.redact_secrets(text))
 
     def redact_secrets(self, text: str) -> str:
-        """Return ``text`` with each secret as ``***``, and numbers as they are."""
-        # Long ones first, since a short one may be a part of them.
+        """Return ``text`` with each secret as ``***``, and with its numbers."""
+        # The longest first, since one secret may be part of another.
         for _, pattern in sorted(self._patterns.items(), key=lambda item: -len(item[0])):
             text = pattern.sub("***", text)
         return text
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
-        """Return the masked start of an answer, on one line; nothing of what is not UTF-8."""
+        """Return the redacted start of a response on one line.
+
+        Args:
+            content: the body. If it is not UTF-8, nothing of it is returned.
+            limit: the most characters.
+        """
         try:
             text = codecs.getincrementaldecoder("utf-8")().decode(content[:_EXCERPT_BYTES])
         except UnicodeDecodeError:
             text = "\x00"
         if "\x00" in text:
-            # In another encoding a secret would not be found.
+            # In another encoding no pattern would match a secret.
             return f"<{len(content)} bytes that are not UTF-8 text>"
         text = self(text)
         if len(content) > _EXCERPT_BYTES:
-            # The cut may have left half a secret at the end.
-            text = text[: -16 * max(map(len, self._patterns), default=0) or None]
+            # The cut may have left the start of a secret at the end.
+            longest = max(map(len, self._patterns), default=0)
+            text = text[: max(0, len(text) - _LONGEST_SPELLING * longest)]
         return truncate_printable(" ".join(text.split()), limit)
 
 
 def _spellings(unit: str) -> str:
-    """Return a pattern for one character as it is, in URLs, HTML, XML, JSON, a ``repr``, a header.
+    """Return a pattern for one character, plain or as in URLs, HTML, XML, JSON, ``repr``, headers.
 
-    Each character may be spelt in its own way, and once more what was spelt so before. No text
-    matches in two ways, or else a match that fails would take twice as long with every character;
-    so backslashes, which may be doubled, are one unit with those beside them.
+    Each character may be encoded on its own, and what is encoded may be encoded again. No text
+    matches in two ways: else a failing match would take twice as long for every character. For the
+    same reason a run of backslashes, which may be doubled, is one unit.
     """
     char = unit[0]
     code = ord(char)
@@ -99,6 +115,6 @@ def _spellings(unit: str) -> str:
     if char not in _QUOTES:
         escaped = {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char, f"\\u{code:04x}"}
         spellings += map(re.escape, escaped)
-    # As it is, and as http.client reads a header.
+    # Plain, and as http.client decodes a header.
     plain = dict.fromkeys((char, octets.decode("latin-1")))
     return f"(?:(?i:{'|'.join(spellings)})|{'|'.join(map(re.escape, plain))})"

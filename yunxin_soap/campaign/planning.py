@@ -22,12 +22,11 @@ from yunxin_soap.campaign.lists import Batch, Source
 from yunxin_soap.campaign.lists.rows import as_source
 from yunxin_soap.campaign.models import Plan, SkippedLine
 from yunxin_soap.campaign.template import Template
-from yunxin_soap.errors import ConfigurationError, InvalidRequest
+from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,
     MAINLAND_MOBILES,
-    segments,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Planner:
         self.channel = rules.normalise_channel(channel)
         self.extension = rules.normalise_extension(extension)
         if not 1 <= max_recipients <= rules.MAX_RECIPIENTS:
-            raise InvalidRequest(
+            raise invalid_request(
                 f"max_recipients={max_recipients!r} must be from 1 to {rules.MAX_RECIPIENTS}."
             )
         self._signature = None if signature is None else rules.normalise_signature(signature)
@@ -172,7 +171,7 @@ class Planner:
             "SELECT message, sum(size) FROM submission GROUP BY message"
         ):
             texts += 1
-            parts += size * segments(message)
+            parts += size * rules.count_segments(message)
         return Plan(
             name=name,
             digest=self._digest,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from yunxin_soap.campaign.lists.encoding import REPLACEMENT_CHARACTER
-from yunxin_soap.errors import InvalidRequest
+from yunxin_soap.errors import invalid_request
 from yunxin_soap.message import rstrip_invisible
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -26,7 +26,7 @@ class Template:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise InvalidRequest(f"The message must be a string, not {type(text).__name__}.")
+            raise invalid_request(f"The message must be a string, not {type(text).__name__}.")
         self._parts: list[tuple[str, str | None]] = []
         """Literal text and the name of the column that follows it; None behind the last text."""
         end, literal = 0, ""
@@ -39,7 +39,7 @@ class Template:
             elif len(token[0]) == 2:
                 literal += token[0][0]
             else:
-                raise InvalidRequest(
+                raise invalid_request(
                     f"The message has an unpaired {token[0]!r} at character {token.start() + 1}:"
                     f" write {token[0] * 2!r} for the brace itself."
                 )
@@ -75,9 +75,9 @@ def _value(row: Mapping[str, str], name: str) -> str:
     # Characters without width, such as U+200B, leave the same hole as an empty value.
     if not rstrip_invisible(value):
         # A text such as "您的余额是元" cannot be unsent.
-        raise InvalidRequest(f"The column {name!r}, which the message uses, is empty.")
+        raise invalid_request(f"The column {name!r}, which the message uses, is empty.")
     if REPLACEMENT_CHARACTER in value:
-        raise InvalidRequest(
+        raise invalid_request(
             f"The column {name!r}, which the message uses, contains bytes that the list's encoding"
             " cannot decode (U+FFFD)."
         )

@@ -36,7 +36,11 @@ class ResponseTooLarge(Exception):
 
 def not_sent(reason: str) -> NotSent:
     """Return the error for a connection that could not be made."""
-    return NotSent(f"Nothing was sent: {reason}. The submission can be sent again.")
+    return NotSent(
+        f"Nothing was sent: {reason}. The submission can be sent again.",
+        safe_to_resend=True,
+        retryable=True,
+    )
 
 
 class ConnectReasons:

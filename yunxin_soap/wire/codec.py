@@ -17,7 +17,7 @@ from lxml import etree
 
 from yunxin_soap import wsdl
 from yunxin_soap.codes import Category
-from yunxin_soap.errors import ConfigurationRejected, InvalidRequest, OutcomeUnknown
+from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, invalid_request
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
@@ -126,7 +126,7 @@ class Codec:
     def _encode_query(self, fields: Fields) -> Request:
         query = self._urlencode(fields)
         if len(query) >= MAX_QUERY:
-            raise InvalidRequest(
+            raise invalid_request(
                 f"The query would have {len(query)} characters, but ASP.NET accepts fewer than"
                 f" {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
                 " 'soap' or 'http-post'."
@@ -221,6 +221,7 @@ class Codec:
             description_zh=what,
             description_en=what,
             http_status=response.status,
+            safe_to_resend=True,
         )
 
     def _unknown(self, what: str, response: Response) -> NoReturn:

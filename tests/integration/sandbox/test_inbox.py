@@ -19,7 +19,7 @@ from openapi_spec_validator import validate
 
 from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent
-from yunxin_soap.message import segments
+from yunxin_soap.message import count_segments
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
@@ -575,4 +575,4 @@ def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
 )
 def test_segments_estimate_counts_utf16_units(text: str, expected: int) -> None:
     """A single part holds 70 UTF-16 units, each of several parts 67."""
-    assert segments(text) == expected
+    assert count_segments(text) == expected

@@ -167,7 +167,11 @@ class Sending:
     def _still_in_time(self, now: float) -> None:
         """Send nothing once others may have given this one up: a process may have stood still."""
         if now >= self._valid_until:
-            raise NotSent("This process stood still before it sent anything: send it again.")
+            raise NotSent(
+                "This process stood still before it sent anything: send it again.",
+                safe_to_resend=True,
+                retryable=True,
+            )
 
     def _insert(self, connection: sa.Connection, checked: Submission, digest: str) -> int:
         text = connection.execute(

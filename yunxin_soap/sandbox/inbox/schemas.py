@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from yunxin_soap.codes import DOCUMENTED
-from yunxin_soap.message import segments, utf16_length
+from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.sandbox.arrivals import models
 from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.faults.injector import FaultStatus
@@ -94,7 +94,7 @@ class Arrival(_Schema):
         code = _code_of(arrival)
         known = DOCUMENTED.get(code) if code is not None else None
         derived = {
-            "segments": segments(arrival.message) if arrival.message else 0,
+            "segments": count_segments(arrival.message) if arrival.message else 0,
             "length": utf16_length(arrival.message),
             "code": code,
             "description_zh": known.description_zh if known else None,
