@@ -163,7 +163,7 @@ class Planner:
         self._db.close()
 
     def plan(self, name: str) -> Plan:
-        """Return the counts and the digest of what was read."""
+        """Return the counts and the digest of the list."""
         (numbers,) = self._db.execute("SELECT count(*) FROM seen").fetchone()
         (submissions,) = self._db.execute("SELECT count(*) FROM submission").fetchone()
         texts = parts = 0
@@ -220,7 +220,7 @@ class Planner:
         values, lines = batch.values, batch.lines
         if self._message is not None and self._mainland:
             joined = ",".join(values)
-            # Nearly all numbers need no normalisation: one match finds that for the whole batch.
+            # Nearly all numbers need no normalisation: one match checks a batch.
             if joined.count(",") == len(values) - 1 and MAINLAND_MOBILES.fullmatch(joined):
                 return values, lines, None
         numbers: list[str] = []

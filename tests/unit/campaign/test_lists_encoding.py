@@ -139,7 +139,7 @@ def test_encoding_that_does_not_exist_is_an_error() -> None:
 
 @pytest.mark.parametrize("encoding", ["idna", "rot13", "hex", "undefined"])
 def test_encoding_that_is_no_text_encoding_is_an_error(encoding: str) -> None:
-    """Python has codecs that make no text of bytes, or refuse to."""
+    """Python has codecs that do not decode bytes to text, or fail on purpose."""
     with pytest.raises(ConfigurationError, match=r"There is no encoding|name its encoding"):
         decoded(f"{A}\n".encode(), encoding)
 

@@ -1,4 +1,4 @@
-"""The report page: counts, charts and escaping, from values alone."""
+"""The report page: counts, charts and escaping, without a ledger."""
 
 from __future__ import annotations
 

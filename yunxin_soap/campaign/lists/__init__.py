@@ -40,7 +40,7 @@ class Source:
     """A list of numbers, with or without other columns. It can be read once."""
 
     def batches(self, *, columns: bool = True) -> Iterator[Batch]:
-        """Read the whole source.
+        """Read the source to its end.
 
         Args:
             columns: whether the caller needs `Batch.rows`. A source without named columns

@@ -254,7 +254,7 @@ class _RecordReader:
         """Parse some lines again, one record at a time, and take out the unbalanced quotes.
 
         Args:
-            lines: whole records, at least one of them of several lines.
+            lines: complete records, at least one of them of several lines.
             start: the place of the first line in the file.
             index: the index of the number in a row.
         """

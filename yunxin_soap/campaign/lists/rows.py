@@ -101,6 +101,6 @@ def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
 
 def _unsupported(item: Any, line: int) -> ConfigurationError:
     return ConfigurationError(
-        f"Item {line} of the recipients is a {type(item).__name__}: give either numbers or rows,"
-        " not both."
+        f"Item {line} of the recipients is a {type(item).__name__}: give numbers (str or int) or"
+        " rows (mappings or tuples), not both."
     )
