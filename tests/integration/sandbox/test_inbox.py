@@ -126,6 +126,10 @@ def test_list_search_returns_the_matching_arrivals(
     [
         (b'{"kind": "delay", "seconds": 1, "text": "\\ud800"}', 422),
         (b'{"kind": "code", "code": "-\\ud800"}', 422),
+        (b'{"kind": "\\ud800"}', 422),
+        (b'{"kind": "error", "\\ud800": 1}', 422),
+        (b'{"kind": "error", "self": 1, "fields": 2}', 422),
+        (b'{"kind": "error", "times": 1e400}', 422),
         (b'{"kind": "code", "code": "-' + b"9" * 5000 + b'"}', 422),
         (b"[" * 60_000, 400),
         (b" " * 5_000_000, 413),
@@ -452,7 +456,8 @@ def test_openapi_document_is_valid_and_complete(api: Api) -> None:
         options = {"seconds": 0.001} if kind in ("delay", "refuse") else {}
         made = api.call("POST", "/faults", json={"kind": kind, **options}).json()
         name = schemas["Fault"]["discriminator"]["mapping"][kind].rpartition("/")[2]
-        assert set(schemas[name]["properties"]) == set(made)
+        assert set(schemas[name]["properties"]) == set(schemas[name]["required"]) == set(made)
+        assert schemas[f"New{name}"]["required"] == ["kind"]
         own = set(made) - {"id", "triggered", "exhausted"}
         assert set(schemas[f"New{name}"]["properties"]) == own
     operations = [each for path in described["paths"].values() for each in path.values()]

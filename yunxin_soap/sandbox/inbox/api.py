@@ -59,12 +59,10 @@ class Inbox:
         service: The service whose arrivals and faults the inbox shows.
         host: The host that the server listens on. Requests for other public host names are
             rejected, because a web site can let its own name resolve to this address.
-        max_listeners: Clients that can follow events or wait at the same time.
     """
 
-    def __init__(self, service: Service, host: str, *, max_listeners: int = MAX_LISTENERS) -> None:
+    def __init__(self, service: Service, host: str) -> None:
         self._service, self._host = service, host
-        self._max_listeners = max_listeners
         self._listeners = 0
         self._handlers: dict[str, Callable[..., Awaitable[web.StreamResponse]]] = {
             "listArrivals": self._list_arrivals,
@@ -188,10 +186,10 @@ class Inbox:
     @contextmanager
     def _subscribe(self, listener: Callable[[Arrival | None], None]) -> Iterator[None]:
         """Call a listener with each new arrival, and with None when all are cleared."""
-        if self._listeners >= self._max_listeners:
+        if self._listeners >= MAX_LISTENERS:
             raise ApiError(
                 503,
-                f"{self._max_listeners} clients already wait or follow events: try again later.",
+                f"{MAX_LISTENERS} clients already wait or follow events: try again later.",
             )
         unsubscribe = self._service.store.subscribe(listener)
         self._listeners += 1
