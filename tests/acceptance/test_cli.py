@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.ports import free_port
-from yunxin_soap import Client, RecipientsRejected
+from yunxin_soap import Client, RecipientsRejected, YunxinError
 from yunxin_soap._version import __version__
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
@@ -27,6 +27,7 @@ from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
 
 TEXT = "您的验证码是1234【签名】"
+DESCRIPTIONS = ("description_zh", "description_en")
 
 
 def run(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Result:
@@ -284,18 +285,67 @@ def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
         "extension": "",
         "protocol": "soap",
     }
+    request = {"endpoint": sandbox.url, "protocol": "soap", "recipients": 1, "channel": "37"}
     rejected = as_json(send(sandbox, "--to", "13900001006", *common), 3)
-    assert (rejected["outcome"], rejected["code"]) == ("rejected", -6)
-    assert (rejected["keyword"], rejected["category"]) == ("促销", "content")
-    assert rejected["safe_to_resend"] is True
+    described = {name: rejected.pop(name) for name in ("message", *DESCRIPTIONS)}
+    assert rejected == {
+        "type": "ContentRejected",
+        "outcome": "rejected",
+        "safe_to_resend": True,
+        "retryable": False,
+        "request": request,
+        "code": -6,
+        "category": "content",
+        "keyword": "促销",
+        "http_status": None,
+        "temporary": False,
+    }
+    for name in DESCRIPTIONS:
+        assert described[name] in described["message"]
     unknown = as_json(send(sandbox, "--to", "13900002000", *common), 5)
-    assert (unknown["outcome"], unknown["safe_to_resend"]) == ("unknown", False)
-    assert unknown["http_status"] == 500
-    assert "Server was unable to process request" in unknown["excerpt"]
+    message, excerpt = unknown.pop("message"), unknown.pop("excerpt")
+    assert unknown == {
+        "type": "OutcomeUnknown",
+        "outcome": "unknown",
+        "safe_to_resend": False,
+        "retryable": False,
+        "request": request,
+        "http_status": 500,
+    }
+    assert "unknown" in message
+    assert "Server was unable to process request" in excerpt
     invalid = as_json(send(sandbox, "--to", "1", *common), 2)
-    assert (invalid["outcome"], invalid["error"]) == ("not_sent", "InvalidRequest")
+    assert (invalid["outcome"], invalid["type"]) == ("not_sent", "InvalidRequest")
     wrong = as_json(send(sandbox, "--to", "13900000000", *common, "--protocol", "x"), 2)
-    assert (wrong["outcome"], wrong["error"]) == ("not_sent", "ConfigurationError")
+    assert wrong == {
+        "type": "ConfigurationError",
+        "message": "--protocol 'x' is not known: use soap, soap12, http-get, http-post.",
+        "outcome": "not_sent",
+        "safe_to_resend": True,
+        "retryable": False,
+    }
+
+
+@pytest.mark.parametrize("number", ["13900001006", "13900001001", "13900002000", "1"])
+def test_send_json_error_survives_from_dict(sandbox: Sandbox, number: str) -> None:
+    """The JSON of a failed send is the error's own: Python code can rebuild it."""
+    result = send(sandbox, "--to", number, "--message", TEXT, "--json")
+    found = json.loads(result.stdout)
+    error = YunxinError.from_dict(found)
+    assert type(error).__name__ == found["type"]
+    assert error.to_dict() == found
+
+
+def test_send_json_unreachable_gateway_is_retryable(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A submission that was not sent may be sent again at once, and the JSON says so."""
+    monkeypatch.setattr("yunxin_soap.transport.retry.FIRST_DELAY", 0.0)
+    url = f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx"
+    arguments = ("--to", "13900000000", "--message", TEXT, "--endpoint", url, "--json")
+    found = as_json(send(sandbox, *arguments), 4)
+    assert (found["type"], found["outcome"]) == ("NotSent", "not_sent")
+    assert (found["safe_to_resend"], found["retryable"]) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +361,7 @@ def test_send_wrong_usage_exits_2(sandbox: Sandbox, arguments: Sequence[str]) ->
     """Wrong usage is one line, or one JSON object with --json."""
     failed(send(sandbox, *arguments), 2)
     found = as_json(send(sandbox, *arguments, "--json"), 2)
-    assert (found["outcome"], found["error"]) == ("not_sent", "ConfigurationError")
+    assert (found["outcome"], found["type"]) == ("not_sent", "ConfigurationError")
 
 
 def real(sandbox: Sandbox, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -535,13 +585,16 @@ def test_sandbox_records_and_injects_faults(tmp_path: Path) -> None:
         (["--fault", "delay:seconds"], "'seconds' must be NAME=VALUE"),
         (["--fault", "delay:second=1"], "unknown option 'second'"),
         (["--fault", "delay:kind=close"], "unknown option 'kind'"),
-        (["--record", "/nonexistent/record.sqlite"], "(its folder does not exist)"),
-        (["--config", "/nonexistent/sandbox.toml"], "does not exist"),
+        (["--record", "missing/record.sqlite"], "(its folder does not exist)"),
+        (["--config", "missing/sandbox.toml"], "does not exist"),
         (["--port", "65536"], "65536 is not in the range"),
     ],
 )
-def test_sandbox_invalid_option_exits_2(arguments: list[str], named: str) -> None:
-    """An invalid fault or record file is one line."""
+def test_sandbox_invalid_option_exits_2(
+    arguments: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invalid fault, record file, configuration or port is one line."""
+    monkeypatch.chdir(tmp_path)
     assert named in failed(run("sandbox", "--port", "0", *arguments), 2)
 
 

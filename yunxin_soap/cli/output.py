@@ -22,9 +22,9 @@ from yunxin_soap.errors import (
     LedgerError,
     NotInLedger,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     Rejected,
-    SendError,
     YunxinError,
 )
 from yunxin_soap.files import file_id
@@ -128,23 +128,10 @@ def _name_options(message: str) -> str:
 
 
 def _as_dict(error: YunxinError) -> dict[str, Any]:
-    described: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-    if not isinstance(error, LedgerError):  # a campaign has many outcomes, not one
-        described.update(outcome="not_sent", safe_to_resend=True)
-    if isinstance(error, SendError):
-        described.update(outcome=error.outcome.value, safe_to_resend=error.safe_to_resend)
-    if isinstance(error, Rejected):
-        described.update(
-            code=error.code,
-            category=error.category.value,
-            description_zh=error.description_zh,
-            description_en=error.description_en,
-            keyword=error.keyword,
-            temporary=error.temporary,
-            http_status=error.http_status,
-        )
-    if isinstance(error, OutcomeUnknown):
-        described.update(excerpt=error.excerpt, http_status=error.http_status)
+    described = error.to_dict()
+    if isinstance(error, ConfigurationError):
+        # The command found it before it sent anything, so the outcome is known.
+        described.update(outcome=Outcome.NOT_SENT.value, safe_to_resend=True, retryable=False)
     return described
 
 

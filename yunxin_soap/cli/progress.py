@@ -111,7 +111,7 @@ def _progress_display(left: int, *, bar: bool) -> Iterator[_OnProgress]:
         with _bar(left) as on_progress:
             yield on_progress
     else:
-        yield _lines(left)
+        yield ProgressLines(left)
 
 
 @contextlib.contextmanager
@@ -133,33 +133,48 @@ def _bar(left: int) -> Iterator[_OnProgress]:
     def on_progress(progress: Progress) -> None:
         bar.update(task, completed=_ended(progress))
         # The text has lines of its own: on the bar's line it would leave no space for the bar.
-        live.update(Group(bar, Text(_describe(progress, began))))
+        live.update(Group(bar, Text(_describe(progress, time.monotonic() - began))))
 
     with Live(bar, console=Console(file=cast("IO[str]", ResilientStderr()))) as live:
         yield on_progress
 
 
-def _lines(left: int) -> _OnProgress:
-    began = time.monotonic()
-    last, reason = began, ""
+class ProgressLines:
+    """Prints the progress as a line every ten seconds, and when the reason to wait changes.
 
-    def on_progress(progress: Progress) -> None:
-        nonlocal last, reason
-        now = time.monotonic()
-        if now - last < _LINE_INTERVAL and progress.reason == reason:
+    Args:
+        left: the count of numbers that the run starts with.
+        write: prints a line.
+        clock: returns seconds, as `time.monotonic` does.
+    """
+
+    def __init__(
+        self,
+        left: int,
+        *,
+        write: Callable[[str], None] = _print_line,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._left, self._write, self._clock = left, write, clock
+        self._began = self._last = clock()
+        self._reason = ""
+
+    def __call__(self, progress: Progress) -> None:
+        """Print a line if it is time for one."""
+        now = self._clock()
+        if now - self._last < _LINE_INTERVAL and progress.reason == self._reason:
             return
-        last, reason = now, progress.reason
-        _print_line(f"{_ended(progress)} of {left} numbers: {_describe(progress, began)}")
-
-    return on_progress
+        self._last, self._reason = now, progress.reason
+        text = _describe(progress, now - self._began)
+        self._write(f"{_ended(progress)} of {self._left} numbers: {text}")
 
 
 def _ended(progress: Progress) -> int:
     return progress.accepted + progress.rejected + progress.unknown
 
 
-def _describe(progress: Progress, began: float) -> str:
-    rate = _ended(progress) / max(0.001, time.monotonic() - began)
+def _describe(progress: Progress, seconds: float) -> str:
+    rate = _ended(progress) / max(0.001, seconds)
     text = (
         f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
         f" {pluralize(progress.in_flight, 'submission')} in flight, {rate:.0f} numbers/s"
