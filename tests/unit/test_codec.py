@@ -445,7 +445,7 @@ def test_decode_of_empty_or_null_result_is_empty(protocol: wsdl.ProtocolName) ->
     """Empty and null results are the empty text."""
     assert outcome(protocol, 200, "text/xml", result_response(protocol, "").body) == ""
     if protocol in SOAPS:
-        null = asmx_soap.render_answer(None, SOAP_12 if protocol == "soap12" else SOAP_11)
+        null = asmx_soap.render_response(None, SOAP_12 if protocol == "soap12" else SOAP_11)
     else:
         null = (
             f'<string xmlns="{TNS}" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
@@ -489,7 +489,7 @@ def test_decode_ignores_a_soap_header(protocol: wsdl.ProtocolName) -> None:
 
 def test_decode_of_a_result_outside_xml_is_unknown() -> None:
     """A result with a character that XML does not allow is unknown."""
-    assert outcome("soap", 200, "text/xml", asmx_soap.render_answer("\x01", SOAP_11)) == "unknown"
+    assert outcome("soap", 200, "text/xml", asmx_soap.render_response("\x01", SOAP_11)) == "unknown"
 
 
 @pytest.mark.parametrize("protocol", HTTPS)

@@ -55,7 +55,7 @@ def sandbox_command(
         from yunxin_soap.sandbox.config import Config
         from yunxin_soap.sandbox.faults.model import Fault
         from yunxin_soap.sandbox.gateway import Gateway
-        from yunxin_soap.sandbox.server.server import run
+        from yunxin_soap.sandbox.server.app import run
         from yunxin_soap.sandbox.service import Service
 
         gateway = Gateway(Config.from_toml(config) if config else None)

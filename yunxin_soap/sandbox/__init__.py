@@ -19,6 +19,7 @@ from yunxin_soap.sandbox.config import Account, Channel, Config
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 from yunxin_soap.sandbox.gateway import Decision, Gateway
 from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
+from yunxin_soap.sandbox.server.limits import ServerLimits
 
 __all__ = [
     "Account",
@@ -34,6 +35,7 @@ __all__ = [
     "InjectedFault",
     "Outcome",
     "Sandbox",
+    "ServerLimits",
     "SqliteArrivals",
     "StorageError",
     "StoreLimits",

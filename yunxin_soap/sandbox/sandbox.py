@@ -1,4 +1,4 @@
-"""`Sandbox`: a gateway in a thread of the process that tests against it."""
+"""`Sandbox`: a sandbox gateway in a thread of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 from yunxin_soap.sandbox.gateway import Gateway
-from yunxin_soap.sandbox.server.server import serve
+from yunxin_soap.sandbox.server.app import serve
+from yunxin_soap.sandbox.server.limits import ServerLimits
 from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
 
 
 class InjectedFault:
-    """A fault that is in force until it is removed; `Sandbox.inject_fault` returns it.
+    """A fault that `Sandbox.inject_fault` has injected.
 
-    As a context manager it removes itself at the end of the block.
+    As a context manager it removes the fault at the end of the block.
     """
 
     def __init__(self, faults: FaultInjector, fault_id: int) -> None:
-        self._faults, self.id = faults, fault_id
+        self._faults = faults
+        self.id = fault_id
+        """The id of the fault in the REST API."""
 
     def remove(self) -> None:
-        """Remove the fault. A fault that is gone already is no error."""
+        """Remove the fault. Removing it twice is no error."""
         self._faults.remove(self.id)
 
     def __enter__(self) -> Self:
-        """Return the fault itself."""
+        """Return this object."""
         return self
 
     def __exit__(
@@ -50,7 +53,7 @@ class InjectedFault:
 
 
 class Sandbox:
-    """A sandbox gateway in a thread of its own, on a real port.
+    """A sandbox gateway in its own thread, on a real TCP port.
 
     Use it as a context manager, or call `start` and `stop`::
 
@@ -58,10 +61,11 @@ class Sandbox:
             client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
 
     Args:
-        gateway: what decides; one with the account ``demo`` by default.
-        store: Keeps the arrivals; in memory by default.
-        host: the address to listen on.
-        port: the port to listen on; 0 takes a free one.
+        gateway: Decides about submissions; one with the account ``demo`` by default.
+        store: Keeps the arrivals; in memory by default. The sandbox does not close it.
+        host: The address to listen on.
+        port: The TCP port to listen on; 0 takes a free one.
+        limits: What the server accepts at the same time.
     """
 
     def __init__(
@@ -71,12 +75,13 @@ class Sandbox:
         store: ArrivalStore | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        limits: ServerLimits | None = None,
     ) -> None:
         self._service = Service(gateway, store)
         self.gateway = self._service.gateway
         self.store = self._service.store
         self.faults = self._service.faults
-        self._host, self._port = host, port
+        self._host, self._port, self._limits = host, port, limits
         self._url = ""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,32 +89,36 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address of the service's page, to be used as ``endpoint``."""
+        """The URL of the service's page: the ``endpoint`` of a client."""
         if not self._url:
             raise RuntimeError("The sandbox has not been started.")
         return self._url
 
     @property
     def inbox(self) -> tuple[Arrival, ...]:
-        """What was accepted, oldest first."""
+        """The accepted arrivals in memory, oldest first."""
         return self.store.accepted
 
     def clear(self) -> None:
-        """Forget what arrived and every fault; give every account its balance back."""
+        """Delete all arrivals and faults, and restore every account's balance.
+
+        Raises:
+            StorageError: The record file cannot be written.
+        """
         self._service.clear()
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
-        """Every request that arrived, oldest first; as many as memory keeps."""
+        """All arrivals in memory, oldest first."""
         return self.store.arrivals
 
     def times_accepted(self, number: str) -> int:
-        """Return how often a number was accepted, also in arrivals that memory dropped."""
+        """Return how often a number was accepted, dropped arrivals included."""
         return self.store.times_accepted(number)
 
     @property
     def accepted_numbers(self) -> dict[str, int]:
-        """How often each number was accepted, also in arrivals that memory dropped."""
+        """How often each number was accepted, dropped arrivals included."""
         return self.store.accepted_numbers
 
     def add_account(self, account: Account) -> None:
@@ -138,12 +147,17 @@ class Sandbox:
     def assert_sent(
         self, recipient: str, containing: str = "", *, times: int = 1
     ) -> tuple[Arrival, ...]:
-        """Return the accepted submits to a number whose text holds ``containing``.
+        """Return the accepted submissions to a number whose message contains a text.
+
+        Args:
+            recipient: The number.
+            containing: The text.
+            times: How many such submissions are expected.
 
         Raises:
-            AssertionError: there are more or fewer than ``times``; it tells all that arrived.
+            AssertionError: There are more or fewer; the message lists the last 20 arrivals.
         """
-        __tracebackhide__ = True  # pytest shows the test's own line, and what arrived
+        __tracebackhide__ = True  # pytest shows the line of the test
         found = tuple(
             each
             for each in self.inbox
@@ -152,20 +166,21 @@ class Sandbox:
         if len(found) != times:
             arrived = "".join(f"\n  {each.summary}" for each in self.store.arrivals[-20:])
             raise AssertionError(
-                f"{len(found)} accepted submits to {recipient}"
-                + (f" hold {containing!r}" if containing else "")
-                + f", not {times}. What arrived: {arrived or 'nothing'}"
+                f"Found {len(found)} accepted submissions to {recipient}"
+                + (f" that contain {containing!r}" if containing else "")
+                + f", expected {times}. Arrivals: {arrived or 'none'}"
             )
         return found
 
     def start(self) -> Self:
-        """Start serving; returns once the port is open.
+        """Start serving, and return once the port is open.
 
         Raises:
-            ConfigurationError: the port cannot be listened on.
+            ConfigurationError: The sandbox cannot listen on the port.
+            RuntimeError: The sandbox is already running.
         """
         if self._thread is not None:
-            raise RuntimeError("The sandbox runs already.")
+            raise RuntimeError("The sandbox is already running.")
         opened: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._run, args=(opened,), name="yunxin-soap sandbox", daemon=True
@@ -180,7 +195,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop serving and wait until the thread has ended."""
+        """Stop serving, and wait until the thread has ended."""
         if self._thread is None:
             return
         assert self._loop is not None
@@ -193,11 +208,11 @@ class Sandbox:
     def _run(self, opened: queue.SimpleQueue[str | Exception]) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await serve(self._service, self._host, self._port, self._stop, opened.put)
+            await serve(self._service, self._host, self._port, self._stop, opened.put, self._limits)
 
         try:
             asyncio.run(main())
-        except Exception as error:  # noqa: BLE001 - it is raised in start(), by the other thread
+        except Exception as error:  # noqa: BLE001 - start() raises it in the other thread
             opened.put(error)
 
     def __enter__(self) -> Self:

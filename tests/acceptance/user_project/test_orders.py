@@ -47,7 +47,7 @@ def test_assert_sent_missing_sms_lists_what_arrived(yunxin_sandbox, yunxin_clien
     yunxin_client.send("13900000000", "您好")
     with pytest.raises(AssertionError) as caught:
         yunxin_sandbox.assert_sent("13900000001")
-    assert "0 accepted submits to 13900000001, not 1" in str(caught.value)
+    assert "Found 0 accepted submissions to 13900000001, expected 1" in str(caught.value)
     assert "to 13900000000 over soap: '您好【签名】'" in str(caught.value)
 
 

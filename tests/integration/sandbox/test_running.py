@@ -13,9 +13,8 @@ from lxml import etree
 
 from tests.support.raw_http import connected, exchange, port_of, reply_to, written
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import FaultKind, FaultOptions, Gateway, Sandbox
+from yunxin_soap.sandbox import FaultKind, FaultOptions, Gateway, Sandbox, ServerLimits
 from yunxin_soap.sandbox.asmx.handler import PATH
-from yunxin_soap.sandbox.server import server
 
 # Bytes that nobody escaped, as the vendor's ASP sample sends them.
 CALL = written(
@@ -52,7 +51,7 @@ def test_starting_twice_is_an_error_and_stopping_twice_is_none() -> None:
     sandbox.stop()
     assert sandbox.start() is sandbox
     first = sandbox.url
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="already running"):
         sandbox.start()
     assert sandbox.url == first
 
@@ -114,29 +113,30 @@ def test_url_is_the_page(sandbox: Sandbox) -> None:
     assert sandbox.url == f"http://127.0.0.1:{port_of(sandbox)}{PATH}"
 
 
-def test_of_too_many_connections_the_most_silent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Sandbox() as sandbox, contextlib.ExitStack() as stack:
+def test_of_too_many_connections_the_most_silent_ends() -> None:
+    with (
+        Sandbox(limits=ServerLimits(max_connections=2)) as sandbox,
+        contextlib.ExitStack() as stack,
+    ):
         silent = stack.enter_context(connected(sandbox))
         silent.sendall(b"POST / HTTP/1.1\r\nHo")
         speaks = stack.enter_context(connected(sandbox))
         speaks.sendall(written("GET", PATH, Connection=None))
         assert reply_to(speaks, b"GET").status == 200
-        monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
         assert exchange(sandbox, written("GET", PATH)).status == 200
         assert silent.recv(1) == b""
         speaks.sendall(written("GET", PATH))
         assert reply_to(speaks, b"GET").status == 200
 
 
-def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Sandbox() as sandbox, connected(sandbox) as waits:
+def test_who_is_answered_is_not_ended_for_a_newcomer() -> None:
+    with Sandbox(limits=ServerLimits(max_connections=1)) as sandbox, connected(sandbox) as waits:
         arrived = threading.Event()
         stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
         sandbox.inject_fault("delay", seconds=0.5)
         waits.sendall(CALL)
         assert arrived.wait(20)
         stop()
-        monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
         with connected(sandbox) as newcomer:
             assert newcomer.recv(1) == b""
         assert reply_to(waits, b"GET").status == 200
@@ -146,11 +146,8 @@ def test_who_is_answered_is_not_ended_for_a_newcomer(monkeypatch: pytest.MonkeyP
     ("kind", "options"),
     [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})],
 )
-def test_who_left_takes_no_place(
-    monkeypatch: pytest.MonkeyPatch, kind: FaultKind, options: FaultOptions
-) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
-    with Sandbox() as sandbox:
+def test_who_left_takes_no_place(kind: FaultKind, options: FaultOptions) -> None:
+    with Sandbox(limits=ServerLimits(max_connections=2)) as sandbox:
         arrived = threading.Semaphore(0)
         sandbox.store.subscribe(lambda _arrival: arrived.release())
         with sandbox.inject_fault(kind, times=None, **options):
@@ -161,9 +158,8 @@ def test_who_left_takes_no_place(
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
-def test_half_a_body_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
-    with Sandbox() as sandbox, connected(sandbox) as slow:
+def test_half_a_body_keeps_nobody_out() -> None:
+    with Sandbox(limits=ServerLimits(max_connections=1)) as sandbox, connected(sandbox) as slow:
         slow.sendall(written("POST", PATH, b"<", Content_Length="100", Expect="100-continue"))
         assert slow.recv(12) == b"HTTP/1.1 100"
         assert exchange(sandbox, written("GET", PATH)).status == 200
@@ -207,7 +203,7 @@ def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyP
         raise OSError(errno.EADDRINUSE, "Address already in use")
 
     # Between shutting it and holding it there is no time to take it on demand.
-    monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate._bind", taken)
+    monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate.reserve_port", taken)
     with Sandbox() as sandbox:
         sandbox.inject_fault("refuse", seconds=600)
         with socket.create_server(("127.0.0.1", port_of(sandbox))):

@@ -12,11 +12,10 @@ import pytest
 
 from tests.support.asmx_requests import ACTION, FORM, GOOD, HTML, SOAP_XML, TEXT, XML, envelope
 from tests.support.raw_http import Reply, connected, exchange, reply_to, written
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Sandbox, ServerLimits
 from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.asmx.handler import MAX_REQUEST, PATH
 from yunxin_soap.sandbox.faults.model import Fault
-from yunxin_soap.sandbox.server import bodies, server
 
 OPERATION = f"{PATH}/sendMesExt"
 BODY = envelope().encode()
@@ -245,14 +244,14 @@ def test_header_that_is_too_long(sandbox: Sandbox) -> None:
     ("data", "what"),
     [
         (b"\x16\x03\x01\x00\xa5hello\r\n\r\n", "this is TLS, and the sandbox speaks http"),
-        (b"hello\r\n\r\n", "this is no HTTP/1.1 request that can be read"),
+        (b"hello\r\n\r\n", "this is no readable HTTP/1.1 request"),
         (written("GET", f"{OPERATION}?userPass=s3cret&Msg={'x' * 9000}"), "is too long"),
         (written("POST", PATH, BODY, Cookie="x=s3cret" * 2000, **SOAP), "is too long"),
-        (written("POST", PATH, BODY, Host=None, **SOAP), "no HTTP/1.1 request that can be read"),
+        (written("POST", PATH, BODY, Host=None, **SOAP), "no readable HTTP/1.1 request"),
         (written("POST", PATH, BODY, Host="a b", **SOAP), "the Host header is missing"),
         (
             written("POST", PATH, BODY, Transfer_Encoding="chunked", **SOAP),
-            "this is no HTTP/1.1 request that can be read",
+            "this is no readable HTTP/1.1 request",
         ),
     ],
 )
@@ -271,24 +270,22 @@ def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
     assert own.arrivals == ()
 
 
-def test_bodies_of_many_connections_are_bounded_together(
-    own: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bodies, "MAX_READING", 100_000)
+def test_bodies_of_many_connections_are_bounded_together() -> None:
     head, _, body = written("POST", PATH, BODY + b" " * 80_000, **SOAP).partition(b"\r\n\r\n")
-    with connected(own) as slow:
+    limits = ServerLimits(max_reading=100_000)
+    with Sandbox(limits=limits) as own, connected(own) as slow:
         slow.sendall(head + b"\r\n\r\n" + body[:-1])
         while exchange(own, head + b"\r\n\r\n" + body).status != 503:
             pass  # until all of the first is there
         assert own.arrivals[-1].http_status == 503
         slow.sendall(body[-1:])
         assert reply_to(slow, b"POST").status == 200
-    assert exchange(own, head + b"\r\n\r\n" + body).status == 200
+        assert exchange(own, head + b"\r\n\r\n" + body).status == 200
 
 
-def test_who_hangs_gives_way(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
-    with contextlib.ExitStack() as stack, own.inject_fault("hang", times=None):
+def test_who_hangs_gives_way() -> None:
+    own = Sandbox(limits=ServerLimits(max_connections=3))
+    with own, contextlib.ExitStack() as stack, own.inject_fault("hang", times=None):
         for _ in range(3):
             hanging = stack.enter_context(connected(own))
             hanging.sendall(written("POST", PATH, BODY, **SOAP))

@@ -1,8 +1,7 @@
-"""Answers HTTP requests as an ASMX service with the one method ``sendMesExt`` does; no I/O.
+"""Respond to HTTP requests like an ASMX service with one method, ``sendMesExt``. No I/O.
 
-Good and bad requests are answered as .NET answers a remote caller (customErrors on). What only
-the web server in front of it adds is not imitated, but for a path in another case, which IIS
-accepts.
+Valid and invalid requests get the response that .NET sends to a remote caller (customErrors on).
+The web server in front of .NET is not imitated, except that paths are case-insensitive, as in IIS.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from yunxin_soap.wsdl import FIELDS, OPERATION, ProtocolName
 
 PATH = "/api/MsgSend.asmx"
 MAX_REQUEST = 4 << 20
-"""Bytes; ASP.NET's default for ``maxRequestLength``."""
+"""Bytes of a body; ASP.NET's default for ``maxRequestLength``."""
 MAX_QUERY = 2048
+"""Bytes of a query string; ASP.NET's default for ``maxQueryStringLength``."""
 
 _XML = "text/xml; charset=utf-8"
 _SOAP_XML = "application/soap+xml; charset=utf-8"
@@ -38,31 +38,31 @@ class MethodError(Exception):
 
 Fields = Mapping[str, str | None]
 Method = Callable[[Fields, ProtocolName], str | None]
-"""Takes the six parameters (None is a null) and the port; returns the result (None is a null)."""
+"""Takes the six parameters and the protocol; returns the result. None is a null."""
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request as it came in."""
+    """One HTTP request."""
 
     method: str
     target: bytes
-    """Path and query of the request line, not decoded."""
+    """The path and the query of the request line, still escaped."""
     headers: Mapping[str, str]
-    """Looked up without regard to case."""
+    """Must ignore the case of names."""
     body: bytes
     too_long: bool = False
-    """Whether the body was longer than `MAX_REQUEST`, and so not read."""
+    """Whether the body was longer than `MAX_REQUEST`, so that it was not read."""
 
     def header(self, name: str) -> str | None:
-        """Return a header; what was no UTF-8 in it, and so came as lone surrogates, is a ``?``."""
-        value = self.headers.get(name)
+        """Return a header, None if it is missing; bytes that are no UTF-8 become ``?``."""
+        value = self.headers.get(name)  # invalid bytes are lone surrogates here
         return None if value is None else value.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """One response as it goes out."""
+    """One HTTP response."""
 
     status: int
     content_type: str
@@ -71,7 +71,7 @@ class HttpResponse:
 
 
 def is_call(request: HttpRequest) -> bool:
-    """Whether somebody means to call the method, however wrongly, and not to look at a page."""
+    """Return whether a request tries to call the method, however wrongly, or asks for a page."""
     path = unquote(request.target.partition(b"?")[0].decode("utf-8", "replace"))
     if not path.lower().startswith(PATH.lower()):
         return False
@@ -79,7 +79,12 @@ def is_call(request: HttpRequest) -> bool:
 
 
 def handle(request: HttpRequest, method: Method) -> HttpResponse:
-    """Answer one request, calling ``method`` where ASP.NET would."""
+    """Respond to one request; call ``method`` if ASP.NET would.
+
+    Args:
+        request: The request.
+        method: The method ``sendMesExt``. It may raise `MethodError`.
+    """
     raw_path, _, query = request.target.partition(b"?")
     path = unquote(raw_path.decode("utf-8", "replace"))
     page, extra = path[: len(PATH)], path[len(PATH) :]
@@ -90,7 +95,7 @@ def handle(request: HttpRequest, method: Method) -> HttpResponse:
     if extra:
         return _operation(request, extra[1:], query, method)
     if request.method == "POST":
-        return _Soap(request, method).answer()
+        return _SoapCall(request, method).respond()
     if request.method == "GET":
         return _page(request, query)
     return _html(405, "The HTTP verb used to access this page is not allowed.")
@@ -155,7 +160,7 @@ def _form(values: Mapping[str, str], collection: str, method: Method) -> HttpRes
     for name in FIELDS:
         if danger := forms.find_danger(name, values.get(name.lower(), "")):
             if name == "userPass":
-                danger = 'userPass="***"'  # ASP.NET would quote a part of it
+                danger = 'userPass="***"'  # ASP.NET would quote a part of the password
             return _text(
                 f"A potentially dangerous Request.{collection} value was detected from the client"
                 f" ({danger})."
@@ -181,8 +186,8 @@ def _form(values: Mapping[str, str], collection: str, method: Method) -> HttpRes
     return _success(_XML, f'<?xml version="1.0" encoding="utf-8"?>\r\n{content}'.encode())
 
 
-class _Soap:
-    """Answers one SOAP request."""
+class _SoapCall:
+    """Responds to one SOAP request."""
 
     def __init__(self, request: HttpRequest, method: Method) -> None:
         self._request, self._method = request, method
@@ -190,26 +195,26 @@ class _Soap:
         action = request.header("SOAPAction")
         self._soap_action = None if action is None else unquote(action.strip().strip('"'))
         self._is_12 = content.media_type == "application/soap+xml"
-        # What is refused before the envelope is read is answered by the type that it came as.
+        # Until the envelope is read, the request's Content-Type decides the version of a fault.
         self._version = soap.SOAP_12 if self._is_12 else soap.SOAP_11
 
-    def answer(self) -> HttpResponse:
-        """Return the answer, which may be a fault or a bare status."""
+    def respond(self) -> HttpResponse:
+        """Return the response, which may be a fault or an empty 400 or 415."""
         try:
-            return self._answer()
-        except soap.Malformed:
+            return self._respond()
+        except soap.MalformedEnvelope:
             return HttpResponse(400, _type_of(self._version))
-        except soap.Fault as fault:
+        except soap.SoapFault as fault:
             return self._fault(fault)
 
-    def _fault(self, fault: soap.Fault) -> HttpResponse:
+    def _fault(self, fault: soap.SoapFault) -> HttpResponse:
         body = fault.render().encode()
         return HttpResponse(500, _type_of(fault.version), body, {"Cache-Control": "private"})
 
-    def _answer(self) -> HttpResponse:
+    def _respond(self) -> HttpResponse:
         content = self._content
         if self._request.too_long:
-            raise soap.Fault(
+            raise soap.SoapFault(
                 "Server",
                 "There was an exception running the extensions specified in the config file."
                 " ---> Maximum request length exceeded.",
@@ -219,11 +224,11 @@ class _Soap:
         routed = self._soap_action is not None or (self._is_12 and content.action is not None)
         if not routed and (problem := soap.root_problem(text)):
             message = f"Server was unable to process request. ---> {problem}"
-            raise soap.Fault("Server", message, soap.SOAP_12)
+            raise soap.SoapFault("Server", message, soap.SOAP_12)
         if content.media_type not in ("text/xml", "application/soap+xml"):
             return self._unsupported()
         if not self._is_12 and self._soap_action not in (None, _ACTION):
-            raise soap.Fault(
+            raise soap.SoapFault(
                 "Client",
                 "Server did not recognize the value of HTTP Header SOAPAction:"
                 f" {self._soap_action}.",
@@ -236,23 +241,23 @@ class _Soap:
         body = soap.body_of(root, self._version)
         self._route(soap.is_operation(body))
         fields = soap.read_fields(body)
-        port: ProtocolName = "soap12" if self._version == soap.SOAP_12 else "soap"
+        protocol: ProtocolName = "soap12" if self._version == soap.SOAP_12 else "soap"
         try:
-            result = self._method(fields, port)
+            result = self._method(fields, protocol)
         except MethodError as error:
             message = f"Server was unable to process request. ---> {error}"
-            raise soap.Fault("Server", message, self._version) from None
-        answer = soap.render_answer(result, self._version)
-        return _success(_type_of(self._version), answer.encode())
+            raise soap.SoapFault("Server", message, self._version) from None
+        envelope = soap.render_response(result, self._version)
+        return _success(_type_of(self._version), envelope.encode())
 
     def _route(self, known_element: bool) -> None:
-        """Refuse a request that names the method neither by its action nor by its element."""
+        """Raise a fault unless the action or the element names the method."""
         action = self._content.action if self._is_12 else self._soap_action
         if known_element or action == _ACTION:
             return
         if action is None:
-            raise soap.Fault("Client", _NO_ACTION, self._version)
-        raise soap.Fault(
+            raise soap.SoapFault("Client", _NO_ACTION, self._version)
+        raise soap.SoapFault(
             "Client",
             f"Unable to handle request. The action '{action}' was not recognized.",
             self._version,
@@ -263,7 +268,7 @@ class _Soap:
 
 
 class _ContentType:
-    """A Content-Type header, taken apart."""
+    """A parsed Content-Type header."""
 
     def __init__(self, value: str) -> None:
         self.value = value

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lxml import etree
 
 from yunxin_soap import wsdl
-from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS, render_answer
+from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS, render_response
 
 _TITLE = "MsgSend Web Service"
 
@@ -105,7 +105,7 @@ def _samples(address: str) -> Iterator[_Sample]:
             f'<?xml version="1.0" encoding="utf-8"?>\n<soap:Envelope xmlns:soap="{envelope}">\n'
             f'  <soap:Body>\n    <{wsdl.OPERATION} xmlns="{TNS}">{fields}\n'
             f"    </{wsdl.OPERATION}>\n  </soap:Body>\n</soap:Envelope>",
-            f"HTTP/1.1 200 OK\n{head}\n{render_answer('string', envelope)}",
+            f"HTTP/1.1 200 OK\n{head}\n{render_response('string', envelope)}",
         )
     query = "&".join(f"{name}=string" for name in wsdl.FIELDS)
     response = (

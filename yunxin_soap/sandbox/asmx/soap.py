@@ -1,4 +1,4 @@
-"""SOAP envelopes of both versions as ASP.NET reads and writes them; no I/O."""
+"""Read and write SOAP envelopes of both versions as ASP.NET does. No I/O."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _DECLARATION = re.compile(
 _SECOND_DECLARATION = re.compile(r"\A(<\?xml\s|\ufeff)")
 _DECLARED_ENCODING = re.compile(rb"\A<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 _ENCODINGS = frozenset(aliases) | frozenset(aliases.values())
-_OF_PYTHON = frozenset(
+_PYTHON_ONLY = frozenset(
     codecs.lookup(name).name
     for name in ("unicode_escape", "raw_unicode_escape", "utf_8_sig", "punycode", "idna")
 )
-"""Text encodings that only Python has."""
+"""Text encodings that .NET does not have."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ENVELOPE = (
     '<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{namespace}"'
@@ -45,21 +45,22 @@ _UPGRADE = (
 )
 
 
-class Malformed(Exception):
-    """The body is not what an XML reader takes; ASP.NET answers 400 with no word."""
+class MalformedEnvelope(Exception):
+    """The body is no XML that .NET reads; ASP.NET responds with an empty 400."""
 
 
 @dataclass(eq=False)
-class Fault(Exception):
-    """A SOAP fault; ``code`` is the 1.1 name, such as ``Client``."""
+class SoapFault(Exception):
+    """A SOAP fault."""
 
     code: str
+    """The code's name in SOAP 1.1, such as ``Client``."""
     text: str
     version: str
-    """The envelope namespace to answer in."""
+    """The namespace of the response's envelope."""
 
     def render(self) -> str:
-        """Return the envelope of the fault."""
+        """Return the envelope with the fault."""
         if self.version == SOAP_12:
             code = {"Client": "Sender", "Server": "Receiver"}.get(self.code, self.code)
             detail = "" if self.code == "MustUnderstand" else "<soap:Detail />"
@@ -78,8 +79,8 @@ class Fault(Exception):
         return _ENVELOPE.format(namespace=self.version, header=header, body=body)
 
 
-def render_answer(result: str | None, version: str) -> str:
-    """Return the envelope of an answer; None is a null result."""
+def render_response(result: str | None, version: str) -> str:
+    """Return the envelope of a response; None is a null result."""
     if result is None:
         inner = f'<{OPERATION}Response xmlns="{TNS}" />'
     else:
@@ -90,45 +91,45 @@ def render_answer(result: str | None, version: str) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Escape for element content as .NET does: what XML cannot carry goes out all the same."""
+    """Escape element content as .NET does, which escapes even characters that XML forbids."""
     escaped = escape(text)
     return _NOT_XML.sub(lambda found: f"&#x{ord(found[0]):X};", escaped)
 
 
 def decode(body: bytes, media_type: str, charset: str | None) -> str:
-    """Return the envelope as text, read in the encoding that ASP.NET would choose."""
-    for mark, encoding in (
+    """Decode an envelope in the encoding that ASP.NET would choose."""
+    for bom, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"),
     ):
-        if body.startswith(mark):
+        if body.startswith(bom):
             return body.decode(encoding, "replace")
     known = known_encoding(charset)
     if known is None and media_type == "application/soap+xml":
         declared = _DECLARED_ENCODING.match(body)
         known = known_encoding(declared[1].decode()) if declared else None
         known = known or "utf-8"
-    # .NET reads text/xml of no known encoding as ASCII.
+    # .NET reads text/xml without a known charset as ASCII.
     text = body.decode(known or "ascii", "replace")
-    # In which every byte of a Chinese character is a "?".
+    # In ASCII, .NET makes each byte of a Chinese character a "?".
     return text.replace("\ufffd", "?") if known in (None, "ascii") else text
 
 
 def known_encoding(name: str | None) -> str | None:
-    """Return Python's name of an encoding that .NET knows too; None for any other."""
+    """Return Python's name of an encoding if .NET has it too, else None."""
     plain = encodings.normalize_encoding(name or "").lower()
     if plain not in _ENCODINGS or not (name or "").isascii():
-        return None  # Python would remember each name that it was ever asked for
+        return None  # codecs.lookup caches every name, so it gets only known ones
     try:
         found = codecs.lookup(plain).name
-        # Python also knows codecs that make no text, and some that replace nothing.
+        # Some of Python's codecs return bytes, and some ignore errors="replace".
         b"\xff".decode(found, "replace")
     except (LookupError, ValueError):
         return None
-    if found in _OF_PYTHON or (found == "utf-8" and (name or "").lower() != "utf-8"):
-        return None  # utf8 and the like are names of Python's alone
-    # To .NET the two are one code page.
+    if found in _PYTHON_ONLY or (found == "utf-8" and (name or "").lower() != "utf-8"):
+        return None  # only Python accepts utf8 and the like
+    # .NET has one code page for both.
     return "gbk" if found == "gb2312" else found
 
 
@@ -136,29 +137,29 @@ def parse(text: str) -> etree._Element:
     """Return the root of an envelope.
 
     Raises:
-        Malformed: it is not well-formed XML 1.0, or has a DOCTYPE of any kind.
+        MalformedEnvelope: It is not well-formed XML 1.0, or has a DOCTYPE of any kind.
     """
     if declaration := _DECLARATION.match(text):
         if declaration["version"] != "1.0":
-            raise Malformed
-        # Its encoding was overruled in `decode`.
+            raise MalformedEnvelope
+        # `decode` has chosen the encoding already.
         text = text[declaration.end() :]
-    if _SECOND_DECLARATION.match(text):  # libxml2 would let it pass
-        raise Malformed
+    if _SECOND_DECLARATION.match(text):  # libxml2 would accept it
+        raise MalformedEnvelope
     parser = etree.XMLParser(
         encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False
     )
     try:
         root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise Malformed from None
+        raise MalformedEnvelope from None
     if root.getroottree().docinfo.doctype:
-        raise Malformed
+        raise MalformedEnvelope
     return root
 
 
 def root_problem(text: str) -> str | None:
-    """Say why no root element can be found at all; None if there is one, whatever follows it."""
+    """Return why there is no root element, None if one begins."""
     rest = text.removeprefix("\ufeff")
     if declaration := _DECLARATION.match(rest):
         rest = rest[declaration.end() :]
@@ -171,10 +172,10 @@ def root_problem(text: str) -> str | None:
 
 
 def version_of(root: etree._Element) -> str:
-    """Return the namespace of the envelope, and so its version.
+    """Return the namespace of an envelope, which is its version.
 
     Raises:
-        Fault: it is no envelope of a known version.
+        SoapFault: It is no envelope of a known version.
     """
     name = etree.QName(root)
     namespace = name.namespace or ""
@@ -184,18 +185,18 @@ def version_of(root: etree._Element) -> str:
         f"Possible SOAP version mismatch: Envelope namespace {namespace} was unexpected."
         f" Expecting {SOAP_11}."
     )
-    raise Fault("VersionMismatch", text, SOAP_11)
+    raise SoapFault("VersionMismatch", text, SOAP_11)
 
 
 def body_of(root: etree._Element, version: str) -> etree._Element:
-    """Return the Body, once the headers are known to want nothing.
+    """Check the headers and return the Body.
 
     Raises:
-        Fault: there is no Body, or a header must be understood.
+        SoapFault: There is no Body, or a header must be understood.
     """
     body = root.find(f"{{{version}}}Body")
     if body is None:
-        raise Fault(
+        raise SoapFault(
             "Client",
             "Server was unable to read request. ---> Request format is invalid: Missing"
             " required soap:Body element.",
@@ -204,21 +205,21 @@ def body_of(root: etree._Element, version: str) -> etree._Element:
     for header in root.iterfind(f"{{{version}}}Header/*"):
         if header.get(f"{{{version}}}mustUnderstand") in ("1", "true"):
             name = etree.QName(header).localname
-            raise Fault("MustUnderstand", f"SOAP header {name} was not understood.", version)
+            raise SoapFault("MustUnderstand", f"SOAP header {name} was not understood.", version)
     return body
 
 
 def is_operation(body: etree._Element) -> bool:
-    """Whether the first element of the Body is the operation, name and namespace."""
+    """Return whether the Body's first element has the name and namespace of the operation."""
     operation = _first_element(body)
     return operation is not None and operation.tag == f"{{{TNS}}}{OPERATION}"
 
 
 def read_fields(body: etree._Element) -> dict[str, str | None]:
-    """Return the six parameters; an element that is absent, or not ours, leaves a null.
+    """Return the six parameters; a missing or unknown element leaves a null.
 
     Raises:
-        Malformed: a parameter has an element inside.
+        MalformedEnvelope: A parameter contains an element.
     """
     fields: dict[str, str | None] = dict.fromkeys(FIELDS)
     operation = _first_element(body)
@@ -230,8 +231,8 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
             fields[name] = element.text or ""
         elif element is not None:
             if _first_element(element) is not None:
-                raise Malformed
-            # A comment inside is passed over, and the text on both its sides is joined.
+                raise MalformedEnvelope
+            # .NET ignores a comment in the text, and joins the text on both sides.
             tails = (child.tail or "" for child in element)
             fields[name] = "".join((element.text or "", *tails))
     return fields

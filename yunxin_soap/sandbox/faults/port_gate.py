@@ -85,7 +85,7 @@ class PortGate:
         for address in addresses:
             # If another process bound the port first, `_open` retries later.
             with contextlib.suppress(OSError):
-                self._reserved.append(_bind(address))
+                self._reserved.append(reserve_port(address))
 
     async def _open(self) -> bool:
         if self._runner.sites:
@@ -118,7 +118,8 @@ class PortGate:
             each.close()
 
 
-def _bind(address: tuple[Any, ...]) -> socket.socket:
+def reserve_port(address: tuple[Any, ...]) -> socket.socket:
+    """Bind an address without listening, so that connections are refused."""
     made = socket.socket(socket.AF_INET6 if len(address) == 4 else socket.AF_INET)
     try:
         _set_reuse_address(made, True)
