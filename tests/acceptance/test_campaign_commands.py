@@ -126,7 +126,7 @@ def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox
     sandbox.inject_fault("code", code="-7")
     paused = run("run", "a", "--concurrency", "1")
     assert paused.returncode == 4
-    assert "a: paused: The gateway refused the submit with -7 余额不足" in paused.stdout
+    assert "a: paused: The gateway rejected the submission with -7 余额不足" in paused.stdout
     assert '"campaign resume" continues' in paused.stdout
     sandbox.inject_fault("close")
     unknown = run("resume", "a", "--concurrency", "1", "--json")
@@ -573,7 +573,7 @@ def test_run_closed_stderr_continues(
         output, _ = process.communicate(timeout=30)
     stop()
     assert process.returncode == 4
-    assert "a: paused: The gateway refused the submit with -7" in output
+    assert "a: paused: The gateway rejected the submission with -7" in output
     assert "unknown" not in output
 
 
