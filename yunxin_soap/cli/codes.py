@@ -13,7 +13,10 @@ from yunxin_soap.codes import DOCUMENTED
 @click.argument("code", required=False, type=int)
 @json_option
 def codes_command(code: int | None, as_json: bool) -> None:
-    """List the gateway's result codes, or explain one, as in: yunxin-soap codes -5."""
+    """List the gateway's result codes, or explain one.
+
+    For example: yunxin-soap codes -5
+    """
     if code is not None:
         code = -abs(code)
         if code not in DOCUMENTED:

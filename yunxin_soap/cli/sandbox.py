@@ -32,7 +32,7 @@ user_code, protocol, text, skip, times, probability, seed.
     "--record",
     "path",
     type=click.Path(dir_okay=False),
-    help="An SQLite file that keeps the arrivals when the sandbox ends.",
+    help="An SQLite file that keeps the arrivals after the sandbox ends.",
 )
 @click.option(
     "--fault",
@@ -44,10 +44,10 @@ user_code, protocol, text, skip, times, probability, seed.
 def sandbox_command(
     host: str, port: int, config: str | None, path: str | None, faults: tuple[str, ...]
 ) -> None:
-    """Run a local gateway that speaks the service's four protocols; it sends no SMS.
+    """Run a local gateway that sends no SMS.
 
-    The account is demo / demo with channel 37, unless a TOML file names others. The inbox is a web
-    page at /.
+    It speaks the service's four protocols. The account is demo / demo with channel 37, unless a
+    TOML file names others. The inbox is a web page at /.
     """
     with handle_errors(as_json=False):
         from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals

@@ -75,7 +75,10 @@ def send_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Send one text to up to 500 numbers in one submission, and print the batch number."""
+    """Send one text, and print the batch number.
+
+    One submission takes up to 500 numbers.
+    """
     from yunxin_soap.client import Client
 
     with handle_errors(as_json):

@@ -18,7 +18,11 @@ from yunxin_soap.cli.campaign.status import status_command
 
 @click.group("campaign")
 def campaign_group() -> None:
-    """Send to many numbers over a ledger: never twice, never lost, resumable."""
+    """Send to many numbers: never twice, never lost.
+
+    A ledger records every submission before it is sent, so that a campaign can resume after any
+    crash.
+    """
 
 
 for _command in (

@@ -27,7 +27,10 @@ _COLUMNS = ("number", "state", "batch_no", "code", "reason", "submission_id")
 )
 @ledger_options
 def export_command(name: str, output: str, ledger_url: str | None, as_json: bool) -> None:
-    """Write every number with its outcome: as CSV, or with --json as one object a line."""
+    """Write every number with its outcome.
+
+    The output is CSV, or one JSON object a line.
+    """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         refuse_ledger_overwrite(output, ledger_url)
         _export(ledger.results(name), output, as_json)

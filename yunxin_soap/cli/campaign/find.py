@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @click.argument("number")
 @ledger_options
 def find_command(number: str, ledger_url: str | None, as_json: bool) -> None:
-    """Show every submission with a number, its outcome and its history."""
+    """Show what happened to a number.
+
+    It shows every submission with the number, its outcome and its history.
+    """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         records = ledger.find(number)
         if as_json:

@@ -67,7 +67,10 @@ def plan_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Make a campaign from a list and a text; repeating it with the same ones changes nothing."""
+    """Make a campaign from a list and a text.
+
+    A plan with the same name, list and text as before changes nothing.
+    """
     with handle_errors(as_json):
         text = _text(message, message_file)
         if not options["channel"]:

@@ -17,7 +17,10 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 @click.option("--older-than", required=True, metavar="AGE", help="As in 90d, 12h, 30m, 0s.")
 @ledger_options
 def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> None:
-    """Remove the numbers and texts of submissions that ended long ago; counts stay."""
+    """Remove old numbers and texts; counts stay.
+
+    Submissions that are pending or unknown keep theirs.
+    """
     with handle_errors(as_json):
         seconds = _parse_age(older_than)
         with open_ledger(ledger_url) as ledger:

@@ -27,7 +27,10 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
 )
 @ledger_options
 def report_command(name: str, output: str | None, ledger_url: str | None, as_json: bool) -> None:
-    """Write a page with charts: outcomes, rejections, throughput, response times."""
+    """Write an HTML page with charts.
+
+    It shows outcomes, rejections, throughput and response times, and no number and no text.
+    """
     with handle_errors(as_json):
         path = output or f"{_UNSAFE_IN_FILE_NAMES.sub('_', name)}.html"
         refuse_ledger_overwrite(path, ledger_url)

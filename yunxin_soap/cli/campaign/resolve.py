@@ -30,7 +30,7 @@ from yunxin_soap.errors import ConfigurationError
     type=int,
     multiple=True,
     metavar="ID",
-    help="One submission; all unknown ones by default. Repeatable.",
+    help="Only this submission, by the id that find and export show. Repeatable.",
 )
 @click.option("--batch-no", help="The vendor's batch number, with --accepted.")
 @by_option
@@ -45,7 +45,10 @@ def resolve_command(
     as_json: bool,
     **decisions: bool,
 ) -> None:
-    """Decide the outcome of unknown submissions; nothing else changes them."""
+    """Decide the outcome of unknown submissions.
+
+    Nothing else changes them.
+    """
     with handle_errors(as_json):
         chosen: list[Any] = [each for each, is_chosen in decisions.items() if is_chosen]
         if len(chosen) != 1:

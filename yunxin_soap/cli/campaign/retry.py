@@ -39,7 +39,11 @@ def retry_command(
     ledger_url: str | None,
     as_json: bool,
 ) -> None:
-    """Make rejected submissions pending again, where that is safe, and rejected texts too."""
+    """Make rejected submissions pending again.
+
+    Without --unsafe, those that may have been sent stay as they are. Texts that are on hold are
+    released.
+    """
     from yunxin_soap.campaign import State
 
     with handle_errors(as_json):

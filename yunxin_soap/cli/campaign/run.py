@@ -43,10 +43,15 @@ run_options = combine(
     click.option("--numbers-rate-limit", type=float, help="The most numbers a second."),
     click.option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
     click.option(
-        "--timezone", default="Asia/Shanghai", show_default=True, help="The zone of those hours."
+        "--timezone",
+        default="Asia/Shanghai",
+        show_default=True,
+        help="The time zone of those hours.",
     ),
     click.option(
-        "--isolate", is_flag=True, help="Halve a submission rejected with -14 to -17, and retry."
+        "--isolate",
+        is_flag=True,
+        help="Split a submission rejected with -14 to -17 in halves, until only bad numbers fail.",
     ),
     click.option(
         "--failure-threshold",

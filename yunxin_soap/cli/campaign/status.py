@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @optional_name_argument
 @ledger_options
 def status_command(name: str | None, ledger_url: str | None, as_json: bool) -> None:
-    """Show where a campaign stands, or all campaigns and the single sends."""
+    """Show the state of campaigns and single sends.
+
+    Without a name, it shows all of them.
+    """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         if name is not None:
             print_status(ledger.status(name), as_json)
