@@ -141,6 +141,7 @@ def test_cancel_while_connecting_has_no_outcome() -> None:
             async with client("https://sms.example/x", proxy=proxy_url(proxy)) as yunxin:
                 error = await cancelled_once(proxy, yunxin.send("13900000000", "x"))
                 assert unknown_behind(error) is None
+                await asyncio.to_thread(proxy.wait_until_ended, 1)
             assert [request.method for request in proxy.requests] == ["CONNECT"]
 
     run(main())

@@ -61,6 +61,23 @@ def test_timeout_starts_anew_with_each_request(protocol: ClientVariant) -> None:
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_timeout_covers_sending_and_the_response(protocol: ClientVariant) -> None:
+    """Sending and the response share one timeout: a slow one leaves less for the other."""
+
+    def script(connection: Connection) -> None:
+        connection.ended.wait(0.6)
+        connection.read()
+        connection.ended.wait(0.6)
+        connection.send(result_response(protocol))
+
+    with ScriptedServer(script) as server, CheckedClient(server, protocol, timeout=1.0) as checked:
+        error = checked.assert_fails(OutcomeUnknown, lambda: checked.send("x" * (16 << 20)))
+    assert "within 1 s" in str(error)
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("script", [read_then_close, read_then_reset])
 def test_connection_that_ends_before_the_response_is_unknown(protocol: str, script: Script) -> None:
     """A connection that ends before the response makes the outcome unknown."""
@@ -201,6 +218,19 @@ def test_connection_after_another_status_is_not_reused(protocol: str) -> None:
         checked.assert_fails(BalanceRejected)
         checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 1]
+
+
+def test_connection_after_an_empty_200_is_not_reused(protocol: str) -> None:
+    """An empty 200 may not be the final response: its connection is closed."""
+    replies = (http_response(""), result_response(protocol))
+    with (
+        ScriptedServer(reply_with(*replies)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        checked.assert_fails(OutcomeUnknown)
+        server.wait_until_ended(1)
+        checked.assert_fails(OutcomeUnknown)
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nX-Pad: ", b"\r\n", None])

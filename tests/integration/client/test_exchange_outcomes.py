@@ -6,14 +6,17 @@ Each test counts the requests that the server read: one, whatever came back.
 from __future__ import annotations
 
 import gzip
+import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tests.support import client_matrix
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import BlockingAsyncClient
+from tests.support.client_matrix import BOTH_CLIENTS, BlockingAsyncClient, ClientVariant
 from tests.support.scripted_server import Connection, Script, ScriptedServer, reply_with
-from tests.support.secret_detector import NUMBERS
+from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
 from tests.support.wire_samples import (
     BATCH_NO,
     HTML,
@@ -27,7 +30,11 @@ from tests.support.wire_samples import (
 from yunxin_soap import OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.errors import ConfigurationRejected
 from yunxin_soap.redact import Redactor
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.base import Request
 from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
+from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wire.codec import Codec, Fields
 
 
@@ -119,10 +126,18 @@ def test_request_on_the_wire_is_what_the_codec_encoded(protocol: str) -> None:
         ("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"'),
         ("403 Forbidden", "Vary: *"),
         ("404 Not Found", "Vary: *"),
+        ("405 Method Not Allowed", "Allow: GET"),
+        ("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="x"'),
         ("408 Request Timeout", "Vary: *"),
+        ("411 Length Required", "Vary: *"),
         ("413 Content Too Large", "Retry-After: 0"),
+        ("414 URI Too Long", "Vary: *"),
         ("415 Unsupported Media Type", "Vary: *"),
+        ("417 Expectation Failed", "Vary: *"),
+        ("426 Upgrade Required", "Upgrade: TLS/1.2"),
         ("429 Too Many Requests", "Retry-After: 0"),
+        ("431 Request Header Fields Too Large", "Vary: *"),
+        ("499 Client Closed Request", "Vary: *"),
     ],
 )
 def test_status_4xx_is_rejected(protocol: str, status: str, header: str) -> None:
@@ -357,6 +372,81 @@ def test_redirect_is_unknown_and_not_followed(protocol: str, status: str) -> Non
     assert error.http_status == int(status[:3])
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
+
+
+def test_response_with_the_same_length_twice_is_read_by_client_alone(
+    protocol: ClientVariant,
+) -> None:
+    """`Client` accepts two equal Content-Length headers; aiohttp rejects the response."""
+    length = f"Content-Length: {len(raw(protocol))}"
+    content = http_response(raw(protocol), "200 OK", XML, length)
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        if protocol.is_async:
+            checked.assert_fails(OutcomeUnknown)
+        else:
+            checked.assert_accepted()
+            checked.assert_accepted()
+    assert {request.connection for request in server.requests} == {1}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "502 Bad Gateway"])
+def test_response_that_breaks_off_names_its_status(protocol: str, status: str) -> None:
+    """A response that breaks off is unknown, and the error has its HTTP status."""
+    content = http_response(result_xml(protocol), status, length=9999)
+    with (
+        ScriptedServer(reply_with(content, then_close=True)) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        assert checked.assert_fails(OutcomeUnknown).http_status == int(status[:3])
+    assert len(server.requests) == 1
+
+
+def test_response_before_a_reset_counts(protocol: str) -> None:
+    """A complete response counts, even if the server resets the connection after it."""
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(result_response(protocol))
+        connection.reset()
+
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_accepted()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_programming_error_in_the_exchange_is_the_cause(protocol: str) -> None:
+    """A programming error is unknown and the cause, and no frame has the request's content."""
+    mistake: Any = object()
+    request = Request("POST", "/", {"X-Mistake": mistake}, body=PASSWORD.encode())
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        settings = checked.client.settings
+        if isinstance(checked.client, BlockingAsyncClient):
+            with pytest.raises(OutcomeUnknown, match=r"broke \(TypeError\)") as caught:
+                checked.client.run(_send_async(settings, request))
+        else:
+            transport = HttpTransport(settings)
+            with pytest.raises(OutcomeUnknown, match=r"broke \(TypeError\)") as caught:
+                transport.send(request)
+            transport.close()
+    error = caught.value
+    assert isinstance(error.__cause__, TypeError)
+    own = (__file__, client_matrix.__file__)
+    for raised in (error, error.__cause__):
+        for frame, _ in traceback.walk_tb(raised.__traceback__):
+            if frame.f_code.co_filename not in own:
+                assert_no_secret(repr(frame.f_locals))
+
+
+async def _send_async(settings: Settings, request: Request) -> None:
+    transport = AsyncHttpTransport(settings)
+    try:
+        await transport.send(request)
+    finally:
+        await transport.close()
 
 
 def send_endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:

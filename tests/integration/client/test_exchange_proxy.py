@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import ssl
+import traceback
+from pathlib import Path
 
 import pytest
 
 from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import BOTH_CLIENTS
 from tests.support.scripted_server import ScriptedServer, proxy_url, read_then_close, reply_with
 from tests.support.secret_detector import PROXY_AUTHORIZATION, PROXY_USER
 from tests.support.wire_samples import http_response, result_response
@@ -145,6 +149,20 @@ def test_environment_proxy_with_trust_env_is_used(
     assert proxy.requests[0].headers["proxy-authorization"] == PROXY_AUTHORIZATION
 
 
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_environment_proxy_over_tls_is_used(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's proxy may be an https proxy."""
+    with ScriptedServer(reply_with(result_response(protocol)), tls=tls) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.origin)
+        with CheckedClient(
+            "http://sms.example/x", protocol, trust_env=True, verify=authority_file
+        ) as checked:
+            checked.assert_accepted()
+    assert len(proxy.requests) == 1
+
+
 def test_proxy_argument_precedes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """``proxy=`` takes precedence over the environment."""
     with (
@@ -195,3 +213,17 @@ def test_environment_proxy_of_another_kind_is_invalid(monkeypatch: pytest.Monkey
     with pytest.raises(ConfigurationError, match="neither an http nor an https proxy") as caught:
         CheckedClient("http://sms.example/x", trust_env=True)
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize(
+    "address", ["http://{}@[::1", "http://{}@127.0.0.1:port", "http://{}@a:b:c"]
+)
+def test_environment_proxy_that_cannot_be_parsed_is_not_shown(
+    protocol: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy address that cannot be parsed is invalid, and its password is not shown."""
+    monkeypatch.setenv("http_proxy", address.format(PROXY_USER))
+    with pytest.raises(ConfigurationError, match="proxy in the environment") as caught:
+        CheckedClient("http://sms.example/x", protocol, trust_env=True)
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))

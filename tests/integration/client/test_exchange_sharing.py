@@ -6,20 +6,20 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import protocol_name
+from tests.support.client_matrix import BOTH_CLIENTS, ClientVariant, protocol_name
+from tests.support.clock import FakeClock
 from tests.support.scripted_server import Connection, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
-from yunxin_soap import Client
+from yunxin_soap import Client, OutcomeUnknown
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.transport.limits import Limits
-from yunxin_soap.transport.sync import HttpTransport
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY, Limits
 
 
 def test_client_shared_by_threads_mixes_nothing_up(protocol: str, sandbox: Sandbox) -> None:
@@ -65,6 +65,7 @@ def test_pool_after_a_burst_closes_expired_connections() -> None:
     """A later request closes the expired connections of an earlier burst."""
     count = 6
     together = threading.Barrier(count)
+    clock = FakeClock()
 
     def script(connection: Connection) -> None:
         connection.read()
@@ -74,27 +75,55 @@ def test_pool_after_a_burst_closes_expired_connections() -> None:
 
     with (
         ScriptedServer(script) as server,
-        CheckedClient(server) as checked,
+        CheckedClient(server, clock=clock) as checked,
         ThreadPoolExecutor(count) as threads,
     ):
         list(threads.map(lambda _: checked.client.send(NUMBERS, "您好"), range(count)))
-        assert isinstance(checked.client, Client)
-        transport = checked.client._transport
-        assert isinstance(transport, HttpTransport)
-        idle = transport._idle
-        *others, youngest = idle
-        assert len(others) == count - 1
-        for other in others:
-            other.last_used = float("-inf")
+        clock.advance(KEEPALIVE_EXPIRY - 1)
         checked.assert_accepted()
-        assert list(idle) == [youngest]
-        assert all(other.is_closed for other in others)
-    assert (server.connections, len(server.requests)) == (count, count + 1)
+        youngest = server.requests[-1].connection
+        clock.advance(1)  # only the others have expired now
+        checked.assert_accepted()
+        for number in set(range(1, count + 1)) - {youngest}:
+            server.wait_until_ended(number)
+        checked.assert_accepted()
+    assert [request.connection for request in server.requests[count:]] == [youngest] * 3
+    assert server.connections == count
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_client_closed_while_sending_leaves_nothing_open(protocol: ClientVariant) -> None:
+    """A client that is closed while a request is in flight leaves no connection open."""
+    closed = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        closed.wait(20)
+        connection.send(result_response(protocol))
+        connection.wait_until_closed()
+
+    with (
+        ScriptedServer(script) as server,
+        CheckedClient(server, protocol) as checked,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        # aiohttp closes the connections that are in use; `Client` reads the response first.
+        sending: Future[object] = (
+            threads.submit(checked.assert_fails, OutcomeUnknown)
+            if protocol.is_async
+            else threads.submit(checked.assert_accepted)
+        )
+        server.wait_for_requests(1)
+        checked.client.close()
+        closed.set()
+        sending.result(20)
+        server.wait_until_ended(1)
+    assert (server.connections, len(server.requests)) == (1, 1)
 
 
 _FORKING = """
 import os, sys
-from yunxin_soap import Client
+from yunxin_soap import Client, OutcomeUnknown
 
 with Client("u", "p", channel="37", endpoint=sys.argv[1], protocol=sys.argv[2]) as client:
     client.send("13900000000", "first【签名】")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.support.scripted_server import (
     reply_with,
     reset_without_reading,
 )
+from tests.support.services import skip_or_fail
 from tests.support.tls import server_context
 from tests.support.wire_samples import BATCH_NO, http_response, result_response
 from yunxin_soap import NotSent, OutcomeUnknown
@@ -64,6 +67,39 @@ def test_surplus_response_decrypted_by_tls_is_not_reused(
         checked.assert_accepted()
         checked.assert_accepted()
     assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_verify_folder_trusts_its_authorities(
+    protocol: str, tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """``verify`` may name a folder of certificates, as ``openssl rehash`` prepares it."""
+    openssl = shutil.which("openssl") or skip_or_fail("no openssl program")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    subprocess.run([openssl, "rehash", tmp_path], check=True)
+    with (
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server,
+        CheckedClient(server, protocol, verify=tmp_path) as checked,
+    ):
+        checked.assert_accepted()
+    assert len(server.requests) == 1
+
+
+def test_verify_folder_without_authorities_trusts_nobody(
+    protocol: str,
+    tls: ssl.SSLContext,
+    authority_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With an empty folder nobody is trusted, not even the system's authorities."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority_file))
+    with (
+        ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server,
+        CheckedClient(server, protocol, verify=tmp_path, retries=0) as checked,
+    ):
+        error = checked.assert_fails(NotSent)
+    assert "not trusted" in str(error)
+    assert len(server.requests) == 0
 
 
 def test_verify_context_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 import sys
@@ -152,6 +153,28 @@ def test_tunnel_that_hangs_is_bounded(protocol: str) -> None:
         error = checked.assert_fails(NotSent)
     assert "within 0.3 s" in str(error)
     assert len(proxy.requests) == 1
+
+
+def test_interrupt_while_the_tunnel_opens_leaves_nothing_open() -> None:
+    """Ctrl-C while a proxy opens the tunnel closes the connection to the proxy."""
+
+    def interrupt(proxy: ScriptedServer) -> None:
+        proxy.wait_for_requests(1)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    main_thread = threading.get_ident()
+    with (
+        ScriptedServer(read_then_hang) as proxy,
+        CheckedClient("https://sms.example/x", proxy=proxy_url(proxy)) as checked,
+    ):
+        interrupting = threading.Thread(target=interrupt, args=(proxy,))
+        interrupting.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            checked.send()
+        interrupting.join()
+        proxy.wait_until_ended(1)  # `caught` still refers to the frames that use the connection
+    assert caught.value.__cause__ is None
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
 def test_tunnel_reply_in_small_pieces_is_bounded(protocol: str) -> None:
