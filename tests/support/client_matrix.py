@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 from yunxin_soap import AsyncClient, Client, Receipt, Submission
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.aio import AsyncHttpTransport
-from yunxin_soap.transport.base import AsyncTransport
+from yunxin_soap.transport.base import AsyncTransport, Request, Response
 from yunxin_soap.transport.limits import Limits
 from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
@@ -176,3 +176,22 @@ def build_client(
         settings, limits=limits, clock=clock.time, sleep=clock.async_sleep
     )
     return BlockingAsyncClient.from_settings(settings, transport=async_transport)
+
+
+def send_request(protocol: str, settings: Settings, request: Request) -> Response:
+    """Send one request over the HTTP transport of a variant, without its client."""
+
+    async def send_async() -> Response:
+        transport = AsyncHttpTransport(settings)
+        try:
+            return await transport.send(request)
+        finally:
+            await transport.close()
+
+    if client_class(protocol) is BlockingAsyncClient:
+        return asyncio.run(send_async())
+    transport = HttpTransport(settings)
+    try:
+        return transport.send(request)
+    finally:
+        transport.close()

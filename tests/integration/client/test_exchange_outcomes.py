@@ -14,7 +14,12 @@ import pytest
 
 from tests.support import client_matrix
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import BOTH_CLIENTS, BlockingAsyncClient, ClientVariant
+from tests.support.client_matrix import (
+    BOTH_CLIENTS,
+    BlockingAsyncClient,
+    ClientVariant,
+    send_request,
+)
 from tests.support.scripted_server import Connection, Script, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
 from tests.support.wire_samples import (
@@ -31,10 +36,8 @@ from yunxin_soap import OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.errors import ConfigurationRejected
 from yunxin_soap.redact import Redactor
 from yunxin_soap.settings import Settings
-from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import Request
 from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
-from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wire.codec import Codec, Fields
 
 
@@ -419,19 +422,10 @@ def test_programming_error_in_the_exchange_is_the_cause(protocol: str) -> None:
     """A programming error is unknown and the cause, and no frame has the request's content."""
     mistake: Any = object()
     request = Request("POST", "/", {"X-Mistake": mistake}, body=PASSWORD.encode())
-    with (
-        ScriptedServer(reply_with(result_response(protocol))) as server,
-        CheckedClient(server, protocol) as checked,
-    ):
-        settings = checked.client.settings
-        if isinstance(checked.client, BlockingAsyncClient):
-            with pytest.raises(OutcomeUnknown, match=r"broke \(TypeError\)") as caught:
-                checked.client.run(_send_async(settings, request))
-        else:
-            transport = HttpTransport(settings)
-            with pytest.raises(OutcomeUnknown, match=r"broke \(TypeError\)") as caught:
-                transport.send(request)
-            transport.close()
+    with ScriptedServer(reply_with(result_response(protocol))) as server:
+        settings = Settings("user", PASSWORD, endpoint=server.url)
+        with pytest.raises(OutcomeUnknown, match=r"broke \(TypeError\)") as caught:
+            send_request(protocol, settings, request)
     error = caught.value
     assert isinstance(error.__cause__, TypeError)
     own = (__file__, client_matrix.__file__)
@@ -439,14 +433,6 @@ def test_programming_error_in_the_exchange_is_the_cause(protocol: str) -> None:
         for frame, _ in traceback.walk_tb(raised.__traceback__):
             if frame.f_code.co_filename not in own:
                 assert_no_secret(repr(frame.f_locals))
-
-
-async def _send_async(settings: Settings, request: Request) -> None:
-    transport = AsyncHttpTransport(settings)
-    try:
-        await transport.send(request)
-    finally:
-        await transport.close()
 
 
 def send_endlessly(head: bytes, piece: bytes, sent: list[int]) -> Script:
