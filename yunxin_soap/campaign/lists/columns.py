@@ -21,7 +21,7 @@ _MAX_NAMED = 20
 def is_number(cell: str) -> bool:
     """Return whether a cell holds a mobile number, in any notation that can be normalised."""
     try:
-        return bool(cell) and bool(normalise_recipients(cell))
+        return bool(normalise_recipients(cell))
     except InvalidRequest:
         return False
 
