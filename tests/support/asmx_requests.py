@@ -1,4 +1,4 @@
-"""Builds the requests that the sandbox's tests send, and a method that records what it gets."""
+"""Build ASMX requests for the sandbox's tests, and check its responses."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass
-class Recorder:
-    """Stands in for the method: keeps what reached it, and answers or throws as told."""
+class RecordingMethod:
+    """Replaces the method: records its calls, and returns a result or raises an error."""
 
     result: str | None = BATCH
     error: str | None = None
     calls: list[tuple[dict[str, str | None], ProtocolName]] = field(default_factory=list)
 
-    def __call__(self, fields: Fields, port: ProtocolName) -> str | None:
-        self.calls.append((dict(fields), port))
+    def __call__(self, fields: Fields, protocol: ProtocolName) -> str | None:
+        self.calls.append((dict(fields), protocol))
         if self.error is not None:
             raise MethodError(self.error)
         return self.result
@@ -56,24 +56,24 @@ class Recorder:
 def request(
     method: str, target: str | bytes, body: bytes = b"", /, **headers: str | None
 ) -> HttpRequest:
-    """Build any request; a header is named with underscores, and left out if None."""
+    """Build a request. Header names have underscores for hyphens; None omits a header."""
     raw = target if isinstance(target, bytes) else target.encode()
     named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
     return HttpRequest(method, raw, {"Host": "127.0.0.1:8080", **named}, body)
 
 
 def elements(**fields: str) -> str:
-    """Write the parameters as elements, by default the good ones."""
+    """Return the parameters as elements. Default: `GOOD`."""
     return "".join(f"<{name}>{escape(text)}</{name}>" for name, text in (fields or GOOD).items())
 
 
 def operation(inner: str | None = None, name: str = "sendMesExt", namespace: str = TNS) -> str:
-    """Write the operation's element, by default with the good parameters in it."""
+    """Return the element of the operation. Default: with the parameters `GOOD`."""
     return f'<{name} xmlns="{namespace}">{elements() if inner is None else inner}</{name}>'
 
 
 def envelope(body: str | None = None, version: str = SOAP_11, header: str = "") -> str:
-    """Write an envelope, by default with a good call in it."""
+    """Return an envelope. Default: with a valid call."""
     return (
         f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{version}">{header}'
         f"<s:Body>{operation() if body is None else body}</s:Body></s:Envelope>"
@@ -86,10 +86,10 @@ def soap11(
     action: str | None = f'"{ACTION}"',
     target: str = PATH,
 ) -> HttpRequest:
-    """Build a SOAP 1.1 request, by default a good one."""
+    """Build a SOAP 1.1 request. Default: a valid one."""
     text = envelope() if body is None else body
     raw = text if isinstance(text, bytes) else text.encode()
-    # SOAPAction is the one header whose case `request` cannot tell from its name.
+    # The name of SOAPAction has no hyphen.
     return request("POST", target, raw, Content_Type=content_type, SOAPAction=action)
 
 
@@ -98,7 +98,7 @@ def soap12(
     content_type: str = "application/soap+xml; charset=utf-8",
     action: str | None = ACTION,
 ) -> HttpRequest:
-    """Build a SOAP 1.2 request, by default a good one."""
+    """Build a SOAP 1.2 request. Default: a valid one."""
     text = envelope(version=SOAP_12) if body is None else body
     raw = text if isinstance(text, bytes) else text.encode()
     parameter = "" if action is None else f'; action="{action}"'
@@ -106,7 +106,7 @@ def soap12(
 
 
 def get(query: str | bytes | None = None, path: str = f"{PATH}/sendMesExt") -> HttpRequest:
-    """Build a GET of the operation, by default a good one."""
+    """Build a GET of the operation. Default: a valid one."""
     text = urlencode(GOOD) if query is None else query
     raw = text if isinstance(text, bytes) else text.encode()
     return request("GET", path.encode() + b"?" + raw)
@@ -117,38 +117,38 @@ def post(
     content_type: str | None = FORM,
     target: str = f"{PATH}/sendMesExt",
 ) -> HttpRequest:
-    """Build a POST of the operation, by default a good one."""
+    """Build a POST of the operation. Default: a valid one."""
     text = urlencode(GOOD) if body is None else body
     raw = text if isinstance(text, bytes) else text.encode()
     return request("POST", target, raw, Content_Type=content_type)
 
 
-def fields_from(asked: HttpRequest) -> dict[str, str | None]:
-    """Send a request that must be answered well; return what reached the method."""
-    recorder = Recorder()
-    answer = handle(asked, recorder)
-    assert (answer.status, BATCH.encode() in answer.body) == (200, True)
-    ((fields, _),) = recorder.calls
+def accepted_fields(http_request: HttpRequest) -> dict[str, str | None]:
+    """Handle a request that must reach the method, and return its fields."""
+    method = RecordingMethod()
+    response = handle(http_request, method)
+    assert (response.status, BATCH.encode() in response.body) == (200, True)
+    ((fields, _),) = method.calls
     return fields
 
 
-def refused(asked: HttpRequest) -> HttpResponse:
-    """Send a request that must not reach the method; return the answer."""
-    recorder = Recorder()
-    answer = handle(asked, recorder)
-    assert recorder.calls == []
-    assert answer.status != 200
-    return answer
+def rejected_response(http_request: HttpRequest) -> HttpResponse:
+    """Handle a request that must not reach the method, and return the response."""
+    method = RecordingMethod()
+    response = handle(http_request, method)
+    assert method.calls == []
+    assert response.status != 200
+    return response
 
 
-def shape(answer: HttpResponse) -> etree._Element:
-    """Return the envelope of an answer, parsed strictly."""
-    return etree.fromstring(answer.body)
+def parse_envelope(response: HttpResponse) -> etree._Element:
+    """Return the parsed envelope of a response."""
+    return etree.fromstring(response.body)
 
 
-def fault_of(answer: HttpResponse) -> tuple[str, str]:
-    """Return the code and the text of a fault, whose shape must be ASP.NET's to the letter."""
-    root = shape(answer)
+def fault_of(response: HttpResponse) -> tuple[str, str]:
+    """Return code and text of a SOAP fault, after comparing it with ASP.NET's exact XML."""
+    root = parse_envelope(response)
     version = etree.QName(root).namespace
     code, text = root.findtext(".//faultcode"), root.findtext(".//faultstring")
     if version == SOAP_12:
@@ -171,5 +171,5 @@ def fault_of(answer: HttpResponse) -> tuple[str, str]:
             f"<soap:Fault><faultcode>{code}</faultcode>"
             f"<faultstring>{escape(text)}</faultstring>{detail}</soap:Fault>"
         )
-    assert f"<soap:Body>{expected}</soap:Body></soap:Envelope>" in answer.body.decode()
+    assert f"<soap:Body>{expected}</soap:Body></soap:Envelope>" in response.body.decode()
     return local, text

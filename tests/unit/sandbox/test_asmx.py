@@ -10,12 +10,12 @@ from tests.support.asmx_requests import (
     GOOD,
     SOAP_XML,
     XML,
-    Recorder,
+    RecordingMethod,
     envelope,
     get,
     operation,
     post,
-    refused,
+    rejected_response,
     request,
     soap11,
     soap12,
@@ -32,7 +32,7 @@ CACHE = {"Cache-Control": "private, max-age=0"}
 
 @pytest.mark.parametrize("port", REQUESTS)
 def test_each_port_calls_the_method(port: str) -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
 
     handle(REQUESTS[port], recorder)
 
@@ -64,7 +64,7 @@ SOAP_CONTENTS = [
 @pytest.mark.parametrize("port", SOAP)
 @pytest.mark.parametrize(("result", "content"), SOAP_CONTENTS)
 def test_soap_answer(port: str, result: str | None, content: str) -> None:
-    answer = handle(SOAP[port], Recorder(result))
+    answer = handle(SOAP[port], RecordingMethod(result))
 
     expected = (
         f'<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{NAMESPACES[port]}"'
@@ -95,7 +95,7 @@ HTTP_CONTENTS = [
 @pytest.mark.parametrize("port", HTTP)
 @pytest.mark.parametrize(("result", "content"), HTTP_CONTENTS)
 def test_http_answer(port: str, result: str | None, content: str) -> None:
-    answer = handle(HTTP[port], Recorder(result))
+    answer = handle(HTTP[port], RecordingMethod(result))
 
     expected = f'<?xml version="1.0" encoding="utf-8"?>\r\n{content}'
     assert answer == HttpResponse(200, XML, expected.encode(), CACHE)
@@ -103,7 +103,7 @@ def test_http_answer(port: str, result: str | None, content: str) -> None:
 
 @pytest.mark.parametrize("port", REQUESTS)
 def test_control_character_in_the_result_makes_an_answer_that_is_no_xml(port: str) -> None:
-    answer = handle(REQUESTS[port], Recorder("\x01"))
+    answer = handle(REQUESTS[port], RecordingMethod("\x01"))
 
     assert b"&#x1;" in answer.body
     with pytest.raises(etree.XMLSyntaxError):
@@ -111,7 +111,7 @@ def test_control_character_in_the_result_makes_an_answer_that_is_no_xml(port: st
 
 
 def _page(query: str, host: str | None = "gateway.example:81") -> HttpResponse:
-    recorder = Recorder()
+    recorder = RecordingMethod()
     answer = handle(request("GET", PATH + query, Host=host), recorder)
     assert recorder.calls == []
     return answer
@@ -127,7 +127,7 @@ def test_wsdl_names_the_asked_host_at_four_ports(query: str) -> None:
 
 
 def test_wsdl_that_is_given_a_value_is_not_found() -> None:
-    answer = refused(request("GET", f"{PATH}?wsdl=1"))
+    answer = rejected_response(request("GET", f"{PATH}?wsdl=1"))
 
     assert (answer.status, answer.content_type) == (500, "text/plain; charset=utf-8")
     assert answer.body == b"XML Web service description was not found.\r\n"
@@ -179,7 +179,7 @@ MUST_BE_ACCEPTED = [
 
 @pytest.mark.parametrize("asked", MUST_BE_ACCEPTED)
 def test_lenient_request_is_answered_in_its_own_kind(asked: HttpRequest) -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
 
     answer = handle(asked, recorder)
 
@@ -195,7 +195,7 @@ ROUTED_AS_12 = [
 
 @pytest.mark.parametrize("asked", ROUTED_AS_12)
 def test_soap12_is_routed_by_the_body(asked: HttpRequest) -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
 
     answer = handle(asked, recorder)
 
@@ -205,7 +205,7 @@ def test_soap12_is_routed_by_the_body(asked: HttpRequest) -> None:
 
 @pytest.mark.parametrize("action", [None, "http://tempuri.org/sendMesExt"])
 def test_soap12_envelope_as_text_xml_is_answered_as_soap12(action: str | None) -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
 
     answer = handle(soap11(envelope(version=SOAP_12), action=action), recorder)
 
@@ -215,7 +215,7 @@ def test_soap12_envelope_as_text_xml_is_answered_as_soap12(action: str | None) -
 
 
 def test_second_operation_in_the_body_is_not_run() -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
 
     answer = handle(soap11(envelope(operation() + operation("<Msg>second</Msg>"))), recorder)
 

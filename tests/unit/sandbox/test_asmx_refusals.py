@@ -12,14 +12,14 @@ from tests.support.asmx_requests import (
     GOOD,
     SOAP_XML,
     XML,
-    Recorder,
+    RecordingMethod,
+    accepted_fields,
     envelope,
     fault_of,
-    fields_from,
     operation,
+    parse_envelope,
     post,
-    refused,
-    shape,
+    rejected_response,
     soap11,
     soap12,
 )
@@ -91,16 +91,16 @@ FAULTS = [
 
 @pytest.mark.parametrize(("asked", "content_type", "code", "text"), FAULTS)
 def test_fault(asked: HttpRequest, content_type: str, code: str, text: str) -> None:
-    answer = refused(asked)
+    answer = rejected_response(asked)
 
     assert (answer.status, answer.content_type) == (500, content_type)
     assert fault_of(answer) == (code, text)
-    assert len(shape(answer)) == 1  # a Body and no Header
+    assert len(parse_envelope(answer)) == 1  # a Body and no Header
 
 
 @pytest.mark.parametrize("value", ["0", "false"])
 def test_header_that_need_not_be_understood_is_passed_over(value: str) -> None:
-    assert fields_from(soap11(_must(SOAP_11, value))) == GOOD
+    assert accepted_fields(soap11(_must(SOAP_11, value))) == GOOD
 
 
 MISMATCHED = [
@@ -112,7 +112,7 @@ MISMATCHED = [
 
 @pytest.mark.parametrize(("body", "namespace"), MISMATCHED)
 def test_unknown_envelope(body: str, namespace: str) -> None:
-    answer = refused(soap11(body))
+    answer = rejected_response(soap11(body))
 
     assert (answer.status, answer.content_type) == (500, XML)
     assert fault_of(answer) == (
@@ -120,7 +120,7 @@ def test_unknown_envelope(body: str, namespace: str) -> None:
         f"Possible SOAP version mismatch: Envelope namespace {namespace} was unexpected."
         f" Expecting {SOAP_11}.",
     )
-    ((upgrade,), _) = shape(answer)
+    ((upgrade,), _) = parse_envelope(answer)
     assert upgrade.tag == f"{{{SOAP_12}}}Upgrade"
     assert [each.tag for each in upgrade] == [f"{{{SOAP_12}}}SupportedEnvelope"] * 2
 
@@ -130,7 +130,7 @@ def test_unknown_envelope(body: str, namespace: str) -> None:
     [(soap11(), XML, "Server"), (soap12(), SOAP_XML, "Receiver")],
 )
 def test_soap_when_the_method_throws(asked: HttpRequest, content_type: str, code: str) -> None:
-    answer = handle(asked, Recorder(error="Bad <thing>"))
+    answer = handle(asked, RecordingMethod(error="Bad <thing>"))
 
     assert (answer.status, answer.content_type) == (500, content_type)
     assert fault_of(answer) == (code, UNPROCESSED + "Bad <thing>")
@@ -145,7 +145,7 @@ def _too_long(asked: HttpRequest) -> HttpRequest:
     [(soap11(), XML, "Server"), (soap12(), SOAP_XML, "Receiver")],
 )
 def test_soap_over_4_mb(asked: HttpRequest, content_type: str, code: str) -> None:
-    answer = refused(_too_long(asked))
+    answer = rejected_response(_too_long(asked))
 
     assert MAX_REQUEST == 4 * 1024 * 1024
     assert (answer.status, answer.content_type) == (500, content_type)
@@ -199,10 +199,10 @@ MALFORMED = [
 
 @pytest.mark.parametrize("body", MALFORMED)
 def test_body_that_is_no_envelope_is_a_bare_400(body: str | bytes) -> None:
-    assert refused(soap11(body)) == HttpResponse(400, XML)
+    assert rejected_response(soap11(body)) == HttpResponse(400, XML)
 
     in_12 = body.replace(SOAP_11, SOAP_12) if isinstance(body, str) else body
-    assert refused(soap12(in_12)) == HttpResponse(400, SOAP_XML)
+    assert rejected_response(soap12(in_12)) == HttpResponse(400, SOAP_XML)
 
 
 TYPES = ["text/plain", "application/xml", FORM, None, "application/json"]
@@ -210,10 +210,12 @@ TYPES = ["text/plain", "application/xml", FORM, None, "application/json"]
 
 @pytest.mark.parametrize("content_type", TYPES)
 def test_soap_of_another_type_is_a_bare_415(content_type: str | None) -> None:
-    assert refused(soap11(content_type=content_type)) == HttpResponse(415, XML)
-    assert refused(soap11(content_type=content_type, action=None)) == HttpResponse(415, SOAP_XML)
+    assert rejected_response(soap11(content_type=content_type)) == HttpResponse(415, XML)
+    assert rejected_response(soap11(content_type=content_type, action=None)) == HttpResponse(
+        415, SOAP_XML
+    )
 
 
 def test_soap11_envelope_as_soap_xml_is_a_bare_415() -> None:
-    assert refused(soap12(envelope())) == HttpResponse(415, SOAP_XML)
-    assert refused(soap11(content_type=SOAP_XML)) == HttpResponse(415, XML)
+    assert rejected_response(soap12(envelope())) == HttpResponse(415, SOAP_XML)
+    assert rejected_response(soap11(content_type=SOAP_XML)) == HttpResponse(415, XML)

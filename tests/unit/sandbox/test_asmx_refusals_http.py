@@ -17,14 +17,14 @@ from tests.support.asmx_requests import (
     NULLS,
     TEXT,
     XML,
-    Recorder,
+    RecordingMethod,
+    accepted_fields,
     elements,
     envelope,
-    fields_from,
     get,
     operation,
     post,
-    refused,
+    rejected_response,
     request,
     soap11,
 )
@@ -33,14 +33,14 @@ from yunxin_soap.sandbox.asmx.handler import PATH, HttpRequest, handle
 
 @pytest.mark.parametrize("asked", [get(), post()])
 def test_http_when_the_method_throws(asked: HttpRequest) -> None:
-    answer = handle(asked, Recorder(error="Bad <thing>"))
+    answer = handle(asked, RecordingMethod(error="Bad <thing>"))
 
     assert (answer.status, answer.content_type) == (500, TEXT)
     assert answer.body == b"Bad &lt;thing&gt;\r\n"
 
 
 def test_form_over_4_mb() -> None:
-    answer = refused(replace(post(), body=b"", too_long=True))
+    answer = rejected_response(replace(post(), body=b"", too_long=True))
 
     assert (answer.status, answer.content_type) == (500, TEXT)
     assert answer.body == b"Maximum request length exceeded.\r\n"
@@ -86,7 +86,7 @@ PLAIN = [
 
 @pytest.mark.parametrize(("asked", "text"), PLAIN)
 def test_refusal_in_plain_text(asked: HttpRequest, text: str) -> None:
-    answer = refused(asked)
+    answer = rejected_response(asked)
 
     assert (answer.status, answer.content_type) == (500, TEXT)
     escaped = html.escape(text).replace("&#x27;", "&#39;")
@@ -99,15 +99,15 @@ def test_request_validation(danger: str) -> None:
     values = JOINED.replace("Msg=1", f"Msg={quoted}")
 
     for asked, collection in ((get(values), "QueryString"), (post(values), "Form")):
-        answer = refused(asked)
+        answer = rejected_response(asked)
         assert (answer.status, answer.content_type) == (500, TEXT)
         text = html.unescape(answer.body.decode())
         assert text == DANGER.format(collection, f'"{danger}"') + "\r\n"
-    assert fields_from(soap11(envelope(operation(elements(Msg=danger)))))["Msg"] == danger
+    assert accepted_fields(soap11(envelope(operation(elements(Msg=danger)))))["Msg"] == danger
 
 
 def test_json_to_the_operation() -> None:
-    answer = refused(post("{}", "application/json; charset=utf-8"))
+    answer = rejected_response(post("{}", "application/json; charset=utf-8"))
 
     assert (answer.status, answer.content_type) == (500, "application/json; charset=utf-8")
     assert json.loads(answer.body)["Message"] == "There was an error processing the request."
@@ -117,7 +117,7 @@ def test_json_to_the_operation() -> None:
 def test_query_has_to_be_shorter_than_2048_characters(length: int) -> None:
     query = (JOINED + "0" * length)[:length]
 
-    answer = handle(get(query), Recorder())
+    answer = handle(get(query), RecordingMethod())
 
     assert (answer.status, answer.content_type) == ((200, XML) if length < 2048 else (400, HTML))
 
@@ -136,7 +136,7 @@ PAGES = [
 
 @pytest.mark.parametrize(("method", "target", "status"), PAGES)
 def test_refusal_with_a_page(method: str, target: str, status: int) -> None:
-    answer = refused(request(method, target))
+    answer = rejected_response(request(method, target))
 
     assert (answer.status, answer.content_type) == (status, HTML)
     assert answer.body.startswith(b"<!DOCTYPE html>")
@@ -159,7 +159,7 @@ HEADER = st.text(st.characters(exclude_characters="\r\n"), max_size=30)
 def test_no_request_at_all_raises(
     method: str, path: str, query: bytes, kind: str, rest: str, action: str | None, body: bytes
 ) -> None:
-    recorder = Recorder()
+    recorder = RecordingMethod()
     target = path.encode() + query
 
     answer = handle(
