@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,6 +15,7 @@ from yunxin_soap.errors import ConfigurationError, InvalidRequest, YunxinError
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Ledger
     from yunxin_soap.client import ClientBase
+    from yunxin_soap.settings import ClientArguments
 
 _Client = TypeVar("_Client", bound="ClientBase[Any]")
 _Command = Callable[..., None]
@@ -57,9 +58,19 @@ ledger_options = combine(
 )
 
 
+def given_arguments(**options: Any) -> ClientArguments:
+    """Return the arguments of a client that the command line gave.
+
+    Args:
+        options: the values of `client_options` and of other arguments; None was not given.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast("ClientArguments", given)
+
+
 def build_client(
     kind: type[_Client],
-    arguments: dict[str, Any],
+    arguments: ClientArguments,
     password_file: IO[str] | None,
     *required: str,
 ) -> _Client:
@@ -76,7 +87,7 @@ def build_client(
     """
     for name in required:
         option = f"--{name.replace('_', '-')}"
-        if not arguments.get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
+        if not dict(arguments).get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
             raise ConfigurationError(
                 f"There is no {name.replace('_', ' ')}: give {option}, or set"
                 f" YUNXIN_{name.upper()}."

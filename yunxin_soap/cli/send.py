@@ -11,13 +11,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from yunxin_soap.cli.options import build_client, client_options, json_option, read_lines
+from yunxin_soap.cli.options import (
+    build_client,
+    client_options,
+    given_arguments,
+    json_option,
+    read_lines,
+)
 from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
 
 if TYPE_CHECKING:
     from yunxin_soap.client import Client
     from yunxin_soap.results import Receipt
+    from yunxin_soap.settings import ClientArguments
 
 _EPILOG = """\b
 Exit status:
@@ -83,7 +90,7 @@ def send_command(
 
     with handle_errors(as_json):
         recipients = [*numbers, *(read_lines(to_file) if to_file else ())]
-        arguments = {name: value for name, value in options.items() if value is not None}
+        arguments = given_arguments(**options)
         with _embedded_sandbox(sandbox, arguments):
             if dry_run:
                 # Nothing is sent, so the account may be missing.
@@ -98,7 +105,7 @@ def send_command(
 
 
 @contextmanager
-def _embedded_sandbox(wanted: bool, arguments: dict[str, Any]) -> Iterator[None]:
+def _embedded_sandbox(wanted: bool, arguments: ClientArguments) -> Iterator[None]:
     """Run a sandbox, if wanted, and put its address and account into the arguments."""
     if not wanted:
         yield
@@ -113,7 +120,7 @@ def _embedded_sandbox(wanted: bool, arguments: dict[str, Any]) -> Iterator[None]
     with Sandbox() as running:
         arguments["endpoint"] = running.url
         arguments.setdefault("channel", DEMO.channels[0].number)
-        arguments.update(user_code=DEMO.user_code, user_pass=DEMO.user_pass)
+        arguments.update({"user_code": DEMO.user_code, "user_pass": DEMO.user_pass})
         # The embedded gateway is on this machine: ignore the environment's proxy.
         arguments["proxy"] = None
         yield

@@ -25,9 +25,10 @@ from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.files import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from yunxin_soap.campaign import Plan, SkippedLine, Source
+    from yunxin_soap.campaign.planning import PlanOptions
 
 _SKIPPED_SHOWN = 10
 """Skipped lines that the terminal shows; ``--skipped`` has them all."""
@@ -65,7 +66,7 @@ def plan_command(
     dry_run: bool,
     ledger_url: str | None,
     as_json: bool,
-    **options: Any,
+    **options: Unpack[PlanOptions],
 ) -> None:
     """Make a campaign from a list and a text.
 

@@ -12,6 +12,7 @@ from yunxin_soap.cli.options import (
     build_client,
     client_options,
     combine,
+    given_arguments,
     ledger_options,
     name_argument,
     open_ledger,
@@ -103,7 +104,7 @@ def run_campaign(
         with open_ledger(ledger_url) as ledger:
             client = build_client(
                 AsyncClient,
-                {each: value for each, value in given.items() if value is not None},
+                given_arguments(**given),
                 password_file,
                 "user_code",
             )
