@@ -625,7 +625,7 @@ def test_sandbox_announces_addresses(tmp_path: Path) -> None:
     assert lines[1:] == [
         f"Its WSDL: {origin}{path}?WSDL",
         f"Its inbox: {origin}/",
-        "It has no login: everybody who reaches this machine can use it.",
+        "It has no login: anyone on a network that reaches this machine can use it.",
         "Ctrl-C ends it.",
     ]
     assert [*tmp_path.iterdir()] == []

@@ -183,11 +183,11 @@ def format_local_time(at: datetime | float) -> str:
 def refuse_overwrite(output: str | None, **inputs: str | None) -> None:
     """Check that an output file is none of the input files.
 
-    A slip would cost the list, or the record of who received a message.
+    A mistake would cost the list, or the record of the numbers that received a message.
 
     Args:
         output: the path of the output; "-" is standard output.
-        inputs: the path of each input by what it is; "-" is standard input.
+        inputs: the path of each input by its role; "-" is standard input.
 
     Raises:
         ConfigurationError: the output is one of them, by its path or by its inode.

@@ -74,7 +74,7 @@ def _stop_on_signals(runner: Runner) -> None:
 
 
 class ResilientStderr:
-    """Standard error that outlives its reader: the campaign goes on without a display.
+    """Standard error that outlives its reader: the campaign continues without a display.
 
     Once a write fails, because the terminal or the other end of the pipe is gone, the rest is
     discarded.

@@ -75,5 +75,5 @@ def _announce(url: str, host: str) -> None:
     click.echo(f"Its WSDL: {url}?WSDL")
     click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
     if host not in ("127.0.0.1", "::1", "localhost"):
-        click.echo("It has no login: everybody who reaches this machine can use it.")
+        click.echo("It has no login: anyone on a network that reaches this machine can use it.")
     click.echo("Ctrl-C ends it.")

@@ -15,5 +15,5 @@ from yunxin_soap.cli.options import ledger_options, name_argument
 @ledger_options
 @run_options
 def resume_command(name: str, **options: Any) -> None:
-    """End a pause, and send what is pending."""
+    """End a pause, and send the pending submissions."""
     run_campaign(name, resume=True, **options)

@@ -1,4 +1,4 @@
-"""``yunxin-soap campaign run``: send what is pending."""
+"""``yunxin-soap campaign run``: send the pending submissions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _CLIENT_ARGUMENTS = ("user_code", "protocol", "endpoint", "timeout")
 @ledger_options
 @run_options
 def run_command(name: str, **options: Any) -> None:
-    """Send what is pending.
+    """Send the pending submissions.
 
     Ctrl-C stops the run once the submissions in flight have ended; a second one ends it now.
     """
@@ -86,7 +86,7 @@ def run_campaign(
     password_file: IO[str] | None,
     **options: Any,
 ) -> None:
-    """Run a campaign, print where it stands, and exit.
+    """Run a campaign, print its status, and exit.
 
     Args:
         name: the campaign.

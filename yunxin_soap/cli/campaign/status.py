@@ -1,4 +1,4 @@
-"""``yunxin-soap campaign status``: where campaigns and single sends stand."""
+"""``yunxin-soap campaign status``: the state of campaigns and single sends."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
 
 
 def print_status(status: Status, as_json: bool) -> None:
-    """Print where a campaign stands, and what the operator can do about it."""
+    """Print the status of a campaign, with a hint for each thing that waits for an operator."""
     if as_json:
         print_json(_as_dict(status))
         return
