@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timezone
 from typing import Any
@@ -77,10 +78,12 @@ async def test_event_queue_client_too_far_behind_is_disconnected() -> None:
     events = EventQueue(ArrivalStore(), disconnect=lambda: disconnected.append(True), max_behind=2)
     for _ in range(2):
         events.add_arrival(None)
-    assert await events.next()  # the event loop has added both by now
+    assert await events.next()
+    await asyncio.sleep(0)  # the event loop adds both
     assert not disconnected
     for _ in range(2):
         events.add_arrival(None)
-    assert await events.next()
-    assert await events.next()
+    await asyncio.sleep(0)
     assert disconnected == [True]
+    assert await events.next()
+    assert await events.next()
