@@ -1,4 +1,4 @@
-"""The rules for numbers, text, signature, channel and extension."""
+"""Validation and normalising of numbers, message, signature, channel and extension."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from yunxin_soap.message import (
     Submission,
     check_characters,
     check_request_validation,
+    count_segments,
     normalise_channel,
     normalise_extension,
     normalise_message,
     normalise_recipients,
     normalise_signature,
+    rstrip_invisible,
+    utf16_length,
 )
 
 MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
@@ -39,12 +42,14 @@ DECORATIONS = st.sampled_from(
 
 
 @given(MOBILES, DECORATIONS)
-def test_every_usual_way_to_write_a_number_is_the_same_number(number: str, write: Any) -> None:
+def test_normalise_recipients_usual_notation_is_the_same_number(number: str, write: Any) -> None:
+    """Spaces, hyphens, country codes, full-width digits and invisible marks are normalised."""
     assert normalise_recipients(write(number)) == (number,)
 
 
 @given(st.lists(MOBILES, min_size=1, max_size=20), st.sampled_from([",", "，", "、", ", "]))
-def test_a_joined_string_is_a_list(numbers: list[str], comma: str) -> None:
+def test_normalise_recipients_joined_string_equals_a_list(numbers: list[str], comma: str) -> None:
+    """A string of numbers joined by ASCII or Chinese commas is a list of them."""
     unique = tuple(dict.fromkeys(numbers))
     assert normalise_recipients(comma.join(numbers)) == unique
     assert normalise_recipients(numbers) == unique
@@ -52,14 +57,17 @@ def test_a_joined_string_is_a_list(numbers: list[str], comma: str) -> None:
     assert normalise_recipients([comma.join(numbers)]) == unique
 
 
-def test_duplicates_are_dropped_in_the_first_order() -> None:
+def test_normalise_recipients_duplicate_keeps_its_first_position() -> None:
+    """Duplicates are removed, and the order is that of the first occurrences."""
     given_numbers = ["13900000001", "+8613900000000", "139 0000 0001", "13900000000"]
     assert normalise_recipients(given_numbers) == ("13900000001", "13900000000")
 
 
-def test_integers_are_numbers_too() -> None:
+def test_normalise_recipients_integer_is_a_number() -> None:
+    """An integer of any type is a number."""
+
     class Whole(int):
-        """A whole number of another type, as NumPy has."""
+        """An integer of another type, like NumPy's."""
 
     assert normalise_recipients(13900000000) == ("13900000000",)
     assert normalise_recipients(Whole(13900000000)) == ("13900000000",)
@@ -80,19 +88,24 @@ def test_integers_are_numbers_too() -> None:
         ("१३९००००००००", 1, "१३९००००००००"),
     ],
 )
-def test_a_wrong_number_is_named(recipients: Any, position: int, quoted: str) -> None:
+def test_normalise_recipients_invalid_number_is_quoted(
+    recipients: Any, position: int, quoted: str
+) -> None:
+    """An invalid number is quoted, truncated, with its position."""
     with pytest.raises(InvalidRequest) as caught:
         normalise_recipients(recipients)
     assert f"Recipient {position}, {quoted!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("recipients", ["13900000000,", ["13900000000", ""], ["13900000000", "  "]])
-def test_an_empty_number_is_named(recipients: Any) -> None:
+def test_normalise_recipients_empty_number_raises(recipients: Any) -> None:
+    """An empty recipient is an error that says its position."""
     with pytest.raises(InvalidRequest, match="Recipient 2 is empty"):
         normalise_recipients(recipients)
 
 
-def test_no_number_at_all() -> None:
+def test_normalise_recipients_no_number_raises() -> None:
+    """At least one number is required."""
     with pytest.raises(InvalidRequest, match="no recipient"):
         normalise_recipients([])
     with pytest.raises(InvalidRequest, match="Recipient 1 is empty"):
@@ -112,12 +125,14 @@ def test_no_number_at_all() -> None:
         ([b"1"], "bytes"),
     ],
 )
-def test_other_types_are_refused_by_name(recipients: Any, named: str) -> None:
+def test_normalise_recipients_other_type_raises(recipients: Any, named: str) -> None:
+    """A value of another type is an error that names the type."""
     with pytest.raises(InvalidRequest, match=named):
         normalise_recipients(recipients)
 
 
-def test_the_limit_counts_what_is_left_after_duplicates() -> None:
+def test_normalise_recipients_limit_ignores_duplicates() -> None:
+    """The limit counts distinct numbers, 500 by default."""
     numbers = [str(13900000000 + i) for i in range(500)]
     assert len(normalise_recipients([*numbers, numbers[0]])) == 500
     with pytest.raises(InvalidRequest, match="more than 500 recipients"):
@@ -125,36 +140,42 @@ def test_the_limit_counts_what_is_left_after_duplicates() -> None:
     assert len(normalise_recipients([*numbers, "13900000500"], limit=1000)) == 501
 
 
-def test_an_iterable_without_an_end_is_refused() -> None:
+def test_normalise_recipients_endless_iterable_raises() -> None:
+    """An endless iterable ends at the limit, of distinct numbers or of duplicates."""
     with pytest.raises(InvalidRequest, match="more than 500"):
         normalise_recipients(itertools.repeat("13900000000"))
     with pytest.raises(InvalidRequest, match="more than 500"):
         normalise_recipients(str(13900000000 + i) for i in itertools.count())
 
 
-def test_lines_are_numbers_of_their_own() -> None:
+def test_normalise_recipients_lines_are_separate_numbers() -> None:
+    """Numbers may be on separate lines; a line break does not join digits."""
     assert normalise_recipients("13900000000\n13900000001\r\n") == ("13900000000", "13900000001")
     with pytest.raises(InvalidRequest, match="Recipient 1, '1390000'"):
         normalise_recipients("1390000\n0000")
 
 
-def test_a_negative_number_is_refused() -> None:
+def test_normalise_recipients_negative_integer_raises() -> None:
+    """A negative integer is an error: its sign is not a hyphen to remove."""
     with pytest.raises(InvalidRequest, match="-13900000000, is negative"):
         normalise_recipients(-13900000000)
 
 
-def test_a_submit_shows_neither_numbers_nor_text() -> None:
+def test_submission_repr_omits_numbers_and_message() -> None:
+    """The ``repr`` of a submission has no number and no text."""
     shown = repr(Submission(("13900000000", "13900000001"), "text【签名】", "37", ""))
     assert shown == "Submission(recipients=<2>, channel='37')"
 
 
-def test_a_credential_is_not_quoted() -> None:
+def test_check_request_validation_secret_is_not_quoted() -> None:
+    """The error about a credential does not quote it."""
     with pytest.raises(InvalidRequest) as caught:
         check_request_validation("a<bc", "The password", secret=True)
     assert "<b" not in str(caught.value)
 
 
-def test_a_pattern_of_the_callers_own() -> None:
+def test_normalise_recipients_custom_pattern_applies() -> None:
+    """A caller's own pattern decides which numbers are valid."""
     pattern = re.compile(r"\+?[0-9]{6,15}")
     given_numbers = ["+44 7700 900000", "+8613900000000"]
     assert normalise_recipients(given_numbers, pattern=pattern) == ("+447700900000", "13900000000")
@@ -176,7 +197,10 @@ def test_a_pattern_of_the_callers_own() -> None:
         ("a【b【签名】", None, "a【b【签名】"),
     ],
 )
-def test_the_signature_is_appended_once(message: str, signature: str | None, sent: str) -> None:
+def test_normalise_message_signature_is_appended_once(
+    message: str, signature: str | None, sent: str
+) -> None:
+    """The signature is appended if the message has none; normalising again changes nothing."""
     assert normalise_message(message, signature) == sent
     assert normalise_message(sent, signature) == sent
 
@@ -185,7 +209,8 @@ def test_the_signature_is_appended_once(message: str, signature: str | None, sen
     st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="【】\ufffe\uffff")),
     st.text(st.characters(categories=["L", "N"]), min_size=1),
 )
-def test_whatever_is_sent_ends_in_one_signature(body: str, signature: str) -> None:
+def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: str) -> None:
+    """Any text that is not blank gets exactly one signature at its end."""
     if not body.strip():
         with pytest.raises(InvalidRequest):
             normalise_message(body, signature)
@@ -218,26 +243,30 @@ def test_whatever_is_sent_ends_in_one_signature(body: str, signature: str) -> No
         (b"x", "签名", "must be a string"),
     ],
 )
-def test_a_wrong_text_is_refused_with_its_reason(
+def test_normalise_message_invalid_text_raises_with_reason(
     message: Any, signature: str | None, reason: str
 ) -> None:
+    """An invalid message is an error of one line that says why."""
     with pytest.raises(InvalidRequest, match=reason) as caught:
         normalise_message(message, signature)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("signature", ["签名", "【签名】"])
-def test_a_signature_with_or_without_its_brackets(signature: str) -> None:
+def test_normalise_signature_brackets_are_optional(signature: str) -> None:
+    """The signature is the same with its brackets and without."""
     assert normalise_signature(signature) == "签名"
 
 
 @pytest.mark.parametrize("signature", ["", "【】", "  ", "a【b", "【a】【b】", "a\x00", 5, b"x"])
-def test_a_wrong_signature(signature: Any) -> None:
+def test_normalise_signature_invalid_raises(signature: Any) -> None:
+    """A blank signature, one with a bracket inside and another type are errors."""
     with pytest.raises(InvalidRequest):
         normalise_signature(signature)
 
 
-def test_channel_and_extension() -> None:
+def test_normalise_channel_and_extension_return_digits() -> None:
+    """Channel and extension are digits; the extension may be empty."""
     assert (normalise_channel(37), normalise_channel("37")) == ("37", "37")
     assert (normalise_extension(""), normalise_extension(8), normalise_extension("08")) == (
         "",
@@ -247,13 +276,15 @@ def test_channel_and_extension() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a", " 37", "3 7", -1, True, None, 3.5, "３７", "37\n"])
-def test_a_wrong_channel_is_quoted(value: Any) -> None:
+def test_normalise_channel_invalid_is_quoted(value: Any) -> None:
+    """An invalid channel is an error that quotes it."""
     with pytest.raises(InvalidRequest, match=re.escape(repr(value))):
         normalise_channel(value)
 
 
 @given(st.text())
-def test_the_character_check_agrees_with_lxml(text: str) -> None:
+def test_check_characters_agrees_with_lxml(text: str) -> None:
+    """The check accepts exactly the texts that lxml accepts."""
     from lxml import etree
 
     element = etree.Element("a")
@@ -268,13 +299,15 @@ def test_the_character_check_agrees_with_lxml(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a<b", "<!x", "</x", "<?x", "&#1", "您<A"])
-def test_request_validation_is_foreseen(text: str) -> None:
+def test_check_request_validation_dangerous_text_raises(text: str) -> None:
+    """What ASP.NET rejects on the HTTP protocols is an error here."""
     with pytest.raises(InvalidRequest, match="use protocol 'soap'"):
         check_request_validation(text, "The message")
 
 
 @pytest.mark.parametrize("text", ["1 < 2", "a<1", "<", "<您", "&amp;", "& #", "a>b"])
-def test_what_request_validation_lets_pass(text: str) -> None:
+def test_check_request_validation_other_text_passes(text: str) -> None:
+    """What ASP.NET accepts, as the sandbox also does, is no error."""
     check_request_validation(text, "The message")
     from yunxin_soap.sandbox.asmx import forms
 
@@ -283,6 +316,59 @@ def test_what_request_validation_lets_pass(text: str) -> None:
 
 @pytest.mark.parametrize("message", ["", " \n", "\u200b", "\ufeff \u200b"])
 @pytest.mark.parametrize("signature", [None, "签名"])
-def test_a_text_of_which_nothing_can_be_seen_is_empty(message: str, signature: str | None) -> None:
+def test_normalise_message_invisible_text_is_empty(message: str, signature: str | None) -> None:
+    """A message of invisible characters only is empty."""
     with pytest.raises(InvalidRequest, match="The message is empty"):
         normalise_message(message, signature)
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "segments"),
+    [
+        ("", 0, 1),
+        ("x" * 70, 70, 1),
+        ("x" * 71, 71, 2),
+        ("x" * 134, 134, 2),
+        ("x" * 135, 135, 3),
+        ("您" * 70, 70, 1),
+        ("😀" * 35, 70, 1),
+        ("😀" * 35 + "x", 71, 2),
+        ("\ud800", 1, 1),
+    ],
+)
+def test_submission_length_and_segments_count_utf_16_units(
+    text: str, length: int, segments: int
+) -> None:
+    """A message of 70 UTF-16 units is one segment; a longer one has 67 in each."""
+    submission = Submission(("13900000000",), text, "37", "")
+    assert (submission.length, submission.segments) == (length, segments)
+    assert (utf16_length(text), count_segments(text)) == (length, segments)
+
+
+@pytest.mark.parametrize(
+    ("text", "stripped"),
+    [("a \u200b\n", "a"), ("a b", "a b"), ("\ufeff \u200b", ""), ("", ""), (" a", " a")],
+)
+def test_rstrip_invisible_removes_white_space_and_format_marks(text: str, stripped: str) -> None:
+    """White space and format marks are removed from the end alone."""
+    assert rstrip_invisible(text) == stripped
+
+
+def test_invalid_request_of_a_rule_is_safe_to_resend() -> None:
+    """Every rule of this module raises before anything is sent, and says so."""
+    for call in (
+        lambda: normalise_recipients("x"),
+        lambda: normalise_recipients([]),
+        lambda: normalise_recipients(None),  # type: ignore[arg-type]
+        lambda: normalise_message("x"),
+        lambda: normalise_message(""),
+        lambda: normalise_signature(""),
+        lambda: normalise_channel("x"),
+        lambda: normalise_extension("x"),
+        lambda: check_characters("\x00", "It"),
+        lambda: check_request_validation("<b", "It"),
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            call()
+        assert caught.value.safe_to_resend
+        assert not caught.value.retryable
