@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -67,7 +68,7 @@ class ZeepTransport:
         response = requests.Response()
         response.status_code = self.response.status
         response.headers["Content-Type"] = self.response.content_type
-        response._content = self.response.body
+        response.raw = io.BytesIO(self.response.body)
         return response
 
 
@@ -362,6 +363,19 @@ def test_decode_soap_fault_ends_by_its_code(
 ) -> None:
     """A SOAP fault ends by its code, in either version and with any status."""
     assert outcome(protocol, status, "text/xml", fault.format(code, "why\r\n not")) == ends
+
+
+@pytest.mark.parametrize(("code", "kind"), [("Client", Rejected), ("Server", OutcomeUnknown)])
+def test_decode_long_soap_fault_is_truncated_and_printable(
+    code: str, kind: type[Rejected | OutcomeUnknown]
+) -> None:
+    """The message of a long SOAP fault is truncated, and has no control characters."""
+    body = FAULT_11.format(f"s:{code}", "why\u202e\x85 not " * 1000)
+    with pytest.raises(kind) as caught:
+        CODECS["soap"].decode(Response(500, "text/xml", body.encode()))
+    assert "why\ufffd not" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)

@@ -313,6 +313,13 @@ def test_banned_word_is_shown() -> None:
     assert error.keyword == "促销"
 
 
+def test_banned_word_that_is_the_password_is_redacted(protocol: str) -> None:
+    """A banned word that equals the password is masked."""
+    content = result_response(protocol, f"-6:{html.escape(PASSWORD)}")
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        assert checked.assert_fails(ContentRejected).keyword == "***"
+
+
 def test_repr_shows_no_secret() -> None:
     """No ``repr`` shows a secret."""
     fields = Fields("user", PASSWORD, ",".join(NUMBERS), "您好【签名】", "37", "")
