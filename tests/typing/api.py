@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import ssl
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import assert_type
 
 from yunxin_soap import (
     AsyncClient,
+    AsyncTransport,
     Category,
     Client,
     ConfigurationError,
@@ -21,19 +24,32 @@ from yunxin_soap import (
     NotSent,
     Outcome,
     OutcomeUnknown,
+    ProtocolName,
     Receipt,
     Rejected,
+    Request,
     RequestInfo,
+    Response,
     ResultCode,
     SendError,
+    Settings,
     Submission,
+    Transport,
     YunxinError,
+    count_segments,
     wsdl,
 )
-from yunxin_soap.sandbox import Account, Channel, Config, Gateway, InjectedFault, Sandbox
-from yunxin_soap.settings import Settings
-from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
-from yunxin_soap.wsdl import ProtocolName
+from yunxin_soap.sandbox import (
+    Account,
+    Arrival,
+    ArrivalStore,
+    Channel,
+    Config,
+    Gateway,
+    InjectedFault,
+    Sandbox,
+    SqliteArrivals,
+)
 
 
 def client_arguments() -> None:
@@ -140,12 +156,20 @@ def values(submission: Submission, receipt: Receipt) -> None:
     assert_type(submission.extension, str)
     assert_type(receipt.batch_no, str)
     assert_type(receipt.recipients, tuple[str, ...])
+    assert_type(submission.length, int)
+    assert_type(submission.segments, int)
+    assert_type(receipt.length, int)
+    assert_type(receipt.segments, int)
+    assert_type(count_segments("您好【签名】"), int)
     receipt.batch_no = "1"  # type: ignore[misc]
 
 
 def errors(error: SendError, rejected: Rejected, unknown: OutcomeUnknown) -> None:
     assert_type(error.outcome, Outcome)
     assert_type(error.safe_to_resend, bool)
+    assert_type(error.retryable, bool)
+    assert_type(error.to_dict(), dict[str, Any])
+    assert_type(YunxinError.from_dict(error.to_dict()), YunxinError)
     assert_type(error.request, RequestInfo | None)
     if error.request is not None:
         assert_type(error.request.endpoint, str)
@@ -197,7 +221,19 @@ def sandboxes() -> None:
         sandbox.inject_fault("explode")  # type: ignore[arg-type]
         sandbox.inject_fault("close", when="later")  # type: ignore[arg-type]
         sandbox.inject_fault("close", often=True)  # type: ignore[call-arg]
-        found = sandbox.assert_sent("13900000000", "您好", times=1)
-        assert_type(found[0].batch_no, str | None)
-        assert_type(found[0].recipients, tuple[str, ...])
-        assert_type(found[0].message, str)
+        assert_type(sandbox.assert_sent("13900000000", "您好", times=1), tuple[Arrival, ...])
+        assert_type(sandbox.inbox, tuple[Arrival, ...])
+        assert_type(sandbox.arrivals, tuple[Arrival, ...])
+    store = ArrivalStore(SqliteArrivals("sms.sqlite"))
+    Sandbox(store=store, host="127.0.0.1", port=8080)
+
+
+def arrivals(arrival: Arrival) -> None:
+    assert_type(arrival.id, int)
+    assert_type(arrival.received_at, datetime)
+    assert_type(arrival.result, str)
+    assert_type(arrival.protocol, ProtocolName | None)
+    assert_type(arrival.recipients, tuple[str, ...])
+    assert_type(arrival.message, str)
+    assert_type(arrival.batch_no, str | None)
+    assert_type(arrival.fault, str | None)
