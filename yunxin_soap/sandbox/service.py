@@ -187,23 +187,27 @@ class Service:
         # A known password can be anywhere in a request, unless the account's was in its place.
         known = frozenset() if authenticated else self.gateway.passwords
         mask = partial(_mask, password=password, known=known)
-        common = Arrival(
-            received_at=datetime.now(timezone.utc),
-            outcome=Outcome.MALFORMED,
-            result="",
-            http_status=response.status,
-            remote=remote,
-            request=raw_request(request, mask),
-            response=raw_response(response, mask),
-        )
+        received_at = datetime.now(timezone.utc)
+        request_text = raw_request(request, mask)
+        response_text = raw_response(response, mask)
         if call is None:
-            return replace(common, result=_problem(response, mask))
+            return Arrival(
+                received_at=received_at,
+                outcome=Outcome.MALFORMED,
+                result=_problem(response, mask),
+                http_status=response.status,
+                remote=remote,
+                request=request_text,
+                response=response_text,
+            )
         show: Callable[[str], str] = str if authenticated else mask
         numbers = call.fields["DesNo"]
-        return replace(
-            common,
+        return Arrival(
+            received_at=received_at,
             outcome=call.outcome,
             result=call.decision.error or call.decision.result or "",
+            http_status=response.status,
+            remote=remote,
             protocol=call.protocol,
             user_code=show(call.fields["userCode"]),
             recipients=tuple(show(numbers).split(",", _MAX_RECIPIENTS)[:_MAX_RECIPIENTS])
@@ -214,6 +218,8 @@ class Service:
             extension=show(call.fields["ExeNo"]),
             batch_no=call.decision.batch_no,
             fault=call.fault_kind,
+            request=request_text,
+            response=response_text,
         )
 
 
