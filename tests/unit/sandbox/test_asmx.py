@@ -1,4 +1,4 @@
-"""What a good request is answered with, on each port and by the page itself."""
+"""The responses to valid requests, over each protocol and by the page itself."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ NAMESPACES = {"soap": SOAP_11, "soap12": SOAP_12}
 CACHE = {"Cache-Control": "private, max-age=0"}
 
 
-@pytest.mark.parametrize("port", REQUESTS)
-def test_each_port_calls_the_method(port: str) -> None:
-    recorder = RecordingMethod()
+@pytest.mark.parametrize("protocol", REQUESTS)
+def test_handle_each_protocol_calls_the_method(protocol: str) -> None:
+    """A valid request reaches the method with its fields and its protocol."""
+    method = RecordingMethod()
 
-    handle(REQUESTS[port], recorder)
+    handle(REQUESTS[protocol], method)
 
-    assert recorder.calls == [(GOOD, port)]
+    assert method.calls == [(GOOD, protocol)]
 
 
 SOAP_CONTENTS = [
@@ -61,19 +62,22 @@ SOAP_CONTENTS = [
 ]
 
 
-@pytest.mark.parametrize("port", SOAP)
+@pytest.mark.parametrize("protocol", SOAP)
 @pytest.mark.parametrize(("result", "content"), SOAP_CONTENTS)
-def test_soap_answer(port: str, result: str | None, content: str) -> None:
-    answer = handle(SOAP[port], RecordingMethod(result))
+def test_handle_soap_result_is_rendered_as_dotnet_does(
+    protocol: str, result: str | None, content: str
+) -> None:
+    """The SOAP response is byte for byte that of .NET, for text, empty and null results."""
+    response = handle(SOAP[protocol], RecordingMethod(result))
 
     expected = (
-        f'<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{NAMESPACES[port]}"'
+        f'<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{NAMESPACES[protocol]}"'
         ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
         ' xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
         f"<soap:Body>{content}</soap:Body></soap:Envelope>"
     )
-    content_type = XML if port == "soap" else SOAP_XML
-    assert answer == HttpResponse(200, content_type, expected.encode(), CACHE)
+    content_type = XML if protocol == "soap" else SOAP_XML
+    assert response == HttpResponse(200, content_type, expected.encode(), CACHE)
 
 
 HTTP_CONTENTS = [
@@ -92,53 +96,60 @@ HTTP_CONTENTS = [
 ]
 
 
-@pytest.mark.parametrize("port", HTTP)
+@pytest.mark.parametrize("protocol", HTTP)
 @pytest.mark.parametrize(("result", "content"), HTTP_CONTENTS)
-def test_http_answer(port: str, result: str | None, content: str) -> None:
-    answer = handle(HTTP[port], RecordingMethod(result))
+def test_handle_http_result_is_rendered_as_dotnet_does(
+    protocol: str, result: str | None, content: str
+) -> None:
+    """The HTTP GET and POST response is byte for byte that of .NET."""
+    response = handle(HTTP[protocol], RecordingMethod(result))
 
     expected = f'<?xml version="1.0" encoding="utf-8"?>\r\n{content}'
-    assert answer == HttpResponse(200, XML, expected.encode(), CACHE)
+    assert response == HttpResponse(200, XML, expected.encode(), CACHE)
 
 
-@pytest.mark.parametrize("port", REQUESTS)
-def test_control_character_in_the_result_makes_an_answer_that_is_no_xml(port: str) -> None:
-    answer = handle(REQUESTS[port], RecordingMethod("\x01"))
+@pytest.mark.parametrize("protocol", REQUESTS)
+def test_handle_control_character_in_result_gives_invalid_xml(protocol: str) -> None:
+    """.NET escapes a control character, and strict parsers reject the response."""
+    response = handle(REQUESTS[protocol], RecordingMethod("\x01"))
 
-    assert b"&#x1;" in answer.body
+    assert b"&#x1;" in response.body
     with pytest.raises(etree.XMLSyntaxError):
-        etree.fromstring(answer.body)
+        etree.fromstring(response.body)
 
 
 def _page(query: str, host: str | None = "gateway.example:81") -> HttpResponse:
-    recorder = RecordingMethod()
-    answer = handle(request("GET", PATH + query, Host=host), recorder)
-    assert recorder.calls == []
-    return answer
+    method = RecordingMethod()
+    response = handle(request("GET", PATH + query, Host=host), method)
+    assert method.calls == []
+    return response
 
 
 @pytest.mark.parametrize("query", ["?WSDL", "?wsdl", "?WSDL&x=1", "?x=1&Wsdl"])
-def test_wsdl_names_the_asked_host_at_four_ports(query: str) -> None:
-    answer = _page(query)
+def test_handle_wsdl_has_the_requested_host_at_all_ports(query: str) -> None:
+    """The WSDL has the Host of the request as the address of all four ports."""
+    response = _page(query)
 
-    assert (answer.status, answer.content_type, answer.headers) == (200, XML, CACHE)
-    addresses = etree.fromstring(answer.body).findall(".//{*}port/{*}address")
+    assert (response.status, response.content_type, response.headers) == (200, XML, CACHE)
+    addresses = etree.fromstring(response.body).findall(".//{*}port/{*}address")
     assert [each.get("location") for each in addresses] == [f"http://gateway.example:81{PATH}"] * 4
 
 
-def test_wsdl_that_is_given_a_value_is_not_found() -> None:
-    answer = rejected_response(request("GET", f"{PATH}?wsdl=1"))
+def test_handle_wsdl_with_a_value_is_not_found() -> None:
+    """``?wsdl=1`` is an error."""
+    response = rejected_response(request("GET", f"{PATH}?wsdl=1"))
 
-    assert (answer.status, answer.content_type) == (500, "text/plain; charset=utf-8")
-    assert answer.body == b"XML Web service description was not found.\r\n"
+    assert (response.status, response.content_type) == (500, "text/plain; charset=utf-8")
+    assert response.body == b"XML Web service description was not found.\r\n"
 
 
 @pytest.mark.parametrize("query", ["?disco", "?DISCO"])
-def test_discovery(query: str) -> None:
-    answer = _page(query)
+def test_handle_disco_names_the_wsdl_and_two_soap_bindings(query: str) -> None:
+    """The discovery document has the Host of the request."""
+    response = _page(query)
 
-    assert (answer.status, answer.content_type, answer.headers) == (200, XML, CACHE)
-    contract, *soap = etree.fromstring(answer.body)
+    assert (response.status, response.content_type, response.headers) == (200, XML, CACHE)
+    contract, *soap = etree.fromstring(response.body)
     assert etree.QName(contract).localname == "contractRef"
     assert contract.get("ref") == f"http://gateway.example:81{PATH}?wsdl"
     assert [etree.QName(each).localname for each in soap] == ["soap", "soap"]
@@ -146,23 +157,25 @@ def test_discovery(query: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?x=1", "?singleWsdl", "?schema", "?op=sendMesExt"])
-def test_help_page(query: str) -> None:
-    answer = _page(query)
+def test_handle_page_without_call_is_the_help_page(query: str) -> None:
+    """Any other GET of the page shows the help page."""
+    response = _page(query)
 
-    assert (answer.status, answer.headers) == (200, CACHE)
-    assert answer.content_type.startswith("text/html")
-    assert b"sendMesExt" in answer.body
-    assert b"sandbox" in answer.body
+    assert (response.status, response.headers) == (200, CACHE)
+    assert response.content_type.startswith("text/html")
+    assert b"sendMesExt" in response.body
+    assert b"sandbox" in response.body
 
 
 @pytest.mark.parametrize("host", [None, ""])
-def test_page_without_a_host_names_this_one(host: str | None) -> None:
-    answer = handle(HttpRequest("GET", f"{PATH}?disco".encode(), {"Host": host or ""}, b""), _no)
+def test_handle_page_without_host_uses_localhost(host: str | None) -> None:
+    """Without a Host header the addresses are at localhost."""
+    response = handle(HttpRequest("GET", f"{PATH}?disco".encode(), {"Host": host or ""}, b""), _no)
 
-    assert f'ref="http://localhost{PATH}?wsdl"'.encode() in answer.body
+    assert f'ref="http://localhost{PATH}?wsdl"'.encode() in response.body
 
 
-def _no(fields: object, port: object) -> str:
+def _no(fields: object, protocol: object) -> str:
     raise AssertionError
 
 
@@ -177,14 +190,15 @@ MUST_BE_ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize("asked", MUST_BE_ACCEPTED)
-def test_lenient_request_is_answered_in_its_own_kind(asked: HttpRequest) -> None:
-    recorder = RecordingMethod()
+@pytest.mark.parametrize("http_request", MUST_BE_ACCEPTED)
+def test_handle_lenient_request_is_accepted(http_request: HttpRequest) -> None:
+    """Missing quotes, actions and other cases of a path are accepted, as by .NET."""
+    method = RecordingMethod()
 
-    answer = handle(asked, recorder)
+    response = handle(http_request, method)
 
-    assert (answer.status, answer.content_type) == (200, XML)
-    assert [fields for fields, _ in recorder.calls] == [GOOD]
+    assert (response.status, response.content_type) == (200, XML)
+    assert [fields for fields, _ in method.calls] == [GOOD]
 
 
 ROUTED_AS_12 = [
@@ -193,31 +207,34 @@ ROUTED_AS_12 = [
 ]
 
 
-@pytest.mark.parametrize("asked", ROUTED_AS_12)
-def test_soap12_is_routed_by_the_body(asked: HttpRequest) -> None:
-    recorder = RecordingMethod()
+@pytest.mark.parametrize("http_request", ROUTED_AS_12)
+def test_handle_soap12_is_routed_by_the_body(http_request: HttpRequest) -> None:
+    """SOAP 1.2 without a known action is routed by the element in the Body."""
+    method = RecordingMethod()
 
-    answer = handle(asked, recorder)
+    response = handle(http_request, method)
 
-    assert (answer.status, answer.content_type) == (200, SOAP_XML)
-    assert recorder.calls == [(GOOD, "soap12")]
+    assert (response.status, response.content_type) == (200, SOAP_XML)
+    assert method.calls == [(GOOD, "soap12")]
 
 
 @pytest.mark.parametrize("action", [None, "http://tempuri.org/sendMesExt"])
-def test_soap12_envelope_as_text_xml_is_answered_as_soap12(action: str | None) -> None:
-    recorder = RecordingMethod()
+def test_handle_soap12_envelope_as_text_xml_gets_soap12(action: str | None) -> None:
+    """The version of the envelope decides the version of the response."""
+    method = RecordingMethod()
 
-    answer = handle(soap11(envelope(version=SOAP_12), action=action), recorder)
+    response = handle(soap11(envelope(version=SOAP_12), action=action), method)
 
-    assert (answer.status, answer.content_type) == (200, SOAP_XML)
-    assert SOAP_12.encode() in answer.body
-    assert recorder.calls == [(GOOD, "soap12")]
+    assert (response.status, response.content_type) == (200, SOAP_XML)
+    assert SOAP_12.encode() in response.body
+    assert method.calls == [(GOOD, "soap12")]
 
 
-def test_second_operation_in_the_body_is_not_run() -> None:
-    recorder = RecordingMethod()
+def test_handle_second_operation_in_body_is_ignored() -> None:
+    """Only the first operation in a Body is called."""
+    method = RecordingMethod()
 
-    answer = handle(soap11(envelope(operation() + operation("<Msg>second</Msg>"))), recorder)
+    response = handle(soap11(envelope(operation() + operation("<Msg>second</Msg>"))), method)
 
-    assert answer.status == 200
-    assert recorder.calls == [(GOOD, "soap")]
+    assert response.status == 200
+    assert method.calls == [(GOOD, "soap")]

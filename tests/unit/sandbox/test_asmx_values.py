@@ -1,4 +1,4 @@
-"""The exact values that reach the method, however a request was written and encoded."""
+"""The values that reach the method, for each way to write and encode a request."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "expected"), BODIES)
-def test_body_of_each_version(body: str, expected: dict[str, str | None]) -> None:
+def test_handle_soap_body_gives_the_fields_that_dotnet_reads(
+    body: str, expected: dict[str, str | None]
+) -> None:
+    """Unknown elements are ignored, and missing ones are null."""
     assert accepted_fields(soap11(envelope(body))) == expected
     assert accepted_fields(soap12(envelope(body, SOAP_12))) == expected
 
@@ -71,7 +74,8 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("written", "read"), TEXTS)
-def test_text_of_a_soap_element(written: str, read: str) -> None:
+def test_handle_soap_text_is_read_as_dotnet_does(written: str, read: str) -> None:
+    """Spaces stay; line breaks are normalised unless they are references."""
     body = operation(f"<Msg>{written}</Msg>")
 
     assert accepted_fields(soap11(envelope(body)))["Msg"] == read
@@ -131,20 +135,25 @@ ENCODED = [
 
 
 @pytest.mark.parametrize("name", ["gb18030", "GB2312", "windows-1252", "ISO-8859-1", "us-ascii"])
-def test_an_encoding_of_net_is_known(name: str) -> None:
+def test_known_encoding_of_dotnet_is_found(name: str) -> None:
+    """Encodings that .NET has are known."""
     assert known_encoding(name)
 
 
 @given(st.text(max_size=100))
-def test_no_unknown_encoding_is_remembered(name: str) -> None:
+def test_known_encoding_unknown_name_is_not_cached(name: str) -> None:
+    """An unknown name does not grow the cache of codecs."""
     before = len(encodings._cache)
     known_encoding(f"x{name}")
     assert len(encodings._cache) == before
 
 
-@pytest.mark.parametrize(("asked", "message"), ENCODED)
-def test_encoding_of_an_envelope(asked: HttpRequest, message: str) -> None:
-    assert accepted_fields(asked)["Msg"] == message
+@pytest.mark.parametrize(("http_request", "message"), ENCODED)
+def test_handle_envelope_encoding_is_chosen_as_dotnet_does(
+    http_request: HttpRequest, message: str
+) -> None:
+    """BOM, charset and declaration choose the encoding in the order of .NET."""
+    assert accepted_fields(http_request)["Msg"] == message
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-16", "; charset=utf-8"])
@@ -152,15 +161,17 @@ def test_encoding_of_an_envelope(asked: HttpRequest, message: str) -> None:
     ("mark", "encoding"),
     [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")],
 )
-def test_utf16_with_its_mark_is_read_right(mark: bytes, encoding: str, charset: str) -> None:
-    asked = soap11(mark + UNDECLARED_11.encode(encoding), f"text/xml{charset}")
-    assert accepted_fields(asked)["Msg"] == RIGHT
+def test_handle_utf16_with_bom_is_decoded(mark: bytes, encoding: str, charset: str) -> None:
+    """UTF-16 with a BOM is decoded, whatever the charset."""
+    http_request = soap11(mark + UNDECLARED_11.encode(encoding), f"text/xml{charset}")
+    assert accepted_fields(http_request)["Msg"] == RIGHT
 
-    asked = soap12(mark + UNDECLARED_12.encode(encoding), SOAP_TYPE + charset)
-    assert accepted_fields(asked)["Msg"] == RIGHT
+    http_request = soap12(mark + UNDECLARED_12.encode(encoding), SOAP_TYPE + charset)
+    assert accepted_fields(http_request)["Msg"] == RIGHT
 
 
-def test_invalid_utf8_in_an_envelope_is_replaced() -> None:
+def test_handle_invalid_utf8_is_replaced() -> None:
+    """Invalid bytes become U+FFFD."""
     body = UNDECLARED_11.encode().replace("您".encode(), b"\xff")
 
     assert accepted_fields(soap11(body))["Msg"] == "\ufffd好【签名】"
@@ -185,26 +196,30 @@ URL_ENCODED = [
 
 
 @pytest.mark.parametrize(("written", "read"), URL_ENCODED)
-def test_value_of_a_form_and_of_a_query(written: bytes, read: str) -> None:
+def test_handle_urlencoded_value_is_decoded_as_dotnet_does(written: bytes, read: str) -> None:
+    """Forms and queries decode the escapes of .NET."""
     assert accepted_fields(post(_with(written))) == GOOD | {"Msg": read}
     assert accepted_fields(get(_with(written))) == GOOD | {"Msg": read}
 
 
 @pytest.mark.parametrize("written", ["您".encode("gbk"), quote("您".encode("gbk")).encode()])
-def test_undeclared_gbk_is_replaced(written: bytes) -> None:
+def test_handle_undeclared_gbk_is_replaced(written: bytes) -> None:
+    """GBK without a charset is invalid UTF-8."""
     assert accepted_fields(post(_with(written)))["Msg"] == "\ufffd\ufffd"
     assert accepted_fields(get(_with(written)))["Msg"] == "\ufffd\ufffd"
 
 
 @pytest.mark.parametrize("charset", ["gbk", "GBK", "gb2312"])
-def test_form_in_declared_gbk_is_read_right(charset: str) -> None:
-    # The second character is in GBK alone; to .NET gb2312 is another name of GBK.
+def test_handle_form_with_gbk_charset_is_decoded(charset: str) -> None:
+    """A form may declare GBK as its charset."""
+    # Only GBK has the second character; .NET uses one code page for gb2312 and GBK.
     body = _with(quote("您镕".encode("gbk")).encode())
 
     assert accepted_fields(post(body, f"{FORM}; charset={charset}"))["Msg"] == "您镕"
 
 
-def test_fields_twice_are_joined_by_a_comma() -> None:
+def test_handle_repeated_fields_are_joined_by_a_comma() -> None:
+    """A field that is given twice is joined by a comma."""
     twice = urlencode(GOOD) + "&DesNo=13900000001&userPass=demo"
 
     expected = GOOD | {"DesNo": "13900000000,13900000001", "userPass": "demo,demo"}
@@ -212,7 +227,8 @@ def test_fields_twice_are_joined_by_a_comma() -> None:
     assert accepted_fields(get(twice)) == expected
 
 
-def test_field_names_in_another_case_and_extra_fields_are_taken() -> None:
+def test_handle_field_names_ignore_case_and_extra_fields() -> None:
+    """Names ignore case, and extra fields are ignored."""
     written = urlencode({name.upper(): text for name, text in GOOD.items()}) + "&extra=<b>&bare"
 
     assert accepted_fields(post(written)) == GOOD

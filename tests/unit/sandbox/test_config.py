@@ -1,4 +1,4 @@
-"""The sandbox's configuration: what TOML may say, and how each mistake is named."""
+"""The sandbox's configuration, and the error of each mistake in it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "sandbox.toml"
 
 
-def test_full_configuration(path: Path) -> None:
+def test_config_from_toml_reads_every_key(path: Path) -> None:
+    """Every key of a TOML file reaches the configuration."""
     path.write_text(FULL, "utf-8")
 
     assert Config.from_toml(path) == Config(
@@ -69,14 +70,16 @@ def test_full_configuration(path: Path) -> None:
     assert Config.from_toml(str(path)) == Config.from_toml(path)
 
 
-def test_empty_configuration_is_the_default(path: Path) -> None:
+def test_config_from_toml_empty_file_is_the_default(path: Path) -> None:
+    """An empty file gives the default configuration."""
     path.write_text("")
 
     assert Config.from_toml(path) == Config()
     assert Gateway(Config.from_toml(path)).decide(GOOD, "").batch_no
 
 
-def test_accounts_replace_the_demo_account(path: Path) -> None:
+def test_config_from_toml_accounts_replace_demo(path: Path) -> None:
+    """Accounts of a file replace the demo account."""
     path.write_text('[[accounts]]\nuser_code = "a"\nuser_pass = "b"\n')
 
     assert Gateway(Config.from_toml(path)).decide(GOOD, "") == Decision("-3")
@@ -128,7 +131,8 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "mistake"), MISTAKES)
-def test_mistake_is_named_by_file_and_key(path: Path, text: str, mistake: str) -> None:
+def test_config_from_toml_mistake_names_file_and_key(path: Path, text: str, mistake: str) -> None:
+    """A mistake is one sentence that names the file and the key, and no password."""
     path.write_text(text, "utf-8")
 
     with pytest.raises(ConfigurationError) as raised:
@@ -142,7 +146,8 @@ def test_mistake_is_named_by_file_and_key(path: Path, text: str, mistake: str) -
 @pytest.mark.parametrize(
     "text", [b"[[accounts]", b"a = 1\na = 2", b'a = "\xff"', b"user_pass = s3"]
 )
-def test_file_that_is_no_toml(path: Path, text: bytes) -> None:
+def test_config_from_toml_invalid_file_is_an_error(path: Path, text: bytes) -> None:
+    """A file that is no TOML is an error that shows nothing of its content."""
     path.write_bytes(text)
 
     with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: ") as at:
@@ -152,12 +157,14 @@ def test_file_that_is_no_toml(path: Path, text: bytes) -> None:
     assert "s3" not in str(at.value)
 
 
-def test_file_that_is_not_there(path: Path) -> None:
+def test_config_from_toml_missing_file_is_an_error(path: Path) -> None:
+    """A missing file is an error that names it."""
     with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))} cannot be read: "):
         Config.from_toml(path)
 
 
-def test_no_password_in_a_repr(path: Path) -> None:
+def test_config_repr_has_no_password(path: Path) -> None:
+    """No repr shows a password."""
     path.write_text(FULL, "utf-8")
     config = Config.from_toml(path)
 

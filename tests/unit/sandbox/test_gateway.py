@@ -1,4 +1,4 @@
-"""Each rule of the gateway by its natural cause, and the numbers that have a meaning."""
+"""Each rule of the gateway, and the test numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _numbers(count: int) -> str:
     return ",".join(f"1391000{each:04}" for each in range(count))
 
 
-REFUSED = [
+REJECTED = [
     pytest.param({"userPass": "wrong"}, "-3", id="wrong password"),
     pytest.param({"userPass": ""}, "-3", id="no password"),
     pytest.param({"userPass": "demo "}, "-3", id="password with a space"),
@@ -65,7 +65,7 @@ REFUSED = [
     pytest.param({"DesNo": "13900000000,"}, "-16", id="comma at the end"),
     pytest.param({"DesNo": "13900000000, 13900000001"}, "-16", id="space after the comma"),
     pytest.param({"DesNo": "13900000000，13900000001"}, "-16", id="Chinese comma"),
-    pytest.param({"DesNo": "12345456765"}, "-17", id="the manual's own example"),
+    pytest.param({"DesNo": "12345456765"}, "-17", id="the manual's example"),
     pytest.param({"DesNo": "13900000000,12345456765"}, "-17", id="second number"),
     pytest.param({"Msg": "a\0b【签名】"}, "-20", id="NUL"),
     pytest.param({"Msg": "a\x1bb【签名】"}, "-20", id="escape"),
@@ -73,8 +73,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "result"), REFUSED)
-def test_refusal(fields: dict[str, str], result: str) -> None:
+@pytest.mark.parametrize(("fields", "result"), REJECTED)
+def test_gateway_invalid_submission_is_rejected_with_its_code(
+    fields: dict[str, str], result: str
+) -> None:
+    """Each broken rule has its code."""
     assert Gateway().decide(GOOD | fields, HERE) == Decision(result)
 
 
@@ -89,18 +92,21 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("fields", ACCEPTED)
-def test_acceptance(fields: dict[str, str]) -> None:
+def test_gateway_valid_submission_gets_a_batch_number(fields: dict[str, str]) -> None:
+    """A valid submission is accepted, and the result is its batch number."""
     decision = Gateway().decide(GOOD | fields, HERE)
 
     assert decision.batch_no is not None
     assert decision == Decision(decision.batch_no, decision.batch_no)
 
 
-def test_six_nulls_are_a_wrong_password() -> None:
+def test_gateway_six_nulls_are_bad_credentials() -> None:
+    """Six nulls are -3."""
     assert Gateway().decide(NULLS, HERE) == Decision("-3")
 
 
-def test_ip_binding() -> None:
+def test_gateway_ip_binding_rejects_other_addresses() -> None:
+    """An account with IP addresses rejects all others."""
     gateway = _gateway(ips=("10.0.0.1", "10.0.0.2"))
 
     assert _submit(gateway) == "-13"
@@ -127,9 +133,10 @@ HOURS = [
 
 @pytest.mark.parametrize(("channel", "moment", "is_open"), HOURS)
 @pytest.mark.parametrize("zone", [CHINA, timezone.utc, timezone(timedelta(hours=-5)), None])
-def test_hours_of_a_channel_are_china_s(
+def test_gateway_channel_hours_are_in_china_time(
     channel: Channel, moment: time, is_open: bool, zone: timezone | None
 ) -> None:
+    """Opening hours are in China's time, whatever the zone of the clock."""
     now = datetime.combine(datetime(2024, 5, 1, tzinfo=CHINA), moment, CHINA)
     now = now.astimezone(zone) if zone else now.replace(tzinfo=None)
     account = Account("demo", "demo", (channel,))
@@ -138,7 +145,8 @@ def test_hours_of_a_channel_are_china_s(
     assert (_submit(gateway) != "-8") == is_open
 
 
-def test_channel_may_have_several_hours() -> None:
+def test_gateway_channel_may_have_several_hours() -> None:
+    """A channel that is listed twice has two opening hours."""
     account = Account("demo", "demo", (DAY, NIGHT, Channel("38")))
     now = datetime(2024, 5, 1, 7, tzinfo=CHINA)
     gateway = Gateway(Config((account,)), now=lambda: now)
@@ -149,7 +157,8 @@ def test_channel_may_have_several_hours() -> None:
     assert not _submit(gateway).startswith("-")
 
 
-def test_limits_of_an_account() -> None:
+def test_gateway_number_limits_of_an_account() -> None:
+    """Too few and too many numbers have their own codes."""
     gateway = _gateway(min_numbers=2, max_numbers=3)
 
     results = [_submit(gateway, DesNo=_numbers(count)) for count in (1, 2, 3, 4, 1001)]
@@ -158,7 +167,8 @@ def test_limits_of_an_account() -> None:
     assert not any(each.startswith("-") for each in results[1:3])
 
 
-def test_blacklists() -> None:
+def test_gateway_blacklists_of_user_and_system() -> None:
+    """Numbers of the user's and the system's blacklist have their own codes."""
     gateway = _gateway(blacklist=("13900000002",))
     gateway.add_account(Account("demo", "demo", blacklist=("13900000001",)))
 
@@ -167,14 +177,16 @@ def test_blacklists() -> None:
     assert not _submit(gateway).startswith("-")
 
 
-def test_extension_of_ones_own() -> None:
+def test_gateway_custom_extension_needs_a_fixed_one() -> None:
+    """Without a fixed extension, a custom one is -18."""
     gateway = _gateway(custom_extension=False)
 
     assert _submit(gateway, ExeNo="1") == "-18"
     assert not _submit(gateway, ExeNo="").startswith("-")
 
 
-def test_banned_words_are_named() -> None:
+def test_gateway_banned_word_is_named() -> None:
+    """The result names the banned word."""
     gateway = _gateway(banned=("贷款", "发票"))
 
     assert _submit(gateway, Msg="发票【签名】") == "-6:发票"
@@ -182,7 +194,8 @@ def test_banned_words_are_named() -> None:
     assert not _submit(gateway, Msg="促销【签名】").startswith("-")
 
 
-def test_balance_runs_out() -> None:
+def test_gateway_balance_runs_out() -> None:
+    """Only accepted numbers are charged, and `clear` restores the balance."""
     gateway = _gateway(balance=3)
 
     assert not _submit(gateway, DesNo=_numbers(2)).startswith("-")
@@ -195,22 +208,25 @@ def test_balance_runs_out() -> None:
 
 
 @pytest.mark.parametrize("code", range(1, 100))
-def test_number_that_asks_for_a_code(code: int) -> None:
+def test_gateway_test_number_gives_its_code(code: int) -> None:
+    """A test number gives its code at any place, once the account is authenticated."""
     gateway = Gateway()
     expected = "-6:促销" if code == 6 else f"-{code}"
 
     assert _submit(gateway, DesNo=f"139000010{code:02}") == expected
-    # Wherever it stands, and whatever else is wrong with the submit but for the account.
+    # At any place, and whatever else is wrong, except the account.
     assert _submit(gateway, DesNo=f"1,139000010{code:02}", Msg="", Channel="") == expected
     assert _submit(gateway, DesNo=f"139000010{code:02}", userPass="wrong") == "-3"
 
 
-def test_number_without_a_code_is_like_any_other() -> None:
+def test_gateway_test_number_00_is_an_ordinary_number() -> None:
+    """13900001000 has no code."""
     assert not _submit(Gateway(), DesNo="13900001000").startswith("-")
 
 
 @pytest.mark.parametrize(("number", "accepted"), [("13900002000", 1), ("13900002001", 0)])
-def test_number_that_makes_the_method_throw(number: str, accepted: int) -> None:
+def test_gateway_test_number_makes_the_method_throw(number: str, accepted: int) -> None:
+    """One test number throws after the acceptance, one before."""
     gateway = _gateway(balance=2)
 
     decision = gateway.decide(GOOD | {"DesNo": f"13900000000,{number}"}, HERE)
@@ -218,25 +234,27 @@ def test_number_that_makes_the_method_throw(number: str, accepted: int) -> None:
     assert decision.error == "Object reference not set to an instance of an object."
     assert decision.result is None
     assert (decision.batch_no is not None) == accepted
-    # What was accepted has been paid for; the error changes nothing about it.
+    # An accepted submission was charged, although the method then throws.
     assert (_submit(gateway) == "-7") == bool(accepted)
 
 
-def test_number_that_makes_the_method_throw_does_so_only_for_a_good_submit() -> None:
+def test_gateway_test_number_throws_only_for_a_valid_submission() -> None:
+    """The rules come before the exception."""
     assert _submit(Gateway(), DesNo="13900002000", Msg="no signature") == "-5"
     assert _submit(Gateway(), DesNo="13900002001", Msg="no signature") == "-5"
 
 
 @pytest.fixture
-def _restless_threads() -> Iterator[None]:
-    """Make threads give way to each other at every chance."""
+def _frequent_thread_switches() -> Iterator[None]:
+    """Switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def test_batch_numbers_grow_while_the_clock_stands_still_or_goes_back() -> None:
+def test_gateway_batch_numbers_grow_if_the_clock_goes_back() -> None:
+    """Batch numbers grow although the clock stands still or goes back."""
     ticks = iter([5 * 10**18, 5 * 10**18, 4 * 10**18, 6 * 10**18])
     gateway = Gateway(clock_ns=lambda: next(ticks))
 
@@ -245,8 +263,9 @@ def test_batch_numbers_grow_while_the_clock_stands_still_or_goes_back() -> None:
     assert grown == [5 * 10**18, 5 * 10**18 + 1, 5 * 10**18 + 2, 6 * 10**18]
 
 
-@pytest.mark.usefixtures("_restless_threads")
-def test_batch_numbers_have_19_digits_and_grow_strictly_from_several_threads() -> None:
+@pytest.mark.usefixtures("_frequent_thread_switches")
+def test_gateway_batch_numbers_are_unique_across_threads() -> None:
+    """Batch numbers have 19 digits, are unique, and grow in each thread."""
     gateway = Gateway()
 
     def send(_: int) -> list[str]:
@@ -262,8 +281,9 @@ def test_batch_numbers_have_19_digits_and_grow_strictly_from_several_threads() -
         assert all(int(before) < int(after) for before, after in pairwise(numbers))
 
 
-@pytest.mark.usefixtures("_restless_threads")
-def test_balance_is_not_overdrawn_from_several_threads() -> None:
+@pytest.mark.usefixtures("_frequent_thread_switches")
+def test_gateway_balance_is_not_overdrawn_by_threads() -> None:
+    """Threads together accept no more than the balance pays for."""
     gateway = _gateway(balance=100)
 
     with ThreadPoolExecutor(8) as pool:
@@ -273,7 +293,7 @@ def test_balance_is_not_overdrawn_from_several_threads() -> None:
     assert len({*results} - {"-7"}) == 100
 
 
-def test_gateway_clear_batch_numbers_still_grow() -> None:
+def test_gateway_clear_restores_balances_only() -> None:
     """`clear` restores the balances; batch numbers still grow."""
     gateway = _gateway(balance=1)
     before = _submit(gateway)
@@ -285,7 +305,7 @@ def test_gateway_clear_batch_numbers_still_grow() -> None:
 
 
 def test_gateway_roll_back_refunds_the_account() -> None:
-    """`roll_back` gives the account its numbers back."""
+    """`roll_back` refunds the numbers of a submission."""
     gateway = _gateway(balance=2)
     fields = GOOD | {"DesNo": _numbers(2)}
     assert gateway.decide(fields, HERE).batch_no
@@ -294,7 +314,8 @@ def test_gateway_roll_back_refunds_the_account() -> None:
     assert gateway.decide(fields, HERE) == Decision("-7")
 
 
-def test_account_is_added_or_replaced() -> None:
+def test_gateway_add_account_adds_or_replaces() -> None:
+    """`add_account` adds an account, or replaces it with a full balance."""
     gateway = _gateway(balance=1)
     _submit(gateway)
     assert _submit(gateway) == "-7"

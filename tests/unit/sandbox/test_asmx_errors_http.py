@@ -1,4 +1,4 @@
-"""How a bad GET, POST or request of a page is refused; and that nothing at all raises."""
+"""The errors of invalid GETs, POSTs and page requests; no request raises an exception."""
 
 from __future__ import annotations
 
@@ -31,19 +31,21 @@ from tests.support.asmx_requests import (
 from yunxin_soap.sandbox.asmx.handler import PATH, HttpRequest, handle
 
 
-@pytest.mark.parametrize("asked", [get(), post()])
-def test_http_when_the_method_throws(asked: HttpRequest) -> None:
-    answer = handle(asked, RecordingMethod(error="Bad <thing>"))
+@pytest.mark.parametrize("http_request", [get(), post()])
+def test_handle_http_method_error_is_plain_text(http_request: HttpRequest) -> None:
+    """An exception of the method is a 500 with its message."""
+    response = handle(http_request, RecordingMethod(error="Bad <thing>"))
 
-    assert (answer.status, answer.content_type) == (500, TEXT)
-    assert answer.body == b"Bad &lt;thing&gt;\r\n"
+    assert (response.status, response.content_type) == (500, TEXT)
+    assert response.body == b"Bad &lt;thing&gt;\r\n"
 
 
-def test_form_over_4_mb() -> None:
-    answer = rejected_response(replace(post(), body=b"", too_long=True))
+def test_handle_form_over_4_mb_is_an_error() -> None:
+    """A form that is too long is a 500."""
+    response = rejected_response(replace(post(), body=b"", too_long=True))
 
-    assert (answer.status, answer.content_type) == (500, TEXT)
-    assert answer.body == b"Maximum request length exceeded.\r\n"
+    assert (response.status, response.content_type) == (500, TEXT)
+    assert response.body == b"Maximum request length exceeded.\r\n"
 
 
 WITHOUT_LAST = "&".join(f"{name}=1" for name in tuple(GOOD)[:-1])
@@ -59,9 +61,9 @@ PLAIN = [
     pytest.param(get(path=f"{PATH}/SendMesExt"), CASE, id="GET in wrong case"),
     pytest.param(post(target=f"{PATH}/SendMesExt"), CASE, id="POST in wrong case"),
     *[
-        pytest.param(asked, f"{name} Web Service method name is not valid.", id=kind + name)
+        pytest.param(http_request, f"{name} Web Service method name is not valid.", id=kind + name)
         for name in ("other", "sendMesExt/", "sendMesExt/x", "<b>", "您")
-        for kind, asked in (
+        for kind, http_request in (
             ("GET ", get(path=f"{PATH}/{name}")),
             ("POST ", post(target=f"{PATH}/{name}")),
         )
@@ -84,42 +86,50 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "text"), PLAIN)
-def test_refusal_in_plain_text(asked: HttpRequest, text: str) -> None:
-    answer = rejected_response(asked)
+@pytest.mark.parametrize(("http_request", "text"), PLAIN)
+def test_handle_invalid_http_request_gets_the_text_of_dotnet(
+    http_request: HttpRequest, text: str
+) -> None:
+    """The text is that of .NET, escaped for HTML."""
+    response = rejected_response(http_request)
 
-    assert (answer.status, answer.content_type) == (500, TEXT)
+    assert (response.status, response.content_type) == (500, TEXT)
     escaped = html.escape(text).replace("&#x27;", "&#39;")
-    assert answer.body.decode() == f"{escaped}\r\n"
+    assert response.body.decode() == f"{escaped}\r\n"
 
 
 @pytest.mark.parametrize("danger", ["<b", "<!", "</", "<?", "&#"])
-def test_request_validation(danger: str) -> None:
+def test_handle_dangerous_value_is_rejected_by_validation(danger: str) -> None:
+    """Request validation quotes the value, except for a password."""
     quoted = danger.replace("&#", "%26%23")
     values = JOINED.replace("Msg=1", f"Msg={quoted}")
 
-    for asked, collection in ((get(values), "QueryString"), (post(values), "Form")):
-        answer = rejected_response(asked)
-        assert (answer.status, answer.content_type) == (500, TEXT)
-        text = html.unescape(answer.body.decode())
+    for http_request, collection in ((get(values), "QueryString"), (post(values), "Form")):
+        response = rejected_response(http_request)
+        assert (response.status, response.content_type) == (500, TEXT)
+        text = html.unescape(response.body.decode())
         assert text == DANGER.format(collection, f'"{danger}"') + "\r\n"
     assert accepted_fields(soap11(envelope(operation(elements(Msg=danger)))))["Msg"] == danger
 
 
-def test_json_to_the_operation() -> None:
-    answer = rejected_response(post("{}", "application/json; charset=utf-8"))
+def test_handle_json_gets_a_json_error() -> None:
+    """JSON gets an error in JSON."""
+    response = rejected_response(post("{}", "application/json; charset=utf-8"))
 
-    assert (answer.status, answer.content_type) == (500, "application/json; charset=utf-8")
-    assert json.loads(answer.body)["Message"] == "There was an error processing the request."
+    assert (response.status, response.content_type) == (500, "application/json; charset=utf-8")
+    assert json.loads(response.body)["Message"] == "There was an error processing the request."
 
 
 @pytest.mark.parametrize("length", [2047, 2048])
-def test_query_has_to_be_shorter_than_2048_characters(length: int) -> None:
+def test_handle_query_of_2048_characters_is_too_long(length: int) -> None:
+    """A query must be shorter than 2,048 characters."""
     query = (JOINED + "0" * length)[:length]
 
-    answer = handle(get(query), RecordingMethod())
+    response = handle(get(query), RecordingMethod())
 
-    assert (answer.status, answer.content_type) == ((200, XML) if length < 2048 else (400, HTML))
+    assert (response.status, response.content_type) == (
+        (200, XML) if length < 2048 else (400, HTML)
+    )
 
 
 PAGES = [
@@ -135,18 +145,21 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("method", "target", "status"), PAGES)
-def test_refusal_with_a_page(method: str, target: str, status: int) -> None:
-    answer = rejected_response(request(method, target))
+def test_handle_unsupported_method_or_path_gets_an_error_page(
+    method: str, target: str, status: int
+) -> None:
+    """Other methods and paths get an HTML error page."""
+    response = rejected_response(request(method, target))
 
-    assert (answer.status, answer.content_type) == (status, HTML)
-    assert answer.body.startswith(b"<!DOCTYPE html>")
+    assert (response.status, response.content_type) == (status, HTML)
+    assert response.body.startswith(b"<!DOCTYPE html>")
 
 
-# Lone surrogates and all: bytes that are no UTF-8 come as such.
+# With lone surrogates: bytes that are no UTF-8 become surrogates.
 HEADER = st.text(st.characters(exclude_characters="\r\n"), max_size=30)
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(
     st.sampled_from(["GET", "POST"]),
     st.sampled_from([PATH, f"{PATH}/sendMesExt", f"{PATH}/"]),
@@ -156,18 +169,18 @@ HEADER = st.text(st.characters(exclude_characters="\r\n"), max_size=30)
     HEADER | st.none(),
     st.binary(max_size=60) | st.text(max_size=20).map(lambda text: envelope(text).encode()),
 )
-def test_no_request_at_all_raises(
+def test_handle_arbitrary_request_gets_a_response(
     method: str, path: str, query: bytes, kind: str, rest: str, action: str | None, body: bytes
 ) -> None:
-    recorder = RecordingMethod()
+    """No request raises an exception, and only 400 and 415 may be empty."""
+    recorded = RecordingMethod()
     target = path.encode() + query
 
-    answer = handle(
-        request(method, target, body, Content_Type=kind + rest, SOAPAction=action), recorder
+    response = handle(
+        request(method, target, body, Content_Type=kind + rest, SOAPAction=action), recorded
     )
 
-    assert answer.status in (200, 400, 404, 405, 415, 500)
-    for fields, _ in recorder.calls:
+    assert response.status in (200, 400, 404, 405, 415, 500)
+    for fields, _ in recorded.calls:
         assert fields.keys() == NULLS.keys()
-    # Only these two come with no word.
-    assert answer.body.decode() or answer.status in (400, 415)
+    assert response.body.decode() or response.status in (400, 415)

@@ -1,4 +1,4 @@
-"""How a bad SOAP request is refused: the status, the type and the words of ASP.NET."""
+"""The errors of invalid SOAP requests: status, type and text are those of ASP.NET."""
 
 from __future__ import annotations
 
@@ -89,17 +89,21 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "content_type", "code", "text"), FAULTS)
-def test_fault(asked: HttpRequest, content_type: str, code: str, text: str) -> None:
-    answer = rejected_response(asked)
+@pytest.mark.parametrize(("http_request", "content_type", "code", "text"), FAULTS)
+def test_handle_invalid_soap_request_gets_the_fault_of_dotnet(
+    http_request: HttpRequest, content_type: str, code: str, text: str
+) -> None:
+    """Status, type, code and text of a SOAP fault are those of .NET."""
+    response = rejected_response(http_request)
 
-    assert (answer.status, answer.content_type) == (500, content_type)
-    assert fault_of(answer) == (code, text)
-    assert len(parse_envelope(answer)) == 1  # a Body and no Header
+    assert (response.status, response.content_type) == (500, content_type)
+    assert fault_of(response) == (code, text)
+    assert len(parse_envelope(response)) == 1  # a Body and no Header
 
 
 @pytest.mark.parametrize("value", ["0", "false"])
-def test_header_that_need_not_be_understood_is_passed_over(value: str) -> None:
+def test_handle_optional_soap_header_is_ignored(value: str) -> None:
+    """A header with mustUnderstand=0 is ignored."""
     assert accepted_fields(soap11(_must(SOAP_11, value))) == GOOD
 
 
@@ -111,45 +115,54 @@ MISMATCHED = [
 
 
 @pytest.mark.parametrize(("body", "namespace"), MISMATCHED)
-def test_unknown_envelope(body: str, namespace: str) -> None:
-    answer = rejected_response(soap11(body))
+def test_handle_unknown_envelope_is_a_version_mismatch(body: str, namespace: str) -> None:
+    """Another root element is a VersionMismatch with an Upgrade header."""
+    response = rejected_response(soap11(body))
 
-    assert (answer.status, answer.content_type) == (500, XML)
-    assert fault_of(answer) == (
+    assert (response.status, response.content_type) == (500, XML)
+    assert fault_of(response) == (
         "VersionMismatch",
         f"Possible SOAP version mismatch: Envelope namespace {namespace} was unexpected."
         f" Expecting {SOAP_11}.",
     )
-    ((upgrade,), _) = parse_envelope(answer)
+    ((upgrade,), _) = parse_envelope(response)
     assert upgrade.tag == f"{{{SOAP_12}}}Upgrade"
     assert [each.tag for each in upgrade] == [f"{{{SOAP_12}}}SupportedEnvelope"] * 2
 
 
 @pytest.mark.parametrize(
-    ("asked", "content_type", "code"),
+    ("http_request", "content_type", "code"),
     [(soap11(), XML, "Server"), (soap12(), SOAP_XML, "Receiver")],
 )
-def test_soap_when_the_method_throws(asked: HttpRequest, content_type: str, code: str) -> None:
-    answer = handle(asked, RecordingMethod(error="Bad <thing>"))
+def test_handle_soap_method_error_is_a_server_fault(
+    http_request: HttpRequest, content_type: str, code: str
+) -> None:
+    """An exception of the method is a Server or Receiver fault with its message."""
+    response = handle(http_request, RecordingMethod(error="Bad <thing>"))
 
-    assert (answer.status, answer.content_type) == (500, content_type)
-    assert fault_of(answer) == (code, UNPROCESSED + "Bad <thing>")
+    assert (response.status, response.content_type) == (500, content_type)
+    assert fault_of(response) == (code, UNPROCESSED + "Bad <thing>")
 
 
-def _too_long(asked: HttpRequest) -> HttpRequest:
-    return HttpRequest(asked.method, asked.target, asked.headers, b"", too_long=True)
+def _too_long(http_request: HttpRequest) -> HttpRequest:
+    return HttpRequest(
+        http_request.method, http_request.target, http_request.headers, b"", too_long=True
+    )
 
 
 @pytest.mark.parametrize(
-    ("asked", "content_type", "code"),
+    ("http_request", "content_type", "code"),
     [(soap11(), XML, "Server"), (soap12(), SOAP_XML, "Receiver")],
 )
-def test_soap_over_4_mb(asked: HttpRequest, content_type: str, code: str) -> None:
-    answer = rejected_response(_too_long(asked))
+def test_handle_soap_over_4_mb_is_a_server_fault(
+    http_request: HttpRequest, content_type: str, code: str
+) -> None:
+    """A body that is too long is a Server or Receiver fault."""
+    response = rejected_response(_too_long(http_request))
 
     assert MAX_REQUEST == 4 * 1024 * 1024
-    assert (answer.status, answer.content_type) == (500, content_type)
-    assert fault_of(answer) == (
+    assert (response.status, response.content_type) == (500, content_type)
+    assert fault_of(response) == (
         code,
         "There was an exception running the extensions specified in the config file."
         " ---> Maximum request length exceeded.",
@@ -198,7 +211,8 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", MALFORMED)
-def test_body_that_is_no_envelope_is_a_bare_400(body: str | bytes) -> None:
+def test_handle_malformed_envelope_gets_an_empty_400(body: str | bytes) -> None:
+    """A body that .NET cannot parse gets 400 without a body."""
     assert rejected_response(soap11(body)) == HttpResponse(400, XML)
 
     in_12 = body.replace(SOAP_11, SOAP_12) if isinstance(body, str) else body
@@ -209,13 +223,15 @@ TYPES = ["text/plain", "application/xml", FORM, None, "application/json"]
 
 
 @pytest.mark.parametrize("content_type", TYPES)
-def test_soap_of_another_type_is_a_bare_415(content_type: str | None) -> None:
+def test_handle_soap_with_another_type_gets_an_empty_415(content_type: str | None) -> None:
+    """SOAP in an unsupported Content-Type gets 415 without a body."""
     assert rejected_response(soap11(content_type=content_type)) == HttpResponse(415, XML)
     assert rejected_response(soap11(content_type=content_type, action=None)) == HttpResponse(
         415, SOAP_XML
     )
 
 
-def test_soap11_envelope_as_soap_xml_is_a_bare_415() -> None:
+def test_handle_soap11_envelope_as_soap_xml_gets_an_empty_415() -> None:
+    """A SOAP 1.1 envelope in the type of SOAP 1.2 gets 415 without a body."""
     assert rejected_response(soap12(envelope())) == HttpResponse(415, SOAP_XML)
     assert rejected_response(soap11(content_type=SOAP_XML)) == HttpResponse(415, XML)
