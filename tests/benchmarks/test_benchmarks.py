@@ -46,7 +46,7 @@ def test_benchmarks_small_run_writes_tables_json_and_picture(tmp_path: Path) -> 
 
 
 def test_campaign_benchmark_small_run_measures_every_combination(
-    tmp_path: Path, server: None
+    tmp_path: Path, postgresql_server: None
 ) -> None:
     """One command measures every gateway with every kind of ledger."""
     command = [sys.executable, "-m", "tests.benchmarks.campaign", "--rounds=1", "--numbers=2000"]

@@ -17,7 +17,7 @@ SERVER = os.environ.get(
 
 
 @pytest.fixture(scope="session")
-def server() -> None:
+def postgresql_server() -> None:
     """A running PostgreSQL server; skips the test if there is none."""
     engine = sa.create_engine(SERVER)
     try:

@@ -125,6 +125,8 @@ class ScriptedServer:
         self._script, self._tls = script, tls
         self._connections: list[tuple[Connection, threading.Thread]] = []
         self._accepted = threading.Condition()
+        self._ended = threading.Condition()
+        self._ended_count = 0
         self._script_errors: list[Exception] = []
         self._waker: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -169,6 +171,11 @@ class ScriptedServer:
         """Wait until the connection of that number, counted from 1, has ended."""
         self.wait_for_connections(number)
         assert self._connections[number - 1][0].ended.wait(TIMEOUT_SECONDS)
+
+    def wait_for_ended(self, count: int) -> None:
+        """Wait until that many connections have ended, whichever they are."""
+        with self._ended:
+            assert self._ended.wait_for(lambda: self._ended_count >= count, TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Wait until everything that was sent is processed, and close all sockets.
@@ -216,6 +223,9 @@ class ScriptedServer:
         finally:
             connection.sock.close()
             connection.ended.set()
+            with self._ended:
+                self._ended_count += 1
+                self._ended.notify_all()
 
     def __enter__(self) -> Self:
         return self

@@ -27,7 +27,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def on_server(server: None) -> Iterator[str]:
+def on_server(postgresql_server: None) -> Iterator[str]:
     """The address of a ledger on a PostgreSQL server."""
     yield from database()
 

@@ -11,7 +11,7 @@ import pytest
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_campaigns_send_nothing_twice(kind: str, request: pytest.FixtureRequest) -> None:
     if kind == "postgresql":
-        request.getfixturevalue("server")
+        request.getfixturevalue("postgresql_server")
     # In a process of its own, which forks and so must have no threads.
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.campaign.killing", "--runs", "4", "--kind", kind],

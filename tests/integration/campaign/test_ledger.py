@@ -437,7 +437,7 @@ def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
 
 
 def test_a_server_that_is_restarted_is_waited_for(
-    server: None, sandbox: Sandbox, client: Make
+    postgresql_server: None, sandbox: Sandbox, client: Make
 ) -> None:
     with _Postgres() as postgres, Ledger(postgres.url) as ledger:
         ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)

@@ -42,8 +42,8 @@ def test_client_shared_by_threads_mixes_nothing_up(protocol: str, sandbox: Sandb
 
 
 def test_pool_with_more_threads_than_it_keeps_serves_all() -> None:
-    """More threads than idle connections are kept: all of them send at once."""
-    count = Limits().max_idle_connections + 8
+    """More threads than idle connections are kept: all send at once, and the surplus closes."""
+    kept, count = 2, 6
     together = threading.Barrier(count)
 
     def script(connection: Connection) -> None:
@@ -53,10 +53,11 @@ def test_pool_with_more_threads_than_it_keeps_serves_all() -> None:
 
     with (
         ScriptedServer(script) as server,
-        CheckedClient(server) as checked,
+        CheckedClient(server, limits=Limits(max_idle_connections=kept)) as checked,
         ThreadPoolExecutor(count) as threads,
     ):
         receipts = list(threads.map(lambda _: checked.client.send(NUMBERS, "您好"), range(count)))
+        server.wait_for_ended(count - kept)
     assert [receipt.batch_no for receipt in receipts] == [BATCH_NO] * count
     assert (server.connections, len(server.requests)) == (count, count)
 

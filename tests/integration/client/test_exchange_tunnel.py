@@ -41,24 +41,33 @@ def open_tunnel_to(script: Script, tls: ssl.SSLContext) -> Script:
     return tunnel
 
 
-def test_tunnel_refusal_shows_only_its_status() -> None:
-    """A proxy may echo its password when it refuses a tunnel: only the status is shown."""
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "HTTP/1.1 407 Denied {}\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 407 Denied\r\nX-Request: {}\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 {}\r\n\r\n",
+        "{}\r\n\r\n",
+    ],
+    ids=["reason", "header", "status", "status line"],
+)
+def test_tunnel_refusal_shows_no_echo(protocol: str, reply: str) -> None:
+    """A proxy may echo its password when it refuses a tunnel: at most the status is shown."""
 
-    def echoing(connection: Connection) -> None:
+    def script(connection: Connection) -> None:
         request = connection.read()
         assert request is not None
-        sent = request.headers["proxy-authorization"]
-        connection.send(f"HTTP/1.1 407 Denied {sent}\r\nContent-Length: 0\r\n\r\n".encode())
+        connection.send(reply.format(request.headers["proxy-authorization"]).encode())
 
     with (
-        ScriptedServer(echoing) as proxy,
+        ScriptedServer(script) as proxy,
         CheckedClient(
-            "https://127.0.0.1/x", proxy=proxy_url(proxy, PROXY_USER), retries=0
+            "https://127.0.0.1/x", protocol, proxy=proxy_url(proxy, PROXY_USER), retries=0
         ) as checked,
     ):
         error = checked.assert_fails(NotSent)
     shown = "".join(traceback.format_exception(error))
-    assert "Tunnel connection failed: 407)" in shown
+    assert ("Tunnel connection failed: 407)" in shown) is ("407" in reply)
     assert PROXY_AUTHORIZATION.split()[1] not in shown
 
 
