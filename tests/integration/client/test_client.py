@@ -1,4 +1,4 @@
-"""`Client` against the sandbox over real sockets, on all four ports."""
+"""Both clients against the sandbox over real sockets, and `Client` over transports of tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from tests.support.client_matrix import BlockingAsyncClient, client_class, protocol_name
+from tests.support.wire_samples import XML, result_xml
 from yunxin_soap import (
+    AsyncClient,
     Client,
     ConfigurationError,
     InvalidRequest,
     OutcomeUnknown,
+    ProtocolName,
     Rejected,
+    Request,
+    Response,
     ResultCode,
     wsdl,
 )
@@ -41,9 +46,10 @@ def build(sandbox: Sandbox, protocol: str = "soap", **more: Any) -> Client | Blo
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_gateway_gets_exactly_the_six_values(
+def test_send_gateway_receives_the_six_fields_unchanged(
     sandbox: Sandbox, protocol: str, text: str
 ) -> None:
+    """Every text, password and user name arrives as it was given, over every protocol."""
     password = "p&<w>;+% 密"
     if protocol.startswith("http") and any(part in text for part in ("<b", "<!", "&#")):
         with build(sandbox, protocol) as client, pytest.raises(InvalidRequest, match="'soap'"):
@@ -74,7 +80,8 @@ def test_the_gateway_gets_exactly_the_six_values(
 
 
 @pytest.mark.parametrize("protocol", ["soap", "soap12", "http-post"])
-def test_500_numbers_in_one_submit(sandbox: Sandbox, protocol: str) -> None:
+def test_send_500_numbers_is_one_submission(sandbox: Sandbox, protocol: str) -> None:
+    """Five hundred numbers are one submission and one receipt."""
     numbers = [str(13900010000 + i) for i in range(500)]
     with build(sandbox, protocol) as client:
         receipt = client.send(numbers, "x")
@@ -82,7 +89,8 @@ def test_500_numbers_in_one_submit(sandbox: Sandbox, protocol: str) -> None:
     assert submission.recipients == tuple(numbers) == receipt.recipients
 
 
-def test_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
+def test_send_500_numbers_over_http_get_is_invalid(sandbox: Sandbox) -> None:
+    """A query that ASP.NET would reject is an error here; a shorter list is sent."""
     numbers = [str(13900010000 + i) for i in range(500)]
     with build(sandbox, "http-get") as client:
         with pytest.raises(InvalidRequest, match=r"fewer than 2048.*'http-post'"):
@@ -92,7 +100,8 @@ def test_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("code", [*ResultCode, -99], ids=int)
-def test_every_code_comes_back_as_itself(sandbox: Sandbox, protocol: str, code: int) -> None:
+def test_send_every_code_raises_its_typed_error(sandbox: Sandbox, protocol: str, code: int) -> None:
+    """Every code of the manual, and one that is not in it, raises its error with the request."""
     with build(sandbox, protocol) as client, pytest.raises(Rejected) as caught:
         client.send(f"139000010{-int(code):02}", "x")
     error = caught.value
@@ -114,9 +123,10 @@ def test_every_code_comes_back_as_itself(sandbox: Sandbox, protocol: str, code: 
 
 
 @pytest.mark.parametrize(("number", "accepted"), [(ACCEPTED_THEN_ERROR, 1), (ERROR, 0)])
-def test_a_method_that_throws_leaves_the_outcome_unknown(
+def test_send_server_fault_is_unknown(
     sandbox: Sandbox, protocol: str, number: str, accepted: int
 ) -> None:
+    """A fault of the method is unknown, whether or not the SMS was accepted before."""
     with build(sandbox, protocol) as client, pytest.raises(OutcomeUnknown) as caught:
         client.send(number, "x")
     assert not caught.value.safe_to_resend
@@ -124,7 +134,8 @@ def test_a_method_that_throws_leaves_the_outcome_unknown(
     assert len(sandbox.inbox) == accepted
 
 
-def test_the_service_is_zeeps_own_operation(sandbox: Sandbox, protocol: str) -> None:
+def test_service_returns_the_result_as_it_is(sandbox: Sandbox, protocol: str) -> None:
+    """The typed operation takes the six fields by position or name and returns the bare result."""
     with build(sandbox, protocol) as client:
         batch_no = client.service.sendMesExt(
             userCode="demo",
@@ -145,7 +156,10 @@ def test_the_service_is_zeeps_own_operation(sandbox: Sandbox, protocol: str) -> 
     assert (second.extension, left_out) == ("", "-8")
 
 
-def test_the_service_has_the_clients_safety(sandbox: Sandbox, protocol: str) -> None:
+def test_service_fault_is_unknown_and_wrong_arguments_raise(
+    sandbox: Sandbox, protocol: str
+) -> None:
+    """A fault is unknown as in ``send``; wrong arguments raise before anything is sent."""
     with build(sandbox, protocol) as client:
         service = client.service
         with pytest.raises(OutcomeUnknown) as caught:
@@ -160,9 +174,10 @@ def test_the_service_has_the_clients_safety(sandbox: Sandbox, protocol: str) -> 
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
-def test_what_the_port_cannot_carry_stops_the_service_too(
+def test_service_field_that_the_protocol_cannot_carry_is_invalid(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
+    """A control character or too long a query raises before anything is sent."""
     caplog.set_level(level)
     for protocol in wsdl.PROTOCOLS:
         with build(sandbox, protocol) as client, pytest.raises(InvalidRequest) as caught:
@@ -173,9 +188,10 @@ def test_what_the_port_cannot_carry_stops_the_service_too(
     assert sandbox.inbox == ()
 
 
-def test_debug_logging_masks_the_password_and_the_numbers(
+def test_debug_log_masks_the_password_and_the_numbers(
     sandbox: Sandbox, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """At DEBUG the log shows text and batch number, but no password and no whole number."""
     password = "s3cr3t+密&码"
     sandbox.add_account(Account("logged", password))
     caplog.set_level(logging.DEBUG)
@@ -194,7 +210,8 @@ def test_debug_logging_masks_the_password_and_the_numbers(
         assert word not in caplog.text
 
 
-def test_the_callers_channel_and_extension_come_first(sandbox: Sandbox) -> None:
+def test_send_arguments_override_channel_and_extension(sandbox: Sandbox) -> None:
+    """The channel and the extension of a call replace the client's."""
     with build(sandbox, extension="5") as client:
         client.send("13900000000", "x", extension="6")
         client.send("13900000000", "x", extension="")
@@ -204,17 +221,23 @@ def test_the_callers_channel_and_extension_come_first(sandbox: Sandbox) -> None:
     assert [each.extension for each in sandbox.inbox] == ["6", ""]
 
 
-def test_check_sends_nothing(sandbox: Sandbox) -> None:
+def test_check_returns_the_submission_and_sends_nothing(sandbox: Sandbox) -> None:
+    """``check`` validates and normalises, and sends nothing."""
     with build(sandbox) as client:
-        submit = client.check("+86 139 0000 0000", "x")
-        assert submit.recipients == ("13900000000",)
-        assert (submit.message, submit.channel, submit.extension) == ("x【签名】", "37", "")
+        submission = client.check("+86 139 0000 0000", "x")
+        assert submission.recipients == ("13900000000",)
+        assert (submission.message, submission.channel, submission.extension) == (
+            "x【签名】",
+            "37",
+            "",
+        )
         with pytest.raises(InvalidRequest):
             client.check("1", "x")
     assert sandbox.inbox == ()
 
 
-def test_a_channel_has_to_come_from_somewhere(sandbox: Sandbox) -> None:
+def test_send_without_channel_is_invalid(sandbox: Sandbox) -> None:
+    """Without a channel, the error names the argument and the variable."""
     with (
         build(sandbox, channel=None) as client,
         pytest.raises(InvalidRequest, match="YUNXIN_CHANNEL"),
@@ -222,13 +245,17 @@ def test_a_channel_has_to_come_from_somewhere(sandbox: Sandbox) -> None:
         client.send("13900000000", "x")
 
 
-def test_up_to_1000_numbers_by_setting(sandbox: Sandbox) -> None:
+def test_send_1000_numbers_if_max_recipients_allows(sandbox: Sandbox) -> None:
+    """``max_recipients`` raises the limit to 1000."""
     numbers = [str(13900010000 + i) for i in range(1000)]
     with build(sandbox, max_recipients=1000) as client:
         assert len(client.send(numbers, "x").recipients) == 1000
 
 
-def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_reads_the_variables_and_overrides_them(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every variable is read, an empty one is unset, and an argument takes precedence."""
     for name, value in {
         "USER_CODE": "demo",
         "USER_PASS": "demo",
@@ -302,17 +329,99 @@ def test_a_client_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
         ({"verify": "/nonexistent.pem", "endpoint": "https://h/x"}, "verify"),
     ],
 )
-def test_a_wrong_setting_is_named_before_anything_is_sent(
-    settings: dict[str, Any], named: str
-) -> None:
+def test_client_invalid_setting_raises_and_is_named(settings: dict[str, Any], named: str) -> None:
+    """An invalid setting raises one line that names it and quotes no secret."""
     with pytest.raises(ConfigurationError, match=named) as caught:
         Client(**{"user_code": "demo", "user_pass": "demo", **settings})
     assert "hidden" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_no_repr_shows_the_password(sandbox: Sandbox) -> None:
+def test_client_repr_omits_the_password(sandbox: Sandbox) -> None:
+    """No ``repr`` shows the password or that of the proxy."""
     with Client("demo", "s3cr3t", endpoint=sandbox.url, proxy="http://u:s3cr3t@h:1") as client:
         shown = repr(client) + repr(client.settings) + repr(client.service)
     assert "s3cr3t" not in shown
     assert sandbox.url in shown
+
+
+class FixedTransport:
+    """Returns one response to every request, and keeps the requests."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        self.requests: list[Request] = []
+        self.closed = 0
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        return self.response
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def xml_response(protocol: str, result: str) -> Response:
+    return Response(200, XML, result_xml(protocol, result).encode())
+
+
+@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+def test_transport_carries_every_request_and_is_closed(protocol: ProtocolName) -> None:
+    """A transport of the caller's own replaces the network; the client closes it."""
+    transport = FixedTransport(xml_response(protocol, "7"))
+    with Client(
+        "demo",
+        "demo",
+        channel=37,
+        signature="签名",
+        endpoint="http://gateway.invalid/x.asmx",
+        protocol=protocol,
+        transport=transport,
+    ) as client:
+        assert client.send("13900000000", "您好").batch_no == "7"
+        assert client.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37") == "7"
+        assert transport.closed == 0
+    assert transport.closed == 1
+    first, second = transport.requests
+    assert (first.method, first.path) == (second.method, second.path)
+    assert first.path.startswith("/x.asmx")
+
+
+def test_from_settings_builds_an_equal_client() -> None:
+    """The settings of one client build another; both fit either kind of client."""
+    transport = FixedTransport(xml_response("soap", "7"))
+    with Client("demo", "s3cr3t", channel=37, signature="【签名】", timeout=7) as client:
+        settings = client.settings
+    with Client.from_settings(settings, transport=transport) as other:
+        assert other.settings is settings
+        assert other.send("13900000000", "您好").message == "您好【签名】"
+        assert (other.endpoint, other.protocol) == (client.endpoint, client.protocol)
+        assert other.total_timeout == client.total_timeout == 24.0
+    assert AsyncClient.from_settings(settings).settings is settings
+
+
+def test_from_env_takes_a_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client from the environment takes a transport as the constructor does."""
+    monkeypatch.setenv("YUNXIN_USER_CODE", "demo")
+    monkeypatch.setenv("YUNXIN_USER_PASS", "demo")
+    transport = FixedTransport(xml_response("soap", "7"))
+    with Client.from_env(transport=transport, channel=37, signature="签名") as client:
+        assert client.send("13900000000", "您好").batch_no == "7"
+
+
+def test_client_unknown_argument_is_a_type_error() -> None:
+    """An argument that does not exist is named, as Python does for any function."""
+    with pytest.raises(TypeError, match="'chanel'"):
+        Client("demo", "demo", chanel=37)  # type: ignore[call-arg]
+
+
+def test_banned_word_that_equals_the_password_is_masked() -> None:
+    """A gateway that returns the password as the banned word does not get it into an error."""
+    transport = FixedTransport(xml_response("soap", "-6:s3cr3t"))
+    with (
+        Client("demo", "s3cr3t", channel=37, signature="签名", transport=transport) as client,
+        pytest.raises(Rejected) as caught,
+    ):
+        client.send("13900000000", "您好")
+    assert caught.value.keyword == "***"
+    assert "s3cr3t" not in f"{caught.value} {caught.value.to_dict()}"
