@@ -1,0 +1,150 @@
+"""The kinds of faults and their options: what is valid, and the error of each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+
+from yunxin_soap import ConfigurationError
+from yunxin_soap.sandbox.faults.model import (
+    FAULT_TYPES,
+    Fault,
+    FaultKind,
+    FaultOptions,
+    option_names,
+)
+
+
+def test_fault_from_text_spaces_between_options_are_ignored() -> None:
+    """Spaces after a comma are ignored."""
+    assert Fault.from_text("close: when=before, times=2") == Fault.from_options(
+        "close", when="before", times=2
+    )
+
+
+def test_fault_from_options_numbers_may_be_one_string() -> None:
+    """Numbers may be a list or one string with commas, like recipients."""
+    listed = Fault.from_options("close", numbers=["13900000000", "13900000001"])
+    assert Fault.from_options("close", numbers="13900000000,13900000001") == listed
+
+
+def test_faultkind_has_every_fault_class() -> None:
+    """`FaultKind` lists exactly the kinds that have a class."""
+    assert get_args(FaultKind) == tuple(FAULT_TYPES)
+
+
+def test_faultoptions_has_every_option_of_every_kind() -> None:
+    """`FaultOptions` lists all options of the classes, except `times`."""
+    names = {name for kind in FAULT_TYPES for name in option_names(kind)}
+    assert names == FaultOptions.__annotations__.keys() | {"times"}
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (
+            lambda: Fault.from_options("nothing"),
+            "There is no fault 'nothing': use one of delay, close",
+        ),
+        (
+            lambda: Fault.from_options("close", second=1),
+            "unknown option 'second'; the options are when, times, seed",
+        ),
+        (lambda: Fault.from_options("delay", seconds="1"), "seconds must be a number"),
+        (
+            lambda: Fault.from_options("delay", seconds=-1),
+            "fault 'delay': seconds must be at least 0.",
+        ),
+        (
+            lambda: Fault.from_options("delay", seconds=1, when="before"),
+            "fault 'delay': when must be after.",
+        ),
+        (lambda: Fault.from_options("cut", when="unread"), "fault 'cut': when must be after."),
+        (
+            lambda: Fault.from_options("close", when="unread", text="x"),
+            "when='unread' and text exclude each",
+        ),
+        (
+            lambda: Fault.from_options("close", when="unread", protocol="soap"),
+            "when='unread' and protocol exclude each",
+        ),
+        (
+            lambda: Fault.from_options("delay"),
+            "fault 'delay': seconds or jitter must be given, as in seconds=2.",
+        ),
+        (lambda: Fault.from_options("refuse"), "fault 'refuse': seconds or jitter must be given"),
+        (
+            lambda: Fault.from_options("refuse", seconds=1, protocol="soap"),
+            "fault 'refuse' has no option 'protocol': it is for delay, close",
+        ),
+        (
+            lambda: Fault.from_options("refuse", seconds=1, probability=0.5),
+            "fault 'refuse' has no option 'probability'",
+        ),
+        (
+            lambda: Fault.from_options("close", seconds=3),
+            "fault 'close' has no option 'seconds': it is for delay, trickle, refuse.",
+        ),
+        (lambda: Fault.from_options("hang", jitter=0.3), "it is for delay, trickle, refuse"),
+        (
+            lambda: Fault.from_options("code", status=503),
+            "fault 'code' has no option 'status': it is for html.",
+        ),
+        (
+            lambda: Fault.from_options("close", code=-5),
+            "fault 'close' has no option 'code': it is for code.",
+        ),
+        (lambda: Fault.from_options("error", left=5), "it is for balance"),
+        (lambda: Fault.from_text("close:times=1,times=2"), "fault 'close': times is given twice."),
+        (
+            lambda: Fault.from_options("html", status=404),
+            "status=404 means that nothing was sent: use when='before'",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-00"),
+            "code must look like -14 or -6:促销, not '-00'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-abc"),
+            "code must look like -14 or -6:促销, not '-abc'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code=14),
+            "code must look like -14 or -6:促销, not '14'.",
+        ),
+        (
+            lambda: Fault.from_options("code", code="-6:\x01"),
+            "code must look like -14 or -6:促销, not '-6:\\x01'.",
+        ),
+        (lambda: Fault.from_options("code", code=True), "code must be a string"),
+        (
+            lambda: Fault.from_options("close", numbers=["1390000000x"]),
+            "numbers[0] must be 1 to 20 digits after an optional +, not '1390000000x'.",
+        ),
+        (
+            lambda: Fault.from_text("close:numbers=13900000001,13900000002"),
+            "+ joins several numbers",
+        ),
+        (
+            lambda: Fault.from_options("close", when="later"),
+            "when must be one of unread, before, after.",
+        ),
+        (
+            lambda: Fault.from_options("close", protocol="soap13"),
+            "protocol must be one of soap, soap12, http-get, http-post.",
+        ),
+        (lambda: Fault.from_options("close", numbers=139), "numbers must be an array of strings"),
+        (lambda: Fault.from_options("close", times=0), "times must be at least 1."),
+        (lambda: Fault.from_options("close", probability=0), "probability must be more than 0."),
+        (lambda: Fault.from_options("close", probability=True), "probability must be a number"),
+        (lambda: Fault.from_options("html", status=200), "status must be at least 400."),
+        (lambda: Fault.from_options("code", code="7"), "code must look like"),
+    ],
+)
+def test_fault_invalid_option_is_named(make: Callable[[], object], named: str) -> None:
+    """The error names the option and what is allowed."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert named in str(caught.value)
