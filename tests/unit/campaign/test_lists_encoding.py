@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def test_encoding_of_standard_input_is_detected() -> None:
     """A binary stream that cannot be rewound is copied first."""
     content = f"姓名,手机\n甲,{A}\n".encode("gbk")
     assert planned(Csv(io.BytesIO(content))).texts == {TEXT: [A]}
+
+
+def test_encoding_copy_of_a_stream_is_readable_by_its_owner_only() -> None:
+    """The copy contains numbers."""
+    with open_text(io.BytesIO(f"{A}\n".encode()), None) as text:
+        assert stat.S_IMODE(os.fstat(text.fileno()).st_mode) == 0o600
 
 
 def test_encoding_with_a_named_pipe_reads_it_once(tmp_path: Path) -> None:
@@ -121,6 +128,15 @@ def test_encoding_mostly_undecodable_list_is_an_error() -> None:
     assert decoded(b"x\nx\n\xff\n").endswith("\ufffd\n")
     with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK"):
         decoded(b"x\n\xff\n")
+
+
+@pytest.mark.parametrize("content", [b"\xe5", b"x\n\xe5"])
+def test_encoding_truncated_character_counts_as_undecodable(content: bytes) -> None:
+    """A file that ends within a character is not valid, although no byte of it is wrong."""
+    with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK"):
+        decoded(content)
+    with pytest.raises(ConfigurationError, match="not utf-8 text"):
+        decoded(content, "utf-8")
 
 
 def test_encoding_that_is_named_wrongly_is_an_error(tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sqlite3
+import stat
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,6 +279,30 @@ def test_preview_error_of_a_source_in_sqlite_is_its_own() -> None:
 
     with pytest.raises(sqlite3.OperationalError, match="no such column: vip"):
         preview("a", broken(), TEXT, channel=37)
+
+
+def open_files() -> dict[str, int]:
+    """Return the inode and the permissions of each regular file that this process has open."""
+    found: dict[str, int] = {}
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the descriptor of the directory itself is closed
+            about = descriptor.stat()
+            if stat.S_ISREG(about.st_mode):
+                found[f"{about.st_dev}:{about.st_ino}"] = stat.S_IMODE(about.st_mode)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are listed in /proc")
+def test_planner_scratch_file_is_readable_by_its_owner_only() -> None:
+    """The numbers on disk are private, and gone when the planner is closed."""
+    before = open_files()
+    rows = ({"phone": number, "x": f"{number}的账单" * 4} for number in numbers(40_000))
+    planner = Planner("您好{x}【签名】", channel=37)
+    planner.read(Rows(rows))
+    scratch = {file: mode for file, mode in open_files().items() if file not in before}
+    planner.close()
+    assert set(scratch.values()) == {0o600}
+    assert not scratch.keys() & open_files().keys()
 
 
 def test_prepare_plan_closes_the_scratch_file() -> None:
