@@ -332,7 +332,7 @@ class Planner:
 
     def _sorted_numbers(self) -> Iterator[str]:
         """Yield all numbers in order, some at a time, joined by commas."""
-        last: Any = 0 if self._mainland else ""
+        last: int | str = 0 if self._mainland else ""
         while True:
             joined, last = self._db.execute(
                 "SELECT group_concat(n), max(n) FROM"

@@ -209,6 +209,7 @@ def test_csv_rows_are_mappings_of_their_headings() -> None:
         {"phone": B, "a": "3", "b": ""},
     ]
     assert [len(row) for row in batch.rows] == [3, 3]
+    assert [row["a"] for row in batch.rows[1:]] == ["3"]
     (batch,) = csv_of(f"phone,a\n{A},1\n").batches(columns=False)
     assert (batch.values, batch.rows) == ([A], None)
 

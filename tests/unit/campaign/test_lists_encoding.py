@@ -121,6 +121,12 @@ def test_encoding_half_of_the_lines_that_are_not_ascii_are_no_majority() -> None
     assert "李四" in decoded(b"x\n" * 4 + good + bad * 2)
 
 
+def test_encoding_is_utf_8_where_gbk_decodes_no_more_lines() -> None:
+    """Lines that neither of them can decode are no evidence for GBK."""
+    content = b"x\n" * 10 + "张三\n".encode() + b"\xff\n" * 2
+    assert "张三\n" in decoded(content)
+
+
 def test_encoding_mostly_undecodable_list_is_an_error() -> None:
     """Half of the lines or more that cannot be decoded: the encoding must be wrong."""
     with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK text: name its encoding"):

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast, overload
 
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source, UnbalancedQuote
 from yunxin_soap.campaign.lists.columns import (
@@ -148,8 +148,16 @@ class _NamedRows(Sequence[Mapping[str, str]]):
     def __init__(self, headings: dict[str, int], rows: list[list[str]]) -> None:
         self._headings, self._rows = headings, rows
 
-    def __getitem__(self, place: Any) -> Any:
-        return _NamedRow(self._headings, self._rows[place])
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, str]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mapping[str, str]]: ...
+
+    def __getitem__(self, index: int | slice) -> Mapping[str, str] | Sequence[Mapping[str, str]]:
+        if isinstance(index, slice):
+            return _NamedRows(self._headings, self._rows[index])
+        return _NamedRow(self._headings, self._rows[index])
 
     def __len__(self) -> int:
         return len(self._rows)
