@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,8 +16,10 @@ import trustme
 from urllib3.exceptions import InsecureRequestWarning
 
 from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import BOTH_CLIENTS
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
+    TIMEOUT_SECONDS,
     Connection,
     Script,
     ScriptedServer,
@@ -216,6 +222,31 @@ def test_connection_that_breaks_after_the_handshake_is_unknown(
     ):
         checked.assert_fails(OutcomeUnknown)
     assert (server.connections, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_client_closed_over_tls_leaves_nothing_open(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    """Closing a client does not wait for the server's goodbye in TLS."""
+    closed = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(result_response(protocol))
+        # Below TLS, so that this server does not answer the client's goodbye.
+        with socket.socket(fileno=os.dup(connection.sock.fileno())) as tcp, suppress(OSError):
+            while tcp.recv(4096):
+                pass
+        closed.set()
+
+    with (
+        ScriptedServer(script, tls=tls) as server,
+        CheckedClient(server, protocol, verify=authority_file) as checked,
+    ):
+        checked.assert_accepted()
+        checked.client.close()
+        assert closed.wait(TIMEOUT_SECONDS)
 
 
 def test_response_in_small_pieces_over_tls_has_one_timeout(
