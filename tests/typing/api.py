@@ -66,7 +66,7 @@ def client_arguments() -> None:
     Client("user", "secret", "37")  # type: ignore[call-arg, arg-type]
     Client("user", "secret", protocol="ftp")  # type: ignore[arg-type]
     Client("user", "secret", timeout="10")  # type: ignore[arg-type]
-    Client("user", "secret", deadline=10)  # type: ignore[call-arg]
+    Client("user", "secret", seconds=10)  # type: ignore[call-arg]
 
 
 def client_from_env() -> None:
