@@ -1,4 +1,4 @@
-"""Starting and stopping a sandbox, and who it says it is."""
+"""Starting and stopping a sandbox, its connections, and its port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox import FaultKind, FaultOptions, Gateway, Sandbox, ServerLimits
 from yunxin_soap.sandbox.asmx.handler import PATH
 
-# Bytes that nobody escaped, as the vendor's ASP sample sends them.
+# Raw bytes in the query, as the vendor's ASP sample sends them.
 CALL = written(
     "GET",
     f"{PATH}/sendMesExt?userCode=demo&userPass=demo&DesNo=13900000000&Channel=37&ExeNo="
@@ -24,7 +24,8 @@ CALL = written(
 )
 
 
-def test_busy_port_is_a_configuration_error(sandbox: Sandbox) -> None:
+def test_sandbox_start_busy_port_is_a_configuration_error(sandbox: Sandbox) -> None:
+    """A port in use is an error, and the sandbox is not started."""
     port = port_of(sandbox)
     second = Sandbox(port=port)
 
@@ -36,7 +37,8 @@ def test_busy_port_is_a_configuration_error(sandbox: Sandbox) -> None:
         _ = second.url
 
 
-def test_sandbox_whose_port_was_busy_starts_once_it_is_free() -> None:
+def test_sandbox_start_after_a_busy_port_succeeds() -> None:
+    """A failed start can be repeated once the port is free."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         sandbox = Sandbox(port=other.getsockname()[1])
         with pytest.raises(ConfigurationError):
@@ -46,7 +48,8 @@ def test_sandbox_whose_port_was_busy_starts_once_it_is_free() -> None:
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
-def test_starting_twice_is_an_error_and_stopping_twice_is_none() -> None:
+def test_sandbox_start_twice_is_an_error_stop_twice_is_none() -> None:
+    """Starting a running sandbox is an error, stopping a stopped one is not."""
     sandbox = Sandbox()
     sandbox.stop()
     assert sandbox.start() is sandbox
@@ -62,7 +65,8 @@ def test_starting_twice_is_an_error_and_stopping_twice_is_none() -> None:
         _ = sandbox.url
 
 
-def test_stopped_sandbox_starts_again_with_its_gateway() -> None:
+def test_sandbox_start_again_keeps_the_gateway() -> None:
+    """A stopped sandbox can start again, with the same gateway."""
     gateway = Gateway()
     sandbox = Sandbox(gateway)
     for _ in range(2):
@@ -71,7 +75,8 @@ def test_stopped_sandbox_starts_again_with_its_gateway() -> None:
     assert sandbox.gateway is gateway
 
 
-def test_stopping_ends_the_thread_and_frees_the_port() -> None:
+def test_sandbox_stop_ends_the_thread_and_frees_the_port() -> None:
+    """After `stop` the thread has ended and the port is free."""
     with Sandbox() as sandbox:
         port = port_of(sandbox)
         names = {each.name for each in threading.enumerate()}
@@ -83,7 +88,8 @@ def test_stopping_ends_the_thread_and_frees_the_port() -> None:
         assert port_of(again) == port
 
 
-def test_stopping_does_not_wait_for_a_kept_connection() -> None:
+def test_sandbox_stop_closes_idle_connections() -> None:
+    """`stop` closes kept-alive connections instead of waiting for them."""
     with Sandbox() as sandbox:
         connection = socket.create_connection(("127.0.0.1", port_of(sandbox)), timeout=20)
         connection.sendall(written("GET", PATH, Connection=None))
@@ -95,25 +101,29 @@ def test_stopping_does_not_wait_for_a_kept_connection() -> None:
         assert connection.recv(1) == b""
 
 
-def test_two_sandboxes_keep_their_inboxes_apart(sandbox: Sandbox) -> None:
+def test_sandbox_two_instances_share_nothing(sandbox: Sandbox) -> None:
+    """Each sandbox has its own URL and gateway."""
     with Sandbox() as other:
         assert other.url != sandbox.url
         assert other.gateway is not sandbox.gateway
 
 
 @pytest.mark.parametrize("host", ["sms.example", "sms.example:8080", "[::1]:80", "10.0.0.1"])
-def test_wsdl_has_the_asked_host_at_all_four_ports(sandbox: Sandbox, host: str) -> None:
+def test_server_wsdl_has_the_requested_host(sandbox: Sandbox, host: str) -> None:
+    """The WSDL has the Host of the request at all four ports."""
     reply = exchange(sandbox, written("GET", f"{PATH}?WSDL", Host=host))
 
     addresses = etree.fromstring(reply.body).findall(".//{*}port/{*}address")
     assert [each.get("location") for each in addresses] == [f"http://{host}{PATH}"] * 4
 
 
-def test_url_is_the_page(sandbox: Sandbox) -> None:
+def test_sandbox_url_is_the_page(sandbox: Sandbox) -> None:
+    """The URL is that of the service's page."""
     assert sandbox.url == f"http://127.0.0.1:{port_of(sandbox)}{PATH}"
 
 
-def test_of_too_many_connections_the_most_silent_ends() -> None:
+def test_server_too_many_connections_closes_the_most_silent() -> None:
+    """Beyond the limit the connection closes that has been silent for longest."""
     with (
         Sandbox(limits=ServerLimits(max_connections=2)) as sandbox,
         contextlib.ExitStack() as stack,
@@ -129,43 +139,49 @@ def test_of_too_many_connections_the_most_silent_ends() -> None:
         assert reply_to(speaks, b"GET").status == 200
 
 
-def test_who_is_answered_is_not_ended_for_a_newcomer() -> None:
-    with Sandbox(limits=ServerLimits(max_connections=1)) as sandbox, connected(sandbox) as waits:
+def test_server_too_many_connections_spares_busy_ones() -> None:
+    """A connection whose request is being processed stays open."""
+    with Sandbox(limits=ServerLimits(max_connections=1)) as sandbox, connected(sandbox) as waiting:
         arrived = threading.Event()
-        stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+        unsubscribe = sandbox.store.subscribe(lambda _arrival: arrived.set())
         sandbox.inject_fault("delay", seconds=0.5)
-        waits.sendall(CALL)
+        waiting.sendall(CALL)
         assert arrived.wait(20)
-        stop()
+        unsubscribe()
         with connected(sandbox) as newcomer:
             assert newcomer.recv(1) == b""
-        assert reply_to(waits, b"GET").status == 200
+        assert reply_to(waiting, b"GET").status == 200
 
 
 @pytest.mark.parametrize(
     ("kind", "options"),
     [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})],
 )
-def test_who_left_takes_no_place(kind: FaultKind, options: FaultOptions) -> None:
+def test_server_disconnected_client_frees_its_connection(
+    kind: FaultKind, options: FaultOptions
+) -> None:
+    """A faulty response ends when its client disconnects."""
     with Sandbox(limits=ServerLimits(max_connections=2)) as sandbox:
         arrived = threading.Semaphore(0)
         sandbox.store.subscribe(lambda _arrival: arrived.release())
         with sandbox.inject_fault(kind, times=None, **options):
             for _ in range(5):
-                with connected(sandbox) as leaves:
-                    leaves.sendall(CALL)
+                with connected(sandbox) as leaving:
+                    leaving.sendall(CALL)
                     assert arrived.acquire(timeout=20)
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
-def test_half_a_body_keeps_nobody_out() -> None:
+def test_server_incomplete_body_does_not_block_others() -> None:
+    """A client that sends half a body counts as silent."""
     with Sandbox(limits=ServerLimits(max_connections=1)) as sandbox, connected(sandbox) as slow:
         slow.sendall(written("POST", PATH, b"<", Content_Length="100", Expect="100-continue"))
         assert slow.recv(12) == b"HTTP/1.1 100"
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
 
-def test_a_port_that_was_shut_before_the_start() -> None:
+def test_refuse_injected_before_start_closes_the_port() -> None:
+    """A fault that is injected before the start closes the port."""
     sandbox = Sandbox()
     sandbox.inject_fault("refuse", seconds=600)
     with sandbox:
@@ -175,7 +191,8 @@ def test_a_port_that_was_shut_before_the_start() -> None:
         assert exchange(sandbox, CALL).status == 200
 
 
-def test_a_port_that_is_shut_twice_opens_once() -> None:
+def test_refuse_two_faults_end_with_the_longer() -> None:
+    """The port opens once both faults have ended."""
     with Sandbox() as sandbox:
         with sandbox.inject_fault("refuse", seconds=600, times=None):
             with sandbox.inject_fault("refuse", seconds=600, jitter=1.0, times=None):
@@ -185,8 +202,9 @@ def test_a_port_that_is_shut_twice_opens_once() -> None:
         assert exchange(sandbox, CALL).status == 200
 
 
-def test_a_port_that_is_shut_is_nobody_else_s(sandbox: Sandbox) -> None:
-    exchange(sandbox, CALL)  # so that a connection of before is still ending
+def test_refuse_closed_port_stays_reserved(sandbox: Sandbox) -> None:
+    """No other process can bind the port while it is closed."""
+    exchange(sandbox, CALL)  # leaves a closing connection behind
     for _ in range(2):
         sandbox.inject_fault("refuse", seconds=600)
         for _ in range(2):
@@ -198,11 +216,13 @@ def test_a_port_that_is_shut_is_nobody_else_s(sandbox: Sandbox) -> None:
         assert exchange(sandbox, CALL).status == 200
 
 
-def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuse_port_taken_meanwhile_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process took the port, the sandbox retries until it is free."""
+
     def taken(_address: object) -> socket.socket:
         raise OSError(errno.EADDRINUSE, "Address already in use")
 
-    # Between shutting it and holding it there is no time to take it on demand.
+    # The sandbox closes and reserves the port at once: no test can bind it in between.
     monkeypatch.setattr("yunxin_soap.sandbox.faults.port_gate.reserve_port", taken)
     with Sandbox() as sandbox:
         sandbox.inject_fault("refuse", seconds=600)
@@ -216,7 +236,8 @@ def test_a_port_that_was_taken_meanwhile_opens_later(monkeypatch: pytest.MonkeyP
             assert time.monotonic() < deadline
 
 
-def test_a_request_line_may_come_in_pieces(sandbox: Sandbox) -> None:
+def test_server_request_line_in_pieces_is_read(sandbox: Sandbox) -> None:
+    """A request line may arrive in pieces, even within a character."""
     middle = CALL.index(b"Msg=") + 6
     with connected(sandbox) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -227,7 +248,8 @@ def test_a_request_line_may_come_in_pieces(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("target", ["/api/v1/faults", "/?lang=en"])
-def test_who_makes_the_service_deaf_may_speak_slowly(sandbox: Sandbox, target: str) -> None:
+def test_unread_fault_leaves_the_inbox_reachable(sandbox: Sandbox, target: str) -> None:
+    """The inbox stays reachable, also for a client that sends slowly."""
     with sandbox.inject_fault("reset", when="unread", times=None), connected(sandbox) as connection:
         line = written("GET", target)
         for piece in (line[:5], line[5:9], line[9:]):
@@ -235,13 +257,15 @@ def test_who_makes_the_service_deaf_may_speak_slowly(sandbox: Sandbox, target: s
         assert reply_to(connection, b"GET").status == 200
 
 
-def test_what_is_no_request_line_is_refused_at_once(sandbox: Sandbox) -> None:
+def test_server_no_request_line_gets_400_at_once(sandbox: Sandbox) -> None:
+    """Bytes that cannot be a request line get 400 without waiting for more."""
     with connected(sandbox) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         assert reply_to(connection, b"GET").status == 400
 
 
-def test_a_target_may_be_a_whole_address(sandbox: Sandbox) -> None:
+def test_server_absolute_target_is_accepted(sandbox: Sandbox) -> None:
+    """The target of a request may be an absolute URL."""
     line = CALL.replace(b"GET /", b"GET http://127.0.0.1/", 1)
     assert exchange(sandbox, line).status == 200
     assert sandbox.inbox[-1].message == "您好【签名】"

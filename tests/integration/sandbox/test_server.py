@@ -1,10 +1,11 @@
-"""What depends on the HTTP server under the ASMX behaviour, over real sockets."""
+"""The HTTP server under the ASMX behaviour, over real sockets."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import logging
+import threading
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,7 @@ TOO_LONG = "Maximum request length exceeded."
 
 @pytest.fixture
 def own() -> Iterator[Sandbox]:
-    """One of its own: the record also has what a test before left under way."""
+    """A new sandbox: requests of earlier tests can still arrive at a shared one."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -45,14 +46,17 @@ def _accepted(sandbox: Sandbox, reply: Reply) -> bool:
 @pytest.mark.parametrize(
     ("target", "status"), [(PATH, 405), (f"{PATH}?WSDL", 405), (OPERATION, 500)]
 )
-def test_other_methods(sandbox: Sandbox, method: str, target: str, status: int) -> None:
+def test_server_unsupported_method_gets_an_error_page(
+    sandbox: Sandbox, method: str, target: str, status: int
+) -> None:
+    """Other methods get an error page; HEAD gets no body."""
     reply = exchange(sandbox, written(method, target))
 
     assert (reply.status, reply.content_type) == (status, HTML)
     assert bool(reply.body) == (method != "HEAD")
 
 
-ANSWERS = [
+RESPONSES = [
     ("GET", f"{PATH}?WSDL", 200, XML),
     ("GET", f"{OPERATION}?{urlencode(GOOD)}", 200, XML),
     ("GET", f"{OPERATION}", 500, TEXT),
@@ -62,10 +66,11 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "target", "status", "content_type"), ANSWERS)
-def test_every_answer_has_a_length(
+@pytest.mark.parametrize(("method", "target", "status", "content_type"), RESPONSES)
+def test_server_every_response_has_a_content_length(
     sandbox: Sandbox, method: str, target: str, status: int, content_type: str
 ) -> None:
+    """Every response has a Content-Length, and only successes a Cache-Control."""
     reply = exchange(sandbox, written(method, target))
 
     assert (reply.status, reply.content_type) == (status, content_type)
@@ -75,19 +80,22 @@ def test_every_answer_has_a_length(
 
 
 @pytest.mark.parametrize("host", [None, "a b", 'a"<', "\xe6\xff"])
-def test_host_that_is_missing_or_none(sandbox: Sandbox, host: str | None) -> None:
+def test_server_invalid_host_gets_400(sandbox: Sandbox, host: str | None) -> None:
+    """A missing or invalid Host header is a 400."""
     reply = exchange(sandbox, written("GET", f"{PATH}?WSDL", Host=host))
 
     assert (reply.status, reply.content_type) == (400, HTML)
 
 
-def test_http_1_0_needs_no_host(sandbox: Sandbox) -> None:
+def test_server_http_1_0_needs_no_host(sandbox: Sandbox) -> None:
+    """HTTP/1.0 has no Host header."""
     reply = exchange(sandbox, written("POST", PATH, BODY, "1.0", Host=None, **SOAP))
 
     assert _accepted(sandbox, reply)
 
 
-def test_chunked(sandbox: Sandbox) -> None:
+def test_server_chunked_body_is_accepted(sandbox: Sandbox) -> None:
+    """A chunked body is read."""
     pieces = [BODY[:1], BODY[1:100], BODY[100:]]
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + b"0\r\n\r\n"
     head = written("POST", PATH, Transfer_Encoding="chunked", **SOAP)
@@ -95,7 +103,8 @@ def test_chunked(sandbox: Sandbox) -> None:
     assert _accepted(sandbox, exchange(sandbox, head + chunks))
 
 
-def test_broken_chunks(sandbox: Sandbox) -> None:
+def test_server_invalid_chunks_get_400(sandbox: Sandbox) -> None:
+    """Invalid chunks are a 400."""
     head = written("POST", PATH, Transfer_Encoding="chunked", **SOAP)
 
     reply = exchange(sandbox, head + b"zz\r\n")
@@ -104,7 +113,8 @@ def test_broken_chunks(sandbox: Sandbox) -> None:
     assert not sandbox.inbox
 
 
-def test_expect_100_continue(sandbox: Sandbox) -> None:
+def test_server_expect_100_continue_is_honoured(sandbox: Sandbox) -> None:
+    """The interim response comes before the body."""
     length = str(len(BODY))
     head = written("POST", PATH, Expect="100-continue", Content_Length=length, **SOAP)
 
@@ -120,7 +130,8 @@ def test_expect_100_continue(sandbox: Sandbox) -> None:
     assert _accepted(sandbox, reply)
 
 
-def test_raw_bytes_in_a_query(sandbox: Sandbox) -> None:
+def test_server_raw_bytes_in_a_query_are_decoded(sandbox: Sandbox) -> None:
+    """Raw UTF-8 in a query is decoded; raw GBK becomes U+FFFD."""
     fields = urlencode(GOOD | {"Msg": ""})
 
     raw = fields.replace("Msg=", f"Msg={'您好【签名】'}").encode()
@@ -132,7 +143,8 @@ def test_raw_bytes_in_a_query(sandbox: Sandbox) -> None:
     assert in_gbk.status == 200
 
 
-def test_raw_bytes_in_a_form(sandbox: Sandbox) -> None:
+def test_server_raw_bytes_in_a_form_are_decoded(sandbox: Sandbox) -> None:
+    """Raw UTF-8 in a form is decoded."""
     raw = urlencode(GOOD | {"Msg": ""}).replace("Msg=", "Msg=您好【签名】").encode()
 
     reply = exchange(sandbox, written("POST", OPERATION, raw, Content_Type=FORM))
@@ -141,20 +153,22 @@ def test_raw_bytes_in_a_form(sandbox: Sandbox) -> None:
     assert _messages(sandbox) == ["您好【签名】"]
 
 
-def test_a_form_that_looks_like_a_request_is_left_alone(sandbox: Sandbox) -> None:
+def test_server_form_after_100_continue_is_no_request_line(sandbox: Sandbox) -> None:
+    """A form that begins like a request line is not escaped."""
     form = "GET /您好=x&".encode() + urlencode(GOOD).encode()
     request = written("POST", OPERATION, form, Content_Type=FORM, Expect="100-continue")
     head, body = request[: -len(form)], request[-len(form) :]
     with connected(sandbox) as connection:
         connection.sendall(head)
-        # So the form comes by itself, as what starts a new piece of what the server receives.
+        # So the server receives the form in a piece of its own.
         assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
         reply = reply_to(connection, b"POST")
     assert _accepted(sandbox, reply)
 
 
-def test_raw_bytes_in_a_later_query_of_a_connection(sandbox: Sandbox) -> None:
+def test_server_raw_bytes_on_a_kept_connection_are_decoded(sandbox: Sandbox) -> None:
+    """Each request line of a connection may have raw bytes."""
     raw = urlencode(GOOD | {"Msg": ""}).replace("Msg=", "Msg=您好【签名】")
     request = written("GET", f"{OPERATION}?{raw}", Connection=None)
 
@@ -166,7 +180,8 @@ def test_raw_bytes_in_a_later_query_of_a_connection(sandbox: Sandbox) -> None:
     assert _messages(sandbox) == ["您好【签名】"] * 3
 
 
-def test_raw_bytes_in_the_method_name(sandbox: Sandbox) -> None:
+def test_server_raw_bytes_in_the_path_are_decoded(sandbox: Sandbox) -> None:
+    """Raw bytes in the path are decoded."""
     reply = exchange(sandbox, written("GET", f"{PATH}/您"))
 
     assert (reply.status, reply.content_type) == (500, TEXT)
@@ -174,7 +189,8 @@ def test_raw_bytes_in_the_method_name(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("declared", ["gzip", None])
-def test_gzip_is_not_undone(sandbox: Sandbox, declared: str | None) -> None:
+def test_server_gzip_body_is_not_decompressed(sandbox: Sandbox, declared: str | None) -> None:
+    """A compressed body is no XML, as with ASP.NET."""
     body = gzip.compress(BODY)
 
     reply = exchange(sandbox, written("POST", PATH, body, Content_Encoding=declared, **SOAP))
@@ -192,20 +208,22 @@ def test_gzip_is_not_undone(sandbox: Sandbox, declared: str | None) -> None:
     ],
 )
 @pytest.mark.parametrize("more", [0, 1, MAX_REQUEST])
-def test_body_over_4_mb(
+def test_server_body_over_4_mb_is_an_error(
     sandbox: Sandbox, target: str, headers: dict[str, str], content_type: str, more: int
 ) -> None:
+    """A body over 4 MiB is an error, one of 4 MiB is read."""
     body = b"x" * (MAX_REQUEST + more)
 
     reply = exchange(sandbox, written("POST", target, body, **headers))
 
     assert (TOO_LONG in reply.body.decode()) == (more > 0)
-    # At the limit it is read, and found to be nothing.
+    # A body at the limit is read, and is no XML.
     assert reply.status == (500 if more or content_type == TEXT else 400)
     assert reply.content_type == content_type
 
 
-def test_path_in_another_case(sandbox: Sandbox) -> None:
+def test_server_path_ignores_case(sandbox: Sandbox) -> None:
+    """The path ignores case, the method name does not."""
     reply = exchange(sandbox, written("POST", PATH.upper(), BODY, **SOAP))
 
     assert _accepted(sandbox, reply)
@@ -213,7 +231,8 @@ def test_path_in_another_case(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("length", [2047, 2048, 9000, 100_000])
-def test_query_of_2048_characters(sandbox: Sandbox, length: int) -> None:
+def test_server_query_of_2048_characters_gets_400(sandbox: Sandbox, length: int) -> None:
+    """A query must be shorter than 2,048 characters."""
     message = GOOD["Msg"]
     query = urlencode(GOOD) + "&x="
     query += "0" * (length - len(query))
@@ -224,7 +243,8 @@ def test_query_of_2048_characters(sandbox: Sandbox, length: int) -> None:
     assert _messages(sandbox) == [message] * (length < 2048)
 
 
-def test_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
+def test_server_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
+    """500 numbers make a query that is too long."""
     numbers = ",".join(f"1391000{each:04}" for each in range(500))
 
     reply = exchange(sandbox, written("GET", f"{OPERATION}?{urlencode(GOOD | {'DesNo': numbers})}"))
@@ -233,7 +253,8 @@ def test_500_numbers_do_not_fit_a_get(sandbox: Sandbox) -> None:
     assert not sandbox.inbox
 
 
-def test_header_that_is_too_long(sandbox: Sandbox) -> None:
+def test_server_long_header_of_a_post_gets_400(sandbox: Sandbox) -> None:
+    """A POST with a header that is too long is a 400."""
     reply = exchange(sandbox, written("POST", PATH, BODY, X="x" * 100_000, **SOAP))
 
     assert (reply.status, reply.content_type) == (400, HTML)
@@ -241,7 +262,7 @@ def test_header_that_is_too_long(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("data", "problem"),
     [
         (b"\x16\x03\x01\x00\xa5hello\r\n\r\n", "this is TLS, and the sandbox speaks http"),
         (b"hello\r\n\r\n", "this is no readable HTTP/1.1 request"),
@@ -255,47 +276,56 @@ def test_header_that_is_too_long(sandbox: Sandbox) -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_recorded_too(own: Sandbox, data: bytes, what: str) -> None:
+def test_server_unreadable_request_is_a_malformed_arrival(
+    own: Sandbox, data: bytes, problem: str
+) -> None:
+    """An unreadable request is stored with its problem, without its bytes."""
     assert exchange(own, data).status == 400
     (arrival,) = own.arrivals
     assert (arrival.outcome, arrival.http_status) == (Outcome.MALFORMED, 400)
-    assert what in arrival.result
+    assert problem in arrival.result
     assert arrival.remote == "127.0.0.1"
     assert "s3cret" not in str(arrival.as_dict())
 
 
-def test_what_the_inbox_is_asked_is_no_arrival(own: Sandbox) -> None:
+def test_server_unreadable_inbox_request_is_no_arrival(own: Sandbox) -> None:
+    """An unreadable request of the inbox is not stored."""
     assert exchange(own, written("GET", f"/api/v1/arrivals?text={'x' * 9000}")).status == 400
     assert exchange(own, written("GET", "/api/v1/arrivals", Host="a b")).status == 400
     assert own.arrivals == ()
 
 
-def test_bodies_of_many_connections_are_bounded_together() -> None:
+def test_server_bodies_of_all_connections_share_a_limit() -> None:
+    """Beyond the shared limit a request gets 503 and is stored."""
     head, _, body = written("POST", PATH, BODY + b" " * 80_000, **SOAP).partition(b"\r\n\r\n")
     limits = ServerLimits(max_reading=100_000)
     with Sandbox(limits=limits) as own, connected(own) as slow:
         slow.sendall(head + b"\r\n\r\n" + body[:-1])
         while exchange(own, head + b"\r\n\r\n" + body).status != 503:
-            pass  # until all of the first is there
+            pass  # until the server has received the slow body
         assert own.arrivals[-1].http_status == 503
         slow.sendall(body[-1:])
         assert reply_to(slow, b"POST").status == 200
         assert exchange(own, head + b"\r\n\r\n" + body).status == 200
 
 
-def test_who_hangs_gives_way() -> None:
+def test_server_hanging_connections_give_way() -> None:
+    """A hanging connection closes if there are too many."""
     own = Sandbox(limits=ServerLimits(max_connections=3))
     with own, contextlib.ExitStack() as stack, own.inject_fault("hang", times=None):
+        arrived = threading.Semaphore(0)
+        own.store.subscribe(lambda _arrival: arrived.release())
         for _ in range(3):
             hanging = stack.enter_context(connected(own))
             hanging.sendall(written("POST", PATH, BODY, **SOAP))
-        while len(own.arrivals) < 3:
-            pass
+        for _ in range(3):
+            assert arrived.acquire(timeout=20)
         assert exchange(own, written("GET", "/api/v1/faults")).status == 200
 
 
-def test_what_is_left_of_a_long_body_is_no_request(own: Sandbox) -> None:
-    number = own.faults.add(Fault.from_options("close", when="unread", skip=1))
+def test_server_rest_of_a_long_body_is_no_request(own: Sandbox) -> None:
+    """The unread rest of a long body triggers no fault."""
+    fault_id = own.faults.add(Fault.from_options("close", when="unread", skip=1))
     with connected(own) as connection:
         connection.sendall(written("POST", PATH, b"x" * (5 << 20), **SOAP)[: 4 << 20])
         with contextlib.suppress(ConnectionError):
@@ -303,15 +333,16 @@ def test_what_is_left_of_a_long_body_is_no_request(own: Sandbox) -> None:
                 connection.sendall(b"GET x" + b"x" * 16_384)
             connection.recv(1 << 16)
     assert exchange(own, written("GET", "/api/v1/faults")).status == 200
-    assert own.faults.statuses()[number].triggered == 0
+    assert own.faults.statuses()[fault_id].triggered == 0
 
 
 @pytest.mark.parametrize(
     "data", [b"\x16\x03\x01\x00\xa5hello\r\n\r\n", b"hello\r\n\r\n", b"\xff\xff\r\n\r\n"]
 )
-def test_what_is_no_http_is_refused_quietly(
+def test_server_no_http_gets_400_without_a_log_line(
     sandbox: Sandbox, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Bytes that are no HTTP get 400, and nothing is logged."""
     with caplog.at_level(logging.INFO):
         reply = exchange(sandbox, data)
 
@@ -319,20 +350,22 @@ def test_what_is_no_http_is_refused_quietly(
     assert not caplog.records
 
 
-def test_client_that_leaves_in_the_middle_is_no_error(
+def test_server_client_disconnecting_in_its_request_is_no_error(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A client that disconnects in its request leaves no arrival and no log line."""
     with caplog.at_level(logging.INFO):
         with connected(sandbox) as connection:
             connection.sendall(written("POST", PATH, BODY, **SOAP)[:-10])
-        # By the time that a later request is answered, the server has seen the first one end.
+        # When a later request gets its response, the server has seen the first one end.
         assert exchange(sandbox, written("GET", PATH)).status == 200
 
     assert not sandbox.inbox
     assert not caplog.records
 
 
-def test_requests_on_one_connection(sandbox: Sandbox) -> None:
+def test_server_several_requests_on_one_connection(sandbox: Sandbox) -> None:
+    """A connection carries requests of several protocols."""
     form = written("POST", OPERATION, urlencode(GOOD).encode(), Content_Type=FORM, Connection=None)
     soap = written("POST", PATH, BODY, Connection=None, **SOAP)
 
@@ -344,7 +377,8 @@ def test_requests_on_one_connection(sandbox: Sandbox) -> None:
     assert [each.protocol for each in sandbox.inbox] == ["http-post", "soap", "http-post"]
 
 
-def test_form_that_looks_like_a_request_line_is_left_alone(sandbox: Sandbox) -> None:
+def test_server_form_that_looks_like_a_request_line_is_kept(sandbox: Sandbox) -> None:
+    """A form with raw bytes that begins like a request line is not escaped."""
     body = b"GET /=\xe6\x82\xa8&" + urlencode(GOOD).encode()
 
     with connected(sandbox) as connection:
@@ -356,7 +390,8 @@ def test_form_that_looks_like_a_request_line_is_left_alone(sandbox: Sandbox) -> 
     assert _messages(sandbox) == [GOOD["Msg"]]
 
 
-def test_percent_u_in_a_query(sandbox: Sandbox) -> None:
+def test_server_percent_u_in_a_query_is_decoded(sandbox: Sandbox) -> None:
+    """.NET's %uXXXX is decoded in a query."""
     query = urlencode(GOOD | {"Msg": ""}).replace("Msg=", "Msg=%u60a8" + quote("【签名】"))
 
     reply = exchange(sandbox, written("GET", f"{OPERATION}?{query}"))
@@ -365,7 +400,8 @@ def test_percent_u_in_a_query(sandbox: Sandbox) -> None:
     assert _messages(sandbox) == ["您【签名】"]
 
 
-def test_a_header_beyond_measure_is_refused(sandbox: Sandbox) -> None:
+def test_server_long_header_of_a_get_gets_400(sandbox: Sandbox) -> None:
+    """A header that is too long is a 400; the server goes on."""
     reply = exchange(sandbox, written("GET", PATH, X="x" * 20_000))
 
     assert (reply.status, reply.content_type) == (400, HTML)

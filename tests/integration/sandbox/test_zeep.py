@@ -1,4 +1,4 @@
-"""A bare zeep client, made from the sandbox's own WSDL, sends through all four ports."""
+"""A plain zeep client, made from the sandbox's WSDL, over all four protocols."""
 
 from __future__ import annotations
 
@@ -35,67 +35,74 @@ def client(_running_sandbox: Sandbox) -> Iterator[zeep.Client]:
         yield client
 
 
-def _send(client: zeep.Client, port: ProtocolName, **fields: str) -> Any:
-    service = client.bind("MsgSend", PORT_NAMES[port])
+def _send(client: zeep.Client, protocol: ProtocolName, **fields: str) -> Any:
+    service = client.bind("MsgSend", PORT_NAMES[protocol])
     good = {"DesNo": "13900000000", "Msg": "您好【签名】", "Channel": "37", "ExeNo": ""}
     return service.sendMesExt(userCode="demo", userPass="demo", **good | fields)
 
 
-@pytest.mark.parametrize("port", PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("message", MESSAGES)
-def test_message_arrives_as_it_was_given(
-    sandbox: Sandbox, client: zeep.Client, port: ProtocolName, message: str
+def test_zeep_message_arrives_unchanged(
+    sandbox: Sandbox, client: zeep.Client, protocol: ProtocolName, message: str
 ) -> None:
-    if port.startswith("http") and "<c>" in message:
-        # ASP.NET refuses markup on these ports, and so a zeep user gets a fault.
+    """Each message arrives unchanged over each protocol."""
+    if protocol.startswith("http") and "<c>" in message:
+        # Over HTTP GET and POST, ASP.NET's request validation rejects markup.
         with pytest.raises(zeep.exceptions.Fault):
-            _send(client, port, Msg=message)
+            _send(client, protocol, Msg=message)
         assert not sandbox.inbox
         return
 
-    batch_no = _send(client, port, Msg=message, ExeNo="08")
+    batch_no = _send(client, protocol, Msg=message, ExeNo="08")
 
     (submission,) = sandbox.inbox
     assert submission.message == message
     assert submission.batch_no == batch_no
-    assert (submission.protocol, submission.user_code) == (port, "demo")
+    assert (submission.protocol, submission.user_code) == (protocol, "demo")
     assert (submission.channel, submission.extension) == ("37", "08")
     assert submission.recipients == ("13900000000",)
 
 
-@pytest.mark.parametrize("port", ["soap", "soap12", "http-post"])
-def test_500_numbers(sandbox: Sandbox, client: zeep.Client, port: ProtocolName) -> None:
+@pytest.mark.parametrize("protocol", ["soap", "soap12", "http-post"])
+def test_zeep_500_numbers_arrive(
+    sandbox: Sandbox, client: zeep.Client, protocol: ProtocolName
+) -> None:
+    """500 numbers arrive in their order, except over http-get."""
     numbers = tuple(f"1391000{each:04}" for each in range(500))
 
-    _send(client, port, DesNo=",".join(numbers))
+    _send(client, protocol, DesNo=",".join(numbers))
 
     (submission,) = sandbox.inbox
     assert submission.recipients == numbers
 
 
-@pytest.mark.parametrize("port", PROTOCOLS)
-def test_refusal_comes_back_as_text(
-    sandbox: Sandbox, client: zeep.Client, port: ProtocolName
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_zeep_rejection_is_the_result(
+    sandbox: Sandbox, client: zeep.Client, protocol: ProtocolName
 ) -> None:
-    assert _send(client, port, Msg="no signature") == "-5"
+    """A rejection is the code as text."""
+    assert _send(client, protocol, Msg="no signature") == "-5"
     assert not sandbox.inbox
 
 
-@pytest.mark.parametrize("port", PROTOCOLS)
-def test_method_that_throws_is_a_fault(
-    sandbox: Sandbox, client: zeep.Client, port: ProtocolName
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_zeep_throwing_method_is_a_fault(
+    sandbox: Sandbox, client: zeep.Client, protocol: ProtocolName
 ) -> None:
+    """An exception of the method is a Fault for zeep."""
     with pytest.raises(zeep.exceptions.Fault) as raised:
-        _send(client, port, DesNo="13900002000")
+        _send(client, protocol, DesNo="13900002000")
 
     message = raised.value.message
-    # On the HTTP ports zeep gives the body as it came.
+    # Over HTTP GET and POST, zeep gives the raw body.
     text = message.decode() if isinstance(message, bytes) else message
     assert text.strip().endswith("Object reference not set to an instance of an object.")
     assert len(sandbox.inbox) == 1
 
 
-def test_wsdl_has_the_four_ports_and_six_strings(client: zeep.Client) -> None:
+def test_zeep_wsdl_has_four_ports_and_six_strings(client: zeep.Client) -> None:
+    """zeep reads the four ports and six string parameters."""
     assert list(client.wsdl.services["MsgSend"].ports) == list(PORT_NAMES.values())
     parameters = client.get_element("{http://tempuri.org/}sendMesExt").type.elements
     assert [(name, each.type.name) for name, each in parameters] == [
