@@ -164,8 +164,8 @@ def test_arrival_keeps_10_000_recipients(sandbox: Sandbox) -> None:
     """A submission of commas only does not push other arrivals out of memory."""
     send(sandbox)
     exchange(sandbox, written("POST", f"{PATH}/sendMesExt", form(DesNo="," * 4_100_000), **FORM))
-    _, refused = sandbox.arrivals
-    assert (refused.result, len(refused.recipients)) == ("-9", 10_000)
+    _, rejected = sandbox.arrivals
+    assert (rejected.result, len(rejected.recipients)) == ("-9", 10_000)
     assert sandbox.store.dropped == 0
 
 

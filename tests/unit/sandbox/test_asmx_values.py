@@ -103,7 +103,7 @@ ENCODED = [
     pytest.param(
         soap11(UNDECLARED_11.encode("unicode_escape"), "text/xml; charset=unicode_escape"),
         r"\u60a8\u597d\u3010\u7b7e\u540d\u3011",
-        id="of Python alone",
+        id="only in Python",
     ),
     pytest.param(soap11(UNDECLARED_11, "text/xml; charset=utf-8-sig"), ASCII, id="with its mark"),
     pytest.param(soap11(UNDECLARED_11, 'text/xml;charset="UTF-8"'), RIGHT, id="quoted"),

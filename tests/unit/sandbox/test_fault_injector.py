@@ -50,7 +50,7 @@ def trigger(
 def test_injector_selection_hits_only_matching_submissions(
     options: FaultOptions, matching: dict[str, str], other: dict[str, str]
 ) -> None:
-    """A fault with a selection leaves other submissions alone."""
+    """A fault with a selection does not hit other submissions."""
     faults = FaultInjector()
     add(faults, "error", **options)
     assert trigger(faults, fields=other) == [None]
@@ -58,7 +58,7 @@ def test_injector_selection_hits_only_matching_submissions(
 
 
 def test_injector_protocol_hits_only_that_protocol() -> None:
-    """A fault for one protocol leaves the other three alone."""
+    """A fault for one protocol does not hit the other three."""
     faults = FaultInjector()
     add(faults, "error", protocol="http-get")
     hit = [bool(faults.trigger({}, protocol)) for protocol in wsdl.PROTOCOLS]
