@@ -219,7 +219,7 @@ class AsyncService:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
-    async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802
+    async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802 - zeep's operation
         """Call the operation with the vendor's six fields, by position or by name."""
         service = await self._client._bind_service()
         result: str = await service["sendMesExt"](*args, **kwargs)

@@ -100,7 +100,7 @@ class BlockingAsyncClient:
         """An object with the operation, as `Client.service`."""
         return self
 
-    def sendMesExt(self, *args: Any, **fields: Any) -> str:  # noqa: N802
+    def sendMesExt(self, *args: Any, **fields: Any) -> str:  # noqa: N802 - zeep's operation
         """Do as the operation of `Client.service`."""
         return self.run(self.client.service.sendMesExt(*args, **fields))
 

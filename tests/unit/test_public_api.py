@@ -60,7 +60,7 @@ def test_public_names_are_complete() -> None:
     assert set(yunxin_soap.__all__) <= set(dir(yunxin_soap))
     assert yunxin_soap.__all__ == sorted(yunxin_soap.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
-        yunxin_soap.nonsense  # noqa: B018
+        yunxin_soap.nonsense  # noqa: B018 - must raise
 
 
 def test_public_names_are_those_for_type_checkers() -> None:

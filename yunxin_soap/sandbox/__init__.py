@@ -2,9 +2,9 @@
 
 try:
     import aiohttp as _aiohttp  # noqa: F401 - missing extras are reported here
-    import filelock as _filelock  # noqa: F401
-    import jinja2 as _jinja2  # noqa: F401
-    import pydantic as _pydantic  # noqa: F401
+    import filelock as _filelock  # noqa: F401 - as above
+    import jinja2 as _jinja2  # noqa: F401 - as above
+    import pydantic as _pydantic  # noqa: F401 - as above
 except ModuleNotFoundError as error:
     from yunxin_soap.errors import ConfigurationError
 

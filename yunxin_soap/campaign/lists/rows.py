@@ -93,7 +93,8 @@ def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
     if isinstance(found, Mapping):
         return {str(name): _as_text(value) for name, value in found.items()}
     if hasattr(item, "keys"):  # sqlite3.Row
-        return _as_mapping({name: item[name] for name in item.keys()}, line)  # noqa: SIM118
+        names = item.keys()  # iterating over the row itself yields its values
+        return _as_mapping({name: item[name] for name in names}, line)
     if hasattr(item, "_asdict"):
         return _as_mapping(item._asdict(), line)
     raise _unsupported(item, line)
