@@ -43,7 +43,6 @@ class AsyncClient(ClientBase[AsyncTransport]):
     _transport: AsyncTransport | None
     _service: ServiceProxy | None = None
     _loaded = False
-    _closed = False
 
     def _open(self, transport: AsyncTransport | None) -> None:
         self._transport = transport
@@ -52,8 +51,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
     async def _load(self) -> AsyncTransport:
         """Load the WSDL and make the transport, once."""
         async with self._loading:
-            if self._closed:
-                raise RuntimeError("The client is closed.")
+            self._check_open()
             if not self._loaded:
                 self._transport = await asyncio.to_thread(self._load_in_thread)
                 self._loaded = True
@@ -189,6 +187,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
 
     async def _exchange(self, fields: Fields, request: Request) -> Response:
         assert self._transport is not None
+        self._check_open()
         self._log_request(fields)
         response = await self._transport.send(request)
         self._log_response(response)

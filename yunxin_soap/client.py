@@ -37,6 +37,7 @@ class ClientBase(Generic[_Transport]):
 
     _document: Document
     _codec: Codec
+    _closed = False
 
     def __init__(
         self,
@@ -159,6 +160,11 @@ class ClientBase(Generic[_Transport]):
             f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"
             f" {settings.endpoint.url}>"
         )
+
+    def _check_open(self) -> None:
+        # Also here, since a transport of the caller's own may not check it.
+        if self._closed:
+            raise RuntimeError("The client is closed.")
 
     def _load_wsdl(self) -> None:
         """Load the WSDL and make the codec. This reads a file."""
@@ -399,6 +405,7 @@ class Client(ClientBase[Transport]):
 
     def close(self) -> None:
         """Close all connections. A closed client sends nothing more."""
+        self._closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -415,6 +422,7 @@ class Client(ClientBase[Transport]):
         self.close()
 
     def _exchange(self, fields: Fields, request: Request) -> Response:
+        self._check_open()
         self._log_request(fields)
         response = self._transport.send(request)
         self._log_response(response)

@@ -23,8 +23,15 @@ from tests.support.scripted_server import (
     read_then_hang,
     reply_with,
 )
-from tests.support.wire_samples import result_response
-from yunxin_soap import AsyncClient, ConfigurationError, OutcomeUnknown, wsdl
+from tests.support.wire_samples import XML, result_response, result_xml
+from yunxin_soap import (
+    AsyncClient,
+    ConfigurationError,
+    OutcomeUnknown,
+    Request,
+    Response,
+    wsdl,
+)
 from yunxin_soap.sandbox import Sandbox
 
 _T = TypeVar("_T")
@@ -284,12 +291,65 @@ def test_import_without_aiohttp_names_the_pip_command() -> None:
     assert done.stdout == 'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"\n'
 
 
-def test_signatures_equal_those_of_client() -> None:
-    """Both clients take the same arguments."""
-    import inspect
+class FixedTransport:
+    """Returns one response to every request, and counts what is done to it."""
 
-    from yunxin_soap import Client
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.closed = 0
 
-    for name in ("__init__", "send", "check"):
-        both = [inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient)]
-        assert both[0].parameters == both[1].parameters
+    async def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(200, XML, result_xml("soap", "7").encode())
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_transport_carries_every_request_and_is_closed() -> None:
+    """A transport of the caller's own replaces the network; the client closes it."""
+
+    async def main() -> None:
+        transport = FixedTransport()
+        async with client("http://gateway.invalid/x.asmx", transport=transport) as yunxin:
+            assert (await yunxin.send("13900000000", "您好")).batch_no == "7"
+            call = yunxin.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37")
+            assert await call == "7"
+            assert transport.closed == 0
+        assert transport.closed == 1
+        assert [request.path for request in transport.requests] == ["/x.asmx", "/x.asmx"]
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await yunxin.send("13900000000", "您好")
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await yunxin.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37")
+        assert len(transport.requests) == 2
+
+    run(main())
+
+
+def test_transport_of_a_client_that_is_closed_unused_is_closed() -> None:
+    """The client closes its transport even if it never sent anything."""
+
+    async def main() -> None:
+        transport = FixedTransport()
+        await client("http://gateway.invalid/x.asmx", transport=transport).close()
+        assert transport.closed == 1
+
+    run(main())
+
+
+def test_from_settings_and_from_env_take_a_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both other ways to build a client take settings and a transport."""
+    monkeypatch.setenv("YUNXIN_USER_CODE", "demo")
+    monkeypatch.setenv("YUNXIN_USER_PASS", "demo")
+
+    async def main() -> None:
+        first = AsyncClient.from_env(transport=FixedTransport(), channel=37, signature="签名")
+        async with first:
+            assert (await first.send("13900000000", "您好")).channel == "37"
+        again = AsyncClient.from_settings(first.settings, transport=FixedTransport())
+        async with again:
+            assert again.settings is first.settings
+            assert (await again.send("13900000000", "您好")).message == "您好【签名】"
+
+    run(main())

@@ -382,6 +382,9 @@ def test_transport_carries_every_request_and_is_closed(protocol: ProtocolName) -
         assert client.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37") == "7"
         assert transport.closed == 0
     assert transport.closed == 1
+    for call in (client.send, lambda *to: client.service.sendMesExt("demo", "demo", *to, "37")):
+        with pytest.raises(RuntimeError, match="client is closed"):
+            call("13900000000", "您好【签名】")
     first, second = transport.requests
     assert (first.method, first.path) == (second.method, second.path)
     assert first.path.startswith("/x.asmx")
