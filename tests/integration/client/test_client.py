@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.checked_client import CheckedClient
 from tests.support.client_matrix import BlockingAsyncClient, client_class, protocol_name
-from tests.support.wire_samples import XML, result_xml
+from tests.support.scripted_server import ScriptedServer, reply_with
+from tests.support.secret_detector import NUMBERS, PASSWORD
+from tests.support.wire_samples import XML, result_response, result_xml
 from yunxin_soap import (
     AsyncClient,
     Client,
@@ -428,3 +431,19 @@ def test_banned_word_that_equals_the_password_is_masked() -> None:
         client.send("13900000000", "您好")
     assert caught.value.keyword == "***"
     assert "s3cr3t" not in f"{caught.value} {caught.value.to_dict()}"
+
+
+@pytest.mark.parametrize("result", ["", " \n"])
+def test_service_empty_result_is_unknown(protocol: str, result: str) -> None:
+    """An empty result is not returned: whether the SMS was sent is unknown."""
+
+    def call() -> object:
+        return checked.client.service.sendMesExt(
+            "user", PASSWORD, ",".join(NUMBERS), "x【签名】", "37"
+        )
+
+    with (
+        ScriptedServer(reply_with(result_response(protocol, result))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        assert checked.fails(OutcomeUnknown, call).excerpt == ""
