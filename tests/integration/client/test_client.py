@@ -446,4 +446,4 @@ def test_service_empty_result_is_unknown(protocol: str, result: str) -> None:
         ScriptedServer(reply_with(result_response(protocol, result))) as server,
         CheckedClient(server, protocol) as checked,
     ):
-        assert checked.fails(OutcomeUnknown, call).excerpt == ""
+        assert checked.assert_fails(OutcomeUnknown, call).excerpt == ""
