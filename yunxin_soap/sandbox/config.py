@@ -6,12 +6,12 @@ import os
 import sys
 from datetime import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.models import from_table, model
+from yunxin_soap.sandbox.validation import from_table, model
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -101,9 +101,12 @@ class Config:
             ConfigurationError: The file cannot be read, a key is unknown or missing, or a value is
                 invalid. The message names the file and the key.
         """
-        name = os.fspath(path)
-        try:
-            document = tomllib.loads(Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigurationError(f"{name} cannot be read: {error}.") from None
-        return from_table(cls, document, name)
+        # No variable holds the document: a traceback would keep its passwords.
+        return from_table(cls, _read(path), os.fspath(path))
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{os.fspath(path)} cannot be read: {error}.") from None

@@ -181,12 +181,12 @@ class Sandbox:
         """
         if self._thread is not None:
             raise RuntimeError("The sandbox is already running.")
-        opened: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+        ready: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
         self._thread = threading.Thread(
-            target=self._run, args=(opened,), name="yunxin-soap sandbox", daemon=True
+            target=self._run, args=(ready,), name="yunxin-soap sandbox", daemon=True
         )
         self._thread.start()
-        result = opened.get()
+        result = ready.get()
         if isinstance(result, Exception):
             self._thread.join()
             self._thread = None
@@ -205,15 +205,15 @@ class Sandbox:
         self._thread = None
         self._url = ""
 
-    def _run(self, opened: queue.SimpleQueue[str | Exception]) -> None:
+    def _run(self, ready: queue.SimpleQueue[str | Exception]) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await serve(self._service, self._host, self._port, self._stop, opened.put, self._limits)
+            await serve(self._service, self._host, self._port, self._stop, ready.put, self._limits)
 
         try:
             asyncio.run(main())
         except Exception as error:  # noqa: BLE001 - start() raises it in the other thread
-            opened.put(error)
+            ready.put(error)
 
     def __enter__(self) -> Self:
         """Start serving."""

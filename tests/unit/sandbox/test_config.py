@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,3 +172,46 @@ def test_config_repr_has_no_password(path: Path) -> None:
     assert repr(config.accounts[0]) == "Account('shop')"
     for shown in (repr(config), str(config), repr(Gateway(config)), f"{config.accounts}"):
         assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "mistake"),
+    [
+        ({"user_code": 1}, "Account: user_code must be a string."),
+        ({"balance": "10"}, "Account: balance must be a whole number."),
+        ({"channels": "37"}, "Account: channels must be an array of tables."),
+        ({"balanse": 10}, "Account: unknown key 'balanse'; the known keys are balance, blacklist,"),
+    ],
+)
+def test_account_invalid_argument_is_a_configuration_error(
+    values: dict[str, Any], mistake: str
+) -> None:
+    """A wrong argument in Python is named as in TOML, without the password."""
+    with pytest.raises(ConfigurationError) as raised:
+        Account(**{"user_code": "a", "user_pass": "s3cret", **values})
+    assert str(raised.value).startswith(mistake)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+def test_account_tables_become_channels() -> None:
+    """An account accepts a channel as a table, as in TOML."""
+    values: Any = [{"number": "38"}]
+    assert Account("a", "b", channels=values).channels == (Channel("38"),)
+
+
+def test_config_duplicate_account_is_an_error() -> None:
+    """Two accounts with one user code are an error in Python too."""
+    with pytest.raises(ConfigurationError, match="user_code 'a' is given twice"):
+        Config((Account("a", "1"), Account("a", "2")))
+
+
+@pytest.mark.parametrize("text", [ACCOUNT + "balance = 1.5", ACCOUNT + ACCOUNT])
+def test_config_error_frames_have_no_password(path: Path, text: str) -> None:
+    """No frame of the error's traceback holds a password of the file."""
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError) as raised:
+        Config.from_toml(path)
+    frames = [each.frame.f_locals for each in raised.traceback[1:]]
+    assert frames
+    assert "s3cret" not in repr(frames)

@@ -1,9 +1,8 @@
-"""Frozen pydantic models whose mistakes are raised as `ConfigurationError`, one clear sentence."""
+"""Pydantic models that report a mistake as a `ConfigurationError` of one sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -86,8 +85,13 @@ def from_table(made: type[_T], table: Mapping[str, Any], where: str) -> _T:
     Raises:
         ConfigurationError: A key is unknown or missing, or a value is invalid.
     """
-    with _configuration_errors(made, where):
+    try:
         return TypeAdapter(made).validate_python(table)
+    except ValidationError as error:
+        mistake = _describe(error, made, where)
+    # The traceback keeps this frame, and the table can hold a password.
+    del table
+    raise ConfigurationError(mistake)
 
 
 def from_strings(made: type[_T], values: Mapping[str, str], where: str) -> _T:
@@ -101,19 +105,10 @@ def from_strings(made: type[_T], values: Mapping[str, str], where: str) -> _T:
     Raises:
         ConfigurationError: A key is unknown or missing, or a value is invalid.
     """
-    with _configuration_errors(made, where):
-        return TypeAdapter(made).validate_strings(values)
-
-
-@contextmanager
-def _configuration_errors(made: type, where: str) -> Iterator[None]:
     try:
-        yield
+        return TypeAdapter(made).validate_strings(values)
     except ValidationError as error:
-        mistake = _describe(error, made, where)
-    else:
-        return
-    raise ConfigurationError(mistake)
+        raise ConfigurationError(_describe(error, made, where)) from None
 
 
 def _describe(error: ValidationError, made: type, where: str) -> str:
