@@ -1,4 +1,4 @@
-"""Send SMS through the Yunxin gateway (云信短信网关) and tell every outcome from the others."""
+"""Send SMS through the Yunxin gateway (云信短信网关), with four distinct outcomes."""
 
 from __future__ import annotations
 

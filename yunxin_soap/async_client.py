@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 class AsyncClient(ClientBase[AsyncTransport]):
-    """Sends SMS through the Yunxin gateway from asyncio, and tells every outcome from the others.
+    """Sends SMS through the Yunxin gateway from asyncio.
+
+    Each call ends in one of four distinct outcomes.
 
     Arguments, outcomes, errors and safety are those of `Client`.
 
@@ -48,15 +50,13 @@ class AsyncClient(ClientBase[AsyncTransport]):
         self._transport = transport
         self._loading = asyncio.Lock()
 
-    async def _load(self) -> AsyncTransport:
+    async def _load(self) -> None:
         """Load the WSDL and make the transport, once."""
         async with self._loading:
             self._check_open()
             if not self._loaded:
                 self._transport = await asyncio.to_thread(self._load_in_thread)
                 self._loaded = True
-        assert self._transport is not None
-        return self._transport
 
     def _load_in_thread(self) -> AsyncTransport:
         self._load_wsdl()

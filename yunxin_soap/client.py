@@ -295,7 +295,7 @@ ClientBase.__init__.__signature__ = Signature(  # type: ignore[attr-defined]
 
 
 class Client(ClientBase[Transport]):
-    """Sends SMS through the Yunxin gateway, and tells every outcome from the others.
+    """Sends SMS through the Yunxin gateway. Each call ends in one of four distinct outcomes.
 
     Threads may share one client, and it may be used after a fork. It keeps connections open: close
     it, or use it as a context manager.

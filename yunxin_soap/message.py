@@ -196,7 +196,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
     check_characters(message, "The message")
     if not rstrip_invisible(message):
-        raise invalid_request("The message is empty: give a text.")
+        raise invalid_request("The message is empty: write a text.")
     found = _SIGNATURE.search(message)
     if found is None:
         message = _append_signature(message, signature)
@@ -204,10 +204,10 @@ def normalise_message(message: str, signature: str | None = None) -> str:
         assert found is not None
     if not found[1].strip():
         raise invalid_request(
-            "The message ends in 【】 with no signature between: put one there (-5 签名不正确)."
+            "The message ends in 【】 without a signature: write one between (-5 签名不正确)."
         )
     if not message[: found.start()].strip():
-        raise invalid_request("The message is nothing but its signature: give a text before it.")
+        raise invalid_request("The message consists of its signature only: write a text before it.")
     return message
 
 
