@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.campaign.conftest import TEXT, numbers
+from tests.support.lists import TEXT, numbers
 from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.sandbox import Sandbox

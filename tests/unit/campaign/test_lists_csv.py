@@ -103,6 +103,11 @@ def test_csv_headings_that_differ_in_case_can_be_named() -> None:
     assert planned(csv_of(content, "phone")) == ({TEXT: [B]}, [])
 
 
+def test_csv_repeated_word_in_a_row_with_a_number_is_no_heading() -> None:
+    """A first row with a number is data, whatever else is in it."""
+    assert planned(csv_of(f"phone,phone,{A}\nx,y,{B}\n")) == ({TEXT: [A, B]}, [])
+
+
 def test_csv_repeated_heading_that_is_not_used_is_accepted() -> None:
     """Only the columns that the plan uses need be unique."""
     source = csv_of(f"phone,name,备注,备注\n{A},甲,1,2\n")
