@@ -79,8 +79,11 @@ class Sandbox:
     ) -> None:
         self._service = Service(gateway, store)
         self.gateway = self._service.gateway
+        """Decides about submissions. Its accounts can change at any time."""
         self.store = self._service.store
+        """Keeps the arrivals, and notifies its subscribers of new ones."""
         self.faults = self._service.faults
+        """The injected faults and their counts; `inject_fault` adds to them."""
         self._host, self._port, self._limits = host, port, limits
         self._url = ""
         self._thread: threading.Thread | None = None

@@ -155,15 +155,15 @@ def test_refuse_injected_from_another_event_loop_closes_the_port(sandbox: Sandbo
     """`inject_fault` closes the port before it returns, in an event loop too."""
 
     async def inject() -> None:
-        sandbox.inject_fault("refuse", seconds=0.3)
-        with pytest.raises(ConnectionRefusedError):
+        with (
+            sandbox.inject_fault("refuse", seconds=600),
+            pytest.raises(ConnectionRefusedError),
+        ):
             socket.create_connection(("127.0.0.1", port_of(sandbox))).close()
 
     asyncio.run(inject())
     with Client("demo", "demo", channel="37", signature="签名", endpoint=sandbox.url) as client:
-        deadline = time.monotonic() + 20
-        while isinstance(send(client), NotSent):
-            assert time.monotonic() < deadline
+        assert isinstance(send(client), Receipt)
 
 
 def test_reset_sends_rst_and_close_does_not(sandbox: Sandbox) -> None:
