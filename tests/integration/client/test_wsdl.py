@@ -177,9 +177,9 @@ def test_wsdl_that_does_not_fit_shows_the_difference(
     if name == "namespace":
         changed = changed.replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"')
     path = write(tmp_path / f"{name}.wsdl", changed)
-    port = "http-get" if name in ("location", "part") else "soap"
+    protocol = "http-get" if name in ("location", "part") else "soap"
     with pytest.raises(ConfigurationError, match=difference) as caught:
-        client(path, port)
+        client(path, protocol)
     if name not in ("part", "type"):
         assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in str(
             caught.value
