@@ -268,7 +268,9 @@ def test_decode_of_a_known_length_with_other_bytes_is_parsed(
     number = NUMBER.encode()
     before, _, after = good.body.partition(number)
     others = [before.replace(TNS.encode(), TNS.upper().encode()) + number + after]
-    others.append(before + number + after.replace(b"</string>", b"</STRING>").replace(b"Ext", b"ext"))
+    others.append(
+        before + number + after.replace(b"</string>", b"</STRING>").replace(b"Ext", b"ext")
+    )
     others.append(before + number[:-1] + b" " + after)  # white space is part of the result
     codec = new_codec(protocol)
     assert codec.decode(good) == NUMBER
