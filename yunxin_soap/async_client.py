@@ -221,5 +221,8 @@ class AsyncService:
     async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802 - zeep's operation
         """Call the operation with the vendor's six fields, by position or by name."""
         service = await self._client._bind_service()
-        result: str = await service["sendMesExt"](*args, **kwargs)
+        call = service["sendMesExt"](*args, **kwargs)
+        # An error keeps this frame: it must not keep the password.
+        del args, kwargs
+        result: str = await call
         return result

@@ -155,6 +155,8 @@ class ClientBase(Generic[_Transport]):
 
     def __repr__(self) -> str:
         """Show user name, protocol and endpoint; omit the password."""
+        if not hasattr(self, "_settings"):  # a setting was invalid, and a debugger shows the frame
+            return f"<{type(self).__name__} without settings>"
         settings = self._settings
         return (
             f"<{type(self).__name__} {settings.user_code!r} {settings.protocol}"

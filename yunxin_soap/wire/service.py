@@ -55,11 +55,13 @@ class _Operation(OperationProxy):
     def __call__(self, *args: str | None, **kwargs: str | None) -> Any:
         # On http-get, zeep accepts any argument and drops the unknown ones.
         given = self._signature.bind(*args, **kwargs).arguments
-        values = {name: "" if given.get(name) is None else given[name] for name in wsdl.FIELDS}
-        fields = Fields(**{name: str(value) for name, value in values.items()})
-        return self._send(fields, lambda: self._build_request(fields, values))
+        values = [given.get(name) for name in wsdl.FIELDS]
+        fields = Fields(*("" if value is None else str(value) for value in values))
+        # An error keeps this frame: it must not keep the password, which Fields never shows.
+        del args, kwargs, given, values
+        return self._send(fields, lambda: self._build_request(fields))
 
-    def _build_request(self, fields: Fields, values: dict[str, Any]) -> Request:
+    def _build_request(self, fields: Fields) -> Request:
         """Return the request that zeep builds.
 
         Raises:
@@ -69,7 +71,9 @@ class _Operation(OperationProxy):
             check_characters(value, name)
         self._codec.encode(fields)  # raises for what the protocol cannot carry
         call = super().__call__
-        captured = CapturingTransport.capture(lambda: call(**values))  # type: ignore[no-untyped-call]
+        captured = CapturingTransport.capture(
+            lambda: call(**fields._asdict())  # type: ignore[no-untyped-call]
+        )
         path = self._codec.path
         if isinstance(captured.content, dict):
             return Request("GET", path, {}, query=urlencode(captured.content))

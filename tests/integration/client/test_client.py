@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import yunxin_soap
 from tests.support.checked_client import CheckedClient
 from tests.support.client_matrix import BlockingAsyncClient, client_class, protocol_name
 from tests.support.scripted_server import ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS, PASSWORD
-from tests.support.wire_samples import XML, result_response, result_xml
+from tests.support.wire_samples import XML, http_response, result_response, result_xml
 from yunxin_soap import (
     AsyncClient,
     Client,
@@ -346,6 +349,8 @@ def test_client_repr_omits_the_password(sandbox: Sandbox) -> None:
         shown = repr(client) + repr(client.settings) + repr(client.service)
     assert "s3cr3t" not in shown
     assert sandbox.url in shown
+    # A debugger shows the client whose constructor raised.
+    assert repr(Client.__new__(Client)) == "<Client without settings>"
 
 
 class FixedTransport:
@@ -431,6 +436,31 @@ def test_banned_word_that_equals_the_password_is_masked() -> None:
         client.send("13900000000", "您好")
     assert caught.value.keyword == "***"
     assert "s3cr3t" not in f"{caught.value} {caught.value.to_dict()}"
+
+
+@pytest.mark.parametrize("through_service", [False, True], ids=["send", "service"])
+def test_error_frames_have_no_password(protocol: str, through_service: bool) -> None:
+    """No local variable of the package's frames that an error keeps shows the password."""
+
+    def call() -> object:
+        if through_service:
+            return checked.client.service.sendMesExt(
+                "user", PASSWORD, ",".join(NUMBERS), "x【签名】", "37"
+            )
+        return checked.send()
+
+    with (
+        ScriptedServer(reply_with(http_response("", "502 Bad Gateway"))) as server,
+        CheckedClient(server, protocol) as checked,
+    ):
+        error = checked.assert_fails(OutcomeUnknown, call)
+    package = str(Path(yunxin_soap.__file__).parent)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [each for each in frames if each.f_code.co_filename.startswith(package)]
+    assert len(own) > 2
+    for frame in own:
+        for name, value in frame.f_locals.items():
+            assert PASSWORD not in repr(value), f"{frame.f_code.co_name}: {name}"
 
 
 @pytest.mark.parametrize("result", ["", " \n"])
