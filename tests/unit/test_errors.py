@@ -31,7 +31,7 @@ def every_error() -> list[YunxinError]:
     by_class = [
         kind(f"{name}: 说明", safe_to_resend=safe, **{other: flag})
         for name, kind, other in (
-            ("not sent", NotSent, "retryable"),
+            ("not reached", NotSent, "retryable"),
             ("invalid", errors.InvalidRequest, "retryable"),
             *((kind.__name__, kind, "temporary") for kind in rejected_kinds()),
         )

@@ -254,7 +254,7 @@ def tls_in_tls(protocol: ClientVariant) -> ClientVariant:
 
 
 def relaying(byte_by_byte: threading.Event) -> Script:
-    """Return the script of a proxy that opens the tunnel, and relays single bytes once told to."""
+    """Return the script of a proxy tunnel that relays single bytes once the event is set."""
 
     def script(connection: Connection) -> None:
         connect = connection.read()

@@ -132,13 +132,13 @@ HOURS = [
 
 
 @pytest.mark.parametrize(("channel", "moment", "is_open"), HOURS)
-@pytest.mark.parametrize("zone", [CHINA, timezone.utc, timezone(timedelta(hours=-5)), None])
+@pytest.mark.parametrize("tz", [CHINA, timezone.utc, timezone(timedelta(hours=-5)), None])
 def test_gateway_channel_hours_are_in_china_time(
-    channel: Channel, moment: time, is_open: bool, zone: timezone | None
+    channel: Channel, moment: time, is_open: bool, tz: timezone | None
 ) -> None:
-    """Opening hours are in China's time, whatever the zone of the clock."""
+    """Opening hours are in China's time, whatever the time zone of the clock."""
     now = datetime.combine(datetime(2024, 5, 1, tzinfo=CHINA), moment, CHINA)
-    now = now.astimezone(zone) if zone else now.replace(tzinfo=None)
+    now = now.astimezone(tz) if tz else now.replace(tzinfo=None)
     account = Account("demo", "demo", (channel,))
     gateway = Gateway(Config((account,)), now=lambda: now)
 
