@@ -23,10 +23,17 @@ MAX_LISTED_MESSAGE = 10_000
 """Characters of a message in a list; a single arrival has the complete message."""
 _CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
 _Count = Annotated[int, Field(ge=0)]
+
+
+def _format_time(moment: datetime) -> str:
+    # pydantic 2.7 cannot inspect the signature of datetime.isoformat itself.
+    return moment.isoformat()
+
+
 _Time = Annotated[
     datetime,
     # Python 3.10 does not parse pydantic's own format, which ends in Z.
-    PlainSerializer(datetime.isoformat, return_type=str),
+    PlainSerializer(_format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
