@@ -167,7 +167,7 @@ def test_run_json_shows_reason_for_waiting(
     ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
-        assert "it is outside the allowed hours" in process.stderr.readline()
+        assert "it is outside the sending hours" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
 
@@ -275,13 +275,13 @@ def test_status_retry_resolve_single_sends_by_key(
         Ledger(ledger_file) as ledger,
         Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
     ):
-        ledger.send_once(client, "a", "13900000000", TEXT)
+        ledger.once.send(client, "a", "13900000000", TEXT)
         sandbox.inject_fault("code", code="-7")
         with pytest.raises(BalanceRejected):
-            ledger.send_once(client, "b", "13900000000", TEXT)
+            ledger.once.send(client, "b", "13900000000", TEXT)
         sandbox.inject_fault("close")
         with pytest.raises(OutcomeUnknown):
-            ledger.send_once(client, "c", "13900000000", TEXT)
+            ledger.once.send(client, "c", "13900000000", TEXT)
         assert run("status").stdout == (
             "single sends: 1 accepted, 1 rejected, 1 unknown\n  unknown: c\n"
         )
@@ -293,7 +293,7 @@ def test_status_retry_resolve_single_sends_by_key(
         assert run("retry", "--key", "b").stdout == "1 submission pending again.\n"
         assert run("resolve", "--key", "c", "--resend").stdout == "1 submission resolved.\n"
         for key in ("b", "c"):
-            ledger.send_once(client, key, "13900000000", TEXT)
+            ledger.once.send(client, key, "13900000000", TEXT)
     assert run("status").stdout == "single sends: 3 accepted\n"
     for arguments in (["retry"], ["retry", "x", "--key", "a"], ["retry", "--key", "a"]):
         assert run(*arguments).returncode == 2

@@ -23,15 +23,15 @@ def peak() -> float:
 
 def _campaign(path: str, ledger_url: str, endpoint: str) -> dict[str, float]:
     start = time.perf_counter()
-    from yunxin_soap import AsyncClient
+    from yunxin_soap import Client
     from yunxin_soap.campaign import Csv, Ledger, State
 
     imported = time.perf_counter()
     with Ledger(ledger_url) as ledger:
         plan = ledger.plan("a", Csv(path), _TEXT, channel=37)
         planned = time.perf_counter()
-        client = AsyncClient("demo", "demo", endpoint=endpoint)
-        status = ledger.run("a", client, concurrency=CONCURRENCY)
+        with Client("demo", "demo", endpoint=endpoint) as client:
+            status = ledger.run("a", client, concurrency=CONCURRENCY)
         done = time.perf_counter()
     assert status.numbers[State.ACCEPTED] == plan.numbers, status
     return {"import": imported - start, "plan": planned - imported, "run": done - planned}

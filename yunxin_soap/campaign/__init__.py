@@ -1,4 +1,4 @@
-"""Bulk sending over a durable ledger, and once-only single sends: never twice, never lost.
+"""Bulk sending, and single sends with a key, over a durable ledger: never twice, never lost.
 
 It needs the extra ``campaign``: ``pip install "yunxin-soap[campaign]"``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from yunxin_soap.errors import ConfigurationError, ContentConflict, LedgerError, NotInLedger
 
 try:
-    import sqlalchemy  # noqa: F401 - only whether it is there, before any part needs it
+    import sqlalchemy  # noqa: F401 - checked before any part of the package needs it
 except ModuleNotFoundError as error:
     raise ConfigurationError(
         'Campaigns need SQLAlchemy: pip install "yunxin-soap[campaign]"'
@@ -20,21 +20,34 @@ from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.lists.csv import Csv
 from yunxin_soap.campaign.lists.rows import Rows
 from yunxin_soap.campaign.lists.text import Text
-from yunxin_soap.campaign.models import CampaignState, Plan, SkippedLine, State
-from yunxin_soap.campaign.planning import preview
-from yunxin_soap.campaign.running.runner import Progress
-from yunxin_soap.campaign.storage.reads import HistoryEntry, Status, SubmissionRecord
+from yunxin_soap.campaign.models import (
+    CampaignState,
+    DecisionName,
+    HistoryEntry,
+    NumberResult,
+    Plan,
+    Progress,
+    SkippedLine,
+    State,
+    Status,
+    SubmissionRecord,
+    Timing,
+)
+from yunxin_soap.campaign.planning import PlanOptions, preview
 
 __all__ = [
     "AsyncLedger",
     "CampaignState",
     "ContentConflict",
     "Csv",
+    "DecisionName",
     "HistoryEntry",
     "Ledger",
     "LedgerError",
     "NotInLedger",
+    "NumberResult",
     "Plan",
+    "PlanOptions",
     "Progress",
     "Rows",
     "SkippedLine",
@@ -43,5 +56,6 @@ __all__ = [
     "Status",
     "SubmissionRecord",
     "Text",
+    "Timing",
     "preview",
 ]

@@ -1,21 +1,34 @@
-"""`AsyncLedger`: the ledger for asyncio; what touches the database runs in a thread."""
+"""`AsyncLedger`: `Ledger` for asyncio. Everything that uses the database runs in a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from yunxin_soap.campaign.ledger import Ledger, RunOptions
+from yunxin_soap.campaign.ledger import Ledger, run_options
 from yunxin_soap.campaign.lists import Source
-from yunxin_soap.campaign.models import Plan, SkippedLine, State
+from yunxin_soap.campaign.models import (
+    DecisionName,
+    NumberResult,
+    Plan,
+    Progress,
+    SkippedLine,
+    State,
+    Status,
+    SubmissionRecord,
+    Timing,
+)
 from yunxin_soap.campaign.planning import PlanOptions
-from yunxin_soap.campaign.storage.reads import Status, SubmissionRecord
-from yunxin_soap.campaign.storage.runners import LEASE
+from yunxin_soap.campaign.running.once import require_client
+from yunxin_soap.campaign.running.throttle import DEFAULT_TIMEZONE
+from yunxin_soap.campaign.storage.engine import as_ledger_errors
+from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -23,34 +36,47 @@ if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.results import Receipt
 
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _K = TypeVar("_K")
 _ROWS = 1000
-"""Rows read in one go."""
+"""Rows that one thread reads together."""
 
 
 class AsyncLedger:
-    """The methods of `Ledger` as coroutines, with the same arguments and errors.
+    """A durable record of campaigns and single sends, for asyncio: the methods of `Ledger`.
 
-    It is opened, in a thread, when it is first used or entered.
+    Several tasks and processes may use one. Close it, or use it as an asynchronous context manager.
+    The ledger is opened, in a thread, by the first call or on entering; errors in its address are
+    raised there.
 
     Args:
-        where: as `Ledger`.
-        heartbeat_timeout: as `Ledger`.
-        create: as `Ledger`.
+        url: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``; default:
+            the environment variable ``YUNXIN_LEDGER``.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled, if
+            its process cannot be seen from here.
+        create: whether to create the ledger if it does not exist.
+
+    Raises:
+        ConfigurationError: there is no URL, or the driver of the database is not installed.
+        LedgerError: the ledger cannot be opened or written, is corrupt or newer than this package,
+            or the database is not a ledger.
     """
+
+    once: AsyncOnceSends
+    """Single sends, each at most once for its key."""
 
     def __init__(
         self,
-        where: str | os.PathLike[str] | None = None,
+        url: str | os.PathLike[str] | None = None,
         *,
-        heartbeat_timeout: float = LEASE,
+        heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
         create: bool = True,
     ) -> None:
-        self._open = partial(Ledger, where, heartbeat_timeout=heartbeat_timeout, create=create)
-        self._opening: asyncio.Task[Ledger] | None = None
+        self._opener = _Opener(
+            partial(Ledger, url, heartbeat_timeout=heartbeat_timeout, create=create)
+        )
+        self.once = AsyncOnceSends(self._opener)
 
     async def plan(
         self,
@@ -62,10 +88,31 @@ class AsyncLedger:
         on_skipped: Callable[[SkippedLine], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
-        """See `Ledger.plan`; what it calls back is called from a thread."""
-        ledger = await self._opened()
-        return await asyncio.to_thread(
-            ledger.plan,
+        """Create a campaign, completely or not at all.
+
+        If the ledger has a campaign with this name and content, nothing is written: a job that
+        runs twice under one name sends once.
+
+        Args:
+            name: the name of the campaign.
+            source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
+            message: the text; ``{name}`` in it is replaced by the column of that name.
+            on_progress: called now and then, in a thread, with the count of rows read so far.
+            on_skipped: called, in a thread, with each line that no submission is made of.
+            options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
+                ``recipient_pattern``, ``strict``; see `PlanOptions`.
+
+        Returns:
+            What the campaign is.
+
+        Raises:
+            InvalidRequest: the text, the channel or another argument breaks a rule.
+            ConfigurationError: the list cannot be read, lacks a column or has no number.
+            ContentConflict: a campaign of that name has other content.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._opener.call(
+            Ledger.plan,
             name,
             source,
             message,
@@ -74,110 +121,213 @@ class AsyncLedger:
             **options,
         )
 
-    async def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
-        """See `Ledger.run_async`."""
-        return await (await self._opened()).run_async(name, client, **options)
-
-    async def send_once(
+    async def run(
         self,
+        name: str,
         client: AsyncClient,
-        key: str,
-        recipients: str | int | Iterable[str | int],
-        message: str,
-    ) -> Receipt:
-        """See `Ledger.send_once`."""
-        ledger = await self._opened()
-        return await ledger.send_once_async(client, key, recipients, message)
+        *,
+        concurrency: int = 32,
+        rate_limit: float | None = None,
+        numbers_rate_limit: float | None = None,
+        sending_hours: str | None = None,
+        timezone: str = DEFAULT_TIMEZONE,
+        isolate: bool = False,
+        failure_threshold: int = 5,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
+        stop: asyncio.Event | None = None,
+    ) -> Status:
+        """Send what is pending, until nothing is left, the campaign is paused, or it is stopped.
+
+        Before that, it makes unknown what stalled runners left in flight. Several runners may run
+        one campaign, each with its own limits. To cancel the task aborts the run: what is in flight
+        becomes unknown, and the ledger records that.
+
+        Args:
+            name: the campaign.
+            client: sends; it is left open.
+            concurrency: submissions in flight at most. A run begins with two.
+            rate_limit: submissions a second at most. Default: no limit.
+            numbers_rate_limit: numbers a second at most. Default: no limit.
+            sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
+                outside of them. Default: always.
+            timezone: of the sending hours.
+            isolate: whether to split a submission in halves if it is rejected for its numbers (-14
+                to -17), until each bad number is in a submission of its own.
+            failure_threshold: failures in a row, not sent or maybe sent, that pause the campaign.
+                Ten successes cancel out one failure.
+            on_progress: called with the progress after each exchange with the ledger.
+            stop: once it is set, nothing more is sent, and the run ends when nothing is in flight.
+
+        Returns:
+            The state of the campaign at the end.
+
+        Raises:
+            TypeError: the client is a `Client`.
+            ConfigurationError: an option is out of range.
+            NotInLedger: there is no campaign of that name.
+            LedgerError: the ledger cannot be written, another runner is alive and silent, or
+                another one reclaimed this runner's submissions.
+        """
+        require_client(client, "run", asynchronous=True)
+        options = run_options(
+            concurrency=concurrency,
+            rate_limit=rate_limit,
+            numbers_rate_limit=numbers_rate_limit,
+            sending_hours=sending_hours,
+            timezone=timezone,
+            isolate=isolate,
+            failure_threshold=failure_threshold,
+        )
+        ledger = await self._opener.opened()
+        await ledger._run(name, client, options, on_progress, stop)
+        return await self.status(name)
 
     async def campaigns(self) -> list[str]:
-        """See `Ledger.campaigns`."""
-        return await self._in_thread(Ledger.campaigns)
+        """Return the names of all campaigns, the oldest first."""
+        return await self._opener.call(Ledger.campaigns)
 
     async def status(self, name: str) -> Status:
-        """See `Ledger.status`."""
-        return await self._in_thread(Ledger.status, name)
+        """Return the state of a campaign.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.status, name)
+
+    def results(self, name: str) -> AsyncIterator[NumberResult]:
+        """Yield what became of each number of a campaign; purged numbers are left out.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._opener.rows(Ledger.results, name)
+
+    async def timings(self, name: str) -> list[Timing]:
+        """Return when each accepted or rejected submission was sent and answered.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.timings, name)
+
+    def skipped_lines(self, name: str) -> AsyncIterator[SkippedLine]:
+        """Yield the lines of a campaign's source that no submission was made of.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._opener.rows(Ledger.skipped_lines, name)
+
+    async def find(self, number: str | int) -> list[SubmissionRecord]:
+        """Return every submission that contains a number, with its history; the oldest first.
+
+        It reads all submissions of the ledger.
+
+        Raises:
+            InvalidRequest: it is not a phone number.
+        """
+        return await self._opener.call(Ledger.find, number)
+
+    async def report(self, name: str) -> str:
+        """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.report, name)
 
     async def resume(self, name: str) -> None:
-        """See `Ledger.resume`."""
-        await self._in_thread(Ledger.resume, name)
+        """End a campaign's pause; the next run sends it.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        await self._opener.call(Ledger.resume, name)
 
     async def retry(
         self, name: str, *, code: int | None = None, unsafe: bool = False, by: str
     ) -> int:
-        """See `Ledger.retry`."""
-        return await self._in_thread(Ledger.retry, name, code=code, unsafe=unsafe, by=by)
+        """Make rejected submissions pending again, and release texts that are on hold.
+
+        Args:
+            name: the campaign.
+            code: only what was rejected with this code. Default: every code.
+            unsafe: also what may have been sent, at the risk of a second copy: after -1, or after
+                a code that is not in the vendor's manual.
+            by: who decides; the history keeps it.
+
+        Returns:
+            The count of submissions that are pending again.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.retry, name, code=code, unsafe=unsafe, by=by)
 
     async def resolve(
         self,
         name: str,
-        decision: Literal["resend", "accepted", "rejected"],
+        decision: DecisionName,
         *,
         by: str,
-        submits: Iterable[int] | None = None,
+        submission_ids: Iterable[int] | None = None,
         batch_no: str | None = None,
     ) -> int:
-        """See `Ledger.resolve`."""
-        return await self._in_thread(
-            Ledger.resolve, name, decision, by=by, submits=submits, batch_no=batch_no
+        """Decide what became of unknown submissions; nothing else changes their state.
+
+        Args:
+            name: the campaign.
+            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
+                that they were sent; ``rejected`` that they were not, so that `retry` may have them
+                sent.
+            by: who decides; the history keeps it.
+            submission_ids: which of them. Default: all that are unknown.
+            batch_no: the vendor's batch number of an accepted one, if it is known.
+
+        Returns:
+            The count of submissions that were decided.
+
+        Raises:
+            ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
+                printable text.
+            NotInLedger: there is no campaign of that name, or one of the submissions is not
+                unknown.
+        """
+        return await self._opener.call(
+            Ledger.resolve,
+            name,
+            decision,
+            by=by,
+            submission_ids=submission_ids,
+            batch_no=batch_no,
         )
 
-    async def resolve_once(
-        self,
-        key: str,
-        decision: Literal["resend", "accepted", "rejected"],
-        *,
-        by: str,
-        batch_no: str | None = None,
-    ) -> None:
-        """See `Ledger.resolve_once`."""
-        await self._in_thread(Ledger.resolve_once, key, decision, by=by, batch_no=batch_no)
+    async def purge(self, *, older_than: float | timedelta) -> int:
+        """Delete the numbers and texts of old campaigns and single sends; the counts stay.
 
-    async def retry_once(self, key: str, *, unsafe: bool = False, by: str) -> None:
-        """See `Ledger.retry_once`."""
-        await self._in_thread(Ledger.retry_once, key, unsafe=unsafe, by=by)
+        It leaves out what is pending, in flight or unknown. In an SQLite file, the deleted data is
+        overwritten. A server keeps it until its next vacuum, and backups as long as they are kept.
 
-    async def sends(self) -> dict[State, int]:
-        """See `Ledger.sends`."""
-        return await self._in_thread(Ledger.sends)
+        Args:
+            older_than: the time since a submission ended, in seconds or as a `timedelta`.
 
-    def keys(self, state: State) -> AsyncIterator[str]:
-        """See `Ledger.keys`."""
-        return self._rows(Ledger.keys, state)
+        Returns:
+            The count of numbers that were deleted.
 
-    async def times(self, name: str) -> list[tuple[float, float, int]]:
-        """See `Ledger.times`."""
-        return await self._in_thread(Ledger.times, name)
-
-    async def report(self, name: str) -> str:
-        """See `Ledger.report`."""
-        return await self._in_thread(Ledger.report, name)
-
-    def results(
-        self, name: str
-    ) -> AsyncIterator[tuple[str, State, str | None, int | None, str, int]]:
-        """See `Ledger.results`."""
-        return self._rows(Ledger.results, name)
-
-    def refused(self, name: str) -> AsyncIterator[SkippedLine]:
-        """See `Ledger.refused`."""
-        return self._rows(Ledger.refused, name)
-
-    async def find(self, number: str | int) -> list[SubmissionRecord]:
-        """See `Ledger.find`."""
-        return await self._in_thread(Ledger.find, number)
-
-    async def purge(self, *, older_than: float) -> int:
-        """See `Ledger.purge`."""
-        return await self._in_thread(Ledger.purge, older_than=older_than)
+        Raises:
+            LedgerError: the deleted data is still in the SQLite file, as while another process
+                reads it.
+        """
+        return await self._opener.call(Ledger.purge, older_than=older_than)
 
     async def close(self) -> None:
-        """See `Ledger.close`."""
-        if self._opening is not None:
-            await self._in_thread(Ledger.close)
+        """Close the connections to the database."""
+        await self._opener.close()
 
     async def __aenter__(self) -> Self:
-        """Open it, and return the ledger itself."""
-        await self._opened()
+        """Open the ledger, and return it."""
+        await self._opener.opened()
         return self
 
     async def __aexit__(
@@ -186,27 +336,145 @@ class AsyncLedger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the ledger."""
         await self.close()
 
-    async def _opened(self) -> Ledger:
-        # One task for all, so that it is opened once; whoever is cancelled does not end it.
+
+class AsyncOnceSends:
+    """Single sends with a key, for asyncio: `AsyncLedger.once`.
+
+    Args:
+        opener: opens the ledger.
+    """
+
+    def __init__(self, opener: _Opener) -> None:
+        self._opener = opener
+
+    async def send(
+        self,
+        client: AsyncClient,
+        key: str,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int | None = None,
+        extension: str | int | None = None,
+    ) -> Receipt:
+        """Send one submission, at most once for each key, however often it is called.
+
+        The first call sends. Every later call with that key, from any process, returns the same
+        receipt or raises the same outcome; a call that comes while the first is in flight waits
+        for it. If the process of the first call died in between, the outcome is unknown. If the
+        outcome is *not sent*, the next call tries again; if it is *rejected*, the next call tries
+        again once `retry` allows it.
+
+        Args:
+            client: sends.
+            key: names what is sent, such as ``order-42-shipped``.
+            recipients: as `AsyncClient.send`.
+            message: as `AsyncClient.send`.
+            channel: as `AsyncClient.send`.
+            extension: as `AsyncClient.send`.
+
+        Returns:
+            The receipt of the call that sent.
+
+        Raises:
+            ConfigurationError: the key is empty or not printable.
+            ContentConflict: the key was used for other recipients, text, channel or extension.
+            InvalidRequest: a rule is broken; nothing was sent.
+            NotSent: nothing can have reached the gateway; the next call tries again.
+            Rejected: the gateway rejected it.
+            OutcomeUnknown: it may have been sent.
+            LedgerError: the ledger cannot be written; the message says whether it was sent.
+            asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
+        """
+        require_client(client, "once.send", asynchronous=True)
+        checked = await client.check(recipients, message, channel=channel, extension=extension)
+        ledger = await self._opener.opened()
+        with as_ledger_errors():
+            return await ledger.once.begin(key).send_async(client, checked)
+
+    async def counts(self) -> dict[State, int]:
+        """Return the count of single sends in each state."""
+        return await self._opener.call(lambda ledger: ledger.once.counts())
+
+    def keys(self, state: State) -> AsyncIterator[str]:
+        """Yield the keys of the single sends in a state, the oldest first.
+
+        Args:
+            state: such as ``State.UNKNOWN``.
+        """
+        return self._opener.rows(lambda ledger, of: ledger.once.keys(of), state)
+
+    async def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
+        """Let the next `send` with this key send again after a rejection, as after a top-up.
+
+        Args:
+            key: the key of the send.
+            unsafe: also if it may have been sent, at the risk of a second copy.
+            by: who decides; the history keeps it.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: no send with that key was rejected so, or it was purged.
+        """
+        await self._opener.call(lambda ledger: ledger.once.retry(key, unsafe=unsafe, by=by))
+
+    async def resolve(
+        self, key: str, decision: DecisionName, *, by: str, batch_no: str | None = None
+    ) -> None:
+        """Decide what became of an unknown send; nothing else changes its state.
+
+        Args:
+            key: the key of the send.
+            decision: ``resend`` lets the next `send` with this key send again, at the risk of a
+                second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
+            by: who decides; the history keeps it.
+            batch_no: the vendor's batch number of an accepted one, if it is known.
+
+        Raises:
+            ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
+                printable text.
+            NotInLedger: no send with that key is unknown.
+        """
+        await self._opener.call(
+            lambda ledger: ledger.once.resolve(key, decision, by=by, batch_no=batch_no)
+        )
+
+
+class _Opener:
+    """Opens a ledger once, in a thread, and calls it in threads.
+
+    Args:
+        open_ledger: opens it.
+    """
+
+    def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
+        self._open = open_ledger
+        self._opening: asyncio.Task[Ledger] | None = None
+
+    async def opened(self) -> Ledger:
+        # All tasks share one opening; to cancel one of them does not end it.
         if self._opening is None:
-            opening = asyncio.to_thread(self._open)
-            self._opening = asyncio.ensure_future(opening)
+            self._opening = asyncio.ensure_future(asyncio.to_thread(self._open))
         try:
             return await asyncio.shield(self._opening)
         except Exception:
-            self._opening = None  # the next call may find it there
+            self._opening = None  # the next call tries again
             raise
 
-    async def _in_thread(
-        self, call: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    async def call(
+        self, method: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
-        return await asyncio.to_thread(call, await self._opened(), *args, **kwargs)
+        return await asyncio.to_thread(method, await self.opened(), *args, **kwargs)
 
-    async def _rows(self, call: Callable[[Ledger, _K], Iterator[_T]], of: _K) -> AsyncIterator[_T]:
-        rows = call(await self._opened(), of)
+    async def rows(self, method: Callable[[Ledger, _K], Iterator[_T]], of: _K) -> AsyncIterator[_T]:
+        rows = method(await self.opened(), of)
         while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
             for row in part:
                 yield row
+
+    async def close(self) -> None:
+        if self._opening is not None:
+            await self.call(Ledger.close)

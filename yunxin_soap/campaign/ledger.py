@@ -1,82 +1,83 @@
-"""`Ledger`: campaigns and once-only sends over a database; the package's facade."""
+"""`Ledger`: campaigns, and single sends with a key, over a database."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import math
 import os
-from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-from yunxin_soap.campaign import models
 from yunxin_soap.campaign.lists import Source
-from yunxin_soap.campaign.models import Plan, SkippedLine
+from yunxin_soap.campaign.models import (
+    DecisionName,
+    NumberResult,
+    Plan,
+    Progress,
+    SkippedLine,
+    Status,
+    SubmissionRecord,
+    Timing,
+)
 from yunxin_soap.campaign.planning import PlanOptions, prepare_plan
 from yunxin_soap.campaign.report import render_report
-from yunxin_soap.campaign.running import once
-from yunxin_soap.campaign.running.runner import Options, Progress, Runner
-from yunxin_soap.campaign.running.throttle import DEFAULT_ZONE, Hours
-from yunxin_soap.campaign.storage.admin import Decisions
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.engine import open_engine, reported
-from yunxin_soap.campaign.storage.plans import Intake
-from yunxin_soap.campaign.storage.reads import Status
-from yunxin_soap.campaign.storage.runners import LEASE
+from yunxin_soap.campaign.running.once import OnceSends, require_client
+from yunxin_soap.campaign.running.runner import Runner, RunOptions, Sender, StopEvent
+from yunxin_soap.campaign.running.senders import sender_for
+from yunxin_soap.campaign.running.throttle import DEFAULT_TIMEZONE, SendingHours
+from yunxin_soap.campaign.storage.admin import Admin
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.engine import as_ledger_errors, open_engine
+from yunxin_soap.campaign.storage.plans import Plans
+from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
-    from yunxin_soap.results import Receipt
 
 
-class RunOptions(TypedDict, total=False):
-    """How a campaign is worked off; see `Ledger.run_async`."""
+class Ledger:
+    """A durable record of campaigns and single sends, and the operations on it.
 
-    concurrency: int
-    rate_limit: float | None
-    numbers_rate_limit: float | None
-    sending_hours: str | None
-    timezone: str
-    isolate: bool
-    failure_threshold: int
-    on_progress: Callable[[Progress], None]
-    started: Callable[[Runner], None]
-
-
-class Ledger(Decisions):
-    """A durable record of campaigns and once-only sends, and what works on it.
-
-    Safe to use from several threads and processes. Close it, or use it as a context manager.
+    Several threads and processes may use one. Close it, or use it as a context manager.
 
     Args:
-        where: the path of an SQLite file, which is made if it is not there, or a URL,
-            ``sqlite:///…`` or ``postgresql://…``; ``YUNXIN_LEDGER`` if it is left out.
-        heartbeat_timeout: seconds without a heartbeat after which a runner counts as dead, where
+        url: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``; default:
+            the environment variable ``YUNXIN_LEDGER``.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled, if
             its process cannot be seen from here.
-        create: whether it is made if it is not there.
+        create: whether to create the ledger if it does not exist.
 
     Raises:
-        LedgerError: it cannot be opened or written, is corrupt, no ledger, or a newer one.
+        ConfigurationError: there is no URL, or the driver of the database is not installed.
+        LedgerError: the ledger cannot be opened or written, is corrupt or newer than this package,
+            or the database is not a ledger.
     """
+
+    once: OnceSends
+    """Single sends, each at most once for its key."""
 
     def __init__(
         self,
-        where: str | os.PathLike[str] | None = None,
+        url: str | os.PathLike[str] | None = None,
         *,
-        heartbeat_timeout: float = LEASE,
+        heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
         create: bool = True,
     ) -> None:
-        place = where or os.environ.get("YUNXIN_LEDGER")
-        if not place:
+        address = url or os.environ.get("YUNXIN_LEDGER")
+        if not address:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
-        super().__init__(open_engine(place, create=create))
-        self._lease = heartbeat_timeout
+        self._engine = open_engine(address, create=create)
+        self._plans = Plans(self._engine)
+        self._reads = Reads(self._engine)
+        self._admin = Admin(self._engine)
+        self._claims = Claims(self._engine, heartbeat_timeout)
+        self.once = OnceSends(self._engine, self._claims, self._reads, self._admin)
 
     def plan(
         self,
@@ -88,182 +89,245 @@ class Ledger(Decisions):
         on_skipped: Callable[[SkippedLine], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
-        """Make a campaign, whole or not at all; one of the same name and content is returned.
+        """Create a campaign, completely or not at all.
+
+        If the ledger has a campaign with this name and content, nothing is written: a job that
+        runs twice under one name sends once.
 
         Args:
-            name: of the campaign; a job that runs twice under one name sends once.
+            name: the name of the campaign.
             source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
-            message: the text; ``{name}`` in it is filled from the column of that name.
-            on_progress: called now and then with the rows read so far.
-            on_skipped: called with each line of which no submit is made.
-            options: the rest of `Planner`: ``channel``, ``extension``, ``signature``,
-                ``max_recipients``, ``recipient_pattern``, ``strict``.
+            message: the text; ``{name}`` in it is replaced by the column of that name.
+            on_progress: called now and then with the count of rows read so far.
+            on_skipped: called with each line that no submission is made of.
+            options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
+                ``recipient_pattern``, ``strict``; see `PlanOptions`.
+
+        Returns:
+            What the campaign is.
 
         Raises:
             InvalidRequest: the text, the channel or another argument breaks a rule.
             ConfigurationError: the list cannot be read, lacks a column or has no number.
-            ContentConflict: there is one of that name with other content.
+            ContentConflict: a campaign of that name has other content.
             LedgerError: the ledger cannot be written.
         """
         planning = prepare_plan(name, source, message, on_progress, on_skipped, **options)
-        with planning as (plan, planner), reported():
-            return Intake(self._engine).add(plan, planner)
+        with planning as (plan, planner), as_ledger_errors():
+            return self._plans.add(plan, planner)
 
-    def run(self, name: str, client: AsyncClient, **options: Unpack[RunOptions]) -> Status:
-        """Work a campaign off, in an event loop of its own; the rest is as `run_async`.
-
-        Args:
-            name: the campaign.
-            client: an `AsyncClient` that was not used yet; it is closed at the end.
-            options: as `run_async`.
-
-        Raises:
-            TypeError: the client is a `Client`.
-            RuntimeError: an event loop runs in this thread already.
-        """
-        _check(client, "run", AsyncClient=True)
-        if asyncio._get_running_loop() is not None:
-            raise RuntimeError("An event loop runs in this thread: await run_async().")
-
-        async def main() -> Status:
-            async with client:
-                return await self.run_async(name, client, **options)
-
-        return asyncio.run(main())
-
-    async def run_async(
+    def run(
         self,
         name: str,
-        client: AsyncClient,
+        client: Client,
         *,
         concurrency: int = 32,
         rate_limit: float | None = None,
         numbers_rate_limit: float | None = None,
         sending_hours: str | None = None,
-        timezone: str = DEFAULT_ZONE,
+        timezone: str = DEFAULT_TIMEZONE,
         isolate: bool = False,
         failure_threshold: int = 5,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
-        started: Callable[[Runner], None] = lambda _runner: None,
+        stop: threading.Event | None = None,
     ) -> Status:
         """Send what is pending, until nothing is left, the campaign is paused, or it is stopped.
 
-        What a runner that died left under way becomes unknown first. Several runners may work on
-        one campaign, each with its own pace.
+        Before that, it makes unknown what stalled runners left in flight. Several runners may run
+        one campaign, each with its own limits. Ctrl-C aborts the run: what is in flight becomes
+        unknown, and the ledger records that.
 
         Args:
             name: the campaign.
             client: sends; it is left open.
-            in_flight: submits under way at once, at most; it starts with few.
-            rate: submits a second, at most.
-            numbers_rate_limit: numbers a second, at most.
-            between: allowed hours, as in ``08:00-21:00``; outside of them it waits.
-            zone: of those hours, by name.
-            isolate: whether a submit that is refused for its numbers (-14 to -17) is split in
-                halves, until the bad ones stand alone.
-            breaker: so many submits in a row that were not sent, or may have been, pause it; more,
-                where others succeed between: ten make up for one.
+            concurrency: submissions in flight at most. A run begins with two.
+            rate_limit: submissions a second at most. Default: no limit.
+            numbers_rate_limit: numbers a second at most. Default: no limit.
+            sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
+                outside of them. Default: always.
+            timezone: of the sending hours.
+            isolate: whether to split a submission in halves if it is rejected for its numbers (-14
+                to -17), until each bad number is in a submission of its own.
+            failure_threshold: failures in a row, not sent or maybe sent, that pause the campaign.
+                Ten successes cancel out one failure.
             on_progress: called with the progress after each exchange with the ledger.
-            started: called with the runner, by which it can be stopped from outside.
+            stop: once it is set, nothing more is sent, and the run ends when nothing is in flight.
 
         Returns:
-            Where it stands at the end.
+            The state of the campaign at the end.
 
         Raises:
-            NotInLedger: there is no such campaign.
-            LedgerError: the ledger cannot be written, or others gave this runner up.
+            TypeError: the client is an `AsyncClient`.
+            RuntimeError: an event loop is running in this thread.
+            ConfigurationError: an option is out of range.
+            NotInLedger: there is no campaign of that name.
+            LedgerError: the ledger cannot be written, another runner is alive and silent, or
+                another one reclaimed this runner's submissions.
         """
-        _check(client, "run_async", AsyncClient=True)
-        for option, value, least in (
-            ("concurrency", concurrency, 1),
-            ("failure_threshold", failure_threshold, 1),
-        ):
-            if value < least:
-                raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
-        for option, limit in (
-            ("rate_limit", rate_limit),
-            ("numbers_rate_limit", numbers_rate_limit),
-        ):
-            if limit is not None and not 0 < limit < math.inf:
-                raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
-        hours = None if sending_hours is None else Hours.parse(sending_hours, timezone)
-        found = await asyncio.to_thread(self._named, name)
-        runner = Runner(
-            Store(self._engine, self._lease),
-            found.id,
-            client,
-            Options(concurrency, rate_limit, numbers_rate_limit, hours, isolate, failure_threshold),
-            on_progress,
+        require_client(client, "run", asynchronous=False)
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("An event loop is running in this thread: use AsyncLedger.")
+        options = run_options(
+            concurrency=concurrency,
+            rate_limit=rate_limit,
+            numbers_rate_limit=numbers_rate_limit,
+            sending_hours=sending_hours,
+            timezone=timezone,
+            isolate=isolate,
+            failure_threshold=failure_threshold,
         )
-        started(runner)
-        with reported():
-            await runner.run()
-        return await asyncio.to_thread(self.status, name)
 
-    def send_once(
-        self, client: Client, key: str, recipients: str | int | Iterable[str | int], message: str
-    ) -> Receipt:
-        """Send one submit, once for each key, whoever asks and however often.
+        async def main() -> None:
+            async with sender_for(client, concurrency) as sender:
+                await self._run(name, sender, options, on_progress, stop)
 
-        The first call sends. Every later one with that key, from any process, returns the same
-        receipt or raises the same outcome; one that comes while the first is under way waits for
-        it. If the first one died in between, the outcome is unknown. What was *not sent* is tried
-        again by the next call, and what was refused once `retry_once` allows it.
+        asyncio.run(main())
+        return self.status(name)
 
-        Args:
-            client: sends.
-            key: names what is sent, such as ``order-42-shipped``.
-            recipients: as `Client.send`.
-            message: as `Client.send`.
+    async def _run(
+        self,
+        name: str,
+        sender: Sender,
+        options: RunOptions,
+        on_progress: Callable[[Progress], None],
+        stop: StopEvent | None,
+    ) -> None:
+        """Run a campaign in this event loop; `AsyncLedger.run` uses it, too."""
+        campaign_id = await asyncio.to_thread(self._reads.campaign_id, name)
+        with as_ledger_errors():
+            await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
+
+    def campaigns(self) -> list[str]:
+        """Return the names of all campaigns, the oldest first."""
+        return self._reads.campaigns()
+
+    def status(self, name: str) -> Status:
+        """Return the state of a campaign.
 
         Raises:
-            ContentConflict: the key was used for other recipients or another text.
-            InvalidRequest, NotSent, Rejected, OutcomeUnknown: as `Client.send`.
-            LedgerError: the ledger cannot be written; it says whether anything was sent.
+            NotInLedger: there is no campaign of that name.
         """
-        _check(client, "send_once", AsyncClient=False)
-        sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
-        with reported():
-            return sending.send(client, client.check(recipients, message))
+        return self._reads.status(name)
 
-    async def send_once_async(
-        self,
-        client: AsyncClient,
-        key: str,
-        recipients: str | int | Iterable[str | int],
-        message: str,
-    ) -> Receipt:
-        """Do the same as `send_once`, from asyncio."""
-        _check(client, "send_once_async", AsyncClient=True)
-        sending = once.Sending(Store(self._engine, self._lease), self._engine, key)
-        with reported():
-            return await sending.send_async(client, await client.check(recipients, message))
+    def results(self, name: str) -> Iterator[NumberResult]:
+        """Yield what became of each number of a campaign; purged numbers are left out.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.results(name)
+
+    def timings(self, name: str) -> list[Timing]:
+        """Return when each accepted or rejected submission was sent and answered.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.timings(name)
+
+    def skipped_lines(self, name: str) -> Iterator[SkippedLine]:
+        """Yield the lines of a campaign's source that no submission was made of.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.skipped_lines(name)
+
+    def find(self, number: str | int) -> list[SubmissionRecord]:
+        """Return every submission that contains a number, with its history; the oldest first.
+
+        It reads all submissions of the ledger.
+
+        Raises:
+            InvalidRequest: it is not a phone number.
+        """
+        return self._reads.find(number)
 
     def report(self, name: str) -> str:
-        """Return a standalone HTML page about a campaign, with charts; no number or text is in it.
+        """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
 
         Raises:
-            NotInLedger: there is none of that name.
+            NotInLedger: there is no campaign of that name.
         """
-        found = self.status(name)
-        status = models.Status(
-            name=found.name,
-            state=found.state,
-            reason=found.reason,
-            paused_until=None,
-            created_at=_datetime(found.created_at),
-            planned=found.planned,
-            skipped=found.refused,
-            numbers=found.numbers,
-            submissions=found.submits,
-            codes=found.codes,
-            on_hold=found.held,
+        return render_report(self.status(name), self.timings(name), DEFAULT_TIMEZONE)
+
+    def resume(self, name: str) -> None:
+        """End a campaign's pause; the next run sends it.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        self._admin.resume(name)
+
+    def retry(self, name: str, *, code: int | None = None, unsafe: bool = False, by: str) -> int:
+        """Make rejected submissions pending again, and release texts that are on hold.
+
+        Args:
+            name: the campaign.
+            code: only what was rejected with this code. Default: every code.
+            unsafe: also what may have been sent, at the risk of a second copy: after -1, or after
+                a code that is not in the vendor's manual.
+            by: who decides; the history keeps it.
+
+        Returns:
+            The count of submissions that are pending again.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._admin.retry(name, code=code, unsafe=unsafe, by=by)
+
+    def resolve(
+        self,
+        name: str,
+        decision: DecisionName,
+        *,
+        by: str,
+        submission_ids: Iterable[int] | None = None,
+        batch_no: str | None = None,
+    ) -> int:
+        """Decide what became of unknown submissions; nothing else changes their state.
+
+        Args:
+            name: the campaign.
+            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
+                that they were sent; ``rejected`` that they were not, so that `retry` may have them
+                sent.
+            by: who decides; the history keeps it.
+            submission_ids: which of them. Default: all that are unknown.
+            batch_no: the vendor's batch number of an accepted one, if it is known.
+
+        Returns:
+            The count of submissions that were decided.
+
+        Raises:
+            ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
+                printable text.
+            NotInLedger: there is no campaign of that name, or one of the submissions is not
+                unknown.
+        """
+        return self._admin.resolve(
+            name, decision, by=by, submission_ids=submission_ids, batch_no=batch_no
         )
-        timings = [
-            models.Timing(_datetime(sent), _datetime(ended), size)
-            for sent, ended, size in self.times(name)
-        ]
-        return render_report(status, timings, DEFAULT_ZONE)
+
+    def purge(self, *, older_than: float | timedelta) -> int:
+        """Delete the numbers and texts of old campaigns and single sends; the counts stay.
+
+        It leaves out what is pending, in flight or unknown. In an SQLite file, the deleted data is
+        overwritten. A server keeps it until its next vacuum, and backups as long as they are kept.
+
+        Args:
+            older_than: the time since a submission ended, in seconds or as a `timedelta`.
+
+        Returns:
+            The count of numbers that were deleted.
+
+        Raises:
+            LedgerError: the deleted data is still in the SQLite file, as while another process
+                reads it.
+        """
+        return self._admin.purge(older_than=older_than)
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -279,15 +343,11 @@ class Ledger(Decisions):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the ledger."""
         self.close()
 
 
-def _check(client: Client | AsyncClient, method: str, *, AsyncClient: bool) -> None:  # noqa: N803
-    if inspect.iscoroutinefunction(client.send) is not AsyncClient:
-        wanted = "an AsyncClient" if AsyncClient else "a Client"
-        raise TypeError(f"Ledger.{method} needs {wanted}, got {type(client).__name__}.")
-
-
-def _datetime(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
+def run_options(*, sending_hours: str | None, timezone: str, **numbers: Any) -> RunOptions:
+    """Check the options of a run, for `Ledger` and `AsyncLedger`."""
+    hours = None if sending_hours is None else SendingHours.parse(sending_hours, timezone)
+    return RunOptions(sending_hours=hours, **numbers)

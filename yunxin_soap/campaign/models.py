@@ -1,25 +1,33 @@
-"""The states of a submit in the ledger, and which may follow which; pure."""
+"""The values that a ledger works with: states, endings, and the records that it returns. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Literal
+
+from yunxin_soap.message import Submission
+
+DecisionName = Literal["resend", "accepted", "rejected"]
+"""What a person may decide about an unknown submission."""
 
 
 class State(str, Enum):
-    """Where a submit stands."""
+    """The state of a submission in the ledger."""
 
     PENDING = "pending"
-    """Not sent yet, or known not to have arrived."""
+    """It was not sent yet, or it is known that it did not arrive."""
     SUBMITTING = "submitting"
-    """A runner has committed itself to send it; whether it did is not recorded yet."""
+    """A runner has claimed it to send it; the ledger does not know yet whether that happened."""
     ACCEPTED = "accepted"
+    """The gateway returned a batch number."""
     REJECTED = "rejected"
+    """The gateway rejected it."""
     UNKNOWN = "unknown"
-    """It may have been sent; only a person's decision moves it."""
+    """It may have been sent. Only a person's decision changes this state."""
     SPLIT = "split"
-    """Rejected for its numbers, which were moved to two smaller submissions."""
+    """The gateway rejected it for its numbers, and two smaller submissions replace it."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {
@@ -32,18 +40,67 @@ ALLOWED: dict[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.PENDING, State.ACCEPTED, State.REJECTED}),
     State.SPLIT: frozenset(),
 }
-"""What may follow each state. From rejected and unknown it goes on by a person's decision alone."""
+"""The states that may follow each state. Only a person moves a submission out of REJECTED and
+UNKNOWN."""
 
 
 class CampaignState(str, Enum):
-    """Where a campaign stands."""
+    """The state of a campaign."""
 
     OPEN = "open"
-    """It has submits to send, and they may be sent."""
+    """It has submissions left, and runners may send them."""
     PAUSED = "paused"
-    """It waits: until a time, or until somebody resumes it."""
+    """It waits until a time, or until an operator resumes it."""
     DONE = "done"
-    """Nothing is left that may be sent."""
+    """It has nothing left to send."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A reason for a campaign to wait."""
+
+    reason: str
+    seconds: float | None = None
+    """How long it waits; None: until an operator resumes it."""
+
+
+@dataclass(frozen=True)
+class ClaimedSubmission:
+    """A submission that the ledger has committed to one runner, before it is sent."""
+
+    id: int
+    content_id: int
+    attempts: int
+    """How often it was claimed, this time included."""
+    submission: Submission
+
+    @property
+    def size(self) -> int:
+        """The count of its numbers."""
+        return len(self.submission.recipients)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one claimed submission ended: the one value from the error to the SQL statement."""
+
+    claimed: ClaimedSubmission
+    state: State
+    began_at: float
+    """When it was sent, by this process's monotonic clock. The ledger stores its own time."""
+    ended_at: float
+    """When it ended, by the same clock."""
+    reason: str = ""
+    batch_no: str | None = None
+    code: int | None = None
+    keyword: str | None = None
+    """The banned word of a -6."""
+    safe_to_resend: bool = False
+    """Whether no second copy can come of sending it again."""
+    retry_after: float = 0.0
+    """Seconds until a pending one may be claimed again."""
+    hold_content: bool = False
+    """Whether the campaign holds back every other submission with the same text."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +160,18 @@ class Status:
 
 
 @dataclass(frozen=True)
+class NumberResult:
+    """What became of one number of a campaign."""
+
+    number: str
+    state: State
+    batch_no: str | None
+    code: int | None
+    reason: str
+    submission_id: int
+
+
+@dataclass(frozen=True)
 class Timing:
     """When one submission was sent and answered, by the ledger's clock."""
 
@@ -110,3 +179,58 @@ class Timing:
     ended_at: datetime
     numbers: int
     """The count of its numbers."""
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One change of a submission's state, or what was learnt too late to change it."""
+
+    submission_id: int
+    """The submission; for what was split, first the one that this one was split from."""
+    at: datetime
+    before: State
+    after: State
+    batch_no: str | None
+    code: int | None
+    detail: str
+    by: str
+    """The id of the runner, or the person who decided."""
+
+
+@dataclass(frozen=True)
+class SubmissionRecord:
+    """A submission that contains a given number."""
+
+    campaign: str | None
+    """The name of its campaign; None for a single send."""
+    key: str | None
+    """The key of a single send; None in a campaign."""
+    submission_id: int
+    state: State
+    batch_no: str | None
+    code: int | None
+    reason: str
+    message: str
+    history: tuple[HistoryEntry, ...]
+    """Its changes of state, the oldest first."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one run has done so far. It holds no personal data."""
+
+    accepted: int
+    """Numbers."""
+    rejected: int
+    """Numbers."""
+    unknown: int
+    """Numbers."""
+    in_flight: int
+    """Submissions that are being sent now."""
+    submissions: int
+    """Submissions that ended in this run."""
+    state: CampaignState
+    reason: str
+    """Why the campaign, or this runner for its sending hours, waits; empty if it does not."""
+    until: datetime | None
+    """When that wait ends; None if nothing but an operator ends it."""

@@ -136,9 +136,9 @@ def _as_dict(error: YunxinError) -> dict[str, Any]:
 
 
 def format_json(value: Any) -> str:
-    """Return JSON in characters that the terminal's encoding has."""
+    """Return JSON in characters that the terminal's encoding has; times are in ISO 8601."""
     utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not utf_8)
+    return json.dumps(value, ensure_ascii=not utf_8, default=lambda at: at.isoformat())
 
 
 def print_json(value: Any) -> None:
@@ -171,12 +171,8 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count} {noun}" + "s" * (count != 1)
 
 
-def format_local_time(at: datetime | float) -> str:
+def format_local_time(at: datetime) -> str:
     """Return a time in this machine's time zone, to the second and with its offset."""
-    from datetime import datetime
-
-    if not isinstance(at, datetime):
-        at = datetime.fromtimestamp(at).astimezone()
     return at.astimezone().isoformat(" ", "seconds")
 
 

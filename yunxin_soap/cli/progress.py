@@ -17,8 +17,7 @@ from yunxin_soap.cli.output import discard_rest, format_local_time, pluralize
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.campaign import Ledger, Progress, Status
-    from yunxin_soap.campaign.running.runner import Runner
+    from yunxin_soap.campaign import AsyncLedger, Progress, Status
 
 _LINE_INTERVAL = 10.0
 """Seconds between two lines, unless the reason of a pause changes."""
@@ -26,41 +25,44 @@ _OnProgress = Callable[["Progress"], None]
 
 
 def run_with_progress(
-    ledger: Ledger, name: str, client: AsyncClient, *, bar: bool, **options: Any
+    ledger: AsyncLedger, name: str, client: AsyncClient, *, bar: bool, **options: Any
 ) -> Status:
     """Run a campaign, show its progress, and let signals stop it.
 
     Args:
-        ledger: the ledger.
+        ledger: the ledger; it is closed at the end.
         name: the campaign.
         client: sends; it is closed at the end.
         bar: whether a terminal gets a bar.
-        options: as `Ledger.run`.
+        options: as `AsyncLedger.run`.
     """
-    before = ledger.status(name)
-    left = before.numbers[State.PENDING] + before.numbers[State.SUBMITTING]
 
     async def main() -> Status:
-        async with client:
+        async with ledger, client:
+            before = await ledger.status(name)
+            left = before.numbers[State.PENDING] + before.numbers[State.SUBMITTING]
+            stop = asyncio.Event()
             with _progress_display(left, bar=bar) as on_progress:
-                return await ledger.run_async(
-                    name, client, on_progress=on_progress, started=_stop_on_signals, **options
+                run = asyncio.create_task(
+                    ledger.run(name, client, on_progress=on_progress, stop=stop, **options)
                 )
+                _stop_on_signals(run, stop)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await run
+            return await ledger.status(name)
 
     return asyncio.run(main())
 
 
-def _stop_on_signals(runner: Runner) -> None:
-    """Drain the run at the first signal, and abort it at the second."""
-    received: list[int] = []
+def _stop_on_signals(run: asyncio.Task[Status], stop: asyncio.Event) -> None:
+    """Drain a run at the first signal, and abort it at the second."""
 
     def on_signal() -> None:
-        received.append(1)
-        if len(received) == 1:
-            runner.stop()
-            _print_line("Stopping once the submissions in flight have ended; again to stop now.")
+        if stop.is_set():
+            run.cancel()
         else:
-            runner.abort()
+            stop.set()
+            _print_line("Stopping once the submissions in flight have ended; again to stop now.")
 
     loop = asyncio.get_running_loop()
     signals = [signal.SIGINT, signal.SIGTERM]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +16,13 @@ import sqlalchemy as sa
 from tests.support.lists import TEXT as TEXT
 from tests.support.lists import numbers as numbers
 from tests.support.postgresql import database
-from yunxin_soap import AsyncClient
-from yunxin_soap.campaign import Ledger
+from yunxin_soap import AsyncClient, Client
+from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause
+from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
+from yunxin_soap.campaign.storage.engine import open_engine
+from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.sandbox import Sandbox
 
 
@@ -47,17 +56,102 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def client(sandbox: Sandbox) -> Callable[..., AsyncClient]:
-    """Makes clients of that gateway."""
+def engine(ledger: Ledger, where: str) -> Iterator[sa.Engine]:
+    """The database of that ledger, by a connection pool of its own."""
+    engine = open_engine(where)
+    yield engine
+    engine.dispose()
 
-    def make(**options: object) -> AsyncClient:
-        settings = {"endpoint": sandbox.url, "channel": "37", "retries": 0, "timeout": 5.0}
-        return AsyncClient("demo", "demo", **{**settings, **options})  # type: ignore[arg-type]
+
+@pytest.fixture
+def manual_runner(engine: sa.Engine) -> Iterator[Callable[..., ManualRunner]]:
+    """Makes runners of that ledger, each of whose steps a test makes itself."""
+    runners: list[ManualRunner] = []
+
+    def make(**identity: Any) -> ManualRunner:
+        runners.append(ManualRunner(engine, **identity))
+        return runners[-1]
+
+    yield make
+    for each in runners:
+        each.identity.end()
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[Client]:
+    """A client of that gateway."""
+    with Client(
+        "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=5.0
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def async_client(sandbox: Sandbox) -> Callable[[], AsyncClient]:
+    """Makes asynchronous clients of that gateway."""
+
+    def make() -> AsyncClient:
+        return AsyncClient(
+            "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=5.0
+        )
 
     return make
 
 
-def wait_for_locks(ledger: Ledger, count: int) -> None:
+@contextmanager
+def transaction(url: str | os.PathLike[str]) -> Iterator[sa.Connection]:
+    """A transaction in a ledger's database, by a connection of its own."""
+    engine = open_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+class ManualRunner:
+    """A runner of the campaign ``a`` that does nothing by itself.
+
+    Args:
+        engine: the ledger's database.
+        identity: fields of its identity that differ from those of a runner of this process.
+    """
+
+    def __init__(self, engine: sa.Engine, **identity: Any) -> None:
+        self._engine = engine
+        self.claims = Claims(engine)
+        self.campaign_id = Reads(engine).campaign_id("a")
+        self.identity = replace(RunnerIdentity.new(), **identity)
+        self.claims.runners.register(self.identity, self.campaign_id)
+
+    def exchange(
+        self,
+        *endings: Ending,
+        in_flight: Collection[int] = (),
+        limit: int = 0,
+        pause: Pause | None = None,
+    ) -> ClaimResult:
+        """Exchange with the ledger."""
+        return self.claims.exchange(
+            self.identity,
+            self.campaign_id,
+            endings=endings,
+            in_flight=in_flight,
+            limit=limit,
+            pause=pause,
+        )
+
+    def claim(self, limit: int = 1) -> list[ClaimedSubmission]:
+        """Claim submissions."""
+        return self.exchange(limit=limit).claimed
+
+    def reclaim_stalled(self) -> list[int]:
+        """Reclaim what stalled runners of the campaign left."""
+        with self._engine.begin() as connection:
+            return self.claims.runners.reclaim_stalled(connection, self.campaign_id)
+
+
+def wait_for_locks(engine: sa.Engine, count: int) -> None:
     """Wait until so many connections to a server wait for a lock."""
     waits = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -65,7 +159,13 @@ def wait_for_locks(ledger: Ledger, count: int) -> None:
     )
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
-        with ledger._engine.connect() as connection:
+        with engine.connect() as connection:
             if (connection.scalar(waits) or 0) >= count:
                 return
     raise AssertionError("nobody waits for the lock")
+
+
+def ended(claimed: ClaimedSubmission, state: State, **values: Any) -> Ending:
+    """Return that a submission ended just now, after a second."""
+    now = time.monotonic()
+    return Ending(claimed, state, now - 1, now, **values)

@@ -26,8 +26,8 @@ import click
 from tests.integration.campaign.conftest import TEXT, numbers
 from tests.support.ports import free_port
 from tests.support.postgresql import database
-from yunxin_soap import AsyncClient, wsdl
-from yunxin_soap.campaign import CampaignState, Ledger, State
+from yunxin_soap import Client, wsdl
+from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 
@@ -63,27 +63,48 @@ class Gateway:
         self.process.stdout.close()
 
 
-def work(where: str, url: str) -> None:
-    """Plan the campaign, if that was not done, and run it."""
-    with Ledger(where) as ledger:
+def work(ledger_url: str, url: str, on_progress: Callable[[Progress], None]) -> None:
+    """Plan the campaign, if the ledger does not have it, and run it."""
+    with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
-        client = AsyncClient("demo", "demo", channel=37, endpoint=url, retries=0, timeout=5)
-        ledger.run("a", client, concurrency=IN_FLIGHT)
+        with Client("demo", "demo", channel=37, endpoint=url, retries=0, timeout=5) as client:
+            ledger.run(
+                "a",
+                client,
+                concurrency=IN_FLIGHT,
+                on_progress=on_progress,
+            )
 
 
-def killed(where: str, url: str, after: float) -> None:
-    """Work in a process of its own, and kill that after so many seconds, if it still works."""
+def _write(pipe: int) -> None:
+    os.write(pipe, b".")
+
+
+def run_and_kill(ledger_url: str, url: str, *, once_sending: bool, after: float) -> None:
+    """Run the campaign in a process of its own, and kill that process if it is still at work.
+
+    Args:
+        ledger_url: the ledger.
+        url: the gateway.
+        once_sending: whether the time counts from its first submission, instead of its start.
+        after: seconds until the kill.
+    """
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 1
         with contextlib.suppress(BaseException), Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 2)
-            work(where, url)
+            work(ledger_url, url, lambda _progress: _write(writer))
             status = 0
         os._exit(status)
+    os.close(writer)
+    if once_sending:
+        os.read(reader, 1)  # empty, if it has ended without sending
     time.sleep(after)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    os.close(reader)
 
 
 @dataclass
@@ -115,7 +136,9 @@ def one(where: str, seed: int, folder: Path) -> Outcome:
         for _ in range(kills):
             with_gateway = rng.random() < 0.25
             # Planning takes a twentieth of a second, and running about one.
-            killed(where, gateway.url, rng.choice([0.1, 0.4, 1.0]) * rng.random())
+            once_sending = rng.random() < 0.7
+            after = (0.7 if once_sending else 0.3) * rng.random()
+            run_and_kill(where, gateway.url, once_sending=once_sending, after=after)
             if with_gateway:
                 gateway.kill()
                 gateway_kills += 1
@@ -134,7 +157,7 @@ def _look(where: str, phases: Counter[str]) -> int:
             phases["nothing planned"] += 1
             return 0
         status = ledger.status("a")
-    under_way = status.submits[State.SUBMITTING]
+    under_way = status.submissions[State.SUBMITTING]
     assert under_way <= IN_FLIGHT
     phases["submits under way" if under_way else "nothing under way"] += 1
     return under_way
@@ -144,14 +167,14 @@ def finish(where: str, gateway: Gateway) -> int:
     """Run to the end; return how many submits became unknown without a runner's death."""
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
-        before = ledger.status("a").submits
+        before = ledger.status("a").submissions
         had = before[State.UNKNOWN] + before[State.SUBMITTING]
         while True:
             ledger.resume("a")
-            client = AsyncClient("demo", "demo", channel=37, endpoint=gateway.url, timeout=5)
-            status = ledger.run("a", client, concurrency=IN_FLIGHT)
+            with Client("demo", "demo", channel=37, endpoint=gateway.url, timeout=5) as client:
+                status = ledger.run("a", client, concurrency=IN_FLIGHT)
             if status.state is CampaignState.DONE:
-                return status.submits[State.UNKNOWN] - had
+                return status.submissions[State.UNKNOWN] - had
 
 
 def held_against(where: str, record_path: Path, allowed: int) -> int:
@@ -168,19 +191,19 @@ def held_against(where: str, record_path: Path, allowed: int) -> int:
         assert sum(status.numbers.values()) == status.planned == COUNT
         recorded: dict[str, set[str]] = {}
         seen: Counter[str] = Counter()
-        for number, state, batch_no, *_ in ledger.results("a"):
-            seen[number] += 1
-            if state is State.ACCEPTED:
-                assert batch_no is not None
-                recorded.setdefault(batch_no, set()).add(number)
-            elif state is State.REJECTED:
-                assert number not in accepted
+        for each in ledger.results("a"):
+            seen[each.number] += 1
+            if each.state is State.ACCEPTED:
+                assert each.batch_no is not None
+                recorded.setdefault(each.batch_no, set()).add(each.number)
+            elif each.state is State.REJECTED:
+                assert each.number not in accepted
             else:
-                assert state is State.UNKNOWN
+                assert each.state is State.UNKNOWN
         assert seen == Counter(numbers(COUNT)), "a number was lost"
         for batch_no, members in recorded.items():
             assert batches[batch_no] == members, "accepted, and not under that batch number"
-    unknown = status.submits[State.UNKNOWN]
+    unknown = status.submissions[State.UNKNOWN]
     assert unknown <= allowed, f"{unknown} submits are unknown, {allowed} were under way"
     return unknown
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,14 @@ import pytest
 import sqlalchemy as sa
 from typing_extensions import Self
 
-from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
+from tests.integration.campaign.conftest import (
+    TEXT,
+    ManualRunner,
+    ended,
+    numbers,
+    transaction,
+    wait_for_locks,
+)
 from tests.support.ports import free_port
 from yunxin_soap import (
     AsyncClient,
@@ -30,15 +37,14 @@ from yunxin_soap import (
     InvalidRequest,
     LedgerError,
 )
-from yunxin_soap.campaign import Ledger, Progress, State
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.plans import Intake
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.storage.schema import campaign, submit
-from yunxin_soap.campaign.turns import Result
+from yunxin_soap.campaign import AsyncLedger, Ledger, Progress, State
+from yunxin_soap.campaign.storage import transitions
+from yunxin_soap.campaign.storage.plans import Plans
+from yunxin_soap.campaign.storage.schema import campaign, submission
 from yunxin_soap.sandbox import Sandbox
 
-Make = Callable[..., AsyncClient]
+Make = Callable[[], AsyncClient]
+Manual = Callable[..., ManualRunner]
 
 
 def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -51,7 +57,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE t (x)")
     database.close()
-    with pytest.raises(LedgerError, match="a database of something else"):
+    with pytest.raises(LedgerError, match="the database of something else"):
         Ledger(other)
     with pytest.raises(LedgerError, match="cannot be used"):
         Ledger(tmp_path / "missing" / "ledger.sqlite")
@@ -63,7 +69,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         with pytest.raises(LedgerError, match="must survive the process"):
             Ledger(gone)
     for uri in ("file:x?mode=memory&uri=1", "file:/x?vfs=memdb&uri=true", "file:x?uri=true"):
-        with pytest.raises(LedgerError, match="is named by its path, not by a URI"):
+        with pytest.raises(LedgerError, match="by its path, not by an SQLite URI"):
             Ledger(f"sqlite:///{uri}")
     with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in 'mysql'"):
         Ledger("mysql://localhost/x")
@@ -125,7 +131,7 @@ def test_no_address_shows_its_password(address: str) -> None:
 
 
 def test_a_commit_in_a_file_is_durable(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l.sqlite") as ledger, ledger._engine.connect() as connection:
+    with transaction(tmp_path / "l.sqlite") as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
@@ -133,10 +139,10 @@ def test_a_commit_in_a_file_is_durable(tmp_path: Path) -> None:
 def test_a_server_is_waited_for_within_bounds(
     on_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.LOCK_TIMEOUT", 1)
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
     with Ledger(on_server) as ledger:
         ledger.plan("a", numbers(2), TEXT, channel=37)
-        with ledger._engine.begin() as stands_still:
+        with transaction(on_server) as stands_still:
             driver: Any = stands_still.connection.driver_connection
             assert driver.info.get_parameters()["tcp_user_timeout"] == "30000"
             stands_still.execute(sa.update(campaign).values(reason="x"))
@@ -144,57 +150,54 @@ def test_a_server_is_waited_for_within_bounds(
                 ledger.resume("a")
 
 
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
 def test_who_plans_the_same_meanwhile_waits_for_longer(
-    on_server: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, where: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.LOCK_TIMEOUT", 1)
-    insert = Intake._insert
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
+    insert = Plans._insert
 
     def slow(*args: Any) -> None:
         insert(*args)
-        wait_for_locks(other, 1)
+        wait_for_locks(engine, 1)
         time.sleep(1.2)  # longer than other locks are waited for
 
-    with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(Intake, "_insert", slow)
+    with Ledger(where) as other, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(Plans, "_insert", slow)
         first = pool.submit(ledger.plan, "a", numbers(5), TEXT, channel=37)
-        with other._engine.connect() as connection:
+        with engine.connect() as connection:
             waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%'")
             while not connection.scalar(waits):
                 connection.rollback()
-        monkeypatch.setattr(Intake, "_insert", insert)
+        monkeypatch.setattr(Plans, "_insert", insert)
         assert other.plan("a", numbers(5), TEXT, channel=37).existing
         assert not first.result(30).existing
 
 
-def test_numbers_exported_while_they_are_split_are_there_once(on_server: str) -> None:
-    with Ledger(on_server) as ledger:
-        ledger.plan("a", numbers(2000), TEXT, channel=37, max_recipients=2)
-        exported = ledger.results("a")
-        seen = [next(exported)[0]]
-        store, owner = Store(ledger._engine), Owner.new()
-        campaign_id = ledger._named("a").id
-        store.join(owner, campaign_id)
-        work = store.exchange(owner, campaign_id, results=[], flying=[], want=5).work
-        split = [Result(each, State.SPLIT, 1.0, 2.0, code=-14) for each in work]
-        store.exchange(owner, campaign_id, results=split, flying=[], want=0)
-        seen += [row[0] for row in exported]
-        owner.end()
+def test_numbers_exported_while_they_are_split_are_there_once(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
+    ledger.plan("a", numbers(2000), TEXT, channel=37, max_recipients=2)
+    exported = ledger.results("a")
+    seen = [next(exported).number]
+    runner = manual_runner()
+    runner.exchange(*(ended(each, State.SPLIT, code=-14) for each in runner.claim(5)))
+    seen += [each.number for each in exported]
     assert sorted(seen) == numbers(2000)
 
 
 def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         writer = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
-            with pytest.raises(LedgerError, match=r"is locked\): nothing was sent by this call"):
-                ledger.send_once(sender, "k", "13900000000", TEXT)
+            with pytest.raises(LedgerError, match=r"is locked\): this call sent nothing"):
+                ledger.once.send(sender, "k", "13900000000", TEXT)
             writer.close()
-            assert ledger.send_once(sender, "k", "13900000000", TEXT).batch_no
+            assert ledger.once.send(sender, "k", "13900000000", TEXT).batch_no
     assert sandbox.times_accepted("13900000000") == 1
 
 
@@ -205,11 +208,11 @@ def test_a_server_s_password_is_not_shown() -> None:
 
 
 def test_a_newer_ledger_is_refused(where: str) -> None:
-    with Ledger(where) as ledger:
-        with ledger._engine.begin() as connection:
-            connection.execute(sa.text("UPDATE ledger SET version = 99"))
-        with pytest.raises(LedgerError, match="has version 99, and this package knows up to 1"):
-            Ledger(where)
+    Ledger(where).close()
+    with transaction(where) as connection:
+        connection.execute(sa.text("UPDATE ledger SET version = 99"))
+    with pytest.raises(LedgerError, match=r"has version 99, and this package supports .* to 1"):
+        Ledger(where)
 
 
 def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,24 +223,34 @@ def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPat
         {2: ("CREATE TABLE two (x INTEGER)",), 3: ("INSERT INTO two VALUES (3)",)},
     )
     for _ in range(2):
-        with Ledger(where) as ledger, ledger._engine.begin() as connection:
+        with transaction(where) as connection:
             assert connection.scalars(sa.text("SELECT x FROM two")).all() == [3]
             assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
 
 
-def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+@pytest.fixture
+def read_only() -> Iterator[None]:
+    """Have SQLite refuse to write: whoever runs as root may write to any file."""
+
+    def refuse(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    sa.event.listen(sa.Engine, "connect", refuse)
+    yield
+    sa.event.remove(sa.Engine, "connect", refuse)
+
+
+def test_a_read_only_ledger(
+    tmp_path: Path, sandbox: Sandbox, client: Client, request: pytest.FixtureRequest
+) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-    # Whoever runs as root may write to any file, so SQLite is told to refuse.
+    request.getfixturevalue("read_only")
     with Ledger(path) as ledger:
-        ledger._engine.dispose()
-        sa.event.listen(
-            ledger._engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON")
-        )
         assert ledger.status("a").planned == 5
         with pytest.raises(LedgerError, match="readonly"):
-            ledger.run("a", client())
+            ledger.run("a", client)
         with pytest.raises(LedgerError, match="readonly"):
             ledger.plan("b", numbers(5), TEXT, channel=37)
         with pytest.raises(LedgerError, match="readonly"):
@@ -248,14 +261,14 @@ def test_a_read_only_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> N
 def test_who_looks_waits_for_no_writer(where: str) -> None:
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-        with ledger._engine.begin() as writer, Ledger(where, create=False) as other:
-            writer.execute(sa.update(submit).values(reason="x"))
+        with transaction(where) as writer, Ledger(where, create=False) as other:
+            writer.execute(sa.update(submission).values(reason="x"))
             assert other.status("a").planned == 5
 
 
 @pytest.mark.parametrize("instead", ["nothing", "another"])
 def test_a_ledger_whose_file_is_gone_is_noticed(
-    tmp_path: Path, sandbox: Sandbox, client: Make, instead: str
+    tmp_path: Path, sandbox: Sandbox, client: Client, instead: str
 ) -> None:
     path, another = tmp_path / "ledger.sqlite", tmp_path / "another.sqlite"
     for each in (path, another):
@@ -263,7 +276,7 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
             ledger.plan("a", numbers(40), TEXT, channel=37, max_recipients=1)
 
     def told(progress: Progress) -> None:
-        if progress.submits >= 3 and another.exists():
+        if progress.submissions >= 3 and another.exists():
             if instead == "nothing":
                 path.unlink()
                 another.unlink()
@@ -271,12 +284,12 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
                 another.replace(path)
 
     with Ledger(path) as ledger:
-        with pytest.raises(LedgerError, match="its file was moved, removed or replaced") as caught:
-            ledger.run("a", client(), concurrency=2, on_progress=told)
+        with pytest.raises(LedgerError, match="its file was moved, deleted or replaced") as caught:
+            ledger.run("a", client, concurrency=2, on_progress=told)
         for _ in range(2):
             with pytest.raises(LedgerError, match="its file was moved"):
                 ledger.status("a")
-            ledger._engine.dispose()  # so that it connects anew
+            ledger.close()  # so that it connects anew
         assert path.exists() is (instead == "another")
     accepted = sandbox.accepted_numbers
     assert 3 <= len(accepted) <= 8
@@ -304,7 +317,7 @@ def test_a_process_may_change_its_directory(
         with Ledger(where) as ledger:
             ledger.plan("a", numbers(5), TEXT, channel=37)
             monkeypatch.chdir(tmp_path / "elsewhere")
-            ledger._engine.dispose()
+            ledger.close()  # so that it connects anew
             assert ledger.status("a").planned == 5
         monkeypatch.chdir(tmp_path)
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -320,7 +333,7 @@ def test_a_file_that_is_only_looked_at_is_left_alone(tmp_path: Path) -> None:
     for path in (empty, other, tmp_path / "missing"):
         with pytest.raises(LedgerError):
             Ledger(path, create=False)
-    with pytest.raises(LedgerError, match="a database of something else"):
+    with pytest.raises(LedgerError, match="the database of something else"):
         Ledger(other)
     assert other.read_bytes() == before
     assert empty.read_bytes() == b""
@@ -333,7 +346,7 @@ def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> 
     (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "c")
     (tmp_path / "dangling").symlink_to(tmp_path / "b" / "d.sqlite")
     for name in ("a/link/../q.sqlite", "dangling"):
-        with Ledger(tmp_path / name) as ledger, ledger._engine.connect() as connection:
+        with transaction(tmp_path / name) as connection:
             assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
     made = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*.sqlite")}
     assert made == {"b/q.sqlite", "b/d.sqlite"}
@@ -341,25 +354,25 @@ def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> 
 
 
 def test_a_version_that_cannot_be(where: str) -> None:
-    with Ledger(where) as ledger, ledger._engine.begin() as connection:
+    with transaction(where) as connection:
         connection.execute(sa.text("UPDATE ledger SET version = 0"))
     with pytest.raises(LedgerError, match="is damaged: it has version 0"):
         Ledger(where)
 
 
 def test_a_table_that_is_lost_is_one_clear_error(
-    where: str, sandbox: Sandbox, client: Make
+    where: str, sandbox: Sandbox, client: Client
 ) -> None:
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-        with ledger._engine.begin() as connection:
+        with transaction(where) as connection:
             connection.execute(sa.text("DROP TABLE recipients"))
         calls: list[Callable[[], object]] = [
             lambda: list(ledger.results("a")),
             lambda: ledger.find(numbers(1)[0]),
-            lambda: ledger.run("a", client()),
+            lambda: ledger.run("a", client),
             lambda: ledger.purge(older_than=0),
-            lambda: ledger.send_once(sender, "k", numbers(1), TEXT),
+            lambda: ledger.once.send(sender, "k", numbers(1), TEXT),
         ]
         with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
             for call in calls:
@@ -372,11 +385,11 @@ def test_a_table_that_is_lost_is_one_clear_error(
 
 _FULL = """
 import sys
-from yunxin_soap import AsyncClient, LedgerError
+from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import Ledger
 
 with Ledger(sys.argv[1]) as ledger:
-    client = AsyncClient("demo", "demo", channel=37, endpoint=sys.argv[2])
+    client = Client("demo", "demo", channel=37, endpoint=sys.argv[2])
     try:
         ledger.run("a", client, concurrency=4)
     except LedgerError as error:
@@ -384,7 +397,7 @@ with Ledger(sys.argv[1]) as ledger:
 """
 
 
-def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Client) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(3000), TEXT, channel=37, max_recipients=1)
@@ -399,21 +412,21 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Make
     )
     assert "The ledger cannot be written (" in done.stdout, done
     assert done.stderr == ""  # it is said once
-    accepted = re.findall(r"submit ([0-9]+) as ([0-9]{19})", done.stdout)
+    accepted = re.findall(r"submission ([0-9]+) as ([0-9]{19})", done.stdout)
     batches = {each.batch_no: each.recipients for each in sandbox.arrivals}
     with Ledger(path) as ledger:
         for submit_id, batch_no in accepted:
             (number,) = batches[batch_no]
             (found,) = ledger.find(number)
-            assert found.submit == int(submit_id)
+            assert found.submission_id == int(submit_id)
     arrived = len(sandbox.arrivals)
     assert 0 < arrived < 3000
     with Ledger(path) as ledger:
         ledger.resume("a")
-        status = ledger.run("a", client())
-        assert status.submits[State.UNKNOWN] <= 4
+        status = ledger.run("a", client)
+        assert status.submissions[State.UNKNOWN] <= 4
         assert status.numbers[State.ACCEPTED] + status.numbers[State.UNKNOWN] == 3000
-        recorded = {row[0] for row in ledger.results("a") if row[1] is State.ACCEPTED}
+        recorded = {each.number for each in ledger.results("a") if each.state is State.ACCEPTED}
     assert recorded <= set(sandbox.accepted_numbers)
     assert set(sandbox.accepted_numbers.values()) == {1}
 
@@ -422,12 +435,12 @@ def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
     rows = [{"phone": number, "name": number} for number in numbers(50_000)]
     kill = sa.text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND query LIKE 'COPY submit%' AND state = 'active'"
+        " WHERE datname = current_database() AND query LIKE 'COPY submission%' AND state = 'active'"
     )
     with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
         planned = pool.submit(ledger.plan, "a", rows, "您好{name}【签名】", channel=37)
         while not planned.done():
-            with other._engine.connect() as connection:
+            with transaction(on_server) as connection:
                 if connection.execute(kill).all():
                     break
         with pytest.raises(LedgerError, match="The ledger cannot be used"):
@@ -437,20 +450,27 @@ def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
 
 
 def test_a_server_that_is_restarted_is_waited_for(
-    postgresql_server: None, sandbox: Sandbox, client: Make
+    postgresql_server: None, sandbox: Sandbox, async_client: Make
 ) -> None:
-    with _Postgres() as postgres, Ledger(postgres.url) as ledger:
-        ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)
+    with _Postgres() as postgres:
 
         async def main() -> None:
             half = asyncio.Event()
-            async with client() as sender:
+
+            def told(progress: Progress) -> None:
+                if progress.submissions > 50:
+                    half.set()
+
+            async with async_client() as sender, AsyncLedger(postgres.url) as ledger:
+                await ledger.plan("a", numbers(400), TEXT, channel=37, max_recipients=1)
                 task = asyncio.create_task(
-                    ledger.run_async(
+                    ledger.run(
                         "a",
                         sender,
                         concurrency=8,
-                        on_progress=lambda progress: half.set() if progress.submits > 50 else None,
+                        on_progress=lambda progress: (
+                            half.set() if progress.submissions > 50 else None
+                        ),
                     )
                 )
                 await half.wait()
@@ -519,20 +539,20 @@ class _Postgres:
 
 
 def test_purging_removes_numbers_and_texts_and_keeps_counts(
-    ledger: Ledger, client: Make, where: str
+    ledger: Ledger, client: Client, where: str
 ) -> None:
     ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=5)
-    ledger.run("a", client())
+    ledger.run("a", client)
     ledger.plan("b", numbers(3), "还没有发【签名】", channel=37)
     assert ledger.purge(older_than=3600) == 0
     time.sleep(0.01)
     assert ledger.purge(older_than=0) == 7
     assert ledger.status("a").numbers[State.ACCEPTED] == 7
     assert not list(ledger.results("a"))
-    assert not list(ledger.refused("a"))
+    assert not list(ledger.skipped_lines("a"))
     assert [found.campaign for found in ledger.find(numbers(1)[0])] == ["b"]
     assert ledger.find(numbers(1)[0])[0].message == "还没有发【签名】"
-    with ledger._engine.connect() as connection:
+    with transaction(where) as connection:
         tables = sa.inspect(connection).get_table_names()
         kept = [
             str(row)
@@ -542,15 +562,15 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ]
     # Whole numbers: a batch number, a time or a digest may hold any few digits.
     assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
-    with pytest.raises(ContentConflict, match="its numbers were purged"):
+    with pytest.raises(ContentConflict, match="The numbers of the campaign 'a' were purged"):
         ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
 
 
-def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> None:
+def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Client) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger, Ledger(path) as other:
         ledger.plan("a", [*numbers(700), "13"], TEXT, channel=37, max_recipients=50)
-        ledger.run("a", client())
+        ledger.run("a", client)
         assert other.status("a").planned == 700
         time.sleep(0.01)
         assert ledger.purge(older_than=0) == 700
@@ -560,17 +580,17 @@ def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Make) -> Non
 
 
 def test_a_purge_says_what_a_reader_keeps_in_the_file(
-    tmp_path: Path, client: Make, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.2)
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger, Ledger(path) as other:
         ledger.plan("a", numbers(700), TEXT, channel=37, max_recipients=50)
-        ledger.run("a", client())
+        ledger.run("a", client)
         reader = other.results("a")
         next(reader)
         time.sleep(0.01)
-        with pytest.raises(LedgerError, match="700 numbers were removed, and are still in the"):
+        with pytest.raises(LedgerError, match="700 numbers were deleted, and are still in the"):
             ledger.purge(older_than=0)
         assert len(list(reader)) == 699
         assert ledger.purge(older_than=0) == 0
@@ -588,49 +608,51 @@ def test_as_many_may_look_as_like(ledger: Ledger) -> None:
 
 
 def test_a_server_s_isolation_is_ours(on_server: str) -> None:
-    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+    with transaction(on_server) as connection:
         name = sa.make_url(on_server).database
         connection.execute(
             sa.text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
         )
-    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+    with transaction(on_server) as connection:
         assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
 
 
 def test_what_is_tried_again_is_not_purged_meanwhile(
-    where: str, sandbox: Sandbox, client: Make, monkeypatch: pytest.MonkeyPatch
+    where: str, sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
         ledger.plan("a", numbers(2), TEXT, channel=37)
         sandbox.inject_fault("code", code="-14")
-        assert ledger.run("a", client()).codes == {-14: 2}
+        assert ledger.run("a", client).codes == {-14: 2}
         time.sleep(0.01)
         purges: list[Future[int]] = []
-        decide = Ledger._decide
+        decide = transitions.decide
 
         def decided(*args: Any, **options: Any) -> None:
             decide(*args, **options)
             purges.append(pool.submit(other.purge, older_than=0))
             wait(purges, timeout=0.3)  # time enough to come in between, if it could
 
-        monkeypatch.setattr(Ledger, "_decide", decided)
+        monkeypatch.setattr(transitions, "decide", decided)
         assert ledger.retry("a", by="test") == 1
         assert purges[0].result() == 0
-        assert ledger.run("a", client()).numbers[State.ACCEPTED] == 2
+        assert ledger.run("a", client).numbers[State.ACCEPTED] == 2
 
 
 def test_a_server_s_commits_are_durable(on_server: str) -> None:
-    with Ledger(on_server) as ledger, ledger._engine.begin() as connection:
+    with transaction(on_server) as connection:
         name = sa.make_url(on_server).database
         connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
-    with Ledger(on_server) as ledger, ledger._engine.connect() as connection:
+    with transaction(on_server) as connection:
         assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
 
 
-def test_what_was_purged_is_not_tried_again(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+def test_what_was_purged_is_not_tried_again(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
     ledger.plan("a", numbers(2), TEXT, channel=37)
     sandbox.inject_fault("code", code="-14")
-    assert ledger.run("a", client()).codes == {-14: 2}
+    assert ledger.run("a", client).codes == {-14: 2}
     time.sleep(0.01)
     assert ledger.purge(older_than=0) == 2
     assert ledger.retry("a", by="test") == 0
@@ -651,10 +673,12 @@ def test_a_number_of_another_country_is_found(ledger: Ledger) -> None:
         ledger.find("%")
 
 
-def test_the_password_is_not_in_the_ledger(tmp_path: Path, sandbox: Sandbox, client: Make) -> None:
+def test_the_password_is_not_in_the_ledger(
+    tmp_path: Path, sandbox: Sandbox, client: Client
+) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-        wrong = AsyncClient("demo", "s3cr3t-word", channel="37", endpoint=sandbox.url)
-        ledger.run("a", wrong)
+        with Client("demo", "s3cr3t-word", channel="37", endpoint=sandbox.url) as wrong:
+            ledger.run("a", wrong)
     assert b"s3cr3t-word" not in path.read_bytes()

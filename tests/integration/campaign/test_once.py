@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
@@ -35,12 +34,11 @@ from yunxin_soap import (
     NotSent,
     OutcomeUnknown,
 )
-from yunxin_soap.campaign import Ledger, State
-from yunxin_soap.campaign.running.once import Sending
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.runner_identity import Owner, _alive
-from yunxin_soap.campaign.storage.schema import submit
-from yunxin_soap.campaign.turns import Result
+from yunxin_soap.campaign import AsyncLedger, Ledger, State
+from yunxin_soap.campaign.running.once import OnceSend
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.runners import _active
+from yunxin_soap.campaign.storage.schema import submission
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -53,10 +51,10 @@ def sender(sandbox: Sandbox) -> Iterator[Client]:
 
 
 def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox: Sandbox) -> None:
-    receipt = ledger.send_once(sender, "k", TO, TEXT)
+    receipt = ledger.once.send(sender, "k", TO, TEXT)
     with Ledger(where) as other:
-        assert other.send_once(sender, "k", [TO], TEXT) == receipt
-    assert ledger.send_once(sender, "l", TO, TEXT) != receipt
+        assert other.once.send(sender, "k", [TO], TEXT) == receipt
+    assert ledger.once.send(sender, "l", TO, TEXT) != receipt
     assert sandbox.times_accepted(TO) == 2
     (first, _) = ledger.find(TO)
     assert (first.key, first.batch_no) == ("k", receipt.batch_no)
@@ -66,16 +64,16 @@ def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox
 def test_a_key_is_for_one_thing(
     ledger: Ledger, sender: Client, sandbox: Sandbox, to: str, text: str
 ) -> None:
-    ledger.send_once(sender, "k", TO, TEXT)
+    ledger.once.send(sender, "k", TO, TEXT)
     with pytest.raises(ContentConflict, match="The key 'k' was used"):
-        ledger.send_once(sender, "k", to, text)
+        ledger.once.send(sender, "k", to, text)
     assert len(sandbox.arrivals) == 1
 
 
 def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
     for _ in range(2):
         with pytest.raises(ContentRejected) as caught:
-            ledger.send_once(sender, "k", TO, "促销【签名】")
+            ledger.once.send(sender, "k", TO, "促销【签名】")
         assert (caught.value.code, caught.value.keyword) == (-6, "促销")
     assert len(sandbox.arrivals) == 1
 
@@ -84,7 +82,7 @@ def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: San
     sandbox.inject_fault("close")
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
-            ledger.send_once(sender, "k", TO, TEXT)
+            ledger.once.send(sender, "k", TO, TEXT)
     assert sandbox.times_accepted(TO) == 1
 
 
@@ -92,17 +90,17 @@ def test_a_person_decides_on_an_unknown_one(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
     with pytest.raises(LedgerError, match="no unknown send with the key 'k'"):
-        ledger.resolve_once("k", "resend", by="test")
+        ledger.once.resolve("k", "resend", by="test")
     for key in "kl":
         sandbox.inject_fault("html", when="before")
         with pytest.raises(OutcomeUnknown):
-            ledger.send_once(sender, key, TO, TEXT)
-    ledger.resolve_once("k", "resend", by="test")
-    assert ledger.send_once(sender, "k", TO, TEXT).batch_no == sandbox.inbox[0].batch_no
-    ledger.resolve_once("l", "accepted", by="test", batch_no="123")
-    assert ledger.send_once(sender, "l", TO, TEXT).batch_no == "123"
+            ledger.once.send(sender, key, TO, TEXT)
+    ledger.once.resolve("k", "resend", by="test")
+    assert ledger.once.send(sender, "k", TO, TEXT).batch_no == sandbox.inbox[0].batch_no
+    ledger.once.resolve("l", "accepted", by="test", batch_no="123")
+    assert ledger.once.send(sender, "l", TO, TEXT).batch_no == "123"
     with pytest.raises(LedgerError, match="no unknown send"):
-        ledger.resolve_once("l", "resend", by="test")
+        ledger.once.resolve("l", "resend", by="test")
     assert sandbox.times_accepted(TO) == 1
 
 
@@ -112,19 +110,19 @@ def test_a_refused_one_is_sent_again_by_decision_alone(
     sandbox.inject_fault("code", code="-7")
     for _ in range(2):
         with pytest.raises(BalanceRejected):
-            ledger.send_once(sender, "k", TO, TEXT)
+            ledger.once.send(sender, "k", TO, TEXT)
     for key in ("another", "\udcff"):
-        with pytest.raises(NotInLedger, match="There is no refused send with the key"):
-            ledger.retry_once(key, by="小王")
-    ledger.retry_once("k", by="小王")
-    assert ledger.sends()[State.PENDING] == 1
-    receipt = ledger.send_once(sender, "k", TO, TEXT)
-    assert ledger.send_once(sender, "k", TO, TEXT) == receipt
+        with pytest.raises(NotInLedger, match="There is no rejected send with the key"):
+            ledger.once.retry(key, by="小王")
+    ledger.once.retry("k", by="小王")
+    assert ledger.once.counts()[State.PENDING] == 1
+    receipt = ledger.once.send(sender, "k", TO, TEXT)
+    assert ledger.once.send(sender, "k", TO, TEXT) == receipt
     assert sandbox.times_accepted(TO) == 1
     (found,) = ledger.find(TO)
     assert [(each.after, each.by) for each in found.history][2] == (State.PENDING, "小王")
     with pytest.raises(NotInLedger):
-        ledger.retry_once("k", by="小王")
+        ledger.once.retry("k", by="小王")
 
 
 def test_what_may_have_been_sent_is_not_retried(
@@ -132,51 +130,52 @@ def test_what_may_have_been_sent_is_not_retried(
 ) -> None:
     sandbox.inject_fault("code", code="-1")
     with pytest.raises(GatewayRejected):
-        ledger.send_once(sender, "k", TO, TEXT)
+        ledger.once.send(sender, "k", TO, TEXT)
     sandbox.inject_fault("close")
     with pytest.raises(OutcomeUnknown):
-        ledger.send_once(sender, "l", TO, TEXT)
+        ledger.once.send(sender, "l", TO, TEXT)
     for key in ("k", "l"):
-        with pytest.raises(NotInLedger, match=r"may have been sent|no refused send"):
-            ledger.retry_once(key, by="test")
-    ledger.retry_once("k", unsafe=True, by="test")
-    assert ledger.send_once(sender, "k", TO, TEXT).batch_no
-    ledger.resolve_once("l", "rejected", by="小王")
+        with pytest.raises(NotInLedger, match=r"may have been sent|no rejected send"):
+            ledger.once.retry(key, by="test")
+    ledger.once.retry("k", unsafe=True, by="test")
+    assert ledger.once.send(sender, "k", TO, TEXT).batch_no
+    ledger.once.resolve("l", "rejected", by="小王")
     with pytest.raises(ConfigurationRejected, match="decided by 小王") as refused:
-        ledger.send_once(sender, "l", TO, TEXT)
+        ledger.once.send(sender, "l", TO, TEXT)
     assert refused.value.safe_to_resend
-    ledger.retry_once("l", by="test")  # somebody has made sure that it was not sent
-    assert ledger.send_once(sender, "l", TO, TEXT).batch_no
+    ledger.once.retry("l", by="test")  # somebody has made sure that it was not sent
+    assert ledger.once.send(sender, "l", TO, TEXT).batch_no
 
 
 def test_a_purged_send_keeps_nothing_to_guess_from(
-    ledger: Ledger, sender: Client, sandbox: Sandbox
+    ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
-    receipt = ledger.send_once(sender, "k", TO, TEXT)
+    receipt = ledger.once.send(sender, "k", TO, TEXT)
     assert ledger.purge(older_than=-1) == 1
-    with ledger._engine.connect() as connection:
-        assert connection.execute(sa.select(submit.c.digest)).all() == [(None,)]
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(submission.c.digest)).all() == [(None,)]
     for to in (TO, "13900000001"):
         with pytest.raises(ContentConflict, match=f"It ended accepted as {receipt.batch_no}"):
-            ledger.send_once(sender, "k", to, TEXT)
+            ledger.once.send(sender, "k", to, TEXT)
     assert sandbox.accepted_numbers == {TO: 1}
 
 
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
 def test_who_calls_a_waiting_send_at_once_sends_it_once(
-    on_server: str, sender: Client, sandbox: Sandbox
+    ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
-    with Ledger(on_server) as ledger, ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         url, port = sandbox.url, int(sandbox.url.split(":")[2].split("/")[0])
         sandbox.stop()
         with pytest.raises(NotSent):
-            ledger.send_once(sender, "k", TO, TEXT)
+            ledger.once.send(sender, "k", TO, TEXT)
         with Sandbox(port=port) as back:
             assert back.url == url
-            with ledger._engine.begin() as connection:
+            with engine.begin() as connection:
                 # Both have read that it waits, if reading it is no lock.
-                connection.execute(sa.select(submit.c.id).with_for_update())
-                calls = [pool.submit(ledger.send_once, sender, "k", TO, TEXT) for _ in range(2)]
-                wait_for_locks(ledger, 2)
+                connection.execute(sa.select(submission.c.id).with_for_update())
+                calls = [pool.submit(ledger.once.send, sender, "k", TO, TEXT) for _ in range(2)]
+                wait_for_locks(engine, 2)
             receipts = {each.result(30) for each in calls}
             assert len(receipts) == 1
             assert back.times_accepted(TO) == 1
@@ -185,12 +184,12 @@ def test_who_calls_a_waiting_send_at_once_sends_it_once(
 def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
     tmp_path: Path, sandbox: Sandbox, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     where = tmp_path / "l.sqlite"
     with Ledger(where) as ledger, ThreadPoolExecutor(1) as pool:
         writer = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
         with sandbox.inject_fault("delay", seconds=0.3, times=None):
-            call = pool.submit(ledger.send_once, sender, "k", TO, TEXT)
+            call = pool.submit(ledger.once.send, sender, "k", TO, TEXT)
             while not sandbox.arrivals:  # it is committed to, and has left
                 pass
             writer.execute("BEGIN IMMEDIATE")
@@ -198,19 +197,20 @@ def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
                 call.result(1)
         writer.close()
         assert call.result(30).batch_no
-        assert ledger.sends()[State.ACCEPTED] == 1
+        assert ledger.once.counts()[State.ACCEPTED] == 1
 
 
-def test_an_end_that_was_recorded_is_not_noted_twice(ledger: Ledger, sender: Client) -> None:
-    store, owner = Store(ledger._engine), Owner.new()
-    with ledger._engine.begin() as connection:
-        sending = Sending(store, ledger._engine, "k")
-        made = sending._insert(connection, sender.check(TO, TEXT), "digest")
-        store.enlist(connection, owner, 60)
-        (work,) = store.commit_to(connection, owner, [made], time.time())
-    result = Result(work, State.ACCEPTED, 1.0, 2.0, "123")
-    for _ in range(2):  # the answer to the first COMMIT was lost
-        store.conclude(owner, result)
+def test_an_end_that_was_recorded_is_not_noted_twice(
+    ledger: Ledger, sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Claims.end_single
+
+    def twice(*args: Any) -> None:
+        for _ in range(2):  # the answer to the first COMMIT was lost
+            end(*args)
+
+    monkeypatch.setattr(Claims, "end_single", twice)
+    ledger.once.send(sender, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
@@ -220,33 +220,35 @@ def test_single_sends_are_counted_and_named(
 ) -> None:
     ledger.plan("a", [TO], TEXT, channel=37)
     for key in ("k", "l"):
-        ledger.send_once(sender, key, TO, TEXT)
+        ledger.once.send(sender, key, TO, TEXT)
     sandbox.inject_fault("close", times=2)
     for key in ("m", "n"):
         with pytest.raises(OutcomeUnknown):
-            ledger.send_once(sender, key, TO, TEXT)
-    assert {state: count for state, count in ledger.sends().items() if count} == {
+            ledger.once.send(sender, key, TO, TEXT)
+    assert {state: count for state, count in ledger.once.counts().items() if count} == {
         State.ACCEPTED: 2,
         State.UNKNOWN: 2,
     }
-    assert list(ledger.keys(State.UNKNOWN)) == ["m", "n"]
+    assert list(ledger.once.keys(State.UNKNOWN)) == ["m", "n"]
 
 
-def test_the_wrong_kind_of_client(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+def test_the_wrong_kind_of_client(
+    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+) -> None:
     ledger.plan("a", [TO], TEXT, channel=37)
     other: Any = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
     wrong: Any = sender
-    with pytest.raises(TypeError, match=r"Ledger.send_once needs a Client, got AsyncClient"):
-        ledger.send_once(other, "k", TO, TEXT)
-    with pytest.raises(TypeError, match=r"Ledger.run needs an AsyncClient, got Client"):
-        ledger.run("a", wrong)
+    with pytest.raises(TypeError, match=r"Ledger\.once\.send needs a Client, got AsyncClient"):
+        ledger.once.send(other, "k", TO, TEXT)
+    with pytest.raises(TypeError, match=r"Ledger\.run needs a Client, got AsyncClient"):
+        ledger.run("a", other)
 
     async def main() -> None:
-        async with other:
-            with pytest.raises(TypeError, match=r"Ledger.run_async needs an AsyncClient"):
-                await ledger.run_async("a", wrong)
-            with pytest.raises(TypeError, match=r"Ledger.send_once_async needs an AsyncClient"):
-                await ledger.send_once_async(wrong, "k", TO, TEXT)
+        async with AsyncLedger(where) as asynchronous:
+            with pytest.raises(TypeError, match=r"AsyncLedger\.run needs an AsyncClient"):
+                await asynchronous.run("a", wrong)
+            with pytest.raises(TypeError, match=r"AsyncLedger\.once\.send needs an AsyncClient"):
+                await asynchronous.once.send(wrong, "k", TO, TEXT)
 
     asyncio.run(main())
     assert sandbox.arrivals == ()
@@ -256,24 +258,24 @@ def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbo
     port = int(sandbox.url.split(":")[2].split("/")[0])
     sandbox.stop()
     with pytest.raises(NotSent):
-        ledger.send_once(sender, "k", TO, TEXT)
+        ledger.once.send(sender, "k", TO, TEXT)
     with Sandbox(port=port) as back:
-        assert ledger.send_once(sender, "k", TO, TEXT).batch_no
+        assert ledger.once.send(sender, "k", TO, TEXT).batch_no
         assert back.times_accepted(TO) == 1
 
 
 def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
-    known = set(_alive)
+    known = set(_active)
     with pytest.raises(InvalidRequest):
-        ledger.send_once(sender, "k", "1", TEXT)
-    assert known == _alive
-    assert ledger.send_once(sender, "k", TO, TEXT).batch_no
+        ledger.once.send(sender, "k", "1", TEXT)
+    assert known == _active
+    assert ledger.once.send(sender, "k", TO, TEXT).batch_no
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\0"])
 def test_a_key_that_names_nothing(ledger: Ledger, sender: Client, key: str) -> None:
-    with pytest.raises(ConfigurationError, match="A send needs a key"):
-        ledger.send_once(sender, key, TO, TEXT)
+    with pytest.raises(ConfigurationError, match="must be printable text"):
+        ledger.once.send(sender, key, TO, TEXT)
 
 
 def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
@@ -281,7 +283,7 @@ def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sa
 
     def ask(_: int) -> str:
         start.wait()
-        return ledger.send_once(sender, "k", TO, TEXT).batch_no
+        return ledger.once.send(sender, "k", TO, TEXT).batch_no
 
     with sandbox.inject_fault("delay", seconds=0.2, times=None), ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
@@ -292,12 +294,11 @@ _DIES = """
 import sys
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger
-from yunxin_soap.campaign.running.once import Sending
 
 with Ledger(sys.argv[1]) as ledger:
     client = Client("demo", "demo", channel="37", endpoint=sys.argv[2])
     print("begun", flush=True)
-    ledger.send_once(client, "k", "13900000000", "您好【签名】")
+    ledger.once.send(client, "k", "13900000000", "您好【签名】")
 """
 
 
@@ -315,7 +316,7 @@ def test_who_died_leaves_it_unknown(
     stop()
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="its runner died"):
-            ledger.send_once(sender, "k", TO, TEXT)
+            ledger.once.send(sender, "k", TO, TEXT)
     assert sandbox.times_accepted(TO) == 1
 
 
@@ -325,18 +326,18 @@ import sqlalchemy as sa
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.running import once
-from yunxin_soap.campaign.storage.claims import Store
+from yunxin_soap.campaign.storage.claims import Claims
 
 def conclude(*_):
     raise sa.exc.OperationalError("", {}, Exception("no space left"))
 
-Store.conclude, once._MARGIN = conclude, 0.0
+Claims.end_single, once.LEASE_MARGIN = conclude, 0.0
 client = Client(
     "demo", "demo", channel="37", endpoint=sys.argv[2], timeout=0.5, connect_timeout=0.5
 )
 with Ledger(sys.argv[1]) as ledger:
     try:
-        ledger.send_once(client, "k", "13900000000", "您好【签名】")
+        ledger.once.send(client, "k", "13900000000", "您好【签名】")
     except LedgerError as error:
         print(error, flush=True)
         sys.stdin.read()
@@ -356,7 +357,7 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
         assert "the ledger cannot be written (no space left)" in process.stdout.readline()
         for _ in range(2):
             with pytest.raises(OutcomeUnknown, match="its runner died"):
-                ledger.send_once(sender, "k", TO, TEXT)
+                ledger.once.send(sender, "k", TO, TEXT)
         assert process.poll() is None
         process.communicate("")
     assert sandbox.times_accepted(TO) == 1
@@ -365,29 +366,30 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_who_stood_still_for_too_long_sends_nothing(
     ledger: Ledger,
+    where: str,
     sender: Client,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     asynchronous: bool,
 ) -> None:
     # A process cannot be stopped on demand between its commit and its sending.
-    monkeypatch.setattr("yunxin_soap.campaign.running.once._MARGIN", -1000.0)
+    monkeypatch.setattr("yunxin_soap.campaign.running.once.LEASE_MARGIN", -1000.0)
 
     async def main() -> None:
         other = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
-        async with other:
-            await ledger.send_once_async(other, "k", TO, TEXT)
+        async with other, AsyncLedger(where) as asynchronous:
+            await asynchronous.once.send(other, "k", TO, TEXT)
 
-    with pytest.raises(NotSent, match="stood still"):
-        asyncio.run(main()) if asynchronous else ledger.send_once(sender, "k", TO, TEXT)
+    with pytest.raises(NotSent, match="was suspended"):
+        asyncio.run(main()) if asynchronous else ledger.once.send(sender, "k", TO, TEXT)
     assert sandbox.arrivals == ()
     monkeypatch.undo()
-    ledger.send_once(sender, "k", TO, TEXT)
+    ledger.once.send(sender, "k", TO, TEXT)
     assert sandbox.times_accepted(TO) == 1
 
 
 def test_the_asynchronous_one_records_a_cancelled_send(
-    ledger: Ledger, sandbox: Sandbox, client: Callable[..., AsyncClient]
+    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
 ) -> None:
     async def main() -> None:
         arrived = asyncio.Event()
@@ -397,47 +399,47 @@ def test_the_asynchronous_one_records_a_cancelled_send(
             loop.call_soon_threadsafe(arrived.set)
 
         stop = sandbox.store.subscribe(come)
-        async with client() as sender:
+        async with async_client() as sender, AsyncLedger(where) as ledger:
             sandbox.inject_fault("hang")
-            task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))
+            task = asyncio.create_task(ledger.once.send(sender, "k", TO, TEXT))
             await arrived.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             with pytest.raises(OutcomeUnknown):
-                await ledger.send_once_async(sender, "k", TO, TEXT)
+                await ledger.once.send(sender, "k", TO, TEXT)
         stop()
 
     asyncio.run(main())
 
 
 def test_a_send_that_is_cancelled_before_it_left_is_sent_by_the_next(
-    ledger: Ledger,
+    where: str,
     sandbox: Sandbox,
-    client: Callable[..., AsyncClient],
+    async_client: Callable[[], AsyncClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begin = Sending._begin
+    claim = OnceSend._claim_or_look_up
 
     async def main() -> None:
         loop, committed, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
         def slowly(*arguments: Any) -> Any:
-            found = begin(*arguments)
+            found = claim(*arguments)
             loop.call_soon_threadsafe(committed.set)
             assert go_on.wait(30)
             return found
 
-        monkeypatch.setattr(Sending, "_begin", slowly)
-        async with client() as sender:
-            task = asyncio.create_task(ledger.send_once_async(sender, "k", TO, TEXT))
+        monkeypatch.setattr(OnceSend, "_claim_or_look_up", slowly)
+        async with async_client() as sender, AsyncLedger(where) as ledger:
+            task = asyncio.create_task(ledger.once.send(sender, "k", TO, TEXT))
             await committed.wait()
             task.cancel()
             loop.call_later(0.05, go_on.set)
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert not sandbox.arrivals
-            assert (await ledger.send_once_async(sender, "k", TO, TEXT)).batch_no
+            assert (await ledger.once.send(sender, "k", TO, TEXT)).batch_no
 
     asyncio.run(main())
     assert sandbox.times_accepted(TO) == 1

@@ -20,8 +20,8 @@ def test_plan_skipped_lines_are_stored_as_any_database_can(ledger: Ledger) -> No
     skipped: list[SkippedLine] = []
     listed = ["1390000\ud800", "139\0", None, A]
     assert ledger.plan("a", listed, TEXT, channel=37, on_skipped=skipped.append).numbers == 1
-    assert [each.value for each in ledger.refused("a")] == [r"1390000\ud800", r"139\x00", ""]
-    assert list(ledger.refused("a")) == skipped
+    assert [each.value for each in ledger.skipped_lines("a")] == [r"1390000\ud800", r"139\x00", ""]
+    assert list(ledger.skipped_lines("a")) == skipped
     assert [each.line for each in skipped] == [1, 2, 3]
 
 
@@ -38,7 +38,7 @@ def test_plan_same_content_is_the_same_campaign(ledger: Ledger) -> None:
     first = ledger.plan("a", [A, B, C], TEXT, channel=37)
     again = ledger.plan("a", [C, A, B, A], TEXT, channel="37", max_recipients=1)
     assert again.digest == first.digest
-    assert ledger.status("a").submits[State.PENDING] == 1
+    assert ledger.status("a").submissions[State.PENDING] == 1
     others: list[tuple[list[str], str, int, str]] = [
         ([A, B], TEXT, 37, ""),
         ([A, B, C], "别的【签名】", 37, ""),
@@ -46,7 +46,7 @@ def test_plan_same_content_is_the_same_campaign(ledger: Ledger) -> None:
         ([A, B, C], TEXT, 37, "1"),
     ]
     for listed, text, channel, extension in others:
-        with pytest.raises(ContentConflict, match="There is a campaign 'a' already"):
+        with pytest.raises(ContentConflict, match="A campaign 'a' exists already"):
             ledger.plan("a", listed, text, channel=channel, extension=extension)
     assert ledger.campaigns() == ["a"]
 
@@ -88,7 +88,7 @@ def test_plan_that_fails_writes_nothing(ledger: Ledger) -> None:
         ledger.plan("a", [A], "no signature", channel=37)
     assert ledger.campaigns() == []
     assert ledger.plan("a", [A, "x"], TEXT, channel=37).existing is False
-    assert [each.line for each in ledger.refused("a")] == [2]
+    assert [each.line for each in ledger.skipped_lines("a")] == [2]
 
 
 def test_plan_error_of_the_source_is_raised_as_it_is(ledger: Ledger) -> None:
@@ -108,7 +108,7 @@ def test_plan_with_many_texts_keeps_each_number_with_its_own(ledger: Ledger) -> 
     rows = [{"phone": number, "at": str(at % 700)} for at, number in enumerate(numbers(1400))]
     plan = ledger.plan("a", rows, "第{at}【签名】", channel=37, max_recipients=1)
     assert (plan.texts, plan.submissions) == (700, 1400)
-    results = {row[0] for row in ledger.results("a")}
+    results = {each.number for each in ledger.results("a")}
     assert results == set(numbers(1400))
     for at in (0, 699, 700, 1399):
         (found,) = ledger.find(numbers(1400)[at])

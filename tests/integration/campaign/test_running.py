@@ -7,6 +7,7 @@ import contextlib
 import os
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,22 +15,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
-from yunxin_soap import AsyncClient, LedgerError, NotInLedger
-from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
-from yunxin_soap.campaign.running.decisions import Breaker
-from yunxin_soap.campaign.running.runner import Progress, Runner
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.runner_identity import Owner, _started
-from yunxin_soap.campaign.storage.runners import LostLease
-from yunxin_soap.campaign.storage.schema import runner, submit
-from yunxin_soap.campaign.turns import Pause, Result
+from tests.integration.campaign.conftest import (
+    TEXT,
+    ManualRunner,
+    ended,
+    numbers,
+    wait_for_locks,
+)
+from yunxin_soap import AsyncClient, Client, LedgerError, NotInLedger
+from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
+from yunxin_soap.campaign.models import Pause
+from yunxin_soap.campaign.running.decisions import CircuitBreaker
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
+from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Account, Sandbox
 
-Make = Callable[..., AsyncClient]
+Make = Callable[[], AsyncClient]
+Manual = Callable[..., ManualRunner]
 
 
 def plan(
@@ -38,40 +45,42 @@ def plan(
     ledger.plan(name, numbers(count), message, channel=37, max_recipients=size)
 
 
-def test_every_number_is_accepted_once(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+def test_every_number_is_accepted_once(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
     plan(ledger, 103)
-    status = ledger.run("a", client())
+    status = ledger.run("a", client)
     assert status.state is CampaignState.DONE
     assert status.numbers[State.ACCEPTED] == status.planned == 103
-    assert status.submits[State.ACCEPTED] == 21
+    assert status.submissions[State.ACCEPTED] == 21
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(103), 1)
     batches = {submission.batch_no for submission in sandbox.inbox}
-    assert {row[2] for row in ledger.results("a")} == batches
-    again = ledger.run("a", client())
+    assert {each.batch_no for each in ledger.results("a")} == batches
+    again = ledger.run("a", client)
     assert again == status
     assert len(sandbox.arrivals) == 21
 
 
-def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox: Sandbox) -> None:
+def test_the_asynchronous_ledger_does_the_same(
+    where: str, async_client: Make, sandbox: Sandbox
+) -> None:
     async def main() -> None:
-        async with AsyncLedger(where) as ledger, client() as sender:
+        async with AsyncLedger(where) as ledger, async_client() as sender:
             await ledger.plan("a", numbers(12), TEXT, channel=37, max_recipients=5)
             status = await ledger.run("a", sender)
             assert status.numbers[State.ACCEPTED] == 12
             assert await ledger.campaigns() == ["a"]
             assert (await ledger.status("a")) == status
-            assert [row[0] async for row in ledger.results("a")] == numbers(12)
-            assert [line async for line in ledger.refused("a")] == []
+            assert [each.number async for each in ledger.results("a")] == numbers(12)
+            assert [line async for line in ledger.skipped_lines("a")] == []
             (found,) = await ledger.find(numbers(1)[0])
             assert found.state is State.ACCEPTED
-            receipt = await ledger.send_once(sender, "k", "13900000000", TEXT)
-            assert await ledger.send_once(sender, "k", "13900000000", TEXT) == receipt
-            assert (await ledger.sends())[State.ACCEPTED] == 1
-            assert [key async for key in ledger.keys(State.ACCEPTED)] == ["k"]
-            assert len(await ledger.times("a")) == 3
+            receipt = await ledger.once.send(sender, "k", "13900000000", TEXT)
+            assert await ledger.once.send(sender, "k", "13900000000", TEXT) == receipt
+            assert (await ledger.once.counts())[State.ACCEPTED] == 1
+            assert [key async for key in ledger.once.keys(State.ACCEPTED)] == ["k"]
+            assert len(await ledger.timings("a")) == 3
             assert "<svg" in await ledger.report("a")
             with pytest.raises(NotInLedger):
-                await ledger.retry_once("k", by="test")
+                await ledger.once.retry("k", by="test")
 
     asyncio.run(main())
     assert sandbox.times_accepted("13900000000") == 1
@@ -79,136 +88,136 @@ def test_the_asynchronous_ledger_does_the_same(where: str, client: Make, sandbox
 
 @pytest.mark.parametrize("code", ["-3", "-7", "-13", "-18", "-19"])
 def test_what_a_person_must_mend_pauses_it(
-    ledger: Ledger, client: Make, sandbox: Sandbox, code: str
+    ledger: Ledger, client: Client, sandbox: Sandbox, code: str
 ) -> None:
     plan(ledger, 50)
     sandbox.inject_fault("code", code=code)
-    status = ledger.run("a", client(), concurrency=1)
+    status = ledger.run("a", client, concurrency=1)
     assert status.state is CampaignState.PAUSED
     assert code in status.reason
     assert status.paused_until is None
     assert status.numbers[State.PENDING] == 50
-    assert ledger.run("a", client()) == status  # until it is resumed
+    assert ledger.run("a", client) == status  # until it is resumed
     ledger.resume("a")
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 50
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 50
 
 
 def test_an_account_that_runs_dry_goes_on_once_it_is_topped_up(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 50)
     with sandbox.inject_fault("balance", left=20, times=None):
-        status = ledger.run("a", client())
+        status = ledger.run("a", client)
     assert status.state is CampaignState.PAUSED
     assert status.numbers[State.ACCEPTED] == 20
     ledger.resume("a")
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 50
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 50
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_a_channel_outside_its_hours_is_waited_for(
-    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("yunxin_soap.campaign.running.decisions.CHANNEL_PAUSE", 0.2)
     plan(ledger, 50)
     sandbox.inject_fault("code", code="-8", times=2)
     seen: list[Progress] = []
     began = time.time()
-    status = ledger.run("a", client(), on_progress=seen.append)
+    status = ledger.run("a", client, on_progress=seen.append)
     assert status.numbers[State.ACCEPTED] == 50
     paused = [each for each in seen if each.state is CampaignState.PAUSED]
     assert paused
     assert all("-8" in each.reason for each in paused)
-    assert all(each.until and each.until > began + 0.2 for each in paused)
+    assert all(each.until and each.until.timestamp() > began + 0.2 for each in paused)
     assert seen[-1].until is None
 
 
 def test_a_refused_text_stops_that_text_alone(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     rows = [
         {"phone": number, "city": "北京" if at % 2 else "促销"}
         for at, number in enumerate(numbers(40))
     ]
     ledger.plan("a", rows, "您好{city}【签名】", channel=37, max_recipients=2)
-    status = ledger.run("a", client(), concurrency=1)
+    status = ledger.run("a", client, concurrency=1)
     assert status.numbers[State.ACCEPTED] == 20
     assert status.numbers[State.REJECTED] == 2
     assert status.numbers[State.PENDING] == 18
-    assert sum(status.held.values()) == 18
+    assert sum(status.on_hold.values()) == 18
     assert status.codes == {-6: 2}
     assert len(sandbox.arrivals) == 11
     assert ledger.retry("a", by="test") == 1
-    assert ledger.run("a", client(), concurrency=1).codes == {-6: 2}
+    assert ledger.run("a", client, concurrency=1).codes == {-6: 2}
 
 
 def test_retrying_one_code_lets_no_other_text_go(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     texts = ("您好", "促销")
     rows = [{"phone": each, "text": texts[at % 2]} for at, each in enumerate(numbers(8))]
     ledger.plan("a", rows, "{text}【签名】", channel=37, max_recipients=1)
     with sandbox.inject_fault("code", code="-14", numbers=numbers(1)[0], times=None):
-        status = ledger.run("a", client(), concurrency=1)
+        status = ledger.run("a", client, concurrency=1)
     assert status.codes == {-6: 1, -14: 1}
-    assert len(status.held) == 1
+    assert len(status.on_hold) == 1
     assert ledger.retry("a", code=-14, by="test") == 1
-    assert ledger.status("a").held == status.held
-    assert ledger.run("a", client(), concurrency=1).codes == {-6: 1}
+    assert ledger.status("a").on_hold == status.on_hold
+    assert ledger.run("a", client, concurrency=1).codes == {-6: 1}
     assert ledger.retry("a", code=-6, by="test") == 1
-    assert ledger.status("a").held == {}
+    assert ledger.status("a").on_hold == {}
 
 
-def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
     plan(ledger, 500)
     with sandbox.inject_fault("close", times=None):
-        status = ledger.run("a", client(), concurrency=32, failure_threshold=5)
+        status = ledger.run("a", client, concurrency=32, failure_threshold=5)
     assert status.state is CampaignState.PAUSED
-    assert status.submits[State.UNKNOWN] <= 6
-    assert "5 of 5 submits failed" in status.reason
-    assert ledger.resolve("a", "accepted", by="test") == status.submits[State.UNKNOWN]
+    assert status.submissions[State.UNKNOWN] <= 6
+    assert "5 of 5 submissions failed" in status.reason
+    assert ledger.resolve("a", "accepted", by="test") == status.submissions[State.UNKNOWN]
     ledger.resume("a")
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 500
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 500
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 def test_a_half_sick_gateway_costs_a_handful_too(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 1000)
     with sandbox.inject_fault("close", probability=0.3, seed=1, times=None):
-        status = ledger.run("a", client(), concurrency=8, failure_threshold=5)
+        status = ledger.run("a", client, concurrency=8, failure_threshold=5)
     assert status.state is CampaignState.PAUSED
-    assert 5 <= status.submits[State.UNKNOWN] <= 15
+    assert 5 <= status.submissions[State.UNKNOWN] <= 15
 
 
 @pytest.mark.parametrize(("every", "failures"), [(1, 5), (2, 6), (3, 6), (5, 8), (11, None)])
 def test_successes_make_up_for_failures(every: int, failures: int | None) -> None:
-    breaker = Breaker(5)
+    breaker = CircuitBreaker(5)
     failed = 0
     for number in range(10_000):
         is_bad = number % every == 0
         failed += is_bad
         pause = breaker.count(State.UNKNOWN if is_bad else State.ACCEPTED, failed=is_bad)
         if pause is not None:
-            assert pause.reason.startswith(f"{failures} of {number + 1} submits failed")
+            assert pause.reason.startswith(f"{failures} of {number + 1} submissions failed")
             break
     assert (failed == failures) if failures else (failed > 900)
 
 
 def test_unknown_is_sent_again_by_decision_alone(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 5)
     sandbox.inject_fault("html", when="before")
-    assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
+    assert ledger.run("a", client).numbers[State.UNKNOWN] == 5
     ledger.resume("a")
-    assert ledger.run("a", client()).numbers[State.UNKNOWN] == 5
+    assert ledger.run("a", client).numbers[State.UNKNOWN] == 5
     assert sandbox.inbox == ()
     with pytest.raises(LedgerError, match="Submission 999 of 'a' is not unknown; these are: 1"):
-        ledger.resolve("a", "resend", by="test", submits=[999])
+        ledger.resolve("a", "resend", by="test", submission_ids=[999])
     assert ledger.resolve("a", "resend", by="小王") == 1
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 5
     (found,) = ledger.find(numbers(1)[0])
     steps = [(change.before.value, change.after.value) for change in found.history]
     assert steps == [
@@ -222,18 +231,18 @@ def test_unknown_is_sent_again_by_decision_alone(
 
 
 def test_a_gateway_that_is_not_there_is_waited_for(
-    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.running.decisions.NOT_REACHED_PAUSE", 0.3)
-    monkeypatch.setattr("yunxin_soap.campaign.running.decisions._BACKOFF", 0.05)
+    monkeypatch.setattr("yunxin_soap.campaign.running.decisions.UNREACHABLE_PAUSE", 0.3)
+    monkeypatch.setattr("yunxin_soap.campaign.running.decisions.FIRST_BACKOFF", 0.05)
     plan(ledger, 30)
-    url, sender = sandbox.url, client()
+    url, sender = sandbox.url, client
     sandbox.stop()
     port = int(url.split(":")[2].split("/")[0])
     back: list[Sandbox] = []
 
     def told(progress: object) -> None:
-        if getattr(progress, "submits", 0) >= 3 and not back:
+        if getattr(progress, "submissions", 0) >= 3 and not back:
             back.append(Sandbox(port=port).start())
 
     try:
@@ -244,18 +253,18 @@ def test_a_gateway_that_is_not_there_is_waited_for(
         back[0].stop()
 
 
-def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+def test_bad_numbers_are_isolated(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
     listed = numbers(128)
     bad = {listed[3]: "-14", listed[77]: "-16"}
     for number, code in bad.items():
         sandbox.inject_fault("code", code=code, numbers=[number], times=None)
     ledger.plan("a", listed, TEXT, channel=37, max_recipients=128)
-    status = ledger.run("a", client(), isolate=True)
+    status = ledger.run("a", client, isolate=True)
     assert status.state is CampaignState.DONE
     assert status.numbers[State.ACCEPTED] == 126
     assert status.codes == {-14: 1, -16: 1}
     assert sum(status.numbers.values()) == 128
-    named = {row[0]: row[3] for row in ledger.results("a") if row[1] is State.REJECTED}
+    named = {each.number: each.code for each in ledger.results("a") if each.state is State.REJECTED}
     assert named == {number: int(code) for number, code in bad.items()}
     assert sandbox.accepted_numbers == {number: 1 for number in listed if number not in bad}
     assert len(sandbox.arrivals) <= 2 * 2 * 7 + 1
@@ -264,13 +273,17 @@ def test_bad_numbers_are_isolated(ledger: Ledger, client: Make, sandbox: Sandbox
 
 
 def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 4, size=4)
     with sandbox.inject_fault("code", code="-14", numbers=numbers(1)[0], times=None):
-        ledger.run("a", client(), isolate=True)
+        ledger.run("a", client, isolate=True)
     (found,) = ledger.find(numbers(1)[0])
-    ends = [(each.submit, each.after) for each in found.history if each.after is not State.PENDING]
+    ends = [
+        (each.submission_id, each.after)
+        for each in found.history
+        if each.after is not State.PENDING
+    ]
     sent = [each for each in ends if each[1] is State.SUBMITTING]
     assert [each for each, _ in sent] == [1, 2, 4]
     assert [each for each in ends if each not in sent] == [
@@ -278,81 +291,80 @@ def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
         (2, State.SPLIT),
         (4, State.REJECTED),
     ]
-    assert found.submit == 4
+    assert found.submission_id == 4
 
 
-def test_where_a_loop_runs_already(ledger: Ledger, client: Make) -> None:
+def test_where_a_loop_runs_already(ledger: Ledger, client: Client) -> None:
     plan(ledger, 5)
 
     async def main() -> None:
-        sender = client()
-        with pytest.raises(RuntimeError, match="await run_async"):
-            ledger.run("a", sender)
-        await sender.close()
+        with pytest.raises(RuntimeError, match="use AsyncLedger"):
+            ledger.run("a", client)
 
     asyncio.run(main())
 
 
 def test_without_isolation_the_submit_is_refused_whole(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.inject_fault("code", code="-14", numbers=numbers(1), times=None)
     plan(ledger, 10)
-    status = ledger.run("a", client())
+    status = ledger.run("a", client)
     assert (status.numbers[State.ACCEPTED], status.codes) == (5, {-14: 5})
 
 
 def test_a_refusal_that_may_have_been_sent_is_not_retried(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 10)
     sandbox.inject_fault("code", code="-1")
-    assert ledger.run("a", client()).codes == {-1: 5}
+    assert ledger.run("a", client).codes == {-1: 5}
     assert ledger.retry("a", by="test") == 0
     assert ledger.retry("a", unsafe=True, by="test") == 1
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 10
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 10
 
 
 def test_what_was_decided_not_to_have_been_sent_may_be_sent(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 10)
     sandbox.inject_fault("close", when="before")
-    assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
+    assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
     assert ledger.resolve("a", "rejected", by="小王") == 1
-    assert {row[4] for row in ledger.results("a") if row[1] is State.REJECTED} == {
-        "decided by 小王"
-    }
+    reasons = {each.reason for each in ledger.results("a") if each.state is State.REJECTED}
+    assert reasons == {"decided by 小王"}
     assert ledger.retry("a", by="test") == 1
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 10
+    assert ledger.run("a", client).numbers[State.ACCEPTED] == 10
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_stopping_drains_what_is_under_way(ledger: Ledger, client: Make, sandbox: Sandbox) -> None:
+def test_stopping_drains_what_is_under_way(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
     plan(ledger, 100)
-    runners: list[Runner] = []
+    stop = threading.Event()
     with sandbox.inject_fault("delay", seconds=0.1, times=None):
         status = ledger.run(
             "a",
-            client(),
-            started=runners.append,
-            on_progress=lambda progress: runners[0].stop() if progress.in_flight else None,
+            client,
+            stop=stop,
+            on_progress=lambda progress: stop.set() if progress.in_flight else None,
         )
-    assert status.submits[State.ACCEPTED] == 2
-    assert status.submits[State.PENDING] == 18
-    assert status.submits[State.UNKNOWN] == status.submits[State.SUBMITTING] == 0
+    assert status.submissions[State.ACCEPTED] == 2
+    assert status.submissions[State.PENDING] == 18
+    assert status.submissions[State.UNKNOWN] == status.submissions[State.SUBMITTING] == 0
 
 
 def test_ending_at_once_leaves_unknown_what_is_under_way(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, where: str, async_client: Make, sandbox: Sandbox
 ) -> None:
     plan(ledger, 100)
 
     async def main() -> None:
-        async with client() as sender:
+        async with AsyncLedger(where) as other, async_client() as sender:
             under_way = asyncio.Event()
             task = asyncio.create_task(
-                ledger.run_async(
+                other.run(
                     "a",
                     sender,
                     on_progress=lambda progress: under_way.set() if progress.in_flight else None,
@@ -368,46 +380,56 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
 
     asyncio.run(main())
     status = ledger.status("a")
-    assert status.submits[State.SUBMITTING] == 0
-    assert status.submits[State.UNKNOWN] == len(sandbox.arrivals) > 0
+    assert status.submissions[State.SUBMITTING] == 0
+    assert status.submissions[State.UNKNOWN] == len(sandbox.arrivals) > 0
 
 
 def test_ending_at_once_waits_for_no_ledger_that_is_lost(
-    tmp_path: Path, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    client: Client,
+    async_client: Make,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("yunxin_soap.campaign.storage.engine.BUSY_TIMEOUT", 0.1)
-    monkeypatch.setattr("yunxin_soap.campaign.running.runner._LAST_WORDS", 0.2)
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("yunxin_soap.campaign.running.runner.ABORT_TIMEOUT", 0.2)
     where = tmp_path / "l.sqlite"
     with Ledger(where) as ledger:
         plan(ledger, 500)
         with contextlib.closing(sqlite3.connect(where, isolation_level=None)) as writer:
-            runners: list[Runner] = []
 
             async def main() -> None:
                 def told(progress: Progress) -> None:
-                    if progress.submits and not writer.in_transaction:
+                    if progress.submissions and not writer.in_transaction:
                         writer.execute("BEGIN IMMEDIATE")  # and it stays so
-                        asyncio.get_running_loop().call_later(0.3, runners[0].abort)
+                        asyncio.get_running_loop().call_later(0.3, run.cancel)
 
-                async with client() as sender:
-                    await ledger.run_async("a", sender, on_progress=told, started=runners.append)
+                async with AsyncLedger(where) as other, async_client() as sender:
+                    run = asyncio.create_task(other.run("a", sender, on_progress=told))
+                    with pytest.raises(asyncio.CancelledError):
+                        await run
 
-            with pytest.raises(LedgerError, match="is locked"):
-                asyncio.run(main())
+            asyncio.run(main())
+        assert "is locked" in caplog.text
         ledger.resume("a")
-        status = ledger.run("a", client())
-        assert status.submits[State.UNKNOWN] + status.submits[State.ACCEPTED] == 100
+        status = ledger.run("a", client)
+        assert status.submissions[State.UNKNOWN] + status.submissions[State.ACCEPTED] == 100
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) -> None:
+def test_two_runners_share_the_work(where: str, async_client: Make, sandbox: Sandbox) -> None:
     with Ledger(where) as ledger:
         plan(ledger, 1000)
 
         async def main() -> None:
-            with Ledger(where) as other:
-                async with client() as first, client() as second:
-                    await asyncio.gather(ledger.run_async("a", first), other.run_async("a", second))
+            async with (
+                AsyncLedger(where) as first,
+                AsyncLedger(where) as second,
+                async_client() as one,
+                async_client() as other,
+            ):
+                await asyncio.gather(first.run("a", one), second.run("a", other))
 
         asyncio.run(main())
         assert ledger.status("a").numbers[State.ACCEPTED] == 1000
@@ -415,176 +437,164 @@ def test_two_runners_share_the_work(where: str, client: Make, sandbox: Sandbox) 
 
 
 def test_who_dies_beside_a_runner_is_noticed(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, manual_runner: Manual
 ) -> None:
     plan(ledger, 50)
-    campaign_id = ledger._named("a").id
-    store, dies = Store(ledger._engine), Owner.new()
-    store.join(dies, campaign_id)
-    turn = store.exchange(dies, campaign_id, results=[], flying=[], want=3)
-    assert len(turn.work) == 3
+    dies = manual_runner()
+    assert len(dies.claim(3)) == 3
 
     def told(progress: Progress) -> None:
-        if progress.submits == 7:
-            dies.end()
+        if progress.submissions == 7:
+            dies.identity.end()
 
-    status = ledger.run("a", client(), on_progress=told)
-    assert status.submits[State.UNKNOWN] == 3
-    assert status.submits[State.ACCEPTED] == 7
+    status = ledger.run("a", client, on_progress=told)
+    assert status.submissions[State.UNKNOWN] == 3
+    assert status.submissions[State.ACCEPTED] == 7
 
 
 def test_a_runner_that_was_given_up_sends_nothing_more(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, manual_runner: Manual
 ) -> None:
     plan(ledger, 50)
-    campaign_id = ledger._named("a").id
-    store, silent = Store(ledger._engine), Owner.new()
-    store.join(silent, campaign_id)
-    (work,) = store.exchange(silent, campaign_id, results=[], flying=[], want=1).work
-    silent.end()
-    assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
-    late = Result(work, State.ACCEPTED, 1.0, 2.0, "123")
-    with pytest.raises(LostLease):
-        store.exchange(silent, campaign_id, results=[late], flying=[], want=1)
-    (found,) = ledger.find(work.numbers.split(",")[0])
+    silent = manual_runner()
+    (claimed,) = silent.claim()
+    silent.identity.end()
+    assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
+    with pytest.raises(RunnerReclaimed):
+        silent.exchange(ended(claimed, State.ACCEPTED, batch_no="123"), limit=1)
+    (found,) = ledger.find(claimed.submission.recipients[0])
     assert found.state is State.UNKNOWN
     assert found.history[-1].batch_no == "123"
-    assert "its answer came after" in found.history[-1].detail
+    assert "its result came after" in found.history[-1].detail
 
 
 def test_a_silent_runner_whose_process_lives_is_waited_for_within_bounds(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger,
+    client: Client,
+    sandbox: Sandbox,
+    engine: sa.Engine,
+    manual_runner: Manual,
 ) -> None:
     plan(ledger, 50)
-    campaign_id = ledger._named("a").id
-    store, parent = Store(ledger._engine), os.getppid()
-    silent = replace(Owner.new(), pid=parent, started=_started(parent) or "")
-    store.join(silent, campaign_id)
-    store.exchange(silent, campaign_id, results=[], flying=[], want=3)
+    parent = psutil.Process(os.getppid())
+    started = parent.create_time() - psutil.boot_time()
+    manual_runner(pid=parent.pid, process_started=started).claim(3)
 
     def silent_for(seconds: float) -> None:
-        with ledger._engine.begin() as connection:
+        with engine.begin() as connection:
             connection.execute(sa.update(runner).values(expires_at=time.time() - seconds))
 
     silent_for(100)
     with pytest.raises(
         LedgerError, match=r"is alive .*: end that process, or try again in (200|19[0-9]) s"
     ):
-        ledger.run("a", client())
+        ledger.run("a", client)
     assert sandbox.arrivals == ()
     silent_for(301)
-    status = ledger.run("a", client())
-    assert (status.submits[State.UNKNOWN], status.submits[State.ACCEPTED]) == (3, 7)
+    status = ledger.run("a", client)
+    assert (status.submissions[State.UNKNOWN], status.submissions[State.ACCEPTED]) == (3, 7)
 
 
-def test_who_is_just_being_heard_of_is_not_given_up(on_server: str) -> None:
-    with Ledger(on_server) as ledger:
-        plan(ledger, 50)
-        campaign_id = ledger._named("a").id
-        store, slow = Store(ledger._engine), replace(Owner.new(), machine="another")
-        store.join(slow, campaign_id)
-        store.exchange(slow, campaign_id, results=[], flying=[], want=3)
-        silent = sa.update(runner).values(expires_at=1.0)
-        with ledger._engine.begin() as connection:
-            connection.execute(silent)
-        with ledger._engine.begin() as exchange:
-            exchange.execute(sa.update(runner).values(expires_at=time.time() + 30))
-            with ledger._engine.begin() as connection:
-                assert store.bury(connection, campaign_id) == []
-        with ledger._engine.begin() as connection:
-            assert store.bury(connection, campaign_id) == []
-            connection.execute(silent)
-            assert len(store.bury(connection, campaign_id)) == 3
-
-
-def test_a_dead_runner_is_taken_over_whole(on_server: str) -> None:
-    with Ledger(on_server) as ledger:
-        plan(ledger, 50)
-        campaign_id = ledger._named("a").id
-        store, dies = Store(ledger._engine), Owner.new()
-        store.join(dies, campaign_id)
-        store.exchange(dies, campaign_id, results=[], flying=[], want=3)
-        dies.end()
-
-        def bury() -> list[int]:
-            with ledger._engine.begin() as connection:
-                return store.bury(connection, campaign_id)
-
-        with ThreadPoolExecutor(1) as pool:
-            with ledger._engine.begin() as another:
-                another.execute(sa.select(submit).where(submit.c.id == 2).with_for_update())
-                buried = pool.submit(bury)
-                wait_for_locks(ledger, 1)
-            assert buried.result(30) == [1, 2, 3]
-        assert ledger.status("a").submits[State.SUBMITTING] == 0
-
-
-def test_of_two_who_decide_at_once_the_second_finds_it_decided(
-    on_server: str, client: Make, sandbox: Sandbox
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+def test_who_is_just_being_heard_of_is_not_given_up(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
-    with Ledger(on_server) as ledger:
-        plan(ledger, 10)
-        sandbox.inject_fault("close")
-        assert ledger.run("a", client()).submits[State.UNKNOWN] == 1
-        with ThreadPoolExecutor(1) as pool:
-            with ledger._engine.begin() as first:
-                first.execute(submit.update().values(state=State.ACCEPTED.value))
-                second = pool.submit(ledger.resolve, "a", "resend", by="second")
-                wait_for_locks(ledger, 1)
-            assert second.result(30) == 0
-        (found,) = ledger.find(numbers(1)[0])
-        assert found.state is State.ACCEPTED
-        assert "second" not in [change.by for change in found.history]
+    plan(ledger, 50)
+    slow = manual_runner(pid_namespace="another")
+    slow.claim(3)
+    silent = sa.update(runner).values(expires_at=1.0)
+    with engine.begin() as connection:
+        connection.execute(silent)
+    with engine.begin() as exchange:
+        exchange.execute(sa.update(runner).values(expires_at=time.time() + 30))
+        assert slow.reclaim_stalled() == []
+    assert slow.reclaim_stalled() == []
+    with engine.begin() as connection:
+        connection.execute(silent)
+    assert len(slow.reclaim_stalled()) == 3
 
 
-def test_a_lost_answer_to_a_commit_leaves_one_entry(ledger: Ledger) -> None:
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+def test_a_dead_runner_is_taken_over_whole(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    plan(ledger, 50)
+    dies = manual_runner()
+    dies.claim(3)
+    dies.identity.end()
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as another:
+            another.execute(sa.select(submission).where(submission.c.id == 2).with_for_update())
+            reclaimed = pool.submit(dies.reclaim_stalled)
+            wait_for_locks(engine, 1)
+        assert reclaimed.result(30) == [1, 2, 3]
+    assert ledger.status("a").submissions[State.SUBMITTING] == 0
+
+
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+def test_of_two_who_decide_at_once_the_second_finds_it_decided(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> None:
+    plan(ledger, 10)
+    sandbox.inject_fault("close")
+    assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as first:
+            first.execute(submission.update().values(state=State.ACCEPTED.value))
+            second = pool.submit(ledger.resolve, "a", "resend", by="second")
+            wait_for_locks(engine, 1)
+        assert second.result(30) == 0
+    (found,) = ledger.find(numbers(1)[0])
+    assert found.state is State.ACCEPTED
+    assert "second" not in [change.by for change in found.history]
+
+
+def test_a_lost_answer_to_a_commit_leaves_one_entry(ledger: Ledger, manual_runner: Manual) -> None:
     plan(ledger, 5)
-    campaign_id = ledger._named("a").id
-    store, owner = Store(ledger._engine), Owner.new()
-    store.join(owner, campaign_id)
-    (work,) = store.exchange(owner, campaign_id, results=[], flying=[], want=1).work
-    result = Result(work, State.ACCEPTED, 1.0, 2.0, "1")
+    runner = manual_runner()
+    (claimed,) = runner.claim()
+    ending = ended(claimed, State.ACCEPTED, batch_no="1")
     for _ in range(2):
-        store.exchange(owner, campaign_id, results=[result], flying=[], want=0)
+        runner.exchange(ending)
     (found,) = ledger.find(numbers(1)[0])
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
 
-def test_a_pause_that_passes_does_not_end_one_for_a_person(ledger: Ledger) -> None:
+def test_a_pause_that_passes_does_not_end_one_for_a_person(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
     plan(ledger, 5)
-    campaign_id = ledger._named("a").id
-    store, owner = Store(ledger._engine), Owner.new()
-    store.join(owner, campaign_id)
+    runner = manual_runner()
     for pause in (Pause("ask somebody"), Pause("wait", 0.01)):
-        store.exchange(owner, campaign_id, results=[], flying=[], want=0, pause=pause)
+        runner.exchange(pause=pause)
     status = ledger.status("a")
     assert (status.reason, status.paused_until) == ("ask somebody", None)
 
 
 def test_who_stood_still_for_longer_than_the_lease_sends_nothing(
-    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    where: str, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan(ledger, 5)
-    exchange = Store.exchange
+    exchange = Claims.exchange
     stood_still: list[bool] = []
 
     def slow(*args: Any, **options: Any) -> Any:
-        turn = exchange(*args, **options)
-        if turn.work and not stood_still:
+        result = exchange(*args, **options)
+        if result.claimed and not stood_still:
             stood_still.append(True)
             time.sleep(0.3)  # the process, as under SIGSTOP
-        return turn
+        return result
 
-    monkeypatch.setattr(Store, "exchange", slow)
-    monkeypatch.setattr(ledger, "_lease", 0.2)
-    assert ledger.run("a", client()).numbers[State.ACCEPTED] == 5
-    (found,) = ledger.find(numbers(1)[0])
-    assert found.history[1].detail == "not sent: the ledger answered too late"
+    monkeypatch.setattr(Claims, "exchange", slow)
+    with Ledger(where, heartbeat_timeout=0.2) as ledger:
+        plan(ledger, 5)
+        assert ledger.run("a", client).numbers[State.ACCEPTED] == 5
+        (found,) = ledger.find(numbers(1)[0])
+    assert found.history[1].detail == "not sent: the ledger responded too late"
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(5), 1)
 
 
 def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     plan(ledger, 50)
 
@@ -593,52 +603,58 @@ def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
             raise ZeroDivisionError
 
     with sandbox.inject_fault("delay", seconds=0.1, times=None), pytest.raises(ZeroDivisionError):
-        ledger.run("a", client(), on_progress=told)
-    submits = ledger.status("a").submits
-    assert (submits[State.ACCEPTED], submits[State.PENDING]) == (2, 8)
+        ledger.run("a", client, on_progress=told)
+    submissions = ledger.status("a").submissions
+    assert (submissions[State.ACCEPTED], submissions[State.PENDING]) == (2, 8)
     assert len(sandbox.arrivals) == 2
 
 
 def test_what_breaks_off_without_a_word_is_unknown(
-    ledger: Ledger, client: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("yunxin_soap.campaign.running.runner.react", broken)
+    monkeypatch.setattr("yunxin_soap.campaign.running.runner.decide", broken)
     plan(ledger, 50)
     with sandbox.inject_fault("close", times=None), pytest.raises(ZeroDivisionError):
-        ledger.run("a", client(), concurrency=1)
-    assert ledger.status("a").submits[State.UNKNOWN] == len(sandbox.arrivals) == 1
-    assert ledger.status("a").submits[State.SUBMITTING] == 0
+        ledger.run("a", client, concurrency=1)
+    assert ledger.status("a").submissions[State.UNKNOWN] == len(sandbox.arrivals) == 1
+    assert ledger.status("a").submissions[State.SUBMITTING] == 0
 
 
 def test_numbers_of_an_account_too_many_for_one_submit(
-    ledger: Ledger, client: Make, sandbox: Sandbox
+    ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.add_account(Account("demo", "demo", max_numbers=3))
     plan(ledger, 10)
-    assert ledger.run("a", client()).codes == {-10: 10}
+    assert ledger.run("a", client).codes == {-10: 10}
 
 
-def test_a_campaign_that_is_not_there(ledger: Ledger, client: Make) -> None:
+def test_a_campaign_that_is_not_there(ledger: Ledger, client: Client) -> None:
     with pytest.raises(LedgerError, match="There is no campaign 'a'"):
-        ledger.run("a", client())
+        ledger.run("a", client)
 
 
 def test_a_process_that_cannot_be_seen_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        owner = replace(Owner.new(), pid=process.pid, started=_started(process.pid) or "")
-        assert owner.is_dead() is False
-        seen = Path.read_text
+        started = psutil.Process(process.pid).create_time() - psutil.boot_time()
+        identity = replace(RunnerIdentity.new(), pid=process.pid, process_started=started)
+        assert identity.is_dead() is False
 
-        def hidden(path: Path, *args: Any, **options: Any) -> str:
-            if path == Path(f"/proc/{process.pid}/stat"):
-                raise FileNotFoundError(path)  # as of another user's, where hidepid is set
-            return seen(path, *args, **options)
+        def hidden(pid: int) -> None:
+            raise psutil.NoSuchProcess(pid)  # as of another user's, where hidepid is set
 
-        monkeypatch.setattr(Path, "read_text", hidden)
-        assert owner.is_dead() is None
+        with monkeypatch.context() as patched:
+            patched.setattr(psutil, "Process", hidden)
+            patched.setattr(os, "kill", _not_permitted)
+            assert identity.is_dead() is None
         process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert identity.is_dead() is True  # a zombie
         process.wait()
-        assert owner.is_dead() is True
+        assert identity.is_dead() is True
+
+
+def _not_permitted(*_: object) -> None:
+    raise PermissionError

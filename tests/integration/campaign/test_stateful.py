@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.integration.campaign.conftest import TEXT, numbers
+from tests.integration.campaign.conftest import TEXT, ended, numbers
 from yunxin_soap.campaign import Ledger, State
-from yunxin_soap.campaign.models import ALLOWED
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.turns import Pause, Result, Work
+from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Pause
+from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
+from yunxin_soap.campaign.storage.engine import open_engine
+from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 
 _COUNT = 24
 _SIZE = 4
@@ -27,11 +28,13 @@ class Campaigns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
-        self._ledger = Ledger(Path(self._folder.name) / "ledger.sqlite")
-        self._store = Store(self._ledger._engine)
+        path = Path(self._folder.name) / "ledger.sqlite"
+        self._ledger = Ledger(path)
+        self._engine = open_engine(path)
+        self._claims = Claims(self._engine)
         self._model: dict[str, State] = {}
-        self._owners: dict[int, Owner] = {}
-        self._flying: dict[int, dict[int, Work]] = {0: {}, 1: {}}
+        self._runners: dict[int, RunnerIdentity] = {}
+        self._in_flight: dict[int, dict[int, ClaimedSubmission]] = {0: {}, 1: {}}
         self._accepted: dict[str, int] = {}
         self._paused = False
 
@@ -39,30 +42,30 @@ class Campaigns(RuleBasedStateMachine):
     def plan(self) -> None:
         self._ledger.plan("a", numbers(_COUNT), TEXT, channel=37, max_recipients=_SIZE)
         self._model = dict.fromkeys(numbers(_COUNT), State.PENDING)
-        self._id = self._ledger._named("a").id
+        self._id = Reads(self._engine).campaign_id("a")
 
-    def _mark(self, work: Work, state: State) -> None:
-        for number in work.numbers.split(","):
+    def _mark(self, claimed: ClaimedSubmission, state: State) -> None:
+        for number in claimed.submission.recipients:
             assert self._model[number] in ALLOWED or state in ALLOWED[self._model[number]]
             self._model[number] = state
 
-    def _runner(self, which: int) -> Owner:
-        if which not in self._owners:
-            self._bury()
-            self._owners[which] = Owner.new()
-            self._store.join(self._owners[which], self._id)
-        return self._owners[which]
+    def _runner(self, which: int) -> RunnerIdentity:
+        if which not in self._runners:
+            self._reclaim()
+            self._runners[which] = RunnerIdentity.new()
+            self._claims.runners.register(self._runners[which], self._id)
+        return self._runners[which]
 
-    def _bury(self) -> None:
-        for other, flying in self._flying.items():
-            if other not in self._owners:  # it died
-                for work in flying.values():
-                    self._mark(work, State.UNKNOWN)
-                flying.clear()
+    def _reclaim(self) -> None:
+        for other, in_flight in self._in_flight.items():
+            if other not in self._runners:  # it died
+                for claimed in in_flight.values():
+                    self._mark(claimed, State.UNKNOWN)
+                in_flight.clear()
 
     @rule(
         which=st.integers(0, 1),
-        want=st.integers(0, 4),
+        limit=st.integers(0, 4),
         ends=st.lists(
             st.sampled_from(
                 [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PENDING, State.SPLIT]
@@ -72,48 +75,59 @@ class Campaigns(RuleBasedStateMachine):
         twice=st.booleans(),
         pause=st.booleans(),
     )
-    def exchange(self, which: int, want: int, ends: list[State], twice: bool, pause: bool) -> None:
-        owner, flying = self._runner(which), self._flying[which]
-        results = []
+    def exchange(self, which: int, limit: int, ends: list[State], twice: bool, pause: bool) -> None:
+        runner, in_flight = self._runner(which), self._in_flight[which]
+        endings = []
         for state in ends:
-            if not flying:
+            if not in_flight:
                 break
-            _, work = flying.popitem()
-            if state is State.SPLIT and work.size == 1:
+            _, claimed = in_flight.popitem()
+            if state is State.SPLIT and claimed.size == 1:
                 state = State.REJECTED
             batch_no = "1" if state is State.ACCEPTED else None
             code = -14 if state in (State.REJECTED, State.SPLIT) else None
-            results.append(
-                Result(work, state, 1.0, 2.0, batch_no, code, safe=state is State.REJECTED)
+            endings.append(
+                ended(
+                    claimed,
+                    state,
+                    batch_no=batch_no,
+                    code=code,
+                    safe_to_resend=state is State.REJECTED,
+                )
             )
-            self._mark(work, State.PENDING if state is State.SPLIT else state)
+            self._mark(claimed, State.PENDING if state is State.SPLIT else state)
             if state is State.ACCEPTED:
-                for number in work.numbers.split(","):
+                for number in claimed.submission.recipients:
                     self._accepted[number] = self._accepted.get(number, 0) + 1
-        why = Pause("because") if pause else None
+        reason = Pause("because") if pause else None
         self._paused = self._paused or pause
 
-        def go(want: int) -> Any:
-            return self._store.exchange(
-                owner, self._id, results=results, flying=set(flying), want=want, pause=why
+        def go(limit: int) -> ClaimResult:
+            return self._claims.exchange(
+                runner,
+                self._id,
+                endings=endings,
+                in_flight=set(in_flight),
+                limit=limit,
+                pause=reason,
             )
 
-        turn = go(want)
+        result = go(limit)
         if twice:
             # The answer to the first was lost: what it gave was never heard of, and is taken back.
-            turn = go(want)
-        assert not (self._paused and turn.work)
-        if (want or not flying) and not self._paused and not turn.work:
-            self._bury()  # nothing else was left to do
-        for work in turn.work:
-            flying[work.id] = work
-            self._mark(work, State.SUBMITTING)
+            result = go(limit)
+        assert not (self._paused and result.claimed)
+        if (limit or not in_flight) and not self._paused and not result.claimed:
+            self._reclaim()  # nothing else was left to do
+        for claimed in result.claimed:
+            in_flight[claimed.id] = claimed
+            self._mark(claimed, State.SUBMITTING)
 
     @rule(which=st.integers(0, 1))
     def die(self, which: int) -> None:
-        owner = self._owners.pop(which, None)
-        if owner is not None:
-            owner.end()
+        runner = self._runners.pop(which, None)
+        if runner is not None:
+            runner.end()
 
     @rule(decision=st.sampled_from(["resend", "accepted", "rejected"]))
     def resolve(self, decision: Any) -> None:
@@ -130,7 +144,7 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule()
     def finish(self) -> None:
-        self._store.finish(self._id)
+        self._claims.finish(self._id)
         self._paused = self._paused and any(
             state in (State.PENDING, State.SUBMITTING) for state in self._model.values()
         )
@@ -139,7 +153,7 @@ class Campaigns(RuleBasedStateMachine):
     def every_number_stands_where_the_model_has_it(self) -> None:
         if not self._model:
             return
-        seen = {number: state for number, state, *_ in self._ledger.results("a")}
+        seen = {each.number: each.state for each in self._ledger.results("a")}
         assert seen == self._model
         status = self._ledger.status("a")
         assert sum(status.numbers.values()) == status.planned == _COUNT
@@ -164,9 +178,10 @@ class Campaigns(RuleBasedStateMachine):
         assert found.state is (State.PENDING if state is State.SPLIT else state)
 
     def teardown(self) -> None:
-        for owner in self._owners.values():
-            owner.end()
+        for runner in self._runners.values():
+            runner.end()
         self._ledger.close()
+        self._engine.dispose()
         self._folder.cleanup()
 
 

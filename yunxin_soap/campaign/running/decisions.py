@@ -1,22 +1,24 @@
-"""What follows from how a submit ended; pure."""
+"""What follows from the error that a submission ended with. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 
-from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.turns import Pause
+from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.codes import Category, ResultCode
-from yunxin_soap.errors import InvalidRequest, NotSent, Rejected, SendError
+from yunxin_soap.errors import InvalidRequest, NotSent, OutcomeUnknown, Rejected, SendError
 
 CHANNEL_PAUSE = 300.0
-"""Seconds to wait where no channel is usable, or it is outside its hours (-8)."""
-TOO_OFTEN_PAUSE = 10.0
-"""Seconds to wait where the gateway was asked too often (-23); from the vendor's manual."""
-NOT_REACHED_PAUSE = 60.0
-"""Seconds to wait where the gateway cannot be reached time after time."""
-_BACKOFF = 1.0
-_MAX_BACKOFF = 300.0
+"""Seconds to wait if no channel is usable, or the channel is outside its hours (-8)."""
+BALANCE_QUERY_PAUSE = 10.0
+"""Seconds to wait after -23 (balance queried too often); the vendor's manual says 10 s."""
+UNREACHABLE_PAUSE = 60.0
+"""Seconds to wait if the gateway stays unreachable."""
+FIRST_BACKOFF = 1.0
+"""Seconds to wait after the first attempt that was not sent. Each further one doubles it."""
+MAX_BACKOFF = 300.0
+"""The most seconds to wait after an attempt that was not sent."""
 _BAD_NUMBERS = frozenset(
     {
         ResultCode.USER_BLACKLIST,
@@ -25,107 +27,142 @@ _BAD_NUMBERS = frozenset(
         ResultCode.UNREAL_NUMBER,
     }
 )
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """What to record of a submit that was not accepted, and what to do about it."""
-
-    state: State
-    reason: str
-    code: int | None = None
-    safe: bool = False
-    wait: float = 0.0
-    """Seconds before it is tried again, if it is pending."""
-    stop_text: bool = False
-    """Whether submits with the same text are held back."""
-    pause: Pause | None = None
-    """Whether the whole campaign waits."""
-    failed: bool = False
-    """Whether it counts for the breaker: the gateway did not answer as it does when it is well."""
-
-
-def react(error: SendError, *, attempts: int, size: int, isolate: bool) -> Reaction:
-    """Say what follows from an error.
-
-    Args:
-        error: how the submit ended.
-        attempts: how often it was tried.
-        size: its numbers.
-        isolate: whether a submit that is refused for its numbers is to be split.
-    """
-    if isinstance(error, InvalidRequest):
-        # It was planned under other rules than this client's: a person has to look.
-        return _wait_for_a_person(error)
-    if isinstance(error, NotSent):
-        wait = min(_MAX_BACKOFF, _BACKOFF * 2 ** min(attempts - 1, 20))
-        return Reaction(State.PENDING, str(error), safe=True, wait=wait, failed=True)
-    if isinstance(error, Rejected):
-        return _refused(error, size, isolate=isolate)
-    return Reaction(State.UNKNOWN, str(error), failed=True)
-
-
-def _refused(error: Rejected, size: int, *, isolate: bool) -> Reaction:
-    code = error.code
-    if error.temporary:
-        seconds = TOO_OFTEN_PAUSE if code == ResultCode.BALANCE_QUERIED_TOO_OFTEN else CHANNEL_PAUSE
-        pause = Pause(str(error), seconds)
-        return Reaction(State.PENDING, str(error), code, safe=True, pause=pause)
-    if error.category in _NEEDS_A_PERSON:
-        return _wait_for_a_person(error)
-    if error.category is Category.CONTENT:
-        return Reaction(State.REJECTED, str(error), code, safe=True, stop_text=True)
-    if code in _BAD_NUMBERS and isolate and size > 1:
-        return Reaction(State.SPLIT, str(error), code)
-    return Reaction(
-        State.REJECTED,
-        str(error),
-        code,
-        safe=error.safe_to_resend,
-        failed=error.category is Category.GATEWAY,
-    )
-
-
-_NEEDS_A_PERSON = frozenset(
+_NEEDS_OPERATOR = frozenset(
     {Category.CREDENTIALS, Category.BALANCE, Category.CHANNEL, Category.CONFIGURATION}
 )
 
 
-def _wait_for_a_person(error: SendError) -> Reaction:
-    code = error.code if isinstance(error, Rejected) else None
-    return Reaction(State.PENDING, str(error), code, safe=True, pause=Pause(str(error)))
+@dataclass(frozen=True)
+class Decision:
+    """What to record about a submission, and what its campaign does about it."""
+
+    ending: Ending
+    pause: Pause | None = None
+    """A pause of the whole campaign; None: it goes on."""
+    failed: bool = False
+    """Whether it is a failure for the circuit breaker: a healthy gateway answers otherwise."""
 
 
-class Breaker:
-    """Weighs failures against successes, and says when to stop.
+def ending_of(
+    error: BaseException, claimed: ClaimedSubmission, *, began_at: float, ended_at: float
+) -> Ending:
+    """Return how a submission ended that raised an error, whatever the error is.
 
     Args:
-        limit: failures in a row that are one too many. Where some submits succeed between, each
-            `MAKES_UP` of them make up for one failure.
+        error: what was raised.
+        claimed: the submission.
+        began_at: when it was sent, by the monotonic clock.
+        ended_at: when it ended, by the same clock.
+    """
+    ending = Ending(claimed, State.UNKNOWN, began_at, ended_at)
+    if isinstance(error, asyncio.CancelledError):
+        # The cause tells whether the request may have left before it was cancelled.
+        if isinstance(error.__cause__, OutcomeUnknown):
+            return replace(ending, reason=f"cancelled while in flight: {error.__cause__}")
+        reason = "cancelled before it was sent"
+        return replace(ending, state=State.PENDING, reason=reason, safe_to_resend=True)
+    if isinstance(error, (InvalidRequest, NotSent)):
+        return replace(ending, state=State.PENDING, reason=str(error), safe_to_resend=True)
+    if isinstance(error, Rejected):
+        return replace(
+            ending,
+            state=State.REJECTED,
+            reason=str(error),
+            code=error.code,
+            keyword=error.keyword,
+            safe_to_resend=error.safe_to_resend,
+        )
+    if isinstance(error, OutcomeUnknown):
+        return replace(ending, reason=str(error))
+    return replace(ending, reason=f"it ended with {type(error).__name__}")
+
+
+def decide(
+    error: SendError,
+    claimed: ClaimedSubmission,
+    *,
+    began_at: float,
+    ended_at: float,
+    isolate: bool,
+) -> Decision:
+    """Return what follows, in a campaign, from an error.
+
+    Args:
+        error: how the submission ended.
+        claimed: the submission.
+        began_at: when it was sent, by the monotonic clock.
+        ended_at: when it ended, by the same clock.
+        isolate: whether to split a submission that is rejected for its numbers.
+    """
+    ending = ending_of(error, claimed, began_at=began_at, ended_at=ended_at)
+    if isinstance(error, InvalidRequest):
+        # It was planned under other rules than those of this client.
+        return _ask_operator(ending)
+    if isinstance(error, NotSent):
+        backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(claimed.attempts - 1, 20))
+        return Decision(replace(ending, retry_after=backoff), failed=True)
+    if isinstance(error, Rejected):
+        return _decide_rejected(error, ending, isolate=isolate)
+    return Decision(ending, failed=True)
+
+
+def _decide_rejected(error: Rejected, ending: Ending, *, isolate: bool) -> Decision:
+    if error.temporary:
+        is_query = error.code == ResultCode.BALANCE_QUERIED_TOO_OFTEN
+        pause = Pause(ending.reason, BALANCE_QUERY_PAUSE if is_query else CHANNEL_PAUSE)
+        return Decision(replace(ending, state=State.PENDING, safe_to_resend=True), pause)
+    if error.category in _NEEDS_OPERATOR:
+        return _ask_operator(ending)
+    if error.category is Category.CONTENT:
+        return Decision(replace(ending, safe_to_resend=True, hold_content=True))
+    if error.code in _BAD_NUMBERS and isolate and ending.claimed.size > 1:
+        return Decision(replace(ending, state=State.SPLIT, safe_to_resend=False))
+    return Decision(ending, failed=error.category is Category.GATEWAY)
+
+
+def _ask_operator(ending: Ending) -> Decision:
+    pending = replace(ending, state=State.PENDING, safe_to_resend=True)
+    return Decision(pending, Pause(ending.reason))
+
+
+class CircuitBreaker:
+    """Weighs failures against successes, and tells when the campaign has to pause.
+
+    Successes before a failure give no credit.
+
+    Args:
+        threshold: failures in a row that pause the campaign. `SUCCESSES_PER_FAILURE` successes
+            cancel out one failure.
     """
 
-    MAKES_UP = 10
+    SUCCESSES_PER_FAILURE = 10
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit * self.MAKES_UP
-        self._forget()
+    def __init__(self, threshold: int) -> None:
+        self._threshold = threshold * self.SUCCESSES_PER_FAILURE
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._weight = self._failed = self._all = 0
         self._unknown = False
 
-    def count(self, state: State | None, *, failed: bool) -> Pause | None:
-        """Take one more into account; return the pause that follows."""
-        self._weight += self.MAKES_UP if failed else -1
+    def count(self, state: State, *, failed: bool) -> Pause | None:
+        """Count one submission that ended; return the pause that follows, if any.
+
+        Args:
+            state: how it ended. If all failures are PENDING, the gateway was only unreachable, and
+                the pause is a timed one.
+            failed: whether it is a failure.
+        """
+        self._weight += self.SUCCESSES_PER_FAILURE if failed else -1
         self._failed += failed
         self._all += 1
         self._unknown = self._unknown or (failed and state is not State.PENDING)
         if self._weight <= 0:
-            self._forget()
-        if self._weight < self._limit:
+            self._reset()
+        if self._weight < self._threshold:
             return None
         share, unknown = f"{self._failed} of {self._all}", self._unknown
-        self._forget()
+        self._reset()
         if unknown:
-            return Pause(f"{share} submits failed, and some may have been sent.")
-        return Pause(f"The gateway was not reached by {share} submits.", NOT_REACHED_PAUSE)
+            return Pause(f"{share} submissions failed, and some may have been sent.")
+        return Pause(f"The gateway was unreachable for {share} submissions.", UNREACHABLE_PAUSE)

@@ -1,22 +1,26 @@
-"""Single sends, each once for its key, over the same ledger as campaigns."""
+"""Single sends, each at most once for its key, over the same ledger as campaigns."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.engine import OUTAGE, may_pass, why
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.storage.schema import content, recipients, submit
-from yunxin_soap.campaign.turns import Result, Work
+from yunxin_soap.campaign.models import ClaimedSubmission, DecisionName, Ending, State
+from yunxin_soap.campaign.running.decisions import ending_of
+from yunxin_soap.campaign.storage.admin import Admin
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.dialects import driver_message, is_transient, ledger_time
+from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
+from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
     ConfigurationError,
@@ -25,96 +29,209 @@ from yunxin_soap.errors import (
     LedgerError,
     NotSent,
     OutcomeUnknown,
-    Rejected,
     rejected_by_code,
 )
-from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.client import Client, ClientBase
+    from yunxin_soap.client import Client
+    from yunxin_soap.message import Submission
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
-"""Seconds between two looks at a send that another is doing."""
-_MARGIN = 60.0
-"""Seconds beyond a client's deadline, for the ledger, before a send counts as given up."""
+"""Seconds between two looks at a send that another process has in flight."""
+LEASE_MARGIN = 60.0
+"""Seconds that a lease outlasts the client's total timeout, for the ledger's own time."""
 
 
-class Sending:
-    """One call of `Ledger.send_once`.
+class OnceSends:
+    """Single sends with a key: `Ledger.once`.
 
     Args:
-        store: the ledger's statements.
-        engine: the ledger's.
-        key: names what is sent.
+        engine: the ledger's database.
+        claims: claims submissions.
+        reads: reads the ledger.
+        admin: changes it by decisions.
     """
 
-    def __init__(self, store: Store, engine: sa.Engine, key: str) -> None:
+    def __init__(self, engine: sa.Engine, claims: Claims, reads: Reads, admin: Admin) -> None:
+        self._engine, self._claims, self._reads, self._admin = engine, claims, reads, admin
+
+    def send(
+        self,
+        client: Client,
+        key: str,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int | None = None,
+        extension: str | int | None = None,
+    ) -> Receipt:
+        """Send one submission, at most once for each key, however often it is called.
+
+        The first call sends. Every later call with that key, from any process, returns the same
+        receipt or raises the same outcome; a call that comes while the first is in flight waits
+        for it. If the process of the first call died in between, the outcome is unknown. If the
+        outcome is *not sent*, the next call tries again; if it is *rejected*, the next call tries
+        again once `retry` allows it.
+
+        Args:
+            client: sends.
+            key: names what is sent, such as ``order-42-shipped``.
+            recipients: as `Client.send`.
+            message: as `Client.send`.
+            channel: as `Client.send`.
+            extension: as `Client.send`.
+
+        Returns:
+            The receipt of the call that sent.
+
+        Raises:
+            ConfigurationError: the key is empty or not printable.
+            ContentConflict: the key was used for other recipients, text, channel or extension.
+            InvalidRequest: a rule is broken; nothing was sent.
+            NotSent: nothing can have reached the gateway; the next call tries again.
+            Rejected: the gateway rejected it.
+            OutcomeUnknown: it may have been sent.
+            LedgerError: the ledger cannot be written; the message says whether it was sent.
+        """
+        require_client(client, "once.send", asynchronous=False)
+        checked = client.check(recipients, message, channel=channel, extension=extension)
+        with as_ledger_errors():
+            return self.begin(key).send(client, checked)
+
+    def counts(self) -> dict[State, int]:
+        """Return the count of single sends in each state."""
+        return self._reads.once_counts()
+
+    def keys(self, state: State) -> Iterator[str]:
+        """Yield the keys of the single sends in a state, the oldest first.
+
+        Args:
+            state: such as ``State.UNKNOWN``.
+        """
+        return self._reads.once_keys(state)
+
+    def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
+        """Let the next `send` with this key send again after a rejection, as after a top-up.
+
+        Args:
+            key: the key of the send.
+            unsafe: also if it may have been sent, at the risk of a second copy.
+            by: who decides; the history keeps it.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: no send with that key was rejected so, or it was purged.
+        """
+        self._admin.retry_once(key, unsafe=unsafe, by=by)
+
+    def resolve(
+        self, key: str, decision: DecisionName, *, by: str, batch_no: str | None = None
+    ) -> None:
+        """Decide what became of an unknown send; nothing else changes its state.
+
+        Args:
+            key: the key of the send.
+            decision: ``resend`` lets the next `send` with this key send again, at the risk of a
+                second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
+            by: who decides; the history keeps it.
+            batch_no: the vendor's batch number of an accepted one, if it is known.
+
+        Raises:
+            ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
+                printable text.
+            NotInLedger: no send with that key is unknown.
+        """
+        self._admin.resolve_once(key, decision, by=by, batch_no=batch_no)
+
+    def begin(self, key: str) -> OnceSend:
+        """Return one call's work on a key, for this class and its asynchronous twin."""
+        return OnceSend(self._engine, self._claims, key)
+
+
+class OnceSend:
+    """One call of `OnceSends.send`.
+
+    Args:
+        engine: the ledger's database.
+        claims: claims the submission.
+        key: names what is sent.
+
+    Raises:
+        ConfigurationError: the key is empty or not printable.
+    """
+
+    def __init__(self, engine: sa.Engine, claims: Claims, key: str) -> None:
         if not key.strip() or not key.isprintable():
-            raise ConfigurationError("A send needs a key, of characters that can be printed.")
-        self._store, self._engine, self._key = store, engine, key
+            raise ConfigurationError(f"key={key!r} must be printable text.")
+        self._engine, self._claims, self._key = engine, claims, key
         self._valid_until = 0.0
 
     def send(self, client: Client, checked: Submission) -> Receipt:
-        """Send it, or say how it ended before."""
-        self._owner = Owner.new()
+        """Send it, or return or raise how it ended before."""
+        self._identity = RunnerIdentity.new()
         try:
-            while (step := self._begin(checked, client)) is None:
+            while (step := self._claim_or_look_up(checked, client)) is None:
                 time.sleep(_POLL)
             if isinstance(step, Receipt):
                 return step
-            began = time.time()
+            began_at = time.monotonic()
             try:
-                self._still_in_time(began)
+                self._check_lease(began_at)
                 receipt = client.submit(checked)
             except BaseException as error:
-                self._failed(step, error, began)
+                self._record_error(step, error, began_at)
                 raise
-            self._end(Result(step, State.ACCEPTED, began, time.time(), receipt.batch_no))
+            self._record(_accepted(step, receipt, began_at))
             return receipt
         finally:
-            self._owner.end()
+            self._identity.end()
 
     async def send_async(self, client: AsyncClient, checked: Submission) -> Receipt:
-        """Send it, or say how it ended before."""
-        self._owner = Owner.new()
+        """Send it, or return or raise how it ended before; what is in the ledger survives a cancel.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
+        """
+        self._identity = RunnerIdentity.new()
         try:
             while True:
-                step, cancelled = await _to_the_end(self._begin, checked, client)
+                step, cancelled = await uncancellable(self._claim_or_look_up, checked, client)
                 if cancelled is not None:
-                    if isinstance(step, Work):  # it has not left
-                        await _to_the_end(self._failed, step, cancelled, time.time())
+                    if isinstance(step, ClaimedSubmission):  # it was not sent yet
+                        await uncancellable(self._record_error, step, cancelled, time.monotonic())
                     raise cancelled
                 if isinstance(step, Receipt):
                     return step
                 if step is not None:
                     break
                 await asyncio.sleep(_POLL)
-            began = time.time()
+            began_at = time.monotonic()
             try:
-                self._still_in_time(began)
+                self._check_lease(began_at)
                 receipt = await client.submit(checked)
             except BaseException as error:
-                _, cancelled = await _to_the_end(self._failed, step, error, began)
+                _, cancelled = await uncancellable(self._record_error, step, error, began_at)
                 if cancelled is not None:
                     raise cancelled from error
                 raise
-            accepted = Result(step, State.ACCEPTED, began, time.time(), receipt.batch_no)
-            _, cancelled = await _to_the_end(self._end, accepted)
+            _, cancelled = await uncancellable(self._record, _accepted(step, receipt, began_at))
             if cancelled is not None:
                 raise cancelled
             return receipt
         finally:
-            self._owner.end()
+            self._identity.end()
 
-    def _begin(self, checked: Submission, client: ClientBase[Any]) -> Receipt | Work | None:
-        """Commit to sending it, or return its receipt; None while another sends it.
+    def _claim_or_look_up(
+        self, checked: Submission, client: Client | AsyncClient
+    ) -> Receipt | ClaimedSubmission | None:
+        """Claim the send, or return its receipt; None while another call has it in flight.
 
         Raises:
-            Rejected, OutcomeUnknown: that is how it ended.
+            Rejected, OutcomeUnknown: it ended so before.
             ContentConflict: the key was used for something else.
         """
         digest = hashlib.sha256(
@@ -125,50 +242,59 @@ class Sending:
         try:
             with self._engine.begin() as connection:
                 found = connection.execute(
-                    sa.select(submit).where(submit.c.key == self._key).with_for_update()
+                    sa.select(submission).where(submission.c.key == self._key).with_for_update()
                 ).one_or_none()
+                claimable: int | None = None
                 if found is None:
-                    made = self._insert(connection, checked, digest)
-                elif found.digest is None:
-                    raise ContentConflict(
-                        f"The key {self._key!r} was used, and what was sent was purged: whether"
-                        f" this is the same cannot be told. It ended {found.state}"
-                        + (f" as {found.batch_no}" if found.batch_no else "")
-                        + ". Nothing was sent: give this one another key."
-                    )
-                elif found.digest != digest:
-                    raise ContentConflict(
-                        f"The key {self._key!r} was used for other recipients, text, channel or"
-                        " extension: nothing was sent. Give this one another key."
-                    )
-                elif found.state == State.PENDING.value:
-                    made = found.id
-                elif found.state == State.SUBMITTING.value:
-                    buried = self._store.bury(connection, None)
-                    if found.id not in buried:
-                        return None
-                    made = None
+                    claimable = self._insert(connection, checked, digest)
                 else:
-                    return _ended(found, checked, client.protocol)
-                if made is not None:
-                    lease = client.total_timeout + _MARGIN
-                    self._store.enlist(connection, self._owner, lease)
-                    self._valid_until = time.time() + lease
-                    (work,) = self._store.commit_to(connection, self._owner, [made], time.time())
-                    return work
+                    self._check_content(found, digest)
+                    if found.state == State.PENDING.value:
+                        claimable = found.id
+                    elif found.state == State.SUBMITTING.value:
+                        reclaimed = self._claims.runners.reclaim_stalled(connection, None)
+                        if found.id not in reclaimed:
+                            return None
+                    else:
+                        return _earlier_outcome(found, checked, client.protocol)
+                if claimable is not None:
+                    return self._claim(connection, claimable, client.total_timeout + LEASE_MARGIN)
         except sa.exc.IntegrityError:
-            return None  # another came first
+            return None  # another call inserted the key first
         except sa.exc.DBAPIError as error:
             raise LedgerError(
-                f"The ledger cannot be used ({why(error)}): nothing was sent by this call."
+                f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
             ) from None
-        return self._begin(checked, client)
+        return self._claim_or_look_up(checked, client)  # a stalled one was reclaimed
 
-    def _still_in_time(self, now: float) -> None:
-        """Send nothing once others may have given this one up: a process may have stood still."""
+    def _check_content(self, found: Any, digest: str) -> None:
+        if found.digest is None:
+            raise ContentConflict(
+                f"The key {self._key!r} was used, and its content was purged, so it cannot be"
+                f" compared with this one. It ended {found.state}"
+                + (f" as {found.batch_no}" if found.batch_no else "")
+                + ". Nothing was sent: give this one another key."
+            )
+        if found.digest != digest:
+            raise ContentConflict(
+                f"The key {self._key!r} was used for other recipients, text, channel or extension."
+                " Nothing was sent: give this one another key."
+            )
+
+    def _claim(
+        self, connection: sa.Connection, submission_id: int, lease: float
+    ) -> ClaimedSubmission:
+        self._claims.runners.add(connection, self._identity, lease)
+        self._valid_until = time.monotonic() + lease
+        now = ledger_time(connection)
+        (claimed,) = self._claims.claim(connection, self._identity, [submission_id], now)
+        return claimed
+
+    def _check_lease(self, now: float) -> None:
+        """Send nothing once another process may have reclaimed it, as after a suspension."""
         if now >= self._valid_until:
             raise NotSent(
-                "This process stood still before it sent anything: send it again.",
+                "This process was suspended before it sent anything: send it again.",
                 safe_to_resend=True,
                 retryable=True,
             )
@@ -181,7 +307,7 @@ class Sending:
         ).inserted_primary_key
         assert text is not None
         made = connection.execute(
-            submit.insert().values(
+            submission.insert().values(
                 key=self._key,
                 digest=digest,
                 content_id=text[0],
@@ -189,58 +315,49 @@ class Sending:
                 state=State.PENDING.value,
                 attempts=0,
                 reason="",
-                safe=True,
+                safe_to_resend=True,
             )
         ).inserted_primary_key
         assert made is not None
         connection.execute(
-            recipients.insert().values(submit_id=made[0], numbers=",".join(checked.recipients))
+            recipients.insert().values(submission_id=made[0], numbers=",".join(checked.recipients))
         )
-        number: int = made[0]
-        return number
+        submission_id: int = made[0]
+        return submission_id
 
-    def _failed(self, work: Work, error: BaseException, began: float) -> None:
-        """Record how it ended, if not with a receipt."""
-        state, code, safe = State.UNKNOWN, None, False
-        cause = error.__cause__ if isinstance(error, asyncio.CancelledError) else error
-        if isinstance(cause, NotSent) or (
-            isinstance(error, asyncio.CancelledError) and not isinstance(cause, OutcomeUnknown)
-        ):
-            state, safe = State.PENDING, True
-        elif isinstance(cause, Rejected):
-            state, code, safe = State.REJECTED, cause.code, cause.safe_to_resend
-        reason = (
-            str(cause)
-            if isinstance(cause, (NotSent, Rejected, OutcomeUnknown))
-            else (f"it ended with {type(error).__name__}")
-        )
-        keyword = cause.keyword if isinstance(cause, Rejected) else None
-        self._end(
-            Result(work, state, began, time.time(), None, code, reason, safe, keyword=keyword)
-        )
+    def _record_error(
+        self, claimed: ClaimedSubmission, error: BaseException, began_at: float
+    ) -> None:
+        """Record how it ended, without a receipt."""
+        self._record(ending_of(error, claimed, began_at=began_at, ended_at=time.monotonic()))
 
-    def _end(self, result: Result) -> None:
-        """Record how it ended, once the ledger can be written."""
-        give_up = time.monotonic() + OUTAGE
+    def _record(self, ending: Ending) -> None:
+        """Record how it ended; retry while the ledger is not reachable."""
+        deadline = time.monotonic() + OUTAGE_TIMEOUT
         while True:
             try:
-                return self._store.conclude(self._owner, result)
+                return self._claims.end_single(self._identity, ending)
             except sa.exc.DBAPIError as error:
-                if not may_pass(error) or time.monotonic() >= give_up:
-                    how = (
-                        f"accepted as {result.batch_no}" if result.batch_no else result.state.value
+                if not is_transient(error) or time.monotonic() >= deadline:
+                    outcome = (
+                        f"accepted as {ending.batch_no}" if ending.batch_no else ending.state.value
                     )
                     raise LedgerError(
-                        f"The submit ended, {how}, and the ledger cannot be written ({why(error)}):"
-                        " the next call with that key will say that it is unknown."
+                        f"The submission ended ({outcome}), and the ledger cannot be written"
+                        f" ({driver_message(error)}): the next call with that key will report that"
+                        " the outcome is unknown."
                     ) from None
             time.sleep(_POLL)
 
 
-async def _to_the_end(
+async def uncancellable(
     call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
 ) -> tuple[_T, asyncio.CancelledError | None]:
-    """Call something in a thread, and wait for it also if the task is cancelled meanwhile."""
+    """Call a function in a thread, and wait for it even if the task is cancelled meanwhile.
+
+    Returns:
+        What the function returned, and the cancellation that came meanwhile, if any.
+    """
     cancelled = None
     thread = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     while not thread.done():
@@ -253,7 +370,26 @@ async def _to_the_end(
     return thread.result(), cancelled
 
 
-def _ended(found: sa.Row[tuple[object, ...]], checked: Submission, protocol: str) -> Receipt:
+def require_client(client: Client | AsyncClient, method: str, *, asynchronous: bool) -> None:
+    """Check the kind of a client.
+
+    Raises:
+        TypeError: it is the other kind.
+    """
+    if inspect.iscoroutinefunction(client.send) is not asynchronous:
+        wanted = (
+            "AsyncLedger.{} needs an AsyncClient" if asynchronous else "Ledger.{} needs a Client"
+        )
+        raise TypeError(f"{wanted.format(method)}, got {type(client).__name__}.")
+
+
+def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> Ending:
+    ended_at = time.monotonic()
+    return Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
+
+
+def _earlier_outcome(found: Any, checked: Submission, protocol: str) -> Receipt:
+    """Return the receipt of a send that has ended, or raise its outcome."""
     if found.state == State.ACCEPTED.value:
         return Receipt(
             batch_no=found.batch_no or "",
@@ -265,10 +401,10 @@ def _ended(found: sa.Row[tuple[object, ...]], checked: Submission, protocol: str
         )
     if found.state == State.UNKNOWN.value:
         raise OutcomeUnknown(
-            f"This was sent before under that key, and it is unknown how it ended: {found.reason}"
+            f"An earlier call with this key has sent it, and its outcome is unknown: {found.reason}"
         )
     if found.code is not None:
         raise rejected_by_code(found.code, found.keyword)
     raise ConfigurationRejected(
-        found.reason, category=Category.CONFIGURATION, safe_to_resend=found.safe
+        found.reason, category=Category.CONFIGURATION, safe_to_resend=found.safe_to_resend
     )

@@ -1,4 +1,4 @@
-"""Works off a campaign: commits itself to a few submits, sends them, records how they ended."""
+"""Runs a campaign: claims a few submissions, sends them, records how they ended, and repeats."""
 
 from __future__ import annotations
 
@@ -6,367 +6,410 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, State
-from yunxin_soap.campaign.running.decisions import Breaker, react
-from yunxin_soap.campaign.running.throttle import Hours, Rate, Window
-from yunxin_soap.campaign.storage.claims import Store
-from yunxin_soap.campaign.storage.engine import OUTAGE, may_pass, why
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.storage.runners import LostLease
-from yunxin_soap.campaign.turns import Pause, Result, Turn, Work
-from yunxin_soap.errors import LedgerError, OutcomeUnknown, SendError
-from yunxin_soap.message import Submission
+from yunxin_soap.campaign.models import (
+    ClaimedSubmission,
+    Ending,
+    Pause,
+    Progress,
+    State,
+)
+from yunxin_soap.campaign.running.decisions import (
+    CircuitBreaker,
+    Decision,
+    decide,
+    ending_of,
+)
+from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
+from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
+from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
+from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
+from yunxin_soap.errors import ConfigurationError, LedgerError, SendError
 
 if TYPE_CHECKING:
-    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.message import Submission
+    from yunxin_soap.results import Receipt
 
 _log = logging.getLogger("yunxin_soap.campaign")
-_LAST_WORDS = 5.0
-"""Seconds for which it is waited to record what is left when a run breaks off."""
-_GATHER = 0.005
-"""Seconds for which results are gathered before they are recorded together."""
-_OTHERS = 1.0
-"""Seconds between two looks at what other runners have left to do."""
+ABORT_TIMEOUT = 5.0
+"""Seconds to wait for a ledger that is not reachable when a run is aborted."""
+_COMMIT_DELAY = 0.005
+"""Seconds to collect endings before they are recorded together."""
+_POLL_OTHERS = 1.0
+"""Seconds between two looks at what other runners have left in flight."""
+_POLL_STOP = 0.1
+"""Seconds between two looks at a stop event; the runner also looks at it before each claim."""
+
+
+class Sender(Protocol):
+    """Sends a submission; `AsyncClient` is one."""
+
+    async def submit(self, submission: Submission, /) -> Receipt:
+        """Send it once."""
+
+
+class StopEvent(Protocol):
+    """A `threading.Event` or an `asyncio.Event`."""
+
+    def is_set(self) -> bool:
+        """Return whether the run is to stop."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a campaign is worked off; the arguments are those of `Ledger.run`."""
+class RunOptions:
+    """How to run a campaign. The arguments are those of `Ledger.run`.
+
+    Raises:
+        ConfigurationError: a number is too low.
+    """
 
     concurrency: int = 32
     rate_limit: float | None = None
     numbers_rate_limit: float | None = None
-    hours: Hours | None = None
+    sending_hours: SendingHours | None = None
     isolate: bool = False
     failure_threshold: int = 5
 
-
-@dataclass(frozen=True)
-class Progress:
-    """What a runner did so far, in numbers; it holds no personal data."""
-
-    accepted: int
-    rejected: int
-    unknown: int
-    in_flight: int
-    """Submits, not numbers."""
-    submits: int
-    """Submits that ended."""
-    state: CampaignState
-    reason: str
-    """Why the campaign waits, or this runner for its hours, if they do."""
-    until: float | None
-    """When that ends, in seconds since 1970."""
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for option, value in (
+            ("concurrency", self.concurrency),
+            ("failure_threshold", self.failure_threshold),
+        ):
+            if value < 1:
+                raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
+        for option, limit in (
+            ("rate_limit", self.rate_limit),
+            ("numbers_rate_limit", self.numbers_rate_limit),
+        ):
+            if limit is not None and not 0 < limit < math.inf:
+                raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
 
 
 class Runner:
     """One run of one campaign.
 
     Args:
-        store: the ledger's statements.
-        campaign_id: which campaign.
-        client: sends.
-        options: how.
+        claims: the ledger.
+        campaign_id: the campaign.
+        sender: sends; the runner does not close it.
+        options: how to run.
         on_progress: called after each exchange with the ledger.
+        stop: once it is set, the runner claims nothing more, and ends when nothing is in flight.
     """
 
     def __init__(
         self,
-        store: Store,
+        claims: Claims,
         campaign_id: int,
-        client: AsyncClient,
-        options: Options,
+        sender: Sender,
+        options: RunOptions,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
+        stop: StopEvent | None = None,
     ) -> None:
-        self._store, self._campaign, self._client = store, campaign_id, client
-        self._options, self._told = options, on_progress
-        self._window = Window(options.concurrency)
-        self._breaker = Breaker(options.failure_threshold)
-        self._rates = [
-            Rate(each)
+        self._claims, self._campaign, self._sender = claims, campaign_id, sender
+        self._options, self._on_progress = options, on_progress
+        self._stop = threading.Event() if stop is None else stop
+        self._window = ConcurrencyWindow(options.concurrency)
+        self._breaker = CircuitBreaker(options.failure_threshold)
+        self._limiters = [
+            RateLimiter(each)
             for each in (options.rate_limit, options.numbers_rate_limit)
             if each is not None
         ]
-        self._flying: dict[int, asyncio.Task[None]] = {}
-        self._begun: dict[int, Work] = {}
-        """Those of the flying that may have left."""
-        self._results: list[Result] = []
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._started: dict[int, tuple[ClaimedSubmission, float]] = {}
+        """Those in flight that may have been sent, and when."""
+        self._endings: list[Ending] = []
         self._pause: Pause | None = None
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
-        self._patience = OUTAGE
+        self._outage_timeout = OUTAGE_TIMEOUT
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
-        self.buried = 0
-        """Submits that dead runners had left under way; they are unknown now."""
 
-    def stop(self) -> None:
-        """Begin nothing more, and end once what is under way has ended."""
-        self._draining = True
-        self._wake()
+    async def run(self) -> None:
+        """Send until nothing is left, the campaign is paused, or the run is stopped.
 
-    def abort(self) -> None:
-        """End now: what is under way becomes unknown."""
-        self._patience = _LAST_WORDS
-        self.stop()
-        for task in list(self._flying.values()):
-            task.cancel()
-
-    async def run(self) -> Turn:
-        """Send until nothing is left, the campaign is paused, or it is stopped.
+        Whoever cancels it aborts the run: what is in flight becomes unknown, and is recorded.
 
         Raises:
-            LedgerError: the ledger cannot be written, or this runner was given up by others.
+            LedgerError: the ledger cannot be written, or another runner reclaimed this one's
+                submissions.
         """
-        self._owner = Owner.new()
-        self._awake = asyncio.Event()
+        self._identity = RunnerIdentity.new()
+        self._wake_up = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "yunxin-soap ledger")
+        watch = asyncio.create_task(self._watch_stop())
         try:
-            self.buried = await self._in_thread(self._store.join, self._owner, self._campaign)
+            await self._in_thread(self._claims.runners.register, self._identity, self._campaign)
             try:
-                return await self._work()
+                await self._loop()
             except BaseException as error:
                 self._failure = error
-                self.abort()
-                unrecorded = await self._end()
+                self._abort()
+                unrecorded = await self._record_last()
                 if unrecorded is None:
                     raise
-                if isinstance(error, LedgerError):  # it said less: some have ended since
+                if isinstance(error, LedgerError):  # more submissions have ended since it was made
                     raise unrecorded from None
                 _log.error("%s", unrecorded)
                 raise
             finally:
-                await self._leave()
+                await self._unregister()
         finally:
-            self._owner.end()
+            watch.cancel()
+            self._identity.end()
             self._thread.shutdown(wait=False)
 
-    async def _work(self) -> Turn:
+    async def _loop(self) -> None:
         while True:
-            turn = await self._exchange()
-            for work in turn.work:
-                for rate, amount in zip(self._rates, self._amounts(work), strict=True):
-                    rate.spend(amount, time.monotonic())
-                task = asyncio.create_task(self._send(work))
-                task.add_done_callback(lambda _task: self._wake())
-                self._flying[work.id] = task
-            self._tell(turn)
-            if not self._flying and not self._results:
+            result = await self._exchange()
+            for claimed in result.claimed:
+                for limiter, amount in zip(self._limiters, self._amounts(claimed), strict=True):
+                    limiter.spend(amount, time.monotonic())
+                task = asyncio.create_task(self._send(claimed))
+                task.add_done_callback(lambda _task: self._wake_up.set())
+                self._in_flight[claimed.id] = task
+            self._report(result)
+            if not self._in_flight and not self._endings:
                 if self._failure is not None:
                     raise self._failure
-                if self._draining:
-                    return turn
-                if turn.wait is None and self._pause is None and not turn.others:
-                    return turn
-            await self._sleep(turn)
+                if self._is_draining():
+                    return
+                if result.wait is None and self._pause is None and not result.others_in_flight:
+                    return
+            await self._sleep(result)
 
-    def _amounts(self, work: Work) -> list[int]:
+    async def _watch_stop(self) -> None:
+        """Wake the runner up once it is to stop."""
+        while not self._stop.is_set():  # noqa: ASYNC110 - a threading.Event can only be polled
+            await asyncio.sleep(_POLL_STOP)
+        self._wake_up.set()
+
+    def _is_draining(self) -> bool:
+        """Return whether nothing more is to be claimed, so that what is in flight can end."""
+        return self._draining or self._stop.is_set()
+
+    def _abort(self) -> None:
+        """Cancel what is in flight."""
+        self._outage_timeout = ABORT_TIMEOUT
+        self._draining = True
+        for task in list(self._in_flight.values()):
+            task.cancel()
+
+    def _amounts(self, claimed: ClaimedSubmission) -> list[int]:
+        """Return what a submission costs each of the limiters."""
         options = self._options
         amounts = [] if options.rate_limit is None else [1]
-        return amounts if options.numbers_rate_limit is None else [*amounts, work.size]
+        return amounts if options.numbers_rate_limit is None else [*amounts, claimed.size]
 
-    def _wanted(self) -> int:
-        if self._draining or self._pause is not None or self._hours_wait() > 0:
+    def _limit(self) -> int:
+        """Return how many submissions may be claimed now."""
+        if self._is_draining() or self._pause is not None or self._hours_wait() > 0:
             return 0
         now = time.monotonic()
-        free = self._window.size - len(self._flying)
+        free = self._window.size - len(self._in_flight)
         if self._options.numbers_rate_limit is not None:
-            free = min(free, 1)  # how many numbers the next has is not known before
-        return max(0, min([free, *(rate.allowed(now) for rate in self._rates)]))
+            free = min(free, 1)  # the size of the next one is not known before it is claimed
+        return max(0, min([free, *(limiter.allowed(now) for limiter in self._limiters)]))
 
     def _hours_wait(self) -> float:
-        hours = self._options.hours
+        hours = self._options.sending_hours
         return 0.0 if hours is None else hours.wait(time.time())
 
-    async def _sleep(self, turn: Turn) -> None:
-        """Wait until there may be something to do: a result, or a submit that may go."""
-        until = self._store.lease / 3  # to be heard of
-        if not self._draining and len(self._flying) < self._window.size:
-            ready = turn.wait
-            if ready is None and turn.others:
-                ready = _OTHERS
+    async def _sleep(self, result: ClaimResult) -> None:
+        """Wait for an ending, for the next submission that may be claimed, or for a heartbeat."""
+        wait = self._claims.runners.heartbeat_timeout / 3
+        if not self._is_draining() and len(self._in_flight) < self._window.size:
+            ready = result.wait
+            if ready is None and result.others_in_flight:
+                ready = _POLL_OTHERS
             if ready is not None:
-                rates = (rate.wait(time.monotonic()) for rate in self._rates)
-                until = min(until, max(ready, self._hours_wait(), *rates))
-        if not self._results and until > 0:
+                limits = (limiter.wait(time.monotonic()) for limiter in self._limiters)
+                wait = min(wait, max(ready, self._hours_wait(), *limits))
+        if not self._endings and wait > 0:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), until)
-        if 0 < len(self._results) < len(self._flying):
-            # A commit costs a few milliseconds, whether it records one or many.
-            await asyncio.sleep(_GATHER)
-        self._awake.clear()
+                await asyncio.wait_for(self._wake_up.wait(), wait)
+        if 0 < len(self._endings) < len(self._in_flight):
+            # A commit costs a few milliseconds, whether it records one ending or many.
+            await asyncio.sleep(_COMMIT_DELAY)
+        self._wake_up.clear()
 
-    def _wake(self) -> None:
-        self._awake.set()
-
-    async def _send(self, work: Work) -> None:
-        """Send one submit, and note how it ended: whatever happens, it ends in a result."""
-        self._begun[work.id] = work
-        sent_at, began = time.time(), time.monotonic()
-        pause = None
-        state, batch_no, code, reason, safe = State.UNKNOWN, None, None, "", False
-        wait, stop_text, failed = 0.0, False, False
-        try:
-            if began >= self._valid_until:
-                # Others may have given this runner up meanwhile.
-                state, reason, safe = State.PENDING, "not sent: the ledger answered too late", True
-            else:
-                receipt = await self._client.submit(
-                    Submission(
-                        recipients=tuple(work.numbers.split(",")),
-                        message=work.message,
-                        channel=work.channel,
-                        extension=work.extension,
-                    )
-                )
-                state, batch_no = State.ACCEPTED, receipt.batch_no
-        except SendError as error:
-            reaction = react(
-                error, attempts=work.attempts, size=work.size, isolate=self._options.isolate
-            )
-            state, code, reason = reaction.state, reaction.code, reaction.reason
-            safe, wait, stop_text = reaction.safe, reaction.wait, reaction.stop_text
-            failed, pause = reaction.failed, reaction.pause
-        except asyncio.CancelledError as cancelled:
-            sent = isinstance(cancelled.__cause__, OutcomeUnknown)
-            state = State.UNKNOWN if sent else State.PENDING
-            reason, safe = "the run was ended with it under way", not sent
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._failure, self._draining = error, True
-            reason, failed = f"the run ended with {type(error).__name__}", True
-        self._results.append(
-            Result(
-                work,
-                state,
-                sent_at,
-                sent_at + time.monotonic() - began,
-                batch_no,
-                code,
-                reason,
-                safe,
-                wait,
-                stop_text,
-            )
-        )
-        del self._begun[work.id]
-        self._flying.pop(work.id, None)
-        if failed:
+    async def _send(self, claimed: ClaimedSubmission) -> None:
+        """Send one submission, and note how it ended, whatever happens."""
+        began_at = time.monotonic()
+        self._started[claimed.id] = claimed, began_at
+        decision = await self._send_and_decide(claimed, began_at)
+        self._endings.append(decision.ending)
+        del self._started[claimed.id]
+        self._in_flight.pop(claimed.id, None)
+        if decision.failed:
             self._window.failed()
         else:
             self._window.succeeded()
-        pause = pause or self._breaker.count(state, failed=failed)
+        pause = decision.pause or self._breaker.count(decision.ending.state, failed=decision.failed)
+        # A timed pause must not replace a pause that waits for an operator.
         if pause is not None and (self._pause is None or self._pause.seconds is not None):
             self._pause = pause
 
-    async def _exchange(self) -> Turn:
-        """Record what ended and get what is next, once the ledger can be written."""
-        asked = time.monotonic()
-        pause_between = 0.1
+    async def _send_and_decide(self, claimed: ClaimedSubmission, began_at: float) -> Decision:
+        if began_at >= self._valid_until:
+            # Its lease has run out: another runner may have reclaimed it.
+            reason = "not sent: the ledger responded too late"
+            return Decision(
+                Ending(claimed, State.PENDING, began_at, began_at, reason, safe_to_resend=True)
+            )
+        try:
+            receipt = await self._sender.submit(claimed.submission)
+        except SendError as error:
+            return decide(
+                error,
+                claimed,
+                began_at=began_at,
+                ended_at=time.monotonic(),
+                isolate=self._options.isolate,
+            )
+        except asyncio.CancelledError as cancelled:
+            return Decision(
+                ending_of(cancelled, claimed, began_at=began_at, ended_at=time.monotonic())
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends with it
+            self._failure, self._draining = error, True
+            ended_at = time.monotonic()
+            return Decision(
+                ending_of(error, claimed, began_at=began_at, ended_at=ended_at), failed=True
+            )
+        ended_at = time.monotonic()
+        return Decision(
+            Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
+        )
+
+    async def _exchange(self) -> ClaimResult:
+        """Record what ended and claim what is next; retry while the ledger is not reachable."""
+        first = time.monotonic()
+        backoff = 0.1
         while True:
-            self._account_for_the_ended()
-            results, pause, began = list(self._results), self._pause, time.monotonic()
+            self._account_for_dead_tasks()
+            endings, pause, began = list(self._endings), self._pause, time.monotonic()
             exchange = functools.partial(
-                self._store.exchange,
-                results=results,
-                flying=set(self._flying),
-                want=self._wanted(),
+                self._claims.exchange,
+                endings=endings,
+                in_flight=set(self._in_flight),
+                limit=self._limit(),
                 pause=pause,
             )
             try:
-                turn: Turn = await self._in_thread(exchange, self._owner, self._campaign)
-            except LostLease:
-                del self._results[: len(results)]  # they are in the history
+                result: ClaimResult = await self._in_thread(
+                    exchange, self._identity, self._campaign
+                )
+            except RunnerReclaimed:
+                del self._endings[: len(endings)]  # they are in the history
                 raise
             except sa.exc.DBAPIError as error:
-                if not may_pass(error) or time.monotonic() >= asked + self._patience:
+                if not is_transient(error) or time.monotonic() >= first + self._outage_timeout:
                     raise self._unrecorded(error) from None
-                _log.warning("The ledger cannot be written (%s): trying again.", why(error))
-                await asyncio.sleep(pause_between)
-                pause_between = min(5.0, pause_between * 2)
+                _log.warning("The ledger cannot be written (%s): retrying.", driver_message(error))
+                await asyncio.sleep(backoff)
+                backoff = min(5.0, backoff * 2)
                 continue
-            self._valid_until = began + self._store.lease
-            del self._results[: len(results)]
+            self._valid_until = began + self._claims.runners.heartbeat_timeout
+            del self._endings[: len(endings)]
             if self._pause is pause:
                 self._pause = None
-            self._count(results)
-            return turn
+            self._count(endings)
+            return result
 
-    def _account_for_the_ended(self) -> None:
-        """Have every task that ended without a word end in a result, if it may have sent."""
-        for number, task in list(self._flying.items()):
+    def _account_for_dead_tasks(self) -> None:
+        """Record an unknown outcome for every task that died after it may have sent."""
+        for number, task in list(self._in_flight.items()):
             if not task.done():
                 continue
-            del self._flying[number]
-            # One that was cancelled before it began has sent nothing, and the ledger takes it back.
-            if work := self._begun.pop(number, None):
-                now = time.time()
-                reason = "the run broke off with it under way"
-                self._results.append(Result(work, State.UNKNOWN, now, now, reason=reason))
+            del self._in_flight[number]
+            # A task that was cancelled before it began has sent nothing: the ledger takes its
+            # submission back.
+            if started := self._started.pop(number, None):
+                claimed, began_at = started
+                reason = "the run broke off while it was in flight"
+                self._endings.append(
+                    Ending(claimed, State.UNKNOWN, began_at, time.monotonic(), reason)
+                )
                 self._failure = self._failure or (None if task.cancelled() else task.exception())
                 self._draining = True
 
-    def _count(self, results: list[Result]) -> None:
-        for each in results:
+    def _count(self, endings: list[Ending]) -> None:
+        for each in endings:
             if each.state in self._numbers:
-                self._numbers[each.state] += each.work.size
+                self._numbers[each.state] += each.claimed.size
             self._ended += 1
 
-    def _tell(self, turn: Turn) -> None:
-        reason, wait = turn.reason, turn.wait
-        if not reason and not self._draining and (wait := self._hours_wait()) > 0:
-            reason = f"it is outside the allowed hours, {self._options.hours}"
+    def _report(self, result: ClaimResult) -> None:
+        """Call the progress callback."""
+        reason, wait = result.reason, result.wait
+        if not reason and not self._is_draining() and (wait := self._hours_wait()) > 0:
+            reason = f"it is outside the sending hours, {self._options.sending_hours}"
+        until = None
+        if reason and wait is not None:
+            until = datetime.fromtimestamp(time.time() + wait, timezone.utc)
         progress = Progress(
             accepted=self._numbers[State.ACCEPTED],
             rejected=self._numbers[State.REJECTED],
             unknown=self._numbers[State.UNKNOWN],
-            in_flight=len(self._flying),
-            submits=self._ended,
-            state=turn.state,
+            in_flight=len(self._in_flight),
+            submissions=self._ended,
+            state=result.state,
             reason=reason,
-            until=time.time() + wait if reason and wait is not None else None,
+            until=until,
         )
         try:
-            self._told(progress)
+            self._on_progress(progress)
         except Exception as error:  # noqa: BLE001 - the run ends with it
-            # What only shows must not make anything unknown: what is under way may end.
+            # A failing progress callback must not lose results in flight: drain, then raise.
             self._failure = self._failure or error
-            self.stop()
+            self._draining = True
 
     def _unrecorded(self, error: sa.exc.DBAPIError) -> LedgerError:
-        accepted = [f"submit {r.work.id} as {r.batch_no}" for r in self._results if r.batch_no]
+        accepted = [
+            f"submission {each.claimed.id} as {each.batch_no}"
+            for each in self._endings
+            if each.batch_no
+        ]
         return LedgerError(
-            f"The ledger cannot be written ({why(error)}): {len(self._flying)} submits are under"
-            f" way, and {len(self._results)} ended unrecorded"
+            f"The ledger cannot be written ({driver_message(error)}): {len(self._in_flight)}"
+            f" submissions are in flight, and {len(self._endings)} ended unrecorded"
             + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
             + ". The next run makes them unknown."
         )
 
-    async def _end(self) -> LedgerError | None:
-        """Wait for what was cancelled, and record it; return why that cannot be done."""
-        if self._flying:
-            await asyncio.wait(list(self._flying.values()))
+    async def _record_last(self) -> LedgerError | None:
+        """Wait for the cancelled submissions, and record them; return why that is not possible."""
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()))
         try:
             await asyncio.shield(self._exchange())
         except LedgerError as error:
             return error
         return None
 
-    async def _leave(self) -> None:
+    async def _unregister(self) -> None:
         try:
-            await self._in_thread(self._store.leave, self._owner)
-            await self._in_thread(self._store.finish, self._campaign)
+            await self._in_thread(self._claims.runners.unregister, self._identity)
+            await self._in_thread(self._claims.finish, self._campaign)
         except sa.exc.SQLAlchemyError as error:
-            if self._failure is None:  # or it is said already
-                _log.warning("The ledger cannot be written (%s).", why(error))
+            if self._failure is None:  # or the failure tells it already
+                _log.warning("The ledger cannot be written (%s).", driver_message(error))
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

@@ -1,4 +1,4 @@
-"""How fast, and at what hours: pure, with the time passed in."""
+"""How fast, and at which hours, a runner sends. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from yunxin_soap.errors import ConfigurationError
 
-DEFAULT_ZONE = "Asia/Shanghai"
+DEFAULT_TIMEZONE = "Asia/Shanghai"
 
 
 @dataclass(frozen=True)
-class Hours:
-    """When submits may be sent, as in 08:00 to 21:00; past midnight if the end is the earlier.
+class SendingHours:
+    """The daily hours in which submissions may be sent, such as 08:00 to 21:00.
 
-    From 00:00 to 00:00 is always.
+    They run past midnight if the end is earlier than the start. 00:00 to 00:00 is always.
     """
 
     start: time
     end: time
-    zone: ZoneInfo
+    timezone: ZoneInfo
 
     @classmethod
-    def parse(cls, text: str, zone: str = DEFAULT_ZONE) -> Hours:
-        """Read ``08:00-21:00``; ``24:00`` is the end of a day.
+    def parse(cls, text: str, timezone: str = DEFAULT_TIMEZONE) -> SendingHours:
+        """Parse ``08:00-21:00``; ``24:00`` is the end of a day.
 
         Raises:
-            ConfigurationError: it is not of that form, or there is no such zone.
+            ConfigurationError: the text has another form, or there is no such time zone.
         """
         found = re.fullmatch(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", text.strip())
         try:
@@ -43,26 +43,26 @@ class Hours:
                 raise ValueError
         except ValueError:
             raise ConfigurationError(
-                f"Allowed hours {text!r} must be two different times of day, as in 08:00-21:00."
+                f"sending_hours={text!r} must be two different times of day, as in 08:00-21:00."
             ) from None
         try:
-            return cls(start, end, ZoneInfo(zone))
+            return cls(start, end, ZoneInfo(timezone))
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ConfigurationError(
-                f"There is no time zone {zone!r}: name one such as {DEFAULT_ZONE}."
+                f"There is no time zone {timezone!r}: name one such as {DEFAULT_TIMEZONE}."
             ) from None
 
     def __str__(self) -> str:
         """Show them, as in ``08:00-21:00 Asia/Shanghai``."""
-        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.zone.key}"
+        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.timezone.key}"
 
     def wait(self, now: float) -> float:
-        """Return the seconds until submits may be sent; 0 if they may be now.
+        """Return the seconds until submissions may be sent; 0 if they may be now.
 
         Args:
-            now: seconds since 1970, in UTC.
+            now: seconds since 1970, UTC.
         """
-        local = datetime.fromtimestamp(now, self.zone)
+        local = datetime.fromtimestamp(now, self.timezone)
         clock = local.time().replace(tzinfo=None)
         if self.start < self.end:
             is_open = self.start <= clock < self.end
@@ -70,84 +70,85 @@ class Hours:
             is_open = clock >= self.start or clock < self.end
         if is_open:
             return 0.0
-        opens = datetime.combine(local.date(), self.start, self.zone)
+        opens = datetime.combine(local.date(), self.start, self.timezone)
         if clock >= self.start:
-            opens = datetime.combine(local.date() + timedelta(days=1), self.start, self.zone)
-        # Not by the clocks' difference: a night may be longer or shorter than they say.
+            opens = datetime.combine(local.date() + timedelta(days=1), self.start, self.timezone)
+        # The difference of the wall clock's times is wrong in a night in which the clock changes.
         if opens.timestamp() <= now:  # that hour comes a second time
             opens = opens.replace(fold=1)
         return opens.timestamp() - now
 
 
-class Rate:
-    """At most so many in any second, of submits or of numbers: those of the last one are known.
+class RateLimiter:
+    """Limits submissions, or numbers, to so many in any second: a sliding window.
 
-    Where less than one a second may go, or a submit has more numbers than may go in one, that takes
-    as many seconds as it must.
+    A limit below one a second, or a submission with more numbers than one second allows, takes as
+    many seconds as it needs. A submission is never split to fit the limit; a large one delays the
+    next.
 
     Args:
-        per_second: how many.
+        per_second: the limit.
     """
 
     def __init__(self, per_second: float) -> None:
-        self._rate = per_second
-        self._most = math.ceil(per_second)
-        self._gone: deque[tuple[float, int]] = deque()
-        """Until when each counts that has gone, and for how many."""
+        self._per_second = per_second
+        self._capacity = math.ceil(per_second)
+        self._sent: deque[tuple[float, int]] = deque()
+        """What still counts: until when, and how much."""
         self._counted = 0
-        self._size = 1
-        """Of the last that has gone; the next will have about as many."""
+        self._last_amount = 1
+        """Of the last submission; the next one is assumed to be as large."""
 
     def allowed(self, now: float) -> int:
-        """Return how many submits may go now.
+        """Return how many submissions may be sent now.
 
         Args:
-            now: seconds, of any clock that only goes forward.
+            now: seconds, by a clock that only goes forward.
         """
-        while self._gone and self._gone[0][0] <= now:
-            self._counted -= self._gone.popleft()[1]
-        free = max(0, (self._most - self._counted) // self._size)
-        return free if self._gone else max(1, free)
+        while self._sent and self._sent[0][0] <= now:
+            self._counted -= self._sent.popleft()[1]
+        free = max(0, (self._capacity - self._counted) // self._last_amount)
+        return free if self._sent else max(1, free)
 
     def spend(self, amount: int, now: float) -> None:
-        """Count a submit that goes."""
+        """Count a submission that is sent now."""
         self._counted += amount
-        # Beyond what may go in one, where it was larger than the last, it counts for longer.
-        counts_for = max(amount, self._most, self._counted) / self._rate
-        self._gone.append((now + counts_for, amount))
-        self._size = amount
+        # A submission that exceeds the limit, as it is larger than the last, counts for longer.
+        counts_for = max(amount, self._capacity, self._counted) / self._per_second
+        self._sent.append((now + counts_for, amount))
+        self._last_amount = amount
 
     def wait(self, now: float) -> float:
-        """Return the seconds until one more may go."""
+        """Return the seconds until one more submission may be sent."""
         if self.allowed(now):
             return 0.0
         counted = self._counted
-        for until, amount in self._gone:
+        for until, amount in self._sent:
             counted -= amount
-            if self._most - counted >= self._size:
+            if self._capacity - counted >= self._last_amount:
                 return until - now
-        return self._gone[-1][0] - now
+        return self._sent[-1][0] - now
 
 
-class Window:
-    """How many submits may be in flight: few at first and after a failure, more with each success.
+class ConcurrencyWindow:
+    """Limits submissions in flight: few at first and after a failure, more with each success.
 
-    So a sick gateway costs a handful of unknown outcomes.
+    So a failing gateway costs only a few unknown outcomes.
 
     Args:
-        most: in flight at the most.
+        limit: submissions in flight at most.
     """
 
     _FIRST = 2
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.size = min(self._FIRST, most)
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.size = min(self._FIRST, limit)
 
     def succeeded(self) -> None:
-        """Open it by one more."""
-        self.size = min(self._most, self.size + 1)
+        """Allow one more."""
+        self.size = min(self._limit, self.size + 1)
 
     def failed(self) -> None:
-        """Close it down to one."""
+        """Allow only one."""
         self.size = 1

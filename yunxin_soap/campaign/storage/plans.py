@@ -1,8 +1,7 @@
-"""Writes a plan into the ledger, whole or not at all."""
+"""Writes a planned campaign into the ledger, completely or not at all."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -12,44 +11,54 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import CampaignState, Plan, State
 from yunxin_soap.campaign.planning import PlannedSubmission, Planner
-from yunxin_soap.campaign.storage.engine import new_ids, pour
-from yunxin_soap.campaign.storage.schema import campaign, content, recipients, refused, submit
+from yunxin_soap.campaign.storage.dialects import (
+    bulk_insert,
+    ledger_time,
+    reserve_ids,
+    set_lock_timeout,
+)
+from yunxin_soap.campaign.storage.schema import (
+    campaign,
+    content,
+    recipients,
+    skipped_line,
+    submission,
+)
 from yunxin_soap.errors import ContentConflict
 
 _T = TypeVar("_T")
-_ROWS = 1000
-"""Rows written together."""
-_PATIENCE = 1800
-"""Seconds for which somebody else's plan of the same name is waited for."""
+_BATCH = 1000
+"""Rows of one insert."""
+_PLAN_LOCK_TIMEOUT = 1800
+"""Seconds to wait for another process that plans a campaign of the same name."""
 
 
-class Intake:
-    """Adds campaigns.
+class Plans:
+    """Adds campaigns to the ledger.
 
     Args:
-        engine: the ledger's.
+        engine: the ledger's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def add(self, plan: Plan, planner: Planner) -> Plan:
-        """Write it, unless it is there already; return what is there now.
+        """Write a campaign, unless the ledger has it already; return what the ledger has now.
 
         Raises:
-            ContentConflict: there is one of that name with other content.
+            ContentConflict: a campaign of that name has other content.
         """
         try:
             with self._engine.begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    # Of two who plan the same, one waits until the other is done.
-                    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
+                # The second of two processes that plan the same waits until the first is done.
+                set_lock_timeout(connection, _PLAN_LOCK_TIMEOUT)
                 if (found := self._existing(connection, plan)) is not None:
                     return found
                 self._insert(connection, plan, planner)
                 return plan
         except sa.exc.IntegrityError:
-            # Somebody planned it at the same moment.
+            # Another process planned it at the same moment.
             with self._engine.begin() as connection:
                 if (found := self._existing(connection, plan)) is None:
                     raise
@@ -63,21 +72,21 @@ class Intake:
             return None
         if not found.digest:
             raise ContentConflict(
-                f"There was a campaign {plan.name!r}, and its numbers were purged: whether this is"
-                " the same cannot be told, and nothing was changed. Give this one another name."
+                f"The numbers of the campaign {plan.name!r} were purged, so it cannot be compared"
+                " with this one. Nothing was changed: give this one another name."
             )
         if found.digest != plan.digest:
             raise ContentConflict(
-                f"There is a campaign {plan.name!r} already, with other numbers, text, channel or"
-                " extension: nothing was changed. Give this one another name."
+                f"A campaign {plan.name!r} exists already, with other numbers, text, channel or"
+                " extension. Nothing was changed: give this one another name."
             )
-        # It may have been planned with others in a submit.
-        submits = connection.scalar(
+        # It may have been planned with another count of numbers in a submission.
+        submissions = connection.scalar(
             sa.select(sa.func.count()).where(
-                submit.c.campaign_id == found.id, submit.c.parent_id.is_(None)
+                submission.c.campaign_id == found.id, submission.c.parent_id.is_(None)
             )
         )
-        return replace(plan, submissions=submits or 0, existing=True)
+        return replace(plan, submissions=submissions or 0, existing=True)
 
     def _insert(self, connection: sa.Connection, plan: Plan, planner: Planner) -> None:
         made = connection.execute(
@@ -86,60 +95,61 @@ class Intake:
                 digest=plan.digest,
                 state=CampaignState.OPEN.value,
                 reason="",
-                created_at=time.time(),
+                created_at=ledger_time(connection),
                 numbers=plan.numbers,
-                refused=plan.skipped,
+                skipped=plan.skipped,
                 segments=plan.segments,
             )
         ).inserted_primary_key
         assert made is not None
-        last: tuple[str, int] | None = None  # a text's submits stand together
-        for part in _parts(planner.submissions()):
-            last = self._add(connection, made[0], planner, part, last)
-        for lines in _parts(planner.skipped_lines()):
+        last: tuple[str, int] | None = None  # the submissions of one text follow each other
+        for batch in _batches(planner.submissions()):
+            last = self._insert_submissions(connection, made[0], planner, batch, last)
+        for lines in _batches(planner.skipped_lines()):
             rows = [(made[0], each.line, each.value, each.reason) for each in lines]
-            pour(connection, refused, ("campaign_id", "line", "value", "reason"), rows)
+            bulk_insert(connection, skipped_line, ("campaign_id", "line", "value", "reason"), rows)
 
     @staticmethod
-    def _add(
+    def _insert_submissions(
         connection: sa.Connection,
         campaign_id: int,
         planner: Planner,
-        part: list[PlannedSubmission],
+        batch: list[PlannedSubmission],
         last: tuple[str, int] | None,
     ) -> tuple[str, int]:
-        """Write some submits; return the text of the last, and the number of its content."""
-        texts = list(dict.fromkeys(text for text, _, _ in part))
+        """Insert a batch of submissions; return the last text and the id of its content."""
+        texts = list(dict.fromkeys(text for text, _, _ in batch))
         known = dict([last]) if last is not None else {}
-        fresh = [text for text in texts if text not in known]
-        known.update(zip(fresh, new_ids(connection, content, len(fresh)), strict=True))
+        new = [text for text in texts if text not in known]
+        known.update(zip(new, reserve_ids(connection, content, len(new)), strict=True))
         about = campaign_id, planner.channel, planner.extension
-        pour(
+        bulk_insert(
             connection,
             content,
             ("id", "message", "campaign_id", "channel", "extension"),
-            [(known[text], text, *about) for text in fresh],
+            [(known[text], text, *about) for text in new],
         )
-        ids = new_ids(connection, submit, len(part))
+        ids = reserve_ids(connection, submission, len(batch))
         fixed = campaign_id, State.PENDING.value, 0, "", True
-        pour(
+        columns = "id", "content_id", "size", "campaign_id"
+        bulk_insert(
             connection,
-            submit,
-            ("id", "content_id", "size", "campaign_id", "state", "attempts", "reason", "safe"),
+            submission,
+            (*columns, "state", "attempts", "reason", "safe_to_resend"),
             [
                 (each, known[text], size, *fixed)
-                for each, (text, _, size) in zip(ids, part, strict=True)
+                for each, (text, _, size) in zip(ids, batch, strict=True)
             ],
         )
-        pour(
+        bulk_insert(
             connection,
             recipients,
-            ("submit_id", "numbers"),
-            [(each, numbers) for each, (_, numbers, _) in zip(ids, part, strict=True)],
+            ("submission_id", "numbers"),
+            [(each, numbers) for each, (_, numbers, _) in zip(ids, batch, strict=True)],
         )
         return texts[-1], known[texts[-1]]
 
 
-def _parts(rows: Iterator[_T]) -> Iterator[list[_T]]:
-    while part := list(islice(rows, _ROWS)):
-        yield part
+def _batches(rows: Iterator[_T]) -> Iterator[list[_T]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch

@@ -1,91 +1,62 @@
-"""What a ledger can tell: where campaigns stand, what became of a number."""
+"""What a ledger reports: the state of campaigns and single sends, and what became of a number."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, SkippedLine, State
-from yunxin_soap.campaign.storage.engine import READS, reported
+from yunxin_soap.campaign.models import (
+    CampaignState,
+    HistoryEntry,
+    NumberResult,
+    SkippedLine,
+    State,
+    Status,
+    SubmissionRecord,
+    Timing,
+)
+from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
+from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
     history,
     recipients,
-    refused,
-    submit,
+    skipped_line,
+    submission,
 )
 from yunxin_soap.errors import InvalidRequest, NotInLedger
 from yunxin_soap.message import normalise_recipients
 
 _FOREIGN = re.compile(r"\+?[0-9]{3,20}")
 _ROWS = 500
-"""Rows read together."""
+"""Rows fetched together, so that memory does not grow with a campaign."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """Where a campaign stands. Its numbers are those of the states together."""
+def campaign_row(connection: sa.Connection, name: str) -> Any:
+    """Return the row of a campaign.
 
-    name: str
-    state: CampaignState
-    reason: str
-    """Why it waits, or what holds texts back."""
-    paused_until: float | None
-    created_at: float
-    planned: int
-    """Numbers."""
-    refused: int
-    """Lines of the source of which no submit was made."""
-    numbers: dict[State, int]
-    submits: dict[State, int]
-    codes: dict[int, int]
-    """Numbers by the code with which they were rejected."""
-    held: dict[str, int]
-    """Pending numbers whose text was refused, by the reason."""
+    Raises:
+        NotInLedger: there is no campaign of that name.
+    """
+    found = None
+    if name.isprintable():  # as every campaign's name is; some databases reject other text
+        found = connection.execute(sa.select(campaign).where(campaign.c.name == name)).one_or_none()
+    if found is None:
+        raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
+    return found
 
 
-@dataclass(frozen=True)
-class HistoryEntry:
-    """One entry of a submit's history."""
-
-    submit: int
-    """Another than the one that was found, before that was split off it."""
-    at: float
-    before: State
-    after: State
-    batch_no: str | None
-    code: int | None
-    detail: str
-    by: str
-
-
-@dataclass(frozen=True)
-class SubmissionRecord:
-    """A submit that a number was in."""
-
-    campaign: str | None
-    key: str | None
-    """Of a single send."""
-    submit: int
-    state: State
-    batch_no: str | None
-    code: int | None
-    reason: str
-    message: str
-    history: tuple[HistoryEntry, ...]
-
-
-class Queries:
-    """The questions.
+class Reads:
+    """Reads the ledger; it waits for no writer.
 
     Args:
-        engine: the ledger's.
+        engine: the ledger's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -96,86 +67,92 @@ class Queries:
         with self._reading() as connection:
             return list(connection.scalars(sa.select(campaign.c.name).order_by(campaign.c.id)))
 
-    def status(self, name: str) -> Status:
-        """Say where a campaign stands.
+    def campaign_id(self, name: str) -> int:
+        """Return the id of a campaign.
 
         Raises:
-            NotInLedger: there is none of that name.
+            NotInLedger: there is no campaign of that name.
         """
         with self._reading() as connection:
-            row = self._campaign(connection, name)
-            numbers, submits = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
+            found: int = campaign_row(connection, name).id
+            return found
+
+    def status(self, name: str) -> Status:
+        """Return the state of a campaign.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            row = campaign_row(connection, name)
+            numbers, submissions = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
             for state, count, size in connection.execute(
-                sa.select(submit.c.state, sa.func.count(), sa.func.sum(submit.c.size))
-                .where(submit.c.campaign_id == row.id)
-                .group_by(submit.c.state)
+                sa.select(submission.c.state, sa.func.count(), sa.func.sum(submission.c.size))
+                .where(submission.c.campaign_id == row.id)
+                .group_by(submission.c.state)
             ):
-                submits[State(state)] = count
+                submissions[State(state)] = count
                 numbers[State(state)] = int(size)
-            numbers[State.SPLIT] = 0  # they are counted where they went
+            numbers[State.SPLIT] = 0  # the smaller submissions count them
             codes = connection.execute(
-                sa.select(submit.c.code, sa.func.sum(submit.c.size))
+                sa.select(submission.c.code, sa.func.sum(submission.c.size))
                 .where(
-                    submit.c.campaign_id == row.id,
-                    submit.c.state == State.REJECTED.value,
-                    submit.c.code.is_not(None),
+                    submission.c.campaign_id == row.id,
+                    submission.c.state == State.REJECTED.value,
+                    submission.c.code.is_not(None),
                 )
-                .group_by(submit.c.code)
+                .group_by(submission.c.code)
             )
-            held = connection.execute(
-                sa.select(content.c.stopped, sa.func.sum(submit.c.size))
-                .join(submit, submit.c.content_id == content.c.id)
+            on_hold = connection.execute(
+                sa.select(content.c.on_hold, sa.func.sum(submission.c.size))
+                .join(submission, submission.c.content_id == content.c.id)
                 .where(
-                    submit.c.campaign_id == row.id,
-                    submit.c.state == State.PENDING.value,
-                    content.c.stopped.is_not(None),
+                    submission.c.campaign_id == row.id,
+                    submission.c.state == State.PENDING.value,
+                    content.c.on_hold.is_not(None),
                 )
-                .group_by(content.c.stopped)
+                .group_by(content.c.on_hold)
             )
             return Status(
                 name=row.name,
                 state=CampaignState(row.state),
                 reason=row.reason,
-                paused_until=row.paused_until,
-                created_at=row.created_at,
+                paused_until=None if row.paused_until is None else _datetime(row.paused_until),
+                created_at=_datetime(row.created_at),
                 planned=row.numbers,
-                refused=row.refused,
+                skipped=row.skipped,
                 numbers=numbers,
-                submits=submits,
+                submissions=submissions,
                 codes={code: int(size) for code, size in codes},
-                held={reason: int(size) for reason, size in held},
+                on_hold={reason: int(size) for reason, size in on_hold},
             )
 
-    def sends(self) -> dict[State, int]:
-        """Return how many once-only single sends are in each state."""
+    def once_counts(self) -> dict[State, int]:
+        """Return the count of single sends in each state."""
         with self._reading() as connection:
             counts = connection.execute(
-                sa.select(submit.c.state, sa.func.count())
-                .where(submit.c.key.is_not(None))
-                .group_by(submit.c.state)
+                sa.select(submission.c.state, sa.func.count())
+                .where(submission.c.key.is_not(None))
+                .group_by(submission.c.state)
             )
             return dict.fromkeys(State, 0) | {State(state): count for state, count in counts}
 
-    def keys(self, state: State) -> Iterator[str]:
-        """Give the keys of the single sends that are in a state, the oldest first."""
+    def once_keys(self, state: State) -> Iterator[str]:
+        """Yield the keys of the single sends in a state, the oldest first."""
         with self._reading() as connection:
-            last = 0
-            while rows := connection.execute(
-                sa.select(submit.c.id, submit.c.key)
-                .where(submit.c.key.is_not(None), submit.c.state == state.value)
-                .where(submit.c.id > last)
-                .order_by(submit.c.id)
-                .limit(_ROWS)
-            ).all():
-                last = rows[-1].id
-                for row in rows:
-                    yield row.key
+            for row in _stream(
+                connection,
+                sa.select(submission.c.key)
+                .where(submission.c.key.is_not(None), submission.c.state == state.value)
+                .order_by(submission.c.id),
+            ):
+                yield row.key
 
     def find(self, number: str | int) -> list[SubmissionRecord]:
-        """Tell every submit that a number was in, and how it ended; it looks at all of them.
+        """Return every submission that contains a number, the oldest first.
 
         Raises:
-            InvalidRequest: it is not a number.
+            InvalidRequest: it is not a phone number.
         """
         try:
             (wanted,) = normalise_recipients(number)
@@ -185,18 +162,18 @@ class Queries:
                 raise
         with self._reading() as connection:
             rows = connection.execute(
-                sa.select(submit, content.c.message, campaign.c.name, recipients.c.numbers)
-                .join(recipients, recipients.c.submit_id == submit.c.id)
-                .join(content, submit.c.content_id == content.c.id)
-                .outerjoin(campaign, submit.c.campaign_id == campaign.c.id)
+                sa.select(submission, content.c.message, campaign.c.name, recipients.c.numbers)
+                .join(recipients, recipients.c.submission_id == submission.c.id)
+                .join(content, submission.c.content_id == content.c.id)
+                .outerjoin(campaign, submission.c.campaign_id == campaign.c.id)
                 .where(recipients.c.numbers.contains(wanted, autoescape=True))
-                .order_by(submit.c.id)
+                .order_by(submission.c.id)
             ).all()
             return [
                 SubmissionRecord(
                     campaign=row.name,
                     key=row.key,
-                    submit=row.id,
+                    submission_id=row.id,
                     state=State(row.state),
                     batch_no=row.batch_no,
                     code=row.code,
@@ -209,105 +186,104 @@ class Queries:
             ]
 
     def _history(
-        self, connection: sa.Connection, submit_id: int, parent_id: int | None
+        self, connection: sa.Connection, submission_id: int, parent_id: int | None
     ) -> tuple[HistoryEntry, ...]:
         earlier: tuple[HistoryEntry, ...] = ()
         if parent_id is not None:
             grandparent = connection.scalar(
-                sa.select(submit.c.parent_id).where(submit.c.id == parent_id)
+                sa.select(submission.c.parent_id).where(submission.c.id == parent_id)
             )
             earlier = self._history(connection, parent_id, grandparent)
         rows = connection.execute(
-            sa.select(history).where(history.c.submit_id == submit_id).order_by(history.c.id)
+            sa.select(history)
+            .where(history.c.submission_id == submission_id)
+            .order_by(history.c.id)
         )
         return earlier + tuple(
             HistoryEntry(
-                submit_id,
-                row.at,
-                State(row.before),
-                State(row.after),
-                row.batch_no,
-                row.code,
-                row.detail,
-                row.by,
+                submission_id=submission_id,
+                at=_datetime(row.at),
+                before=State(row.before),
+                after=State(row.after),
+                batch_no=row.batch_no,
+                code=row.code,
+                detail=row.detail,
+                by=row.by,
             )
             for row in rows
         )
 
-    def results(self, name: str) -> Iterator[tuple[str, State, str | None, int | None, str, int]]:
-        """Give every number of a campaign with state, batch number, code, reason and submit.
+    def results(self, name: str) -> Iterator[NumberResult]:
+        """Yield what became of each number of a campaign; purged numbers are left out.
 
-        What was purged is left out.
+        Raises:
+            NotInLedger: there is no campaign of that name.
         """
         with self._reading() as connection:
-            found = self._campaign(connection, name)
-            last = 0
-            while True:
-                rows = connection.execute(
-                    sa.select(submit, recipients.c.numbers)
-                    .join(recipients, recipients.c.submit_id == submit.c.id)
-                    .where(submit.c.campaign_id == found.id, submit.c.id > last)
-                    .order_by(submit.c.id)
-                    .limit(_ROWS)
-                ).all()
-                if not rows:
-                    return
-                last = rows[-1].id
-                for row in rows:
-                    state = State(row.state)
-                    for number in row.numbers.split(","):
-                        yield number, state, row.batch_no, row.code, row.reason, row.id
+            found = campaign_row(connection, name)
+            for row in _stream(
+                connection,
+                sa.select(submission, recipients.c.numbers)
+                .join(recipients, recipients.c.submission_id == submission.c.id)
+                .where(submission.c.campaign_id == found.id)
+                .order_by(submission.c.id),
+            ):
+                state = State(row.state)
+                for number in row.numbers.split(","):
+                    yield NumberResult(number, state, row.batch_no, row.code, row.reason, row.id)
 
-    def times(self, name: str) -> list[tuple[float, float, int]]:
-        """Return when each submit was sent and when it ended, and its numbers."""
+    def timings(self, name: str) -> list[Timing]:
+        """Return when each accepted or rejected submission was sent and answered.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
         with self._reading() as connection:
-            found = self._campaign(connection, name)
+            found = campaign_row(connection, name)
             rows = connection.execute(
-                sa.select(submit.c.sent_at, submit.c.ended_at, submit.c.size).where(
-                    submit.c.campaign_id == found.id,
-                    submit.c.state.in_([State.ACCEPTED.value, State.REJECTED.value]),
-                    submit.c.sent_at.is_not(None),
-                    submit.c.ended_at.is_not(None),
+                sa.select(submission.c.sent_at, submission.c.ended_at, submission.c.size)
+                .where(
+                    submission.c.campaign_id == found.id,
+                    submission.c.state.in_([State.ACCEPTED.value, State.REJECTED.value]),
+                    submission.c.sent_at.is_not(None),
+                    submission.c.ended_at.is_not(None),
                 )
+                .order_by(submission.c.id)
             )
-            return [(sent, ended, size) for sent, ended, size in rows]
+            return [Timing(_datetime(sent), _datetime(ended), size) for sent, ended, size in rows]
 
-    def refused(self, name: str) -> Iterator[SkippedLine]:
-        """Give the lines of a campaign's source of which no submit was made."""
+    def skipped_lines(self, name: str) -> Iterator[SkippedLine]:
+        """Yield the lines of a campaign's source that no submission was made of.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
         with self._reading() as connection:
-            found = self._campaign(connection, name)
-            last = 0
-            while rows := connection.execute(
-                sa.select(refused)
-                .where(refused.c.campaign_id == found.id, refused.c.id > last)
-                .order_by(refused.c.id)
-                .limit(_ROWS)
-            ).all():
-                last = rows[-1].id
-                for row in rows:
-                    yield SkippedLine(row.line, row.value, row.reason)
+            found = campaign_row(connection, name)
+            for row in _stream(
+                connection,
+                sa.select(skipped_line)
+                .where(skipped_line.c.campaign_id == found.id)
+                .order_by(skipped_line.c.id),
+            ):
+                yield SkippedLine(row.line, row.value, row.reason)
 
-    def _named(self, name: str) -> Any:
-        with self._reading() as connection:
-            return self._campaign(connection, name)
-
-    def _campaign(self, connection: sa.Connection, name: str) -> Any:
-        found = None
-        if name.isprintable():  # as every campaign's name is; not every database takes others
-            found = connection.execute(
-                sa.select(campaign).where(campaign.c.name == name)
-            ).one_or_none()
-        if found is None:
-            raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
-        return found
-
-    @contextmanager
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with (
-            reported(),
-            self._engine.connect().execution_options(**{READS: True}) as connection,
+            as_ledger_errors(),
+            self._engine.connect().execution_options(**{READ_ONLY: True}) as connection,
         ):
-            if connection.dialect.name == "postgresql":
-                # What is read in several pieces is of one moment.
-                connection.execution_options(isolation_level="REPEATABLE READ")
+            # Several queries, and a stream of rows, must show one moment.
+            read_consistently(connection)
             yield connection
+
+
+def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    # A server-side cursor must be closed, also if the rows are not read to their end.
+    with contextlib.closing(connection.execution_options(yield_per=_ROWS).execute(query)) as rows:
+        yield from rows
+
+
+def _datetime(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

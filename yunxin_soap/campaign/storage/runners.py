@@ -1,121 +1,243 @@
-"""Which runners live, and what becomes of a dead one's submits."""
+"""The runners of a ledger: who is alive, and how to reclaim what stalled ones have claimed.
+
+A runner holds a lease on the submissions that it has claimed, and renews it by heartbeats. A
+runner whose process is dead, or whose lease has run out, is *stalled*: its submissions become
+unknown.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.storage.schema import runner, submit
-from yunxin_soap.campaign.storage.transitions import change, now_of
+from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError
 
-LEASE = 30.0
-"""Seconds after which a runner that was not heard of counts as dead, where nothing tells more."""
-_PATIENCE = 10
-"""Leases for which a silent runner is waited for whose process is alive."""
-_DIED = "its runner died, or was not heard of in time, with it under way: {}"
+HEARTBEAT_TIMEOUT = 30.0
+"""Seconds without a heartbeat after which a runner counts as stalled."""
+_LEASES_WHILE_ALIVE = 10
+"""Lease periods granted to a silent runner whose process is still alive."""
+_START_TOLERANCE = 1.0
+"""Seconds by which two readings of one process's start may differ."""
+_RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight: {}"
+
+_active: set[str] = set()
+"""The ids of this process's runners that have not ended."""
 
 
-class LostLease(LedgerError):
-    """Others gave this runner up, since it was not heard of in time: it must send nothing more."""
+class RunnerReclaimed(LedgerError):
+    """Another runner reclaimed this one's submissions, so this one must send nothing more."""
 
 
-class Leases:
-    """Makes runners known, and takes over from those that died.
+@dataclass(frozen=True)
+class RunnerIdentity:
+    """Identifies one runner, and the process that it is in."""
+
+    id: str
+    host: str
+    pid_namespace: str
+    """The boot and the set of processes in which `pid` means something; empty if not known."""
+    pid: int
+    process_started: float | None
+    """When its process started, comparable within that namespace only; None if not known."""
+
+    @classmethod
+    def new(cls) -> RunnerIdentity:
+        """Return a new runner of this process. It counts as alive until `end`."""
+        pid = os.getpid()
+        new = cls(
+            uuid.uuid4().hex, socket.gethostname(), _pid_namespace(), pid, _process_started(pid)
+        )
+        _active.add(new.id)
+        return new
+
+    def end(self) -> None:
+        """Let others reclaim what this runner may have left in flight."""
+        _active.discard(self.id)
+
+    def is_dead(self) -> bool | None:
+        """Return whether it has ended for sure; None if that cannot be decided from here."""
+        if not self.pid_namespace or self.pid_namespace != _pid_namespace():
+            return None
+        try:
+            started = _process_started(self.pid)
+        except ProcessLookupError:
+            return True
+        if started is None or self.process_started is None:
+            return None
+        if abs(started - self.process_started) > _START_TOLERANCE:
+            return True  # the pid belongs to another process now
+        return self.id not in _active if self.pid == os.getpid() else False
+
+    def __str__(self) -> str:
+        """Name the process and its host."""
+        return f"process {self.pid} on {self.host}"
+
+
+def _pid_namespace() -> str:
+    # A container on the same machine has the same boot id, and other processes under the same pids.
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
+    except OSError:
+        # Only Linux has namespaces. Elsewhere the start of a process tells boots apart.
+        return "" if psutil.LINUX else f"{uuid.getnode():x}/{socket.gethostname()}"
+
+
+def _process_started(pid: int) -> float | None:
+    """Return when a process started, in seconds; None if this user may not see it.
+
+    Raises:
+        ProcessLookupError: there is no such process, or it is a zombie.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise ProcessLookupError(pid)
+        started = process.create_time()
+        # Linux counts from its boot. psutil adds the boot time, which moves whenever the machine's
+        # clock is set.
+        return started - psutil.boot_time() if psutil.LINUX else started
+    except psutil.ZombieProcess:
+        raise ProcessLookupError(pid) from None
+    except psutil.NoSuchProcess:
+        # Under ``hidepid`` another user's process looks as if it did not exist.
+        _check_hidden(pid)
+        return None
+    except psutil.Error:
+        return None
+
+
+def _check_hidden(pid: int) -> None:
+    """Check that a process exists, although its details are hidden.
+
+    Raises:
+        ProcessLookupError: there is no such process.
+    """
+    if os.name == "nt":  # there os.kill would end the process
+        raise ProcessLookupError(pid)
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return
+
+
+class Runners:
+    """Registers runners, and reclaims the submissions of stalled ones.
 
     Args:
-        engine: the ledger's.
-        lease: seconds until a silent runner counts as dead.
+        engine: the ledger's database.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled.
     """
 
-    def __init__(self, engine: sa.Engine, lease: float = LEASE) -> None:
-        self._engine, self.lease = engine, lease
+    def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
+        self._engine, self.heartbeat_timeout = engine, heartbeat_timeout
 
-    def join(self, owner: Owner, campaign_id: int | None) -> int:
-        """Make a runner known, and turn what dead ones left under way into unknown.
+    def register(self, identity: RunnerIdentity, campaign_id: int | None) -> int:
+        """Register a runner, and reclaim what stalled ones left in flight.
 
         Args:
-            owner: the runner.
-            campaign_id: the campaign's; None for single sends.
+            identity: the runner.
+            campaign_id: its campaign; None for single sends.
 
         Returns:
-            How many submits became unknown.
+            The count of submissions that became unknown.
 
         Raises:
-            LedgerError: a runner is not heard of any more, and its process is alive.
+            LedgerError: another runner sends no heartbeats, and its process is alive.
         """
         with self._engine.begin() as connection:
-            self.enlist(connection, owner, self.lease)
-            return len(self.bury(connection, campaign_id, strict=True))
+            self.add(connection, identity, self.heartbeat_timeout)
+            return len(self.reclaim_stalled(connection, campaign_id, strict=True))
 
-    def enlist(self, connection: sa.Connection, owner: Owner, lease: float) -> None:
-        """Make a runner known, for so many seconds."""
+    def add(self, connection: sa.Connection, identity: RunnerIdentity, lease: float) -> None:
+        """Register a runner in an open transaction, with a first lease of so many seconds."""
         connection.execute(
             runner.insert().values(
-                id=owner.id,
-                host=owner.host,
-                machine=owner.machine,
-                pid=owner.pid,
-                started=owner.started,
-                expires_at=now_of(connection) + lease,
+                id=identity.id,
+                host=identity.host,
+                pid_namespace=identity.pid_namespace,
+                pid=identity.pid,
+                process_started=identity.process_started,
+                expires_at=ledger_time(connection) + lease,
             )
         )
 
-    def bury(
+    def reclaim_stalled(
         self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False
     ) -> list[int]:
-        """Turn what dead runners left under way into unknown; return those submits.
+        """Make unknown what stalled runners left in flight, and remove these runners.
 
         Args:
-            connection: in a transaction.
-            campaign_id: the campaign's; None for single sends.
-            strict: whether a runner that is silent, and alive, is an error.
+            connection: in a transaction that writes.
+            campaign_id: the campaign; None for single sends.
+            strict: whether a runner that is silent, while its process is alive, is an error.
+
+        Returns:
+            The ids of the submissions that became unknown.
         """
-        now = now_of(connection)
-        theirs = (
-            submit.c.campaign_id.is_(None)
+        now = ledger_time(connection)
+        scope = (
+            submission.c.campaign_id.is_(None)
             if campaign_id is None
-            else submit.c.campaign_id == campaign_id
+            else submission.c.campaign_id == campaign_id
         )
         found = connection.execute(
             sa.select(runner)
-            .where(sa.exists().where(theirs, submit.c.runner_id == runner.c.id))
+            .where(sa.exists().where(scope, submission.c.runner_id == runner.c.id))
             .order_by(runner.c.id)
-            # One that is being written is alive, or somebody takes over from it already. Whoever
-            # writes a runner's submits holds the runner first.
+            # A runner whose row is locked is sending a heartbeat, or is being reclaimed already:
+            # every writer of a runner's submissions locks the runner first.
             .with_for_update(skip_locked=True)
         ).all()
-        buried: list[int] = []
+        reclaimed: list[int] = []
         for row in found:
-            owner = Owner(row.id, row.host, row.machine, row.pid, row.started)
-            dead = owner.is_dead()
-            # A process that lives may have ended its work without being able to write that down. A
-            # single send has an end of its own; a runner may only be stopped for a while.
-            patience = 0.0 if dead is None or campaign_id is None else _PATIENCE * self.lease
-            silent = now - row.expires_at
-            if dead or silent > patience:
-                buried += self._take_over(connection, owner, now)
-            elif strict and silent > 0:
+            identity = RunnerIdentity(
+                row.id, row.host, row.pid_namespace, row.pid, row.process_started
+            )
+            dead = identity.is_dead()
+            # A live process may have ended its work without being able to record that. A single
+            # send ends by its own timeout; a campaign's runner may only be suspended for a while.
+            patience = (
+                0.0
+                if dead is None or campaign_id is None
+                else _LEASES_WHILE_ALIVE * self.heartbeat_timeout
+            )
+            overdue = now - row.expires_at
+            if dead or overdue > patience:
+                reclaimed += self._reclaim(connection, identity, now)
+            elif strict and overdue > 0:
                 raise LedgerError(
-                    f"The runner in {owner} is alive and was not heard of for"
-                    f" {silent + self.lease:.0f} s: end that process, or try again in"
-                    f" {patience - silent:.0f} s, when it counts as dead."
+                    f"The runner in {identity} is alive and sent no heartbeat for"
+                    f" {overdue + self.heartbeat_timeout:.0f} s: end that process, or try again in"
+                    f" {patience - overdue:.0f} s, when the runner counts as stalled."
                 )
-        return sorted(buried)
+        return sorted(reclaimed)
 
     @staticmethod
-    def _take_over(connection: sa.Connection, owner: Owner, now: float) -> list[int]:
-        left = sa.select(submit.c.id).where(submit.c.runner_id == owner.id).order_by(submit.c.id)
-        ids = list(connection.scalars(left.with_for_update()))
-        detail = _DIED.format(owner)
-        changes = [{"id": each, "after": State.UNKNOWN, "detail": detail} for each in ids]
-        change(connection, changes, State.SUBMITTING, now, owner.id)
-        connection.execute(runner.delete().where(runner.c.id == owner.id))
+    def _reclaim(connection: sa.Connection, identity: RunnerIdentity, now: float) -> list[int]:
+        held = (
+            sa.select(submission.c.id)
+            .where(submission.c.runner_id == identity.id)
+            .order_by(submission.c.id)
+        )
+        ids = list(connection.scalars(held.with_for_update()))
+        detail = _RECLAIMED.format(identity)
+        reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
+        connection.execute(runner.delete().where(runner.c.id == identity.id))
         return ids
 
-    def leave(self, owner: Owner) -> None:
-        """Forget a runner that has nothing under way."""
+    def unregister(self, identity: RunnerIdentity) -> None:
+        """Remove a runner that has nothing in flight; else it stays, to be reclaimed."""
         with self._engine.begin() as connection:
-            busy = sa.exists().where(submit.c.runner_id == owner.id)
-            connection.execute(runner.delete().where(runner.c.id == owner.id, ~busy))
+            busy = sa.exists().where(submission.c.runner_id == identity.id)
+            connection.execute(runner.delete().where(runner.c.id == identity.id, ~busy))

@@ -1,13 +1,13 @@
-"""The ledger's tables."""
+"""The ledger's tables. Every time in them is in seconds since 1970, UTC, by the ledger's clock."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 VERSION = 1
-"""Of the tables. A ledger of a lower version is brought up to it, one of a higher is refused."""
+"""The version of the tables. An older ledger is migrated; a newer one is an error."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
-"""The statements that bring a ledger from the version before to each version, from 2 on."""
+"""The statements that migrate a ledger to each version, from 2 on, from the version before it."""
 TABLES = sa.MetaData()
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -18,17 +18,17 @@ campaign = sa.Table(
     TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
+    # Empty once the campaign is purged: together with the text it would reveal numbers.
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("paused_until", sa.Double),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("numbers", sa.BigInteger, nullable=False),
-    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("skipped", sa.BigInteger, nullable=False),
     sa.Column("segments", sa.BigInteger, nullable=False),
     sa.Column("purged_at", sa.Double),
 )
-"""Times are seconds since 1970, in UTC."""
 
 content = sa.Table(
     "content",
@@ -38,23 +38,25 @@ content = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("extension", sa.Text, nullable=False),
-    # Why submits with this text are held back, or null.
-    sa.Column("stopped", sa.Text),
+    # Why submissions with this text are held back, or null.
+    sa.Column("on_hold", sa.Text),
 )
+"""A text with its channel and extension; many submissions may share one."""
 
 runner = sa.Table(
     "runner",
     TABLES,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, nullable=False),
-    sa.Column("machine", sa.Text, nullable=False),
+    sa.Column("pid_namespace", sa.Text, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
-    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("process_started", sa.Double),
+    # The end of its lease: each heartbeat moves it.
     sa.Column("expires_at", sa.Double, nullable=False),
 )
 
-submit = sa.Table(
-    "submit",
+submission = sa.Table(
+    "submission",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
     # Null for a single send, which has a key instead.
@@ -62,51 +64,56 @@ submit = sa.Table(
     sa.Column("key", sa.Text, unique=True),
     sa.Column("digest", sa.Text),
     sa.Column("content_id", _Id, sa.ForeignKey("content.id"), nullable=False),
+    # The submission that this one was split from.
     sa.Column("parent_id", _Id),
+    # The count of its numbers; it stays when the numbers are purged.
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
+    # The runner that has claimed it.
     sa.Column("runner_id", sa.Text),
     sa.Column("batch_no", sa.Text),
     sa.Column("code", sa.Integer),
-    # The banned word of -6.
+    # The banned word of a -6.
     sa.Column("keyword", sa.Text),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("safe", sa.Boolean, nullable=False),
+    sa.Column("safe_to_resend", sa.Boolean, nullable=False),
     sa.Column("sent_at", sa.Double),
     sa.Column("ended_at", sa.Double),
-    sa.Index("submit_state", "campaign_id", "state", "id"),
-    sa.Index("submit_runner", "runner_id"),
+    sa.Index("submission_state", "campaign_id", "state", "id"),
+    sa.Index("submission_runner", "runner_id"),
 )
 
 recipients = sa.Table(
     "recipients",
     TABLES,
-    sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), primary_key=True, autoincrement=False),
-    # Joined by commas, as they go out.
+    sa.Column(
+        "submission_id", _Id, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False
+    ),
+    # Joined by commas, as the wire needs them.
     sa.Column("numbers", sa.Text, nullable=False),
 )
-"""Apart from the submits, whose rows change: gone once a submit is split or purged."""
+"""Apart from `submission`, whose rows change often. A split or a purge deletes the row."""
 
 history = sa.Table(
     "history",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("submit_id", _Id, sa.ForeignKey("submit.id"), nullable=False, index=True),
+    sa.Column("submission_id", _Id, sa.ForeignKey("submission.id"), nullable=False, index=True),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("after", sa.Text, nullable=False),
     sa.Column("batch_no", sa.Text),
     sa.Column("code", sa.Integer),
     sa.Column("detail", sa.Text, nullable=False),
-    # A runner's id, or the person who decided.
+    # The id of a runner, or the person who decided.
     sa.Column("by", sa.Text, nullable=False),
 )
-"""Every change of a submit's state, and what was learnt of it too late; rows are only added."""
+"""Every change of a submission's state, and what was learnt too late. Append-only."""
 
-refused = sa.Table(
-    "refused",
+skipped_line = sa.Table(
+    "skipped_line",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), nullable=False, index=True),
@@ -114,4 +121,4 @@ refused = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
-"""The lines of a source that no submit was made of."""
+"""The lines of a source that no submission was made of."""

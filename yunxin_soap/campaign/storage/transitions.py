@@ -1,122 +1,323 @@
-"""Changes submits' states, each with a line in the history, and tells the time of the ledger."""
+"""The one writer of states, of the history, and of the times that belong to them."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import ALLOWED, State
-from yunxin_soap.campaign.storage.runner_identity import Owner
-from yunxin_soap.campaign.storage.schema import history, submit
-from yunxin_soap.campaign.turns import Result
+from yunxin_soap.campaign.models import ALLOWED, CampaignState, Ending, Pause, State
+from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.schema import campaign, content, history, submission
 
-LATE = "its answer came after its runner was given up"
+LATE = "its result came after its runner was reclaimed"
+_BATCH = 500
+"""Rows of one statement."""
 
 
-def change(
+def transition(
     connection: sa.Connection,
-    changes: Sequence[dict[str, Any]],
+    update: sa.Update,
+    changes: Sequence[Mapping[str, Any]],
+    *,
     before: State,
-    now: float | None,
     by: str,
 ) -> None:
-    """Change states, and write it down; ``after`` says to which, the rest is left as it is."""
-    if not changes:
-        return
-    rows = []
+    """Change the state of submissions, and add an entry to the history of each.
+
+    Every change of a state goes through here.
+
+    Args:
+        connection: in a transaction that holds the submissions.
+        update: the statement. It binds ``submission_id``, ``before_state`` and the values of a
+            change that it needs.
+        changes: ``submission_id``, ``new_state``, ``at`` and ``detail`` of each, and the other
+            values that ``update`` binds.
+        before: the state that they are in.
+        by: the id of the runner, or the person who decides.
+
+    Raises:
+        ValueError: the state of a change may not follow that state.
+    """
     for each in changes:
-        assert each["after"] in ALLOWED[before]
-        rows.append(
-            {
-                "id_": each["id"],
-                "before_": before.value,
-                "state": each["after"].value,
-                "batch_no": each.get("batch_no"),
-                "code": each.get("code"),
-                "keyword": each.get("keyword"),
-                "reason": each.get("detail", ""),
-                "safe": each.get("safe", each["after"] is State.PENDING),
-                "not_before": each.get("not_before"),
-                "sent_at": each.get("sent_at"),
-                "ended_at": each.get("ended_at", now),
-            }
-        )
-    connection.execute(_UPDATE, rows)
-    connection.execute(
-        HISTORY,
-        [
-            {
-                "submit_id": each["id_"],
-                "at": each["ended_at"],
-                "before": before.value,
-                "after": each["state"],
-                "batch_no": each["batch_no"],
-                "code": each["code"],
-                "detail": each["reason"],
-                "by": by,
-            }
-            for each in rows
-        ],
-    )
-
-
-def recorded(connection: sa.Connection, result: Result, owner: Owner) -> bool:
-    """Whether a runner has written down already how a submit ended."""
-    mine = sa.exists().where(
-        history.c.submit_id == result.work.id,
-        history.c.by == owner.id,
-        history.c.before == State.SUBMITTING.value,
-        history.c.after == result.state.value,
-    )
-    return bool(connection.scalar(sa.select(mine)))
-
-
-def note(connection: sa.Connection, results: Sequence[Result], now: float, owner: Owner) -> None:
-    """Keep what was learnt too late: the states stay as they are."""
-    for each in results:
-        (state,) = connection.execute(
-            sa.select(submit.c.state).where(submit.c.id == each.work.id)
-        ).one()
-        connection.execute(
-            history.insert().values(
-                submit_id=each.work.id,
-                at=now,
-                before=state,
-                after=state,
-                batch_no=each.batch_no,
-                code=each.code,
-                detail=f"{LATE}: {each.state.value} {each.reason}".strip(),
-                by=owner.id,
+        if State(each["new_state"]) not in ALLOWED[before]:
+            raise ValueError(
+                f"A submission cannot change from {before.value} to {each['new_state']}."
             )
+    bound = _bound_names(update)
+    for start in range(0, len(changes), _BATCH):
+        batch = [{**each, "before_state": before.value} for each in changes[start : start + _BATCH]]
+        connection.execute(update, [{name: each[name] for name in bound} for each in batch])
+        connection.execute(
+            _HISTORY,
+            [
+                {
+                    "submission_id": each["submission_id"],
+                    "at": each["at"],
+                    "before": before.value,
+                    "after": each["new_state"],
+                    "batch_no": each.get("new_batch_no"),
+                    "code": each.get("new_code"),
+                    "detail": each["detail"],
+                    "by": by,
+                }
+                for each in batch
+            ],
         )
 
 
-def now_of(connection: sa.Connection) -> float:
-    """Return the one clock of all runners: the server's, or this machine's for a file."""
-    if connection.dialect.name == "sqlite":
-        return time.time()
-    clock = sa.func.extract("epoch", sa.func.clock_timestamp())
-    return float(connection.execute(sa.select(clock)).scalar_one())
+@functools.cache
+def _bound_names(update: sa.Update) -> tuple[str, ...]:
+    parameters = update.compile().binds.items()
+    return tuple(name for name, parameter in parameters if parameter.required)
 
 
-_UPDATE = (
-    submit.update()
-    .where(submit.c.id == sa.bindparam("id_"), submit.c.state == sa.bindparam("before_"))
-    .values(
-        state=sa.bindparam("state"),
-        batch_no=sa.bindparam("batch_no"),
-        code=sa.bindparam("code"),
-        keyword=sa.bindparam("keyword"),
-        reason=sa.bindparam("reason"),
-        safe=sa.bindparam("safe"),
-        not_before=sa.bindparam("not_before"),
-        sent_at=sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Double), submit.c.sent_at),
-        ended_at=sa.bindparam("ended_at"),
-        runner_id=None,
+def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner_id: str) -> None:
+    """Commit pending submissions to a runner that is about to send them."""
+    changes = [
+        {
+            "submission_id": each,
+            "new_state": State.SUBMITTING.value,
+            "at": now,
+            "detail": "",
+            "new_runner": runner_id,
+        }
+        for each in ids
+    ]
+    transition(connection, _CLAIM, changes, before=State.PENDING, by=runner_id)
+
+
+def end(
+    connection: sa.Connection, endings: Sequence[Ending], *, now: float, runner_id: str
+) -> None:
+    """Record how claimed submissions ended.
+
+    Args:
+        connection: in a transaction that holds them.
+        endings: how they ended.
+        now: the ledger's time.
+        runner_id: the runner that sent them.
+    """
+    elapsed = time.monotonic()
+    changes = []
+    for each in endings:
+        ended_at = now - (elapsed - each.ended_at)
+        changes.append(
+            {
+                "submission_id": each.claimed.id,
+                "new_state": each.state.value,
+                "at": ended_at,
+                "new_batch_no": each.batch_no,
+                "new_code": each.code,
+                "new_keyword": each.keyword,
+                "detail": each.reason,
+                "new_safe": each.safe_to_resend,
+                "new_not_before": ended_at + each.retry_after if each.retry_after else None,
+                "new_sent_at": ended_at - (each.ended_at - each.began_at),
+            }
+        )
+        if each.hold_content:
+            connection.execute(
+                content.update()
+                .where(content.c.id == each.claimed.content_id, content.c.on_hold.is_(None))
+                .values(on_hold=each.reason)
+            )
+    transition(connection, _END, changes, before=State.SUBMITTING, by=runner_id)
+
+
+def reclaim(
+    connection: sa.Connection,
+    ids: Collection[int],
+    state: State,
+    detail: str,
+    *,
+    now: float,
+    by: str,
+) -> None:
+    """Take claimed submissions from a runner that did not record how they ended.
+
+    Args:
+        connection: in a transaction that holds them.
+        ids: the submissions.
+        state: PENDING if they were certainly not sent, else UNKNOWN.
+        detail: why.
+        now: the ledger's time.
+        by: the id of the runner that had claimed them.
+    """
+    changes = [
+        {
+            "submission_id": each,
+            "new_state": state.value,
+            "at": now,
+            "new_batch_no": None,
+            "new_code": None,
+            "new_keyword": None,
+            "detail": detail,
+            "new_safe": state is State.PENDING,
+            "new_not_before": None,
+            "new_sent_at": None,  # what the claim wrote stays
+        }
+        for each in ids
+    ]
+    transition(connection, _END, changes, before=State.SUBMITTING, by=by)
+
+
+def decide(
+    connection: sa.Connection,
+    ids: Collection[int],
+    *,
+    before: State,
+    after: State,
+    by: str,
+    detail: str,
+    batch_no: str | None = None,
+) -> None:
+    """Record what a person decided about submissions.
+
+    Args:
+        connection: in a transaction that holds them.
+        ids: the submissions.
+        before: the state that they are in.
+        after: the state that the person gives them.
+        by: who decides.
+        detail: the decision, for the history.
+        batch_no: of an accepted one, if it is known.
+    """
+    now = ledger_time(connection)
+    changes = [
+        {
+            "submission_id": each,
+            "new_state": after.value,
+            "at": now,
+            "new_batch_no": batch_no,
+            "detail": detail,
+            # A pending one keeps the reason why it was not accepted before.
+            "new_reason": None if after is State.PENDING else f"decided by {by}",
+            # To reject it, the person has made sure that it was not sent.
+            "new_safe": True if after is State.REJECTED else None,
+        }
+        for each in ids
+    ]
+    transition(connection, _DECIDE, changes, before=before, by=by)
+
+
+def was_recorded(connection: sa.Connection, ending: Ending, runner_id: str) -> bool:
+    """Return whether this runner has recorded this ending already."""
+    own = sa.exists().where(
+        history.c.submission_id == ending.claimed.id,
+        history.c.by == runner_id,
+        history.c.before == State.SUBMITTING.value,
+        history.c.after == ending.state.value,
     )
+    return bool(connection.scalar(sa.select(own)))
+
+
+def note_late(
+    connection: sa.Connection, endings: Sequence[Ending], *, now: float, runner_id: str
+) -> None:
+    """Add to the history what became known too late to change a state."""
+    for each in endings:
+        state = connection.scalar(
+            sa.select(submission.c.state).where(submission.c.id == each.claimed.id)
+        )
+        connection.execute(
+            _HISTORY,
+            {
+                "submission_id": each.claimed.id,
+                "at": now,
+                "before": state,
+                "after": state,
+                "batch_no": each.batch_no,
+                "code": each.code,
+                "detail": f"{LATE}: {each.state.value} {each.reason}".strip(),
+                "by": runner_id,
+            },
+        )
+
+
+def open_campaign(connection: sa.Connection, campaign_id: int) -> None:
+    """Let runners send a campaign, whatever its state was."""
+    _set_campaign(connection, CampaignState.OPEN, campaign.c.id == campaign_id)
+
+
+def reopen_if_done(connection: sa.Connection, campaign_id: int) -> None:
+    """Let runners send a campaign that was done; a pause stays."""
+    is_done = campaign.c.state == CampaignState.DONE.value
+    _set_campaign(connection, CampaignState.OPEN, campaign.c.id == campaign_id, is_done)
+
+
+def pause_campaign(
+    connection: sa.Connection, campaign_id: int, pause: Pause, *, now: float
+) -> None:
+    """Pause a campaign."""
+    _set_campaign(
+        connection,
+        CampaignState.PAUSED,
+        campaign.c.id == campaign_id,
+        # A timed pause must not replace a pause that waits for an operator.
+        sa.or_(
+            campaign.c.state != CampaignState.PAUSED.value, campaign.c.paused_until.is_not(None)
+        ),
+        reason=pause.reason,
+        paused_until=None if pause.seconds is None else now + pause.seconds,
+    )
+
+
+def finish_campaign(connection: sa.Connection, campaign_id: int) -> None:
+    """Mark a campaign as done if it has nothing left to send."""
+    unfinished = sa.exists().where(
+        submission.c.campaign_id == campaign_id,
+        submission.c.state.in_([State.PENDING.value, State.SUBMITTING.value]),
+    )
+    _set_campaign(connection, CampaignState.DONE, campaign.c.id == campaign_id, ~unfinished)
+
+
+def _set_campaign(
+    connection: sa.Connection,
+    state: CampaignState,
+    *where: sa.ColumnElement[bool],
+    reason: str = "",
+    paused_until: float | None = None,
+) -> None:
+    values = {"state": state.value, "reason": reason, "paused_until": paused_until}
+    connection.execute(campaign.update().where(*where).values(**values))
+
+
+# Built once: building a statement takes longer than running it.
+_HISTORY = history.insert()
+_ONE = submission.update().where(
+    submission.c.id == sa.bindparam("submission_id"),
+    submission.c.state == sa.bindparam("before_state"),
 )
-# Made once: to put a statement together takes longer than to run it.
-HISTORY = history.insert()
+_CLAIM = _ONE.values(
+    state=sa.bindparam("new_state"),
+    runner_id=sa.bindparam("new_runner"),
+    attempts=submission.c.attempts + 1,
+    not_before=None,
+    sent_at=sa.bindparam("at"),
+    ended_at=None,
+)
+_END = _ONE.values(
+    state=sa.bindparam("new_state"),
+    runner_id=None,
+    batch_no=sa.bindparam("new_batch_no"),
+    code=sa.bindparam("new_code"),
+    keyword=sa.bindparam("new_keyword"),
+    reason=sa.bindparam("detail"),
+    safe_to_resend=sa.bindparam("new_safe"),
+    not_before=sa.bindparam("new_not_before"),
+    sent_at=sa.func.coalesce(sa.bindparam("new_sent_at", type_=sa.Double), submission.c.sent_at),
+    ended_at=sa.bindparam("at"),
+)
+_DECIDE = _ONE.values(
+    state=sa.bindparam("new_state"),
+    not_before=None,
+    batch_no=sa.func.coalesce(sa.bindparam("new_batch_no", type_=sa.Text), submission.c.batch_no),
+    reason=sa.func.coalesce(sa.bindparam("new_reason", type_=sa.Text), submission.c.reason),
+    safe_to_resend=sa.func.coalesce(
+        sa.bindparam("new_safe", type_=sa.Boolean), submission.c.safe_to_resend
+    ),
+)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
 from yunxin_soap.cli.output import handle_errors, open_output, refuse_ledger_overwrite
 from yunxin_soap.files import escape_spreadsheet_formula
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import NumberResult
 
 _COLUMNS = ("number", "state", "batch_no", "code", "reason", "submission_id")
 
@@ -36,7 +40,7 @@ def export_command(name: str, output: str, ledger_url: str | None, as_json: bool
         _export(ledger.results(name), output, as_json)
 
 
-def _export(results: Iterator[tuple[Any, ...]], output: str, as_json: bool) -> None:
+def _export(results: Iterator[NumberResult], output: str, as_json: bool) -> None:
     # Read the first row before the file is truncated: the campaign may not exist.
     first = list(islice(results, 1))
     # Spreadsheets recognise UTF-8 by its byte order mark; JSON must have none.
@@ -44,18 +48,17 @@ def _export(results: Iterator[tuple[Any, ...]], output: str, as_json: bool) -> N
         writer = csv.writer(file)
         if not as_json:
             writer.writerow(_COLUMNS)
-        for number, state, batch_no, code, reason, submission_id in chain(first, results):
+        for each in chain(first, results):
             if as_json:
-                row = (number, state.value, batch_no, code, reason, submission_id)
-                file.write(json.dumps(dict(zip(_COLUMNS, row, strict=True))) + "\n")
+                file.write(json.dumps(asdict(each)) + "\n")
             else:
                 writer.writerow(
                     (
-                        number,
-                        state.value,
-                        escape_spreadsheet_formula(batch_no),
-                        code,
-                        escape_spreadsheet_formula(reason),
-                        submission_id,
+                        each.number,
+                        each.state.value,
+                        escape_spreadsheet_formula(each.batch_no),
+                        each.code,
+                        escape_spreadsheet_formula(each.reason),
+                        each.submission_id,
                     )
                 )

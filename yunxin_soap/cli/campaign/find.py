@@ -37,7 +37,7 @@ def _print_record(record: SubmissionRecord) -> None:
     owner = record.campaign if record.campaign is not None else f"key {record.key}"
     batch = f" as batch {record.batch_no}" if record.batch_no else ""
     click.echo(
-        f"{owner}, submission {record.submit}: {record.state.value}{batch}: {record.message}"
+        f"{owner}, submission {record.submission_id}: {record.state.value}{batch}: {record.message}"
     )
     for entry in record.history:
         click.echo(f"  {_describe(entry, record)}")
@@ -46,5 +46,7 @@ def _print_record(record: SubmissionRecord) -> None:
 def _describe(entry: HistoryEntry, record: SubmissionRecord) -> str:
     detail = f" ({entry.detail})" if entry.detail not in ("", entry.after.value) else ""
     # The part of the history before --isolate split it off belongs to another submission.
-    origin = f"submission {entry.submit} " if entry.submit != record.submit else ""
+    origin = (
+        f"submission {entry.submission_id} " if entry.submission_id != record.submission_id else ""
+    )
     return f"{format_local_time(entry.at)} {origin}{entry.after.value}{detail}, by {entry.by}"

@@ -60,10 +60,14 @@ def resolve_command(
         count = 1
         with open_ledger(ledger_url) as ledger:
             if key is not None:
-                ledger.resolve_once(key, decision, by=by, batch_no=batch_no)
+                ledger.once.resolve(key, decision, by=by, batch_no=batch_no)
             elif name is not None:
                 count = ledger.resolve(
-                    name, decision, by=by, submits=submission_ids or None, batch_no=batch_no
+                    name,
+                    decision,
+                    by=by,
+                    submission_ids=submission_ids or None,
+                    batch_no=batch_no,
                 )
         none = ": none is unknown" if count == 0 else ""
         text = f"{pluralize(count, 'submission')} resolved{none}."

@@ -51,12 +51,12 @@ def retry_command(
         count, hint = 1, ""
         with open_ledger(ledger_url) as ledger:
             if key is not None:
-                ledger.retry_once(key, unsafe=unsafe, by=by)
+                ledger.once.retry(key, unsafe=unsafe, by=by)
             elif name is not None:
                 exact = None if code is None else -abs(code)
                 count = ledger.retry(name, code=exact, unsafe=unsafe, by=by)
                 if not unsafe and code is None:
-                    hint = _hint(ledger.status(name).submits[State.REJECTED])
+                    hint = _hint(ledger.status(name).submissions[State.REJECTED])
         text = f"{pluralize(count, 'submission')} pending again.{hint}"
         print_result(as_json, "submissions", count, text)
 

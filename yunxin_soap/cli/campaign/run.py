@@ -99,9 +99,10 @@ def run_campaign(
     with handle_errors(as_json):
         given = {each: options.pop(each) for each in _CLIENT_ARGUMENTS}
         from yunxin_soap.async_client import AsyncClient
+        from yunxin_soap.campaign import AsyncLedger
         from yunxin_soap.cli.progress import run_with_progress
 
-        with open_ledger(ledger_url) as ledger:
+        with open_ledger(ledger_url) as opened:
             client = build_client(
                 AsyncClient,
                 given_arguments(**given),
@@ -109,8 +110,9 @@ def run_campaign(
                 "user_code",
             )
             if resume:
-                ledger.resume(name)
-            status = run_with_progress(ledger, name, client, bar=not as_json, **options)
+                opened.resume(name)
+        ledger = AsyncLedger(ledger_url, create=False)
+        status = run_with_progress(ledger, name, client, bar=not as_json, **options)
         print_status(status, as_json)
         sys.exit(_exit_status(status))
 
@@ -121,6 +123,6 @@ def _exit_status(status: Status) -> int:
     numbers = status.numbers
     if numbers[State.UNKNOWN]:
         return 5
-    if numbers[State.PENDING] - sum(status.held.values()) or numbers[State.SUBMITTING]:
+    if numbers[State.PENDING] - sum(status.on_hold.values()) or numbers[State.SUBMITTING]:
         return 4
-    return 3 if numbers[State.REJECTED] or status.held else 0
+    return 3 if numbers[State.REJECTED] or status.on_hold else 0

@@ -34,8 +34,8 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
     from yunxin_soap.campaign import State
 
     campaigns = [ledger.status(each) for each in ledger.campaigns()]
-    sends = {state.value: count for state, count in ledger.sends().items() if count}
-    unknown_keys = list(ledger.keys(State.UNKNOWN))
+    sends = {state.value: count for state, count in ledger.once.counts().items() if count}
+    unknown_keys = list(ledger.once.keys(State.UNKNOWN))
     if as_json:
         print_json(
             {
@@ -65,13 +65,13 @@ def print_status(status: Status, as_json: bool) -> None:
     click.echo(f"{status.name}: {status.state.value}{reason}")
     if status.paused_until is not None:
         click.echo(f"  continues at {format_local_time(status.paused_until)}")
-    click.echo(f"  {status.planned:9} planned, {pluralize(status.refused, 'line')} skipped")
+    click.echo(f"  {status.planned:9} planned, {pluralize(status.skipped, 'line')} skipped")
     for state, count in status.numbers.items():
         if count:
             click.echo(f"  {count:9} {state.value}")
     for code, count in status.codes.items():
         click.echo(f"  {count:9} rejected with {code}")
-    for held_for, count in status.held.items():
+    for held_for, count in status.on_hold.items():
         click.echo(f"  {count:9} on hold: {held_for}")
     for hint in _hints(status):
         click.echo(f"  {hint}")
@@ -85,7 +85,7 @@ def _hints(status: Status) -> Iterator[str]:
             'unknown: ask the vendor ("campaign export" lists the numbers), then decide with'
             ' "campaign resolve"'
         )
-    if status.held:
+    if status.on_hold:
         yield 'on hold: once the gateway allows the text, "campaign retry" makes it pending again'
     if status.state is CampaignState.PAUSED and status.paused_until is None:
         yield 'paused: fix the cause, then "campaign resume" continues'
@@ -93,6 +93,6 @@ def _hints(status: Status) -> Iterator[str]:
 
 def _as_dict(status: Status) -> dict[str, Any]:
     values = asdict(status)
-    for name in ("numbers", "submits"):
+    for name in ("numbers", "submissions"):
         values[name] = {state.value: count for state, count in values[name].items()}
     return values

@@ -1,0 +1,73 @@
+"""Lets a runner, which is asynchronous, send by an ordinary `Client`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from yunxin_soap.async_client import AsyncClient
+from yunxin_soap.campaign.running.runner import Sender
+from yunxin_soap.errors import OutcomeUnknown
+from yunxin_soap.transport.sync import HttpTransport
+
+if TYPE_CHECKING:
+    from yunxin_soap.client import Client
+    from yunxin_soap.message import Submission
+    from yunxin_soap.results import Receipt
+
+
+@asynccontextmanager
+async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
+    """Give a sender for the time of a run: an `AsyncClient`, or the client itself in threads.
+
+    An `AsyncClient` with the same settings keeps many submissions in flight at the least cost. A
+    client with a transport of its own can only be called in threads.
+
+    Args:
+        client: it stays open.
+        concurrency: submissions in flight at most.
+    """
+    if isinstance(client._transport, HttpTransport):
+        async with AsyncClient.from_settings(client.settings) as sender:
+            yield sender
+        return
+    threads = ThreadSender(client, concurrency)
+    try:
+        yield threads
+    finally:
+        threads.close()
+
+
+class ThreadSender:
+    """Sends by a `Client` in threads.
+
+    Args:
+        client: sends; it stays open.
+        concurrency: the count of threads.
+    """
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        self._client = client
+        self._threads = ThreadPoolExecutor(concurrency, "yunxin-soap sender")
+
+    async def submit(self, submission: Submission, /) -> Receipt:
+        """Send a submission.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled; its ``__cause__`` is an
+                `OutcomeUnknown` if the call had begun, since a thread cannot be cancelled.
+        """
+        call = self._threads.submit(self._client.submit, submission)
+        try:
+            return await asyncio.wrap_future(call)
+        except asyncio.CancelledError as cancelled:
+            if call.cancelled():
+                raise
+            raise cancelled from OutcomeUnknown("The run ended while this was in flight.")
+
+    def close(self) -> None:
+        """End the threads, each once its call has returned."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
