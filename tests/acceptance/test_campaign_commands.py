@@ -139,7 +139,7 @@ def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox
     assert run("resolve", "a", "--rejected").stdout == "0 submissions resolved: none is unknown.\n"
     again = run("plan", "a", "--csv", list_file, "--message", "别的【签名】")
     assert again.returncode == 2
-    assert again.stderr.startswith("yunxin-soap: There is a campaign 'a' already")
+    assert again.stderr.startswith("yunxin-soap: A campaign 'a' exists already")
 
 
 def test_plan_skipped_file_unwritable_makes_no_campaign(run: Run, list_file: str) -> None:
