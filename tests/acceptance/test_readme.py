@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from yunxin_soap import Client
-from yunxin_soap.campaign import AsyncLedger, Ledger
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.running.once import OnceSends
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Config, Sandbox
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
@@ -58,18 +59,12 @@ def test_readme_settings_table_has_every_argument() -> None:
 
 
 def test_readme_campaigns_names_every_method_of_a_ledger() -> None:
-    """The section on campaigns names every method of `Ledger`."""
+    """The section on campaigns names every method of `Ledger` and of `Ledger.once`."""
     text = section("Campaigns")
     methods = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert {name for name in methods if f"`{name}(" not in text} == {
-        "close",
-        "run_async",
-        "send_once_async",
-    }
-    assert "`await run_async(" in text
-    assert "`await send_once_async(" in text
-    of_async = {name for name in dir(AsyncLedger) if not name.startswith("_")}
-    assert methods - of_async == {"run_async", "send_once_async"}
+    assert {name for name in methods if f"`{name}(" not in text} == {"close"}
+    methods = {name for name in dir(OnceSends) if not name.startswith("_")}
+    assert {name for name in methods if f"`once.{name}(" not in text} == {"begin"}
 
 
 def test_readme_python_example_sends(sandbox: Sandbox) -> None:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from yunxin_soap.async_client import AsyncClient
 from yunxin_soap.campaign.running.runner import Sender
 from yunxin_soap.errors import OutcomeUnknown
 from yunxin_soap.transport.sync import HttpTransport
@@ -31,6 +30,8 @@ async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
         concurrency: submissions in flight at most.
     """
     if isinstance(client._transport, HttpTransport):
+        from yunxin_soap.async_client import AsyncClient
+
         async with AsyncClient.from_settings(client.settings) as sender:
             yield sender
         return
