@@ -262,7 +262,7 @@ def test_command_missing_ledger_exits_6(
     done = run(*arguments)
     assert done.returncode == 6
     assert done.stderr == (
-        f'yunxin-soap: There is no ledger sqlite:///{ledger_file}: "campaign plan" makes one.\n'
+        f'yunxin-soap: There is no ledger sqlite:///{ledger_file}: "campaign plan" creates one.\n'
     )
     assert ledger_file.exists() is empty
 
