@@ -49,10 +49,10 @@ class Admin:
 
     def retry(self, name: str, *, code: int | None, unsafe: bool, by: str) -> int:
         """Make rejected submissions pending, and release held texts; return their count."""
-        _check_printable(by)
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
             found = campaign_row(connection, name)
+            _check(by)
             wanted = [
                 submission.c.campaign_id == found.id,
                 submission.c.state == State.REJECTED.value,
@@ -105,9 +105,10 @@ class Admin:
         batch_no: str | None,
     ) -> int:
         """Decide what became of unknown submissions of a campaign; return their count."""
-        after = _state_after(decision, by, batch_no)
+        after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
             found = campaign_row(connection, name)
+            _check(by, batch_no, after)
             ids = list(
                 connection.scalars(
                     sa.select(submission.c.id)
@@ -146,11 +147,12 @@ class Admin:
         self, key: str, decision: DecisionName, *, by: str, batch_no: str | None
     ) -> None:
         """Decide what became of an unknown single send."""
-        after = _state_after(decision, by, batch_no)
+        after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
             found = self._single_send(connection, key)
             if found is None or found.state != State.UNKNOWN.value:
                 raise NotInLedger(f"There is no unknown send with the key {key!r}.")
+            _check(by, batch_no, after)
             transitions.decide(
                 connection,
                 [found.id],
@@ -163,7 +165,6 @@ class Admin:
 
     def retry_once(self, key: str, *, unsafe: bool, by: str) -> None:
         """Make a rejected single send pending."""
-        _check_printable(by)
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
             found = self._single_send(connection, key)
@@ -174,6 +175,7 @@ class Admin:
                     f"The rejected send with the key {key!r} may have been sent: if it was not, or"
                     " if a second copy does no harm, retry it with unsafe=True (--unsafe)."
                 )
+            _check(by)
             transitions.decide(
                 connection,
                 [found.id],
@@ -262,19 +264,18 @@ class Admin:
         return count
 
 
-def _state_after(decision: str, by: str, batch_no: str | None) -> State:
-    """Check a decision, and return the state that follows from it."""
-    after = {name: state for name, state in _AFTER.items() if name == decision}
-    if not after:
-        raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(_AFTER)}.")
-    (state,) = after.values()
-    if batch_no is not None and state is not State.ACCEPTED:
+def _state_after(decision: str) -> State:
+    """Return the state that follows from a decision."""
+    for name, state in _AFTER.items():
+        if name == decision:
+            return state
+    raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(_AFTER)}.")
+
+
+def _check(by: str, batch_no: str | None = None, after: State = State.PENDING) -> None:
+    """Check the arguments of a decision."""
+    if batch_no is not None and after is not State.ACCEPTED:
         raise ConfigurationError("batch_no is for the decision 'accepted' only.")
-    _check_printable(by, batch_no)
-    return state
-
-
-def _check_printable(by: str, batch_no: str | None = None) -> None:
     for name, value in (("by", by), ("batch_no", batch_no)):
         if value is not None and (not value.strip() or not value.isprintable()):
             raise ConfigurationError(f"{name}={value!r} must be printable text.")
