@@ -323,6 +323,41 @@ def test_csv_quote_closed_by_the_next_one_hides_no_number() -> None:
 def test_csv_rows_wider_than_the_first_are_no_unbalanced_quote(first: str) -> None:
     """The first line may be empty, or have fewer fields than the others."""
     content = f'{first}{A},x,z\n{B},y,"two\nlines"\n'
-    texts, skipped = planned(csv_of(content, 1 if first != "\n" else None))
-    assert set(texts[TEXT]) >= {A, B}
-    assert skipped == []
+    source = csv_of(content, 1 if first != "\n" else None)
+    assert planned(source) == ({TEXT: [A, B] if first == "\n" else [C, A, B]}, [])
+
+
+def test_csv_quote_within_the_first_line_is_kept_as_it_is() -> None:
+    """Only a record of several lines must follow the CSV rules strictly."""
+    assert planned(csv_of(f'"pho"ne,x\n{A},1\n')).texts == {TEXT: [A]}
+    assert planned(csv_of(f'"{A}","x\n"\n"{B}"\n')).texts == {TEXT: [A, B]}
+
+
+def test_csv_field_with_a_quoted_row_in_it_is_unbalanced() -> None:
+    """Quotes around a number do not hide it."""
+    content = f'phone,name\n{A},"open\n""{B}"",x"\n{C},y\n'
+    texts, skipped = planned(csv_of(content))
+    assert texts == {TEXT: [C]}
+    assert [(each.line, each.reason) for each in skipped] == [
+        (2, UNBALANCED_QUOTE_REASON),
+        (3, UNBALANCED_QUOTE_REASON),
+    ]
+
+
+def test_csv_blanks_around_a_heading_are_ignored() -> None:
+    """The name of a column has none, for the caller and for the message."""
+    source = csv_of(f"x, who , name \n1,{A},甲\n", "who")
+    assert planned(source, NAMED).texts == {"您好甲【签名】": [A]}
+
+
+def test_csv_without_headings_has_no_named_columns() -> None:
+    """A message with placeholders cannot be filled from it."""
+    with pytest.raises(ConfigurationError, match=r"uses \{name\}, .* unique name: none\."):
+        planned(csv_of(f"{A},x\n"), NAMED)
+
+
+def test_csv_first_row_with_a_number_elsewhere_is_data() -> None:
+    """Its cell in the chosen column is skipped with a reason, not taken for a heading."""
+    texts, skipped = planned(csv_of(f"x,{B}\n{A},y\n", 1))
+    assert texts == {TEXT: [A]}
+    assert [(each.line, each.value) for each in skipped] == [(1, "x")]
