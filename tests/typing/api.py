@@ -6,9 +6,12 @@ none.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
-from datetime import datetime
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,25 @@ from yunxin_soap import (
     YunxinError,
     count_segments,
     wsdl,
+)
+from yunxin_soap.campaign import (
+    AsyncLedger,
+    Csv,
+    HistoryEntry,
+    Ledger,
+    NumberResult,
+    Plan,
+    PlanOptions,
+    Progress,
+    Rows,
+    SkippedLine,
+    Source,
+    State,
+    Status,
+    SubmissionRecord,
+    Text,
+    Timing,
+    preview,
 )
 from yunxin_soap.sandbox import (
     Account,
@@ -237,3 +259,112 @@ def arrivals(arrival: Arrival) -> None:
     assert_type(arrival.message, str)
     assert_type(arrival.batch_no, str | None)
     assert_type(arrival.fault, str | None)
+
+
+def sources() -> None:
+    lists: list[Source] = [
+        Csv("customers.csv", column="phone", encoding="gbk"),
+        Csv(Path("customers.csv"), column=2),
+        Text("numbers.txt"),
+        Rows([{"name": "甲", "phone": "13900000000"}], column="phone"),
+        Rows([("甲", 13900000000)], column=2),
+    ]
+    assert_type(preview("job", lists[0], "您好【签名】", channel=37), Plan)
+    preview("job", lists[0], "您好【签名】")  # type: ignore[call-arg]
+
+
+def ledger_calls(client: Client, async_client: AsyncClient) -> None:
+    options: PlanOptions = {"channel": 37, "signature": "签名", "strict": True}
+
+    def on_skipped(line: SkippedLine) -> None:
+        assert_type(line.line, int)
+        assert_type(line.value, str)
+        assert_type(line.reason, str)
+
+    def on_progress(progress: Progress) -> None:
+        assert_type(progress.in_flight, int)
+        assert_type(progress.until, datetime | None)
+
+    with Ledger("ledger.sqlite", heartbeat_timeout=10, create=False) as ledger:
+        assert_type(ledger, Ledger)
+        assert_type(
+            ledger.plan("job", Csv("a.csv"), "您好", on_skipped=on_skipped, **options), Plan
+        )
+        ledger.plan("job", ["13900000000", 13900000001], "您好【签名】", channel="37")
+        status = ledger.run(
+            "job",
+            client,
+            concurrency=8,
+            rate_limit=20,
+            numbers_rate_limit=1000.0,
+            sending_hours="08:00-21:00",
+            timezone="Asia/Shanghai",
+            isolate=True,
+            failure_threshold=3,
+            on_progress=on_progress,
+            stop=threading.Event(),
+        )
+        assert_type(status, Status)
+        ledger.run("job", async_client)  # type: ignore[arg-type]
+        ledger.run("job", client, rate=20)  # type: ignore[call-arg]
+        assert_type(ledger.campaigns(), list[str])
+        assert_type(ledger.status("job"), Status)
+        assert_type(ledger.resume("job"), None)
+        assert_type(ledger.retry("job", code=-7, unsafe=True, by="ops"), int)
+        ledger.retry("job")  # type: ignore[call-arg]
+        ledger.resolve("job", "accepted", by="ops", submission_ids=[1, 2], batch_no="1")
+        ledger.resolve("job", "perhaps", by="ops")  # type: ignore[arg-type]
+        assert_type(ledger.results("job"), Iterator[NumberResult])
+        assert_type(ledger.timings("job"), list[Timing])
+        assert_type(ledger.skipped_lines("job"), Iterator[SkippedLine])
+        assert_type(ledger.find(13900000000), list[SubmissionRecord])
+        assert_type(ledger.report("job"), str)
+        assert_type(ledger.purge(older_than=timedelta(days=90)), int)
+        assert_type(ledger.purge(older_than=7_776_000.0), int)
+        once = ledger.once
+        assert_type(once.send(client, "order-42", "13900000000", "您好", channel=37), Receipt)
+        once.send(async_client, "order-42", "13900000000", "您好")  # type: ignore[arg-type]
+        assert_type(once.counts(), dict[State, int])
+        assert_type(once.keys(State.UNKNOWN), Iterator[str])
+        assert_type(once.retry("order-42", unsafe=True, by="ops"), None)
+        assert_type(once.resolve("order-42", "resend", by="ops"), None)
+
+
+async def async_ledger_calls(client: AsyncClient, sync_client: Client) -> None:
+    async with AsyncLedger("postgresql://localhost/sms") as ledger:
+        assert_type(ledger, AsyncLedger)
+        assert_type(await ledger.plan("job", Text("a.txt"), "您好【签名】", channel=37), Plan)
+        status = await ledger.run("job", client, concurrency=8, stop=asyncio.Event())
+        assert_type(status, Status)
+        await ledger.run("job", sync_client)  # type: ignore[arg-type]
+        await ledger.run("job", client, stop=threading.Event())  # type: ignore[arg-type]
+        assert_type(await ledger.campaigns(), list[str])
+        assert_type(await ledger.retry("job", by="ops"), int)
+        assert_type(await ledger.resolve("job", "rejected", by="ops"), int)
+        assert_type(ledger.results("job"), AsyncIterator[NumberResult])
+        assert_type(ledger.skipped_lines("job"), AsyncIterator[SkippedLine])
+        assert_type(await ledger.timings("job"), list[Timing])
+        assert_type(await ledger.find("13900000000"), list[SubmissionRecord])
+        once = ledger.once
+        assert_type(await once.send(client, "order-42", "13900000000", "您好"), Receipt)
+        assert_type(await once.counts(), dict[State, int])
+        assert_type(once.keys(State.UNKNOWN), AsyncIterator[str])
+        assert_type(await once.resolve("order-42", "resend", by="ops"), None)
+
+
+def ledger_values(
+    status: Status, result: NumberResult, timing: Timing, record: SubmissionRecord
+) -> None:
+    assert_type(status.created_at, datetime)
+    assert_type(status.paused_until, datetime | None)
+    assert_type(status.numbers, dict[State, int])
+    assert_type(status.submissions, dict[State, int])
+    assert_type(status.on_hold, dict[str, int])
+    assert_type(result.number, str)
+    assert_type(result.state, State)
+    assert_type(result.submission_id, int)
+    assert_type(timing.sent_at, datetime)
+    assert_type(record.campaign, str | None)
+    assert_type(record.history, tuple[HistoryEntry, ...])
+    assert_type(record.history[0].at, datetime)
+    assert_type(record.history[0].before, State)
