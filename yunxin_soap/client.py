@@ -12,11 +12,11 @@ from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import wsdl
-from yunxin_soap.errors import RequestInfo, SendError, invalid_request
+from yunxin_soap.errors import ConfigurationError, RequestInfo, SendError, invalid_request
 from yunxin_soap.message import Submission
 from yunxin_soap.redact import Redactor, summarise_numbers
 from yunxin_soap.results import Receipt, parse_result
-from yunxin_soap.settings import Settings, parameters
+from yunxin_soap.settings import Settings, parameters, without_frames
 from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
 from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wire.codec import Codec, Fields
@@ -87,7 +87,13 @@ class ClientBase(Generic[_Transport]):
         Raises:
             ConfigurationError: a setting is wrong, or the WSDL does not fit.
         """
-        self._set_up(Settings(user_code, user_pass, **options), transport)
+        try:
+            settings = Settings(user_code, user_pass, **options)
+        except ConfigurationError as error:
+            del user_pass, options
+            raise without_frames(error) from None
+        del user_pass, options
+        self._set_up(settings, transport)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, transport: _Transport | None = None) -> Self:
@@ -122,7 +128,13 @@ class ClientBase(Generic[_Transport]):
             ConfigurationError: a setting is wrong, user name or password are missing, or the WSDL
                 does not fit.
         """
-        return cls.from_settings(Settings.from_env(os.environ, **overrides), transport=transport)
+        try:
+            settings = Settings.from_env(os.environ, **overrides)
+        except ConfigurationError as error:
+            del overrides
+            raise without_frames(error) from None
+        del overrides
+        return cls.from_settings(settings, transport=transport)
 
     def _set_up(self, settings: Settings, transport: _Transport | None) -> None:
         self._settings = settings

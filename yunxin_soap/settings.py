@@ -264,6 +264,13 @@ class Settings:
 
     def __init__(self, user_code: str, user_pass: str, **options: Unpack[ClientOptions]) -> None:
         given: dict[str, Any] = {**options, "user_code": user_code, "user_pass": user_pass}
+        try:
+            self._validate(given)
+        except ConfigurationError as error:
+            del user_pass, options, given
+            raise without_frames(error) from None
+
+    def _validate(self, given: dict[str, Any]) -> None:
         for each in fields(self):
             value = given.pop(each.name, each.metadata["default"])
             self._set(each.name, each.metadata["validate"](each.name, value))
@@ -271,6 +278,12 @@ class Settings:
             raise TypeError(f"A client has no argument {next(iter(given))!r}.")
         self._complete_total_timeout()
         self._check_request_validation()
+
+    def __repr__(self) -> str:
+        """Omit the password and the proxy, whose address may contain one."""
+        # A debugger also shows settings whose validation failed halfway.
+        shown = [each.name for each in fields(self) if each.repr and hasattr(self, each.name)]
+        return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -312,7 +325,17 @@ class Settings:
             **arguments_from_env(environ),
             **overrides,
         }
-        return cls(**arguments)
+        try:
+            return cls(**arguments)
+        except ConfigurationError as error:
+            del overrides, arguments
+            raise without_frames(error) from None
+
+
+def without_frames(error: ConfigurationError) -> ConfigurationError:
+    """Drop the frames of an invalid setting: their local variables contain passwords."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
