@@ -300,7 +300,13 @@ def test_csv_unbalanced_quote_with_too_many_fields_is_found() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [f'phone,"name\n{A},"Li"\n{B},"Wang"\n', f'"{A}\n"{B}"\n"{C}"\n', f'"phone\n{A}\n{B}\n'],
+    [
+        f'phone,"name\n{A},"Li"\n{B},"Wang"\n',
+        f'"{A}\n"{B}"\n"{C}"\n',
+        f'"phone\n{A}\n{B}\n',
+        f'phone,"name\nx,"Li"\n{A},y\n',  # no number is swallowed, but the rules are broken
+        f'phone,"name\n{A},x"\n{B},y\n',  # the rules are kept, but a number is swallowed
+    ],
 )
 def test_csv_unbalanced_quote_in_the_first_line_is_an_error(content: str) -> None:
     """Without its headings nothing of the file can be read."""
