@@ -1,6 +1,6 @@
 """The kinds of faults and their options: the one list that every interface of the sandbox uses.
 
-Python, TOML, the command line, REST, the OpenAPI document and the page's form take the options,
+Python, the command line, REST, the OpenAPI document and the page's form take the options,
 their limits and their descriptions from the classes here. No I/O.
 """
 
@@ -18,8 +18,8 @@ from pydantic import (
     GetJsonSchemaHandler,
     StrictInt,
     WithJsonSchema,
+    model_validator,
 )
-from pydantic import model_validator as validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
@@ -77,7 +77,7 @@ _WHEN = (
     "after the gateway has decided and recorded the submission, before the gateway sees it, or"
     " unread: before the request is read."
 )
-_Always = Annotated[Literal["after"], Field(description=_WHEN)]
+_OnlyAfter = Annotated[Literal["after"], Field(description=_WHEN)]
 _BeforeOrAfter = Annotated[Literal["before", "after"], Field(description=_WHEN)]
 _AnyStage = Annotated[FaultStage, Field(description=_WHEN)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=86400, allow_inf_nan=False)]
@@ -178,7 +178,7 @@ class SubmissionFault(Fault):
     )
     probability: Share = Field(1.0, description="How likely the fault hits a matching submission.")
 
-    @validator(mode="after")
+    @model_validator(mode="after")
     def _check_selection(self) -> Self:
         for name in ("numbers", "user_code", "protocol", "text"):
             if self.when == "unread" and getattr(self, name):
@@ -204,11 +204,11 @@ class DelayFault(SubmissionFault):
     """The right response, late."""
 
     kind: Literal["delay"] = "delay"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds to wait.")
     jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
 
-    @validator(mode="after")
+    @model_validator(mode="after")
     def _check_seconds(self) -> Self:
         if not self.seconds + self.jitter:
             raise ValueError("seconds or jitter must be given, as in seconds=2")
@@ -250,7 +250,7 @@ class CutFault(SubmissionFault):
     """Half a response, then the connection closes."""
 
     kind: Literal["cut"] = "cut"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
 
 
 @model(kw_only=True)
@@ -258,7 +258,7 @@ class GarbleFault(SubmissionFault):
     """A response whose body is random bytes."""
 
     kind: Literal["garble"] = "garble"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
 
 
 @model(kw_only=True)
@@ -266,7 +266,7 @@ class TrickleFault(SubmissionFault):
     """The right response, byte by byte."""
 
     kind: Literal["trickle"] = "trickle"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds between two bytes.")
     jitter: Seconds = Field(
         0.0,
@@ -279,7 +279,7 @@ class ContentTypeFault(SubmissionFault):
     """The right response with the wrong Content-Type."""
 
     kind: Literal["content-type"] = "content-type"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
 
 
 @model(kw_only=True)
@@ -296,7 +296,7 @@ class HtmlFault(SubmissionFault):
         " when=before.",
     )
 
-    @validator(mode="after")
+    @model_validator(mode="after")
     def _check_status(self) -> Self:
         if self.status < 500 and self.when == "after":
             raise ValueError(
@@ -319,7 +319,7 @@ class CodeFault(SubmissionFault):
     """The gateway rejects the submission with a code."""
 
     kind: Literal["code"] = "code"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
     code: Code = Field("-1", description="The result of the method, such as -14 or -6:促销.")
 
 
@@ -328,7 +328,7 @@ class BalanceFault(SubmissionFault):
     """The gateway answers -7 once the balance is used up."""
 
     kind: Literal["balance"] = "balance"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
     left: Count = Field(0, description="How many numbers can still be paid for.")
 
 
@@ -337,11 +337,11 @@ class RefuseFault(Fault):
     """The TCP port is closed to everybody, the page and REST included."""
 
     kind: Literal["refuse"] = "refuse"
-    when: _Always = "after"
+    when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds until the port opens again.")
     jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
 
-    @validator(mode="after")
+    @model_validator(mode="after")
     def _check_seconds(self) -> Self:
         if not self.seconds + self.jitter:
             raise ValueError("seconds or jitter must be given, as in seconds=2")
