@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.support.lists import TEXT as TEXT
-from tests.support.lists import numbers as numbers
 from tests.support.postgresql import database
 from yunxin_soap import AsyncClient, Client
 from yunxin_soap.campaign import Ledger, State

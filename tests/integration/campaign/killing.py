@@ -23,7 +23,7 @@ from pathlib import Path
 
 import click
 
-from tests.integration.campaign.conftest import TEXT, numbers
+from tests.support.lists import TEXT, numbers
 from tests.support.ports import free_port
 from tests.support.postgresql import database
 from yunxin_soap import Client, wsdl

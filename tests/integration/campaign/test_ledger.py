@@ -20,14 +20,8 @@ import pytest
 import sqlalchemy as sa
 from typing_extensions import Self
 
-from tests.integration.campaign.conftest import (
-    TEXT,
-    ManualRunner,
-    ended,
-    numbers,
-    transaction,
-    wait_for_locks,
-)
+from tests.integration.campaign.conftest import ManualRunner, ended, transaction, wait_for_locks
+from tests.support.lists import TEXT, numbers
 from tests.support.ports import free_port
 from yunxin_soap import (
     AsyncClient,
@@ -88,7 +82,8 @@ def test_a_ledger_survives_a_fork(where: str) -> None:
 _FORKS = """
 import os, sys
 from yunxin_soap.campaign import Ledger
-from tests.integration.campaign.conftest import TEXT, numbers, wait_for_locks
+from tests.integration.campaign.conftest import wait_for_locks
+from tests.support.lists import TEXT, numbers
 
 ledger = Ledger(sys.argv[1])
 ledger.plan("a", numbers(50), TEXT, channel=37, max_recipients=1)

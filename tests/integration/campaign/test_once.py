@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import TEXT, wait_for_locks
+from tests.integration.campaign.conftest import wait_for_locks
+from tests.support.lists import TEXT
 from yunxin_soap import (
     AsyncClient,
     BalanceRejected,

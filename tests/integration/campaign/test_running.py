@@ -19,13 +19,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import (
-    TEXT,
-    ManualRunner,
-    ended,
-    numbers,
-    wait_for_locks,
-)
+from tests.integration.campaign.conftest import ManualRunner, ended, wait_for_locks
+from tests.support.lists import TEXT, numbers
 from yunxin_soap import AsyncClient, Client, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.models import Pause

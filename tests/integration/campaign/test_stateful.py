@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.integration.campaign.conftest import TEXT, ended, numbers
+from tests.integration.campaign.conftest import ended
+from tests.support.lists import TEXT, numbers
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Pause
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims

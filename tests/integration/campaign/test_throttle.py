@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.campaign.conftest import TEXT, numbers
+from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
