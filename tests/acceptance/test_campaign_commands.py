@@ -67,6 +67,17 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     return call
 
 
+@contextmanager
+def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a process; it does not outlive a test that fails."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
 @pytest.fixture
 def list_file(tmp_path: Path) -> str:
     """A CSV file with 25 numbers and, in its last line, a bad one."""
@@ -162,7 +173,7 @@ def test_run_json_shows_reason_for_waiting(
     hour = (datetime.now(timezone.utc).hour + 12) % 24
     command = [*COMMAND, "run", "a", "--json", "--timezone", "UTC"]
     command += ["--sending-hours", f"{hour:02}:00-{hour:02}:30"]
-    with subprocess.Popen(
+    with started(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stderr is not None
@@ -389,7 +400,7 @@ def test_plan_ctrl_c_exits_130(environment: dict[str, str], tmp_path: Path) -> N
     """Ctrl-C while a list is read ends the command."""
     with (
         _inherited(signal.SIGINT, signal.default_int_handler),
-        subprocess.Popen(
+        started(
             [*COMMAND, "plan", "a", "--text", "-", "--message", TEXT],
             env=environment,
             cwd=tmp_path,
@@ -441,7 +452,7 @@ def test_run_signal_drains(
     with (
         _inherited(number, signal.SIG_DFL),
         sandbox.inject_fault("delay", seconds=0.3, times=None),
-        subprocess.Popen(
+        started(
             [*COMMAND, "run", "a", "--concurrency", "2"],
             env=environment,
             stdout=subprocess.PIPE,
@@ -481,7 +492,7 @@ def test_run_nohup_ignores_hang_up(
     with (
         _inherited(signal.SIGHUP, signal.SIG_IGN),
         sandbox.inject_fault("delay", seconds=0.2, times=None),
-        subprocess.Popen([*COMMAND, "run", "a"], env=environment, stdout=subprocess.DEVNULL) as it,
+        started([*COMMAND, "run", "a"], env=environment, stdout=subprocess.DEVNULL) as it,
     ):
         assert arrived.wait(30)
         it.send_signal(signal.SIGHUP)
@@ -499,7 +510,7 @@ def test_run_second_ctrl_c_ends_at_once(
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     with (
         sandbox.inject_fault("hang", times=None),
-        subprocess.Popen(
+        started(
             [*COMMAND, "run", "a", "--concurrency", "1"],
             env=environment,
             stdout=subprocess.PIPE,
@@ -526,7 +537,7 @@ def test_run_terminal_shows_bar(
     """A terminal shows a bar with the counts, at any width."""
     run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    with started(
         [*COMMAND, "run", "a"],
         env={**environment, "TERM": "xterm", "COLUMNS": columns},
         stdout=subprocess.PIPE,
@@ -560,7 +571,7 @@ def test_run_closed_stderr_continues(
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("delay", seconds=0.5)
     sandbox.inject_fault("code", code="-7", skip=1)
-    with subprocess.Popen(
+    with started(
         [*COMMAND, "run", "a", "--concurrency", "1"],
         env={**environment, "TERM": "xterm"},
         stdout=subprocess.PIPE,
@@ -581,7 +592,7 @@ def test_export_closed_pipe_exits_1(run: Run, environment: dict[str, str], tmp_p
     """A reader that closes the pipe, as head does, causes no message."""
     (tmp_path / "list.txt").write_text("\n".join(numbers(5000)))
     run("plan", "a", "--text", "list.txt", "--message", TEXT)
-    with subprocess.Popen(
+    with started(
         [*COMMAND, "export", "a"],
         env=environment,
         stdout=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -16,6 +16,9 @@ from yunxin_soap.cli.options import (
 )
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result
 from yunxin_soap.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign.models import DecisionName
 
 
 @click.command("resolve")
@@ -50,12 +53,12 @@ def resolve_command(
     Nothing else changes them.
     """
     with handle_errors(as_json):
-        chosen: list[Any] = [each for each, is_chosen in decisions.items() if is_chosen]
+        chosen = [each for each, is_chosen in decisions.items() if is_chosen]
         if len(chosen) != 1:
             raise ConfigurationError(
                 "Say what happened to them: give one of --resend, --accepted and --rejected."
             )
-        (decision,) = chosen
+        decision = cast("DecisionName", chosen[0])
         check_target(name, key, submission=submission_ids)
         count = 1
         with open_ledger(ledger_url) as ledger:

@@ -62,7 +62,6 @@ run_options = combine(
     ),
     client_options,
 )
-_CLIENT_ARGUMENTS = ("user_code", "protocol", "endpoint", "timeout")
 
 
 @click.command("run", epilog=EPILOG)
@@ -83,7 +82,11 @@ def run_campaign(
     resume: bool,
     ledger_url: str | None,
     as_json: bool,
+    user_code: str | None,
     password_file: IO[str] | None,
+    protocol: str | None,
+    endpoint: str | None,
+    timeout: float | None,
     **options: Any,
 ) -> None:
     """Run a campaign, print its status, and exit.
@@ -93,22 +96,24 @@ def run_campaign(
         resume: whether to end a pause first.
         ledger_url: where the ledger is.
         as_json: whether the status is printed as JSON.
+        user_code: the account; this and the next four are the `client_options`.
         password_file: an open file with the password.
-        options: the rest of `run_options`.
+        protocol: the protocol.
+        endpoint: the URL of the service's page.
+        timeout: seconds to wait for a response.
+        options: the rest of `run_options`, as `AsyncLedger.run` takes them.
     """
     with handle_errors(as_json):
-        given = {each: options.pop(each) for each in _CLIENT_ARGUMENTS}
         from yunxin_soap.async_client import AsyncClient
         from yunxin_soap.campaign import AsyncLedger
         from yunxin_soap.cli.progress import run_with_progress
 
+        arguments = given_arguments(
+            user_code=user_code, protocol=protocol, endpoint=endpoint, timeout=timeout
+        )
+        # A missing ledger is reported before the prompt for the password.
         with open_ledger(ledger_url) as opened:
-            client = build_client(
-                AsyncClient,
-                given_arguments(**given),
-                password_file,
-                "user_code",
-            )
+            client = build_client(AsyncClient, arguments, password_file, "user_code")
             if resume:
                 opened.resume(name)
         ledger = AsyncLedger(ledger_url, create=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -39,7 +39,7 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "campaigns": [_as_dict(each) for each in campaigns],
+                "campaigns": [asdict(each) for each in campaigns],
                 "sends": sends,
                 "unknown_keys": unknown_keys,
             }
@@ -59,7 +59,7 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
 def print_status(status: Status, as_json: bool) -> None:
     """Print the status of a campaign, with a hint for each thing that waits for an operator."""
     if as_json:
-        print_json(_as_dict(status))
+        print_json(asdict(status))
         return
     reason = f": {status.reason}" if status.reason else ""
     click.echo(f"{status.name}: {status.state.value}{reason}")
@@ -89,10 +89,3 @@ def _hints(status: Status) -> Iterator[str]:
         yield 'on hold: once the gateway allows the text, "campaign retry" makes it pending again'
     if status.state is CampaignState.PAUSED and status.paused_until is None:
         yield 'paused: fix the cause, then "campaign resume" continues'
-
-
-def _as_dict(status: Status) -> dict[str, Any]:
-    values = asdict(status)
-    for name in ("numbers", "submissions"):
-        values[name] = {state.value: count for state, count in values[name].items()}
-    return values

@@ -1,0 +1,507 @@
+"""Every option of ``yunxin-soap campaign``, and the JSON that each command prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.integration.campaign.conftest import TEXT, numbers
+from yunxin_soap import Client, OutcomeUnknown
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.cli import cli
+from yunxin_soap.sandbox import Account, Channel, Sandbox
+
+Run = Callable[..., Result]
+COUNTS = {
+    "pending": 0,
+    "submitting": 0,
+    "accepted": 0,
+    "rejected": 0,
+    "unknown": 0,
+    "split": 0,
+}
+BLACKLISTED = "13900001014"
+"""The sandbox rejects it with -14."""
+
+
+@pytest.fixture
+def run(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a campaign command in this process, in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        "YUNXIN_LEDGER": "ledger.sqlite",
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+    }
+
+    def call(*arguments: str, stdin: str | None = None, **env: str) -> Result:
+        return CliRunner().invoke(
+            cli, ["campaign", *arguments], input=stdin, env={**environment, **env}
+        )
+
+    return call
+
+
+@pytest.fixture
+def plan(run: Run) -> Callable[..., Result]:
+    """Plans the campaign "a" of some numbers, and checks that it could."""
+
+    def call(of: list[str] | int, *options: str) -> Result:
+        listed = numbers(of) if isinstance(of, int) else of
+        result = run(
+            "plan", "a", "--text", "-", "--message", TEXT, *options, stdin="\n".join(listed)
+        )
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    return call
+
+
+def parsed(result: Result, status: int = 0) -> Any:
+    """Return the JSON that a command printed; it printed nothing else."""
+    assert (result.exit_code, result.stderr) == (status, ""), result.output
+    assert result.stdout.count("\n") == 1
+    return json.loads(result.stdout)
+
+
+def failed(result: Result, status: int = 2) -> str:
+    """Return the one line of a command that failed."""
+    assert (result.exit_code, result.stdout) == (status, ""), result.output
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+# plan
+
+
+def test_plan_json_has_counts(run: Run, tmp_path: Path) -> None:
+    """The JSON of a plan has its counts, and says whether it was a dry run or existed before."""
+    (tmp_path / "list.txt").write_text("13900000000\n12\n13900000001\n")
+    options = ("a", "--text", "list.txt", "--message", TEXT, "--max-recipients", "1", "--json")
+    dry = parsed(run("plan", *options, "--dry-run"))
+    expected = {
+        "name": "a",
+        "digest": dry["digest"],
+        "numbers": 2,
+        "submissions": 2,
+        "texts": 1,
+        "segments": 2,
+        "skipped": 1,
+        "existing": False,
+        "dry_run": True,
+    }
+    assert dry == expected
+    assert not (tmp_path / "ledger.sqlite").exists()
+    assert parsed(run("plan", *options)) == {**expected, "dry_run": False}
+    assert parsed(run("plan", *options)) == {**expected, "dry_run": False, "existing": True}
+
+
+def test_plan_text_options_reach_the_submission(run: Run, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The text comes from a file, with the signature, channel and extension of the options."""
+    (tmp_path / "text.txt").write_text("\ufeff您好\r\n", "utf-8")
+    sandbox.add_account(Account("other", "p", channels=(Channel("99"),)))
+    options = ("--message-file", "text.txt", "--signature", "别的", "--channel", "99")
+    planned = run("plan", "a", "--text", "-", *options, "--extension", "8", stdin="13900000000")
+    assert planned.exit_code == 0, planned.stderr
+    done = run("run", "a", YUNXIN_USER_CODE="other", YUNXIN_USER_PASS="p")
+    assert done.exit_code == 0, done.stderr
+    (arrival,) = sandbox.inbox
+    assert (arrival.message, arrival.extension, arrival.channel) == ("您好【别的】", "8", "99")
+
+
+@pytest.mark.parametrize("column", ["备用", "3"])
+def test_plan_column_chooses_the_numbers(
+    run: Run, tmp_path: Path, sandbox: Sandbox, column: str
+) -> None:
+    """--column names the column of the numbers by its heading or its place."""
+    rows = "手机,姓名,备用\n13900000000,甲,13900000001\n"
+    (tmp_path / "list.csv").write_bytes(rows.encode("gb18030"))
+    options = ("--csv", "list.csv", "--column", column, "--encoding", "gb18030")
+    assert run("plan", "a", *options, "--message", "您好{姓名}【签名】").exit_code == 0
+    assert run("run", "a").exit_code == 0
+    (arrival,) = sandbox.inbox
+    assert (arrival.recipients, arrival.message) == (("13900000001",), "您好甲【签名】")
+
+
+def test_plan_strict_bad_line_exits_2(run: Run) -> None:
+    """With --strict, one bad line fails the plan."""
+    arguments = ("plan", "a", "--text", "-", "--message", TEXT, "--strict")
+    assert "ine 2" in failed(run(*arguments, stdin="13900000000\n12\n"))
+    assert run("status").stdout == "The ledger is empty.\n"
+
+
+def test_plan_skipped_file_has_every_line(run: Run, tmp_path: Path) -> None:
+    """The terminal shows the first ten skipped lines, the file all of them, formulas escaped."""
+    listed = ["13900000000", *(f"={each}" for each in range(12))]
+    (tmp_path / "list.txt").write_text("\n".join(listed))
+    arguments = ("plan", "a", "--text", "list.txt", "--message", TEXT)
+    result = run(*arguments, "--skipped", "skipped.csv")
+    assert result.stdout.count("\n  line ") == 10
+    assert "Skipped: 12 lines." in result.stdout
+    assert result.stdout.endswith("  … (--skipped FILE writes all of them)\n")
+    with (tmp_path / "skipped.csv").open(encoding="utf-8-sig", newline="") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == ["line", "value", "reason"]
+    assert [row[:2] for row in rows] == [[str(i + 2), f"'={i}"] for i in range(12)]
+
+
+# run
+
+
+def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
+    """run, resume and status print the same JSON: counts by state, and times in ISO 8601."""
+    plan([*numbers(2), BLACKLISTED, "12"], "--max-recipients", "1")
+    status = parsed(run("run", "a", "--json"), 3)
+    assert datetime.fromisoformat(status["created_at"]).utcoffset() is not None
+    assert status == {
+        "name": "a",
+        "state": "done",
+        "reason": "",
+        "paused_until": None,
+        "created_at": status["created_at"],
+        "planned": 3,
+        "skipped": 1,
+        "numbers": {**COUNTS, "accepted": 2, "rejected": 1},
+        "submissions": {**COUNTS, "accepted": 2, "rejected": 1},
+        "codes": {"-14": 1},
+        "on_hold": {},
+    }
+    assert parsed(run("status", "a", "--json")) == status
+    assert parsed(run("resume", "a", "--json"), 3) == status
+
+
+def test_run_on_hold_text_exits_3(run: Run, plan: Callable[..., Result], sandbox: Sandbox) -> None:
+    """A rejected text holds the rest back; status names it, and retry makes it pending again."""
+    plan(3, "--max-recipients", "1")
+    sandbox.inject_fault("code", code="-6:促销")
+    status = parsed(run("run", "a", "--concurrency", "1", "--json"), 3)
+    (reason,) = status["on_hold"]
+    assert "促销" in reason
+    assert status["on_hold"] == {reason: 2}
+    shown = run("status", "a").stdout
+    assert f"on hold: {reason}" in shown
+    assert '"campaign retry" makes it pending again' in shown
+    assert parsed(run("retry", "a", "--json")) == {"submissions": 1}
+    assert run("run", "a").exit_code == 0
+    assert len(sandbox.inbox) == 3
+
+
+def test_run_timed_pause_shows_when_it_continues(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """A pause that ends by itself is an ISO time in JSON, and a local time in the text."""
+    plan(1)
+    with (
+        Ledger("ledger.sqlite") as ledger,
+        Client("demo", "demo", channel=37, endpoint=sandbox.url) as client,
+    ):
+        stop = threading.Event()
+        sandbox.inject_fault("code", code="-8")
+        ledger.run("a", client, on_progress=lambda p: stop.set() if p.reason else None, stop=stop)
+    status = parsed(run("status", "a", "--json"))
+    assert status["state"] == "paused"
+    until = datetime.fromisoformat(status["paused_until"])
+    assert until.utcoffset() is not None
+    text = run("status", "a").stdout
+    assert f"  continues at {until.astimezone().isoformat(' ', 'seconds')}\n" in text
+    assert "campaign resume" not in text
+
+
+def test_run_isolate_finds_bad_number(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """--isolate halves a submission until only the bad number is left; find names the origin."""
+    plan([*numbers(3), BLACKLISTED])
+    assert run("run", "a", "--isolate").exit_code == 3
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(3), 1)
+    status = parsed(run("status", "a", "--json"))
+    assert status["numbers"] == {**COUNTS, "accepted": 3, "rejected": 1}
+    assert status["submissions"]["split"] == 2
+    assert "submission 1 split" in run("find", BLACKLISTED).stdout
+
+
+def test_run_failure_threshold_pauses(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """--failure-threshold counts the failures that pause a campaign."""
+    plan(5, "--max-recipients", "1")
+    with sandbox.inject_fault("close"):
+        done = run("run", "a", "--concurrency", "1", "--failure-threshold", "1")
+    assert done.exit_code == 5
+    assert "a: paused" in done.stdout
+    assert len(sandbox.arrivals) == 1
+
+
+def test_run_concurrency_limits_submissions_in_flight(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """--concurrency 1 sends one submission after the other."""
+    plan(3, "--max-recipients", "1")
+    with sandbox.inject_fault("hang"):
+        # The second would be accepted while the first hangs.
+        done = run("run", "a", "--concurrency", "1", "--timeout", "0.3", "--failure-threshold", "1")
+    assert done.exit_code == 5
+    assert (sandbox.inbox, len(sandbox.arrivals)) == (sandbox.inbox[:1], 1)
+
+
+def test_run_client_options_reach_the_gateway(
+    run: Run, plan: Callable[..., Result], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Account, protocol and endpoint are those of the options."""
+    sandbox.add_account(Account("cli", "from file"))
+    (tmp_path / "password").write_text("from file\n")
+    plan(1)
+    done = run(
+        *("run", "a", "--user-code", "cli", "--password-file", "password"),
+        *("--protocol", "http-get", "--endpoint", sandbox.url),
+        YUNXIN_ENDPOINT="http://127.0.0.1:1/api/MsgSend.asmx",
+        YUNXIN_USER_PASS="wrong",
+    )
+    assert done.exit_code == 0, done.stderr
+    (arrival,) = sandbox.inbox
+    assert (arrival.user_code, arrival.protocol) == ("cli", "http-get")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--concurrency", "0", "--concurrency 0 "),
+        ("--failure-threshold", "0", "--failure-threshold 0 "),
+        ("--rate-limit", "0", "--rate-limit 0.0 "),
+        ("--numbers-rate-limit", "nan", "--numbers-rate-limit nan "),
+        ("--timeout", "0", "--timeout 0.0 "),
+        ("--protocol", "x", "--protocol 'x' "),
+        ("--sending-hours", "8-9", "--sending-hours '8-9' "),
+        ("--timezone", "Mars/Olympus", "time zone 'Mars/Olympus'"),
+    ],
+)
+def test_run_invalid_option_exits_2(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox, option: str, value: str, named: str
+) -> None:
+    """An invalid option is named as it was given, and nothing is sent."""
+    plan(1)
+    extra = ("--sending-hours", "08:00-21:00") if option == "--timezone" else ()
+    assert named in failed(run("run", "a", option, value, *extra))
+    assert sandbox.arrivals == ()
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ("YUNXIN_USER_CODE", "give --user-code, or set YUNXIN_USER_CODE"),
+        ("YUNXIN_USER_PASS", "There is no password"),
+        ("YUNXIN_LEDGER", "give --ledger FILE, or set YUNXIN_LEDGER"),
+    ],
+)
+def test_run_missing_setting_names_option(
+    run: Run, plan: Callable[..., Result], missing: str, named: str
+) -> None:
+    """A missing setting is named by its option and its variable."""
+    plan(1)
+    assert named in failed(run("run", "a", **{missing: ""}))
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_run_help_lists_exit_statuses(run: Run, command: str) -> None:
+    """The help of run and resume explains every exit status."""
+    text = run(command, "--help").stdout
+    for status in ("0", "2", "3", "4", "5", "6"):
+        assert f"\n    {status}  " in text
+
+
+# status
+
+
+def test_status_json_lists_campaigns_and_sends(run: Run, plan: Callable[..., Result]) -> None:
+    """Without a name, the JSON has the status of every campaign and the counts of single sends."""
+    plan(1)
+    assert parsed(run("status", "--json")) == {
+        "campaigns": [parsed(run("status", "a", "--json"))],
+        "sends": {},
+        "unknown_keys": [],
+    }
+
+
+# retry and resolve
+
+
+def test_retry_code_selects_submissions(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """--code retries only the submissions with that code; its sign may be left out."""
+    plan([BLACKLISTED, "13900001016"], "--max-recipients", "1")
+    assert run("run", "a").exit_code == 3
+    assert parsed(run("retry", "a", "--code", "16", "--json")) == {"submissions": 1}
+    assert parsed(run("status", "a", "--json"))["codes"] == {"-14": 1}
+    assert parsed(run("retry", "a", "--code", "-14", "--json")) == {"submissions": 1}
+
+
+@pytest.mark.parametrize(
+    ("decision", "state"),
+    [("--resend", "pending"), ("--accepted", "accepted"), ("--rejected", "rejected")],
+)
+def test_resolve_decision_moves_chosen_submission(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox, decision: str, state: str
+) -> None:
+    """A decision moves only the submission of --submission; --by is in the history."""
+    plan(2, "--max-recipients", "1")
+    with sandbox.inject_fault("close", times=2):
+        assert run("run", "a", "--concurrency", "1").exit_code == 5
+    (record,) = parsed(run("find", numbers(2)[1], "--json"))
+    chosen = ("--submission", str(record["submission_id"]), "--by", "小王")
+    batch_no = ("--batch-no", "2114355899380234221") if state == "accepted" else ()
+    result = run("resolve", "a", decision, *chosen, *batch_no, "--json")
+    assert parsed(result) == {"submissions": 1}
+    (record,) = parsed(run("find", numbers(2)[1], "--json"))
+    assert record["state"] == state
+    assert record["batch_no"] == (batch_no[1] if batch_no else None)
+    last = record["history"][-1]
+    assert (last["before"], last["after"], last["by"]) == ("unknown", state, "小王")
+    (other,) = parsed(run("find", numbers(2)[0], "--json"))
+    assert other["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("retry",), "name of a campaign or the --key"),
+        (("retry", "a", "--key", "b"), "name of a campaign or the --key"),
+        (("retry", "--key", "b", "--code", "-7"), "--code goes with a campaign"),
+        (("resolve", "--rejected"), "name of a campaign or the --key"),
+        (("resolve", "a", "--key", "b", "--rejected"), "name of a campaign or the --key"),
+        (("resolve", "--key", "b", "--rejected", "--submission", "1"), "--submission goes with"),
+        (("resolve", "a"), "give one of --resend, --accepted and --rejected"),
+        (("resolve", "a", "--rejected", "--batch-no", "1"), "--batch-no"),
+    ],
+)
+def test_retry_resolve_wrong_target_exits_2(
+    run: Run, plan: Callable[..., Result], arguments: tuple[str, ...], named: str
+) -> None:
+    """A command is about one campaign or one single send, with the options that go with it."""
+    plan(1)
+    assert named in failed(run(*arguments))
+
+
+# find, export, report, purge
+
+
+def test_find_json_has_history(run: Run, plan: Callable[..., Result], sandbox: Sandbox) -> None:
+    """The JSON has each submission with the number, and its history with times in ISO 8601."""
+    plan(2)
+    assert run("run", "a").exit_code == 0
+    (record,) = parsed(run("find", numbers(1)[0], "--json"))
+    history = record.pop("history")
+    assert record == {
+        "campaign": "a",
+        "key": None,
+        "submission_id": 1,
+        "state": "accepted",
+        "batch_no": sandbox.inbox[0].batch_no,
+        "code": None,
+        "reason": "",
+        "message": TEXT,
+    }
+    assert [(each["before"], each["after"]) for each in history] == [
+        ("pending", "submitting"),
+        ("submitting", "accepted"),
+    ]
+    for each in history:
+        assert set(each) == {
+            *("submission_id", "at", "before", "after", "batch_no", "code", "detail", "by"),
+        }
+        assert datetime.fromisoformat(each["at"]).utcoffset() is not None
+    assert parsed(run("find", "13999999999", "--json")) == []
+
+
+def test_find_single_send_shows_key(run: Run, sandbox: Sandbox) -> None:
+    """A single send is found by its key, in text and in JSON."""
+    with (
+        Ledger("ledger.sqlite") as ledger,
+        Client("demo", "demo", channel=37, endpoint=sandbox.url) as client,
+    ):
+        sandbox.inject_fault("close")
+        with pytest.raises(OutcomeUnknown):
+            ledger.once.send(client, "order-1", "13900000000", TEXT)
+    assert run("find", "13900000000").stdout.startswith("key order-1, submission 1: unknown: ")
+    (record,) = parsed(run("find", "13900000000", "--json"))
+    assert (record["campaign"], record["key"]) == (None, "order-1")
+
+
+def test_export_output_writes_csv_or_json(
+    run: Run, plan: Callable[..., Result], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The CSV has a byte order mark and batch numbers that no spreadsheet rounds; JSON neither."""
+    plan([*numbers(1), BLACKLISTED], "--max-recipients", "1")
+    run("run", "a")
+    assert run("export", "a", "--output", "a.csv").stdout == ""
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == ["number", "state", "batch_no", "code", "reason", "submission_id"]
+    by_number = {row[0]: row for row in rows}
+    batch_no = sandbox.inbox[0].batch_no
+    assert by_number[numbers(1)[0]][1:4] == ["accepted", f"'{batch_no}", ""]
+    assert by_number[BLACKLISTED][1:4] == ["rejected", "", "-14"]
+    assert run("export", "a", "--output", "a.jsonl", "--json").stdout == ""
+    lines = (tmp_path / "a.jsonl").read_text("utf-8").splitlines()
+    objects = {each["number"]: each for each in map(json.loads, lines)}
+    assert objects[numbers(1)[0]] == {
+        "number": numbers(1)[0],
+        "state": "accepted",
+        "batch_no": batch_no,
+        "code": None,
+        "reason": "",
+        "submission_id": int(by_number[numbers(1)[0]][5]),
+    }
+
+
+def test_report_json_names_file(run: Run, plan: Callable[..., Result], tmp_path: Path) -> None:
+    """The JSON of a report names the file; a file that cannot be written is one line."""
+    plan(1)
+    assert parsed(run("report", "a", "--output", "r.html", "--json")) == {"file": "r.html"}
+    assert (tmp_path / "r.html").read_text("utf-8").startswith("<!")
+    assert "cannot be written" in failed(run("report", "a", "--output", "missing/r.html"))
+
+
+@pytest.mark.parametrize("age", ["0s", "0m", "0h", "0d"])
+def test_purge_json_counts_numbers(run: Run, plan: Callable[..., Result], age: str) -> None:
+    """The JSON of a purge counts the numbers; what is pending stays."""
+    plan(3)
+    assert parsed(run("purge", "--older-than", age, "--json")) == {"numbers": 0}
+    run("run", "a")
+    assert parsed(run("purge", "--older-than", "1" + age[1], "--json")) == {"numbers": 0}
+    assert parsed(run("purge", "--older-than", age, "--json")) == {"numbers": 3}
+
+
+# errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "kind"),
+    [
+        (("status", "x"), 2, "NotInLedger"),
+        (("plan", "a", "--text", "-", "--message", "别的【签名】"), 2, "ContentConflict"),
+        (("status", "--ledger", "/dev/null/x"), 6, "LedgerError"),
+        (("plan", "b", "--text", "-", "--message", "x"), 2, "InvalidRequest"),
+        (("purge", "--older-than", "x"), 2, "ConfigurationError"),
+    ],
+)
+def test_error_json_has_type_and_message(
+    run: Run, plan: Callable[..., Result], arguments: tuple[str, ...], status: int, kind: str
+) -> None:
+    """An error is one JSON object; its type decides the exit status."""
+    plan(1)
+    result = run(*arguments, "--json", stdin="13900000009\n")
+    found = parsed(result, status)
+    assert found["type"] == kind
+    assert found["message"].endswith(".")

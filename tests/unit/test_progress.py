@@ -1,0 +1,118 @@
+"""The lines that a campaign's run prints where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from yunxin_soap.campaign import CampaignState, Progress
+from yunxin_soap.cli.progress import ProgressLines, ResilientStderr
+
+
+def progress(**changes: Any) -> Progress:
+    """Return the progress of a run with 6 of its numbers done."""
+    return Progress(
+        **{
+            "accepted": 3,
+            "rejected": 2,
+            "unknown": 1,
+            "in_flight": 1,
+            "submissions": 4,
+            "state": CampaignState.OPEN,
+            "reason": "",
+            "until": None,
+            **changes,
+        }
+    )
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """The lines that were printed."""
+    return []
+
+
+@pytest.fixture
+def report(clock: Clock, lines: list[str]) -> ProgressLines:
+    """Prints the progress of a run of 20 numbers."""
+    return ProgressLines(20, write=lines.append, clock=clock)
+
+
+def test_progress_lines_are_ten_seconds_apart(
+    report: ProgressLines, clock: Clock, lines: list[str]
+) -> None:
+    """The first line comes after ten seconds, the next ten seconds after it."""
+    for seconds in (0.0, 9.9, 10.0, 15.0, 19.9, 20.0):
+        clock.now = 100.0 + seconds
+        report(progress(accepted=int(seconds)))
+    text = (
+        "{} of 20 numbers: {} accepted, 2 rejected, 1 unknown, 1 submission in flight, 1 numbers/s"
+    )
+    assert lines == [text.format(13, 10), text.format(23, 20)]
+
+
+def test_progress_lines_show_a_new_reason_at_once(
+    report: ProgressLines, clock: Clock, lines: list[str]
+) -> None:
+    """A pause, its end and a new reason print a line without waiting."""
+    clock.now += 1
+    report(progress(reason="the balance is too low"))
+    report(progress(reason="the balance is too low"))
+    until = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=timezone.utc)
+    report(progress(reason="the channel is closed", until=until))
+    report(progress(in_flight=2))
+    assert len(lines) == 3
+    assert lines[0].endswith(" in flight, 6 numbers/s; paused: the balance is too low")
+    local = until.astimezone().isoformat(" ", "seconds")
+    assert lines[1].endswith(f"; waiting until {local}: the channel is closed")
+    assert lines[2].endswith(", 2 submissions in flight, 6 numbers/s")
+
+
+def test_progress_lines_at_start_divide_by_no_zero(report: ProgressLines, lines: list[str]) -> None:
+    """A progress in the first moment has a rate, too."""
+    report(progress(reason="it is outside the allowed hours"))
+    assert re.search(r"[0-9]+ numbers/s", lines[0])
+
+
+def test_resilient_stderr_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """While somebody reads, the text goes to standard error, with its attributes."""
+    stream = ResilientStderr()
+    stream.write("text")
+    stream.flush()
+    assert capsys.readouterr().err == "text"
+    assert stream.encoding == sys.stderr.encoding
+
+
+def test_resilient_stderr_closed_pipe_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write after the reader has gone fails nothing, nor does the flush at exit."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with io.TextIOWrapper(os.fdopen(theirs, "wb", 0), write_through=True) as broken:
+        monkeypatch.setattr(sys, "stderr", broken)
+        ResilientStderr().write("text")
+        ResilientStderr().write("more")
+        ResilientStderr().flush()
+        sys.stderr.write("direct")
+        sys.stderr.flush()
