@@ -6,7 +6,7 @@ import csv
 import json
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,19 @@ def test_run_concurrency_limits_submissions_in_flight(
         done = run("run", "a", "--concurrency", "1", "--timeout", "0.3", "--failure-threshold", "1")
     assert done.exit_code == 5
     assert (sandbox.inbox, len(sandbox.arrivals)) == (sandbox.inbox[:1], 1)
+
+
+@pytest.mark.parametrize(("option", "size"), [("--rate-limit", "1"), ("--numbers-rate-limit", "2")])
+def test_run_rate_limit_spreads_submissions(
+    run: Run, plan: Callable[..., Result], option: str, size: str
+) -> None:
+    """Two submissions, or two numbers, a second: the rest waits for the next second."""
+    plan(4, "--max-recipients", size)
+    assert run("run", "a", option, "2").exit_code == 0
+    with Ledger("ledger.sqlite") as ledger:
+        sent = sorted(each.sent_at for each in ledger.timings("a"))
+    # The limit keeps them a second apart; how much later they are depends on the machine.
+    assert sent[-1] - sent[0] > timedelta(seconds=0.9)
 
 
 def test_run_client_options_reach_the_gateway(

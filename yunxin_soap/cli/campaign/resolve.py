@@ -18,7 +18,7 @@ from yunxin_soap.cli.output import handle_errors, pluralize, print_result
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign.models import DecisionName
+    from yunxin_soap.campaign import DecisionName
 
 
 @click.command("resolve")
