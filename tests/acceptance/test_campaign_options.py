@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import threading
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from click.testing import CliRunner, Result
 
 from tests.integration.campaign.conftest import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown
-from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign import AsyncLedger, Ledger
 from yunxin_soap.cli import cli
+from yunxin_soap.cli.campaign import campaign_group
 from yunxin_soap.sandbox import Account, Channel, Sandbox
 
 Run = Callable[..., Result]
@@ -322,6 +324,21 @@ def test_run_missing_setting_names_option(
     """A missing setting is named by its option and its variable."""
     plan(1)
     assert named in failed(run("run", "a", **{missing: ""}))
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_run_options_are_those_of_the_ledger(command: str) -> None:
+    """Each option of `AsyncLedger.run` is an option of the command, with the same default."""
+    accepted = inspect.signature(AsyncLedger.run).parameters
+    expected = {
+        each.name: each.default
+        for each in accepted.values()
+        if each.kind is each.KEYWORD_ONLY and each.name not in ("on_progress", "stop")
+    }
+    defaults = campaign_group.commands[command].make_context(command, ["a"]).params
+    assert {name: defaults[name] for name in expected} == expected
+    names = [name for each in campaign_group.commands[command].params for name in each.opts]
+    assert {f"--{name.replace('_', '-')}" for name in expected} <= set(names)
 
 
 @pytest.mark.parametrize("command", ["run", "resume"])
