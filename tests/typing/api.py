@@ -306,7 +306,7 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         )
         assert_type(status, Status)
         ledger.run("job", async_client)  # type: ignore[arg-type]
-        ledger.run("job", client, rate=20)  # type: ignore[call-arg]
+        ledger.run("job", client, speed=20)  # type: ignore[call-arg]
         assert_type(ledger.campaigns(), list[str])
         assert_type(ledger.status("job"), Status)
         assert_type(ledger.resume("job"), None)
