@@ -1,0 +1,177 @@
+"""Sending hours and rate limits: what they allow, and when."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from yunxin_soap import ConfigurationError
+from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
+
+_YEAR_2026 = 1767225600
+_MINUTES = st.integers(0, 1439)
+
+
+def at(text: str, zone: str = "Asia/Shanghai") -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "seconds"),
+    [
+        ("08:00-21:00", "2026-11-24 08:00:00", 0),
+        ("08:00-21:00", "2026-11-24 20:59:59", 0),
+        ("08:00-21:00", "2026-11-24 07:59:59", 1),
+        ("08:00-21:00", "2026-11-24 21:00:00", 11 * 3600),
+        ("8:30 - 9:15", "2026-11-24 09:15:00", 23 * 3600 + 15 * 60),
+        ("21:00-06:00", "2026-11-24 23:00:00", 0),
+        ("21:00-06:00", "2026-11-24 05:59:59", 0),
+        ("21:00-06:00", "2026-11-24 06:00:00", 15 * 3600),
+        ("08:00-24:00", "2026-11-24 23:59:59", 0),
+        ("08:00-24:00", "2026-11-24 00:00:00", 8 * 3600),
+        ("00:00-24:00", "2026-11-24 00:00:00", 0),
+        ("00:00-24:00", "2026-11-24 12:00:00", 0),
+        ("00:00-08:00", "2026-11-24 08:00:00", 16 * 3600),
+    ],
+)
+def test_how_long_it_is_until_submits_may_go(hours: str, now: str, seconds: int) -> None:
+    assert SendingHours.parse(hours).wait(at(now)) == seconds
+
+
+def test_hours_are_china_s_unless_another_zone_is_named() -> None:
+    now = at("2026-11-24 09:00:00")
+    assert SendingHours.parse("08:00-21:00").wait(now) == 0
+    assert SendingHours.parse("08:00-21:00", "Europe/Berlin").wait(now) == 6 * 3600
+    assert str(SendingHours.parse("8:00-24:00", "Europe/Berlin")) == "08:00-00:00 Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("night", "seconds"),
+    [
+        ("2026-03-07 22:00:00", 9 * 3600),  # that night is an hour short
+        ("2026-10-31 22:00:00", 11 * 3600),  # and that one an hour long
+    ],
+)
+def test_a_night_in_which_the_clocks_change(night: str, seconds: int) -> None:
+    hours = SendingHours.parse("08:00-21:00", "America/New_York")
+    assert hours.wait(at(night, "America/New_York")) == seconds
+
+
+def test_an_hour_that_comes_twice() -> None:
+    hours = SendingHours.parse("01:50-06:00", "America/New_York")
+    first = at("2026-11-01 01:10:00", "America/New_York")
+    assert hours.wait(first) == 40 * 60  # and at 02:00 it is 01:00 again: 10 minutes were open
+    assert hours.wait(first + 3600) == 40 * 60
+
+
+@given(
+    now=st.integers(_YEAR_2026, _YEAR_2026 + 365 * 86400),
+    start=_MINUTES,
+    end=_MINUTES,
+    zone=st.sampled_from(["Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe"]),
+)
+@example(now=1793513400, start=110, end=360, zone="America/New_York")
+@settings(max_examples=200, deadline=None)
+def test_it_waits_as_a_clock_on_the_wall_says(now: int, start: int, end: int, zone: str) -> None:
+    if start == end:
+        end = (end + 1) % 1440
+    hours = SendingHours.parse(
+        f"{start // 60}:{start % 60:02}-{end // 60}:{end % 60:02}",
+        zone,
+    )
+
+    def is_open(moment: float) -> bool:
+        local = datetime.fromtimestamp(moment, ZoneInfo(zone))
+        minute = local.hour * 60 + local.minute
+        return start <= minute < end if start < end else not end <= minute < start
+
+    opens = float(now)
+    while wait := hours.wait(opens):
+        assert wait > 0
+        opens += wait
+    assert is_open(opens)
+    # Nor is it late, by more than the hour that a night may lack.
+    assert not any(
+        is_open(moment) for moment in range(now - now % 60 + 60, int(opens) - 3600, 60)
+    ), datetime.fromtimestamp(opens, timezone.utc) - timedelta(seconds=opens - now)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "8-9", "08:00", "08:00-08:00", "25:00-26:00", "24:00-08:00", "08:00-24:01", "8:0-9:0"],
+)
+def test_what_are_no_hours(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be two different times of day"):
+        SendingHours.parse(text)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "../etc/passwd", "x" * 300, "\0"])
+def test_what_is_no_zone(zone: str) -> None:
+    with pytest.raises(ConfigurationError, match="There is no time zone"):
+        SendingHours.parse("08:00-21:00", zone)
+
+
+@given(
+    rate_limit=st.floats(0.1, 1000),
+    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2000)), max_size=50),
+)
+def test_a_rate_is_never_exceeded_in_any_second(
+    rate_limit: float, steps: list[tuple[float, int]]
+) -> None:
+    limit, now, gone = RateLimiter(rate_limit), 0.0, []
+    for passed, asked in steps:
+        now += passed
+        for _ in range(min(asked, limit.allowed(now))):
+            limit.spend(1, now)
+            gone.append(now)
+        if limit.allowed(now) == 0:
+            now += limit.wait(now)
+            assert limit.allowed(now) >= 1
+    most = math.ceil(rate_limit)
+    span = most / rate_limit
+    assert all(later - first > span - 1e-9 for first, later in zip(gone, gone[most:], strict=False))
+
+
+@given(rate_limit=st.floats(1, 5000), sizes=st.lists(st.integers(1, 1000), max_size=30))
+def test_as_many_numbers_take_as_long_as_they_must(rate_limit: float, sizes: list[int]) -> None:
+    limit, now = RateLimiter(rate_limit), 0.0
+    for size in sizes:
+        now += limit.wait(now)
+        assert limit.allowed(now) >= 1
+        limit.spend(size, now)
+    # All but what is left over for the last few.
+    assert now >= sum(sizes) / rate_limit - 1 - 2 * max(sizes, default=0) / rate_limit
+
+
+@pytest.mark.parametrize("turn", [[100, 100, 100, 100, 500], [100] * 9 + [500], [1000, 1]])
+def test_sizes_that_change_exceed_no_rate_for_long(turn: list[int]) -> None:
+    limit, now, gone = RateLimiter(500.0), 0.0, 0
+    for size in turn * 20:
+        now += limit.wait(now)
+        limit.spend(size, now)
+        gone += size
+    assert gone <= 500 * (now + 1) + max(turn)
+
+
+def test_the_same_sizes_never_exceed_a_rate_of_numbers() -> None:
+    limit, now, gone = RateLimiter(1200.0), 0.0, []
+    for _ in range(20):
+        now += limit.wait(now)
+        limit.spend(500, now)
+        gone.append(now)
+    assert all(later - first >= 1 for first, later in zip(gone, gone[2:], strict=False))
+
+
+def test_the_window_opens_with_success_and_closes_with_failure() -> None:
+    window = ConcurrencyWindow(4)
+    sizes = [window.size]
+    for fails in (False, False, False, True, False):
+        window.failed() if fails else window.succeeded()
+        sizes.append(window.size)
+    assert sizes == [2, 3, 4, 4, 1, 2]
+    assert ConcurrencyWindow(1).size == 1
