@@ -125,7 +125,8 @@ def test_service_clear_deletes_arrivals_and_faults_and_restores_balances() -> No
     service.clear()
     assert service.store.arrivals == ()
     assert service.faults.statuses() == {}
-    assert [arrival_of(service, form()).result for _ in range(2)][1] == "-7"
+    outcomes = [arrival_of(service, form()).outcome for _ in range(2)]
+    assert outcomes == [Outcome.ACCEPTED, Outcome.REJECTED]
     assert (service.store.kept, service.store.last_id) == (2, 3)
 
 
