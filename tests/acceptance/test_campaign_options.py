@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.integration.campaign.conftest import TEXT, numbers
+from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown
 from yunxin_soap.campaign import AsyncLedger, Ledger
 from yunxin_soap.cli import cli

@@ -13,14 +13,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import (
-    TEXT,
-    ManualRunner,
-    ended,
-    numbers,
-    transaction,
-    wait_for_locks,
-)
+from tests.integration.campaign.conftest import ManualRunner, ended, transaction, wait_for_locks
+from tests.support.lists import TEXT, numbers
 from tests.support.ports import free_port
 from yunxin_soap import (
     AsyncClient,
