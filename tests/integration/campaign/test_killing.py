@@ -9,7 +9,8 @@ import pytest
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_killed_campaigns_send_nothing_twice(kind: str, request: pytest.FixtureRequest) -> None:
+def test_run_killed_processes_send_nothing_twice(kind: str, request: pytest.FixtureRequest) -> None:
+    """Campaigns whose processes are killed send nothing twice and lose nothing."""
     if kind == "postgresql":
         request.getfixturevalue("postgresql_server")
     # In a process of its own, which forks and so must have no threads.

@@ -41,7 +41,8 @@ Make = Callable[[], AsyncClient]
 Manual = Callable[..., ManualRunner]
 
 
-def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_ledger_file_of_something_else_is_an_error_and_unchanged(tmp_path: Path) -> None:
+    """A file that is not a ledger is an error, and stays unchanged."""
     text = tmp_path / "text"
     text.write_text("no database" * 1000)
     with pytest.raises(LedgerError, match="file is not a database"):
@@ -71,7 +72,8 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         Ledger()
 
 
-def test_a_ledger_survives_a_fork(where: str) -> None:
+def test_ledger_after_fork_has_own_connections(where: str) -> None:
+    """Parent and children of a fork use one ledger at the same time."""
     # In a process of its own, which forks and so must have no threads.
     done = subprocess.run(
         [sys.executable, "-c", _FORKS, where], capture_output=True, text=True, timeout=60
@@ -119,21 +121,24 @@ ledger.close()
         "postgresql://u:p@s3cret?w@127.0.0.1:1/x",
     ],
 )
-def test_no_address_shows_its_password(address: str) -> None:
+def test_ledger_invalid_url_error_shows_no_password(address: str) -> None:
+    """No error about an address shows the password in it."""
     with pytest.raises(LedgerError) as caught:
         Ledger(address)
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_commit_in_a_file_is_durable(tmp_path: Path) -> None:
+def test_ledger_sqlite_commits_survive_a_power_cut(tmp_path: Path) -> None:
+    """An SQLite ledger syncs each commit, and has a write-ahead log."""
     with transaction(tmp_path / "l.sqlite") as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
-def test_a_server_is_waited_for_within_bounds(
+def test_ledger_server_lock_timeout_is_an_error(
     on_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A lock on a server is waited for only so long."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
     with Ledger(on_server) as ledger:
         ledger.plan("a", numbers(2), TEXT, channel=37)
@@ -146,9 +151,10 @@ def test_a_server_is_waited_for_within_bounds(
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
-def test_who_plans_the_same_meanwhile_waits_for_longer(
+def test_plan_same_campaign_meanwhile_waits_longer_than_other_locks(
     ledger: Ledger, where: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A second plan of the same campaign waits longer than for other locks."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
     insert = Plans._insert
 
@@ -169,9 +175,10 @@ def test_who_plans_the_same_meanwhile_waits_for_longer(
         assert not first.result(30).existing
 
 
-def test_numbers_exported_while_they_are_split_are_there_once(
+def test_results_during_a_split_yield_each_number_once(
     ledger: Ledger, manual_runner: Manual
 ) -> None:
+    """Results that are read while submissions are split yield each number once."""
     ledger.plan("a", numbers(2000), TEXT, channel=37, max_recipients=2)
     exported = ledger.results("a")
     seen = [next(exported).number]
@@ -181,9 +188,10 @@ def test_numbers_exported_while_they_are_split_are_there_once(
     assert sorted(seen) == numbers(2000)
 
 
-def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
+def test_once_send_locked_ledger_error_says_nothing_was_sent(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If the ledger stays locked, the error says that the call sent nothing."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         writer = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
@@ -196,13 +204,15 @@ def test_who_waits_too_long_for_a_single_send_is_told_that_nothing_was_sent(
     assert sandbox.times_accepted("13900000000") == 1
 
 
-def test_a_server_s_password_is_not_shown() -> None:
+def test_ledger_unreachable_server_error_shows_no_password() -> None:
+    """The error for an unreachable server does not show the password."""
     with pytest.raises(LedgerError) as caught:
         Ledger("postgresql://somebody:secret-word@127.0.0.1:1/x")
     assert "secret-word" not in str(caught.value)
 
 
-def test_a_newer_ledger_is_refused(where: str) -> None:
+def test_ledger_newer_version_is_an_error(where: str) -> None:
+    """A ledger of a newer version is an error."""
     Ledger(where).close()
     with transaction(where) as connection:
         connection.execute(sa.text("UPDATE ledger SET version = 99"))
@@ -210,7 +220,8 @@ def test_a_newer_ledger_is_refused(where: str) -> None:
         Ledger(where)
 
 
-def test_an_older_ledger_is_brought_up(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_older_version_is_migrated(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of an older version is migrated, once."""
     Ledger(where).close()
     monkeypatch.setattr("yunxin_soap.campaign.storage.schema.VERSION", 3)
     monkeypatch.setattr(
@@ -235,9 +246,10 @@ def read_only() -> Iterator[None]:
     sa.event.remove(sa.Engine, "connect", refuse)
 
 
-def test_a_read_only_ledger(
+def test_ledger_read_only_can_be_read_but_not_written(
     tmp_path: Path, sandbox: Sandbox, client: Client, request: pytest.FixtureRequest
 ) -> None:
+    """A read-only ledger can be read; whatever writes is an error, and nothing is sent."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
@@ -253,7 +265,8 @@ def test_a_read_only_ledger(
     assert sandbox.arrivals == ()
 
 
-def test_who_looks_waits_for_no_writer(where: str) -> None:
+def test_status_does_not_wait_for_a_writer(where: str) -> None:
+    """Readers do not wait for a writer."""
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
         with transaction(where) as writer, Ledger(where, create=False) as other:
@@ -262,9 +275,10 @@ def test_who_looks_waits_for_no_writer(where: str) -> None:
 
 
 @pytest.mark.parametrize("instead", ["nothing", "another"])
-def test_a_ledger_whose_file_is_gone_is_noticed(
+def test_run_moved_ledger_file_ends_the_run(
     tmp_path: Path, sandbox: Sandbox, client: Client, instead: str
 ) -> None:
+    """A run ends once its ledger file is gone; the error names what was accepted."""
     path, another = tmp_path / "ledger.sqlite", tmp_path / "another.sqlite"
     for each in (path, another):
         with Ledger(each) as ledger:
@@ -292,7 +306,8 @@ def test_a_ledger_whose_file_is_gone_is_noticed(
     assert any(f" as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
 
 
-def test_a_corrupt_ledger(tmp_path: Path) -> None:
+def test_ledger_corrupt_file_is_an_error(tmp_path: Path) -> None:
+    """A corrupt file is a `LedgerError`."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5000), TEXT, channel=37, max_recipients=5)
@@ -303,9 +318,10 @@ def test_a_corrupt_ledger(tmp_path: Path) -> None:
         ledger.status("a")
 
 
-def test_a_process_may_change_its_directory(
+def test_ledger_relative_path_survives_a_change_of_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A ledger is found again after the process changed its directory."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     for where in ("ledger.sqlite", "sqlite:///other.sqlite"):
@@ -318,7 +334,8 @@ def test_a_process_may_change_its_directory(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_file_that_is_only_looked_at_is_left_alone(tmp_path: Path) -> None:
+def test_ledger_create_false_changes_no_file(tmp_path: Path) -> None:
+    """With ``create=False``, no file is created or changed."""
     empty, other = tmp_path / "empty", tmp_path / "other.sqlite"
     empty.touch()
     with sqlite3.connect(other) as database:
@@ -335,7 +352,8 @@ def test_a_file_that_is_only_looked_at_is_left_alone(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"empty", "other.sqlite"}
 
 
-def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> None:
+def test_ledger_behind_a_link_is_private_and_has_a_wal(tmp_path: Path) -> None:
+    """A ledger behind a symbolic link is readable by its owner alone, and has a write-ahead log."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b" / "c").mkdir(parents=True)
     (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "c")
@@ -348,16 +366,18 @@ def test_a_ledger_behind_a_link_is_private_and_written_ahead(tmp_path: Path) -> 
     assert {(tmp_path / each).stat().st_mode & 0o777 for each in made} == {0o600}
 
 
-def test_a_version_that_cannot_be(where: str) -> None:
+def test_ledger_version_zero_is_damaged(where: str) -> None:
+    """A version below 1 is an error."""
     with transaction(where) as connection:
         connection.execute(sa.text("UPDATE ledger SET version = 0"))
     with pytest.raises(LedgerError, match="is damaged: it has version 0"):
         Ledger(where)
 
 
-def test_a_table_that_is_lost_is_one_clear_error(
+def test_ledger_missing_table_is_one_clear_error(
     where: str, sandbox: Sandbox, client: Client
 ) -> None:
+    """A missing table is a one-line error without a number, whatever is called."""
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
         with transaction(where) as connection:
@@ -392,7 +412,8 @@ with Ledger(sys.argv[1]) as ledger:
 """
 
 
-def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Client) -> None:
+def test_run_full_disk_ends_with_an_error(tmp_path: Path, sandbox: Sandbox, client: Client) -> None:
+    """A full disk ends the run; the error names what was accepted, and nothing is sent twice."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(3000), TEXT, channel=37, max_recipients=1)
@@ -426,7 +447,8 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, sandbox: Sandbox, client: Clie
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
+def test_plan_lost_server_leaves_no_campaign(on_server: str) -> None:
+    """If the server is lost during a plan, there is no campaign, and it can be repeated."""
     rows = [{"phone": number, "name": number} for number in numbers(50_000)]
     kill = sa.text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -444,9 +466,10 @@ def test_a_server_that_is_lost_while_a_plan_is_written(on_server: str) -> None:
         assert ledger.plan("a", rows, "您好{name}【签名】", channel=37).numbers == 50_000
 
 
-def test_a_server_that_is_restarted_is_waited_for(
+def test_run_restarted_server_is_waited_for(
     postgresql_server: None, sandbox: Sandbox, async_client: Make
 ) -> None:
+    """A run goes on after its server crashed and was started again."""
     with _Postgres() as postgres:
 
         async def main() -> None:
@@ -533,9 +556,10 @@ class _Postgres:
         self._folder.cleanup()
 
 
-def test_purging_removes_numbers_and_texts_and_keeps_counts(
+def test_purge_deletes_numbers_and_texts_but_no_counts(
     ledger: Ledger, client: Client, where: str
 ) -> None:
+    """A purge deletes numbers and texts, and keeps the counts."""
     ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=5)
     ledger.run("a", client)
     ledger.plan("b", numbers(3), "还没有发【签名】", channel=37)
@@ -561,7 +585,8 @@ def test_purging_removes_numbers_and_texts_and_keeps_counts(
         ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
 
 
-def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Client) -> None:
+def test_purge_overwrites_the_file(tmp_path: Path, client: Client) -> None:
+    """What is purged is not in the SQLite file or its log any more."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger, Ledger(path) as other:
         ledger.plan("a", [*numbers(700), "13"], TEXT, channel=37, max_recipients=50)
@@ -574,9 +599,10 @@ def test_what_was_purged_is_not_in_the_file(tmp_path: Path, client: Client) -> N
     assert TEXT.encode() not in held
 
 
-def test_a_purge_says_what_a_reader_keeps_in_the_file(
+def test_purge_while_reading_says_what_is_still_in_the_file(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a reader keeps deleted data in the file, the purge says so."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.2)
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger, Ledger(path) as other:
@@ -593,7 +619,8 @@ def test_a_purge_says_what_a_reader_keeps_in_the_file(
     assert b"13910000" not in held
 
 
-def test_as_many_may_look_as_like(ledger: Ledger) -> None:
+def test_results_many_readers_at_once(ledger: Ledger) -> None:
+    """Forty readers at once get their rows."""
     ledger.plan("a", numbers(5), TEXT, channel=37)
     looking = [ledger.results("a") for _ in range(40)]
     assert all(next(each) for each in looking)
@@ -602,7 +629,8 @@ def test_as_many_may_look_as_like(ledger: Ledger) -> None:
         each.close()  # type: ignore[attr-defined]
 
 
-def test_a_server_s_isolation_is_ours(on_server: str) -> None:
+def test_ledger_server_isolation_is_read_committed(on_server: str) -> None:
+    """Transactions are READ COMMITTED, whatever the server's default is."""
     with transaction(on_server) as connection:
         name = sa.make_url(on_server).database
         connection.execute(
@@ -612,9 +640,10 @@ def test_a_server_s_isolation_is_ours(on_server: str) -> None:
         assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
 
 
-def test_what_is_tried_again_is_not_purged_meanwhile(
+def test_purge_during_retry_waits(
     where: str, sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A purge does not delete what a retry is making pending."""
     with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
         ledger.plan("a", numbers(2), TEXT, channel=37)
         sandbox.inject_fault("code", code="-14")
@@ -634,7 +663,8 @@ def test_what_is_tried_again_is_not_purged_meanwhile(
         assert ledger.run("a", client).numbers[State.ACCEPTED] == 2
 
 
-def test_a_server_s_commits_are_durable(on_server: str) -> None:
+def test_ledger_server_commits_are_synchronous(on_server: str) -> None:
+    """Commits are synchronous, whatever the server's default is."""
     with transaction(on_server) as connection:
         name = sa.make_url(on_server).database
         connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
@@ -642,9 +672,10 @@ def test_a_server_s_commits_are_durable(on_server: str) -> None:
         assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
 
 
-def test_what_was_purged_is_not_tried_again(
+def test_retry_leaves_out_purged_submissions(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A retry leaves out what was purged."""
     ledger.plan("a", numbers(2), TEXT, channel=37)
     sandbox.inject_fault("code", code="-14")
     assert ledger.run("a", client).codes == {-14: 2}
@@ -653,14 +684,16 @@ def test_what_was_purged_is_not_tried_again(
     assert ledger.retry("a", by="test") == 0
 
 
-def test_a_new_ledger_is_its_owner_s_alone(tmp_path: Path) -> None:
+def test_ledger_new_files_are_private(tmp_path: Path) -> None:
+    """The files of a new ledger are readable by their owner alone."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(1), TEXT, channel=37)
         assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_number_of_another_country_is_found(ledger: Ledger) -> None:
+def test_find_foreign_number_matches_exactly(ledger: Ledger) -> None:
+    """A number of another country is found, and none that only starts with it."""
     listed = ["+85291234567", "+852912345678"]
     ledger.plan("a", listed, TEXT, channel=37, recipient_pattern=r"\+852\d{8,9}", max_recipients=1)
     assert len(ledger.find(listed[0])) == 1
@@ -668,9 +701,8 @@ def test_a_number_of_another_country_is_found(ledger: Ledger) -> None:
         ledger.find("%")
 
 
-def test_the_password_is_not_in_the_ledger(
-    tmp_path: Path, sandbox: Sandbox, client: Client
-) -> None:
+def test_ledger_never_holds_the_password(tmp_path: Path, sandbox: Sandbox, client: Client) -> None:
+    """The password is not in the file, even after a failed login."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)

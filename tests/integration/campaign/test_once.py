@@ -51,7 +51,10 @@ def sender(sandbox: Sandbox) -> Iterator[Client]:
         yield client
 
 
-def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox: Sandbox) -> None:
+def test_once_send_repeated_returns_the_same_receipt(
+    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+) -> None:
+    """A second call with a key returns the receipt of the first, from another process too."""
     receipt = ledger.once.send(sender, "k", TO, TEXT)
     with Ledger(where) as other:
         assert other.once.send(sender, "k", [TO], TEXT) == receipt
@@ -62,16 +65,20 @@ def test_the_receipt_is_kept(ledger: Ledger, where: str, sender: Client, sandbox
 
 
 @pytest.mark.parametrize(("to", "text"), [("13900000001", TEXT), (TO, "别的【签名】")])
-def test_a_key_is_for_one_thing(
+def test_once_send_other_content_is_a_conflict(
     ledger: Ledger, sender: Client, sandbox: Sandbox, to: str, text: str
 ) -> None:
+    """A key stands for one list of recipients and one text."""
     ledger.once.send(sender, "k", TO, TEXT)
     with pytest.raises(ContentConflict, match="The key 'k' was used"):
         ledger.once.send(sender, "k", to, text)
     assert len(sandbox.arrivals) == 1
 
 
-def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+def test_once_send_repeated_raises_the_same_rejection(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    """A second call raises the rejection of the first, with its code and banned word."""
     for _ in range(2):
         with pytest.raises(ContentRejected) as caught:
             ledger.once.send(sender, "k", TO, "促销【签名】")
@@ -79,7 +86,10 @@ def test_a_refusal_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> 
     assert len(sandbox.arrivals) == 1
 
 
-def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+def test_once_send_repeated_raises_the_same_unknown(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    """A second call raises the unknown outcome of the first, and sends nothing."""
     sandbox.inject_fault("close")
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
@@ -87,9 +97,10 @@ def test_an_unknown_outcome_is_kept(ledger: Ledger, sender: Client, sandbox: San
     assert sandbox.times_accepted(TO) == 1
 
 
-def test_a_person_decides_on_an_unknown_one(
+def test_once_resolve_decides_an_unknown_send(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
+    """Only a decision changes an unknown send."""
     with pytest.raises(LedgerError, match="no unknown send with the key 'k'"):
         ledger.once.resolve("k", "resend", by="test")
     for key in "kl":
@@ -105,9 +116,10 @@ def test_a_person_decides_on_an_unknown_one(
     assert sandbox.times_accepted(TO) == 1
 
 
-def test_a_refused_one_is_sent_again_by_decision_alone(
+def test_once_retry_sends_a_rejected_send_again(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
+    """A rejected send is sent again only after a retry, and the history names who decided."""
     sandbox.inject_fault("code", code="-7")
     for _ in range(2):
         with pytest.raises(BalanceRejected):
@@ -126,9 +138,10 @@ def test_a_refused_one_is_sent_again_by_decision_alone(
         ledger.once.retry("k", by="小王")
 
 
-def test_what_may_have_been_sent_is_not_retried(
+def test_once_retry_of_what_may_have_been_sent_needs_unsafe(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
+    """A send that may have been sent is retried only with ``unsafe``."""
     sandbox.inject_fault("code", code="-1")
     with pytest.raises(GatewayRejected):
         ledger.once.send(sender, "k", TO, TEXT)
@@ -148,9 +161,10 @@ def test_what_may_have_been_sent_is_not_retried(
     assert ledger.once.send(sender, "l", TO, TEXT).batch_no
 
 
-def test_a_purged_send_keeps_nothing_to_guess_from(
+def test_once_send_purged_key_keeps_no_digest(
     ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
+    """A purged key keeps its outcome and no digest, and cannot be used again."""
     receipt = ledger.once.send(sender, "k", TO, TEXT)
     assert ledger.purge(older_than=-1) == 1
     with engine.connect() as connection:
@@ -162,9 +176,10 @@ def test_a_purged_send_keeps_nothing_to_guess_from(
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
-def test_who_calls_a_waiting_send_at_once_sends_it_once(
+def test_once_send_two_calls_of_a_pending_key_send_once(
     ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
+    """Two calls at once for a pending key send once."""
     with ThreadPoolExecutor(2) as pool:
         url, port = sandbox.url, int(sandbox.url.split(":")[2].split("/")[0])
         sandbox.stop()
@@ -182,9 +197,10 @@ def test_who_calls_a_waiting_send_at_once_sends_it_once(
             assert back.times_accepted(TO) == 1
 
 
-def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
+def test_once_send_locked_ledger_is_waited_for_after_sending(
     tmp_path: Path, sandbox: Sandbox, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An ending that cannot be recorded at once is recorded once the lock is free."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     where = tmp_path / "l.sqlite"
     with Ledger(where) as ledger, ThreadPoolExecutor(1) as pool:
@@ -201,9 +217,10 @@ def test_an_end_that_cannot_be_recorded_at_once_is_recorded_later(
         assert ledger.once.counts()[State.ACCEPTED] == 1
 
 
-def test_an_end_that_was_recorded_is_not_noted_twice(
+def test_once_send_repeated_commit_leaves_one_entry(
     ledger: Ledger, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Recording an ending again, after a commit without an answer, adds no entry."""
     end = Claims.end_single
 
     def twice(*args: Any) -> None:
@@ -216,9 +233,8 @@ def test_an_end_that_was_recorded_is_not_noted_twice(
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
 
-def test_single_sends_are_counted_and_named(
-    ledger: Ledger, sender: Client, sandbox: Sandbox
-) -> None:
+def test_once_counts_and_keys_by_state(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+    """Single sends are counted by state, and their keys are listed."""
     ledger.plan("a", [TO], TEXT, channel=37)
     for key in ("k", "l"):
         ledger.once.send(sender, key, TO, TEXT)
@@ -233,9 +249,10 @@ def test_single_sends_are_counted_and_named(
     assert list(ledger.once.keys(State.UNKNOWN)) == ["m", "n"]
 
 
-def test_the_wrong_kind_of_client(
+def test_ledger_wrong_kind_of_client_is_a_type_error(
     ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
 ) -> None:
+    """`Ledger` needs a `Client`, and `AsyncLedger` an `AsyncClient`."""
     ledger.plan("a", [TO], TEXT, channel=37)
     other: Any = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
     wrong: Any = sender
@@ -255,7 +272,10 @@ def test_the_wrong_kind_of_client(
     assert sandbox.arrivals == ()
 
 
-def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+def test_once_send_not_sent_is_sent_by_the_next_call(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    """What was not sent is sent by the next call."""
     port = int(sandbox.url.split(":")[2].split("/")[0])
     sandbox.stop()
     with pytest.raises(NotSent):
@@ -265,7 +285,8 @@ def test_what_was_not_sent_is_tried_again(ledger: Ledger, sender: Client, sandbo
         assert back.times_accepted(TO) == 1
 
 
-def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
+def test_once_send_invalid_request_is_not_recorded(ledger: Ledger, sender: Client) -> None:
+    """An invalid request leaves no trace in the ledger."""
     known = set(_active)
     with pytest.raises(InvalidRequest):
         ledger.once.send(sender, "k", "1", TEXT)
@@ -274,12 +295,18 @@ def test_what_is_wrong_is_not_recorded(ledger: Ledger, sender: Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\0"])
-def test_a_key_that_names_nothing(ledger: Ledger, sender: Client, key: str) -> None:
+def test_once_send_empty_or_unprintable_key_is_invalid(
+    ledger: Ledger, sender: Client, key: str
+) -> None:
+    """A key is printable text."""
     with pytest.raises(ConfigurationError, match="must be printable text"):
         ledger.once.send(sender, key, TO, TEXT)
 
 
-def test_threads_that_race_send_once(ledger: Ledger, sender: Client, sandbox: Sandbox) -> None:
+def test_once_send_racing_threads_send_once(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    """Eight threads that race with one key send once."""
     start = threading.Barrier(8)
 
     def ask(_: int) -> str:
@@ -303,9 +330,10 @@ with Ledger(sys.argv[1]) as ledger:
 """
 
 
-def test_who_died_leaves_it_unknown(
+def test_once_send_killed_process_leaves_unknown(
     ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
 ) -> None:
+    """The send of a process that was killed is unknown."""
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("hang")
@@ -345,9 +373,10 @@ with Ledger(sys.argv[1]) as ledger:
 """
 
 
-def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
+def test_once_send_unrecorded_by_a_live_process_is_unknown(
     ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
 ) -> None:
+    """A send that a live process could not record is unknown once its lease has run out."""
     with subprocess.Popen(
         [sys.executable, "-c", _CANNOT_RECORD, where, sandbox.url],
         stdin=subprocess.PIPE,
@@ -365,7 +394,7 @@ def test_who_lives_on_without_having_recorded_it_is_not_waited_for(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_who_stood_still_for_too_long_sends_nothing(
+def test_once_send_suspended_process_sends_nothing(
     ledger: Ledger,
     where: str,
     sender: Client,
@@ -373,6 +402,7 @@ def test_who_stood_still_for_too_long_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
     asynchronous: bool,
 ) -> None:
+    """A process that was suspended between its claim and its request sends nothing."""
     # A process cannot be stopped on demand between its commit and its sending.
     monkeypatch.setattr("yunxin_soap.campaign.running.once.LEASE_MARGIN", -1000.0)
 
@@ -389,9 +419,11 @@ def test_who_stood_still_for_too_long_sends_nothing(
     assert sandbox.times_accepted(TO) == 1
 
 
-def test_the_asynchronous_one_records_a_cancelled_send(
+def test_async_once_send_cancelled_in_flight_is_unknown(
     where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
 ) -> None:
+    """A send that is cancelled in flight is recorded as unknown."""
+
     async def main() -> None:
         arrived = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -414,12 +446,13 @@ def test_the_asynchronous_one_records_a_cancelled_send(
     asyncio.run(main())
 
 
-def test_a_send_that_is_cancelled_before_it_left_is_sent_by_the_next(
+def test_async_once_send_cancelled_before_sending_is_pending(
     where: str,
     sandbox: Sandbox,
     async_client: Callable[[], AsyncClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A send that is cancelled before its request left is sent by the next call."""
     claim = OnceSend._claim_or_look_up
 
     async def main() -> None:

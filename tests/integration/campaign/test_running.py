@@ -24,7 +24,6 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import AsyncClient, Client, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.models import Pause
-from yunxin_soap.campaign.running.decisions import CircuitBreaker
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import runner, submission
@@ -40,7 +39,8 @@ def plan(
     ledger.plan(name, numbers(count), message, channel=37, max_recipients=size)
 
 
-def test_every_number_is_accepted_once(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+def test_run_sends_every_number_once(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """A run sends every number once, and a second run sends nothing."""
     plan(ledger, 103)
     status = ledger.run("a", client)
     assert status.state is CampaignState.DONE
@@ -54,9 +54,9 @@ def test_every_number_is_accepted_once(ledger: Ledger, client: Client, sandbox: 
     assert len(sandbox.arrivals) == 21
 
 
-def test_the_asynchronous_ledger_does_the_same(
-    where: str, async_client: Make, sandbox: Sandbox
-) -> None:
+def test_async_ledger_has_every_operation(where: str, async_client: Make, sandbox: Sandbox) -> None:
+    """`AsyncLedger` plans, runs, reads and sends once."""
+
     async def main() -> None:
         async with AsyncLedger(where) as ledger, async_client() as sender:
             await ledger.plan("a", numbers(12), TEXT, channel=37, max_recipients=5)
@@ -82,9 +82,10 @@ def test_the_asynchronous_ledger_does_the_same(
 
 
 @pytest.mark.parametrize("code", ["-3", "-7", "-13", "-18", "-19"])
-def test_what_a_person_must_mend_pauses_it(
+def test_run_operators_cause_pauses_until_resumed(
     ledger: Ledger, client: Client, sandbox: Sandbox, code: str
 ) -> None:
+    """What an operator must fix pauses the campaign until it is resumed."""
     plan(ledger, 50)
     sandbox.inject_fault("code", code=code)
     status = ledger.run("a", client, concurrency=1)
@@ -97,9 +98,10 @@ def test_what_a_person_must_mend_pauses_it(
     assert ledger.run("a", client).numbers[State.ACCEPTED] == 50
 
 
-def test_an_account_that_runs_dry_goes_on_once_it_is_topped_up(
+def test_run_empty_account_continues_after_resume(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A campaign whose account ran out of balance continues after a resume."""
     plan(ledger, 50)
     with sandbox.inject_fault("balance", left=20, times=None):
         status = ledger.run("a", client)
@@ -110,9 +112,10 @@ def test_an_account_that_runs_dry_goes_on_once_it_is_topped_up(
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_a_channel_outside_its_hours_is_waited_for(
+def test_run_channel_outside_hours_waits(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """-8 makes the run wait, and the progress says until when."""
     monkeypatch.setattr("yunxin_soap.campaign.running.decisions.CHANNEL_PAUSE", 0.2)
     plan(ledger, 50)
     sandbox.inject_fault("code", code="-8", times=2)
@@ -127,9 +130,10 @@ def test_a_channel_outside_its_hours_is_waited_for(
     assert seen[-1].until is None
 
 
-def test_a_refused_text_stops_that_text_alone(
+def test_run_rejected_text_holds_only_that_text(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A rejected text holds back its own submissions and no others."""
     rows = [
         {"phone": number, "city": "北京" if at % 2 else "促销"}
         for at, number in enumerate(numbers(40))
@@ -146,9 +150,10 @@ def test_a_refused_text_stops_that_text_alone(
     assert ledger.run("a", client, concurrency=1).codes == {-6: 2}
 
 
-def test_retrying_one_code_lets_no_other_text_go(
+def test_retry_one_code_releases_no_other_text(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A retry of one code releases only the texts that were rejected with it."""
     texts = ("您好", "促销")
     rows = [{"phone": each, "text": texts[at % 2]} for at, each in enumerate(numbers(8))]
     ledger.plan("a", rows, "{text}【签名】", channel=37, max_recipients=1)
@@ -163,7 +168,10 @@ def test_retrying_one_code_lets_no_other_text_go(
     assert ledger.status("a").on_hold == {}
 
 
-def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+def test_run_failing_gateway_costs_a_few_unknowns(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """A failing gateway pauses the campaign after a few unknown submissions."""
     plan(ledger, 500)
     with sandbox.inject_fault("close", times=None):
         status = ledger.run("a", client, concurrency=32, failure_threshold=5)
@@ -176,9 +184,10 @@ def test_a_sick_gateway_costs_a_handful(ledger: Ledger, client: Client, sandbox:
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_a_half_sick_gateway_costs_a_handful_too(
+def test_run_partly_failing_gateway_costs_a_few_unknowns(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A gateway that fails in three of ten cases pauses the campaign, too."""
     plan(ledger, 1000)
     with sandbox.inject_fault("close", probability=0.3, seed=1, times=None):
         status = ledger.run("a", client, concurrency=8, failure_threshold=5)
@@ -186,23 +195,10 @@ def test_a_half_sick_gateway_costs_a_handful_too(
     assert 5 <= status.submissions[State.UNKNOWN] <= 15
 
 
-@pytest.mark.parametrize(("every", "failures"), [(1, 5), (2, 6), (3, 6), (5, 8), (11, None)])
-def test_successes_make_up_for_failures(every: int, failures: int | None) -> None:
-    breaker = CircuitBreaker(5)
-    failed = 0
-    for number in range(10_000):
-        is_bad = number % every == 0
-        failed += is_bad
-        pause = breaker.count(State.UNKNOWN if is_bad else State.ACCEPTED, failed=is_bad)
-        if pause is not None:
-            assert pause.reason.startswith(f"{failures} of {number + 1} submissions failed")
-            break
-    assert (failed == failures) if failures else (failed > 900)
-
-
-def test_unknown_is_sent_again_by_decision_alone(
+def test_resolve_resend_sends_unknown_again(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """An unknown submission is sent again only by a decision, and the history keeps each step."""
     plan(ledger, 5)
     sandbox.inject_fault("html", when="before")
     assert ledger.run("a", client).numbers[State.UNKNOWN] == 5
@@ -225,9 +221,10 @@ def test_unknown_is_sent_again_by_decision_alone(
     assert found.history[2].by == "小王"
 
 
-def test_a_gateway_that_is_not_there_is_waited_for(
+def test_run_unreachable_gateway_is_waited_for(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A run waits for an unreachable gateway, and then sends everything once."""
     monkeypatch.setattr("yunxin_soap.campaign.running.decisions.UNREACHABLE_PAUSE", 0.3)
     monkeypatch.setattr("yunxin_soap.campaign.running.decisions.FIRST_BACKOFF", 0.05)
     plan(ledger, 30)
@@ -248,7 +245,8 @@ def test_a_gateway_that_is_not_there_is_waited_for(
         back[0].stop()
 
 
-def test_bad_numbers_are_isolated(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+def test_run_isolate_finds_bad_numbers(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """With ``isolate``, each bad number is rejected by itself, and all others are accepted."""
     listed = numbers(128)
     bad = {listed[3]: "-14", listed[77]: "-16"}
     for number, code in bad.items():
@@ -267,9 +265,10 @@ def test_bad_numbers_are_isolated(ledger: Ledger, client: Client, sandbox: Sandb
     assert [change.after for change in found.history].count(State.SPLIT) == 7
 
 
-def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
+def test_find_isolated_number_has_the_history_of_its_parents(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """The history of an isolated number starts with the submissions that it was split from."""
     plan(ledger, 4, size=4)
     with sandbox.inject_fault("code", code="-14", numbers=numbers(1)[0], times=None):
         ledger.run("a", client, isolate=True)
@@ -289,7 +288,8 @@ def test_a_number_that_was_isolated_tells_of_every_submit_that_it_was_in(
     assert found.submission_id == 4
 
 
-def test_where_a_loop_runs_already(ledger: Ledger, client: Client) -> None:
+def test_run_inside_an_event_loop_is_an_error(ledger: Ledger, client: Client) -> None:
+    """`Ledger.run` inside an event loop says to use `AsyncLedger`."""
     plan(ledger, 5)
 
     async def main() -> None:
@@ -299,18 +299,20 @@ def test_where_a_loop_runs_already(ledger: Ledger, client: Client) -> None:
     asyncio.run(main())
 
 
-def test_without_isolation_the_submit_is_refused_whole(
+def test_run_without_isolate_rejects_the_whole_submission(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """Without ``isolate``, one bad number rejects its whole submission."""
     sandbox.inject_fault("code", code="-14", numbers=numbers(1), times=None)
     plan(ledger, 10)
     status = ledger.run("a", client)
     assert (status.numbers[State.ACCEPTED], status.codes) == (5, {-14: 5})
 
 
-def test_a_refusal_that_may_have_been_sent_is_not_retried(
+def test_retry_of_what_may_have_been_sent_needs_unsafe(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """-1 may have been sent: only ``unsafe`` retries it."""
     plan(ledger, 10)
     sandbox.inject_fault("code", code="-1")
     assert ledger.run("a", client).codes == {-1: 5}
@@ -319,9 +321,10 @@ def test_a_refusal_that_may_have_been_sent_is_not_retried(
     assert ledger.run("a", client).numbers[State.ACCEPTED] == 10
 
 
-def test_what_was_decided_not_to_have_been_sent_may_be_sent(
+def test_retry_sends_what_was_resolved_as_rejected(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """What an operator resolved as rejected may be retried."""
     plan(ledger, 10)
     sandbox.inject_fault("close", when="before")
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
@@ -333,9 +336,10 @@ def test_what_was_decided_not_to_have_been_sent_may_be_sent(
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_stopping_drains_what_is_under_way(
+def test_run_stop_event_drains_what_is_in_flight(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """Once the stop event is set, nothing more is sent, and what is in flight ends."""
     plan(ledger, 100)
     stop = threading.Event()
     with sandbox.inject_fault("delay", seconds=0.1, times=None):
@@ -350,9 +354,10 @@ def test_stopping_drains_what_is_under_way(
     assert status.submissions[State.UNKNOWN] == status.submissions[State.SUBMITTING] == 0
 
 
-def test_ending_at_once_leaves_unknown_what_is_under_way(
+def test_async_run_cancelled_leaves_unknown_what_is_in_flight(
     ledger: Ledger, where: str, async_client: Make, sandbox: Sandbox
 ) -> None:
+    """To cancel a run makes unknown what was in flight."""
     plan(ledger, 100)
 
     async def main() -> None:
@@ -379,7 +384,7 @@ def test_ending_at_once_leaves_unknown_what_is_under_way(
     assert status.submissions[State.UNKNOWN] == len(sandbox.arrivals) > 0
 
 
-def test_ending_at_once_waits_for_no_ledger_that_is_lost(
+def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
     tmp_path: Path,
     client: Client,
     async_client: Make,
@@ -387,6 +392,7 @@ def test_ending_at_once_waits_for_no_ledger_that_is_lost(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A cancelled run waits only a few seconds for a locked ledger."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr("yunxin_soap.campaign.running.runner.ABORT_TIMEOUT", 0.2)
     where = tmp_path / "l.sqlite"
@@ -413,7 +419,10 @@ def test_ending_at_once_waits_for_no_ledger_that_is_lost(
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
-def test_two_runners_share_the_work(where: str, async_client: Make, sandbox: Sandbox) -> None:
+def test_async_run_two_runners_share_a_campaign(
+    where: str, async_client: Make, sandbox: Sandbox
+) -> None:
+    """Two runners send each number of one campaign once."""
     with Ledger(where) as ledger:
         plan(ledger, 1000)
 
@@ -431,9 +440,10 @@ def test_two_runners_share_the_work(where: str, async_client: Make, sandbox: San
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(1000), 1)
 
 
-def test_who_dies_beside_a_runner_is_noticed(
+def test_run_reclaims_from_a_runner_that_dies_meanwhile(
     ledger: Ledger, client: Client, manual_runner: Manual
 ) -> None:
+    """A run reclaims what another runner leaves that dies meanwhile."""
     plan(ledger, 50)
     dies = manual_runner()
     assert len(dies.claim(3)) == 3
@@ -447,9 +457,10 @@ def test_who_dies_beside_a_runner_is_noticed(
     assert status.submissions[State.ACCEPTED] == 7
 
 
-def test_a_runner_that_was_given_up_sends_nothing_more(
+def test_exchange_reclaimed_runner_gets_nothing_more(
     ledger: Ledger, client: Client, manual_runner: Manual
 ) -> None:
+    """A reclaimed runner gets an error, and the history keeps its late ending."""
     plan(ledger, 50)
     silent = manual_runner()
     (claimed,) = silent.claim()
@@ -463,13 +474,14 @@ def test_a_runner_that_was_given_up_sends_nothing_more(
     assert "its result came after" in found.history[-1].detail
 
 
-def test_a_silent_runner_whose_process_lives_is_waited_for_within_bounds(
+def test_run_silent_runner_of_a_live_process_is_an_error_for_ten_leases(
     ledger: Ledger,
     client: Client,
     sandbox: Sandbox,
     engine: sa.Engine,
     manual_runner: Manual,
 ) -> None:
+    """A silent runner with a live process is an error, and is reclaimed after ten leases."""
     plan(ledger, 50)
     parent = psutil.Process(os.getppid())
     started = parent.create_time() - psutil.boot_time()
@@ -491,9 +503,10 @@ def test_a_silent_runner_whose_process_lives_is_waited_for_within_bounds(
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
-def test_who_is_just_being_heard_of_is_not_given_up(
+def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
+    """A runner that is sending a heartbeat at this moment is not reclaimed."""
     plan(ledger, 50)
     slow = manual_runner(pid_namespace="another")
     slow.claim(3)
@@ -510,9 +523,10 @@ def test_who_is_just_being_heard_of_is_not_given_up(
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
-def test_a_dead_runner_is_taken_over_whole(
+def test_reclaim_takes_everything_of_a_dead_runner(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
+    """Reclaiming waits for locked submissions, and takes all of a dead runner's."""
     plan(ledger, 50)
     dies = manual_runner()
     dies.claim(3)
@@ -527,9 +541,10 @@ def test_a_dead_runner_is_taken_over_whole(
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
-def test_of_two_who_decide_at_once_the_second_finds_it_decided(
+def test_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
+    """Of two decisions at once, the second one finds nothing unknown."""
     plan(ledger, 10)
     sandbox.inject_fault("close")
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
@@ -544,7 +559,8 @@ def test_of_two_who_decide_at_once_the_second_finds_it_decided(
     assert "second" not in [change.by for change in found.history]
 
 
-def test_a_lost_answer_to_a_commit_leaves_one_entry(ledger: Ledger, manual_runner: Manual) -> None:
+def test_exchange_repeated_leaves_one_entry(ledger: Ledger, manual_runner: Manual) -> None:
+    """Repeating an exchange, after a commit without an answer, adds no entry."""
     plan(ledger, 5)
     runner = manual_runner()
     (claimed,) = runner.claim()
@@ -555,9 +571,8 @@ def test_a_lost_answer_to_a_commit_leaves_one_entry(ledger: Ledger, manual_runne
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
 
-def test_a_pause_that_passes_does_not_end_one_for_a_person(
-    ledger: Ledger, manual_runner: Manual
-) -> None:
+def test_exchange_timed_pause_keeps_an_operators(ledger: Ledger, manual_runner: Manual) -> None:
+    """A timed pause does not replace a pause that waits for an operator."""
     plan(ledger, 5)
     runner = manual_runner()
     for pause in (Pause("ask somebody"), Pause("wait", 0.01)):
@@ -566,9 +581,10 @@ def test_a_pause_that_passes_does_not_end_one_for_a_person(
     assert (status.reason, status.paused_until) == ("ask somebody", None)
 
 
-def test_who_stood_still_for_longer_than_the_lease_sends_nothing(
+def test_run_suspended_past_its_lease_sends_nothing(
     where: str, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A runner that was suspended for longer than its lease does not send what it has claimed."""
     exchange = Claims.exchange
     stood_still: list[bool] = []
 
@@ -588,9 +604,10 @@ def test_who_stood_still_for_longer_than_the_lease_sends_nothing(
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(5), 1)
 
 
-def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
+def test_run_failing_progress_callback_drains_then_raises(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """An exception in the progress callback drains the run, and is raised."""
     plan(ledger, 50)
 
     def told(progress: Progress) -> None:
@@ -604,9 +621,11 @@ def test_a_mistake_in_a_callback_ends_the_run_once_nothing_is_under_way(
     assert len(sandbox.arrivals) == 2
 
 
-def test_what_breaks_off_without_a_word_is_unknown(
+def test_run_task_that_dies_leaves_unknown(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A submission whose task died after it may have sent is unknown."""
+
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
@@ -618,20 +637,23 @@ def test_what_breaks_off_without_a_word_is_unknown(
     assert ledger.status("a").submissions[State.SUBMITTING] == 0
 
 
-def test_numbers_of_an_account_too_many_for_one_submit(
+def test_run_submission_above_the_accounts_limit_is_rejected(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """A submission with more numbers than the account allows is rejected with -10."""
     sandbox.add_account(Account("demo", "demo", max_numbers=3))
     plan(ledger, 10)
     assert ledger.run("a", client).codes == {-10: 10}
 
 
-def test_a_campaign_that_is_not_there(ledger: Ledger, client: Client) -> None:
+def test_run_missing_campaign_is_an_error(ledger: Ledger, client: Client) -> None:
+    """To run a campaign that the ledger does not have is an error."""
     with pytest.raises(LedgerError, match="There is no campaign 'a'"):
         ledger.run("a", client)
 
 
-def test_a_process_that_cannot_be_seen_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runner_identity_hidden_process_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ``hidepid`` hides is not taken for dead; a zombie is."""
     with subprocess.Popen(["sleep", "60"]) as process:
         started = psutil.Process(process.pid).create_time() - psutil.boot_time()
         identity = replace(RunnerIdentity.new(), pid=process.pid, process_started=started)

@@ -24,9 +24,10 @@ def _given(option: str, value: float) -> dict[str, Any]:
     return {option: value}
 
 
-def test_outside_the_hours_nothing_leaves_and_it_says_why(
+def test_run_outside_sending_hours_sends_nothing_and_says_why(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """Outside the sending hours nothing is sent, and the progress says until when."""
     ledger.plan("a", numbers(10), TEXT, channel=37)
     now = datetime.now(ZoneInfo("Asia/Shanghai"))
     between = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
@@ -46,9 +47,10 @@ def test_outside_the_hours_nothing_leaves_and_it_says_why(
     assert sandbox.arrivals == ()
 
 
-def test_outside_the_hours_what_is_done_is_done(
+def test_run_outside_sending_hours_ends_if_nothing_is_left(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
+    """Outside the sending hours, a campaign that is done is done."""
     ledger.plan("a", numbers(10), TEXT, channel=37)
     assert ledger.run("a", client).state is CampaignState.DONE
     now = datetime.now(ZoneInfo("Asia/Shanghai"))
@@ -58,9 +60,10 @@ def test_outside_the_hours_what_is_done_is_done(
     assert len(sandbox.arrivals) == 1
 
 
-def test_it_goes_on_once_the_hours_have_come(
+def test_run_continues_within_sending_hours(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The run continues once the sending hours begin."""
     # Not on demand: the hour itself. It comes once it was said that it is waited for.
     seen: list[str] = []
     arrived: list[int] = []
@@ -79,9 +82,10 @@ def test_it_goes_on_once_the_hours_have_come(
 
 
 @pytest.mark.parametrize(("option", "most"), [("rate_limit", 10.0), ("numbers_rate_limit", 50.0)])
-def test_no_more_leaves_than_the_rate(
+def test_run_never_exceeds_its_rate_limit(
     ledger: Ledger, client: Client, sandbox: Sandbox, option: str, most: float
 ) -> None:
+    """In no second more is sent than the rate limit allows."""
     ledger.plan("a", numbers(105), TEXT, channel=37, max_recipients=5)
     assert ledger.run("a", client, **_given(option, most)).numbers[State.ACCEPTED] == 105
     sent = sorted(each.sent_at for each in ledger.timings("a"))
@@ -93,14 +97,20 @@ def test_no_more_leaves_than_the_rate(
 
 @pytest.mark.parametrize("option", ["rate_limit", "numbers_rate_limit"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_rate_that_is_none(ledger: Ledger, client: Client, option: str, value: float) -> None:
+def test_run_invalid_rate_limit_is_an_error(
+    ledger: Ledger, client: Client, option: str, value: float
+) -> None:
+    """A rate limit is a finite number above 0."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
     with pytest.raises(ConfigurationError, match=f"{option}=.* must be a number above 0"):
         ledger.run("a", client, **_given(option, value))
 
 
 @pytest.mark.parametrize("option", ["concurrency", "failure_threshold"])
-def test_a_number_that_is_too_low(ledger: Ledger, client: Client, option: str) -> None:
+def test_run_concurrency_or_threshold_below_one_is_an_error(
+    ledger: Ledger, client: Client, option: str
+) -> None:
+    """Concurrency and failure threshold are at least 1."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
     with pytest.raises(ConfigurationError, match=f"{option}=0 must be a whole number from 1"):
         ledger.run("a", client, **_given(option, 0))

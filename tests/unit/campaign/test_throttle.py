@@ -39,11 +39,13 @@ def at(text: str, zone: str = "Asia/Shanghai") -> float:
         ("00:00-08:00", "2026-11-24 08:00:00", 16 * 3600),
     ],
 )
-def test_how_long_it_is_until_submits_may_go(hours: str, now: str, seconds: int) -> None:
+def test_sending_hours_wait_until_they_begin(hours: str, now: str, seconds: int) -> None:
+    """The wait is the time until the hours begin; 0 within them. Blanks are allowed."""
     assert SendingHours.parse(hours).wait(at(now)) == seconds
 
 
-def test_hours_are_china_s_unless_another_zone_is_named() -> None:
+def test_sending_hours_default_to_chinas_time() -> None:
+    """Sending hours are in China's time unless another time zone is named."""
     now = at("2026-11-24 09:00:00")
     assert SendingHours.parse("08:00-21:00").wait(now) == 0
     assert SendingHours.parse("08:00-21:00", "Europe/Berlin").wait(now) == 6 * 3600
@@ -57,12 +59,14 @@ def test_hours_are_china_s_unless_another_zone_is_named() -> None:
         ("2026-10-31 22:00:00", 11 * 3600),  # and that one an hour long
     ],
 )
-def test_a_night_in_which_the_clocks_change(night: str, seconds: int) -> None:
+def test_sending_hours_wait_over_a_clock_change(night: str, seconds: int) -> None:
+    """A night in which the clock changes is an hour shorter or longer."""
     hours = SendingHours.parse("08:00-21:00", "America/New_York")
     assert hours.wait(at(night, "America/New_York")) == seconds
 
 
-def test_an_hour_that_comes_twice() -> None:
+def test_sending_hours_in_a_repeated_hour() -> None:
+    """In an hour that comes twice, the hours begin twice."""
     hours = SendingHours.parse("01:50-06:00", "America/New_York")
     first = at("2026-11-01 01:10:00", "America/New_York")
     assert hours.wait(first) == 40 * 60  # and at 02:00 it is 01:00 again: 10 minutes were open
@@ -77,7 +81,8 @@ def test_an_hour_that_comes_twice() -> None:
 )
 @example(now=1793513400, start=110, end=360, zone="America/New_York")
 @settings(max_examples=200, deadline=None)
-def test_it_waits_as_a_clock_on_the_wall_says(now: int, start: int, end: int, zone: str) -> None:
+def test_sending_hours_agree_with_a_wall_clock(now: int, start: int, end: int, zone: str) -> None:
+    """At the end of the wait the hours have begun, and not much earlier."""
     if start == end:
         end = (end + 1) % 1440
     hours = SendingHours.parse(
@@ -105,13 +110,15 @@ def test_it_waits_as_a_clock_on_the_wall_says(now: int, start: int, end: int, zo
     "text",
     ["", "8-9", "08:00", "08:00-08:00", "25:00-26:00", "24:00-08:00", "08:00-24:01", "8:0-9:0"],
 )
-def test_what_are_no_hours(text: str) -> None:
+def test_sending_hours_of_another_form_are_invalid(text: str) -> None:
+    """Hours of another form are an error."""
     with pytest.raises(ConfigurationError, match="must be two different times of day"):
         SendingHours.parse(text)
 
 
 @pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "../etc/passwd", "x" * 300, "\0"])
-def test_what_is_no_zone(zone: str) -> None:
+def test_sending_hours_missing_timezone_is_invalid(zone: str) -> None:
+    """A time zone that does not exist is an error."""
     with pytest.raises(ConfigurationError, match="There is no time zone"):
         SendingHours.parse("08:00-21:00", zone)
 
@@ -120,9 +127,8 @@ def test_what_is_no_zone(zone: str) -> None:
     rate_limit=st.floats(0.1, 1000),
     steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2000)), max_size=50),
 )
-def test_a_rate_is_never_exceeded_in_any_second(
-    rate_limit: float, steps: list[tuple[float, int]]
-) -> None:
+def test_rate_limiter_is_never_exceeded(rate_limit: float, steps: list[tuple[float, int]]) -> None:
+    """In no window of a second more is sent than the limit allows."""
     limit, now, gone = RateLimiter(rate_limit), 0.0, []
     for passed, asked in steps:
         now += passed
@@ -138,7 +144,8 @@ def test_a_rate_is_never_exceeded_in_any_second(
 
 
 @given(rate_limit=st.floats(1, 5000), sizes=st.lists(st.integers(1, 1000), max_size=30))
-def test_as_many_numbers_take_as_long_as_they_must(rate_limit: float, sizes: list[int]) -> None:
+def test_rate_limiter_total_takes_its_time(rate_limit: float, sizes: list[int]) -> None:
+    """Many numbers take as long as the limit says."""
     limit, now = RateLimiter(rate_limit), 0.0
     for size in sizes:
         now += limit.wait(now)
@@ -149,7 +156,8 @@ def test_as_many_numbers_take_as_long_as_they_must(rate_limit: float, sizes: lis
 
 
 @pytest.mark.parametrize("turn", [[100, 100, 100, 100, 500], [100] * 9 + [500], [1000, 1]])
-def test_sizes_that_change_exceed_no_rate_for_long(turn: list[int]) -> None:
+def test_rate_limiter_changing_sizes_hold_on_average(turn: list[int]) -> None:
+    """With changing sizes, the limit holds but for the last submission."""
     limit, now, gone = RateLimiter(500.0), 0.0, 0
     for size in turn * 20:
         now += limit.wait(now)
@@ -158,7 +166,8 @@ def test_sizes_that_change_exceed_no_rate_for_long(turn: list[int]) -> None:
     assert gone <= 500 * (now + 1) + max(turn)
 
 
-def test_the_same_sizes_never_exceed_a_rate_of_numbers() -> None:
+def test_rate_limiter_same_sizes_are_never_exceeded() -> None:
+    """With submissions of one size, a limit of numbers is never exceeded."""
     limit, now, gone = RateLimiter(1200.0), 0.0, []
     for _ in range(20):
         now += limit.wait(now)
@@ -167,7 +176,8 @@ def test_the_same_sizes_never_exceed_a_rate_of_numbers() -> None:
     assert all(later - first >= 1 for first, later in zip(gone, gone[2:], strict=False))
 
 
-def test_the_window_opens_with_success_and_closes_with_failure() -> None:
+def test_concurrency_window_grows_and_shrinks() -> None:
+    """The window grows by one with each success, and shrinks to one with a failure."""
     window = ConcurrencyWindow(4)
     sizes = [window.size]
     for fails in (False, False, False, True, False):
