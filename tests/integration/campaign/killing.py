@@ -1,9 +1,9 @@
 """Campaigns whose processes are killed at random moments: nothing is sent twice, nothing is lost.
 
-``python -m tests.integration.campaign.killing --runs 100`` makes so many campaigns, half of them
-in SQLite and half in PostgreSQL. Each is planned and run by a process that is killed with SIGKILL,
-once to three times, at a moment nobody chose; in some the gateway is killed too. Then it is run to
-its end, and compared with what the gateway itself has recorded.
+``python -m tests.integration.campaign.killing --runs 100`` runs 100 campaigns, half of them in
+SQLite and half in PostgreSQL. A process plans and runs each, and is killed by SIGKILL one to three
+times, at random moments; sometimes the gateway is killed, too. Then the campaign is run to its end,
+and compared with what the gateway itself has recorded.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ class Outcome:
     kills: int
     gateway_kills: int
     phases: Counter[str]
-    """At how many kills nothing was planned yet, submits were under way, or all was done."""
+    """The count of kills by what they left: no plan, submissions in flight, or none in flight."""
     unknown: int
 
 
 def one(where: str, seed: int, folder: Path) -> Outcome:
-    """Make one campaign, and hold it against the gateway's record.
+    """Run one campaign, and compare it with the gateway's record.
 
     Raises:
         AssertionError: something was sent twice, or lost.
@@ -151,20 +151,20 @@ def one(where: str, seed: int, folder: Path) -> Outcome:
 
 
 def _look(where: str, phases: Counter[str]) -> int:
-    """Note what a kill left; return how many submits may become unknown by it."""
+    """Count what a kill left; return how many submissions may become unknown by it."""
     with Ledger(where) as ledger:
         if "a" not in ledger.campaigns():
             phases["nothing planned"] += 1
             return 0
         status = ledger.status("a")
-    under_way = status.submissions[State.SUBMITTING]
-    assert under_way <= IN_FLIGHT
-    phases["submits under way" if under_way else "nothing under way"] += 1
-    return under_way
+    in_flight = status.submissions[State.SUBMITTING]
+    assert in_flight <= IN_FLIGHT
+    phases["submissions in flight" if in_flight else "nothing in flight"] += 1
+    return in_flight
 
 
 def finish(where: str, gateway: Gateway) -> int:
-    """Run to the end; return how many submits became unknown without a runner's death."""
+    """Run to the end; return how many submissions became unknown without a kill."""
     with Ledger(where) as ledger:
         ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
         before = ledger.status("a").submissions
@@ -178,7 +178,7 @@ def finish(where: str, gateway: Gateway) -> int:
 
 
 def held_against(where: str, record_path: Path, allowed: int) -> int:
-    """Compare a ledger with the gateway's record; return how many submits are unknown."""
+    """Compare a ledger with the gateway's record; return how many submissions are unknown."""
     record = ArrivalStore(SqliteArrivals(record_path))
     try:
         accepted = record.accepted_numbers
@@ -204,7 +204,7 @@ def held_against(where: str, record_path: Path, allowed: int) -> int:
         for batch_no, members in recorded.items():
             assert batches[batch_no] == members, "accepted, and not under that batch number"
     unknown = status.submissions[State.UNKNOWN]
-    assert unknown <= allowed, f"{unknown} submits are unknown, {allowed} were under way"
+    assert unknown <= allowed, f"{unknown} submissions are unknown, {allowed} were in flight"
     return unknown
 
 
@@ -236,7 +236,7 @@ def ledgers(kind: str, folder: Path) -> Iterator[Callable[[int], str]]:
 def main(runs: int, seed: int, kinds: tuple[str, ...]) -> None:
     """Kill, resume, and compare; it ends with a table, or with the first mistake."""
     total: Counter[str] = Counter()
-    wsdl.load(None)  # what each process would do first, and be killed at
+    wsdl.load(None)  # each process would load it first, and be killed during that
     with tempfile.TemporaryDirectory() as name:
         for number in range(seed, seed + runs):
             kind = kinds[number % len(kinds)]
@@ -244,7 +244,7 @@ def main(runs: int, seed: int, kinds: tuple[str, ...]) -> None:
                 outcome = one(make(number), number, Path(name))
             total += Counter({f"campaigns in {kind}": 1, "processes killed": outcome.kills})
             total += Counter(
-                {"gateways killed": outcome.gateway_kills, "unknown submits": outcome.unknown}
+                {"gateways killed": outcome.gateway_kills, "unknown submissions": outcome.unknown}
             )
             total += Counter({f"killed with {what}": n for what, n in outcome.phases.items()})
             click.echo(f"{number}: {kind}, {dict(outcome.phases)}, {outcome.unknown} unknown")

@@ -23,4 +23,4 @@ def test_run_killed_processes_send_nothing_twice(kind: str, request: pytest.Fixt
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No number was accepted twice, and none is missing." in done.stdout
-    assert "submits under way" in done.stdout
+    assert "submissions in flight" in done.stdout

@@ -1,4 +1,4 @@
-"""What a ledger refuses to be opened as, what it forgets on purpose, and what a sick one costs."""
+"""Opening a ledger, purging it, and what a failing database does to a run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_ledger_file_of_something_else_is_an_error_and_unchanged(tmp_path: Path)
 
 def test_ledger_after_fork_has_own_connections(where: str) -> None:
     """Parent and children of a fork use one ledger at the same time."""
-    # In a process of its own, which forks and so must have no threads.
+    # A process that forks must have no threads, so this one forks in a process of its own.
     done = subprocess.run(
         [sys.executable, "-c", _FORKS, where], capture_output=True, text=True, timeout=60
     )
@@ -161,7 +161,7 @@ def test_plan_same_campaign_meanwhile_waits_longer_than_other_locks(
     def slow(*args: Any) -> None:
         insert(*args)
         wait_for_locks(engine, 1)
-        time.sleep(1.2)  # longer than other locks are waited for
+        time.sleep(1.2)  # longer than the timeout of other locks
 
     with Ledger(where) as other, ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr(Plans, "_insert", slow)
@@ -236,7 +236,7 @@ def test_ledger_older_version_is_migrated(where: str, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def read_only() -> Iterator[None]:
-    """Have SQLite refuse to write: whoever runs as root may write to any file."""
+    """Make SQLite read-only by a setting: root may write to any file."""
 
     def refuse(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA query_only = ON")
@@ -284,7 +284,7 @@ def test_run_moved_ledger_file_ends_the_run(
         with Ledger(each) as ledger:
             ledger.plan("a", numbers(40), TEXT, channel=37, max_recipients=1)
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.submissions >= 3 and another.exists():
             if instead == "nothing":
                 path.unlink()
@@ -294,7 +294,7 @@ def test_run_moved_ledger_file_ends_the_run(
 
     with Ledger(path) as ledger:
         with pytest.raises(LedgerError, match="its file was moved, deleted or replaced") as caught:
-            ledger.run("a", client, concurrency=2, on_progress=told)
+            ledger.run("a", client, concurrency=2, on_progress=on_progress)
         for _ in range(2):
             with pytest.raises(LedgerError, match="its file was moved"):
                 ledger.status("a")
@@ -302,7 +302,7 @@ def test_run_moved_ledger_file_ends_the_run(
         assert path.exists() is (instead == "another")
     accepted = sandbox.accepted_numbers
     assert 3 <= len(accepted) <= 8
-    # Nothing else has it now.
+    # It is recorded nowhere else now.
     assert any(f" as {each.batch_no}" in str(caught.value) for each in sandbox.inbox)
 
 
@@ -427,7 +427,7 @@ def test_run_full_disk_ends_with_an_error(tmp_path: Path, sandbox: Sandbox, clie
         check=True,
     )
     assert "The ledger cannot be written (" in done.stdout, done
-    assert done.stderr == ""  # it is said once
+    assert done.stderr == ""  # the error is printed once
     accepted = re.findall(r"submission ([0-9]+) as ([0-9]{19})", done.stdout)
     batches = {each.batch_no: each.recipients for each in sandbox.arrivals}
     with Ledger(path) as ledger:
@@ -475,7 +475,7 @@ def test_run_restarted_server_is_waited_for(
         async def main() -> None:
             half = asyncio.Event()
 
-            def told(progress: Progress) -> None:
+            def on_progress(progress: Progress) -> None:
                 if progress.submissions > 50:
                     half.set()
 
@@ -512,7 +512,7 @@ class _Postgres:
         if not found:
             pytest.skip("no PostgreSQL server is installed")
         self._bin = found[-1].parent
-        # Not in the folder of pytest, which any other pytest may close to other users.
+        # Not in pytest's folder: another pytest may make that unreadable for other users.
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._data = Path(self._folder.name) / "data"
         self._log = Path(self._folder.name) / "log"
@@ -526,7 +526,7 @@ class _Postgres:
     def __enter__(self) -> Self:
         self.port = free_port()
         self._data.mkdir()
-        if os.getuid() == 0:  # the server refuses to run as root
+        if os.getuid() == 0:  # PostgreSQL does not run as root
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
             subprocess.run(["chown", "-R", "postgres", self._folder.name], check=True)
         initdb = [*self._as, str(self._bin / "initdb"), "-D", str(self._data)]
@@ -548,7 +548,7 @@ class _Postgres:
             assert time.monotonic() < give_up, "the server does not answer"
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGQUIT)  # at once, as in a crash
+        self._process.send_signal(signal.SIGQUIT)  # immediate shutdown, as in a crash
         self._process.wait(60)
 
     def __exit__(self, *_error: object) -> None:
@@ -579,7 +579,7 @@ def test_purge_deletes_numbers_and_texts_but_no_counts(
             if table not in ("content", "recipients")
             for row in connection.execute(sa.text(f"SELECT * FROM {table}"))
         ]
-    # Whole numbers: a batch number, a time or a digest may hold any few digits.
+    # Compare whole numbers: a batch number, a time or a digest may contain any few digits.
     assert not [row for row in kept if TEXT in row or any(each in row for each in numbers(7))]
     with pytest.raises(ContentConflict, match="The numbers of the campaign 'a' were purged"):
         ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37)
@@ -655,7 +655,7 @@ def test_purge_during_retry_waits(
         def decided(*args: Any, **options: Any) -> None:
             decide(*args, **options)
             purges.append(pool.submit(other.purge, older_than=0))
-            wait(purges, timeout=0.3)  # time enough to come in between, if it could
+            wait(purges, timeout=0.3)  # time enough for the purge, if nothing stopped it
 
         monkeypatch.setattr(transitions, "decide", decided)
         assert ledger.retry("a", by="test") == 1

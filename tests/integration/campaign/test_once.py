@@ -1,4 +1,4 @@
-"""One send for each key, whoever asks and however often."""
+"""`Ledger.once`: at most one send for each key, however often it is called."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_once_retry_of_what_may_have_been_sent_needs_unsafe(
     with pytest.raises(ConfigurationRejected, match="decided by 小王") as refused:
         ledger.once.send(sender, "l", TO, TEXT)
     assert refused.value.safe_to_resend
-    ledger.once.retry("l", by="test")  # somebody has made sure that it was not sent
+    ledger.once.retry("l", by="test")  # the operator has made sure that it was not sent
     assert ledger.once.send(sender, "l", TO, TEXT).batch_no
 
 
@@ -188,7 +188,7 @@ def test_once_send_two_calls_of_a_pending_key_send_once(
         with Sandbox(port=port) as back:
             assert back.url == url
             with engine.begin() as connection:
-                # Both have read that it waits, if reading it is no lock.
+                # Both calls have read that it is pending, unless reading it takes a lock.
                 connection.execute(sa.select(submission.c.id).with_for_update())
                 calls = [pool.submit(ledger.once.send, sender, "k", TO, TEXT) for _ in range(2)]
                 wait_for_locks(engine, 2)
@@ -207,7 +207,7 @@ def test_once_send_locked_ledger_is_waited_for_after_sending(
         writer = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
         with sandbox.inject_fault("delay", seconds=0.3, times=None):
             call = pool.submit(ledger.once.send, sender, "k", TO, TEXT)
-            while not sandbox.arrivals:  # it is committed to, and has left
+            while not sandbox.arrivals:  # it is claimed, and its request has left
                 pass
             writer.execute("BEGIN IMMEDIATE")
             with pytest.raises(NotDone):
@@ -224,7 +224,7 @@ def test_once_send_repeated_commit_leaves_one_entry(
     end = Claims.end_single
 
     def twice(*args: Any) -> None:
-        for _ in range(2):  # the answer to the first COMMIT was lost
+        for _ in range(2):  # the response to the first COMMIT was lost
             end(*args)
 
     monkeypatch.setattr(Claims, "end_single", twice)
@@ -403,7 +403,7 @@ def test_once_send_suspended_process_sends_nothing(
     asynchronous: bool,
 ) -> None:
     """A process that was suspended between its claim and its request sends nothing."""
-    # A process cannot be stopped on demand between its commit and its sending.
+    # A process cannot be suspended on demand between its claim and its request.
     monkeypatch.setattr("yunxin_soap.campaign.running.once.LEASE_MARGIN", -1000.0)
 
     async def main() -> None:

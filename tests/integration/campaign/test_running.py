@@ -1,4 +1,4 @@
-"""A campaign from its plan to its end, and what stops it on the way."""
+"""A campaign from its plan to its end, and everything that pauses or stops it."""
 
 from __future__ import annotations
 
@@ -233,12 +233,12 @@ def test_run_unreachable_gateway_is_waited_for(
     port = int(url.split(":")[2].split("/")[0])
     back: list[Sandbox] = []
 
-    def told(progress: object) -> None:
+    def on_progress(progress: object) -> None:
         if getattr(progress, "submissions", 0) >= 3 and not back:
             back.append(Sandbox(port=port).start())
 
     try:
-        status = ledger.run("a", sender, on_progress=told, failure_threshold=3)
+        status = ledger.run("a", sender, on_progress=on_progress, failure_threshold=3)
         assert status.numbers[State.ACCEPTED] == 30
         assert set(back[0].accepted_numbers.values()) == {1}
     finally:
@@ -401,13 +401,13 @@ def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
         with contextlib.closing(sqlite3.connect(where, isolation_level=None)) as writer:
 
             async def main() -> None:
-                def told(progress: Progress) -> None:
+                def on_progress(progress: Progress) -> None:
                     if progress.submissions and not writer.in_transaction:
-                        writer.execute("BEGIN IMMEDIATE")  # and it stays so
+                        writer.execute("BEGIN IMMEDIATE")  # the lock is kept
                         asyncio.get_running_loop().call_later(0.3, run.cancel)
 
                 async with AsyncLedger(where) as other, async_client() as sender:
-                    run = asyncio.create_task(other.run("a", sender, on_progress=told))
+                    run = asyncio.create_task(other.run("a", sender, on_progress=on_progress))
                     with pytest.raises(asyncio.CancelledError):
                         await run
 
@@ -448,11 +448,11 @@ def test_run_reclaims_from_a_runner_that_dies_meanwhile(
     dies = manual_runner()
     assert len(dies.claim(3)) == 3
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.submissions == 7:
             dies.identity.end()
 
-    status = ledger.run("a", client, on_progress=told)
+    status = ledger.run("a", client, on_progress=on_progress)
     assert status.submissions[State.UNKNOWN] == 3
     assert status.submissions[State.ACCEPTED] == 7
 
@@ -592,7 +592,7 @@ def test_run_suspended_past_its_lease_sends_nothing(
         result = exchange(*args, **options)
         if result.claimed and not stood_still:
             stood_still.append(True)
-            time.sleep(0.3)  # the process, as under SIGSTOP
+            time.sleep(0.3)  # the process is suspended, as by SIGSTOP
         return result
 
     monkeypatch.setattr(Claims, "exchange", slow)
@@ -610,12 +610,12 @@ def test_run_failing_progress_callback_drains_then_raises(
     """An exception in the progress callback drains the run, and is raised."""
     plan(ledger, 50)
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.in_flight:
             raise ZeroDivisionError
 
     with sandbox.inject_fault("delay", seconds=0.1, times=None), pytest.raises(ZeroDivisionError):
-        ledger.run("a", client, on_progress=told)
+        ledger.run("a", client, on_progress=on_progress)
     submissions = ledger.status("a").submissions
     assert (submissions[State.ACCEPTED], submissions[State.PENDING]) == (2, 8)
     assert len(sandbox.arrivals) == 2
@@ -660,7 +660,7 @@ def test_runner_identity_hidden_process_is_not_dead(monkeypatch: pytest.MonkeyPa
         assert identity.is_dead() is False
 
         def hidden(pid: int) -> None:
-            raise psutil.NoSuchProcess(pid)  # as of another user's, where hidepid is set
+            raise psutil.NoSuchProcess(pid)  # as for another user's process under hidepid
 
         with monkeypatch.context() as patched:
             patched.setattr(psutil, "Process", hidden)

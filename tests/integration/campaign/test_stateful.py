@@ -1,4 +1,4 @@
-"""The ledger, driven at random against a model: answers, deaths, takeovers, decisions."""
+"""The ledger, driven at random against a model: endings, deaths, reclaims, decisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIZE = 4
 
 
 class Campaigns(RuleBasedStateMachine):
-    """Two runners at most, of which each may die; the model knows what each submit may be."""
+    """Up to two runners, which may die; the model knows the state of each number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Campaigns(RuleBasedStateMachine):
 
         result = go(limit)
         if twice:
-            # The answer to the first was lost: what it gave was never heard of, and is taken back.
+            # The response to the first was lost: the ledger takes back what it had claimed.
             result = go(limit)
         assert not (self._paused and result.claimed)
         if (limit or not in_flight) and not self._paused and not result.claimed:
@@ -172,7 +172,7 @@ class Campaigns(RuleBasedStateMachine):
         state = State.PENDING
         for change in found.history:
             if change.before is State.PENDING and state is State.SPLIT:
-                state = State.PENDING  # it went over to a smaller submit
+                state = State.PENDING  # a smaller submission replaces it
             assert change.before is state
             assert change.after in ALLOWED[change.before]
             state = change.after

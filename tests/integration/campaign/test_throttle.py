@@ -1,4 +1,4 @@
-"""Allowed hours and rates: what they let go, and when."""
+"""Sending hours and rate limits of a run."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def test_run_outside_sending_hours_sends_nothing_and_says_why(
     """Outside the sending hours nothing is sent, and the progress says until when."""
     ledger.plan("a", numbers(10), TEXT, channel=37)
     now = datetime.now(ZoneInfo("Asia/Shanghai"))
-    between = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
+    hours = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
     seen: list[Progress] = []
     stop = threading.Event()
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         seen.append(progress)
         stop.set()
 
-    status = ledger.run("a", client, sending_hours=between, on_progress=told, stop=stop)
-    assert seen[0].reason == f"it is outside the sending hours, {between} Asia/Shanghai"
+    status = ledger.run("a", client, sending_hours=hours, on_progress=on_progress, stop=stop)
+    assert seen[0].reason == f"it is outside the sending hours, {hours} Asia/Shanghai"
     assert seen[0].until is not None
     opens = (seen[0].until + timedelta(seconds=1)).astimezone(ZoneInfo("Asia/Shanghai"))
-    assert f"{opens:%H:%M}" == between[:5]
+    assert f"{opens:%H:%M}" == hours[:5]
     assert status.numbers[State.PENDING] == 10
     assert sandbox.arrivals == ()
 
@@ -54,8 +54,8 @@ def test_run_outside_sending_hours_ends_if_nothing_is_left(
     ledger.plan("a", numbers(10), TEXT, channel=37)
     assert ledger.run("a", client).state is CampaignState.DONE
     now = datetime.now(ZoneInfo("Asia/Shanghai"))
-    between = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
-    status = ledger.run("a", client, sending_hours=between)
+    hours = "-".join(f"{now + timedelta(hours=ahead):%H:%M}" for ahead in (2, 3))
+    status = ledger.run("a", client, sending_hours=hours)
     assert status.state is CampaignState.DONE
     assert len(sandbox.arrivals) == 1
 
@@ -64,17 +64,17 @@ def test_run_continues_within_sending_hours(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run continues once the sending hours begin."""
-    # Not on demand: the hour itself. It comes once it was said that it is waited for.
+    # The hour cannot come on demand: it comes once the progress says that the run waits.
     seen: list[str] = []
     arrived: list[int] = []
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         seen.append(progress.reason)
         arrived.append(len(sandbox.arrivals))
 
     monkeypatch.setattr(SendingHours, "wait", lambda *_: 0.0 if seen else 0.01)
     ledger.plan("a", numbers(10), TEXT, channel=37)
-    status = ledger.run("a", client, sending_hours="08:00-21:00", on_progress=told)
+    status = ledger.run("a", client, sending_hours="08:00-21:00", on_progress=on_progress)
     assert status.numbers[State.ACCEPTED] == 10
     assert seen[0].startswith("it is outside the sending hours")
     assert arrived[0] == 0
@@ -90,7 +90,7 @@ def test_run_never_exceeds_its_rate_limit(
     assert ledger.run("a", client, **_given(option, most)).numbers[State.ACCEPTED] == 105
     sent = sorted(each.sent_at for each in ledger.timings("a"))
     assert len(sent) == len(sandbox.arrivals) == 21
-    # One begins a little later than it was allowed to.
+    # A submission may begin a little later than it was allowed to.
     for first, later in zip(sent, sent[10:], strict=False):
         assert later - first > timedelta(seconds=0.9)
 

@@ -185,3 +185,29 @@ def test_concurrency_window_grows_and_shrinks() -> None:
         sizes.append(window.size)
     assert sizes == [2, 3, 4, 4, 1, 2]
     assert ConcurrencyWindow(1).size == 1
+
+
+def test_rate_limiter_wait_ends_with_the_first_free_slot() -> None:
+    """The wait ends once the oldest submission no longer counts, not once all are gone."""
+    limiter = RateLimiter(2.0)
+    limiter.spend(1, 10.0)
+    limiter.spend(1, 10.5)
+    assert limiter.allowed(10.6) == 0
+    assert limiter.wait(10.6) == pytest.approx(0.4)
+    assert limiter.allowed(11.0) == 1
+
+
+def test_rate_limiter_large_submission_delays_the_next() -> None:
+    """A submission larger than the limit is sent at once, and delays the next in proportion."""
+    limiter = RateLimiter(100.0)
+    assert limiter.allowed(0.0) == 1
+    limiter.spend(500, 0.0)
+    assert limiter.wait(0.0) == 5.0
+    assert limiter.wait(3.0) == 2.0
+    assert limiter.allowed(5.0) == 1
+
+
+@pytest.mark.parametrize("text", ["08:00-21:00", " 08:00-21:00 ", "8:00 - 21:00", "8:00- 21:00"])
+def test_sending_hours_blanks_are_allowed(text: str) -> None:
+    """Blanks around the hours, and around the hyphen, do not matter."""
+    assert str(SendingHours.parse(text)) == "08:00-21:00 Asia/Shanghai"
