@@ -200,7 +200,7 @@ def test_rate_limiter_wait_ends_with_the_first_free_slot() -> None:
 def test_rate_limiter_large_submission_delays_the_next() -> None:
     """A submission larger than the limit is sent at once, and delays the next in proportion."""
     limiter = RateLimiter(100.0)
-    assert limiter.allowed(0.0) == 1
+    assert limiter.allowed(0.0) == 100
     limiter.spend(500, 0.0)
     assert limiter.wait(0.0) == 5.0
     assert limiter.wait(3.0) == 2.0
