@@ -77,11 +77,12 @@ def plan_command(
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
         source = _source(csv_file, text_file, column, encoding)
+        skipped_lines = _SkippedLines(skipped_file)
         refuse_overwrite(
             skipped_file, list=csv_file or text_file, text=getattr(message_file, "name", None)
         )
         refuse_ledger_overwrite(skipped_file, ledger_url)
-        with _SkippedLines(skipped_file) as skipped:
+        with skipped_lines as skipped:
             if dry_run:
                 from yunxin_soap.campaign import preview
 
@@ -140,9 +141,14 @@ class _SkippedLines:
 
     Args:
         path: the CSV file to write, or None.
+
+    Raises:
+        ConfigurationError: the path is "-", or the file cannot be written.
     """
 
     def __init__(self, path: str | None) -> None:
+        if path == "-":
+            raise ConfigurationError("--skipped needs the name of a file: - is none.")
         self.first: list[SkippedLine] = []
         self._path = path
         self._file: IO[str] | None = None
@@ -150,8 +156,6 @@ class _SkippedLines:
 
     def __enter__(self) -> Self:
         """Open the file, before the list is read."""
-        if self._path == "-":
-            raise ConfigurationError("--skipped needs the name of a file: - is none.")
         if self._path is not None:
             try:
                 # Line buffered: a write error must come before the campaign is made.
