@@ -138,7 +138,7 @@ def test_plan_column_chooses_the_numbers(
 def test_plan_strict_bad_line_exits_2(run: Run) -> None:
     """With --strict, one bad line fails the plan."""
     arguments = ("plan", "a", "--text", "-", "--message", TEXT, "--strict")
-    assert "ine 2" in failed(run(*arguments, stdin="13900000000\n12\n"))
+    assert "Line 2 of the list" in failed(run(*arguments, stdin="13900000000\n12\n"))
     assert run("status").stdout == "The ledger is empty.\n"
 
 
