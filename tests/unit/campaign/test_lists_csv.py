@@ -339,6 +339,13 @@ def test_csv_quote_within_the_first_line_is_kept_as_it_is() -> None:
     assert planned(csv_of(f'"{A}","x\n"\n"{B}"\n')).texts == {TEXT: [A, B]}
 
 
+def test_csv_record_of_several_lines_does_not_widen_the_others() -> None:
+    """Empty fields at its end are accepted, but more fields than a row has are not."""
+    texts, skipped = planned(csv_of(f'name,phone\n"x\ny",{A},,\n"a\nb",{B},c\n'))
+    assert texts == {TEXT: [A]}
+    assert [each.line for each in skipped] == [4, 5]
+
+
 def test_csv_field_with_a_quoted_row_in_it_is_unbalanced() -> None:
     """Quotes around a number do not hide it."""
     content = f'phone,name\n{A},"open\n""{B}"",x"\n{C},y\n'
@@ -354,6 +361,12 @@ def test_csv_blanks_around_a_heading_are_ignored() -> None:
     """The name of a column has none, for the caller and for the message."""
     source = csv_of(f"x, who , name \n1,{A},甲\n", "who")
     assert planned(source, NAMED).texts == {"您好甲【签名】": [A]}
+
+
+def test_csv_column_without_a_heading_cannot_be_used() -> None:
+    """An empty placeholder does not mean the column with an empty heading."""
+    with pytest.raises(ConfigurationError, match=r"uses \{\}, .* unique name: phone\."):
+        planned(csv_of(f"phone,\n{A},x\n"), "您好{}【签名】")
 
 
 def test_csv_without_headings_has_no_named_columns() -> None:
