@@ -29,6 +29,7 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.models import ALLOWED, Pause
+from yunxin_soap.campaign.running.senders import ThreadSender
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.transitions import decide
@@ -510,3 +511,143 @@ def test_once_not_sent_stays_pending(ledger: Ledger) -> None:
     ):
         ledger.once.send(client, "k", TO, TEXT)
     assert ledger.once.counts()[State.PENDING] == 1
+
+
+def test_claims_ending_of_another_runner_is_not_taken_for_its_own(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
+    """A late ending is kept even if another runner has recorded the same state."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    dead = manual_runner()
+    (first,) = dead.claim()
+    dead.identity.end()
+    other = manual_runner()
+    ledger.resolve("a", "resend", by="test")
+    (second,) = other.claim()
+    other.exchange(ended(second, State.ACCEPTED, batch_no="2"))
+    dead.claims.end_single(dead.identity, ended(first, State.ACCEPTED, batch_no="1"))
+    (found,) = ledger.find(numbers(1)[0])
+    assert found.batch_no == "2"
+    assert [each.batch_no for each in found.history][-2:] == ["2", "1"]
+
+
+def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
+    where: str, async_client: Callable[[], AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is cancelled while its ending cannot be recorded is cancelled all the same."""
+
+    async def main() -> None:
+        loop, recording, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def fail(*_: Any) -> None:
+            loop.call_soon_threadsafe(recording.set)
+            assert go_on.wait(30)
+            raise sa.exc.OperationalError("", {}, Exception("no space left"))
+
+        monkeypatch.setattr(Claims, "end_single", fail)
+        async with async_client() as client, AsyncLedger(where) as ledger:
+            task = asyncio.create_task(ledger.once.send(client, "k", TO, TEXT))
+            await recording.wait()
+            task.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await task
+            assert isinstance(cancelled.value.__cause__, LedgerError)
+            # This process has left it: the next call reclaims it.
+            with pytest.raises(OutcomeUnknown, match="its runner died"):
+                await ledger.once.send(client, "k", TO, TEXT)
+
+    asyncio.run(main())
+
+
+def test_async_once_send_racing_tasks_send_once(
+    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
+) -> None:
+    """Tasks that race with one key send once, and all get the same receipt."""
+
+    async def main() -> None:
+        async with async_client() as client, AsyncLedger(where) as ledger:
+            with sandbox.inject_fault("delay", seconds=0.2, times=None):
+                sends = [ledger.once.send(client, "k", TO, TEXT) for _ in range(5)]
+                receipts = await asyncio.gather(*sends)
+        assert len(set(receipts)) == 1
+
+    asyncio.run(main())
+    assert sandbox.accepted_numbers == {TO: 1}
+
+
+def test_async_run_stop_event_drains(
+    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
+) -> None:
+    """`AsyncLedger.run` takes an `asyncio.Event`; what is in flight ends."""
+
+    async def main() -> None:
+        async with async_client() as client, AsyncLedger(where) as ledger:
+            await ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+            stop = asyncio.Event()
+
+            def on_progress(progress: Progress) -> None:
+                if progress.in_flight:
+                    stop.set()
+
+            status = await ledger.run("a", client, on_progress=on_progress, stop=stop)
+            assert status.submissions[State.ACCEPTED] == 2
+            assert status.submissions[State.PENDING] == 18
+
+    asyncio.run(main())
+
+
+def test_run_keyboard_interrupt_records_what_is_in_flight(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """Ctrl-C aborts a run: what is in flight becomes unknown, and the ledger records it."""
+    ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+    sandbox.inject_fault("hang", times=None)
+    interrupts: list[asyncio.TimerHandle] = []
+
+    def interrupt() -> None:
+        if len(sandbox.arrivals) == 2:
+            raise KeyboardInterrupt
+        interrupts.append(asyncio.get_running_loop().call_later(0.02, interrupt))
+
+    def on_progress(_progress: Progress) -> None:
+        if not interrupts:
+            interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.run("a", client, on_progress=on_progress)
+    submissions = ledger.status("a").submissions
+    assert (submissions[State.UNKNOWN], submissions[State.PENDING]) == (2, 18)
+
+
+def test_thread_sender_cancelled_call_may_have_sent(client: Client) -> None:
+    """A call that has begun in a thread cannot be cancelled: its outcome is unknown."""
+    began, go_on = threading.Event(), threading.Event()
+
+    class Blocking:
+        def send(self, _request: Any) -> Any:
+            began.set()
+            assert go_on.wait(30)
+            raise NotSent("the test ends")
+
+        def close(self) -> None:
+            pass
+
+    async def main() -> None:
+        with Client.from_settings(client.settings, transport=Blocking()) as own:
+            sender = ThreadSender(own, 1)
+            submission = own.check(TO, TEXT)
+            running, waiting = (asyncio.create_task(sender.submit(submission)) for _ in range(2))
+            await asyncio.to_thread(began.wait, 30)
+            for task in (running, waiting):
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await running
+            assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
+            with pytest.raises(asyncio.CancelledError) as never_begun:
+                await waiting
+            assert never_begun.value.__cause__ is None
+            go_on.set()
+            sender.close()
+
+    asyncio.run(main())
