@@ -178,7 +178,7 @@ class AsyncLedger:
             isolate=isolate,
             failure_threshold=failure_threshold,
         )
-        ledger = await self._opener.opened()
+        ledger = await self._opener.ledger()
         await ledger._run(name, client, options, on_progress, stop)
         return await self.status(name)
 
@@ -327,7 +327,7 @@ class AsyncLedger:
 
     async def __aenter__(self) -> Self:
         """Open the ledger, and return it."""
-        await self._opener.opened()
+        await self._opener.ledger()
         return self
 
     async def __aexit__(
@@ -391,7 +391,7 @@ class AsyncOnceSends:
         """
         require_client(client, "once.send", asynchronous=True)
         checked = await client.check(recipients, message, channel=channel, extension=extension)
-        ledger = await self._opener.opened()
+        ledger = await self._opener.ledger()
         with as_ledger_errors():
             return await ledger.once.begin(key).send_async(client, checked)
 
@@ -454,7 +454,7 @@ class _Opener:
         self._open = open_ledger
         self._opening: asyncio.Task[Ledger] | None = None
 
-    async def opened(self) -> Ledger:
+    async def ledger(self) -> Ledger:
         # All tasks share one opening; to cancel one of them does not end it.
         if self._opening is None:
             self._opening = asyncio.ensure_future(asyncio.to_thread(self._open))
@@ -467,10 +467,10 @@ class _Opener:
     async def call(
         self, method: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
-        return await asyncio.to_thread(method, await self.opened(), *args, **kwargs)
+        return await asyncio.to_thread(method, await self.ledger(), *args, **kwargs)
 
     async def rows(self, method: Callable[[Ledger, _K], Iterator[_T]], of: _K) -> AsyncIterator[_T]:
-        rows = method(await self.opened(), of)
+        rows = method(await self.ledger(), of)
         while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
             for row in part:
                 yield row

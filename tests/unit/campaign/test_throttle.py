@@ -17,8 +17,8 @@ _YEAR_2026 = 1767225600
 _MINUTES = st.integers(0, 1439)
 
 
-def at(text: str, zone: str = "Asia/Shanghai") -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+def at(text: str, tz_name: str = "Asia/Shanghai") -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(tz_name)).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -77,21 +77,23 @@ def test_sending_hours_in_a_repeated_hour() -> None:
     now=st.integers(_YEAR_2026, _YEAR_2026 + 365 * 86400),
     start=_MINUTES,
     end=_MINUTES,
-    zone=st.sampled_from(["Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe"]),
+    tz_name=st.sampled_from(["Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe"]),
 )
-@example(now=1793513400, start=110, end=360, zone="America/New_York")
+@example(now=1793513400, start=110, end=360, tz_name="America/New_York")
 @settings(max_examples=200, deadline=None)
-def test_sending_hours_agree_with_a_wall_clock(now: int, start: int, end: int, zone: str) -> None:
+def test_sending_hours_agree_with_a_wall_clock(
+    now: int, start: int, end: int, tz_name: str
+) -> None:
     """At the end of the wait the hours have begun, and not much earlier."""
     if start == end:
         end = (end + 1) % 1440
     hours = SendingHours.parse(
         f"{start // 60}:{start % 60:02}-{end // 60}:{end % 60:02}",
-        zone,
+        tz_name,
     )
 
     def is_open(moment: float) -> bool:
-        local = datetime.fromtimestamp(moment, ZoneInfo(zone))
+        local = datetime.fromtimestamp(moment, ZoneInfo(tz_name))
         minute = local.hour * 60 + local.minute
         return start <= minute < end if start < end else not end <= minute < start
 
@@ -116,11 +118,11 @@ def test_sending_hours_of_another_form_are_invalid(text: str) -> None:
         SendingHours.parse(text)
 
 
-@pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "../etc/passwd", "x" * 300, "\0"])
-def test_sending_hours_missing_timezone_is_invalid(zone: str) -> None:
+@pytest.mark.parametrize("tz_name", ["Asia/Nowhere", "", "../etc/passwd", "x" * 300, "\0"])
+def test_sending_hours_missing_timezone_is_invalid(tz_name: str) -> None:
     """A time zone that does not exist is an error."""
     with pytest.raises(ConfigurationError, match="There is no time zone"):
-        SendingHours.parse("08:00-21:00", zone)
+        SendingHours.parse("08:00-21:00", tz_name)
 
 
 @given(

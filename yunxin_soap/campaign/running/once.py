@@ -126,7 +126,7 @@ class OnceSends:
             ConfigurationError: ``by`` is not printable text.
             NotInLedger: no send with that key was rejected so, or it was purged.
         """
-        self._admin.retry_once(key, unsafe=unsafe, by=by)
+        self._admin.retry_single(key, unsafe=unsafe, by=by)
 
     def resolve(
         self, key: str, decision: DecisionName, *, by: str, batch_no: str | None = None
@@ -145,7 +145,7 @@ class OnceSends:
                 printable text.
             NotInLedger: no send with that key is unknown.
         """
-        self._admin.resolve_once(key, decision, by=by, batch_no=batch_no)
+        self._admin.resolve_single(key, decision, by=by, batch_no=batch_no)
 
     def begin(self, key: str) -> OnceSend:
         """Return one call's work on a key, for this class and its asynchronous twin."""

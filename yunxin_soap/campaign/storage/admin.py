@@ -143,7 +143,7 @@ class Admin:
                 transitions.reopen_if_done(connection, found.id)
             return len(ids)
 
-    def resolve_once(
+    def resolve_single(
         self, key: str, decision: DecisionName, *, by: str, batch_no: str | None
     ) -> None:
         """Decide what became of an unknown single send."""
@@ -163,7 +163,7 @@ class Admin:
                 batch_no=batch_no,
             )
 
-    def retry_once(self, key: str, *, unsafe: bool, by: str) -> None:
+    def retry_single(self, key: str, *, unsafe: bool, by: str) -> None:
         """Make a rejected single send pending."""
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
