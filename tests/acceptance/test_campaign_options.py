@@ -165,6 +165,7 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
     plan([*numbers(2), BLACKLISTED, "12"], "--max-recipients", "1")
     status = parsed(run("run", "a", "--json"), 3)
     assert datetime.fromisoformat(status["created_at"]).utcoffset() is not None
+    assert status["created_at"][10] == "T"
     assert status == {
         "name": "a",
         "state": "done",
