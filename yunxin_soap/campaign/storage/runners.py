@@ -99,14 +99,12 @@ def _process_started(pid: int) -> float | None:
     Raises:
         ProcessLookupError: there is no such process, or it is a zombie.
     """
+    boot = _boot_time()
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             raise ProcessLookupError(pid)
-        started = process.create_time()
-        # Linux counts from its boot. psutil adds the boot time, which moves whenever the machine's
-        # clock is set.
-        return started - psutil.boot_time() if psutil.LINUX else started
+        return None if boot is None else process.create_time() - boot
     except psutil.ZombieProcess:
         raise ProcessLookupError(pid) from None
     except psutil.NoSuchProcess:
@@ -114,6 +112,20 @@ def _process_started(pid: int) -> float | None:
         _check_hidden(pid)
         return None
     except psutil.Error:
+        return None
+
+
+def _boot_time() -> float | None:
+    """Return what psutil adds to the start of a process; None if this user may not see it.
+
+    Linux counts from its boot. psutil adds the boot time, which moves whenever the machine's clock
+    is set. Before 7.1, it adds the boot time that was read last: so read it before the process.
+    """
+    if not psutil.LINUX:
+        return 0.0
+    try:
+        return psutil.boot_time()
+    except (OSError, RuntimeError):
         return None
 
 
