@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from yunxin_soap.client import ClientBase
-from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.errors import ConfigurationError, SendError
 from yunxin_soap.message import Submission
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
+from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
 from yunxin_soap.wire.codec import Fields
 
 try:
@@ -189,7 +190,14 @@ class AsyncClient(ClientBase[AsyncTransport]):
         assert self._transport is not None
         self._check_open()
         self._log_request(fields)
-        response = await self._transport.send(request)
+        try:
+            response = await self._transport.send(request)
+        except asyncio.CancelledError as cancelled:
+            # A caller's transport that does not tell how far it came may have sent the request.
+            tells = type(self._transport) is AsyncHttpTransport
+            if tells or isinstance(cancelled.__cause__, SendError):
+                raise
+            raise cancelled from outcome_unknown(CANCELLED, None)
         self._log_response(response)
         return response
 

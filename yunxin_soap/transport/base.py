@@ -71,8 +71,9 @@ class AsyncTransport(Protocol):
             NotSent: no byte of the request left this machine.
             OutcomeUnknown: the request may have reached the gateway. Every failure after the first
                 byte must end here.
-            asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is an
-                `OutcomeUnknown` if the request may have reached the gateway.
+            asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is a `NotSent` if no
+                byte of the request left this machine. Without a cause, the request counts as
+                possibly sent.
         """
         ...
 

@@ -56,9 +56,11 @@ def ending_of(
     """
     ending = Ending(claimed, State.UNKNOWN, began_at, ended_at)
     if isinstance(error, asyncio.CancelledError):
-        # The cause tells whether the request may have left before it was cancelled.
-        if isinstance(error.__cause__, OutcomeUnknown):
-            return replace(ending, reason=f"cancelled while in flight: {error.__cause__}")
+        # The cause tells how far the request came before it was cancelled.
+        cause = error.__cause__
+        if isinstance(cause, SendError):
+            known = ending_of(cause, claimed, began_at=began_at, ended_at=ended_at)
+            return replace(known, reason=f"cancelled while in flight: {known.reason}")
         reason = "cancelled before it was sent"
         return replace(ending, state=State.PENDING, reason=reason, safe_to_resend=True)
     if isinstance(error, (InvalidRequest, NotSent)):
