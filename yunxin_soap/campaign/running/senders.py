@@ -23,13 +23,18 @@ async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
     """Give a sender for the time of a run: an `AsyncClient`, or the client itself in threads.
 
     An `AsyncClient` with the same settings keeps many submissions in flight at the least cost. A
-    client with a transport of its own can only be called in threads.
+    client that sends in its own way, by another transport or another `submit`, is called in
+    threads.
 
     Args:
         client: it stays open.
         concurrency: submissions in flight at most.
+
+    Raises:
+        RuntimeError: the client is closed.
     """
-    if isinstance(client._transport, HttpTransport):
+    client._check_open()
+    if _sends_as_usual(client):
         from yunxin_soap.async_client import AsyncClient
 
         async with AsyncClient.from_settings(client.settings) as sender:
@@ -40,6 +45,13 @@ async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
         yield threads
     finally:
         threads.close()
+
+
+def _sends_as_usual(client: Client) -> bool:
+    from yunxin_soap.client import Client
+
+    submit = getattr(client.submit, "__func__", None)
+    return type(client._transport) is HttpTransport and submit is Client.submit
 
 
 class ThreadSender:
@@ -67,6 +79,8 @@ class ThreadSender:
         except asyncio.CancelledError as cancelled:
             if call.cancelled():
                 raise
+            if call.done():  # its outcome is known, although this task did not get it in time
+                return call.result()
             raise cancelled from OutcomeUnknown("The run ended while this was in flight.")
 
     def close(self) -> None:

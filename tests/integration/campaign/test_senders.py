@@ -1,0 +1,169 @@
+"""How a run sends by an ordinary client, and what it keeps of a cancelled submission."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.support.lists import TEXT, numbers
+from tests.support.wire_samples import XML, result_xml
+from yunxin_soap import AsyncClient, Client, NotSent, Receipt, SendError
+from yunxin_soap.campaign import AsyncLedger, Ledger, State
+from yunxin_soap.campaign.running.senders import ThreadSender
+from yunxin_soap.message import Submission
+from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.transport.base import Request, Response
+from yunxin_soap.transport.sync import HttpTransport
+
+TO = "13900000000"
+
+
+class StuckTransport:
+    """Sends every request, and gets no response."""
+
+    def __init__(self, cause: SendError | None = None) -> None:
+        self._cause = cause
+        self.began = asyncio.Event()
+
+    async def send(self, request: Request) -> Response:
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            if self._cause is not None:
+                raise cancelled from self._cause
+            raise
+        raise AssertionError
+
+    async def close(self) -> None:
+        pass
+
+
+def cancel_in_flight(
+    url: str,
+    call: Callable[[AsyncLedger, AsyncClient], Awaitable[Any]],
+    cause: SendError | None = None,
+) -> None:
+    """Cancel a call once its transport has begun to send."""
+
+    async def main() -> None:
+        transport = StuckTransport(cause)
+        async with (
+            AsyncLedger(url) as ledger,
+            AsyncClient("demo", "demo", channel="37", transport=transport) as client,
+        ):
+            task = asyncio.ensure_future(call(ledger, client))
+            await transport.began.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+
+
+def test_run_cancelled_in_a_transport_that_tells_nothing_is_unknown(
+    ledger: Ledger, where: str
+) -> None:
+    """A transport that does not tell how far a cancelled request came may have sent it."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    cancel_in_flight(where, lambda other, client: other.run("a", client))
+    assert ledger.status("a").numbers[State.UNKNOWN] == 1
+
+
+def test_once_cancelled_in_a_transport_that_tells_nothing_is_unknown(
+    ledger: Ledger, where: str
+) -> None:
+    """The same of a single send."""
+    cancel_in_flight(where, lambda other, client: other.once.send(client, "k", TO, TEXT))
+    assert ledger.once.counts()[State.UNKNOWN] == 1
+
+
+def test_run_cancelled_before_it_was_sent_is_pending(ledger: Ledger, where: str) -> None:
+    """A transport that knows that nothing left says so, and the submission stays pending."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    cause = NotSent("no byte left", safe_to_resend=True, retryable=True)
+    cancel_in_flight(where, lambda other, client: other.run("a", client), cause)
+    assert ledger.status("a").numbers[State.PENDING] == 1
+
+
+def test_run_closed_client_sends_nothing(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """A closed client sends nothing in a run either, and all stays pending."""
+    ledger.plan("a", numbers(3), TEXT, channel=37)
+    client.close()
+    with pytest.raises(RuntimeError, match="client is closed"):
+        ledger.run("a", client)
+    assert sandbox.arrivals == ()
+    assert ledger.status("a").numbers[State.PENDING] == 3
+
+
+def test_run_client_that_overrides_submit_is_called(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """A run sends by the submit of a subclass, so that it misses nothing."""
+    seen: list[Submission] = []
+
+    class Counting(Client):
+        def submit(self, submission: Submission) -> Receipt:
+            seen.append(submission)
+            return super().submit(submission)
+
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    with Counting.from_settings(client.settings) as own:
+        assert ledger.run("a", own).numbers[State.ACCEPTED] == 3
+    assert len(seen) == len(sandbox.arrivals) == 3
+
+
+def test_run_subclass_of_the_transport_is_used(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """A run sends by a transport that extends the package's own."""
+    seen: list[Request] = []
+
+    class Counting(HttpTransport):
+        def send(self, request: Request) -> Response:
+            seen.append(request)
+            return super().send(request)
+
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    transport = Counting(client.settings)
+    with Client.from_settings(client.settings, transport=transport) as own:
+        assert ledger.run("a", own).numbers[State.ACCEPTED] == 3
+    assert len(seen) == len(sandbox.arrivals) == 3
+
+
+def test_thread_sender_cancelled_after_the_call_returned_keeps_the_receipt() -> None:
+    """A call that has returned before its task was cancelled keeps its outcome."""
+    second_began, go_on = threading.Event(), threading.Event()
+
+    class Transport:
+        requests = 0
+
+        def send(self, request: Request) -> Response:
+            self.requests += 1
+            if self.requests == 2:  # in the only thread: so the first call has returned
+                second_began.set()
+            assert go_on.wait(30)
+            return Response(200, XML, result_xml("soap", "7").encode())
+
+        def close(self) -> None:
+            pass
+
+    async def main() -> None:
+        with Client("demo", "demo", channel="37", transport=Transport()) as client:
+            sender = ThreadSender(client, 1)
+            submission = client.check(TO, TEXT)
+            first = asyncio.create_task(sender.submit(submission))
+            second = asyncio.create_task(sender.submit(submission))
+            await asyncio.sleep(0)
+            go_on.set()
+            assert second_began.wait(30)  # it blocks the loop, which learns of nothing
+            first.cancel()
+            assert (await first).batch_no == "7"
+            assert (await second).batch_no == "7"
+            sender.close()
+
+    asyncio.run(main())
