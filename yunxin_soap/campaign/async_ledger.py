@@ -163,6 +163,7 @@ class AsyncLedger:
 
         Raises:
             TypeError: the client is a `Client`.
+            RuntimeError: the client is closed.
             ConfigurationError: an option is out of range.
             NotInLedger: there is no campaign of that name.
             LedgerError: the ledger cannot be written, another runner is alive and silent, or
@@ -387,6 +388,7 @@ class AsyncOnceSends:
             Rejected: the gateway rejected it.
             OutcomeUnknown: it may have been sent.
             LedgerError: the ledger cannot be written; the message says whether it was sent.
+            RuntimeError: the client is closed.
             asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
         """
         require_client(client, "once.send", asynchronous=True)

@@ -158,7 +158,7 @@ class Ledger:
 
         Raises:
             TypeError: the client is an `AsyncClient`.
-            RuntimeError: an event loop is running in this thread, or the client is closed.
+            RuntimeError: the client is closed, or an event loop is running in this thread.
             ConfigurationError: an option is out of range.
             NotInLedger: there is no campaign of that name.
             LedgerError: the ledger cannot be written, another runner is alive and silent, or

@@ -100,6 +100,27 @@ def test_run_closed_client_sends_nothing(ledger: Ledger, client: Client, sandbox
     assert ledger.status("a").numbers[State.PENDING] == 3
 
 
+def test_async_run_closed_client_sends_nothing(
+    ledger: Ledger, where: str, sandbox: Sandbox
+) -> None:
+    """A closed client makes nothing unknown, neither in a run nor in a single send."""
+    ledger.plan("a", numbers(3), TEXT, channel=37)
+
+    async def main() -> None:
+        client = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
+        async with AsyncLedger(where) as other, client:
+            await client.close()
+            with pytest.raises(RuntimeError, match="client is closed"):
+                await other.run("a", client)
+            with pytest.raises(RuntimeError, match="client is closed"):
+                await other.once.send(client, "k", TO, TEXT)
+
+    asyncio.run(main())
+    assert sandbox.arrivals == ()
+    assert ledger.status("a").numbers[State.PENDING] == 3
+    assert ledger.once.counts()[State.UNKNOWN] == 0
+
+
 def test_run_client_that_overrides_submit_is_called(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:

@@ -16,7 +16,7 @@ TWINS = [(Ledger, AsyncLedger, ()), (OnceSends, AsyncOnceSends, ("begin",))]
 _DIFFERENT_WORDS = [
     (r"Ctrl-C aborts the run", "To cancel the task aborts the run"),
     (r"an? `(Async)?Client`", "a `Client`"),
-    (r"RuntimeError: an event loop is running in this thread\.", ""),
+    (r"the client is closed, or an event loop is running in this thread", "the client is closed"),
     (r"asyncio\.CancelledError: the task was cancelled; the ledger has recorded the outcome\.", ""),
     (r"`(Async)?Client\.send`", "`Client.send`"),
     (r", in a thread,", ""),

@@ -96,6 +96,7 @@ class OnceSends:
             Rejected: the gateway rejected it.
             OutcomeUnknown: it may have been sent.
             LedgerError: the ledger cannot be written; the message says whether it was sent.
+            RuntimeError: the client is closed.
         """
         require_client(client, "once.send", asynchronous=False)
         checked = client.check(recipients, message, channel=channel, extension=extension)
@@ -371,16 +372,18 @@ async def uncancellable(
 
 
 def require_client(client: Client | AsyncClient, method: str, *, asynchronous: bool) -> None:
-    """Check the kind of a client.
+    """Check the kind of a client, and that it is open.
 
     Raises:
         TypeError: it is the other kind.
+        RuntimeError: it is closed.
     """
     if inspect.iscoroutinefunction(client.send) is not asynchronous:
         wanted = (
             "AsyncLedger.{} needs an AsyncClient" if asynchronous else "Ledger.{} needs a Client"
         )
         raise TypeError(f"{wanted.format(method)}, got {type(client).__name__}.")
+    client._check_open()
 
 
 def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> Ending:

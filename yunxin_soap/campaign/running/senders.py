@@ -29,11 +29,7 @@ async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
     Args:
         client: it stays open.
         concurrency: submissions in flight at most.
-
-    Raises:
-        RuntimeError: the client is closed.
     """
-    client._check_open()
     if _sends_as_usual(client):
         from yunxin_soap.async_client import AsyncClient
 
