@@ -65,7 +65,7 @@ class ClientBase(Generic[_Transport]):
             connect_timeout: seconds to connect. `Client` grants them to each address of the host,
                 `AsyncClient` to all addresses and the name lookup together. Default: 5.
             total_timeout: seconds for the whole call, retries included. A retry starts only if it
-                is certain to end in time. The system alone limits `Client`'s name lookup.
+                is certain to end in time. Only the system limits `Client`'s name lookup.
                 Default: ``2 * (timeout + connect_timeout)``.
             retries: how many times to connect again if nothing was sent. Nothing else is ever
                 retried. Default: 2.
@@ -240,7 +240,7 @@ class ClientBase(Generic[_Transport]):
 
         Raises:
             Rejected: the gateway rejected the submission.
-            OutcomeUnknown: the response does not tell the outcome.
+            OutcomeUnknown: the response does not show the outcome.
         """
         return Receipt(
             batch_no=parse_result(self._codec.decode(response), self._redact),

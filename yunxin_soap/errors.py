@@ -23,7 +23,7 @@
 ``str(error)`` is one line: what happened, whether the SMS may have been sent, and what to do.
 
 ``safe_to_resend`` and ``retryable`` are False unless the raising layer set them. Pickle, `copy` and
-``to_dict()`` with ``from_dict()`` keep them. An error that is rebuilt from its ``args`` alone, as
+``to_dict()`` with ``from_dict()`` keep them. An error that is rebuilt only from its ``args``, as
 task queues do, has lost both and is therefore not safe.
 """
 

@@ -75,7 +75,7 @@ def normalise_recipients(
     pattern: re.Pattern[str] = MAINLAND_MOBILE,
     limit: int = DEFAULT_MAX_RECIPIENTS,
 ) -> tuple[str, ...]:
-    """Return the numbers as the request carries them: digits alone, without duplicates, in order.
+    """Return the numbers as the request carries them: only digits, without duplicates, in order.
 
     Spaces, hyphens, invisible marks and full-width digits are normalised, and the country code
     86 (``+86``, ``0086``) is removed from a mainland number. A string may contain several numbers,

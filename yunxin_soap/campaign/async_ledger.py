@@ -255,7 +255,7 @@ class AsyncLedger:
             code: only what was rejected with this code. Default: every code.
             unsafe: also what may have been sent, at the risk of a second copy: after -1, or after
                 a code that is not in the vendor's manual.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
 
         Returns:
             The count of submissions that are pending again.
@@ -282,7 +282,7 @@ class AsyncLedger:
             decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
                 that they were sent; ``rejected`` that they were not, so that `retry` may have them
                 sent.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 
@@ -415,7 +415,7 @@ class AsyncOnceSends:
         Args:
             key: the key of the send.
             unsafe: also if it may have been sent, at the risk of a second copy.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
 
         Raises:
             ConfigurationError: ``by`` is not printable text.
@@ -432,7 +432,7 @@ class AsyncOnceSends:
             key: the key of the send.
             decision: ``resend`` lets the next `send` with this key send again, at the risk of a
                 second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 
         Raises:

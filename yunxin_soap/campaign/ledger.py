@@ -267,7 +267,7 @@ class Ledger:
             code: only what was rejected with this code. Default: every code.
             unsafe: also what may have been sent, at the risk of a second copy: after -1, or after
                 a code that is not in the vendor's manual.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
 
         Returns:
             The count of submissions that are pending again.
@@ -294,7 +294,7 @@ class Ledger:
             decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
                 that they were sent; ``rejected`` that they were not, so that `retry` may have them
                 sent.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 

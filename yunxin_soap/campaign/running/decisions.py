@@ -56,7 +56,7 @@ def ending_of(
     """
     ending = Ending(claimed, State.UNKNOWN, began_at, ended_at)
     if isinstance(error, asyncio.CancelledError):
-        # The cause tells how far the request came before it was cancelled.
+        # The cause says how far the request came before it was cancelled.
         cause = error.__cause__
         if isinstance(cause, SendError):
             known = ending_of(cause, claimed, began_at=began_at, ended_at=ended_at)
@@ -128,7 +128,7 @@ def _ask_operator(ending: Ending) -> Decision:
 
 
 class CircuitBreaker:
-    """Weighs failures against successes, and tells when the campaign has to pause.
+    """Weighs failures against successes, and says when the campaign has to pause.
 
     Successes before a failure give no credit.
 

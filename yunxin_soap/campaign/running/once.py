@@ -121,7 +121,7 @@ class OnceSends:
         Args:
             key: the key of the send.
             unsafe: also if it may have been sent, at the risk of a second copy.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
 
         Raises:
             ConfigurationError: ``by`` is not printable text.
@@ -138,7 +138,7 @@ class OnceSends:
             key: the key of the send.
             decision: ``resend`` lets the next `send` with this key send again, at the risk of a
                 second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
-            by: who decides; the history keeps it.
+            by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 
         Raises:

@@ -408,7 +408,7 @@ class Runner:
             await self._in_thread(self._claims.runners.unregister, self._identity)
             await self._in_thread(self._claims.finish, self._campaign)
         except sa.exc.SQLAlchemyError as error:
-            if self._failure is None:  # or the failure tells it already
+            if self._failure is None:  # or the failure names the cause already
                 _log.warning("The ledger cannot be written (%s).", driver_message(error))
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:

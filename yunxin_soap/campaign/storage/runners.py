@@ -1,4 +1,4 @@
-"""The runners of a ledger: who is alive, and how to reclaim what stalled ones have claimed.
+"""The runners of a ledger: which are alive, and how to reclaim the submissions of stalled ones.
 
 A runner holds a lease on the submissions that it has claimed, and renews it by heartbeats. A
 runner whose process is dead, or whose lease has run out, is *stalled*: its submissions become
@@ -89,7 +89,7 @@ def _pid_namespace() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
     except OSError:
-        # Only Linux has namespaces. Elsewhere the start of a process tells boots apart.
+        # Only Linux has namespaces. Elsewhere the start time of a process distinguishes boots.
         return "" if psutil.LINUX else f"{uuid.getnode():x}/{socket.gethostname()}"
 
 

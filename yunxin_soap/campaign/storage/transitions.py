@@ -182,7 +182,7 @@ def decide(
         ids: the submissions.
         before: the state that they are in.
         after: the state that the person gives them.
-        by: who decides.
+        by: the person who decides.
         detail: the decision, for the history.
         batch_no: of an accepted one, if it is known.
     """
