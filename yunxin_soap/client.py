@@ -89,7 +89,7 @@ class ClientBase(Generic[_Transport]):
         """
         try:
             settings = Settings(user_code, user_pass, **options)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError) as error:
             del user_pass, options
             raise without_frames(error) from None
         del user_pass, options
@@ -130,7 +130,7 @@ class ClientBase(Generic[_Transport]):
         """
         try:
             settings = Settings.from_env(os.environ, **overrides)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError) as error:
             del overrides
             raise without_frames(error) from None
         del overrides

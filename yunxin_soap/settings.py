@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from yunxin_soap import message
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
@@ -35,6 +35,7 @@ _ENV_NAMES = (
     "timeout",
     "proxy",
 )
+_E = TypeVar("_E", bound=Exception)
 _Validator = Callable[[str, Any], Any]
 """Takes a setting's name and value; returns the normalised value or raises ConfigurationError."""
 
@@ -214,7 +215,7 @@ def _pattern(name: str, value: Any) -> re.Pattern[str]:
     try:
         compiled: re.Pattern[str] = re.compile(value)
         compiled.fullmatch("")
-    except (re.error, TypeError) as error:
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise ConfigurationError(
             f"{name}={value!r} is not a regular expression ({error})."
         ) from None
@@ -266,7 +267,7 @@ class Settings:
         given: dict[str, Any] = {**options, "user_code": user_code, "user_pass": user_pass}
         try:
             self._validate(given)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError) as error:
             del user_pass, options, given
             raise without_frames(error) from None
 
@@ -319,20 +320,17 @@ class Settings:
         Raises:
             ConfigurationError: a setting is missing or wrong.
         """
-        arguments: dict[str, Any] = {
-            "user_code": "",
-            "user_pass": "",
-            **arguments_from_env(environ),
-            **overrides,
-        }
+        arguments: dict[str, Any] = {"user_code": "", "user_pass": ""}
         try:
+            arguments.update(arguments_from_env(environ))
+            arguments.update(overrides)
             return cls(**arguments)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError) as error:
             del overrides, arguments
             raise without_frames(error) from None
 
 
-def without_frames(error: ConfigurationError) -> ConfigurationError:
+def without_frames(error: _E) -> _E:
     """Drop the frames of an invalid setting: their local variables contain passwords."""
     error.__context__ = None
     return error.with_traceback(None)

@@ -147,11 +147,27 @@ def frames_of(error: BaseException | None) -> Iterator[FrameType]:
         {"user_pass": "s3cr3t<b", "protocol": "http-get"},
         {"proxy": "s3cr3t"},
         {"total_timeout": 1},
+        {"recipient_pattern": "a{99999999999}"},
     ],
 )
 def test_settings_error_frames_have_no_password(builder: str, invalid: dict[str, Any]) -> None:
     """No local variable of a frame that the error keeps shows a password."""
     assert_no_password_in_frames(builder, invalid)
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_settings_unknown_argument_frames_have_no_password(builder: str) -> None:
+    """The same holds for the type error that an unknown argument is."""
+    assert_no_password_in_frames(builder, {"chanel": 37}, TypeError)
+
+
+def test_settings_from_env_timeout_frames_have_no_password() -> None:
+    """A timeout that is no number keeps no password of the environment in its frames."""
+    environ = {"YUNXIN_USER_PASS": "s3cr3t", "YUNXIN_TIMEOUT": "soon"}
+    with pytest.raises(ConfigurationError, match="YUNXIN_TIMEOUT='soon'") as caught:
+        Settings.from_env(environ)
+    names = {name for frame in frames_of(caught.value) for name in frame.f_locals}
+    assert names == {"cls", "environ"}
 
 
 @pytest.mark.parametrize("builder", ["Client", "Client.from_env"])
@@ -160,9 +176,11 @@ def test_client_wsdl_error_frames_have_no_password(builder: str) -> None:
     assert_no_password_in_frames(builder, {"wsdl": "/nonexistent.wsdl"})
 
 
-def assert_no_password_in_frames(builder: str, invalid: dict[str, Any]) -> None:
+def assert_no_password_in_frames(
+    builder: str, invalid: dict[str, Any], kind: type[Exception] = ConfigurationError
+) -> None:
     arguments = {"user_code": "demo", "user_pass": "s3cr3t", "proxy": "http://u:s3cr3t@h:1"}
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(kind) as caught:
         BUILDERS[builder](**{**arguments, **invalid})
     frames = list(frames_of(caught.value))
     assert frames
