@@ -92,6 +92,8 @@ class YunxinError(Exception):
         error = kind(str(data.get("message", "")), **kind._keywords(data))
         if isinstance(error, SendError):
             error.request = _request_info(data.get("request"))
+            # `Rejected` takes it from ``temporary``, which says less: the entry itself decides.
+            error.retryable = error.retryable and data.get("retryable") is True
         return error
 
     @classmethod

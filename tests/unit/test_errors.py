@@ -135,6 +135,8 @@ def test_error_from_dict_with_parts_missing_is_never_safer(
         assert now <= before
     if "safe_to_resend" not in kept:
         assert not flags(rebuilt)[0]
+    if "retryable" not in kept:
+        assert not flags(rebuilt)[1]
 
 
 _JSON = st.recursive(
@@ -167,6 +169,14 @@ def test_error_from_dict_flag_that_is_not_true_is_false(value: Any) -> None:
     """Nothing but a JSON true makes an error safe or retryable."""
     data = {"type": "NotSent", "message": "x", "safe_to_resend": value, "retryable": value}
     assert flags(YunxinError.from_dict(data)) == (False, False)
+
+
+def test_error_from_dict_retryable_is_not_taken_from_temporary() -> None:
+    """A rejection that was marked as not retryable stays so, whatever its cause."""
+    error = rejected_by_code(-8)
+    error.retryable = False
+    rebuilt = YunxinError.from_dict(json.loads(json.dumps(error.to_dict())))
+    same(error, rebuilt)
 
 
 def test_error_from_dict_unknown_outcome_is_never_safe() -> None:
