@@ -554,7 +554,12 @@ def test_openapi_arrival_has_all_fields(api: Api, client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("POST", "/arrivals", 405), ("PUT", "/faults", 405)],
+    [
+        ("GET", "/nothing", 404),
+        ("POST", "/arrivals", 405),
+        ("PUT", "/faults", 405),
+        ("POST", "/openapi.json", 405),
+    ],
 )
 def test_request_unknown_path_or_method_is_an_error(
     api: Api, method: str, path: str, status: int

@@ -105,10 +105,12 @@ class Inbox:
             return response
 
     async def _call_operation(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        if request.path == f"{API}/openapi.json" and request.method == "GET":
-            parse_query(request.query, NoQuery)
-            return _json_response(document())
         allowed = []
+        if request.path == f"{API}/openapi.json":
+            if request.method == "GET":
+                parse_query(request.query, NoQuery)
+                return _json_response(document())
+            allowed.append("GET")
         for operation in OPERATIONS:
             parameters = operation.match(request.path)
             if parameters is not None and operation.method == request.method:
