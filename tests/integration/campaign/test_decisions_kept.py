@@ -31,6 +31,7 @@ from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, S
 from yunxin_soap.campaign.models import ALLOWED, Pause
 from yunxin_soap.campaign.running.senders import ThreadSender
 from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.transitions import decide
 from yunxin_soap.sandbox import Sandbox
@@ -107,6 +108,30 @@ def test_times_come_from_the_servers_clock(
     assert len(at) == 3
     for each in (*row, *made, *at):
         assert abs(float(server or 0) - each) < 60
+
+
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+def test_exchange_that_waits_for_a_lock_stores_when_it_ended(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """The time for which an exchange waits for a lock does not change when a submission ended."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    manual = manual_runner()
+    (claimed,) = manual.claim()
+    with engine.connect() as connection:
+        before = ledger_time(connection)
+    ending = ended(claimed, State.PENDING, retry_after=60.0)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(sa.select(runner).with_for_update())
+            exchange = pool.submit(manual.exchange, ending)
+            wait_for_locks(engine, 1)
+            time.sleep(0.5)
+        exchange.result(30)
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(submission)).one()
+    assert found.ended_at >= before
+    assert found.not_before >= before + 60
 
 
 def test_times_are_aware_and_in_order(ledger: Ledger, client: Client) -> None:

@@ -5,6 +5,7 @@ Each public method is one transaction, and durable once it returns.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ class Claims:
                 endings.
         """
         with self._engine.begin() as connection:
-            now = ledger_time(connection)
+            now_monotonic, now = time.monotonic(), ledger_time(connection)
             until = now + self.runners.heartbeat_timeout
             is_registered = connection.execute(
                 _HEARTBEAT, {"runner": identity.id, "until": until}
@@ -95,6 +96,7 @@ class Claims:
                     connection,
                     [each for each in endings if each.claimed.id in held],
                     now=now,
+                    now_monotonic=now_monotonic,
                     runner_id=identity.id,
                 )
                 lost = held.difference(in_flight, (each.claimed.id for each in endings))
@@ -125,9 +127,15 @@ class Claims:
                     submission.c.id == ending.claimed.id, submission.c.runner_id == identity.id
                 )
             )
-            now = ledger_time(connection)
+            now_monotonic, now = time.monotonic(), ledger_time(connection)
             if held is not None:
-                self._end(connection, [ending], now=now, runner_id=identity.id)
+                self._end(
+                    connection,
+                    [ending],
+                    now=now,
+                    now_monotonic=now_monotonic,
+                    runner_id=identity.id,
+                )
             elif not transitions.was_recorded(connection, ending, identity.id):
                 transitions.note_late(connection, [ending], now=now, runner_id=identity.id)
             connection.execute(runner.delete().where(runner.c.id == identity.id))
@@ -170,6 +178,7 @@ class Claims:
         endings: Sequence[Ending],
         *,
         now: float,
+        now_monotonic: float,
         runner_id: str,
     ) -> None:
         # Every transaction locks contents in the same order.
@@ -177,7 +186,9 @@ class Claims:
         for each in in_order:
             if each.state is State.SPLIT:
                 self._split(connection, each.claimed)
-        transitions.end(connection, in_order, now=now, runner_id=runner_id)
+        transitions.end(
+            connection, in_order, now=now, now_monotonic=now_monotonic, runner_id=runner_id
+        )
 
     @staticmethod
     def _split(connection: sa.Connection, claimed: ClaimedSubmission) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +90,12 @@ def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner
 
 
 def end(
-    connection: sa.Connection, endings: Sequence[Ending], *, now: float, runner_id: str
+    connection: sa.Connection,
+    endings: Sequence[Ending],
+    *,
+    now: float,
+    now_monotonic: float,
+    runner_id: str,
 ) -> None:
     """Record how claimed submissions ended.
 
@@ -99,12 +103,13 @@ def end(
         connection: in a transaction that holds them.
         endings: how they ended.
         now: the ledger's time.
+        now_monotonic: this process's monotonic clock, read just before that. Later would be wrong:
+            a lock may have been waited for since.
         runner_id: the runner that sent them.
     """
-    elapsed = time.monotonic()
     changes = []
     for each in endings:
-        ended_at = now - (elapsed - each.ended_at)
+        ended_at = now - (now_monotonic - each.ended_at)
         changes.append(
             {
                 "submission_id": each.claimed.id,
