@@ -143,7 +143,9 @@ class Gateway:
         """Refund the account for an accepted submission that could not be stored."""
         with self._lock:
             numbers = (fields["DesNo"] or "").count(",") + 1
-            self._spent[fields["userCode"] or ""] -= numbers
+            # Another thread may have restored the balance meanwhile, by `clear` or `add_account`.
+            spent = self._spent.get(fields["userCode"] or "", 0)
+            self._spent[fields["userCode"] or ""] = max(0, spent - numbers)
 
     def _check_test_numbers(self, numbers: list[str]) -> Decision | None:
         for number in numbers:

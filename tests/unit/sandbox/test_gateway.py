@@ -314,6 +314,16 @@ def test_gateway_roll_back_refunds_the_account() -> None:
     assert gateway.decide(fields, HERE) == Decision("-7")
 
 
+def test_gateway_roll_back_after_clear_leaves_the_balance_full() -> None:
+    """A balance that was restored meanwhile is full, and not more than full."""
+    gateway = _gateway(balance=1)
+    assert gateway.decide(GOOD, HERE).batch_no
+    gateway.clear()
+    gateway.roll_back(GOOD)
+    assert gateway.decide(GOOD, HERE).batch_no
+    assert gateway.decide(GOOD, HERE) == Decision("-7")
+
+
 def test_gateway_add_account_adds_or_replaces() -> None:
     """`add_account` adds an account, or replaces it with a full balance."""
     gateway = _gateway(balance=1)
