@@ -20,6 +20,7 @@ _T = TypeVar("_T")
 _CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True)
 _EXPECTED = {
     "string_type": "a string",
+    "string_unicode": "text without half a character (a lone surrogate)",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_parsing_size": "a whole number",
@@ -130,7 +131,11 @@ def _describe(error: ValidationError, made: type, where: str) -> str:
     if first["type"] == "unexpected_keyword_argument":
         known = ", ".join(sorted(each.name for each in fields(owner)))
         return f"{prefix}: unknown key {name!r}; the known keys are {known}."
-    context = first.get("ctx", {})
+    if first["type"] == "unexpected_positional_argument":
+        return f"{prefix}: there are too many positional arguments."
+    if first["type"] == "multiple_argument_values":
+        return f"{prefix}: {name} is given twice."
+    context = {key: _plain(value) for key, value in first.get("ctx", {}).items()}
     if first["type"] == "value_error":
         subject = f"{name}{item} " if name else ""
         return f"{prefix}: {subject}{context['error']}."
@@ -144,6 +149,11 @@ def _describe(error: ValidationError, made: type, where: str) -> str:
     if first["type"] in _EXPECTED:
         return f"{prefix}: {name} must be {_EXPECTED[first['type']].format(**context)}."
     return f"{prefix}: {first['msg']}."
+
+
+def _plain(value: Any) -> Any:
+    """Return a limit as people write it: 0 for 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _locate(made: type, mistake: ErrorDetails) -> tuple[list[str], Any, str, str]:

@@ -194,6 +194,15 @@ def test_account_invalid_argument_is_a_configuration_error(
     assert raised.value.__context__ is None
 
 
+def test_account_wrong_positional_arguments_are_a_configuration_error() -> None:
+    """Too many arguments, or one that is given twice, are errors that say so."""
+    make: Any = Account
+    with pytest.raises(ConfigurationError, match=r"^Account: there are too many positional"):
+        make("a", "b", (), None, 1, 1000, (), (), True, "more")
+    with pytest.raises(ConfigurationError, match=r"^Account: user_code is given twice\.$"):
+        make("a", "b", user_code="c")
+
+
 def test_account_tables_become_channels() -> None:
     """An account accepts a channel as a table, as in TOML."""
     values: Any = [{"number": "38"}]

@@ -148,3 +148,28 @@ def test_fault_invalid_option_is_named(make: Callable[[], object], named: str) -
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "mistake"),
+    [
+        (lambda: Fault.from_options("delay", seconds=-1), "seconds must be at least 0."),
+        (lambda: Fault.from_options("delay", seconds=86401), "seconds must be at most 86400."),
+        (lambda: Fault.from_options("close", probability=0), "probability must be more than 0."),
+        (lambda: Fault.from_options("close", probability=1.5), "probability must be at most 1."),
+    ],
+)
+def test_fault_limit_is_written_without_a_needless_fraction(
+    make: Callable[[], object], mistake: str
+) -> None:
+    """A limit that is a whole number has no decimal point."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert str(caught.value).endswith(mistake)
+
+
+@pytest.mark.parametrize("name", ["when", "protocol", "user_code", "text", "numbers"])
+def test_fault_lone_surrogate_error_names_the_option(name: str) -> None:
+    """Text that UTF-8 cannot encode is named by its option, also where only words are allowed."""
+    with pytest.raises(ConfigurationError, match=f"^fault 'close': {name}.*half a character"):
+        Fault.from_options("close", **{name: "\ud800"})
