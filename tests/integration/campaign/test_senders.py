@@ -22,6 +22,25 @@ from yunxin_soap.transport.sync import HttpTransport
 TO = "13900000000"
 
 
+class SlowToCancel:
+    """Sends one request, and has its response only a while after it was cancelled."""
+
+    def __init__(self) -> None:
+        self.began, self.cancelled, self.go_on = (asyncio.Event() for _ in range(3))
+
+    async def send(self, request: Request) -> Response:
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            await self.go_on.wait()
+        return Response(200, XML, result_xml("soap", "7").encode())
+
+    async def close(self) -> None:
+        pass
+
+
 class StuckTransport:
     """Sends every request, and gets no response."""
 
@@ -88,6 +107,61 @@ def test_run_cancelled_before_it_was_sent_is_pending(ledger: Ledger, where: str)
     cause = NotSent("no byte left", safe_to_resend=True, retryable=True)
     cancel_in_flight(where, lambda other, client: other.run("a", client), cause)
     assert ledger.status("a").numbers[State.PENDING] == 1
+
+
+def test_run_cancelled_twice_records_what_was_accepted(ledger: Ledger, where: str) -> None:
+    """An impatient second cancellation loses no ending."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+
+    async def main() -> None:
+        transport = SlowToCancel()
+        async with (
+            AsyncLedger(where) as other,
+            AsyncClient("demo", "demo", channel="37", transport=transport) as client,
+        ):
+            run = asyncio.create_task(other.run("a", client))
+            await transport.began.wait()
+            run.cancel()
+            await transport.cancelled.wait()
+            run.cancel()
+            asyncio.get_running_loop().call_later(0.1, transport.go_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await run
+
+    asyncio.run(main())
+    assert ledger.status("a").numbers[State.ACCEPTED] == 1
+
+
+def test_run_stop_event_that_is_cleared_stays_a_stop(ledger: Ledger, where: str) -> None:
+    """A run that has seen its stop event claims nothing more, also if the event is cleared."""
+    ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+
+    class Transport:
+        requests = 0
+
+        async def send(self, request: Request) -> Response:
+            self.requests += 1
+            if self.requests == 1:
+                stop.set()
+                await asyncio.sleep(0.5)  # the run looks at the event several times
+                stop.clear()
+            return Response(200, XML, result_xml("soap", "7").encode())
+
+        async def close(self) -> None:
+            pass
+
+    stop = threading.Event()
+
+    async def main() -> None:
+        transport = Transport()
+        async with (
+            AsyncLedger(where) as other,
+            AsyncClient("demo", "demo", channel="37", transport=transport) as client,
+        ):
+            await other.run("a", client, concurrency=1, stop=stop)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+    assert ledger.status("a").numbers[State.ACCEPTED] == 1
 
 
 def test_run_closed_client_sends_nothing(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, lease_clock
 
 pytestmark = pytest.mark.skipif(not psutil.LINUX, reason="only Linux has /proc")
 
@@ -32,6 +33,13 @@ def test_is_dead_clock_set_meanwhile_is_alive(proc: Path) -> None:
     for each in (identity, later):
         each.end()
         assert each.is_dead() is True
+
+
+def test_lease_clock_counts_a_suspended_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease runs out while the machine is suspended, although the monotonic clock stands."""
+    clocks = {time.CLOCK_BOOTTIME: 5000.0, time.CLOCK_MONOTONIC: 10.0}
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: clocks[clock])
+    assert lease_clock() == 5000.0
 
 
 def test_new_boot_time_hidden_is_not_known(proc: Path) -> None:

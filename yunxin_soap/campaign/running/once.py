@@ -19,7 +19,7 @@ from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_transient, ledger_time
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, lease_clock
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
@@ -181,7 +181,7 @@ class OnceSend:
                 return step
             began_at = time.monotonic()
             try:
-                self._check_lease(began_at)
+                self._check_lease()
                 receipt = client.submit(checked)
             except BaseException as error:
                 self._record_error(step, error, began_at)
@@ -212,7 +212,7 @@ class OnceSend:
                 await asyncio.sleep(_POLL)
             began_at = time.monotonic()
             try:
-                self._check_lease(began_at)
+                self._check_lease()
                 receipt = await client.submit(checked)
             except BaseException as error:
                 _, cancelled = await uncancellable(self._record_error, step, error, began_at)
@@ -285,15 +285,16 @@ class OnceSend:
     def _claim(
         self, connection: sa.Connection, submission_id: int, lease: float
     ) -> ClaimedSubmission:
+        # Before the ledger's own clock is read: this process must be the first to give up.
+        self._valid_until = lease_clock() + lease
         self._claims.runners.add(connection, self._identity, lease)
-        self._valid_until = time.monotonic() + lease
         now = ledger_time(connection)
         (claimed,) = self._claims.claim(connection, self._identity, [submission_id], now)
         return claimed
 
-    def _check_lease(self, now: float) -> None:
+    def _check_lease(self) -> None:
         """Send nothing once another process may have reclaimed it, as after a suspension."""
-        if now >= self._valid_until:
+        if lease_clock() >= self._valid_until:
             raise NotSent(
                 "This process was suspended before it sent anything: send it again.",
                 safe_to_resend=True,

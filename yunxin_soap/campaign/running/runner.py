@@ -34,7 +34,7 @@ from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed, lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, SendError
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ class Runner:
         """Wake the runner up once it is to stop."""
         while not self._stop.is_set():  # noqa: ASYNC110 - a threading.Event can only be polled
             await asyncio.sleep(_POLL_STOP)
+        self._draining = True  # whatever becomes of the event
         self._wake_up.set()
 
     def _is_draining(self) -> bool:
@@ -266,7 +267,7 @@ class Runner:
             self._pause = pause
 
     async def _send_and_decide(self, claimed: ClaimedSubmission, began_at: float) -> Decision:
-        if began_at >= self._valid_until:
+        if lease_clock() >= self._valid_until:
             # Its lease has run out: another runner may have reclaimed it.
             reason = "not sent: the ledger responded too late"
             return Decision(
@@ -303,7 +304,7 @@ class Runner:
         backoff = 0.1
         while True:
             self._account_for_dead_tasks()
-            endings, pause, began = list(self._endings), self._pause, time.monotonic()
+            endings, pause, began = list(self._endings), self._pause, lease_clock()
             exchange = functools.partial(
                 self._claims.exchange,
                 endings=endings,
@@ -394,14 +395,25 @@ class Runner:
         )
 
     async def _record_last(self) -> LedgerError | None:
-        """Wait for the cancelled submissions, and record them; return why that is not possible."""
-        if self._in_flight:
-            await asyncio.wait(list(self._in_flight.values()))
+        """Wait for the cancelled submissions, and record them; return why that is not possible.
+
+        To cancel the run again does not end this: what ended must be recorded, and the wait for
+        the ledger is short.
+        """
+        last = asyncio.ensure_future(self._exchange_last())
+        while not last.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([last])
         try:
-            await asyncio.shield(self._exchange())
+            last.result()
         except LedgerError as error:
             return error
         return None
+
+    async def _exchange_last(self) -> None:
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()))
+        await self._exchange()
 
     async def _unregister(self) -> None:
         try:
