@@ -25,7 +25,7 @@ from yunxin_soap.sandbox import Sandbox
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a ledger that is not there yet."""
     if request.param == "sqlite":
         yield str(tmp_path / "ledger.sqlite")
@@ -40,9 +40,9 @@ def on_server(postgresql_server: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger(where: str) -> Iterator[Ledger]:
+def ledger(ledger_url: str) -> Iterator[Ledger]:
     """A new ledger."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         yield ledger
 
 
@@ -54,9 +54,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def engine(ledger: Ledger, where: str) -> Iterator[sa.Engine]:
+def engine(ledger: Ledger, ledger_url: str) -> Iterator[sa.Engine]:
     """The database of that ledger, by a connection pool of its own."""
-    engine = open_engine(where)
+    engine = open_engine(ledger_url)
     yield engine
     engine.dispose()
 

@@ -111,7 +111,7 @@ def run_and_kill(ledger_url: str, url: str, *, once_sending: bool, after: float)
 class Outcome:
     """What became of one campaign."""
 
-    where: str
+    ledger_url: str
     kills: int
     gateway_kills: int
     phases: Counter[str]
@@ -119,7 +119,7 @@ class Outcome:
     unknown: int
 
 
-def one(where: str, seed: int, folder: Path) -> Outcome:
+def one(ledger_url: str, seed: int, folder: Path) -> Outcome:
     """Run one campaign, and compare it with the gateway's record.
 
     Raises:
@@ -138,21 +138,23 @@ def one(where: str, seed: int, folder: Path) -> Outcome:
             # Planning takes a twentieth of a second, and running about one.
             once_sending = rng.random() < 0.7
             after = (0.7 if once_sending else 0.3) * rng.random()
-            run_and_kill(where, gateway.url, once_sending=once_sending, after=after)
+            run_and_kill(ledger_url, gateway.url, once_sending=once_sending, after=after)
             if with_gateway:
                 gateway.kill()
                 gateway_kills += 1
                 gateway.start()
-            allowed += _look(where, phases)
-        allowed += finish(where, gateway)
+            allowed += _look(ledger_url, phases)
+        allowed += finish(ledger_url, gateway)
     finally:
         gateway.kill()
-    return Outcome(where, kills, gateway_kills, phases, held_against(where, gateway.path, allowed))
+    return Outcome(
+        ledger_url, kills, gateway_kills, phases, held_against(ledger_url, gateway.path, allowed)
+    )
 
 
-def _look(where: str, phases: Counter[str]) -> int:
+def _look(ledger_url: str, phases: Counter[str]) -> int:
     """Count what a kill left; return how many submissions may become unknown by it."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         if "a" not in ledger.campaigns():
             phases["nothing planned"] += 1
             return 0
@@ -163,9 +165,9 @@ def _look(where: str, phases: Counter[str]) -> int:
     return in_flight
 
 
-def finish(where: str, gateway: Gateway) -> int:
+def finish(ledger_url: str, gateway: Gateway) -> int:
     """Run to the end; return how many submissions became unknown without a kill."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(COUNT), TEXT, channel=37, max_recipients=SIZE)
         before = ledger.status("a").submissions
         had = before[State.UNKNOWN] + before[State.SUBMITTING]
@@ -177,7 +179,7 @@ def finish(where: str, gateway: Gateway) -> int:
                 return status.submissions[State.UNKNOWN] - had
 
 
-def held_against(where: str, record_path: Path, allowed: int) -> int:
+def held_against(ledger_url: str, record_path: Path, allowed: int) -> int:
     """Compare a ledger with the gateway's record; return how many submissions are unknown."""
     record = ArrivalStore(SqliteArrivals(record_path))
     try:
@@ -186,7 +188,7 @@ def held_against(where: str, record_path: Path, allowed: int) -> int:
     finally:
         record.close()
     assert set(accepted.values()) <= {1}, "a number was accepted twice"
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         status = ledger.status("a")
         assert sum(status.numbers.values()) == status.planned == COUNT
         recorded: dict[str, set[str]] = {}

@@ -67,7 +67,7 @@ def test_run_banned_word_is_recorded(ledger: Ledger, engine: sa.Engine, client: 
     assert keywords == ["促销", "促销"]
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_run_retry_waits_by_the_ledgers_clock(ledger: Ledger, fast_clock: None) -> None:
     """A runner whose clock is an hour ahead waits one second before it retries, not 3,601."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
@@ -92,7 +92,7 @@ def test_run_retry_waits_by_the_ledgers_clock(ledger: Ledger, fast_clock: None) 
     assert status.numbers[State.ACCEPTED] == 1
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_times_come_from_the_servers_clock(
     ledger: Ledger, client: Client, sandbox: Sandbox, engine: sa.Engine, fast_clock: None
 ) -> None:
@@ -110,7 +110,7 @@ def test_times_come_from_the_servers_clock(
         assert abs(float(server or 0) - each) < 60
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_exchange_that_waits_for_a_lock_stores_when_it_ended(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -219,7 +219,7 @@ def test_retry_reopens_what_was_done(ledger: Ledger, client: Client, sandbox: Sa
     assert ledger.status("b").state is CampaignState.DONE
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_once_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
@@ -325,13 +325,17 @@ def test_reclaim_keeps_the_time_of_sending(
 
 
 def test_once_late_ending_is_kept_in_the_history(
-    ledger: Ledger, client: Client, sandbox: Sandbox, where: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    client: Client,
+    sandbox: Sandbox,
+    ledger_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A single send whose runner was reclaimed keeps its late result in the history."""
     end = Claims.end_single
 
     def late(self: Claims, identity: Any, ending: Any) -> None:
-        with transaction(where) as connection:
+        with transaction(ledger_url) as connection:
             connection.execute(
                 sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
             )
@@ -451,7 +455,7 @@ def test_claims_timed_pause_gives_way_to_an_operators(
 
 
 def test_once_cancelled_while_recording_is_cancelled_and_recorded(
-    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient], monkeypatch: Any
+    ledger_url: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient], monkeypatch: Any
 ) -> None:
     """A task that is cancelled while its ending is recorded is cancelled, and leaves no runner."""
     end = Claims.end_single
@@ -465,7 +469,7 @@ def test_once_cancelled_while_recording_is_cancelled_and_recorded(
             end(*args)
 
         monkeypatch.setattr(Claims, "end_single", slow)
-        async with async_client() as client, AsyncLedger(where) as ledger:
+        async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             task = asyncio.create_task(ledger.once.send(client, "k", TO, TEXT))
             await recording.wait()
             task.cancel()
@@ -475,7 +479,7 @@ def test_once_cancelled_while_recording_is_cancelled_and_recorded(
             assert (await ledger.once.counts())[State.ACCEPTED] == 1
 
     asyncio.run(main())
-    with transaction(where) as connection:
+    with transaction(ledger_url) as connection:
         assert connection.scalars(sa.select(runner.c.id)).all() == []
 
 
@@ -557,7 +561,7 @@ def test_claims_ending_of_another_runner_is_not_taken_for_its_own(
 
 
 def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
-    where: str, async_client: Callable[[], AsyncClient], monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, async_client: Callable[[], AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task that is cancelled while its ending cannot be recorded is cancelled all the same."""
 
@@ -570,7 +574,7 @@ def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
             raise sa.exc.OperationalError("", {}, Exception("no space left"))
 
         monkeypatch.setattr(Claims, "end_single", fail)
-        async with async_client() as client, AsyncLedger(where) as ledger:
+        async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             task = asyncio.create_task(ledger.once.send(client, "k", TO, TEXT))
             await recording.wait()
             task.cancel()
@@ -586,12 +590,12 @@ def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
 
 
 def test_async_once_send_racing_tasks_send_once(
-    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
+    ledger_url: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
 ) -> None:
     """Tasks that race with one key send once, and all get the same receipt."""
 
     async def main() -> None:
-        async with async_client() as client, AsyncLedger(where) as ledger:
+        async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             with sandbox.inject_fault("delay", seconds=0.2, times=None):
                 sends = [ledger.once.send(client, "k", TO, TEXT) for _ in range(5)]
                 receipts = await asyncio.gather(*sends)
@@ -602,12 +606,12 @@ def test_async_once_send_racing_tasks_send_once(
 
 
 def test_async_run_stop_event_drains(
-    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
+    ledger_url: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
 ) -> None:
     """`AsyncLedger.run` takes an `asyncio.Event`; what is in flight ends."""
 
     async def main() -> None:
-        async with async_client() as client, AsyncLedger(where) as ledger:
+        async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             await ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
             stop = asyncio.Event()
 

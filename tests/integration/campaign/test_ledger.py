@@ -72,11 +72,11 @@ def test_ledger_file_of_something_else_is_an_error_and_unchanged(tmp_path: Path)
         Ledger()
 
 
-def test_ledger_after_fork_has_own_connections(where: str) -> None:
+def test_ledger_after_fork_has_own_connections(ledger_url: str) -> None:
     """Parent and children of a fork use one ledger at the same time."""
     # A process that forks must have no threads, so this one forks in a process of its own.
     done = subprocess.run(
-        [sys.executable, "-c", _FORKS, where], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", _FORKS, ledger_url], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -150,9 +150,9 @@ def test_ledger_server_lock_timeout_is_an_error(
                 ledger.resume("a")
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_plan_same_campaign_meanwhile_waits_longer_than_other_locks(
-    ledger: Ledger, where: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, ledger_url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second plan of the same campaign waits longer than for other locks."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
@@ -163,7 +163,7 @@ def test_plan_same_campaign_meanwhile_waits_longer_than_other_locks(
         wait_for_locks(engine, 1)
         time.sleep(1.2)  # longer than the timeout of other locks
 
-    with Ledger(where) as other, ThreadPoolExecutor(1) as pool:
+    with Ledger(ledger_url) as other, ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr(Plans, "_insert", slow)
         first = pool.submit(ledger.plan, "a", numbers(5), TEXT, channel=37)
         with engine.connect() as connection:
@@ -211,25 +211,25 @@ def test_ledger_unreachable_server_error_shows_no_password() -> None:
     assert "secret-word" not in str(caught.value)
 
 
-def test_ledger_newer_version_is_an_error(where: str) -> None:
+def test_ledger_newer_version_is_an_error(ledger_url: str) -> None:
     """A ledger of a newer version is an error."""
-    Ledger(where).close()
-    with transaction(where) as connection:
+    Ledger(ledger_url).close()
+    with transaction(ledger_url) as connection:
         connection.execute(sa.text("UPDATE ledger SET version = 99"))
     with pytest.raises(LedgerError, match=r"has version 99, and this package supports .* to 1"):
-        Ledger(where)
+        Ledger(ledger_url)
 
 
-def test_ledger_older_version_is_migrated(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_older_version_is_migrated(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger of an older version is migrated, once."""
-    Ledger(where).close()
+    Ledger(ledger_url).close()
     monkeypatch.setattr("yunxin_soap.campaign.storage.schema.VERSION", 3)
     monkeypatch.setattr(
         "yunxin_soap.campaign.storage.schema.MIGRATIONS",
         {2: ("CREATE TABLE two (x INTEGER)",), 3: ("INSERT INTO two VALUES (3)",)},
     )
     for _ in range(2):
-        with transaction(where) as connection:
+        with transaction(ledger_url) as connection:
             assert connection.scalars(sa.text("SELECT x FROM two")).all() == [3]
             assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
 
@@ -265,11 +265,11 @@ def test_ledger_read_only_can_be_read_but_not_written(
     assert sandbox.arrivals == ()
 
 
-def test_status_does_not_wait_for_a_writer(where: str) -> None:
+def test_status_does_not_wait_for_a_writer(ledger_url: str) -> None:
     """Readers do not wait for a writer."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-        with transaction(where) as writer, Ledger(where, create=False) as other:
+        with transaction(ledger_url) as writer, Ledger(ledger_url, create=False) as other:
             writer.execute(sa.update(submission).values(reason="x"))
             assert other.status("a").planned == 5
 
@@ -324,8 +324,8 @@ def test_ledger_relative_path_survives_a_change_of_directory(
     """A ledger is found again after the process changed its directory."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    for where in ("ledger.sqlite", "sqlite:///other.sqlite"):
-        with Ledger(where) as ledger:
+    for ledger_url in ("ledger.sqlite", "sqlite:///other.sqlite"):
+        with Ledger(ledger_url) as ledger:
             ledger.plan("a", numbers(5), TEXT, channel=37)
             monkeypatch.chdir(tmp_path / "elsewhere")
             ledger.close()  # so that it connects anew
@@ -366,21 +366,21 @@ def test_ledger_behind_a_link_is_private_and_has_a_wal(tmp_path: Path) -> None:
     assert {(tmp_path / each).stat().st_mode & 0o777 for each in made} == {0o600}
 
 
-def test_ledger_version_zero_is_damaged(where: str) -> None:
+def test_ledger_version_zero_is_damaged(ledger_url: str) -> None:
     """A version below 1 is an error."""
-    with transaction(where) as connection:
+    with transaction(ledger_url) as connection:
         connection.execute(sa.text("UPDATE ledger SET version = 0"))
     with pytest.raises(LedgerError, match="is damaged: it has version 0"):
-        Ledger(where)
+        Ledger(ledger_url)
 
 
 def test_ledger_missing_table_is_one_clear_error(
-    where: str, sandbox: Sandbox, client: Client
+    ledger_url: str, sandbox: Sandbox, client: Client
 ) -> None:
     """A missing table is a one-line error without a number, whatever is called."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
-        with transaction(where) as connection:
+        with transaction(ledger_url) as connection:
             connection.execute(sa.text("DROP TABLE recipients"))
         calls: list[Callable[[], object]] = [
             lambda: list(ledger.results("a")),
@@ -557,7 +557,7 @@ class _Postgres:
 
 
 def test_purge_deletes_numbers_and_texts_but_no_counts(
-    ledger: Ledger, client: Client, where: str
+    ledger: Ledger, client: Client, ledger_url: str
 ) -> None:
     """A purge deletes numbers and texts, and keeps the counts."""
     ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=5)
@@ -571,7 +571,7 @@ def test_purge_deletes_numbers_and_texts_but_no_counts(
     assert not list(ledger.skipped_lines("a"))
     assert [found.campaign for found in ledger.find(numbers(1)[0])] == ["b"]
     assert ledger.find(numbers(1)[0])[0].message == "还没有发【签名】"
-    with transaction(where) as connection:
+    with transaction(ledger_url) as connection:
         tables = sa.inspect(connection).get_table_names()
         kept = [
             str(row)
@@ -641,10 +641,10 @@ def test_ledger_server_isolation_is_read_committed(on_server: str) -> None:
 
 
 def test_purge_during_retry_waits(
-    where: str, sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A purge does not delete what a retry is making pending."""
-    with Ledger(where) as ledger, Ledger(where) as other, ThreadPoolExecutor(1) as pool:
+    with Ledger(ledger_url) as ledger, Ledger(ledger_url) as other, ThreadPoolExecutor(1) as pool:
         ledger.plan("a", numbers(2), TEXT, channel=37)
         sandbox.inject_fault("code", code="-14")
         assert ledger.run("a", client).codes == {-14: 2}

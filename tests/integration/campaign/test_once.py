@@ -38,8 +38,8 @@ from yunxin_soap import (
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.once import OnceSend
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.runners import _active
-from yunxin_soap.campaign.storage.schema import submission
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -51,12 +51,26 @@ def sender(sandbox: Sandbox) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture
+def identities(monkeypatch: pytest.MonkeyPatch) -> list[RunnerIdentity]:
+    """The identities of the runners that a test has made so far."""
+    made: list[RunnerIdentity] = []
+    new = RunnerIdentity.new
+
+    def make(_cls: type[RunnerIdentity]) -> RunnerIdentity:
+        made.append(new())
+        return made[-1]
+
+    monkeypatch.setattr(RunnerIdentity, "new", classmethod(make))
+    return made
+
+
 def test_once_send_repeated_returns_the_same_receipt(
-    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, sender: Client, sandbox: Sandbox
 ) -> None:
     """A second call with a key returns the receipt of the first, from another process too."""
     receipt = ledger.once.send(sender, "k", TO, TEXT)
-    with Ledger(where) as other:
+    with Ledger(ledger_url) as other:
         assert other.once.send(sender, "k", [TO], TEXT) == receipt
     assert ledger.once.send(sender, "l", TO, TEXT) != receipt
     assert sandbox.times_accepted(TO) == 2
@@ -175,7 +189,7 @@ def test_once_send_purged_key_keeps_no_digest(
     assert sandbox.accepted_numbers == {TO: 1}
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_once_send_two_calls_of_a_pending_key_send_once(
     ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
@@ -202,9 +216,9 @@ def test_once_send_locked_ledger_is_waited_for_after_sending(
 ) -> None:
     """An ending that cannot be recorded at once is recorded once the lock is free."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
-    where = tmp_path / "l.sqlite"
-    with Ledger(where) as ledger, ThreadPoolExecutor(1) as pool:
-        writer = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+    ledger_url = tmp_path / "l.sqlite"
+    with Ledger(ledger_url) as ledger, ThreadPoolExecutor(1) as pool:
+        writer = sqlite3.connect(ledger_url, isolation_level=None, check_same_thread=False)
         with sandbox.inject_fault("delay", seconds=0.3, times=None):
             call = pool.submit(ledger.once.send, sender, "k", TO, TEXT)
             while not sandbox.arrivals:  # it is claimed, and its request has left
@@ -250,7 +264,7 @@ def test_once_counts_and_keys_by_state(ledger: Ledger, sender: Client, sandbox: 
 
 
 def test_ledger_wrong_kind_of_client_is_a_type_error(
-    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, sender: Client, sandbox: Sandbox
 ) -> None:
     """`Ledger` needs a `Client`, and `AsyncLedger` an `AsyncClient`."""
     ledger.plan("a", [TO], TEXT, channel=37)
@@ -262,7 +276,7 @@ def test_ledger_wrong_kind_of_client_is_a_type_error(
         ledger.run("a", other)
 
     async def main() -> None:
-        async with AsyncLedger(where) as asynchronous:
+        async with AsyncLedger(ledger_url) as asynchronous:
             with pytest.raises(TypeError, match=r"AsyncLedger\.run needs an AsyncClient"):
                 await asynchronous.run("a", wrong)
             with pytest.raises(TypeError, match=r"AsyncLedger\.once\.send needs an AsyncClient"):
@@ -285,13 +299,18 @@ def test_once_send_not_sent_is_sent_by_the_next_call(
         assert back.times_accepted(TO) == 1
 
 
-def test_once_send_invalid_request_is_not_recorded(ledger: Ledger, sender: Client) -> None:
-    """An invalid request leaves no trace in the ledger."""
-    known = set(_active)
+def test_once_send_invalid_request_is_not_recorded(
+    ledger: Ledger, engine: sa.Engine, sender: Client, identities: list[RunnerIdentity]
+) -> None:
+    """An invalid request leaves no trace in the ledger, and no live runner in the process."""
     with pytest.raises(InvalidRequest):
         ledger.once.send(sender, "k", "1", TEXT)
-    assert known == _active
+    with engine.connect() as connection:
+        for table in (submission, runner):
+            assert connection.execute(sa.select(table)).all() == []
+    assert all(each.is_dead() for each in identities)
     assert ledger.once.send(sender, "k", TO, TEXT).batch_no
+    assert [each.is_dead() for each in identities] == [True]
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\0"])
@@ -331,14 +350,14 @@ with Ledger(sys.argv[1]) as ledger:
 
 
 def test_once_send_killed_process_leaves_unknown(
-    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, sender: Client, sandbox: Sandbox
 ) -> None:
     """The send of a process that was killed is unknown."""
     arrived = threading.Event()
     stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("hang")
     with subprocess.Popen(
-        [sys.executable, "-c", _DIES, where, sandbox.url], stdout=subprocess.PIPE
+        [sys.executable, "-c", _DIES, ledger_url, sandbox.url], stdout=subprocess.PIPE
     ) as process:
         assert arrived.wait(30)
         os.kill(process.pid, signal.SIGKILL)
@@ -374,11 +393,11 @@ with Ledger(sys.argv[1]) as ledger:
 
 
 def test_once_send_unrecorded_by_a_live_process_is_unknown(
-    ledger: Ledger, where: str, sender: Client, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, sender: Client, sandbox: Sandbox
 ) -> None:
     """A send that a live process could not record is unknown once its lease has run out."""
     with subprocess.Popen(
-        [sys.executable, "-c", _CANNOT_RECORD, where, sandbox.url],
+        [sys.executable, "-c", _CANNOT_RECORD, ledger_url, sandbox.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -396,7 +415,7 @@ def test_once_send_unrecorded_by_a_live_process_is_unknown(
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_once_send_suspended_process_sends_nothing(
     ledger: Ledger,
-    where: str,
+    ledger_url: str,
     sender: Client,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
@@ -408,7 +427,7 @@ def test_once_send_suspended_process_sends_nothing(
 
     async def main() -> None:
         other = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
-        async with other, AsyncLedger(where) as asynchronous:
+        async with other, AsyncLedger(ledger_url) as asynchronous:
             await asynchronous.once.send(other, "k", TO, TEXT)
 
     with pytest.raises(NotSent, match="was suspended"):
@@ -420,7 +439,7 @@ def test_once_send_suspended_process_sends_nothing(
 
 
 def test_async_once_send_cancelled_in_flight_is_unknown(
-    where: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
+    ledger_url: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient]
 ) -> None:
     """A send that is cancelled in flight is recorded as unknown."""
 
@@ -432,7 +451,7 @@ def test_async_once_send_cancelled_in_flight_is_unknown(
             loop.call_soon_threadsafe(arrived.set)
 
         stop = sandbox.store.subscribe(come)
-        async with async_client() as sender, AsyncLedger(where) as ledger:
+        async with async_client() as sender, AsyncLedger(ledger_url) as ledger:
             sandbox.inject_fault("hang")
             task = asyncio.create_task(ledger.once.send(sender, "k", TO, TEXT))
             await arrived.wait()
@@ -447,7 +466,7 @@ def test_async_once_send_cancelled_in_flight_is_unknown(
 
 
 def test_async_once_send_cancelled_before_sending_is_pending(
-    where: str,
+    ledger_url: str,
     sandbox: Sandbox,
     async_client: Callable[[], AsyncClient],
     monkeypatch: pytest.MonkeyPatch,
@@ -465,7 +484,7 @@ def test_async_once_send_cancelled_before_sending_is_pending(
             return found
 
         monkeypatch.setattr(OnceSend, "_claim_or_look_up", slowly)
-        async with async_client() as sender, AsyncLedger(where) as ledger:
+        async with async_client() as sender, AsyncLedger(ledger_url) as ledger:
             task = asyncio.create_task(ledger.once.send(sender, "k", TO, TEXT))
             await committed.wait()
             task.cancel()

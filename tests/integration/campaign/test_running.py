@@ -54,11 +54,13 @@ def test_run_sends_every_number_once(ledger: Ledger, client: Client, sandbox: Sa
     assert len(sandbox.arrivals) == 21
 
 
-def test_async_ledger_has_every_operation(where: str, async_client: Make, sandbox: Sandbox) -> None:
+def test_async_ledger_has_every_operation(
+    ledger_url: str, async_client: Make, sandbox: Sandbox
+) -> None:
     """`AsyncLedger` plans, runs, reads and sends once."""
 
     async def main() -> None:
-        async with AsyncLedger(where) as ledger, async_client() as sender:
+        async with AsyncLedger(ledger_url) as ledger, async_client() as sender:
             await ledger.plan("a", numbers(12), TEXT, channel=37, max_recipients=5)
             status = await ledger.run("a", sender)
             assert status.numbers[State.ACCEPTED] == 12
@@ -355,13 +357,13 @@ def test_run_stop_event_drains_what_is_in_flight(
 
 
 def test_async_run_cancelled_leaves_unknown_what_is_in_flight(
-    ledger: Ledger, where: str, async_client: Make, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, async_client: Make, sandbox: Sandbox
 ) -> None:
     """To cancel a run makes unknown what was in flight."""
     plan(ledger, 100)
 
     async def main() -> None:
-        async with AsyncLedger(where) as other, async_client() as sender:
+        async with AsyncLedger(ledger_url) as other, async_client() as sender:
             under_way = asyncio.Event()
             task = asyncio.create_task(
                 other.run(
@@ -395,10 +397,10 @@ def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
     """A cancelled run waits only a few seconds for a locked ledger."""
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr("yunxin_soap.campaign.running.runner.ABORT_TIMEOUT", 0.2)
-    where = tmp_path / "l.sqlite"
-    with Ledger(where) as ledger:
+    ledger_url = tmp_path / "l.sqlite"
+    with Ledger(ledger_url) as ledger:
         plan(ledger, 500)
-        with contextlib.closing(sqlite3.connect(where, isolation_level=None)) as writer:
+        with contextlib.closing(sqlite3.connect(ledger_url, isolation_level=None)) as writer:
 
             async def main() -> None:
                 def on_progress(progress: Progress) -> None:
@@ -406,7 +408,7 @@ def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
                         writer.execute("BEGIN IMMEDIATE")  # the lock is kept
                         asyncio.get_running_loop().call_later(0.3, run.cancel)
 
-                async with AsyncLedger(where) as other, async_client() as sender:
+                async with AsyncLedger(ledger_url) as other, async_client() as sender:
                     run = asyncio.create_task(other.run("a", sender, on_progress=on_progress))
                     with pytest.raises(asyncio.CancelledError):
                         await run
@@ -420,16 +422,16 @@ def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
 
 
 def test_async_run_two_runners_share_a_campaign(
-    where: str, async_client: Make, sandbox: Sandbox
+    ledger_url: str, async_client: Make, sandbox: Sandbox
 ) -> None:
     """Two runners send each number of one campaign once."""
-    with Ledger(where) as ledger:
+    with Ledger(ledger_url) as ledger:
         plan(ledger, 1000)
 
         async def main() -> None:
             async with (
-                AsyncLedger(where) as first,
-                AsyncLedger(where) as second,
+                AsyncLedger(ledger_url) as first,
+                AsyncLedger(ledger_url) as second,
                 async_client() as one,
                 async_client() as other,
             ):
@@ -502,7 +504,7 @@ def test_run_silent_runner_of_a_live_process_is_an_error_for_ten_leases(
     assert (status.submissions[State.UNKNOWN], status.submissions[State.ACCEPTED]) == (3, 7)
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -522,7 +524,7 @@ def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     assert len(slow.reclaim_stalled()) == 3
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_reclaim_takes_everything_of_a_dead_runner(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -540,7 +542,7 @@ def test_reclaim_takes_everything_of_a_dead_runner(
     assert ledger.status("a").submissions[State.SUBMITTING] == 0
 
 
-@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
@@ -582,7 +584,7 @@ def test_exchange_timed_pause_keeps_an_operators(ledger: Ledger, manual_runner: 
 
 
 def test_run_suspended_past_its_lease_sends_nothing(
-    where: str, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A runner that was suspended for longer than its lease does not send what it has claimed."""
     exchange = Claims.exchange
@@ -596,7 +598,7 @@ def test_run_suspended_past_its_lease_sends_nothing(
         return result
 
     monkeypatch.setattr(Claims, "exchange", slow)
-    with Ledger(where, heartbeat_timeout=0.2) as ledger:
+    with Ledger(ledger_url, heartbeat_timeout=0.2) as ledger:
         plan(ledger, 5)
         assert ledger.run("a", client).numbers[State.ACCEPTED] == 5
         (found,) = ledger.find(numbers(1)[0])

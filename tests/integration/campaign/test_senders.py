@@ -85,27 +85,27 @@ def cancel_in_flight(
 
 
 def test_run_cancelled_in_a_transport_that_tells_nothing_is_unknown(
-    ledger: Ledger, where: str
+    ledger: Ledger, ledger_url: str
 ) -> None:
     """A transport that does not tell how far a cancelled request came may have sent it."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
-    cancel_in_flight(where, lambda other, client: other.run("a", client))
+    cancel_in_flight(ledger_url, lambda other, client: other.run("a", client))
     assert ledger.status("a").numbers[State.UNKNOWN] == 1
 
 
 def test_once_cancelled_in_a_transport_that_tells_nothing_is_unknown(
-    ledger: Ledger, where: str
+    ledger: Ledger, ledger_url: str
 ) -> None:
     """The same of a single send."""
-    cancel_in_flight(where, lambda other, client: other.once.send(client, "k", TO, TEXT))
+    cancel_in_flight(ledger_url, lambda other, client: other.once.send(client, "k", TO, TEXT))
     assert ledger.once.counts()[State.UNKNOWN] == 1
 
 
-def test_run_cancelled_before_it_was_sent_is_pending(ledger: Ledger, where: str) -> None:
+def test_run_cancelled_before_it_was_sent_is_pending(ledger: Ledger, ledger_url: str) -> None:
     """A transport that knows that nothing left says so, and the submission stays pending."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
     cause = NotSent("no byte left", safe_to_resend=True, retryable=True)
-    cancel_in_flight(where, lambda other, client: other.run("a", client), cause)
+    cancel_in_flight(ledger_url, lambda other, client: other.run("a", client), cause)
     assert ledger.status("a").numbers[State.PENDING] == 1
 
 
@@ -175,14 +175,14 @@ def test_run_closed_client_sends_nothing(ledger: Ledger, client: Client, sandbox
 
 
 def test_async_run_closed_client_sends_nothing(
-    ledger: Ledger, where: str, sandbox: Sandbox
+    ledger: Ledger, ledger_url: str, sandbox: Sandbox
 ) -> None:
     """A closed client makes nothing unknown, neither in a run nor in a single send."""
     ledger.plan("a", numbers(3), TEXT, channel=37)
 
     async def main() -> None:
         client = AsyncClient("demo", "demo", channel="37", endpoint=sandbox.url)
-        async with AsyncLedger(where) as other, client:
+        async with AsyncLedger(ledger_url) as other, client:
             await client.close()
             with pytest.raises(RuntimeError, match="client is closed"):
                 await other.run("a", client)
