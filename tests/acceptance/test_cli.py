@@ -401,6 +401,47 @@ def test_send_accepted_unprintable_exits_0(sandbox: Sandbox) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a shell that closes some of its standard streams."""
+    command = f'exec "$0" -m yunxin_soap "$@" {streams}'
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [("13900000000", 0), ("13900001007", 3)])
+@pytest.mark.parametrize("streams", [">&-", "<&- >&- 2>&-"])
+def test_send_closed_streams_keep_the_exit_status(streams: str, number: str, status: int) -> None:
+    """A command whose output is closed ends as it would otherwise, without a traceback."""
+    options = ("--sandbox", "--to", number, "--message", TEXT, "--json")
+    result = closed(streams, "send", *options)
+    assert result.returncode == status
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("send", "--sandbox", "--to-file", "-"),
+        ("campaign", "plan", "c", "--text", "-", "--channel", "37", "--dry-run"),
+        ("send", "--user-code", "demo", "--channel", "37", "--to", "13900000000"),
+    ],
+)
+def test_command_closed_stdin_is_empty(
+    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed standard input has no numbers and no password, and says so in one line."""
+    monkeypatch.delenv("YUNXIN_USER_PASS", raising=False)
+    result = closed("<&-", *arguments, "--message", TEXT)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("yunxin-soap: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_send_dry_run_needs_no_account(sandbox: Sandbox) -> None:
     """A dry run works without user code and password."""
     nobody = {"YUNXIN_USER_CODE": "", "YUNXIN_USER_PASS": ""}

@@ -50,6 +50,7 @@ class CommandGroup(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command and exit."""
+        _replace_closed_streams()
         kwargs["standalone_mode"] = False
         arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
         for stream in (sys.stdout, sys.stderr):
@@ -72,6 +73,17 @@ class CommandGroup(click.Group):
                 click.echo(f"yunxin-soap: The output cannot be written ({error}).", err=True)
             status = 1
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _replace_closed_streams() -> None:
+    """Use the null device for each standard stream that the caller closed, as ``>&-`` does.
+
+    Python has None there, which would end a command with a traceback after an SMS was accepted.
+    The null device also takes the free descriptor, which the ledger or a connection would get.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 @contextmanager
