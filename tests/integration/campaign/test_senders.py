@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.lists import TEXT, numbers
 from tests.support.wire_samples import XML, result_xml
-from yunxin_soap import AsyncClient, Client, NotSent, Receipt, SendError
+from yunxin_soap import AsyncClient, Client, ConfigurationError, NotSent, Receipt, SendError
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.senders import ThreadSender
 from yunxin_soap.message import Submission
@@ -193,6 +194,24 @@ def test_async_run_closed_client_sends_nothing(
     assert sandbox.arrivals == ()
     assert ledger.status("a").numbers[State.PENDING] == 3
     assert ledger.once.counts()[State.UNKNOWN] == 0
+
+
+def test_async_run_client_without_a_wsdl_sends_nothing(
+    ledger: Ledger, where: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A client that cannot load its WSDL ends the run, and makes nothing unknown."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+
+    async def main() -> None:
+        client = AsyncClient("demo", "demo", endpoint=sandbox.url, wsdl=tmp_path / "none.wsdl")
+        async with AsyncLedger(where) as other:
+            with pytest.raises(ConfigurationError):
+                await other.run("a", client)
+            await client.close()
+
+    asyncio.run(main())
+    assert sandbox.arrivals == ()
+    assert ledger.status("a").numbers[State.PENDING] == 3
 
 
 def test_run_client_that_overrides_submit_is_called(

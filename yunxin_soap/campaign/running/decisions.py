@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.codes import Category, ResultCode
-from yunxin_soap.errors import InvalidRequest, NotSent, OutcomeUnknown, Rejected, SendError
+from yunxin_soap.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    SendError,
+)
 
 CHANNEL_PAUSE = 300.0
 """Seconds to wait if no channel is usable, or the channel is outside its hours (-8)."""
@@ -63,7 +70,7 @@ def ending_of(
             return replace(known, reason=f"cancelled while in flight: {known.reason}")
         reason = "cancelled before it was sent"
         return replace(ending, state=State.PENDING, reason=reason, safe_to_resend=True)
-    if isinstance(error, (InvalidRequest, NotSent)):
+    if isinstance(error, (InvalidRequest, NotSent, ConfigurationError)):
         return replace(ending, state=State.PENDING, reason=str(error), safe_to_resend=True)
     if isinstance(error, Rejected):
         return replace(
