@@ -79,7 +79,7 @@ def manual_runner(engine: sa.Engine) -> Iterator[Callable[..., ManualRunner]]:
 def client(sandbox: Sandbox) -> Iterator[Client]:
     """A client of that gateway."""
     with Client(
-        "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=5.0
+        "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=30.0
     ) as client:
         yield client
 
@@ -90,7 +90,7 @@ def async_client(sandbox: Sandbox) -> Callable[[], AsyncClient]:
 
     def make() -> AsyncClient:
         return AsyncClient(
-            "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=5.0
+            "demo", "demo", endpoint=sandbox.url, channel="37", retries=0, timeout=30.0
         )
 
     return make
