@@ -358,6 +358,7 @@ def test_retry_user_without_name_is_recorded_by_uid(
         (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--skipped", "./list.csv"], "list"),
         (["plan", "b", "--csv", "list.csv", "--message", TEXT, "--skipped", "link"], "ledger"),
         (["plan", "b", "--text", "-", "--message-file", "text", "--skipped", "text"], "text"),
+        (["plan", "b", "--text", "text", "--message-file", "-", "--skipped", "list.csv"], "text"),
         (["export", "a", "--output", "link"], "ledger"),
         (["report", "a", "--output", "ledger.sqlite"], "ledger"),
         (["report", "a", "--ledger", "a.html"], "ledger"),

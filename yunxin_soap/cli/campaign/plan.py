@@ -79,7 +79,7 @@ def plan_command(
         source = _source(csv_file, text_file, column, encoding)
         skipped_lines = _SkippedLines(skipped_file)
         refuse_overwrite(
-            skipped_file, list=csv_file or text_file, text=getattr(message_file, "name", None)
+            skipped_file, list=csv_file or text_file, text=message_file and _path_of(message_file)
         )
         refuse_ledger_overwrite(skipped_file, ledger_url)
         with skipped_lines as skipped:
@@ -102,6 +102,11 @@ def _text(message: str | None, file: IO[str] | None) -> str:
     if file is not None and message is None:
         return read_text(file, file.read, InvalidRequest).rstrip("\r\n")
     raise ConfigurationError("Give the text, by --message or by --message-file.")
+
+
+def _path_of(file: IO[str]) -> str:
+    """Return the path of an open file as it was given; "-" is standard input."""
+    return "-" if file.name == "<stdin>" else file.name
 
 
 def _source(
