@@ -78,9 +78,7 @@ def plan_command(
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
         source = _source(csv_file, text_file, column, encoding)
         skipped_lines = _SkippedLines(skipped_file)
-        refuse_overwrite(
-            skipped_file, list=csv_file or text_file, text=message_file and _path_of(message_file)
-        )
+        refuse_overwrite(skipped_file, list=csv_file or text_file, text=_path_of(message_file))
         refuse_ledger_overwrite(skipped_file, ledger_url)
         with skipped_lines as skipped:
             if dry_run:
@@ -104,9 +102,10 @@ def _text(message: str | None, file: IO[str] | None) -> str:
     raise ConfigurationError("Give the text, by --message or by --message-file.")
 
 
-def _path_of(file: IO[str]) -> str:
+def _path_of(file: IO[str] | None) -> str | None:
     """Return the path of an open file as it was given; "-" is standard input."""
-    return "-" if file.name == "<stdin>" else file.name
+    name: str | None = getattr(file, "name", None)
+    return "-" if name == "<stdin>" else name
 
 
 def _source(
