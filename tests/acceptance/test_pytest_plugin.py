@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.nested_pytest import run_pytest
 
 _ACCOUNT_TESTS = """
 import pytest
@@ -22,22 +21,6 @@ def test_an_account(yunxin_sandbox, yunxin_client, turn):
     assert accounts == {"demo": "demo", "ours": "secret"}
     yunxin_sandbox.add_account(Account("demo", "other"))
 """
-
-
-def run_pytest(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
-    """Run pytest on a folder, check its exit status, and return its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments, str(folder)],
-        cwd=folder,
-        # Options of the outer run, such as those of pytest-xdist, may be unknown to the inner one.
-        env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout
-    return done.stdout
 
 
 def test_yunxin_sandbox_account_of_one_test_is_removed_before_the_next(tmp_path: Path) -> None:

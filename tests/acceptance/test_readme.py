@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.nested_pytest import run_pytest
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.running.once import OnceSends
@@ -135,14 +136,7 @@ def test_readme_test_examples_pass(tmp_path: Path, position: int, passed: int) -
     example = blocks("python")[position]
     assert ("campaign" in example) == (position == -1)  # the last one needs another extra
     (tmp_path / "test_mine.py").write_text(example, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
-    assert f"{passed} passed" in done.stdout
+    assert f"{passed} passed" in run_pytest(tmp_path, "-p", "no:cacheprovider")
 
 
 def test_readme_toml_example_loads(tmp_path: Path) -> None:
