@@ -229,8 +229,10 @@ class AsyncService:
     async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802 - zeep's operation
         """Call the operation with the vendor's six fields, by position or by name."""
         service = await self._client._bind_service()
-        call = service["sendMesExt"](*args, **kwargs)
-        # An error keeps this frame: it must not keep the password.
-        del args, kwargs
+        try:
+            call = service["sendMesExt"](*args, **kwargs)
+        finally:
+            # An error keeps this frame: it must not keep the password.
+            del args, kwargs
         result: str = await call
         return result

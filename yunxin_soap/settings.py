@@ -331,7 +331,7 @@ class Settings:
 
 
 def without_frames(error: _E) -> _E:
-    """Drop the frames of an invalid setting: their local variables contain passwords."""
+    """Drop the frames of an invalid argument: their local variables contain passwords."""
     error.__context__ = None
     return error.with_traceback(None)
 

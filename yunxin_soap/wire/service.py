@@ -12,6 +12,7 @@ from zeep.proxy import OperationProxy, ServiceProxy
 
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
+from yunxin_soap.settings import without_frames
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Codec, Fields
 from yunxin_soap.wire.zeep_adapter import CapturingTransport
@@ -54,7 +55,11 @@ class _Operation(OperationProxy):
 
     def __call__(self, *args: str | None, **kwargs: str | None) -> Any:
         # On http-get, zeep accepts any argument and drops the unknown ones.
-        given = self._signature.bind(*args, **kwargs).arguments
+        try:
+            given = self._signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            del args, kwargs
+            raise without_frames(error) from None
         values = [given.get(name) for name in wsdl.FIELDS]
         fields = Fields(*("" if value is None else str(value) for value in values))
         # An error keeps this frame: it must not keep the password, which Fields never shows.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -461,6 +463,26 @@ def test_error_frames_have_no_password(protocol: str, through_service: bool) -> 
     for frame in own:
         for name, value in frame.f_locals.items():
             assert PASSWORD not in repr(value), f"{frame.f_code.co_name}: {name}"
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_service_type_error_frames_have_no_password(kind: type[Client | AsyncClient]) -> None:
+    """The same holds for the type error that a mistyped argument of the operation is."""
+
+    async def call() -> None:
+        result = kind("demo", "s3cr3t").service.sendMesExt(userPass="s3cr3t", mobile="1")
+        if isinstance(result, Awaitable):
+            await result
+
+    with pytest.raises(TypeError, match="mobile") as caught:
+        asyncio.run(call())
+    package = str(Path(yunxin_soap.__file__).parent)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    own = [each for each in frames if each.f_code.co_filename.startswith(package)]
+    assert own
+    for frame in own:
+        for name, value in frame.f_locals.items():
+            assert "s3cr3t" not in repr(value), f"{frame.f_code.co_name}: {name}"
 
 
 @pytest.mark.parametrize("result", ["", " \n"])
