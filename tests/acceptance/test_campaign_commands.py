@@ -161,9 +161,9 @@ def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox
     assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
     assert 'decide with "campaign resolve"' in run("status", "a").stdout
     assert "Say what happened to them" in run("resolve", "a").stderr
-    assert run("resolve", "a", "--rejected", "--by", "小王").stdout == "1 submission resolved.\n"
+    assert run("resolve", "a", "--not-sent", "--by", "小王").stdout == "1 submission resolved.\n"
     assert run("run", "a").returncode == 3
-    assert run("resolve", "a", "--rejected").stdout == "0 submissions resolved: none is unknown.\n"
+    assert run("resolve", "a", "--not-sent").stdout == "0 submissions resolved: none is unknown.\n"
     again = run("plan", "a", "--csv", list_file, "--message", "别的【签名】")
     assert again.returncode == 2
     assert again.stderr.startswith("yunxin-soap: A campaign 'a' exists already")
@@ -217,7 +217,7 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: San
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
         (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
-        (["resolve", "x", "--accepted", "--rejected"], 2, "give one of --resend, --accepted"),
+        (["resolve", "x", "--accepted", "--not-sent"], 2, "give one of --resend, --accepted"),
         (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
         (["status", "\udcff"], 2, "There is no campaign"),
         (["retry", "x", "--code", "9" * 20], 2, "is not in the range"),

@@ -379,7 +379,7 @@ def test_retry_code_selects_submissions(
 
 @pytest.mark.parametrize(
     ("decision", "state"),
-    [("--resend", "pending"), ("--accepted", "accepted"), ("--rejected", "rejected")],
+    [("--resend", "pending"), ("--accepted", "accepted"), ("--not-sent", "rejected")],
 )
 def test_resolve_decision_moves_chosen_submission(
     run: Run, plan: Callable[..., Result], sandbox: Sandbox, decision: str, state: str
@@ -408,11 +408,11 @@ def test_resolve_decision_moves_chosen_submission(
         (("retry",), "name of a campaign or the --key"),
         (("retry", "a", "--key", "b"), "name of a campaign or the --key"),
         (("retry", "--key", "b", "--code", "-7"), "--code goes with a campaign"),
-        (("resolve", "--rejected"), "name of a campaign or the --key"),
-        (("resolve", "a", "--key", "b", "--rejected"), "name of a campaign or the --key"),
-        (("resolve", "--key", "b", "--rejected", "--submission", "1"), "--submission goes with"),
-        (("resolve", "a"), "give one of --resend, --accepted and --rejected"),
-        (("resolve", "a", "--rejected", "--batch-no", "1"), "--batch-no"),
+        (("resolve", "--not-sent"), "name of a campaign or the --key"),
+        (("resolve", "a", "--key", "b", "--not-sent"), "name of a campaign or the --key"),
+        (("resolve", "--key", "b", "--not-sent", "--submission", "1"), "--submission goes with"),
+        (("resolve", "a"), "give one of --resend, --accepted and --not-sent"),
+        (("resolve", "a", "--not-sent", "--batch-no", "1"), "--batch-no"),
     ],
 )
 def test_retry_resolve_wrong_target_exits_2(

@@ -340,7 +340,7 @@ async def async_ledger_calls(client: AsyncClient, sync_client: Client) -> None:
         await ledger.run("job", client, stop=threading.Event())  # type: ignore[arg-type]
         assert_type(await ledger.campaigns(), list[str])
         assert_type(await ledger.retry("job", by="ops"), int)
-        assert_type(await ledger.resolve("job", "rejected", by="ops"), int)
+        assert_type(await ledger.resolve("job", "not_sent", by="ops"), int)
         assert_type(ledger.results("job"), AsyncIterator[NumberResult])
         assert_type(ledger.skipped_lines("job"), AsyncIterator[SkippedLine])
         assert_type(await ledger.timings("job"), list[Timing])

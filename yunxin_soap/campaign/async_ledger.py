@@ -279,9 +279,9 @@ class AsyncLedger:
 
         Args:
             name: the campaign.
-            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
-                that they were sent; ``rejected`` that they were not, so that `retry` may have them
-                sent.
+            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted``
+                records that they were sent; ``not_sent`` records that they were not sent: they
+                count as rejected, and `retry` may then send them.
             by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
@@ -431,7 +431,8 @@ class AsyncOnceSends:
         Args:
             key: the key of the send.
             decision: ``resend`` lets the next `send` with this key send again, at the risk of a
-                second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
+                second copy; ``accepted`` records that it was sent; ``not_sent`` records that it
+                was not sent: it counts as rejected, and `retry` lets the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 

@@ -291,9 +291,9 @@ class Ledger:
 
         Args:
             name: the campaign.
-            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted`` says
-                that they were sent; ``rejected`` that they were not, so that `retry` may have them
-                sent.
+            decision: ``resend`` makes them pending, at the risk of a second copy; ``accepted``
+                records that they were sent; ``not_sent`` records that they were not sent: they
+                count as rejected, and `retry` may then send them.
             by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.

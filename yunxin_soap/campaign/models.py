@@ -9,7 +9,7 @@ from typing import Literal
 
 from yunxin_soap.message import Submission
 
-DecisionName = Literal["resend", "accepted", "rejected"]
+DecisionName = Literal["resend", "accepted", "not_sent"]
 """What a person may decide about an unknown submission."""
 
 
@@ -23,7 +23,7 @@ class State(str, Enum):
     ACCEPTED = "accepted"
     """The gateway returned a batch number."""
     REJECTED = "rejected"
-    """The gateway rejected it."""
+    """The gateway rejected it, or a person decided that it was not sent."""
     UNKNOWN = "unknown"
     """It may have been sent. Only a person's decision changes this state."""
     SPLIT = "split"

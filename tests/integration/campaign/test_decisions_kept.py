@@ -258,7 +258,7 @@ def test_resolve_accepted_without_batch_number(
     """A submission may be accepted by decision without a batch number; the history says how."""
     all_unknown(ledger, client, sandbox, "a")
     with pytest.raises(ConfigurationError, match="'accepted' only"):
-        ledger.resolve("a", "rejected", by="test", batch_no="1")
+        ledger.resolve("a", "not_sent", by="test", batch_no="1")
     assert ledger.resolve("a", "accepted", by="小王") == 1
     (found,) = ledger.find(numbers(1)[0])
     assert (found.state, found.batch_no) == (State.ACCEPTED, None)

@@ -167,7 +167,7 @@ def test_once_retry_of_what_may_have_been_sent_needs_unsafe(
             ledger.once.retry(key, by="test")
     ledger.once.retry("k", unsafe=True, by="test")
     assert ledger.once.send(sender, "k", TO, TEXT).batch_no
-    ledger.once.resolve("l", "rejected", by="小王")
+    ledger.once.resolve("l", "not_sent", by="小王")
     with pytest.raises(ConfigurationRejected, match="decided by 小王") as refused:
         ledger.once.send(sender, "l", TO, TEXT)
     assert refused.value.safe_to_resend

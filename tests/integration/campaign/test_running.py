@@ -323,14 +323,14 @@ def test_retry_of_what_may_have_been_sent_needs_unsafe(
     assert ledger.run("a", client).numbers[State.ACCEPTED] == 10
 
 
-def test_retry_sends_what_was_resolved_as_rejected(
+def test_retry_sends_what_was_resolved_as_not_sent(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
-    """What an operator resolved as rejected may be retried."""
+    """What an operator resolved as not sent counts as rejected and may be retried."""
     plan(ledger, 10)
     sandbox.inject_fault("close", when="before")
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
-    assert ledger.resolve("a", "rejected", by="小王") == 1
+    assert ledger.resolve("a", "not_sent", by="小王") == 1
     reasons = {each.reason for each in ledger.results("a") if each.state is State.REJECTED}
     assert reasons == {"decided by 小王"}
     assert ledger.retry("a", by="test") == 1

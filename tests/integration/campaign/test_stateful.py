@@ -130,10 +130,10 @@ class Campaigns(RuleBasedStateMachine):
         if runner is not None:
             runner.end()
 
-    @rule(decision=st.sampled_from(["resend", "accepted", "rejected"]))
+    @rule(decision=st.sampled_from(["resend", "accepted", "not_sent"]))
     def resolve(self, decision: Any) -> None:
         self._ledger.resolve("a", decision, by="test")
-        after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "rejected": State.REJECTED}
+        after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "not_sent": State.REJECTED}
         for number, state in self._model.items():
             if state is State.UNKNOWN:
                 self._model[number] = after[decision]

@@ -137,7 +137,8 @@ class OnceSends:
         Args:
             key: the key of the send.
             decision: ``resend`` lets the next `send` with this key send again, at the risk of a
-                second copy; ``accepted`` says that it was sent; ``rejected`` that it was not.
+                second copy; ``accepted`` records that it was sent; ``not_sent`` records that it
+                was not sent: it counts as rejected, and `retry` lets the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
 

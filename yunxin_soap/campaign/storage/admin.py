@@ -27,7 +27,7 @@ _SHOWN = 10
 _AFTER: dict[DecisionName, State] = {
     "resend": State.PENDING,
     "accepted": State.ACCEPTED,
-    "rejected": State.REJECTED,
+    "not_sent": State.REJECTED,
 }
 """The state that follows from each decision."""
 

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @key_option
 @click.option("--resend", is_flag=True, help="Send again: some SMS may go out twice.")
 @click.option("--accepted", is_flag=True, help="Record that they were sent.")
-@click.option("--rejected", is_flag=True, help="Record that they were not sent.")
+@click.option(
+    "--not-sent",
+    is_flag=True,
+    help="Record that they were not sent; `campaign retry` may then send them.",
+)
 @click.option(
     "--submission",
     "submission_ids",
@@ -56,7 +60,7 @@ def resolve_command(
         chosen = [each for each, is_chosen in decisions.items() if is_chosen]
         if len(chosen) != 1:
             raise ConfigurationError(
-                "Say what happened to them: give one of --resend, --accepted and --rejected."
+                "Say what happened to them: give one of --resend, --accepted and --not-sent."
             )
         decision = cast("DecisionName", chosen[0])
         check_target(name, key, submission=submission_ids)
