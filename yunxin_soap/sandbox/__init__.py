@@ -17,7 +17,7 @@ from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore, StoreLimits
 from yunxin_soap.sandbox.config import Account, Channel, Config
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
-from yunxin_soap.sandbox.gateway import Decision, Gateway
+from yunxin_soap.sandbox.gateway import Gateway, GatewayDecision
 from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
 from yunxin_soap.sandbox.server.limits import ServerLimits
 
@@ -27,11 +27,11 @@ __all__ = [
     "ArrivalStore",
     "Channel",
     "Config",
-    "Decision",
     "Fault",
     "FaultKind",
     "FaultOptions",
     "Gateway",
+    "GatewayDecision",
     "InjectedFault",
     "Outcome",
     "Sandbox",

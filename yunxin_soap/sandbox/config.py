@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox.validation import from_table, model
+from yunxin_soap.sandbox.strict_models import from_table, model
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -31,7 +31,7 @@ _ERROR_TEXT = "Object reference not set to an instance of an object."
 
 
 @dataclass(frozen=True)
-class Decision:
+class GatewayDecision:
     """What the gateway decided about one submission."""
 
     result: str | None = None
@@ -102,7 +102,7 @@ class Gateway:
             self._accounts[account.user_code] = account
             self._spent.pop(account.user_code, None)
 
-    def decide(self, fields: Fields, remote: str) -> Decision:
+    def decide(self, fields: Fields, remote: str) -> GatewayDecision:
         """Decide about one call of ``sendMesExt``, and charge the account if it is accepted.
 
         Args:
@@ -127,11 +127,11 @@ class Gateway:
             if rejection is not None:
                 return rejection
             if ERROR in numbers:
-                return Decision(error=_ERROR_TEXT)
+                return GatewayDecision(error=_ERROR_TEXT)
             batch_no = self._accept(account, len(numbers))
         if ACCEPTED_THEN_ERROR in numbers:
-            return Decision(batch_no=batch_no, error=_ERROR_TEXT)
-        return Decision(result=batch_no, batch_no=batch_no)
+            return GatewayDecision(batch_no=batch_no, error=_ERROR_TEXT)
+        return GatewayDecision(result=batch_no, batch_no=batch_no)
 
     def _accept(self, account: Account, numbers: int) -> str:
         self._spent[account.user_code] = self._spent.get(account.user_code, 0) + numbers
@@ -147,22 +147,22 @@ class Gateway:
             spent = self._spent.get(fields["userCode"] or "", 0)
             self._spent[fields["userCode"] or ""] = max(0, spent - numbers)
 
-    def _check_test_numbers(self, numbers: list[str]) -> Decision | None:
+    def _check_test_numbers(self, numbers: list[str]) -> GatewayDecision | None:
         for number in numbers:
             found = _CODE_NUMBER.fullmatch(number)
             if found and (code := int(found["code"])):
                 banned = code == -ResultCode.BANNED_WORD
-                return Decision("-6:促销" if banned else f"-{code}")
+                return GatewayDecision("-6:促销" if banned else f"-{code}")
         return None
 
-    def _check_channel(self, account: Account, channel: str) -> Decision | None:
+    def _check_channel(self, account: Account, channel: str) -> GatewayDecision | None:
         now = self._now()
         time_of_day = (now.astimezone(_CHINA) if now.tzinfo else now).time()
         if any(each.number == channel and each.is_open(time_of_day) for each in account.channels):
             return None
         return _rejection(ResultCode.NO_CHANNEL)
 
-    def _check_numbers(self, account: Account, numbers: list[str]) -> Decision | None:
+    def _check_numbers(self, account: Account, numbers: list[str]) -> GatewayDecision | None:
         if len(numbers) > 1000:
             return _rejection(ResultCode.TOO_MANY_NUMBERS)
         if len(numbers) > account.max_numbers:
@@ -180,7 +180,9 @@ class Gateway:
                 return _rejection(ResultCode.SYSTEM_BLACKLIST)
         return None
 
-    def _check_message(self, account: Account, message: str, extension: str) -> Decision | None:
+    def _check_message(
+        self, account: Account, message: str, extension: str
+    ) -> GatewayDecision | None:
         if extension and not account.custom_extension:
             return _rejection(ResultCode.NO_FIXED_EXTENSION)
         if not _SIGNED.fullmatch(message):
@@ -189,15 +191,15 @@ class Gateway:
             return _rejection(ResultCode.ILLEGAL_CHARACTERS)
         for word in self._config.banned_words:
             if word in message:
-                return Decision(f"{int(ResultCode.BANNED_WORD)}:{word}")
+                return GatewayDecision(f"{int(ResultCode.BANNED_WORD)}:{word}")
         return None
 
-    def _check_balance(self, account: Account, numbers: int) -> Decision | None:
+    def _check_balance(self, account: Account, numbers: int) -> GatewayDecision | None:
         spent = self._spent.get(account.user_code, 0)
         if account.balance is not None and spent + numbers > account.balance:
             return _rejection(ResultCode.LOW_BALANCE)
         return None
 
 
-def _rejection(code: ResultCode) -> Decision:
-    return Decision(str(int(code)))
+def _rejection(code: ResultCode) -> GatewayDecision:
+    return GatewayDecision(str(int(code)))

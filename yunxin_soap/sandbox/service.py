@@ -25,7 +25,7 @@ from yunxin_soap.sandbox.asmx.handler import Fields, HttpRequest, HttpResponse, 
 from yunxin_soap.sandbox.faults.effects import apply_to_response
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
 from yunxin_soap.sandbox.faults.model import BalanceFault, CodeFault, ErrorFault
-from yunxin_soap.sandbox.gateway import Decision, Gateway
+from yunxin_soap.sandbox.gateway import Gateway, GatewayDecision
 from yunxin_soap.wsdl import ProtocolName
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _Call:
     authenticated: bool
     """Whether the account exists and the password is the account's."""
     triggered: TriggeredFault | None
-    decision: Decision
+    decision: GatewayDecision
 
     @property
     def outcome(self) -> Outcome:
@@ -164,14 +164,14 @@ class Service:
         protocol: ProtocolName,
         remote: str,
         triggered: TriggeredFault | None,
-    ) -> Decision:
+    ) -> GatewayDecision:
         fault = triggered.fault if triggered is not None else None
         if isinstance(fault, CodeFault):
-            return Decision(fault.code)
+            return GatewayDecision(fault.code)
         if isinstance(fault, BalanceFault):
-            return Decision("-7")
+            return GatewayDecision("-7")
         if fault is not None and fault.when == "before":
-            return Decision(error=_INJECTED_ERROR)
+            return GatewayDecision(error=_INJECTED_ERROR)
         decision = self.gateway.decide(fields, remote)
         if decision.batch_no is not None:
             self.faults.charge(fields, protocol)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.asmx_requests import GOOD
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import Account, Channel, Config, Decision, Gateway
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway, GatewayDecision
 
 FULL = """
 banned_words = ["贷款", "发票"]
@@ -83,7 +83,7 @@ def test_config_from_toml_accounts_replace_demo(path: Path) -> None:
     """Accounts of a file replace the demo account."""
     path.write_text('[[accounts]]\nuser_code = "a"\nuser_pass = "b"\n')
 
-    assert Gateway(Config.from_toml(path)).decide(GOOD, "") == Decision("-3")
+    assert Gateway(Config.from_toml(path)).decide(GOOD, "") == GatewayDecision("-3")
 
 
 ACCOUNT = '[[accounts]]\nuser_code = "a"\nuser_pass = "s3cret"\n'

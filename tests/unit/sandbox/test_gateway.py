@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.asmx_requests import GOOD, NULLS
-from yunxin_soap.sandbox import Account, Channel, Config, Decision, Gateway
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway, GatewayDecision
 
 CHINA = timezone(timedelta(hours=8))
 HERE = "127.0.0.1"
@@ -78,7 +78,7 @@ def test_gateway_invalid_submission_is_rejected_with_its_code(
     fields: dict[str, str], result: str
 ) -> None:
     """Each broken rule has its code."""
-    assert Gateway().decide(GOOD | fields, HERE) == Decision(result)
+    assert Gateway().decide(GOOD | fields, HERE) == GatewayDecision(result)
 
 
 ACCEPTED = [
@@ -97,12 +97,12 @@ def test_gateway_valid_submission_gets_a_batch_number(fields: dict[str, str]) ->
     decision = Gateway().decide(GOOD | fields, HERE)
 
     assert decision.batch_no is not None
-    assert decision == Decision(decision.batch_no, decision.batch_no)
+    assert decision == GatewayDecision(decision.batch_no, decision.batch_no)
 
 
 def test_gateway_six_nulls_are_bad_credentials() -> None:
     """Six nulls are -3."""
-    assert Gateway().decide(NULLS, HERE) == Decision("-3")
+    assert Gateway().decide(NULLS, HERE) == GatewayDecision("-3")
 
 
 def test_gateway_ip_binding_rejects_other_addresses() -> None:
@@ -311,7 +311,7 @@ def test_gateway_roll_back_refunds_the_account() -> None:
     assert gateway.decide(fields, HERE).batch_no
     gateway.roll_back(fields)
     assert gateway.decide(fields, HERE).batch_no
-    assert gateway.decide(fields, HERE) == Decision("-7")
+    assert gateway.decide(fields, HERE) == GatewayDecision("-7")
 
 
 def test_gateway_roll_back_after_clear_leaves_the_balance_full() -> None:
@@ -321,7 +321,7 @@ def test_gateway_roll_back_after_clear_leaves_the_balance_full() -> None:
     gateway.clear()
     gateway.roll_back(GOOD)
     assert gateway.decide(GOOD, HERE).batch_no
-    assert gateway.decide(GOOD, HERE) == Decision("-7")
+    assert gateway.decide(GOOD, HERE) == GatewayDecision("-7")
 
 
 def test_gateway_add_account_adds_or_replaces() -> None:

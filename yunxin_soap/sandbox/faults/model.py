@@ -26,7 +26,7 @@ from typing_extensions import Self
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.asmx.handler import Fields
-from yunxin_soap.sandbox.validation import Text, from_strings, from_table, model
+from yunxin_soap.sandbox.strict_models import Text, from_strings, from_table, model
 from yunxin_soap.wsdl import ProtocolName
 
 FaultKind = Literal[

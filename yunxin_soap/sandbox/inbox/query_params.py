@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.inbox.errors import ApiError
-from yunxin_soap.sandbox.validation import Text, from_strings, model
+from yunxin_soap.sandbox.strict_models import Text, from_strings, model
 
 MAX_ID = 10**15 - 1
 """The highest id that a request can name."""
