@@ -85,6 +85,7 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
         ConfigurationError: half of the lines or more cannot be decoded.
     """
     has_utf16_mark = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    # gb18030 is a superset of GBK and of GB2312, so it decodes a list in any of the three.
     candidates = ("utf-16",) if has_utf16_mark else ("utf-8-sig", "gb18030")
     first, *others = (named,) if named else candidates
     if _can_decode(binary, first):
