@@ -110,14 +110,14 @@ def test_run_cancelled_before_it_was_sent_is_pending(ledger: Ledger, ledger_url:
     assert ledger.status("a").numbers[State.PENDING] == 1
 
 
-def test_run_cancelled_twice_records_what_was_accepted(ledger: Ledger, where: str) -> None:
+def test_run_cancelled_twice_records_what_was_accepted(ledger: Ledger, ledger_url: str) -> None:
     """An impatient second cancellation loses no ending."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
 
     async def main() -> None:
         transport = SlowToCancel()
         async with (
-            AsyncLedger(where) as other,
+            AsyncLedger(ledger_url) as other,
             AsyncClient("demo", "demo", channel="37", transport=transport) as client,
         ):
             run = asyncio.create_task(other.run("a", client))
@@ -133,7 +133,7 @@ def test_run_cancelled_twice_records_what_was_accepted(ledger: Ledger, where: st
     assert ledger.status("a").numbers[State.ACCEPTED] == 1
 
 
-def test_run_stop_event_that_is_cleared_stays_a_stop(ledger: Ledger, where: str) -> None:
+def test_run_stop_event_that_is_cleared_stays_a_stop(ledger: Ledger, ledger_url: str) -> None:
     """A run that has seen its stop event claims nothing more, also if the event is cleared."""
     ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
 
@@ -156,7 +156,7 @@ def test_run_stop_event_that_is_cleared_stays_a_stop(ledger: Ledger, where: str)
     async def main() -> None:
         transport = Transport()
         async with (
-            AsyncLedger(where) as other,
+            AsyncLedger(ledger_url) as other,
             AsyncClient("demo", "demo", channel="37", transport=transport) as client,
         ):
             await other.run("a", client, concurrency=1, stop=stop)  # type: ignore[arg-type]
@@ -197,14 +197,14 @@ def test_async_run_closed_client_sends_nothing(
 
 
 def test_async_run_client_without_a_wsdl_sends_nothing(
-    ledger: Ledger, where: str, sandbox: Sandbox, tmp_path: Path
+    ledger: Ledger, ledger_url: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """A client that cannot load its WSDL ends the run, and makes nothing unknown."""
     ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
 
     async def main() -> None:
         client = AsyncClient("demo", "demo", endpoint=sandbox.url, wsdl=tmp_path / "none.wsdl")
-        async with AsyncLedger(where) as other:
+        async with AsyncLedger(ledger_url) as other:
             with pytest.raises(ConfigurationError):
                 await other.run("a", client)
             await client.close()
