@@ -9,14 +9,27 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from tests.support.nested_pytest import run_pytest
-from yunxin_soap import Client
+from yunxin_soap import (
+    Client,
+    ConfigurationError,
+    NotInLedger,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    RequestInfo,
+    YunxinError,
+)
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.cli.output import EXIT_STATUS
+from yunxin_soap.cli.send import send_command
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Config, Sandbox
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
@@ -66,6 +79,65 @@ def test_readme_campaigns_names_every_method_of_a_ledger() -> None:
     assert {name for name in methods if f"`{name}(" not in text} == {"close"}
     methods = {name for name in dir(OnceSends) if not name.startswith("_")}
     assert {name for name in methods if f"`once.{name}(" not in text} == {"begin"}
+
+
+def test_readme_settings_says_which_variables_are_options_of_send() -> None:
+    """`send` has an option for each variable in the table but the proxy's and the password's."""
+    text = section("Settings")
+    rows = re.findall(r"^\| `.+? \| (`YUNXIN_.+?) \|", text, re.MULTILINE)
+    variables = {name.lower() for row in rows for name in re.findall(r"YUNXIN_(\w+)", row)}
+    options = {name for each in send_command.params for name in each.opts}
+    missing = {name for name in variables if f"--{name.replace('_', '-')}" not in options}
+    assert missing == {"proxy", "user_pass"}
+    claimed = text.partition("has an option for each variable but two: ")[2].partition(". ")[0]
+    assert set(re.findall(r"`(--[\w-]+)`", claimed)) == {
+        f"--{name.replace('_', '-')}" for name in variables - missing
+    }
+
+
+def test_readme_json_table_has_every_key_of_every_error() -> None:
+    """The table of an error's keys in JSON has each key of each error, and no other."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \|$", section("The four outcomes"), re.MULTILINE)
+    start = rows.index(("key", "in")) + 2  # below the heading and its line
+    documented = {key for keys, _ in rows[start:] for key in re.findall(r"`(\w+)`", keys)}
+    errors: list[YunxinError] = [
+        ConfigurationError("wrong"),
+        NotInLedger("missing"),
+        NotSent("away"),
+        Rejected("no"),
+        OutcomeUnknown("lost"),
+    ]
+    assert documented == {key for error in errors for key in error.to_dict()}
+    (request,) = re.findall(r"^\| `request` \| .+? \| `\{(.+?)\}`", README, re.MULTILINE)
+    assert re.findall(r'"(\w+)"', request) == [field.name for field in fields(RequestInfo)]
+
+
+def test_readme_exit_statuses_are_those_of_the_commands() -> None:
+    """The table of exit statuses has each status that an error can have."""
+    statuses = re.findall(r"^\| (\d+) \|", section("Command line"), re.MULTILINE)
+    assert {int(each) for each in statuses} == {0, 1, *EXIT_STATUS.values(), 130}
+
+
+def test_readme_fault_options_have_their_defaults_and_kinds() -> None:
+    """The table of a fault's own options names their kinds and defaults."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+ \| (.+?) \| (.+?) \|$", section("Injecting faults", "###"), re.MULTILINE
+    )
+    documented = {name: (default, kinds) for name, default, kinds in rows}
+    for name in ("seconds", "jitter", "status", "code", "left"):
+        default, kinds = documented[name]
+        having = [kind for kind in FAULT_TYPES if name in option_names(kind)]
+        assert re.findall(r"`([\w-]+)`", kinds) == having
+        defaults = {
+            float(cast("Any", field.default).default)
+            for kind in having
+            for field in fields(cast("Any", FAULT_TYPES[kind]))
+            if field.name == name
+        }
+        assert defaults == {float(default)}
+    for kind in FAULT_TYPES:
+        others = {"numbers", "user_code", "protocol", "text", "skip", "probability"}
+        assert others.isdisjoint(option_names(kind)) == (kind == "refuse")
 
 
 def test_readme_python_example_sends(sandbox: Sandbox) -> None:
