@@ -6,13 +6,28 @@ import asyncio
 
 import pytest
 
-from yunxin_soap import NotSent, OutcomeUnknown, SendError
-from yunxin_soap.campaign.models import ClaimedSubmission, State
-from yunxin_soap.campaign.running.decisions import ending_of
+from yunxin_soap import InvalidRequest, NotSent, OutcomeUnknown, ResultCode, SendError
+from yunxin_soap.campaign.models import ClaimedSubmission, Pause, State
+from yunxin_soap.campaign.running.decisions import (
+    UNREACHABLE_PAUSE,
+    CircuitBreaker,
+    Decision,
+    decide,
+    ending_of,
+)
 from yunxin_soap.errors import rejected_by_code
 from yunxin_soap.message import Submission
 
 CLAIMED = ClaimedSubmission(1, 1, 1, Submission(("13900000000",), "x【a】", "37", ""))
+TWO = ClaimedSubmission(1, 1, 1, Submission(("13900000000", "13900000001"), "x【a】", "37", ""))
+BAD_NUMBERS = {-14, -15, -16, -17}
+CODES = [*(int(each) for each in ResultCode), -2, -4, -99, -1000]
+
+
+def decide_on(
+    error: SendError, claimed: ClaimedSubmission = TWO, *, isolate: bool = False
+) -> Decision:
+    return decide(error, claimed, began_at=0.0, ended_at=1.0, isolate=isolate)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +48,111 @@ def test_ending_of_a_cancellation_is_that_of_its_cause(
     cancelled.__cause__ = cause
     ending = ending_of(cancelled, CLAIMED, began_at=0.0, ended_at=1.0)
     assert (ending.state, ending.code, ending.safe_to_resend) == (state, code, safe)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_decide_isolate_splits_for_bad_numbers_only(code: int) -> None:
+    """Only -14 to -17 split a submission: after any other code, a half could be a second copy."""
+    error = rejected_by_code(code)
+    assert (decide_on(error, isolate=True).ending.state is State.SPLIT) == (code in BAD_NUMBERS)
+    assert decide_on(error, isolate=False).ending.state is not State.SPLIT
+    assert decide_on(error, CLAIMED, isolate=True).ending.state is not State.SPLIT
+
+
+def test_decide_split_is_not_safe_to_resend() -> None:
+    """What was split is not resent itself: its halves are."""
+    assert not decide_on(rejected_by_code(-14), isolate=True).ending.safe_to_resend
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("code", [-1, -2, -99])
+def test_decide_code_that_may_have_sent_is_a_failure_and_unsafe(code: int, isolate: bool) -> None:
+    """-1 and undocumented codes are the gateway's failures: rejected, unsafe, and no pause."""
+    decision = decide_on(rejected_by_code(code), isolate=isolate)
+    assert (decision.ending.state, decision.ending.code) == (State.REJECTED, code)
+    assert not decision.ending.safe_to_resend
+    assert decision.failed
+    assert decision.pause is None
+
+
+def test_decide_invalid_request_waits_for_an_operator() -> None:
+    """What this client's rules reject stays pending, and pauses until an operator resumes."""
+    decision = decide_on(InvalidRequest("text too long", safe_to_resend=True))
+    assert decision.ending.state is State.PENDING
+    assert decision.ending.safe_to_resend
+    assert decision.pause == Pause("text too long")
+    assert decision.pause.seconds is None
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"),
+    [(1, 1), (2, 2), (3, 4), (8, 128), (9, 256), (10, 300), (11, 300), (100_000, 300)],
+)
+def test_decide_backoff_doubles_up_to_five_minutes(attempts: int, seconds: float) -> None:
+    """Each attempt that was not sent doubles the wait, from one second to five minutes."""
+    claimed = ClaimedSubmission(1, 1, attempts, TWO.submission)
+    decision = decide_on(NotSent("connection refused"), claimed)
+    assert decision.ending.state is State.PENDING
+    assert decision.ending.retry_after == seconds
+    assert decision.failed
+
+
+def count(breaker: CircuitBreaker, *failures: State) -> list[Pause | None]:
+    return [breaker.count(state, failed=True) for state in failures]
+
+
+def succeed(breaker: CircuitBreaker, times: int) -> None:
+    for _ in range(times):
+        assert breaker.count(State.ACCEPTED, failed=False) is None
+
+
+def test_breaker_success_is_no_credit() -> None:
+    """After 10,000 successes, the same few failures in a row pause the campaign."""
+    breaker = CircuitBreaker(3)
+    succeed(breaker, 10_000)
+    *before, pause = count(breaker, *[State.UNKNOWN] * 3)
+    assert before == [None, None]
+    assert pause == Pause("3 of 3 submissions failed, and some may have been sent.")
+
+
+@pytest.mark.parametrize(("successes", "paused"), [(9, True), (10, False)])
+def test_breaker_ten_successes_cancel_out_a_failure(successes: int, paused: bool) -> None:
+    """Ten successes after a failure cancel it out; nine leave a tenth of it."""
+    breaker = CircuitBreaker(2)
+    count(breaker, State.UNKNOWN)
+    succeed(breaker, successes)
+    count(breaker, State.UNKNOWN)
+    succeed(breaker, 1)
+    assert (count(breaker, State.UNKNOWN)[0] is not None) is paused
+
+
+def test_breaker_endless_code_1_waits_for_an_operator() -> None:
+    """A gateway that answers only -1 pauses the campaign until an operator resumes it."""
+    breaker = CircuitBreaker(5)
+    decision = decide_on(rejected_by_code(-1))
+    pauses = [breaker.count(decision.ending.state, failed=decision.failed) for _ in range(5)]
+    assert pauses[:4] == [None] * 4
+    assert pauses[4] is not None
+    assert pauses[4].seconds is None
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_breaker_one_unknown_among_unreached_waits_for_an_operator(at: int) -> None:
+    """One unknown among many that reached nobody is enough: the pause is an operator's."""
+    states = [State.PENDING] * 5
+    states[at] = State.UNKNOWN
+    pause = count(CircuitBreaker(5), *states)[-1]
+    assert pause == Pause("5 of 5 submissions failed, and some may have been sent.")
+
+
+def test_breaker_unreachable_gateway_is_a_timed_pause() -> None:
+    """If no failure reached the gateway, the campaign continues by itself; then it counts anew."""
+    breaker = CircuitBreaker(2)
+    count(breaker, State.UNKNOWN)
+    succeed(breaker, 10)
+    for _ in range(2):
+        first, pause = count(breaker, State.PENDING, State.PENDING)
+        assert first is None
+        assert pause == Pause(
+            "The gateway was unreachable for 2 of 2 submissions.", UNREACHABLE_PAUSE
+        )
