@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -28,10 +28,14 @@ from yunxin_soap import (
     OutcomeUnknown,
 )
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
-from yunxin_soap.campaign.models import ALLOWED, Pause
+from yunxin_soap.campaign.models import ALLOWED, Ending, Pause
+from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.running.senders import ThreadSender
-from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.admin import Admin
+from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.transitions import decide
 from yunxin_soap.sandbox import Sandbox
@@ -495,6 +499,67 @@ def test_once_ending_that_cannot_be_recorded_is_an_error(
     with pytest.raises(LedgerError, match=r"ended \(accepted as [0-9]+\).*no space left"):
         ledger.once.send(client, "k", TO, TEXT)
     assert sandbox.accepted_numbers == {TO: 1}
+
+
+class Unreachable(Claims):
+    """A ledger that is lost once something was sent: it records no ending.
+
+    Args:
+        engine: the ledger's database.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine)
+        self.attempts = 0
+
+    def end_single(self, *_: object) -> None:
+        self._fail()
+
+    def exchange(self, *args: Any, endings: Sequence[Ending], **options: Any) -> ClaimResult:
+        if endings:
+            self._fail()
+        return super().exchange(*args, endings=endings, **options)
+
+    def _fail(self) -> NoReturn:
+        self.attempts += 1
+        raise sa.exc.OperationalError("", {}, Exception("the server is gone"))
+
+
+def test_once_ending_of_a_lost_ledger_is_an_error_after_the_timeout(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> None:
+    """A ledger that stays lost is retried until the timeout; the error has the outcome."""
+    lost = Unreachable(engine)
+    once = OnceSends(engine, lost, Reads(engine), Admin(engine), outage_timeout=0.25)
+    with pytest.raises(LedgerError, match=r"ended \(accepted as [0-9]+\).*server is gone"):
+        once.send(client, "k", TO, TEXT)
+    assert lost.attempts > 1
+    with pytest.raises(OutcomeUnknown, match="its runner died"):
+        ledger.once.send(client, "k", TO, TEXT)
+    assert sandbox.accepted_numbers == {TO: 1}
+
+
+def test_run_ending_of_a_lost_ledger_is_an_error_after_the_timeout(
+    ledger: Ledger,
+    engine: sa.Engine,
+    client: Client,
+    async_client: Callable[[], AsyncClient],
+    sandbox: Sandbox,
+) -> None:
+    """A run retries a lost ledger until the timeout; the error names what was accepted."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    lost = Unreachable(engine)
+
+    async def main() -> None:
+        async with async_client() as sender:
+            campaign_id = Reads(engine).campaign_id("a")
+            await Runner(lost, campaign_id, sender, RunOptions(), outage_timeout=0.25).run()
+
+    with pytest.raises(LedgerError, match=r"server is gone.*accepted submission 1 as [0-9]+"):
+        asyncio.run(main())
+    assert lost.attempts > 2
+    assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
+    assert sandbox.accepted_numbers == {numbers(1)[0]: 1}
 
 
 def test_run_client_with_own_transport_is_called_in_threads(

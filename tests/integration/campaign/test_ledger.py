@@ -30,6 +30,8 @@ from yunxin_soap import (
     ContentConflict,
     InvalidRequest,
     LedgerError,
+    NotInLedger,
+    RecipientsRejected,
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, Progress, State
 from yunxin_soap.campaign.storage import transitions
@@ -661,6 +663,35 @@ def test_purge_during_retry_waits(
         assert ledger.retry("a", by="test") == 1
         assert purges[0].result() == 0
         assert ledger.run("a", client).numbers[State.ACCEPTED] == 2
+
+
+def test_retry_during_purge_waits(ledger_url: str, sandbox: Sandbox, client: Client) -> None:
+    """A retry makes nothing pending whose numbers a purge is deleting."""
+    with Ledger(ledger_url) as ledger, Ledger(ledger_url) as other, ThreadPoolExecutor(2) as pool:
+        ledger.plan("a", numbers(2), TEXT, channel=37)
+        sandbox.inject_fault("code", code="-14", times=2)
+        assert ledger.run("a", client).codes == {-14: 2}
+        with pytest.raises(RecipientsRejected):
+            ledger.once.send(client, "k", numbers(1), TEXT)
+        time.sleep(0.01)
+        retries: list[Future[Any]] = []
+
+        def deleted(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("DELETE FROM recipients"):
+                retries.append(pool.submit(other.retry, "a", by="test"))
+                retries.append(pool.submit(other.once.retry, "k", by="test"))
+                wait(retries, timeout=0.5)  # time enough for the retries, if nothing stopped them
+
+        sa.event.listen(sa.Engine, "after_cursor_execute", deleted)
+        try:
+            assert ledger.purge(older_than=0) == 3
+        finally:
+            sa.event.remove(sa.Engine, "after_cursor_execute", deleted)
+        assert retries[0].result() == 0
+        with pytest.raises(NotInLedger):
+            retries[1].result()
+        assert ledger.status("a").numbers[State.PENDING] == 0
+        assert ledger.once.counts()[State.PENDING] == 0
 
 
 def test_ledger_server_commits_are_synchronous(on_server: str) -> None:

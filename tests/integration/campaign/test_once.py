@@ -368,6 +368,30 @@ def test_once_send_killed_process_leaves_unknown(
     assert sandbox.times_accepted(TO) == 1
 
 
+def test_once_send_ctrl_c_leaves_unknown(
+    ledger: Ledger, ledger_url: str, sender: Client, sandbox: Sandbox
+) -> None:
+    """Ctrl-C while a send is in flight records it as unknown before the process ends."""
+    arrived = threading.Event()
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+    sandbox.inject_fault("hang")
+    with subprocess.Popen(
+        [sys.executable, "-c", _DIES, ledger_url, sandbox.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    stop()
+    assert "KeyboardInterrupt" in errors
+    assert ledger.once.counts()[State.UNKNOWN] == 1  # no other call had to reclaim it
+    with pytest.raises(OutcomeUnknown, match="its outcome is unknown: "):
+        ledger.once.send(sender, "k", TO, TEXT)
+    assert sandbox.times_accepted(TO) == 1
+
+
 _CANNOT_RECORD = """
 import sys
 import sqlalchemy as sa

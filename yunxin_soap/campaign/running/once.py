@@ -54,10 +54,20 @@ class OnceSends:
         claims: claims submissions.
         reads: reads the ledger.
         admin: changes it by decisions.
+        outage_timeout: seconds to wait for a ledger that cannot record how a send ended.
     """
 
-    def __init__(self, engine: sa.Engine, claims: Claims, reads: Reads, admin: Admin) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        claims: Claims,
+        reads: Reads,
+        admin: Admin,
+        *,
+        outage_timeout: float = OUTAGE_TIMEOUT,
+    ) -> None:
         self._engine, self._claims, self._reads, self._admin = engine, claims, reads, admin
+        self._outage_timeout = outage_timeout
 
     def send(
         self,
@@ -151,7 +161,7 @@ class OnceSends:
 
     def begin(self, key: str) -> OnceSend:
         """Return one call's work on a key, for this class and its asynchronous twin."""
-        return OnceSend(self._engine, self._claims, key)
+        return OnceSend(self._engine, self._claims, key, outage_timeout=self._outage_timeout)
 
 
 class OnceSend:
@@ -161,15 +171,19 @@ class OnceSend:
         engine: the ledger's database.
         claims: claims the submission.
         key: names what is sent.
+        outage_timeout: seconds to wait for a ledger that cannot record how it ended.
 
     Raises:
         ConfigurationError: the key is empty or not printable.
     """
 
-    def __init__(self, engine: sa.Engine, claims: Claims, key: str) -> None:
+    def __init__(
+        self, engine: sa.Engine, claims: Claims, key: str, *, outage_timeout: float
+    ) -> None:
         if not key.strip() or not key.isprintable():
             raise ConfigurationError(f"key={key!r} must be printable text.")
         self._engine, self._claims, self._key = engine, claims, key
+        self._outage_timeout = outage_timeout
         self._valid_until = 0.0
 
     def send(self, client: Client, checked: Submission) -> Receipt:
@@ -336,7 +350,7 @@ class OnceSend:
 
     def _record(self, ending: Ending) -> None:
         """Record how it ended; retry while the ledger is not reachable."""
-        deadline = time.monotonic() + OUTAGE_TIMEOUT
+        deadline = time.monotonic() + self._outage_timeout
         while True:
             try:
                 return self._claims.end_single(self._identity, ending)

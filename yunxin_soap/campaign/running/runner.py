@@ -107,6 +107,7 @@ class Runner:
         options: how to run.
         on_progress: called after each exchange with the ledger.
         stop: once it is set, the runner claims nothing more, and ends when nothing is in flight.
+        outage_timeout: seconds to wait for a ledger that is not reachable.
     """
 
     def __init__(
@@ -117,6 +118,8 @@ class Runner:
         options: RunOptions,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         stop: StopEvent | None = None,
+        *,
+        outage_timeout: float = OUTAGE_TIMEOUT,
     ) -> None:
         self._claims, self._campaign, self._sender = claims, campaign_id, sender
         self._options, self._on_progress = options, on_progress
@@ -136,7 +139,7 @@ class Runner:
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
-        self._outage_timeout = OUTAGE_TIMEOUT
+        self._outage_timeout = outage_timeout
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
 
@@ -206,7 +209,7 @@ class Runner:
 
     def _abort(self) -> None:
         """Cancel what is in flight."""
-        self._outage_timeout = ABORT_TIMEOUT
+        self._outage_timeout = min(self._outage_timeout, ABORT_TIMEOUT)
         self._draining = True
         for task in list(self._in_flight.values()):
             task.cancel()
