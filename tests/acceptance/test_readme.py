@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any, cast
 
 import pytest
 
+import yunxin_soap
+import yunxin_soap.sandbox as sandbox_package
 from tests.support.nested_pytest import run_pytest
 from yunxin_soap import (
     Client,
@@ -25,8 +28,9 @@ from yunxin_soap import (
     Rejected,
     RequestInfo,
     YunxinError,
+    campaign,
 )
-from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign import Ledger, running, storage
 from yunxin_soap.campaign.running.once import OnceSends
 from yunxin_soap.cli.output import EXIT_STATUS
 from yunxin_soap.cli.send import send_command
@@ -219,6 +223,21 @@ def test_readme_toml_example_loads(tmp_path: Path) -> None:
     assert loaded.accounts[0].channels[0].closes.hour == 21
 
 
+def test_readme_developing_names_every_module() -> None:
+    """The table of modules names all of the package's, and the parts of campaigns and sandbox."""
+    table = section("Developing")
+    named = {name for row in re.findall(r"`([\w/]+)`", table) for name in row.split("/")}
+    named |= {
+        name for row in re.findall(r"`\w+/` \(([\w, ]+)\)", table) for name in row.split(", ")
+    }
+    modules = {
+        each.name
+        for package in (yunxin_soap, campaign, running, storage, sandbox_package)
+        for each in pkgutil.iter_modules(package.__path__)
+    }
+    assert modules - named == {"_version"}
+
+
 def test_readme_fault_table_has_every_kind_and_option() -> None:
     """The section on faults names every kind and every option."""
     text = section("Injecting faults", "###")
@@ -230,7 +249,5 @@ def test_readme_fault_table_has_every_kind_and_option() -> None:
 @pytest.mark.parametrize("name", ["NotSent", "OutcomeUnknown", "ConfigurationRejected"])
 def test_readme_error_tree_names_existing_errors(name: str) -> None:
     """The error tree names errors that the package exports."""
-    import yunxin_soap
-
     assert name in README
     assert hasattr(yunxin_soap, name)
