@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -319,7 +320,7 @@ def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
     wrong = as_json(send(sandbox, "--to", "13900000000", *common, "--protocol", "x"), 2)
     assert wrong == {
         "type": "ConfigurationError",
-        "message": "--protocol 'x' is not known: use soap, soap12, http-get, http-post.",
+        "message": "--protocol 'x' is not known: use one of soap, soap12, http-get, http-post.",
         "outcome": "not_sent",
         "safe_to_resend": True,
         "retryable": False,
@@ -642,7 +643,10 @@ def test_sandbox_invalid_option_exits_2(
 def test_sandbox_busy_port_or_invalid_config_exits_2(sandbox: Sandbox, tmp_path: Path) -> None:
     """A port in use and an invalid configuration are one line each."""
     port = sandbox.url.rsplit(":", 1)[1].split("/")[0]
-    assert f"127.0.0.1:{port}" in failed(run("sandbox", "--port", port), 2)
+    assert failed(run("sandbox", "--port", port), 2) == (
+        f"yunxin-soap: The sandbox cannot listen on 127.0.0.1:{port}"
+        f" ({os.strerror(errno.EADDRINUSE)}): choose another address or port.\n"
+    )
     config = tmp_path / "sandbox.toml"
     config.write_text("[nonsense]\n")
     assert "nonsense" in failed(run("sandbox", "--config", str(config)), 2)
@@ -660,7 +664,7 @@ def test_sandbox_announces_addresses(tmp_path: Path) -> None:
         finally:
             process.terminate()
         assert process.wait(timeout=30) == 0
-    found = re.fullmatch(r"The sandbox listens: (http://\S+:\d+)(/\S+)", lines[0])
+    found = re.fullmatch(r"The sandbox listens on (http://\S+:\d+)(/\S+)", lines[0])
     assert found is not None
     origin, path = found.groups()
     assert lines[1:] == [
@@ -676,7 +680,9 @@ def test_sandbox_help_lists_every_fault() -> None:
     """The help names every kind of fault and every option."""
     text = run("sandbox", "--help").stdout
     words = set(re.findall(r"[\w-]+", text.partition("Faults:")[2]))
-    assert words >= set(FAULT_TYPES)
+    for kind, model in FAULT_TYPES.items():
+        summary = (model.__doc__ or "").partition("\n")[0]
+        assert f"\n    {kind:12}  {summary}\n" in text
     assert words >= {name for kind in FAULT_TYPES for name in option_names(kind)}
 
 

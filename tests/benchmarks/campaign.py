@@ -56,7 +56,7 @@ def _sandbox() -> Iterator[str]:
     command = [sys.executable, "-m", "yunxin_soap", "sandbox", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split(": ")[1].strip()
+        yield process.stdout.readline().split()[-1]
         process.terminate()
 
 

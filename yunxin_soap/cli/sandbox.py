@@ -6,11 +6,28 @@ import click
 
 from yunxin_soap.cli.output import handle_errors
 
+# A copy of the models' docstrings: the help must not wait for pydantic. A test compares them.
 _EPILOG = """\b
-Faults: delay, trickle, refuse (seconds, jitter); close, reset, hang, cut,
-garble, content-type, error; html (status); code (code); balance (left).
-Which submissions: when (after, before, unread), numbers (joined by +),
-user_code, protocol, text, skip, times, probability, seed.
+Faults:
+  delay         The correct response, late.
+  close         The connection closes without a response.
+  reset         The connection is reset without a response.
+  hang          No response; the connection stays open.
+  cut           Half a response, then the connection closes.
+  garble        A response whose body is random bytes.
+  trickle       The correct response, byte by byte.
+  content-type  The correct response with the wrong Content-Type.
+  html          An error page, as a proxy shows one.
+  error         The method throws: a SOAP Server fault, or else HTTP 500.
+  code          The gateway rejects the submission with a code.
+  balance       The gateway answers -7 once the balance is used up.
+  refuse        The TCP port is closed to everybody, the page and REST included.
+
+\b
+Options of some faults: seconds, jitter (delay, trickle, refuse), status (html),
+code (code), left (balance). Options of all: when (after, before, unread), times,
+seed, and, but for refuse, numbers (joined by +), user_code, protocol, text, skip,
+probability.
 """
 
 
@@ -71,7 +88,7 @@ def sandbox_command(
 
 
 def _announce(url: str, host: str) -> None:
-    click.echo(f"The sandbox listens: {url}")
+    click.echo(f"The sandbox listens on {url}")
     click.echo(f"Its WSDL: {url}?WSDL")
     click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
     if host not in ("127.0.0.1", "::1", "localhost"):

@@ -95,10 +95,10 @@ class Config:
         """Read a configuration from a TOML file; ``[[accounts]]`` replaces the demo account.
 
         Args:
-            path: The file.
+            path: the file.
 
         Raises:
-            ConfigurationError: The file cannot be read, a key is unknown or missing, or a value is
+            ConfigurationError: the file cannot be read, a key is unknown or missing, or a value is
                 invalid. The message names the file and the key.
         """
         # No variable holds the document: a traceback would keep its passwords.

@@ -46,9 +46,9 @@ class Gateway:
     """Decides about submissions by the manual's rules. Thread-safe.
 
     Args:
-        config: Accounts and word lists; the account ``demo`` / ``demo`` by default.
-        now: Returns the time, for the opening hours of channels; a naive time is China's.
-        clock_ns: Returns the nanoseconds since 1970, for batch numbers.
+        config: accounts and word lists; the account ``demo`` / ``demo`` by default.
+        now: returns the time, for the opening hours of channels; a naive time is China's.
+        clock_ns: returns the nanoseconds since 1970, for batch numbers.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class Gateway:
         """Decide about one call of ``sendMesExt``, and charge the account if it is accepted.
 
         Args:
-            fields: The six parameters; None is a null.
-            remote: The IP address of the caller.
+            fields: the six parameters; None is a null.
+            remote: the IP address of the caller.
         """
         values = {name: value or "" for name, value in fields.items()}
         with self._lock:

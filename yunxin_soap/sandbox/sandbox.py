@@ -61,11 +61,11 @@ class Sandbox:
             client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
 
     Args:
-        gateway: Decides about submissions; one with the account ``demo`` by default.
-        store: Keeps the arrivals; in memory by default. The sandbox does not close it.
-        host: The address to listen on.
-        port: The TCP port to listen on; 0 takes a free one.
-        limits: What the server accepts at the same time.
+        gateway: decides about submissions; one with the account ``demo`` by default.
+        store: keeps the arrivals; in memory by default. The sandbox does not close it.
+        host: the address to listen on.
+        port: the TCP port to listen on; 0 takes a free one.
+        limits: what the server accepts at the same time.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Sandbox:
         """Delete all arrivals and faults, and restore every account's balance.
 
         Raises:
-            StorageError: The record file cannot be written.
+            StorageError: the record file cannot be written.
         """
         self._service.clear()
 
@@ -134,15 +134,15 @@ class Sandbox:
         """Make the next submissions that match fail.
 
         Args:
-            kind: What goes wrong.
-            times: How many submissions the fault hits; None means every one that matches.
-            options: The other options of that kind.
+            kind: what goes wrong.
+            times: how many submissions the fault hits; None means every one that matches.
+            options: the other options of that kind.
 
         Returns:
             The injected fault. Call its `remove`, or use it as a context manager.
 
         Raises:
-            ConfigurationError: The kind or an option is unknown, or a value is invalid.
+            ConfigurationError: the kind or an option is unknown, or a value is invalid.
         """
         fault = Fault.from_options(kind, times=times, **options)
         return InjectedFault(self.faults, self.faults.add(fault))
@@ -153,12 +153,12 @@ class Sandbox:
         """Return the accepted submissions to a number whose message contains a text.
 
         Args:
-            recipient: The number.
-            containing: The text.
-            times: How many such submissions are expected.
+            recipient: the number.
+            containing: the text.
+            times: how many such submissions are expected.
 
         Raises:
-            AssertionError: There are more or fewer; the message lists the last 20 arrivals.
+            AssertionError: there are more or fewer; the message lists the last 20 arrivals.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
         found = tuple(
@@ -179,8 +179,8 @@ class Sandbox:
         """Start serving, and return once the port is open.
 
         Raises:
-            ConfigurationError: The sandbox cannot listen on the port.
-            RuntimeError: The sandbox is already running.
+            ConfigurationError: the sandbox cannot listen on the port.
+            RuntimeError: the sandbox is already running.
         """
         if self._thread is not None:
             raise RuntimeError("The sandbox is already running.")

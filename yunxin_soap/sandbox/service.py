@@ -71,8 +71,8 @@ class Service:
     """A sandbox without its sockets.
 
     Args:
-        gateway: Decides about submissions; one with the account ``demo`` by default.
-        store: Keeps the arrivals; in memory by default.
+        gateway: decides about submissions; one with the account ``demo`` by default.
+        store: keeps the arrivals; in memory by default.
     """
 
     def __init__(self, gateway: Gateway | None = None, store: ArrivalStore | None = None) -> None:
@@ -86,8 +86,8 @@ class Service:
         """Process one request.
 
         Args:
-            request: The request.
-            remote: The IP address of the caller.
+            request: the request.
+            remote: the IP address of the caller.
 
         Returns:
             The response, and the fault to apply to its connection.
@@ -123,9 +123,9 @@ class Service:
         """Store an arrival that the web server rejected because it could not be read.
 
         Args:
-            problem: What was wrong, in words.
-            remote: The IP address of the caller.
-            status: The HTTP status of the response.
+            problem: what was wrong, in words.
+            remote: the IP address of the caller.
+            status: the HTTP status of the response.
         """
         try:
             self.store.add(
@@ -144,7 +144,7 @@ class Service:
         """Delete all arrivals and faults, and restore every account's balance.
 
         Raises:
-            StorageError: The record file cannot be written; the arrivals are still there.
+            StorageError: the record file cannot be written; the arrivals are still there.
         """
         self.faults.clear()
         self.store.clear()

@@ -79,12 +79,12 @@ def from_table(made: type[_T], table: Mapping[str, Any], where: str) -> _T:
     """Validate a table, as TOML and JSON have it, and return the model.
 
     Args:
-        made: The model's class.
-        table: Values by field name; nested models are tables too.
-        where: Where the table comes from. Error messages begin with it.
+        made: the model's class.
+        table: values by field name; nested models are tables too.
+        where: where the table comes from. Error messages begin with it.
 
     Raises:
-        ConfigurationError: A key is unknown or missing, or a value is invalid.
+        ConfigurationError: a key is unknown or missing, or a value is invalid.
     """
     try:
         return TypeAdapter(made).validate_python(table)
@@ -99,12 +99,12 @@ def from_strings(made: type[_T], values: Mapping[str, str], where: str) -> _T:
     """Parse strings, as a command line has them, and return the model.
 
     Args:
-        made: The model's class.
-        values: The text of each value by field name.
-        where: Where the values come from. Error messages begin with it.
+        made: the model's class.
+        values: the text of each value by field name.
+        where: where the values come from. Error messages begin with it.
 
     Raises:
-        ConfigurationError: A key is unknown or missing, or a value is invalid.
+        ConfigurationError: a key is unknown or missing, or a value is invalid.
     """
     try:
         return TypeAdapter(made).validate_strings(values)

@@ -213,7 +213,7 @@ def test_page_under_a_public_name_shows_the_error(browser: Browser, gateway: San
     page = context.new_page()
     page.goto(gateway.url.partition("/api/")[0].replace("127.0.0.1", "sms.example.com"))
     expect(page.locator("#connection")).to_contain_text(
-        "This sandbox is not called sms.example.com"
+        "the host name sms.example.com could be used for DNS rebinding"
     )
     context.close()
 

@@ -13,9 +13,9 @@ class BoundedList(Generic[_T]):
     """Keeps the newest items.
 
     Args:
-        size_of: Returns about how many bytes an item takes.
-        max_items: How many items to keep.
-        max_bytes: How many bytes all items may take together.
+        size_of: returns about how many bytes an item takes.
+        max_items: how many items to keep.
+        max_bytes: how many bytes all items may take together.
     """
 
     def __init__(self, size_of: Callable[[_T], int], *, max_items: int, max_bytes: int) -> None:

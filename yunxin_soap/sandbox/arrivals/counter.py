@@ -13,9 +13,9 @@ class NumberCounter:
     """Counts mobile numbers. Not thread-safe.
 
     Args:
-        max_in_memory: How many numbers to count in memory. More numbers go to a temporary file
+        max_in_memory: how many numbers to count in memory. More numbers go to a temporary file
             that vanishes with the process.
-        batch_size: How many numbers to move to that file at once; callers wait meanwhile.
+        batch_size: how many numbers to move to that file at once; callers wait meanwhile.
     """
 
     def __init__(self, max_in_memory: int = 2_000_000, *, batch_size: int = 50_000) -> None:

@@ -36,8 +36,8 @@ def raw_request(request: HttpRequest, mask: Mask) -> str:
     """Return the text of a request.
 
     Args:
-        request: The request.
-        mask: Masks the known passwords.
+        request: the request.
+        mask: masks the known passwords.
     """
     # Known passwords first: one that is split as a query or as XML is not found afterwards.
     path, question, query = mask(request.target.decode("utf-8", "replace")).partition("?")
@@ -55,8 +55,8 @@ def raw_response(response: HttpResponse, mask: Mask) -> str:
     """Return the text of a response.
 
     Args:
-        response: The response.
-        mask: Masks the known passwords.
+        response: the response.
+        mask: masks the known passwords.
     """
     head = [f"HTTP/1.1 {response.status}", f"Content-Type: {response.content_type}"]
     head += [f"{name}: {value}" for name, value in response.headers.items()]

@@ -11,7 +11,7 @@ from yunxin_soap.wsdl import ProtocolName
 
 
 class Outcome(str, Enum):
-    """How the gateway took a request, whatever the caller learned of it."""
+    """The gateway's decision, even if the caller did not receive it."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -31,7 +31,7 @@ class Arrival:
     """One request to the service."""
 
     id: int = 0
-    """Counted from 1 since the record began, also across `clear`; 0 before it is stored."""
+    """Counted from 1; `clear` does not reset it. 0 before the arrival is stored."""
     received_at: datetime
     outcome: Outcome
     result: str

@@ -46,11 +46,11 @@ class SqliteArrivals:
     """Appends arrivals to a file; each is committed before `append` returns.
 
     Args:
-        path: The file; it is created if it does not exist.
-        busy_timeout: Seconds to wait for another SQLite writer. All requests wait meanwhile.
+        path: the file; it is created if it does not exist.
+        busy_timeout: seconds to wait for another SQLite writer. All requests wait meanwhile.
 
     Raises:
-        ConfigurationError: The file cannot be opened, is no record file of a sandbox, or another
+        ConfigurationError: the file cannot be opened, is no record file of a sandbox, or another
             sandbox uses it.
     """
 
@@ -101,7 +101,7 @@ class SqliteArrivals:
         """Commit one arrival.
 
         Raises:
-            StorageError: The file was moved or removed, or cannot be written (a full disk, say).
+            StorageError: the file was moved or removed, or cannot be written (a full disk, say).
         """
         if file_id(self._name) != self._file_id:
             raise StorageError(
@@ -130,7 +130,7 @@ class SqliteArrivals:
         """Close the file if the block cannot read it.
 
         Raises:
-            ConfigurationError: The file is damaged.
+            ConfigurationError: the file is damaged.
         """
         try:
             yield
@@ -176,7 +176,7 @@ class SqliteArrivals:
         """Delete all arrivals and counts.
 
         Raises:
-            StorageError: The file cannot be written.
+            StorageError: the file cannot be written.
         """
         try:
             self._clear()

@@ -19,9 +19,9 @@ class StoreLimits:
     """What an `ArrivalStore` keeps in memory."""
 
     max_arrivals: int = 10_000
-    """How many arrivals; the oldest are dropped first."""
+    """How many arrivals. Above this limit, the oldest are dropped."""
     max_bytes: int = 64 << 20
-    """Bytes of text of all arrivals together; beyond, the oldest are dropped too."""
+    """Bytes of text of all arrivals together. Above this limit, the oldest are dropped too."""
     max_counted: int = 2_000_000
     """How many different accepted numbers are counted in memory; more go to a temporary file."""
 
@@ -30,11 +30,11 @@ class ArrivalStore:
     """Keeps the arrivals in memory and, if there is a record file, in that file. Thread-safe.
 
     Args:
-        file: The record file. An arrival is committed there before its response is sent.
-        limits: What to keep in memory.
+        file: the record file. An arrival is committed there before its response is sent.
+        limits: what to keep in memory.
 
     Raises:
-        ConfigurationError: The record file is damaged.
+        ConfigurationError: the record file is damaged.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class ArrivalStore:
         """Store an arrival.
 
         Args:
-            arrival: The arrival; its id is ignored.
+            arrival: the arrival; its id is ignored.
 
         Returns:
             The arrival with its id.
 
         Raises:
-            StorageError: The record file cannot be written. The arrival is in memory, as failed.
+            StorageError: the record file cannot be written. The arrival is in memory, as failed.
         """
         failure = None
         with self._lock:
@@ -140,7 +140,7 @@ class ArrivalStore:
         """Delete all arrivals and counts, in the record file too.
 
         Raises:
-            StorageError: The record file cannot be written; nothing is deleted.
+            StorageError: the record file cannot be written; nothing is deleted.
         """
         with self._lock:
             if self._file is not None:

@@ -82,8 +82,8 @@ def handle(request: HttpRequest, method: Method) -> HttpResponse:
     """Respond to one request; call ``method`` if ASP.NET would.
 
     Args:
-        request: The request.
-        method: The method ``sendMesExt``. It may raise `MethodError`.
+        request: the request.
+        method: the method ``sendMesExt``. It may raise `MethodError`.
     """
     raw_path, _, query = request.target.partition(b"?")
     path = unquote(raw_path.decode("utf-8", "replace"))

@@ -137,7 +137,7 @@ def parse(text: str) -> etree._Element:
     """Return the root of an envelope.
 
     Raises:
-        MalformedEnvelope: It is not well-formed XML 1.0, or has a DOCTYPE of any kind.
+        MalformedEnvelope: it is not well-formed XML 1.0, or has a DOCTYPE of any kind.
     """
     if declaration := _DECLARATION.match(text):
         if declaration["version"] != "1.0":
@@ -175,7 +175,7 @@ def version_of(root: etree._Element) -> str:
     """Return the namespace of an envelope, which is its version.
 
     Raises:
-        SoapFault: It is no envelope of a known version.
+        SoapFault: it is no envelope of a known version.
     """
     name = etree.QName(root)
     namespace = name.namespace or ""
@@ -192,7 +192,7 @@ def body_of(root: etree._Element, version: str) -> etree._Element:
     """Check the headers and return the Body.
 
     Raises:
-        SoapFault: There is no Body, or a header must be understood.
+        SoapFault: there is no Body, or a header must be understood.
     """
     body = root.find(f"{{{version}}}Body")
     if body is None:
@@ -219,7 +219,7 @@ def read_fields(body: etree._Element) -> dict[str, str | None]:
     """Return the six parameters; a missing or unknown element leaves a null.
 
     Raises:
-        MalformedEnvelope: A parameter contains an element.
+        MalformedEnvelope: a parameter contains an element.
     """
     fields: dict[str, str | None] = dict.fromkeys(FIELDS)
     operation = _first_element(body)

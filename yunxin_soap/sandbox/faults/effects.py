@@ -60,9 +60,9 @@ async def apply_to_connection(
     The caller cancels this coroutine when the connection ends.
 
     Args:
-        triggered: The fault.
-        response: The response that would be sent.
-        transport: The connection's transport; None if the connection has ended.
+        triggered: the fault.
+        response: the response that would be sent.
+        transport: the connection's transport; None if the connection has ended.
 
     Returns:
         Whether the connection is done with. If not, send the response.

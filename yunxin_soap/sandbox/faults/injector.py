@@ -101,8 +101,8 @@ class FaultInjector:
     """The active faults, in the order in which they were added. Thread-safe.
 
     Args:
-        max_faults: How many faults can be active at once.
-        clock: Returns the monotonic time in seconds.
+        max_faults: how many faults can be active at once.
+        clock: returns the monotonic time in seconds.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class FaultInjector:
         """Activate a fault and return its id.
 
         Raises:
-            ConfigurationError: Too many faults are active.
+            ConfigurationError: too many faults are active.
         """
         with self._lock:
             if len(self._faults) >= self._max_faults:

@@ -127,11 +127,11 @@ class Fault:
         """Return a validated fault.
 
         Args:
-            kind: One of `FaultKind`.
-            options: The options of that kind.
+            kind: one of `FaultKind`.
+            options: the options of that kind.
 
         Raises:
-            ConfigurationError: The kind or an option is unknown, or a value is invalid.
+            ConfigurationError: the kind or an option is unknown, or a value is invalid.
         """
         made = _class_of(kind, options)
         return from_table(made, options, f"fault {kind!r}")
@@ -146,7 +146,7 @@ class Fault:
             text: ``KIND`` or ``KIND:NAME=VALUE,...``.
 
         Raises:
-            ConfigurationError: The text cannot be parsed, or the fault is invalid.
+            ConfigurationError: the text cannot be parsed, or the fault is invalid.
         """
         kind, _, rest = text.partition(":")
         where = f"fault {kind!r}"
@@ -201,12 +201,12 @@ class SubmissionFault(Fault):
 
 @model(kw_only=True)
 class DelayFault(SubmissionFault):
-    """The right response, late."""
+    """The correct response, late."""
 
     kind: Literal["delay"] = "delay"
     when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds to wait.")
-    jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
+    jitter: Seconds = Field(0.0, description="Random extra delay: 0 to this many seconds.")
 
     @model_validator(mode="after")
     def _check_seconds(self) -> Self:
@@ -263,20 +263,21 @@ class GarbleFault(SubmissionFault):
 
 @model(kw_only=True)
 class TrickleFault(SubmissionFault):
-    """The right response, byte by byte."""
+    """The correct response, byte by byte."""
 
     kind: Literal["trickle"] = "trickle"
     when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds between two bytes.")
     jitter: Seconds = Field(
         0.0,
-        description="Up to so many seconds more, at random; the same for all bytes of a response.",
+        description="Random extra delay: 0 to this many seconds, the same for all bytes of a"
+        " response.",
     )
 
 
 @model(kw_only=True)
 class ContentTypeFault(SubmissionFault):
-    """The right response with the wrong Content-Type."""
+    """The correct response with the wrong Content-Type."""
 
     kind: Literal["content-type"] = "content-type"
     when: _OnlyAfter = "after"
@@ -308,7 +309,7 @@ class HtmlFault(SubmissionFault):
 
 @model(kw_only=True)
 class ErrorFault(SubmissionFault):
-    """The method throws: a SOAP Server fault, or HTTP 500 over http-get and http-post."""
+    """The method throws: a SOAP Server fault, or else HTTP 500."""
 
     kind: Literal["error"] = "error"
     when: _BeforeOrAfter = "after"
@@ -339,7 +340,7 @@ class RefuseFault(Fault):
     kind: Literal["refuse"] = "refuse"
     when: _OnlyAfter = "after"
     seconds: Seconds = Field(0.0, description="Seconds until the port opens again.")
-    jitter: Seconds = Field(0.0, description="Up to so many seconds more, at random.")
+    jitter: Seconds = Field(0.0, description="Random extra delay: 0 to this many seconds.")
 
     @model_validator(mode="after")
     def _check_seconds(self) -> Self:

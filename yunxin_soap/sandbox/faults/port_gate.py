@@ -24,10 +24,10 @@ class PortGate:
     """Opens and closes the port as the faults ask; no other process can bind it meanwhile.
 
     Args:
-        faults: The faults that close the port.
-        runner: The server whose sites listen on the port.
-        host: The address to listen on.
-        port: The port to listen on.
+        faults: the faults that close the port.
+        runner: the server whose sites listen on the port.
+        host: the address to listen on.
+        port: the port to listen on.
     """
 
     def __init__(

@@ -56,8 +56,8 @@ class Inbox:
     """The page and the REST API of one sandbox.
 
     Args:
-        service: The service whose arrivals and faults the inbox shows.
-        host: The host that the server listens on. Requests for other public host names are
+        service: the service whose arrivals and faults the inbox shows.
+        host: the host that the server listens on. Requests for other public host names are
             rejected, because a web site can let its own name resolve to this address.
     """
 
@@ -87,8 +87,8 @@ class Inbox:
         """Respond to a request.
 
         Args:
-            request: The request. The inbox has its path (`has_path`).
-            body: The request's body; None if it was longer than `MAX_BODY`.
+            request: the request. The inbox has its path (`has_path`).
+            body: the request's body; None if it was longer than `MAX_BODY`.
         """
         try:
             if body is None:

@@ -12,9 +12,9 @@ class ApiError(Exception):
     """An error response of the REST API.
 
     Args:
-        status: The HTTP status.
-        message: What is wrong and what to do, for people.
-        headers: Further response headers.
+        status: the HTTP status.
+        message: what is wrong and what to do, for people.
+        headers: further response headers.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:

@@ -25,9 +25,9 @@ class EventQueue:
     Other threads add events; the client's event loop takes them out.
 
     Args:
-        arrivals: The store whose arrivals the events describe.
-        disconnect: Called when the client is too slow; its events are lost.
-        max_behind: Events that can wait before the client is disconnected.
+        arrivals: the store whose arrivals the events describe.
+        disconnect: called when the client is too slow; its events are lost.
+        max_behind: events that can wait before the client is disconnected.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 """Headers of every response: no scripts or styles but the page's own, no frames, no cache."""
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 """Endings of host names that no public web site can have."""
+_SUFFIXES_SHOWN = f"{', '.join(_PRIVATE_SUFFIXES[:-1])} or {_PRIVATE_SUFFIXES[-1]}"
 
 
 def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
@@ -30,8 +31,8 @@ def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
     this address.
 
     Args:
-        headers: The headers of the request.
-        listening_host: The host that the server listens on.
+        headers: the headers of the request.
+        listening_host: the host that the server listens on.
 
     Raises:
         ApiError: 403, the request comes from another site or uses a public host name.
@@ -42,7 +43,9 @@ def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
     if "." in name and not _is_private(name, listening_host):
         raise ApiError(
             403,
-            f"This sandbox is not called {name}: use its IP address, or a host name without a dot.",
+            f"Rejected, because the host name {name} could be used for DNS rebinding: use the"
+            " sandbox's IP address, a host name without a dot, or one that ends in"
+            f" {_SUFFIXES_SHOWN}.",
         )
     site = headers.get("Sec-Fetch-Site", "none")
     origin = headers.get("Origin", f"http://{host}")

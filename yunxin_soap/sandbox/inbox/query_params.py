@@ -104,8 +104,8 @@ def parse_query(query: MultiMapping[str], made: type[_Q]) -> _Q:
     """Parse the query of a request.
 
     Args:
-        query: The query's parameters.
-        made: The model to return.
+        query: the query's parameters.
+        made: the model to return.
 
     Raises:
         ApiError: 400, a parameter is unknown or given twice; 422, a value is invalid.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -41,15 +43,15 @@ async def serve(
     """Serve until an event is set.
 
     Args:
-        service: The service.
-        host: The address to listen on.
-        port: The TCP port to listen on; 0 takes a free one.
-        stop: The event that ends the server.
-        ready: Called with the URL of the service's page once the port is open.
-        limits: What the server accepts at the same time.
+        service: the service.
+        host: the address to listen on.
+        port: the TCP port to listen on; 0 takes a free one.
+        stop: the event that ends the server.
+        ready: called with the URL of the service's page once the port is open.
+        limits: what the server accepts at the same time.
 
     Raises:
-        ConfigurationError: The server cannot listen on the port.
+        ConfigurationError: the server cannot listen on the port.
     """
     server = _Server(service, Inbox(service, host), limits or ServerLimits())
     runner = web.ServerRunner(server, shutdown_timeout=1)
@@ -60,7 +62,7 @@ async def serve(
             await site.start()
         except OSError as error:
             raise ConfigurationError(
-                f"The sandbox cannot listen on {host}:{port} ({error.strerror}): choose another"
+                f"The sandbox cannot listen on {host}:{port} ({_os_message(error)}): choose another"
                 " address or port."
             ) from error
         bound_port = runner.addresses[0][1]
@@ -75,17 +77,25 @@ async def serve(
         await runner.cleanup()
 
 
+def _os_message(error: OSError) -> str:
+    """Return the operating system's words: asyncio's own repeat the address."""
+    # The numbers of a failed name lookup are not those of the system.
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    return os.strerror(error.errno)
+
+
 def run(service: Service, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until the process receives SIGINT or SIGTERM.
 
     Args:
-        service: The service.
-        host: The address to listen on.
-        port: The TCP port to listen on; 0 takes a free one.
-        ready: Called with the URL of the service's page once the port is open.
+        service: the service.
+        host: the address to listen on.
+        port: the TCP port to listen on; 0 takes a free one.
+        ready: called with the URL of the service's page once the port is open.
 
     Raises:
-        ConfigurationError: The server cannot listen on the port.
+        ConfigurationError: the server cannot listen on the port.
     """
 
     async def main() -> None:

@@ -13,7 +13,7 @@ class BodyReader:
     """Reads request bodies; all connections share one instance.
 
     Args:
-        max_reading: The most bytes that all bodies being read may have together.
+        max_reading: the most bytes that all bodies being read may have together.
     """
 
     def __init__(self, max_reading: int) -> None:
@@ -24,15 +24,15 @@ class BodyReader:
         """Read the body of a request.
 
         Args:
-            request: The request; nothing of its body has been read yet.
-            limit: The most bytes to accept.
+            request: the request; nothing of its body has been read yet.
+            limit: the most bytes to accept.
 
         Returns:
             The body, and whether it was longer than ``limit``. A body that is too long is not
             read to its end, and is returned empty.
 
         Raises:
-            ReadingLimitExceeded: Other connections already use the shared memory.
+            ReadingLimitExceeded: other connections already use the shared memory.
         """
         body = bytearray()
         try:

@@ -30,9 +30,9 @@ class Connection(web.RequestHandler):
 
     Args:
         manager: aiohttp's server.
-        service: The service to connect to.
-        max_connections: How many connections may be open at the same time.
-        options: Options of aiohttp.
+        service: the service to connect to.
+        max_connections: how many connections may be open at the same time.
+        options: options of aiohttp.
     """
 
     def __init__(

@@ -10,6 +10,6 @@ class ServerLimits:
     """What the server accepts at the same time."""
 
     max_connections: int = 1000
-    """Open connections. Beyond, the server closes the one that has been silent for longest."""
+    """Open connections. Above this limit, the server closes the one that was silent the longest."""
     max_reading: int = 256 << 20
     """Bytes of all request bodies that are being read."""
