@@ -154,12 +154,12 @@ def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox
     paused = run("run", "a", "--concurrency", "1")
     assert paused.returncode == 4
     assert "a: paused: The gateway rejected the submission with -7 余额不足" in paused.stdout
-    assert '"campaign resume" continues' in paused.stdout
+    assert '"yunxin-soap campaign resume a" continues' in paused.stdout
     sandbox.inject_fault("close")
     unknown = run("resume", "a", "--concurrency", "1", "--json")
     assert unknown.returncode == 5
     assert json.loads(unknown.stdout)["numbers"]["unknown"] == 10
-    assert 'decide with "campaign resolve"' in run("status", "a").stdout
+    assert 'decide with "yunxin-soap campaign resolve a"' in run("status", "a").stdout
     assert "Say what happened to them" in run("resolve", "a").stderr
     assert run("resolve", "a", "--not-sent", "--by", "小王").stdout == "1 submission resolved.\n"
     assert run("run", "a").returncode == 3
@@ -205,8 +205,8 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: San
     sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
     assert run("retry", "a").stdout == (
-        "0 submissions pending again. 1 rejected may have been sent, or were purged: --unsafe"
-        " retries those that may have been sent.\n"
+        "0 submissions pending again. 1 rejected submission was left out: it may have been sent"
+        " (use --unsafe), or it was purged.\n"
     )
     assert run("retry", "a", "--unsafe").stdout == "1 submission pending again.\n"
     assert run("run", "a").returncode == 0
@@ -216,7 +216,7 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: San
     ("arguments", "status", "message"),
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
-        (["resolve", "--key", "x", "--resend"], 2, "There is no unknown send with the key 'x'"),
+        (["resolve", "--key", "x", "--resend"], 2, "The ledger has no single send 'x'."),
         (["resolve", "x", "--accepted", "--not-sent"], 2, "give one of --resend, --accepted"),
         (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
         (["status", "\udcff"], 2, "There is no campaign"),
@@ -233,21 +233,37 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: San
             2,
             "needs the name of a file",
         ),
-        (["purge", "--older-than", "²d"], 2, "must be as in 90d"),
-        (["purge", "--older-than", "9" * 400 + "d"], 2, "must be as in 90d"),
+        (["purge", "--older-than", "²d"], 2, "must be a whole number with a unit"),
+        (
+            ["purge", "--older-than", "9" * 400 + "d"],
+            2,
+            "must be a whole number with a unit",
+        ),
         (["status", "--ledger", "/dev/null/x"], 6, "There is no ledger"),
         (["status", "--ledger", "postgresql://u:p@h:abc/db"], 6, "is not a URL"),
         (["status", "--ledger", "sqlite:///ledger.sqlite?timeout=abc"], 6, "cannot be used"),
         (
             ["status", "--ledger", "postgresql://u@127.0.0.1:1/db?password=sekret"],
             6,
-            "postgresql+psycopg://u@127.0.0.1:1/db cannot be used",
+            "The ledger postgresql://u@127.0.0.1:1/db cannot be used",
         ),
+        (["purge", "--older-than", "90"], 2, "has no unit: write 90d, 90h, 90m or 90s."),
         (["plan", "a", "--text", "-"], 2, "Give the text, by --message"),
+        (
+            ["plan", "a", "--text", "-", "--message", TEXT, "--message-file", "gbk.txt"],
+            2,
+            "Give either --message or --message-file, not both.",
+        ),
+        (
+            ["plan", "a", "--message", TEXT, "--text", "-", "--csv", "gbk.txt"],
+            2,
+            "Give either --csv or --text, not both.",
+        ),
+        (["status", "--ledger", "mysql://h/db"], 6, "SQLite file or a PostgreSQL database, not"),
         (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
         (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
-        (["purge", "--older-than", "x"], 2, "must be as in 90d"),
+        (["purge", "--older-than", "x"], 2, "must be a whole number with a unit"),
         (["run", "a", "--sending-hours", "8-9"], 2, "There is no campaign"),
         (["run", "a", "--rate-limit", "x"], 2, "'x' is not a valid float"),
     ],
@@ -294,7 +310,7 @@ def test_command_missing_ledger_exits_6(
     done = run_in_process(*arguments)
     assert done.returncode == 6
     assert done.stderr == (
-        f'yunxin-soap: There is no ledger sqlite:///{ledger_file}: "campaign plan" creates one.\n'
+        f'yunxin-soap: There is no ledger {ledger_file}: "campaign plan" creates one.\n'
     )
     assert ledger_file.exists() is empty
 
@@ -316,13 +332,17 @@ def test_status_retry_resolve_single_sends_by_key(
             ledger.once.send(client, "c", "13900000000", TEXT)
         assert run("status").stdout == (
             "single sends: 1 accepted, 1 rejected, 1 unknown\n  unknown: c\n"
+            '    ask the vendor, then decide with "yunxin-soap campaign resolve --key c"\n'
         )
         assert json.loads(run("status", "--json").stdout) == {
             "campaigns": [],
             "sends": {"accepted": 1, "rejected": 1, "unknown": 1},
             "unknown_keys": ["c"],
         }
-        assert run("retry", "--key", "b").stdout == "1 submission pending again.\n"
+        assert "by runner " in run("find", "13900000000").stdout
+        assert "by operator" not in run("find", "13900000000").stdout
+        assert run("retry", "--key", "b", "--by", "小王").stdout == "1 submission pending again.\n"
+        assert "pending (retry), by operator 小王\n" in run("find", "13900000000").stdout
         assert run("resolve", "--key", "c", "--resend").stdout == "1 submission resolved.\n"
         for key in ("b", "c"):
             ledger.once.send(client, key, "13900000000", TEXT)

@@ -193,7 +193,7 @@ def test_run_on_hold_text_exits_3(run: Run, plan: Callable[..., Result], sandbox
     assert status["on_hold"] == {reason: 2}
     shown = run("status", "a").stdout
     assert f"on hold: {reason}" in shown
-    assert '"campaign retry" makes it pending again' in shown
+    assert '"yunxin-soap campaign retry a" makes it pending again' in shown
     assert parsed(run("retry", "a", "--json")) == {"submissions": 1}
     assert run("run", "a").exit_code == 0
     assert len(sandbox.inbox) == 3
@@ -527,7 +527,7 @@ def test_purge_json_counts_numbers(run: Run, plan: Callable[..., Result], age: s
         (("purge", "--older-than", "x"), 2, "ConfigurationError"),
     ],
 )
-def test_error_json_has_type_and_message(
+def test_error_json_has_the_same_keys(
     run: Run, plan: Callable[..., Result], arguments: tuple[str, ...], status: int, kind: str
 ) -> None:
     """An error is one JSON object; its type decides the exit status."""
@@ -536,3 +536,6 @@ def test_error_json_has_type_and_message(
     found = parsed(result, status)
     assert found["type"] == kind
     assert found["message"].endswith(".")
+    no_outcome = kind in ("NotInLedger", "ContentConflict", "LedgerError")
+    assert found["outcome"] == (None if no_outcome else "not_sent")
+    assert (found["safe_to_resend"], found["retryable"]) == (not no_outcome, False)

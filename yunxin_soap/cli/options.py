@@ -33,17 +33,38 @@ def combine(*options: Callable[[Any], Any]) -> _Decorator:
     return decorate
 
 
+def with_variable(text: str, name: str) -> str:
+    """Append an environment variable to a help text, as click does for an option's ``envvar``.
+
+    The client reads these variables itself, so that click does not know them.
+
+    Args:
+        text: the help text.
+        name: the variable's name without ``YUNXIN_``.
+    """
+    return f"{text}  [env var: YUNXIN_{name}]"
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 client_options = combine(
-    click.option("--user-code", help="The account's login name."),
+    click.option("--user-code", help=with_variable("The account's login name.", "USER_CODE")),
     click.option(
         "--password-file",
         type=click.File("r", encoding="utf-8-sig"),
         help="A file with the password on its first line.",
     ),
-    click.option("--protocol", help="soap (default), soap12, http-get or http-post."),
-    click.option("--endpoint", help="The URL of the service's page."),
-    click.option("--timeout", type=float, help="Seconds to wait for a response (default 30)."),
+    click.option(
+        "--protocol",
+        help=with_variable("soap (default), soap12, http-get or http-post.", "PROTOCOL"),
+    ),
+    click.option("--endpoint", help=with_variable("The URL of the service's page.", "ENDPOINT")),
+    click.option(
+        "--timeout",
+        type=float,
+        help=with_variable(
+            "Seconds from the start of sending to the end of the response (default 30).", "TIMEOUT"
+        ),
+    ),
 )
 """How to reach the gateway; `build_client` takes them."""
 ledger_options = combine(
@@ -51,8 +72,9 @@ ledger_options = combine(
         "--ledger",
         "ledger_url",
         envvar="YUNXIN_LEDGER",
+        show_envvar=True,
         metavar="FILE|URL",
-        help="An SQLite file, or postgresql://...",
+        help="SQLite file or PostgreSQL URL.",
     ),
     json_option,
 )

@@ -43,6 +43,8 @@ EXIT_STATUS: dict[type[YunxinError], int] = {
     LedgerError: 6,
 }
 """Subclasses stand before their base: the first match wins."""
+_NO_OUTCOME = {"outcome": None, "safe_to_resend": False, "retryable": False}
+"""The entries of an error in JSON that has none of its own."""
 
 
 class CommandGroup(click.Group):
@@ -135,13 +137,18 @@ def _name_options(message: str) -> str:
         option, sign = (variable, "=") if in_environment else (parameter.opts[0], " ")
         # A message starts with a bare name, or has name=value; "timeout=" is no "total_timeout=".
         message = re.sub(rf"^{name}(?= )", option, message)
+        if parameter.is_flag:
+            message = re.sub(rf"(?<![\w-]){name}=True\b", option, message)
         message = re.sub(rf"(?<![\w-]){name}=(?=[\w'\"-])", f"{option}{sign}", message)
         message = re.sub(rf"(?<![\w-]){name}=", option, message)
     return message
 
 
 def _as_dict(error: YunxinError) -> dict[str, Any]:
+    # The same keys for every error: a script need not know which errors concern a submission.
     described = error.to_dict()
+    for key, value in _NO_OUTCOME.items():
+        described.setdefault(key, value)
     if isinstance(error, ConfigurationError):
         # The command found it before it sent anything, so the outcome is known.
         described.update(outcome=Outcome.NOT_SENT.value, safe_to_resend=True, retryable=False)

@@ -62,7 +62,10 @@ def _stop_on_signals(run: asyncio.Task[Status], stop: asyncio.Event) -> None:
             run.cancel()
         else:
             stop.set()
-            _print_line("Stopping once the submissions in flight have ended; again to stop now.")
+            _print_line(
+                "Stopping once the submissions in flight have ended. Press Ctrl-C again to stop at"
+                " once: submissions in flight become unknown."
+            )
 
     loop = asyncio.get_running_loop()
     signals = [signal.SIGINT, signal.SIGTERM]

@@ -17,6 +17,7 @@ from yunxin_soap.cli.options import (
     given_arguments,
     json_option,
     read_lines,
+    with_variable,
 )
 from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
@@ -59,9 +60,11 @@ _RECIPIENTS_SHOWN = 3
 @click.option(
     "--message", required=True, help="The text; it ends in its signature, as in XXX【签名】."
 )
-@click.option("--signature", help="Appended as 【…】 to a text that has none.")
-@click.option("--channel", help="The channel number, such as 37.")
-@click.option("--extension", help="The extension number.")
+@click.option(
+    "--signature", help=with_variable("Appended as 【…】 to a text that has none.", "SIGNATURE")
+)
+@click.option("--channel", help=with_variable("The channel number, such as 37.", "CHANNEL"))
+@click.option("--extension", help=with_variable("The extension number.", "EXTENSION"))
 @client_options
 @click.option(
     "--sandbox",

@@ -49,4 +49,12 @@ def _describe(entry: HistoryEntry, record: SubmissionRecord) -> str:
     origin = (
         f"submission {entry.submission_id} " if entry.submission_id != record.submission_id else ""
     )
-    return f"{format_local_time(entry.at)} {origin}{entry.after.value}{detail}, by {entry.by}"
+    who = "operator" if _is_decision(entry) else "runner"
+    return f"{format_local_time(entry.at)} {origin}{entry.after.value}{detail}, by {who} {entry.by}"
+
+
+def _is_decision(entry: HistoryEntry) -> bool:
+    """Return whether a person made a change: no runner moves a submission out of these states."""
+    from yunxin_soap.campaign import State
+
+    return entry.before in (State.REJECTED, State.UNKNOWN) and entry.after is not entry.before

@@ -38,15 +38,30 @@ _SKIPPED_SHOWN = 10
 @name_argument
 @click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
 @click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
-@click.option("--column", help="The CSV column of the numbers: its heading, or its place from 1.")
+@click.option(
+    "--column", help="The CSV column of the numbers: its heading, or its position, counted from 1."
+)
 @click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
 @click.option("--message", help="The text; {name} in it is filled from the column of that name.")
 @click.option(
     "--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text."
 )
-@click.option("--channel", envvar="YUNXIN_CHANNEL", help="The channel number, such as 37.")
-@click.option("--signature", envvar="YUNXIN_SIGNATURE", help="Appended to a text that has none.")
-@click.option("--extension", envvar="YUNXIN_EXTENSION", default="", help="The extension number.")
+@click.option(
+    "--channel", envvar="YUNXIN_CHANNEL", show_envvar=True, help="The channel number, such as 37."
+)
+@click.option(
+    "--signature",
+    envvar="YUNXIN_SIGNATURE",
+    show_envvar=True,
+    help="Appended to a text that has none.",
+)
+@click.option(
+    "--extension",
+    envvar="YUNXIN_EXTENSION",
+    show_envvar=True,
+    default="",
+    help="The extension number.",
+)
 @click.option(
     "--max-recipients", default=500, show_default=True, help="The most numbers in one submission."
 )
@@ -95,9 +110,11 @@ def plan_command(
 
 
 def _text(message: str | None, file: IO[str] | None) -> str:
-    if message is not None and file is None:
+    if message is not None and file is not None:
+        raise ConfigurationError("Give either --message or --message-file, not both.")
+    if message is not None:
         return message
-    if file is not None and message is None:
+    if file is not None:
         return read_text(file, file.read, InvalidRequest).rstrip("\r\n")
     raise ConfigurationError("Give the text, by --message or by --message-file.")
 
@@ -113,7 +130,9 @@ def _source(
 ) -> Source:
     from yunxin_soap.campaign import Csv, Text
 
-    if (csv_file is None) == (text_file is None):
+    if csv_file is not None and text_file is not None:
+        raise ConfigurationError("Give either --csv or --text, not both.")
+    if csv_file is None and text_file is None:
         raise ConfigurationError("Give the numbers, by --csv or by --text.")
     path = csv_file if csv_file is not None else text_file
     file: Any = sys.stdin.buffer if path == "-" else path

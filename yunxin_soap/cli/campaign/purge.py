@@ -14,7 +14,12 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 @click.command("purge")
-@click.option("--older-than", required=True, metavar="AGE", help="As in 90d, 12h, 30m, 0s.")
+@click.option(
+    "--older-than",
+    required=True,
+    metavar="AGE",
+    help="Minimum time since a submission ended, such as 90d or 12h.",
+)
 @ledger_options
 def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> None:
     """Remove old numbers and texts; counts stay.
@@ -29,6 +34,11 @@ def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> Non
 
 
 def _parse_age(age: str) -> float:
+    if re.fullmatch("[0-9]{1,9}", age):
+        units = f"write {age}d, {age}h, {age}m or {age}s"
+        raise ConfigurationError(f"--older-than {age!r} has no unit: {units}.")
     if not re.fullmatch("[0-9]{1,9}[dhms]", age):
-        raise ConfigurationError(f"--older-than {age!r} must be as in 90d or 12h.")
+        raise ConfigurationError(
+            f"--older-than {age!r} must be a whole number with a unit, such as 90d or 12h."
+        )
     return int(age[:-1]) * _SECONDS[age[-1]]

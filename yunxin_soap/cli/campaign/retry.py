@@ -64,7 +64,8 @@ def retry_command(
 def _hint(left: int) -> str:
     if not left:
         return ""
+    was, it = ("was", "it") if left == 1 else ("were", "they")
     return (
-        f" {left} rejected may have been sent, or were purged: --unsafe retries those that may have"
-        " been sent."
+        f" {pluralize(left, 'rejected submission')} {was} left out: {it} may have been sent (use"
+        f" --unsafe), or {it} {was} purged."
     )

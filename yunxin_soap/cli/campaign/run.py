@@ -26,7 +26,7 @@ EPILOG = """\b
 Exit status of run and resume:
   0  every number was accepted
   2  the options, the settings, the list or the name are invalid
-  3  some numbers were rejected, or their text was
+  3  some numbers or messages were rejected
   4  some numbers are still pending: the campaign is paused, or was stopped
   5  some outcomes are unknown: those SMS may have been sent
   6  the ledger cannot be used

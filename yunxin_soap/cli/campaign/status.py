@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
         click.echo(f"single sends: {counts}")
     for key in unknown_keys:
         click.echo(f"  unknown: {key}")
+        resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
+        click.echo(f'    ask the vendor, then decide with "{resolve}"')
 
 
 def print_status(status: Status, as_json: bool) -> None:
@@ -80,12 +83,16 @@ def print_status(status: Status, as_json: bool) -> None:
 def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
+    command, name = "yunxin-soap campaign", shlex.quote(status.name)
     if status.numbers[State.UNKNOWN]:
         yield (
-            'unknown: ask the vendor ("campaign export" lists the numbers), then decide with'
-            ' "campaign resolve"'
+            f'unknown: ask the vendor ("{command} export {name}" lists the numbers), then decide'
+            f' with "{command} resolve {name}"'
         )
     if status.on_hold:
-        yield 'on hold: once the gateway allows the text, "campaign retry" makes it pending again'
+        yield (
+            f'on hold: once the gateway allows the text, "{command} retry {name}" makes it pending'
+            " again"
+        )
     if status.state is CampaignState.PAUSED and status.paused_until is None:
-        yield 'paused: fix the cause, then "campaign resume" continues'
+        yield f'paused: fix the cause, then "{command} resume {name}" continues'
