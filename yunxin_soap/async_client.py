@@ -100,7 +100,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
         return await self.submit(self._prepare(recipients, message, channel, extension))
 
     async def submit(self, submission: Submission) -> Receipt:
-        """Send what `check` returned, at most once.
+        """Send a checked submission at most once.
 
         Args:
             submission: recipients, message, channel and extension, normalised by `check`.
@@ -134,7 +134,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
         channel: str | int | None = None,
         extension: str | int | None = None,
     ) -> Submission:
-        """Return what `send` would send for the same arguments, and send nothing.
+        """Check the arguments and return the submission without sending it.
 
         Args:
             recipients: as in `send`.

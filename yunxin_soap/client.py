@@ -73,7 +73,7 @@ class ClientBase(Generic[_Transport]):
                 Default: None.
             trust_env: whether to honour ``http_proxy``, ``https_proxy`` and ``no_proxy`` of the
                 environment. Default: False.
-            verify: True to trust the system's certificate authorities, the path of a PEM file or of
+            verify: true to trust the system's certificate authorities, the path of a PEM file or of
                 a directory with others, an `ssl.SSLContext`, or False to check nothing.
                 Default: True.
             recipient_pattern: the regular expression that a normalised number must match in full.
@@ -354,7 +354,7 @@ class Client(ClientBase[Transport]):
         return self.submit(self._prepare(recipients, message, channel, extension))
 
     def submit(self, submission: Submission) -> Receipt:
-        """Send what `check` returned, at most once.
+        """Send a checked submission at most once.
 
         Args:
             submission: recipients, message, channel and extension, normalised by `check`.
@@ -384,7 +384,7 @@ class Client(ClientBase[Transport]):
         channel: str | int | None = None,
         extension: str | int | None = None,
     ) -> Submission:
-        """Return what `send` would send for the same arguments, and send nothing.
+        """Check the arguments and return the submission without sending it.
 
         Args:
             recipients: as in `send`.

@@ -6,7 +6,7 @@
     ├── ConfigurationError      a wrong setting, a WSDL that does not fit, a missing extra
     ├── LedgerError             the ledger of campaigns cannot do what was asked
     │   ├── ContentConflict     the name or key belongs to other content
-    │   └── NotInLedger         no such campaign, or nothing unknown to resolve
+    │   └── NotInLedger         no such campaign, key or submission
     └── SendError               a submission was not accepted
         ├── InvalidRequest      not sent: an argument breaks a rule (also a ValueError)
         ├── NotSent             not sent: nothing can have reached the gateway
@@ -67,7 +67,7 @@ class YunxinError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """Return the error as a dictionary of JSON types, for `from_dict`.
 
-        A subclass from elsewhere is written as the class of this module that it extends.
+        A subclass that you defined is written as its base class from this package.
         """
         kind = next(each for each in type(self).__mro__ if each.__module__ == __name__)
         return {"type": kind.__name__, "message": str(self)}
@@ -152,7 +152,7 @@ class ContentConflict(LedgerError):
 
 
 class NotInLedger(LedgerError):
-    """The ledger has no such campaign, or no such unknown submission to resolve."""
+    """No such campaign or key, or no submission in the state that the operation needs."""
 
 
 class SendError(YunxinError):

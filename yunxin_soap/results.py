@@ -80,7 +80,7 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
     excerpt = truncate_printable(redact(text), 80)
     shown = repr(excerpt) if excerpt else "an empty result"
     raise OutcomeUnknown(
-        f"The gateway returned {shown}, which is neither a batch number nor a code: whether the"
-        " SMS was sent is unknown. Check with the vendor before you send it again.",
+        f"The gateway returned {shown}, which is neither a batch number nor a code. It is"
+        " unknown whether the SMS was sent. Check with the vendor before you send it again.",
         excerpt=excerpt,
     )

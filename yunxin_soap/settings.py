@@ -110,7 +110,7 @@ def parse_endpoint(url: str | Endpoint) -> Endpoint:
     if parsed.query is not None or parsed.fragment is not None:
         # Not quoted: the query of a pasted request contains a password.
         raise ConfigurationError(
-            "endpoint continues after the address of the page: remove ? or # and all that follows."
+            "endpoint has a query or a fragment: remove everything from ? or #."
         )
     if parsed.port == 0:
         raise ConfigurationError(f"endpoint={url!r} names port 0: give the gateway's port.")
@@ -159,7 +159,9 @@ def _optional(validate: _Validator) -> _Validator:
 
 def _protocol(name: str, value: Any) -> Any:
     if value not in PROTOCOLS:
-        raise ConfigurationError(f"{name}={value!r} is not known: use {', '.join(PROTOCOLS)}.")
+        raise ConfigurationError(
+            f"{name}={value!r} is not known: use one of {', '.join(PROTOCOLS)}."
+        )
     return value
 
 

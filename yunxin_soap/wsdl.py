@@ -157,7 +157,7 @@ class _NoNetwork:
 
 
 def binding(document: Document, protocol: ProtocolName) -> Binding:
-    """Return zeep's binding for one protocol, after checking its operation.
+    """Check the operation and return zeep's binding.
 
     Raises:
         ConfigurationError: the WSDL has no port for the protocol, or its ``sendMesExt`` differs

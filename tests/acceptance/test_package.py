@@ -142,7 +142,7 @@ def test_package_import_loads_no_dependency() -> None:
         (
             "psycopg",
             "campaign status --ledger postgresql://u:secret@localhost/x",
-            "The ledger postgresql+psycopg://u:***@localhost/x needs psycopg:"
+            "The ledger postgresql://u:***@localhost/x needs psycopg:"
             ' pip install "yunxin-soap[campaign]"',
         ),
     ],

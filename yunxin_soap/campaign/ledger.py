@@ -99,7 +99,7 @@ class Ledger:
             source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
             message: the text; ``{name}`` in it is replaced by the column of that name.
             on_progress: called now and then with the count of rows read so far.
-            on_skipped: called with each line that no submission is made of.
+            on_skipped: called with each skipped line.
             options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
                 ``recipient_pattern``, ``strict``; see `PlanOptions`.
 
@@ -131,15 +131,15 @@ class Ledger:
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         stop: threading.Event | None = None,
     ) -> Status:
-        """Send what is pending, until nothing is left, the campaign is paused, or it is stopped.
+        """Send the pending submissions until none is left, or the campaign is paused or stopped.
 
-        Before that, it makes unknown what stalled runners left in flight. Several runners may run
-        one campaign, each with its own limits. Ctrl-C aborts the run: what is in flight becomes
+        First it marks the submissions of stalled runners as unknown. Several runners may run one
+        campaign, each with its own limits. Ctrl-C aborts the run: what is in flight becomes
         unknown, and the ledger records that.
 
         Args:
             name: the campaign.
-            client: sends; it is left open.
+            client: the client that sends; the ledger does not close it.
             concurrency: submissions in flight at most. A run begins with two.
             rate_limit: submissions a second at most. Default: no limit.
             numbers_rate_limit: numbers a second at most. Default: no limit.
@@ -210,7 +210,7 @@ class Ledger:
         return self._reads.status(name)
 
     def results(self, name: str) -> Iterator[NumberResult]:
-        """Yield what became of each number of a campaign; purged numbers are left out.
+        """Yield the result of each number of a campaign; purged numbers are left out.
 
         Raises:
             NotInLedger: there is no campaign of that name.
@@ -226,7 +226,7 @@ class Ledger:
         return self._reads.timings(name)
 
     def skipped_lines(self, name: str) -> Iterator[SkippedLine]:
-        """Yield the lines of a campaign's source that no submission was made of.
+        """Yield each skipped line of a campaign's source.
 
         Raises:
             NotInLedger: there is no campaign of that name.

@@ -183,10 +183,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One change of a submission's state, or what was learnt too late to change it."""
+    """One change of a submission's state, or a late response that did not change it."""
 
     submission_id: int
-    """The submission; for what was split, first the one that this one was split from."""
+    """The id of the submission; before a split, the id of the original."""
     at: datetime
     before: State
     after: State

@@ -39,21 +39,27 @@ _READ_ROWS = 20_000
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 UNBALANCED_QUOTE_REASON = (
-    "a quote that is not closed covers this line and others that look like rows: close it where"
-    " its field ends"
+    'this line is inside a quoted field that is never closed: add the missing " or remove the'
+    " opening one"
 )
 DUPLICATE_REASON = "a duplicate: this number is in the campaign already"
 
 
 class PlanOptions(TypedDict, total=False):
-    """The options of a plan beside its name, list and message; see `Planner`."""
+    """The options of a plan beside its name, list and message."""
 
     channel: Required[str | int]
+    """The channel number, such as 37."""
     extension: str | int
+    """The extension number (the vendor's ``ExeNo``). Default: none."""
     signature: str | None
+    """Appended to a message that has none. Default: none, so the message needs its own."""
     max_recipients: int
+    """Numbers in a submission, at most; from 1 to 1000. Default: 500."""
     recipient_pattern: str | re.Pattern[str]
+    """The pattern that a normalised number must match. Default: mainland mobile numbers."""
     strict: bool
+    """Whether a line that would be skipped is an error. Default: False."""
 
 
 class PlannedSubmission(NamedTuple):
@@ -198,8 +204,8 @@ class Planner:
             if not any(name in row for row in batch.rows or ()):
                 known = ", ".join(batch.rows[0]) if batch.rows else "none"
                 raise ConfigurationError(
-                    f"The message uses {{{name}}}, but the list has no column of that name, or"
-                    f" several. Its columns with a unique name: {known}."
+                    f"The message uses {{{name}}}, but the list does not have exactly one column"
+                    f" {name!r}. Usable columns: {known}. Fix the message or the heading."
                 )
 
     def _add(self, batch: Batch) -> None:

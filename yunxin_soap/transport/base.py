@@ -1,4 +1,4 @@
-"""What a transport carries, and what every transport must do.
+"""The request, the response and the interface of a transport.
 
 A `Transport` is the seam between a client and the network. Tests pass their own one as
 ``Client(..., transport=...)``, and nothing is sent.

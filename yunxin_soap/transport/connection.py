@@ -176,7 +176,7 @@ class Connection(HTTPConnection):
             method: ``GET`` or ``POST``.
             target: the target of the request line.
             headers: all headers but Host, Accept-Encoding and Content-Length.
-            body: None for a GET.
+            body: none for a GET.
             timeout: seconds from this call to the end of the response.
         """
         sock: Any = self.sock

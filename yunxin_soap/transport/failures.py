@@ -110,8 +110,8 @@ def outcome_unknown(reason: str, http_status: int | None) -> OutcomeUnknown:
         http_status: the status of the response, if its head had arrived.
     """
     return OutcomeUnknown(
-        f"The request may have reached the gateway, but {reason}: whether the SMS was sent is"
-        " unknown. Check with the vendor before you send it again.",
+        f"The request may have reached the gateway, but {reason}. It is unknown whether the"
+        " SMS was sent. Check with the vendor before you send it again.",
         http_status=http_status,
     )
 

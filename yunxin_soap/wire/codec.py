@@ -47,6 +47,8 @@ _BEFORE_THE_METHOD = re.compile(
 )
 
 
+_FAULT_SHOWN = 240
+"""Characters of a fault's text that an error quotes: fewer than an error may have."""
 _NOT_A_RESPONSE = "XML that is not a response of sendMesExt"
 
 
@@ -190,8 +192,10 @@ class Codec:
             # 1.1 allows a code to be refined with dots, as in Client.Authentication.
             name = (code or "").strip().rpartition(":")[2].partition(".")[0]
             # Redact before joining the lines: a secret may have two blanks in it.
-            what = self._redact(f"a SOAP {name or 'nameless'} fault: {text or ''}")
-            what = " ".join(what.split())
+            said = truncate_printable(" ".join(self._redact(text or "").split()), _FAULT_SHOWN)
+            what = self._redact(f"a SOAP {name or 'nameless'} fault")
+            if said:
+                what += f' ("{said}")'
             if name in ("Client", "Sender"):
                 self._reject(what, response)
             self._unknown(what, response)
@@ -227,8 +231,8 @@ class Codec:
     def _unknown(self, what: str, response: Response) -> NoReturn:
         what = truncate_printable(self._redact(what))
         raise OutcomeUnknown(
-            f"The gateway responded with {what.rstrip('.')}: whether the SMS was sent is unknown."
-            " Check with the vendor before you send it again.",
+            f"The gateway responded with {what.rstrip('.')}. It is unknown whether the SMS was"
+            " sent. Check with the vendor before you send it again.",
             excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
         )

@@ -30,7 +30,6 @@ from yunxin_soap import (
     ContentRejected,
     GatewayRejected,
     InvalidRequest,
-    LedgerError,
     NotInLedger,
     NotSent,
     OutcomeUnknown,
@@ -103,11 +102,17 @@ def test_once_send_repeated_raises_the_same_rejection(
 def test_once_send_repeated_raises_the_same_unknown(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
-    """A second call raises the unknown outcome of the first, and sends nothing."""
+    """A second call raises the unknown outcome of the first, and says that it sent nothing."""
     sandbox.inject_fault("close")
-    for _ in range(2):
-        with pytest.raises(OutcomeUnknown):
-            ledger.once.send(sender, "k", TO, TEXT)
+    with pytest.raises(OutcomeUnknown) as first:
+        ledger.once.send(sender, "a b", TO, TEXT)
+    with pytest.raises(OutcomeUnknown) as second:
+        ledger.once.send(sender, "a b", TO, TEXT)
+    assert str(second.value) == (
+        "The outcome of an earlier call with the key 'a b' is unknown, and this call sent nothing."
+        " Ask the vendor, then decide with once.resolve (campaign resolve --key 'a b'). Reason:"
+        f" {first.value}"
+    )
     assert sandbox.times_accepted(TO) == 1
 
 
@@ -115,7 +120,7 @@ def test_once_resolve_decides_an_unknown_send(
     ledger: Ledger, sender: Client, sandbox: Sandbox
 ) -> None:
     """Only a decision changes an unknown send."""
-    with pytest.raises(LedgerError, match="no unknown send with the key 'k'"):
+    with pytest.raises(NotInLedger, match=r"The ledger has no single send 'k'\."):
         ledger.once.resolve("k", "resend", by="test")
     for key in "kl":
         sandbox.inject_fault("html", when="before")
@@ -125,7 +130,7 @@ def test_once_resolve_decides_an_unknown_send(
     assert ledger.once.send(sender, "k", TO, TEXT).batch_no == sandbox.inbox[0].batch_no
     ledger.once.resolve("l", "accepted", by="test", batch_no="123")
     assert ledger.once.send(sender, "l", TO, TEXT).batch_no == "123"
-    with pytest.raises(LedgerError, match="no unknown send"):
+    with pytest.raises(NotInLedger, match="'l' is accepted, so there is nothing to resolve"):
         ledger.once.resolve("l", "resend", by="test")
     assert sandbox.times_accepted(TO) == 1
 
@@ -139,7 +144,7 @@ def test_once_retry_sends_a_rejected_send_again(
         with pytest.raises(BalanceRejected):
             ledger.once.send(sender, "k", TO, TEXT)
     for key in ("another", "\udcff"):
-        with pytest.raises(NotInLedger, match="There is no rejected send with the key"):
+        with pytest.raises(NotInLedger, match="The ledger has no single send"):
             ledger.once.retry(key, by="小王")
     ledger.once.retry("k", by="小王")
     assert ledger.once.counts()[State.PENDING] == 1
@@ -162,8 +167,8 @@ def test_once_retry_of_what_may_have_been_sent_needs_unsafe(
     sandbox.inject_fault("close")
     with pytest.raises(OutcomeUnknown):
         ledger.once.send(sender, "l", TO, TEXT)
-    for key in ("k", "l"):
-        with pytest.raises(NotInLedger, match=r"may have been sent|no rejected send"):
+    for key, reason in (("k", "may have been sent"), ("l", "'l' is unknown, so there is nothing")):
+        with pytest.raises(NotInLedger, match=reason):
             ledger.once.retry(key, by="test")
     ledger.once.retry("k", unsafe=True, by="test")
     assert ledger.once.send(sender, "k", TO, TEXT).batch_no
@@ -187,6 +192,20 @@ def test_once_send_purged_key_keeps_no_digest(
         with pytest.raises(ContentConflict, match=f"It ended accepted as {receipt.batch_no}"):
             ledger.once.send(sender, "k", to, TEXT)
     assert sandbox.accepted_numbers == {TO: 1}
+
+
+def test_once_retry_purged_send_is_an_error(
+    ledger: Ledger, sender: Client, sandbox: Sandbox
+) -> None:
+    """A purged send has no numbers left to send to; the error says so."""
+    sandbox.inject_fault("code", code="-7")
+    with pytest.raises(BalanceRejected):
+        ledger.once.send(sender, "k", TO, TEXT)
+    assert ledger.purge(older_than=-1) == 1
+    for unsafe in (False, True):
+        with pytest.raises(NotInLedger, match="'k' was purged, so it cannot be retried"):
+            ledger.once.retry("k", unsafe=unsafe, by="test")
+    assert ledger.once.counts()[State.REJECTED] == 1
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)

@@ -207,7 +207,10 @@ def test_resolve_resend_sends_unknown_again(
     ledger.resume("a")
     assert ledger.run("a", client).numbers[State.UNKNOWN] == 5
     assert sandbox.inbox == ()
-    with pytest.raises(LedgerError, match="Submission 999 of 'a' is not unknown; these are: 1"):
+    with pytest.raises(
+        LedgerError,
+        match=r"'a' has no unknown submission 999\. Its unknown submissions: 1\. Nothing was",
+    ):
         ledger.resolve("a", "resend", by="test", submission_ids=[999])
     assert ledger.resolve("a", "resend", by="小王") == 1
     assert ledger.run("a", client).numbers[State.ACCEPTED] == 5

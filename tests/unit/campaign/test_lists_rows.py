@@ -54,13 +54,17 @@ def test_rows_column_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("rows", "column", "error"),
     [
-        ([{"who": A}], None, "Which column has the numbers\\? Name one of: who"),
+        ([{"who": A}], None, "No column with numbers was found. Name it with column=, one of: who"),
         ([{"who": A}], "x", "There is no column 'x': the columns are who"),
         ([{"who": A}], 1, "There is no column 1: the columns are who"),
         ([("x", "y")], 3, "There is no column 3: the columns are 1, 2"),
         ([("x", "y")], 0, "There is no column 0: the columns are 1, 2"),
         ([("x", "y")], "x", "There is no column 'x': the columns are 1, 2"),
-        ([("x", "y")], None, "Which column has the numbers\\? Name one of: 1, 2"),
+        (
+            [("x", "y")],
+            None,
+            "No column with numbers was found. Name it with column=, one of: 1, 2",
+        ),
     ],
 )
 def test_rows_missing_column_is_an_error(
@@ -103,7 +107,7 @@ def test_rows_of_tuples_column_is_a_position() -> None:
 
 def test_rows_of_tuples_have_no_named_columns() -> None:
     """A message with placeholders cannot be filled from them."""
-    with pytest.raises(ConfigurationError, match=r"uses \{name\}, .* unique name: none"):
+    with pytest.raises(ConfigurationError, match=r"uses \{name\}, .* Usable columns: none\."):
         planned([(A,)], "您好{name}【签名】")
 
 

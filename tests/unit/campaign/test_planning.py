@@ -49,14 +49,16 @@ def test_planner_strict_fails_at_the_first_bad_line() -> None:
     with pytest.raises(ConfigurationError, match="Line 2 of the list is invalid: a duplicate"):
         planned([A, A], strict=True)
     unbalanced = Csv(io.BytesIO(f'phone,name\n{A},"a\n{B},b\n'.encode()))
-    with pytest.raises(ConfigurationError, match="Line 2 of the list is invalid: a quote"):
+    with pytest.raises(
+        ConfigurationError, match="Line 2 of the list is invalid: this line is inside"
+    ):
         planned(unbalanced, strict=True)
     assert planned([A, B], strict=True).texts == {TEXT: [A, B]}
 
 
 def test_planner_message_needs_its_columns() -> None:
     """A column that no row of the first batch has is an error; one that a row lacks skips it."""
-    with pytest.raises(ConfigurationError, match=r"uses \{nam\}, .* unique name: phone, name\."):
+    with pytest.raises(ConfigurationError, match=r"uses \{nam\}, .* Usable columns: phone, name\."):
         planned([{"phone": A, "name": "甲"}], "您好{nam}【签名】")
     rows = [{"phone": A}, {"phone": B, "name": "乙"}]
     texts, skipped = planned(rows, "您好{name}【签名】")

@@ -49,5 +49,7 @@ def missing_column(wanted: str | int | None, names: Iterable[str]) -> Configurat
     """
     known = ", ".join(list(names)[:_MAX_NAMED]) or "none"
     if wanted is None:
-        return ConfigurationError(f"Which column has the numbers? Name one of: {known}.")
+        return ConfigurationError(
+            f"No column with numbers was found. Name it with column=, one of: {known}."
+        )
     return ConfigurationError(f"There is no column {wanted!r}: the columns are {known}.")

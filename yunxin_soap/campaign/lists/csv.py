@@ -116,7 +116,8 @@ class Csv(Source):
             index = int(wanted) - 1
             if not 0 <= index < max(1, len(cells)):
                 raise ConfigurationError(
-                    f"There is no column {wanted}: the first row has {len(cells)}."
+                    f"There is no column {wanted}: the first row has {len(cells)} column"
+                    f"{'s' * (len(cells) != 1)}."
                 )
             is_data = numbers or has_mistyped_number(cells[index : index + 1])
             return ({} if is_data else headings), index

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import inspect
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
-"""Seconds between two looks at a send that another process has in flight."""
+"""Seconds between two polls of a send that another process has in flight."""
 LEASE_MARGIN = 60.0
 """Seconds that a lease outlasts the client's total timeout, for the ledger's own time."""
 
@@ -88,7 +89,7 @@ class OnceSends:
         again once `retry` allows it.
 
         Args:
-            client: sends.
+            client: the client that sends.
             key: names what is sent, such as ``order-42-shipped``.
             recipients: as `Client.send`.
             message: as `Client.send`.
@@ -420,7 +421,9 @@ def _earlier_outcome(found: Any, checked: Submission, protocol: str) -> Receipt:
         )
     if found.state == State.UNKNOWN.value:
         raise OutcomeUnknown(
-            f"An earlier call with this key has sent it, and its outcome is unknown: {found.reason}"
+            f"The outcome of an earlier call with the key {found.key!r} is unknown, and this call"
+            " sent nothing. Ask the vendor, then decide with once.resolve (campaign resolve --key"
+            f" {shlex.quote(found.key)}). Reason: {found.reason}"
         )
     if found.code is not None:
         raise rejected_by_code(found.code, found.keyword)

@@ -125,9 +125,10 @@ class Admin:
                 chosen = list(dict.fromkeys(submission_ids))
                 if wrong := sorted(set(chosen).difference(ids)):
                     raise NotInLedger(
-                        f"Submission {wrong[0]} of {name!r} is not unknown; these are:"
-                        f" {', '.join(map(str, ids[:_SHOWN])) or 'none'}"
+                        f"Campaign {name!r} has no unknown submission {wrong[0]}. Its unknown"
+                        f" submissions: {', '.join(map(str, ids[:_SHOWN])) or 'none'}"
                         + (", …" if len(ids) > _SHOWN else "")
+                        + ". Nothing was changed."
                     )
                 ids = chosen
             transitions.decide(
@@ -150,8 +151,10 @@ class Admin:
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
             found = self._single_send(connection, key)
-            if found is None or found.state != State.UNKNOWN.value:
-                raise NotInLedger(f"There is no unknown send with the key {key!r}.")
+            if found.state != State.UNKNOWN.value:
+                raise NotInLedger(
+                    f"The single send {key!r} is {found.state}, so there is nothing to resolve."
+                )
             _check(by, batch_no, after)
             transitions.decide(
                 connection,
@@ -168,12 +171,18 @@ class Admin:
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
             found = self._single_send(connection, key)
-            if found is None or found.state != State.REJECTED.value:
-                raise NotInLedger(f"There is no rejected send with the key {key!r}.")
+            if found.state != State.REJECTED.value:
+                raise NotInLedger(
+                    f"The single send {key!r} is {found.state}, so there is nothing to retry."
+                )
+            if found.is_purged:
+                raise NotInLedger(
+                    f"The single send {key!r} was purged, so it cannot be retried: use another key."
+                )
             if not found.safe_to_resend and not unsafe:
                 raise NotInLedger(
-                    f"The rejected send with the key {key!r} may have been sent: if it was not, or"
-                    " if a second copy does no harm, retry it with unsafe=True (--unsafe)."
+                    f"The rejected single send {key!r} may have been sent. If it was not, or if a"
+                    " second copy does no harm, retry it with unsafe=True."
                 )
             _check(by)
             transitions.decide(
@@ -187,14 +196,27 @@ class Admin:
 
     @staticmethod
     def _single_send(connection: sa.Connection, key: str) -> Any:
-        if not key.isprintable():  # as every key is; some databases reject other text
-            return None
-        return connection.execute(
-            sa.select(submission.c.id, submission.c.state, submission.c.safe_to_resend)
-            .join(recipients, recipients.c.submission_id == submission.c.id)
-            .where(submission.c.key == key)
-            .with_for_update(of=submission, key_share=True)
-        ).one_or_none()
+        """Lock a single send, and return it.
+
+        Raises:
+            NotInLedger: there is no single send with the key.
+        """
+        found = None
+        if key.isprintable():  # as every key is; some databases reject other text
+            found = connection.execute(
+                sa.select(
+                    submission.c.id,
+                    submission.c.state,
+                    submission.c.safe_to_resend,
+                    recipients.c.submission_id.is_(None).label("is_purged"),
+                )
+                .outerjoin(recipients, recipients.c.submission_id == submission.c.id)
+                .where(submission.c.key == key)
+                .with_for_update(of=submission, key_share=True)
+            ).one_or_none()
+        if found is None:
+            raise NotInLedger(f"The ledger has no single send {key!r}.")
+        return found
 
     def purge(self, *, older_than: float | timedelta) -> int:
         """Delete the numbers and texts of old submissions; return the count of numbers."""

@@ -29,6 +29,8 @@ _CREATE_LOCK = 20261123
 """The key of the advisory lock for creating or migrating a ledger."""
 PURGE_LOCK = 20261124
 """The key of the advisory lock for a purge, and for a retry of what a purge could remove."""
+# Text that looks like a URL is never taken for a path: it may hold a password.
+_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", re.IGNORECASE)
 OUTAGE_TIMEOUT = 120.0
 """Seconds to wait for a ledger that is not reachable, once something was sent."""
 
@@ -46,8 +48,7 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
             or the database is not a ledger.
     """
     address = _parse(url)
-    # A query may hold a password, too.
-    shown = address.set(query={}).render_as_string(hide_password=True)
+    shown = _as_typed(url, address)
     file = file_of(url)
     if not create and file is not None and file_id(file) is None:
         raise _no_ledger(shown)
@@ -74,6 +75,15 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         # The last two come from options in the URL.
         raise LedgerError(f"The ledger {shown} cannot be used ({driver_message(error)}).") from None
     return engine
+
+
+def _as_typed(url: str | os.PathLike[str], address: sa.URL) -> str:
+    """Return a ledger's path or URL as the user typed it, without its passwords."""
+    if not _SCHEME.match(os.fspath(url)):
+        return os.fspath(url)
+    # A query may hold a password, too.
+    shown = address.set(drivername=address.get_backend_name(), query={})
+    return shown.render_as_string(hide_password=True)
 
 
 def _no_ledger(shown: str) -> LedgerError:
@@ -113,8 +123,7 @@ def as_ledger_errors() -> Iterator[None]:
 
 def _parse(url: str | os.PathLike[str]) -> sa.URL:
     text = os.fspath(url)
-    # Text that looks like a URL is never taken for a path: it may hold a password.
-    scheme = re.match(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", text, re.IGNORECASE)
+    scheme = _SCHEME.match(text)
     if scheme is None:
         return _sqlite_file(sa.URL.create("sqlite", database=text))
     try:
@@ -130,7 +139,9 @@ def _parse(url: str | os.PathLike[str]) -> sa.URL:
                 "The ledger's address has more than one @: write an @ in the password as %40."
             )
         return address.set(drivername="postgresql+psycopg")
-    raise LedgerError(f"A ledger is in SQLite or PostgreSQL, not in {kind!r}.")
+    raise LedgerError(
+        f"A ledger can only be an SQLite file or a PostgreSQL database, not {kind!r}."
+    )
 
 
 def _sqlite_file(address: sa.URL) -> sa.URL:
