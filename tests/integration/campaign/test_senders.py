@@ -217,7 +217,7 @@ def test_async_run_client_without_a_wsdl_sends_nothing(
 def test_run_client_that_overrides_submit_is_called(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
-    """A run sends by the submit of a subclass, so that it misses nothing."""
+    """A run sends by the method of a subclass, so that it misses nothing."""
     seen: list[Submission] = []
 
     class Counting(Client):

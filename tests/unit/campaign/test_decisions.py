@@ -97,13 +97,13 @@ def test_decide_backoff_doubles_up_to_five_minutes(attempts: int, seconds: float
     assert decision.failed
 
 
-def count(breaker: CircuitBreaker, *failures: State) -> list[Pause | None]:
-    return [breaker.count(state, failed=True) for state in failures]
+def count(circuit: CircuitBreaker, *failures: State) -> list[Pause | None]:
+    return [circuit.count(state, failed=True) for state in failures]
 
 
-def succeed(breaker: CircuitBreaker, times: int) -> None:
+def succeed(circuit: CircuitBreaker, times: int) -> None:
     for _ in range(times):
-        assert breaker.count(State.ACCEPTED, failed=False) is None
+        assert circuit.count(State.ACCEPTED, failed=False) is None
 
 
 def test_breaker_success_is_no_credit() -> None:
