@@ -406,7 +406,7 @@ def test_once_send_ctrl_c_leaves_unknown(
     stop()
     assert "KeyboardInterrupt" in errors
     assert ledger.once.counts()[State.UNKNOWN] == 1  # no other call had to reclaim it
-    with pytest.raises(OutcomeUnknown, match="with the key 'k' is unknown, and .* Reason: "):
+    with pytest.raises(OutcomeUnknown, match=r"with the key 'k' is unknown, and .* Reason: "):
         ledger.once.send(sender, "k", TO, TEXT)
     assert sandbox.times_accepted(TO) == 1
 
