@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         YunxinError,
     )
     from yunxin_soap.message import Submission, count_segments
+    from yunxin_soap.operation import ProtocolName
     from yunxin_soap.results import Receipt
     from yunxin_soap.settings import ClientArguments, ClientOptions, Endpoint, Settings
     from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
-    from yunxin_soap.wsdl import ProtocolName
 
 # The module of each name that is not an error. Modules load on first use, so that importing the
 # package is fast: the client needs zeep and lxml.
@@ -48,7 +48,7 @@ _MODULES = {
     "ClientArguments": "settings",
     "ClientOptions": "settings",
     "Endpoint": "settings",
-    "ProtocolName": "wsdl",
+    "ProtocolName": "operation",
     "Receipt": "results",
     "Request": "transport.base",
     "Response": "transport.base",

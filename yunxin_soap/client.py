@@ -14,6 +14,7 @@ from yunxin_soap import message as rules
 from yunxin_soap import wsdl
 from yunxin_soap.errors import ConfigurationError, RequestInfo, SendError, invalid_request
 from yunxin_soap.message import Submission
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.redact import Redactor, summarise_numbers
 from yunxin_soap.results import Receipt, parse_result
 from yunxin_soap.settings import Settings, parameters, without_frames
@@ -156,7 +157,7 @@ class ClientBase(Generic[_Transport]):
         return self._settings.endpoint.url
 
     @property
-    def protocol(self) -> wsdl.ProtocolName:
+    def protocol(self) -> ProtocolName:
         """The protocol in use: ``soap``, ``soap12``, ``http-get`` or ``http-post``."""
         return self._settings.protocol
 

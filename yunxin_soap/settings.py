@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from yunxin_soap import message
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -11,23 +11,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, PROTOCOLS, ProtocolName
 
 if TYPE_CHECKING:
     from zeep.wsdl import Document
     from zeep.wsdl.definitions import Binding
 
 FILE_NAME = "MsgSend.wsdl"
-OPERATION = "sendMesExt"
-NAMESPACE = "http://tempuri.org/"
-FIELDS = ("userCode", "userPass", "DesNo", "Msg", "Channel", "ExeNo")
-"""The six parameters of ``sendMesExt``, in the vendor's spelling and order."""
-
-ProtocolName = Literal["soap", "soap12", "http-get", "http-post"]
-"""SOAP 1.1, SOAP 1.2, query string and form, over the four ports of the WSDL."""
-PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 _MAX_BYTES = 1 << 20
 _documents: dict[Path, Document] = {}

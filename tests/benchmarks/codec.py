@@ -14,10 +14,11 @@ import zeep
 from tests.benchmarks.contenders import ACCOUNT, MESSAGE, Load, zeep_binding
 from tests.benchmarks.responder import BATCH_NO, responses
 from yunxin_soap import Client
+from yunxin_soap.operation import OPERATION
 from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.base import Response
 from yunxin_soap.wire.codec import Codec
-from yunxin_soap.wsdl import OPERATION, load, shipped_path
+from yunxin_soap.wsdl import load, shipped_path
 
 OURS = "encode + decode"
 PARSED = "encode + decode, response template never matches"

@@ -32,10 +32,11 @@ import zeep.transports
 
 from tests.benchmarks.responder import BATCH_NO
 from yunxin_soap import AsyncClient, Client
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Codec, Fields
-from yunxin_soap.wsdl import PROTOCOLS, ProtocolName, load, shipped_path
+from yunxin_soap.wsdl import load, shipped_path
 
 ACCOUNT = ("demo", "demo")
 MESSAGE = "您的验证码是1234，请勿告诉他人。【签名】"

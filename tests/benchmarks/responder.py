@@ -15,10 +15,11 @@ from contextlib import contextmanager
 
 from multidict import CIMultiDict
 
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.wire.codec import Codec, Fields
-from yunxin_soap.wsdl import PROTOCOLS, load
+from yunxin_soap.wsdl import load
 
 BATCH_NO = "2114355899380234221"
 

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from yunxin_soap.operation import FIELDS, ProtocolName
 from yunxin_soap.sandbox.asmx.handler import (
     PATH,
     Fields,
@@ -17,7 +18,6 @@ from yunxin_soap.sandbox.asmx.handler import (
     handle,
 )
 from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS
-from yunxin_soap.wsdl import FIELDS, ProtocolName
 
 GOOD = {
     "userCode": "demo",

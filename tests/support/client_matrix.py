@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.clock import FakeClock
 from yunxin_soap import AsyncClient, Client, Receipt, Submission
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
 from yunxin_soap.transport.limits import Limits
 from yunxin_soap.transport.sync import HttpTransport
-from yunxin_soap.wsdl import PROTOCOLS, ProtocolName
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -61,6 +61,7 @@ from yunxin_soap.campaign import (
     Timing,
     preview,
 )
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import (
     Account,
     Arrival,
@@ -221,7 +222,7 @@ def wsdl_files() -> None:
     assert_type(wsdl.find(), Path)
     assert_type(wsdl.shipped_path(), Path)
     assert_type(wsdl.refresh("http://112.124.24.5/api/MsgSend.asmx", timeout=5), Path)
-    assert_type(wsdl.PROTOCOLS, tuple[ProtocolName, ...])
+    assert_type(PROTOCOLS, tuple[ProtocolName, ...])
 
 
 def sandboxes() -> None:

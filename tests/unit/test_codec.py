@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, wsdl
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.asmx import soap as asmx_soap
 from yunxin_soap.transport.base import Response
@@ -37,12 +38,12 @@ XML_TEXT = st.text(
 FIELDS = st.builds(Fields, *[XML_TEXT] * 6)
 
 
-def new_codec(protocol: wsdl.ProtocolName) -> Codec:
+def new_codec(protocol: ProtocolName) -> Codec:
     return Codec(wsdl.load(wsdl.shipped_path()), protocol, PATH, Redactor("s3cr3t"))
 
 
-CODECS = {protocol: new_codec(protocol) for protocol in wsdl.PROTOCOLS}
-UNUSED_CODECS = {protocol: new_codec(protocol) for protocol in wsdl.PROTOCOLS}
+CODECS = {protocol: new_codec(protocol) for protocol in PROTOCOLS}
+UNUSED_CODECS = {protocol: new_codec(protocol) for protocol in PROTOCOLS}
 """Codecs that decode nothing themselves: a copy of one knows no earlier response."""
 
 
@@ -73,7 +74,7 @@ class ZeepTransport:
 
 
 def call_zeep(
-    protocol: wsdl.ProtocolName, fields: Fields, response: Response
+    protocol: ProtocolName, fields: Fields, response: Response
 ) -> tuple[dict[str, Any], Any]:
     """Call zeep itself, and return its request and its result."""
     transport = ZeepTransport()
@@ -90,7 +91,7 @@ def canonical(xml: bytes) -> bytes:
     return etree.tostring(etree.fromstring(xml), method="c14n")
 
 
-def result_response(protocol: wsdl.ProtocolName, text: str, *, namespace: str = TNS) -> Response:
+def result_response(protocol: ProtocolName, text: str, *, namespace: str = TNS) -> Response:
     inner = escape(text, {"\r": "&#13;"})
     if protocol.startswith("http"):
         return Response(200, "text/xml", f'<string xmlns="{namespace}">{inner}</string>'.encode())
@@ -106,7 +107,7 @@ def result_response(protocol: wsdl.ProtocolName, text: str, *, namespace: str = 
 
 @pytest.mark.parametrize("protocol", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_encode_soap_equals_zeeps_request(protocol: wsdl.ProtocolName, fields: Fields) -> None:
+def test_encode_soap_equals_zeeps_request(protocol: ProtocolName, fields: Fields) -> None:
     """The SOAP request is the one that zeep makes."""
     request = CODECS[protocol].encode(fields)
     sent, _ = call_zeep(protocol, fields, result_response(protocol, "1"))
@@ -146,9 +147,9 @@ def test_encode_query_has_zeeps_fields(fields: Fields) -> None:
     assert (request.method, request.body) == ("GET", None)
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @given(text=XML_TEXT)
-def test_decode_equals_zeeps_result(protocol: wsdl.ProtocolName, text: str) -> None:
+def test_decode_equals_zeeps_result(protocol: ProtocolName, text: str) -> None:
     """The result is the one that zeep reads."""
     response = result_response(protocol, text)
     _, by_zeep = call_zeep(protocol, Fields(*"abcdef"), response)
@@ -179,7 +180,7 @@ RESULTS = st.sampled_from(
 
 
 @st.composite
-def similar_bodies(draw: st.DrawFn, protocol: wsdl.ProtocolName, text: str) -> bytes:
+def similar_bodies(draw: st.DrawFn, protocol: ProtocolName, text: str) -> bytes:
     """Draw the body of a response, or one that looks much like it."""
     attribute = draw(st.sampled_from(["", f' a="{NUMBER}"', " a='1'"]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "us-ascii", "utf-16"]))
@@ -203,7 +204,7 @@ def decode(codec: Codec, response: Response) -> tuple[type, str]:
 @settings(max_examples=300)
 @given(data=st.data())
 def test_decode_after_other_responses_equals_a_fresh_codecs(
-    protocol: wsdl.ProtocolName, data: st.DataObject
+    protocol: ProtocolName, data: st.DataObject
 ) -> None:
     """Earlier responses never change how a response is decoded."""
     bodies = data.draw(
@@ -239,9 +240,9 @@ def test_decode_learns_nothing_from_another_encoding() -> None:
     assert [read(codec, attribute) for attribute in ("17", "18")] == ["17", "17"]
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_decode_of_a_known_response_skips_the_parser(
-    protocol: wsdl.ProtocolName, monkeypatch: pytest.MonkeyPatch
+    protocol: ProtocolName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of responses that differ only in the number, the first is parsed."""
     codec = new_codec(protocol)
@@ -259,9 +260,9 @@ def test_decode_of_a_known_response_skips_the_parser(
     assert read("-6:促销") == "-6:促销"
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_decode_of_a_known_length_with_other_bytes_is_parsed(
-    protocol: wsdl.ProtocolName,
+    protocol: ProtocolName,
 ) -> None:
     """A response as long as the known one, with other bytes around the number, is parsed."""
     good = result_response(protocol, NUMBER)
@@ -282,7 +283,7 @@ def test_decode_of_a_known_length_with_other_bytes_is_parsed(
 
 @pytest.mark.parametrize("protocol", ["soap", "soap12"])
 @given(fields=FIELDS)
-def test_encode_soap_is_read_by_the_sandbox(protocol: wsdl.ProtocolName, fields: Fields) -> None:
+def test_encode_soap_is_read_by_the_sandbox(protocol: ProtocolName, fields: Fields) -> None:
     """The sandbox reads the fields that were encoded."""
     body = CODECS[protocol].encode(fields).body
     assert body is not None
@@ -323,11 +324,11 @@ FAULT_12 = (
 )
 GOOD_11 = result_response("soap", "2114355899380234221").body.decode()
 GOOD_HTTP = result_response("http-get", "2114355899380234221").body.decode()
-SOAPS: list[wsdl.ProtocolName] = ["soap", "soap12"]
-HTTPS: list[wsdl.ProtocolName] = ["http-get", "http-post"]
+SOAPS: list[ProtocolName] = ["soap", "soap12"]
+HTTPS: list[ProtocolName] = ["http-get", "http-post"]
 
 
-def outcome(protocol: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes) -> str:
+def outcome(protocol: ProtocolName, status: int, content_type: str, body: str | bytes) -> str:
     content = body.encode() if isinstance(body, str) else body
     try:
         return CODECS[protocol].decode(Response(status, content_type, content))
@@ -361,7 +362,7 @@ def outcome(protocol: wsdl.ProtocolName, status: int, content_type: str, body: s
     ],
 )
 def test_decode_soap_fault_ends_by_its_code(
-    protocol: wsdl.ProtocolName, status: int, fault: str, code: str, ends: str
+    protocol: ProtocolName, status: int, fault: str, code: str, ends: str
 ) -> None:
     """A SOAP fault ends by its code, in either version and with any status."""
     assert outcome(protocol, status, "text/xml", fault.format(code, "why\r\n not")) == ends
@@ -380,21 +381,19 @@ def test_decode_long_soap_fault_is_truncated_and_printable(
     assert len(str(caught.value)) < 600
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     "status",
     [400, 401, 403, 404, 405, 407, 408, 411, 413, 414, 415, 417, 418, 426, 429, 431, 499],
 )
-def test_decode_status_4xx_is_rejected_with_any_body(
-    protocol: wsdl.ProtocolName, status: int
-) -> None:
+def test_decode_status_4xx_is_rejected_with_any_body(protocol: ProtocolName, status: int) -> None:
     """A 4xx status is rejected, whatever its body."""
     assert outcome(protocol, status, "text/html", "<html>no</html>") == "rejected"
     assert outcome(protocol, status, "text/xml", GOOD_11) == "rejected"
     assert outcome(protocol, status, "", "") == "rejected"
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     ("status", "content_type", "body"),
     [
@@ -433,18 +432,18 @@ def test_decode_status_4xx_is_rejected_with_any_body(
     ],
 )
 def test_decode_of_anything_else_is_unknown(
-    protocol: wsdl.ProtocolName, status: int, content_type: str, body: str | bytes
+    protocol: ProtocolName, status: int, content_type: str, body: str | bytes
 ) -> None:
     """Everything but a response of the method is unknown."""
     assert outcome(protocol, status, content_type, body) == "unknown"
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     "content_type",
     ["text/xml; charset=utf-8", "TEXT/XML", "application/xml", "application/soap+xml", ""],
 )
-def test_decode_reads_every_xml_media_type(protocol: wsdl.ProtocolName, content_type: str) -> None:
+def test_decode_reads_every_xml_media_type(protocol: ProtocolName, content_type: str) -> None:
     """A result is read under every media type of XML."""
     good = result_response(protocol, " -6:促销 ")
     assert outcome(protocol, 200, content_type, good.body) == " -6:促销 "
@@ -456,8 +455,8 @@ def test_decode_of_the_other_soap_version_is_unknown() -> None:
     assert outcome("soap12", 200, "text/xml", result_response("soap", "1").body) == "unknown"
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
-def test_decode_of_empty_or_null_result_is_empty(protocol: wsdl.ProtocolName) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_decode_of_empty_or_null_result_is_empty(protocol: ProtocolName) -> None:
     """Empty and null results are the empty text."""
     assert outcome(protocol, 200, "text/xml", result_response(protocol, "").body) == ""
     if protocol in SOAPS:
@@ -486,7 +485,7 @@ RESULT = "<sendMesExtResult>1</sendMesExtResult>"
     ],
 )
 def test_decode_of_a_result_with_siblings_is_unknown(
-    protocol: wsdl.ProtocolName, old: str, new: str
+    protocol: ProtocolName, old: str, new: str
 ) -> None:
     """A response with anything beside the result is unknown."""
     good = result_response(protocol, "1").body.decode()
@@ -496,7 +495,7 @@ def test_decode_of_a_result_with_siblings_is_unknown(
 
 
 @pytest.mark.parametrize("protocol", SOAPS)
-def test_decode_ignores_a_soap_header(protocol: wsdl.ProtocolName) -> None:
+def test_decode_ignores_a_soap_header(protocol: ProtocolName) -> None:
     """A SOAP envelope may have a header."""
     good = result_response(protocol, "1").body.decode()
     headed = good.replace("<s:Body>", "<s:Header><x/></s:Header><s:Body>", 1)
@@ -522,7 +521,7 @@ def test_decode_of_a_result_outside_xml_is_unknown() -> None:
     ],
 )
 def test_decode_error_before_the_method_is_rejected(
-    protocol: wsdl.ProtocolName, name: str, text: str
+    protocol: ProtocolName, name: str, text: str
 ) -> None:
     """ASP.NET's errors before the method are rejected on HTTP GET and POST only."""
     body = f"{name}{text}\r\n   at System.Web.Services.Protocols.Something()"
@@ -542,16 +541,16 @@ def test_decode_error_before_the_method_is_rejected(
     ],
 )
 def test_decode_error_that_the_method_may_have_thrown_is_unknown(
-    protocol: wsdl.ProtocolName, text: str
+    protocol: ProtocolName, text: str
 ) -> None:
     """An error that the method may have thrown is unknown."""
     assert outcome(protocol, 500, "text/plain; charset=utf-8", text) == "unknown"
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @given(status=st.integers(100, 599), body=st.binary(), content_type=st.text(max_size=20))
 def test_decode_of_random_bytes_never_raises_another_error(
-    protocol: wsdl.ProtocolName, status: int, body: bytes, content_type: str
+    protocol: ProtocolName, status: int, body: bytes, content_type: str
 ) -> None:
     """Random responses end as rejected or unknown."""
     assert outcome(protocol, status, content_type, body) in ("rejected", "unknown")

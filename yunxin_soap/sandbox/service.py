@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.sandbox.arrivals.masking import (
     MASK,
@@ -26,7 +27,6 @@ from yunxin_soap.sandbox.faults.effects import apply_to_response
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
 from yunxin_soap.sandbox.faults.model import BalanceFault, CodeFault, ErrorFault
 from yunxin_soap.sandbox.gateway import Gateway, GatewayDecision
-from yunxin_soap.wsdl import ProtocolName
 
 _log = logging.getLogger(__name__)
 

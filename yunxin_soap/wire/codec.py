@@ -18,6 +18,7 @@ from lxml import etree
 from yunxin_soap import wsdl
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, invalid_request
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
@@ -81,7 +82,7 @@ class Codec:
     """
 
     def __init__(
-        self, document: Document, protocol: wsdl.ProtocolName, path: str, redact: Redactor
+        self, document: Document, protocol: ProtocolName, path: str, redact: Redactor
     ) -> None:
         self.protocol = protocol
         self._redact = redact

@@ -12,6 +12,7 @@ from zeep.proxy import OperationProxy, ServiceProxy
 
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
+from yunxin_soap.operation import FIELDS, OPERATION
 from yunxin_soap.settings import without_frames
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Codec, Fields
@@ -33,7 +34,7 @@ def bind(document: Document, codec: Codec, send: Send) -> ServiceProxy:
     # zeep took from the WSDL.
     client = zeep.Client(document, transport=CapturingTransport())
     service = ServiceProxy(client, wsdl.binding(document, codec.protocol), address="")
-    service._operations = {wsdl.OPERATION: _Operation(service, codec, send)}
+    service._operations = {OPERATION: _Operation(service, codec, send)}
     return service
 
 
@@ -45,11 +46,11 @@ class _Operation(OperationProxy):
     """
 
     _signature = Signature(
-        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in wsdl.FIELDS]
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in FIELDS]
     )
 
     def __init__(self, service: ServiceProxy, codec: Codec, send: Send) -> None:
-        super().__init__(service, wsdl.OPERATION)  # type: ignore[no-untyped-call]
+        super().__init__(service, OPERATION)  # type: ignore[no-untyped-call]
         self._codec = codec
         self._send = send
 
@@ -60,7 +61,7 @@ class _Operation(OperationProxy):
         except TypeError as error:
             del args, kwargs
             raise without_frames(error) from None
-        values = [given.get(name) for name in wsdl.FIELDS]
+        values = [given.get(name) for name in FIELDS]
         fields = Fields(*("" if value is None else str(value) for value in values))
         # An error keeps this frame: it must not keep the password, which Fields never shows.
         del args, kwargs, given, values

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from yunxin_soap import wsdl
+from yunxin_soap.operation import FIELDS, OPERATION
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -60,10 +60,8 @@ def capture(document: Document, binding: Binding) -> CapturedRequest:
     import zeep
 
     client = zeep.Client(document, transport=CapturingTransport())
-    operation = client.create_service(binding.name.text, address="")[wsdl.OPERATION]
-    return CapturingTransport.capture(
-        lambda: operation(**{name: f"@@{name}@@" for name in wsdl.FIELDS})
-    )
+    operation = client.create_service(binding.name.text, address="")[OPERATION]
+    return CapturingTransport.capture(lambda: operation(**{name: f"@@{name}@@" for name in FIELDS}))
 
 
 def parse_template(envelope: str) -> tuple[list[str], list[int]]:
@@ -71,15 +69,15 @@ def parse_template(envelope: str) -> tuple[list[str], list[int]]:
 
     Returns:
         The parts, of which every second one is a field's name, and the index of each of these
-        fields in `wsdl.FIELDS`.
+        fields in `FIELDS`.
     """
     parts = re.split(r"@@(\w+)@@", envelope)
-    return parts, [wsdl.FIELDS.index(name) for name in parts[1::2]]
+    return parts, [FIELDS.index(name) for name in parts[1::2]]
 
 
 def result_path(binding: Binding) -> list[str]:
     """Return the tags from the root of a response down to the element with the result."""
-    output: Any = binding.get(wsdl.OPERATION).output
+    output: Any = binding.get(OPERATION).output
     if hasattr(output, "nsmap"):
         namespace = output.nsmap["soap-env"]
         result = output.body.type.elements[0][1]

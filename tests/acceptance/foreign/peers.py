@@ -18,9 +18,10 @@ from xml.sax.saxutils import escape
 import suds.client
 import zeep
 import zeep.proxy
+import zeep.wsdl
 from lxml import etree
 
-from yunxin_soap.wsdl import ProtocolName
+from yunxin_soap.operation import ProtocolName
 
 Fields = Mapping[str, str]
 Call = Callable[[Fields], str]

@@ -32,6 +32,7 @@ from yunxin_soap import (
     Response,
     wsdl,
 )
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
 
 _T = TypeVar("_T")
@@ -104,7 +105,7 @@ def unknown_behind(error: BaseException | None) -> OutcomeUnknown | None:
     return error
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_cancel_after_sending_is_unknown_and_closes_the_connection(protocol: str) -> None:
     """A task cancelled after it sent has an unknown outcome, and its connection is closed."""
 

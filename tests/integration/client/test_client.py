@@ -28,9 +28,9 @@ from yunxin_soap import (
     Request,
     Response,
     ResultCode,
-    wsdl,
 )
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.gateway import ACCEPTED_THEN_ERROR, ERROR
 
@@ -187,7 +187,7 @@ def test_service_field_that_the_protocol_cannot_carry_is_invalid(
 ) -> None:
     """A control character or too long a query raises before anything is sent."""
     caplog.set_level(level)
-    for protocol in wsdl.PROTOCOLS:
+    for protocol in PROTOCOLS:
         with build(sandbox, protocol) as client, pytest.raises(InvalidRequest) as caught:
             client.service.sendMesExt("demo", "demo", "13900000000", "a\x01【签名】", "37")
         assert "Msg contains U+0001" in str(caught.value)
@@ -375,7 +375,7 @@ def xml_response(protocol: str, result: str) -> Response:
     return Response(200, XML, result_xml(protocol, result).encode())
 
 
-@pytest.mark.parametrize("protocol", wsdl.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_transport_carries_every_request_and_is_closed(protocol: ProtocolName) -> None:
     """A transport of the caller's own replaces the network; the client closes it."""
     transport = FixedTransport(xml_response(protocol, "7"))

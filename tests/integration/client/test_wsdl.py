@@ -20,6 +20,7 @@ from tests.support.client_matrix import protocol_name
 from tests.support.scripted_server import ScriptedServer, reply_with
 from tests.support.wire_samples import http_response
 from yunxin_soap import Client, ConfigurationError, wsdl
+from yunxin_soap.operation import FIELDS, PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
 
 SHIPPED = wsdl.shipped_path().read_text("utf-8")
@@ -45,7 +46,7 @@ def test_client_is_built_without_a_socket(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "socket", blocked)
     monkeypatch.setattr(socket, "create_connection", blocked)
     monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    for protocol in wsdl.PROTOCOLS:
+    for protocol in PROTOCOLS:
         with Client("demo", "demo", protocol=protocol, wsdl=new) as built:
             assert built.protocol == protocol
 
@@ -234,7 +235,7 @@ def test_load_with_an_import_is_a_configuration_error(tmp_path: Path, reference:
 def test_address_in_the_wsdl_is_ignored(tmp_path: Path, sandbox: Sandbox) -> None:
     """The address in a WSDL is never used."""
     evil = write(tmp_path / "evil.wsdl", SHIPPED.replace("112.124.24.5", "127.0.0.1:9"))
-    for protocol in wsdl.PROTOCOLS:
+    for protocol in PROTOCOLS:
         with Client(
             "demo", "demo", channel=37, endpoint=sandbox.url, wsdl=evil, protocol=protocol
         ) as built:
@@ -263,7 +264,7 @@ def test_shipped_wsdl_is_what_asp_net_generates() -> None:
     assert schema.get("elementFormDefault") == "qualified"
     assert [each.get("name") for each in schema] == ["sendMesExt", "sendMesExtResponse", "string"]
     fields = list(schema[0].iterfind(".//s:sequence/s:element", names))
-    assert [each.get("name") for each in fields] == list(wsdl.FIELDS)
+    assert [each.get("name") for each in fields] == list(FIELDS)
     assert {each.get("minOccurs") for each in fields} == {"0"}
 
 

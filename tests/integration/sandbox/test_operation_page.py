@@ -7,8 +7,8 @@ import requests
 from lxml import html
 
 from tests.support.raw_http import exchange
+from yunxin_soap.operation import FIELDS, PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.wsdl import FIELDS, PROTOCOLS
 
 VALUES = dict(zip(FIELDS, ("demo", "demo", "13900000000", "您好【签名】", "37", "9"), strict=True))
 

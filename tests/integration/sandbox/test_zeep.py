@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import zeep
 
+from yunxin_soap.operation import FIELDS, PROTOCOLS, ProtocolName
 from yunxin_soap.sandbox import Sandbox
-from yunxin_soap.wsdl import FIELDS, PROTOCOLS, ProtocolName
 
 PORT_NAMES: dict[ProtocolName, str] = {
     "soap": "MsgSendSoap",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from yunxin_soap import ConfigurationError, wsdl
+from yunxin_soap import ConfigurationError
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 
@@ -61,7 +62,7 @@ def test_injector_protocol_hits_only_that_protocol() -> None:
     """A fault for one protocol does not hit the other three."""
     faults = FaultInjector()
     add(faults, "error", protocol="http-get")
-    hit = [bool(faults.trigger({}, protocol)) for protocol in wsdl.PROTOCOLS]
+    hit = [bool(faults.trigger({}, protocol)) for protocol in PROTOCOLS]
     assert hit == [False, False, True, False]
 
 

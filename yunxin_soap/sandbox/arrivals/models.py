@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from yunxin_soap.wsdl import ProtocolName
+from yunxin_soap.operation import ProtocolName
 
 
 class Outcome(str, Enum):

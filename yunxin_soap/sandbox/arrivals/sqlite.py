@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.files import file_id, make_private
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
-from yunxin_soap.wsdl import ProtocolName
 
 _VERSION = 3
 _SCHEMA = """

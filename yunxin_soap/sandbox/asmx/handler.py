@@ -13,8 +13,8 @@ from email.message import Message
 from functools import lru_cache
 from urllib.parse import unquote
 
+from yunxin_soap.operation import FIELDS, OPERATION, ProtocolName
 from yunxin_soap.sandbox.asmx import forms, pages, soap
-from yunxin_soap.wsdl import FIELDS, OPERATION, ProtocolName
 
 PATH = "/api/MsgSend.asmx"
 MAX_REQUEST = 4 << 20

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lxml import etree
 
 from yunxin_soap import wsdl
+from yunxin_soap.operation import FIELDS, OPERATION
 from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS, render_response
 
 _TITLE = "MsgSend Web Service"
@@ -66,8 +67,8 @@ def help_page(address: str) -> bytes:
         "help.html.j2",
         title=_TITLE,
         address=address,
-        operation=wsdl.OPERATION,
-        fields=wsdl.FIELDS,
+        operation=OPERATION,
+        fields=FIELDS,
     )
 
 
@@ -77,8 +78,8 @@ def operation_page(address: str) -> bytes:
         "operation.html.j2",
         title=_TITLE,
         address=address,
-        operation=wsdl.OPERATION,
-        fields=wsdl.FIELDS,
+        operation=OPERATION,
+        fields=FIELDS,
         samples=list(_samples(address)),
     )
 
@@ -89,13 +90,13 @@ def error_page(status: int, title: str) -> bytes:
 
 
 def _samples(address: str) -> Iterator[_Sample]:
-    """Yield a sample for each protocol, in the order of `wsdl.PROTOCOLS`."""
+    """Yield a sample for each protocol, in the order of `PROTOCOLS`."""
     page = urlsplit(address)
-    operation = f"{page.path}/{wsdl.OPERATION}"
+    operation = f"{page.path}/{OPERATION}"
     host = f"Host: {page.netloc}\n"
-    fields = "".join(f"\n      <{name}>string</{name}>" for name in wsdl.FIELDS)
+    fields = "".join(f"\n      <{name}>string</{name}>" for name in FIELDS)
     for title, envelope, media_type, action in (
-        ("SOAP 1.1", SOAP_11, "text/xml", f'SOAPAction: "{TNS}{wsdl.OPERATION}"\n'),
+        ("SOAP 1.1", SOAP_11, "text/xml", f'SOAPAction: "{TNS}{OPERATION}"\n'),
         ("SOAP 1.2", SOAP_12, "application/soap+xml", ""),
     ):
         head = f"Content-Type: {media_type}; charset=utf-8\nContent-Length: length\n"
@@ -103,11 +104,11 @@ def _samples(address: str) -> Iterator[_Sample]:
             title,
             f"POST {page.path} HTTP/1.1\n{host}{head}{action}\n"
             f'<?xml version="1.0" encoding="utf-8"?>\n<soap:Envelope xmlns:soap="{envelope}">\n'
-            f'  <soap:Body>\n    <{wsdl.OPERATION} xmlns="{TNS}">{fields}\n'
-            f"    </{wsdl.OPERATION}>\n  </soap:Body>\n</soap:Envelope>",
+            f'  <soap:Body>\n    <{OPERATION} xmlns="{TNS}">{fields}\n'
+            f"    </{OPERATION}>\n  </soap:Body>\n</soap:Envelope>",
             f"HTTP/1.1 200 OK\n{head}\n{render_response('string', envelope)}",
         )
-    query = "&".join(f"{name}=string" for name in wsdl.FIELDS)
+    query = "&".join(f"{name}=string" for name in FIELDS)
     response = (
         "HTTP/1.1 200 OK\nContent-Type: text/xml; charset=utf-8\nContent-Length: length\n\n"
         f'<?xml version="1.0" encoding="utf-8"?>\n<string xmlns="{TNS}">string</string>'

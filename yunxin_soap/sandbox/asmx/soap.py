@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from yunxin_soap.wsdl import FIELDS, OPERATION
+from yunxin_soap.operation import FIELDS, OPERATION
 
 TNS = "http://tempuri.org/"
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.asmx.handler import Fields
 from yunxin_soap.sandbox.faults.model import (
     BalanceFault,
@@ -20,7 +21,6 @@ from yunxin_soap.sandbox.faults.model import (
     TrickleFault,
 )
 from yunxin_soap.sandbox.signal import Signal
-from yunxin_soap.wsdl import ProtocolName
 
 MAX_FAULTS = 1000
 """How many faults can be active at once."""

@@ -25,9 +25,9 @@ from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.asmx.handler import Fields
 from yunxin_soap.sandbox.strict_models import Text, from_strings, from_table, model
-from yunxin_soap.wsdl import ProtocolName
 
 FaultKind = Literal[
     "delay",

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.message import count_segments, utf16_length
+from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.arrivals import models
 from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.faults.injector import FaultStatus
-from yunxin_soap.wsdl import ProtocolName
 
 if TYPE_CHECKING:
     from typing_extensions import Self
