@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 import suds.client
 import zeep
 import zeep.proxy
-import zeep.wsdl
+import zeep.wsdl.bindings
 from lxml import etree
 
 from yunxin_soap.operation import ProtocolName
