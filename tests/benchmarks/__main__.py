@@ -11,7 +11,6 @@ from rich.console import Console
 from tests.benchmarks import report
 from tests.benchmarks.codec import measure_codec
 from tests.benchmarks.measure import measure
-from tests.benchmarks.responder import responder
 from tests.benchmarks.sandbox import measure_servers
 from tests.benchmarks.startup import measure_starts
 
@@ -36,13 +35,12 @@ _DOCS = Path(__file__).parents[2] / "docs"
     help="Folder for benchmarks.json and benchmarks.svg.  [default: docs]",
 )
 def main(rounds: int, turn: float, runs: int, submissions: int, output: Path) -> None:
-    """Measure a submission beside other clients and the bare HTTP libraries.
+    """Measure a submission beside other clients, the bare HTTP libraries and bare sockets.
 
     PHP's SoapClient and Node's soap take part if they are installed.
     """
     progress = Console(stderr=True, style="dim")
-    with responder() as url:
-        rows = measure(url, rounds=rounds, turn=turn, log=progress.print)
+    rows = measure(rounds=rounds, turn=turn, log=progress.print)
     progress.print("encoding and decoding")
     codec_times = measure_codec(rounds=rounds)
     progress.print("starting processes")

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -41,6 +42,8 @@ from yunxin_soap.wsdl import load, shipped_path
 ACCOUNT = ("demo", "demo")
 MESSAGE = "您的验证码是1234，请勿告诉他人。【签名】"
 MAX_CONCURRENCY = 32
+BARE_SOCKET = "bare socket, ready bytes"
+BARE_PROTOCOL = "bare asyncio.Protocol, ready bytes"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,25 @@ class Load:
         path = urlsplit(self.url).path
         return Codec(load(), protocol, path, Redactor(ACCOUNT[1])).encode(self.fields)
 
+    def ready_bytes(self, protocol: ProtocolName) -> bytes:
+        """Return the whole HTTP request, head and body, as a socket carries it."""
+        request = self.request(protocol)
+        target = f"{request.path}?{request.query}".rstrip("?")
+        headers = {"Host": urlsplit(self.url).netloc, **request.headers}
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        lines = (f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{request.method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n"
+        return head.encode() + (request.body or b"")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port of the service."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -84,8 +106,8 @@ class Contender:
     protocol: ProtocolName
     open: Callable[[Load], Any]
     """Returns a context manager that yields a `Run`."""
-    floor: str = ""
-    """The key of the contender that sends the same prepared bytes through the bare HTTP library."""
+    limit: str
+    """The key of the contender that does no more than exchange the same bytes."""
     concurrencies: tuple[int, ...] = (1, 8, 32)
 
     @property
@@ -135,7 +157,7 @@ def _sync(
 
             yield run
 
-    return Contender(name, protocol, open_run, f"urllib3, prepared bytes, {protocol}")
+    return Contender(name, protocol, open_run, f"{BARE_SOCKET}, {protocol}")
 
 
 def _client(protocol: ProtocolName) -> Contender:
@@ -146,6 +168,51 @@ def _client(protocol: ProtocolName) -> Contender:
         return lambda: client.send(recipients, MESSAGE).batch_no
 
     return _sync("yunxin_soap.Client", protocol, open_one)
+
+
+def _bare_socket(protocol: ProtocolName) -> Contender:
+    """Return the limit of a synchronous client: each thread has a socket and the ready bytes."""
+
+    def open_one(load: Load, stack: ExitStack) -> Send:
+        request = load.ready_bytes(protocol)
+        length = _response_length(load, request)
+        own = threading.local()
+
+        def connect() -> socket.socket:
+            own.connection = stack.enter_context(socket.create_connection(load.address))
+            connection: socket.socket = own.connection
+            return connection
+
+        def send() -> bytes:
+            connection = getattr(own, "connection", None) or connect()
+            connection.sendall(request)
+            return _receive(connection, length)
+
+        return send
+
+    return _sync(BARE_SOCKET, protocol, open_one)
+
+
+def _receive(connection: socket.socket, length: int) -> bytes:
+    response = b""
+    while len(response) < length:
+        received = connection.recv(65536)
+        if not received:
+            raise ConnectionError("the responder closed the connection")
+        response += received
+    return response
+
+
+def _response_length(load: Load, request: bytes) -> int:
+    """Return the length of the response to a request; the responder's never differ in it."""
+    with socket.create_connection(load.address) as connection:
+        connection.sendall(request)
+        response = b""
+        while b"\r\n\r\n" not in response:
+            response += _receive(connection, 1)
+    head, end, _ = response.partition(b"\r\n\r\n")
+    content = head.partition(b"\r\nContent-Length: ")[2].partition(b"\r\n")[0]
+    return len(head + end) + int(content)
 
 
 def _urllib3(protocol: ProtocolName) -> Contender:
@@ -235,7 +302,7 @@ def _async(
         finally:
             loop.close()
 
-    return Contender(name, protocol, open_run, f"aiohttp, prepared bytes, {protocol}")
+    return Contender(name, protocol, open_run, f"{BARE_PROTOCOL}, {protocol}")
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
@@ -253,6 +320,63 @@ def _async_client(protocol: ProtocolName) -> Contender:
         return send, client.close
 
     return _async("yunxin_soap.AsyncClient", protocol, open_one)
+
+
+class _BareProtocol(asyncio.Protocol):
+    """Receives responses of one length, each into a future."""
+
+    transport: asyncio.Transport
+    response: asyncio.Future[bytes]
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) >= self._length:
+            self.response.set_result(self._received)
+            self._received = b""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.response.done():
+            self.response.set_exception(error or ConnectionError("the responder closed"))
+
+
+def _bare_protocol(protocol: ProtocolName) -> Contender:
+    """Return the limit of an asyncio client: each task has a connection and the ready bytes."""
+
+    async def open_one(load: Load) -> Any:
+        loop = asyncio.get_running_loop()
+        request = load.ready_bytes(protocol)
+        length = _response_length(load, request)
+        idle: list[_BareProtocol] = []
+
+        async def send() -> bytes:
+            if idle:
+                connection = idle.pop()
+            else:
+                _, connection = await loop.create_connection(
+                    lambda: _BareProtocol(length), *load.address
+                )
+            connection.response = loop.create_future()
+            connection.transport.write(request)
+            response = await connection.response
+            idle.append(connection)
+            return response
+
+        async def close() -> None:
+            for connection in idle:
+                connection.transport.close()
+            await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+        return send, close
+
+    return _async(BARE_PROTOCOL, protocol, open_one)
 
 
 def _aiohttp(protocol: ProtocolName) -> Contender:
@@ -317,7 +441,7 @@ def _foreign(name: str, command: list[str], concurrencies: tuple[int, ...]) -> C
             )
             jobs.close()
 
-    return Contender(name, "soap", open_run, concurrencies=concurrencies)
+    return Contender(name, "soap", open_run, f"{BARE_SOCKET}, soap", concurrencies)
 
 
 def _installed_foreign() -> Iterator[Contender]:
@@ -343,11 +467,13 @@ def _installed_foreign() -> Iterator[Contender]:
 def contenders() -> list[Contender]:
     """Return all contenders that can run on this machine."""
     return [
+        *map(_bare_socket, PROTOCOLS),
         *map(_client, PROTOCOLS),
         *map(_urllib3, PROTOCOLS),
         _sync("http.client, prepared bytes", "soap", _http_client),
         _sync("zeep", "soap", _zeep),
         _sync("suds-community", "soap", _suds),
+        *map(_bare_protocol, PROTOCOLS),
         *map(_async_client, PROTOCOLS),
         *map(_aiohttp, PROTOCOLS),
         _async("zeep.AsyncClient", "soap", _zeep_async),

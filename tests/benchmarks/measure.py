@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from tests.benchmarks.contenders import Contender, Load, Run, Timing, contenders
+from tests.benchmarks.responder import responder
 
 NUMBERS = (1, 500)
 CONCURRENCY = (1, 8, 32)
@@ -40,30 +42,47 @@ class Row:
         self.cpu.append(timing.cpu / count)
 
 
-def measure(
-    url: str, *, rounds: int, turn: float, log: Callable[[str], None] = lambda _: None
-) -> list[Row]:
+def measure(*, rounds: int, turn: float, log: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Measure all contenders under all loads.
 
     Args:
-        url: the responder's address.
         rounds: the number of turns of each contender.
         turn: approximate seconds of one turn.
         log: called with a line on progress.
     """
     rows = []
     for numbers in NUMBERS:
-        with ExitStack() as stack:
-            runs = [
-                (contender, stack.enter_context(contender.open(Load(url, numbers))))
-                for contender in contenders()
-                if contender.carries(numbers)
-            ]
-            for concurrency in CONCURRENCY:
-                log(f"{numbers} numbers a submission, concurrency {concurrency}")
-                racing = [pair for pair in runs if concurrency in pair[0].concurrencies]
+        for concurrency in CONCURRENCY:
+            log(f"{numbers} numbers a submission, concurrency {concurrency}")
+            with ExitStack() as stack:
+                stack.enter_context(_one_cpu() if concurrency == 1 else nullcontext())
+                load = Load(stack.enter_context(responder()), numbers)
+                racing = [
+                    (contender, stack.enter_context(contender.open(load)))
+                    for contender in contenders()
+                    if contender.carries(numbers) and concurrency in contender.concurrencies
+                ]
                 rows += _race(racing, numbers, concurrency, rounds, turn)
     return rows
+
+
+@contextmanager
+def _one_cpu() -> Iterator[None]:
+    """Run this thread, and all threads and processes that it starts, on one CPU.
+
+    With one submission at a time, client and responder never run at once. On two CPUs each waits
+    for the other's CPU to wake up. That takes longer than most contenders, and for which of them
+    the kernel chooses two CPUs is chance. Systems that cannot choose a CPU measure that, too.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _race(

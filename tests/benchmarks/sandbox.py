@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 from tests.benchmarks.contenders import Load
 
@@ -95,17 +94,11 @@ def _running(
 
 async def _send(url: str, count: int) -> None:
     """Send the same bytes on each connection, again after each response."""
-    parts = urlsplit(url)
-    prepared = Load(url, 1).request("soap")
-    headers = "".join(f"{name}: {value}\r\n" for name, value in prepared.headers.items())
-    body = prepared.body or b""
-    request = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+    load = Load(url, 1)
+    request = load.ready_bytes("soap")
 
     async def send_on_one_connection() -> None:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        reader, writer = await asyncio.open_connection(*load.address)
         for _ in range(count):
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")

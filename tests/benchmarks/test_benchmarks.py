@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 from lxml import etree
+from rich.console import Console
 
+from tests.benchmarks import codec, report, startup
 from tests.benchmarks.contenders import contenders
 from tests.benchmarks.measure import CONCURRENCY, NUMBERS
 
@@ -21,10 +24,10 @@ def test_benchmarks_small_run_writes_tables_json_and_picture(tmp_path: Path) -> 
         [*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "benchmarks.json").read_text())
+    written = json.loads((tmp_path / "benchmarks.json").read_text())
     measured = {
         (row["contender"], row["protocol"], row["numbers"], row["concurrency"])
-        for row in report["submissions"]
+        for row in written["submissions"]
     }
     assert measured == {
         (contender.name, contender.protocol, numbers, concurrency)
@@ -33,16 +36,32 @@ def test_benchmarks_small_run_writes_tables_json_and_picture(tmp_path: Path) -> 
         for concurrency in CONCURRENCY
         if contender.carries(numbers) and concurrency in contender.concurrencies
     }
-    assert all(row["wall_us"] > 0 for row in report["submissions"])
+    assert all(row["wall_us"] > 0 for row in written["submissions"])
     assert {"yunxin_soap.Client", "zeep", "suds-community"} <= {row[0] for row in measured}
-    assert len(report["targets"]) == 6
-    assert len(report["sandbox"]) == 4
+    assert len(written["targets"]) == 12
+    not_measured = [target["name"] for target in written["targets"] if target["measured"] is None]
+    has_php = "PHP SoapClient" in {row[0] for row in measured}
+    assert not_measured == ([] if has_php else ["Client, × 1: time relative to PHP's SoapClient"])
+    assert len(written["sandbox"]) == 4
     picture = (tmp_path / "benchmarks.svg").read_bytes()
     assert etree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
     assert b"url(http" not in picture.replace(b'url("', b"url(")
     for text in (done.stdout, picture.decode().replace("&#160;", " ")):
         assert "yunxin_soap.AsyncClient, http-post" in text
         assert "Promised limits" in text
+
+
+def test_report_target_without_its_program_is_not_measured() -> None:
+    """A limit relative to a program that is not installed is neither kept nor broken."""
+    codec_times = dict.fromkeys((codec.OURS, codec.SEND, codec.SEND_MANY, codec.ZEEP), 1.0)
+    result = report.Report(1, 0, [], codec_times, {startup.IMPORT: startup.Start(1, 1)}, {})
+    first = result.targets[0]
+    assert "PHP" in first.name
+    assert (first.value, first.within_limit) == (None, None)
+    output = io.StringIO()
+    Console(file=output, width=report.WIDTH).print(result.targets_table())
+    assert "not measured" in output.getvalue()
+    assert "NO" not in output.getvalue().splitlines()[4]
 
 
 def test_campaign_benchmark_small_run_measures_every_combination(
