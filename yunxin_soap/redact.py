@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
-import json
 import re
-from html.entities import codepoint2name
+import sys
+import traceback
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html.entities import html5
+from types import FrameType
+from typing import NamedTuple
 
 _NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 
-_QUOTES = ("'", '"')
-_UNITS = re.compile(r"\\+|[^\\]", re.DOTALL)
 _EXCERPT_BYTES = 16384
 """How many bytes of a response to read for an excerpt."""
-_LONGEST_SPELLING = 28
-"""The most characters that `_spellings` matches for one character of a secret.
+_LONGEST_SPELLING = 100
+"""The most characters that one character of a secret has in two layers of encoding.
 
-Four octets in UTF-8, each percent-encoded three times, as in ``%2525f0``.
+Four octets in UTF-8, each percent-encoded, and each character of that as in ``\\u0025``, or in
+base64 in the end.
 """
+_MIN_SECRET = 4
+"""The shortest secret that is masked inside a word. A shorter one is masked as a word of its own.
+
+If every ``a`` of a page were masked, each reader could guess the ``a``, and nothing else.
+"""
+_LAYERS = 3
+"""How many encodings around a secret are undone, one after another."""
 
 
 def summarise_numbers(numbers: str) -> str:
@@ -42,20 +54,55 @@ def quote(text: str, limit: int = 40) -> str:
     return repr(text if len(text) <= limit else f"{text[:limit]}…")
 
 
+def clear_frames(error: BaseException) -> None:
+    """Clear the local variables of all frames that ended with an error, or with one in its chain.
+
+    A debugger, a test runner or an error reporter may print them, and some contain the password.
+    The tracebacks keep their lines. Call this where the error is handled: running frames, and the
+    errors that a caller was handling before, are left as they are.
+    """
+    callers = set(_callers(error))
+    pending, seen = [error], set()
+    while pending:
+        each = pending.pop()
+        trace = each.__traceback__
+        if id(each) in seen or (trace is not None and trace.tb_frame in callers):
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(trace)
+        chained = (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
+        pending += [other for other in chained if isinstance(other, BaseException)]
+
+
+def _callers(error: BaseException) -> Iterator[FrameType]:
+    """Yield the frames that called the one where an error is handled."""
+    frame = error.__traceback__.tb_frame.f_back if error.__traceback__ else None
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 class Redactor:
     """Masks secrets, in any usual encoding, and mobile numbers in texts from elsewhere.
 
-    The error page of a proxy may quote the URL, and a server's debug page the request.
+    The error page of a proxy may quote the URL, and a server's debug page the request. A secret is
+    found plain, percent-encoded, with the references of XML and HTML, with the escapes of JSON and
+    of ``repr``, in base64 at any position, and in up to three of these around each other. Octets of
+    UTF-8 that were read as Latin-1 are found, too.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._patterns: dict[str, re.Pattern[str]] = {}
-        self.add_secret(secret)
+    def __init__(self, *secrets: str) -> None:
+        self._secrets: dict[str, re.Pattern[str]] = {}
+        self.add_secret(*secrets)
 
-    def add_secret(self, secret: str) -> None:
-        """Mask one more secret from now on. The empty string is not a secret."""
-        if secret and secret not in self._patterns:
-            self._patterns[secret] = re.compile("".join(map(_spellings, _UNITS.findall(secret))))
+    def add_secret(self, *secrets: str) -> None:
+        """Mask more secrets from now on. The empty string is not a secret.
+
+        A secret of fewer than four characters is masked only where no letter or digit is beside it.
+        """
+        for secret in secrets:
+            if secret and secret not in self._secrets:
+                self._secrets[secret] = _plain_pattern(secret)
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with each secret as ``***`` and each number as ``139****0000``."""
@@ -63,10 +110,25 @@ class Redactor:
 
     def redact_secrets(self, text: str) -> str:
         """Return ``text`` with each secret as ``***``, and with its numbers."""
-        # The longest first, since one secret may be part of another.
-        for _, pattern in sorted(self._patterns.items(), key=lambda item: -len(item[0])):
-            text = pattern.sub("***", text)
-        return text
+        pieces, position = [], 0
+        for start, end in _merge(self._find(text)):
+            pieces += [text[position:start], "***"]
+            position = end
+        return "".join([*pieces, text[position:]])
+
+    def _find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets are in a text, in whatever encoding."""
+        secrets = list(self._secrets.items())  # another thread may add one
+        seen = {text}
+        layers = [_Layer(text)] if secrets else []
+        for depth in range(_LAYERS + 1):
+            for layer in layers:
+                for secret, pattern in secrets:
+                    # Octets that come from no base64 contain any short text somewhere.
+                    if len(secret) >= _MIN_SECRET or not layer.is_base64:
+                        yield from map(layer.locate, _occurrences(pattern, layer.text))
+            if depth < _LAYERS:
+                layers = [each for layer in layers for each in layer.decode(seen)]
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the redacted start of a response on one line.
@@ -80,41 +142,202 @@ class Redactor:
         except UnicodeDecodeError:
             text = "\x00"
         if "\x00" in text:
-            # In another encoding no pattern would match a secret.
+            # In another encoding no secret would be found.
             return f"<{len(content)} bytes that are not UTF-8 text>"
         text = self(text)
         if len(content) > _EXCERPT_BYTES:
             # The cut may have left the start of a secret at the end.
-            longest = max(map(len, self._patterns), default=0)
+            longest = max(map(len, self._secrets), default=0)
             text = text[: max(0, len(text) - _LONGEST_SPELLING * longest)]
         return truncate_printable(" ".join(text.split()), limit)
 
 
-def _spellings(unit: str) -> str:
-    """Return a pattern for one character, plain or as in URLs, HTML, XML, JSON, ``repr``, headers.
+def _plain_pattern(secret: str) -> re.Pattern[str]:
+    """Return the pattern of a secret that is not encoded, or read as Latin-1."""
+    octets = secret.encode("utf-8", "surrogatepass")
+    spellings = dict.fromkeys((secret, octets.decode("latin-1")))
+    # In a form a blank is a plus.
+    pattern = "|".join(re.escape(each).replace(r"\ ", "[ +]") for each in spellings)
+    if len(secret) < _MIN_SECRET:
+        return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])")
+    return re.compile(pattern)
 
-    Each character may be encoded on its own, and what is encoded may be encoded again. No text
-    matches in two ways: else a failing match would take twice as long for every character. For the
-    same reason a run of backslashes, which may be doubled, is one unit.
+
+def _occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of all matches, also of those that overlap."""
+    found = pattern.search(text)
+    while found is not None:
+        yield found.span()
+        found = pattern.search(text, found.start() + 1)
+
+
+def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sort spans, and join those that overlap."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+# --- undoing encodings
+
+
+def _one_character(octet: str) -> str:
+    """Return the pattern of one character in UTF-8, or else of one octet.
+
+    Args:
+        octet: what precedes the two hexadecimal digits of an octet.
     """
-    char = unit[0]
-    code = ord(char)
-    octets = char.encode("utf-8", "surrogatepass")
-    spellings = [
-        "".join(f"%(?:25){{0,2}}{octet:02x}" for octet in octets),
-        f"&(?:amp;){{0,2}}#0{{0,6}}{code};",
-        f"&(?:amp;){{0,2}}#x0{{0,6}}{code:x};",
-        rf"\\{{1,4}}(?:u{code:04x}{'|' + char if char in _QUOTES else ''})",
-    ]
-    if name := "apos" if char == "'" else codepoint2name.get(code):
-        spellings.append(f"&(?:amp;){{0,2}}{name};")
-    if char == " ":
-        spellings.append(r"\+")
-    if char == "\\":
-        return rf"(?:(?i:{'|'.join(spellings)}){{{len(unit)}}}|\\{{{len(unit)},{2 * len(unit)}}})"
-    if char not in _QUOTES:
-        escaped = {json.dumps(char)[1:-1], repr(char)[1:-1]} - {char, f"\\u{code:04x}"}
-        spellings += map(re.escape, escaped)
-    # Plain, and as http.client decodes a header.
-    plain = dict.fromkeys((char, octets.decode("latin-1")))
-    return f"(?:(?i:{'|'.join(spellings)})|{'|'.join(map(re.escape, plain))})"
+    following = f"{octet}[89abAB][0-9a-fA-F]"
+    return (
+        f"{octet}[cdCD][0-9a-fA-F]{following}"
+        f"|{octet}[eE][0-9a-fA-F](?:{following}){{2}}"
+        f"|{octet}[fF][0-7](?:{following}){{3}}"
+        f"|{octet}[0-9a-fA-F]{{2}}"
+    )
+
+
+# Each matches a bounded number of characters, and in one way only: so decoding takes linear time.
+_PERCENT = re.compile(_one_character("%"))
+_REFERENCE = re.compile("&(?:#[0-9]{1,12}|#[xX][0-9a-fA-F]{1,12}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+_ESCAPED_OCTETS = re.compile(_one_character(r"\\x") + r"|\\[^xuU]", re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
+
+
+def _from_octets(token: str) -> str:
+    digits = token.replace("%", "").replace("\\x", "")
+    return bytes.fromhex(digits).decode("utf-8", "surrogateescape")
+
+
+def _from_escaped_octets(token: str) -> str:
+    return _from_octets(token) if token[1] == "x" else _from_escape(token)
+
+
+def _from_reference(token: str) -> str:
+    name = token[1:-1]
+    if name[0] != "#":
+        return html5.get(f"{name};", token)
+    code = int(f"0{name[1:]}", 16) if name[1] in "xX" else int(name[1:])
+    return chr(code) if code <= sys.maxunicode else token
+
+
+def _from_escape(token: str) -> str:
+    kind, digits = token[1], token[2:]
+    if kind not in "uUx" or not digits:
+        return _ESCAPED.get(kind, kind)
+    if len(token) == 12:
+        return bytes.fromhex(digits.replace("\\u", "")).decode("utf-16-be")
+    code = int(digits, 16)
+    return chr(code) if code <= sys.maxunicode else token
+
+
+_DECODERS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (_PERCENT, _from_octets),
+    (_REFERENCE, _from_reference),
+    (_ESCAPE, _from_escape),
+    (_ESCAPED_OCTETS, _from_escaped_octets),
+)
+
+
+class _Token(NamedTuple):
+    """A part of a text that was decoded."""
+
+    start: int
+    end: int
+    source_start: int
+    source_end: int
+
+
+class _Layer:
+    """A text with up to `_LAYERS` encodings undone, and where each part of it comes from."""
+
+    def __init__(
+        self,
+        text: str,
+        parent: _Layer | None = None,
+        tokens: Sequence[_Token] = (),
+        *,
+        is_base64: bool = False,
+    ) -> None:
+        self.text = text
+        self.is_base64 = is_base64
+        self._parent = parent
+        self._tokens = tokens
+
+    def decode(self, seen: set[str]) -> Iterator[_Layer]:
+        """Yield the text with one more encoding undone, for each that it contains.
+
+        Args:
+            seen: the texts that were found before. They are omitted, the others are added.
+        """
+        for pattern, decode in _DECODERS:
+            layer = self._replace(pattern, decode)
+            if layer.text not in seen:
+                seen.add(layer.text)
+                yield layer
+        runs = list(_BASE64.finditer(self.text))
+        for shift in range(4 if runs else 0):
+            # A letter before it may look like the start of a run.
+            layer = self._decode_base64(runs, shift)
+            if layer.text not in seen:
+                seen.add(layer.text)
+                yield layer
+
+    def _replace(self, pattern: re.Pattern[str], decode: Callable[[str], str]) -> _Layer:
+        pieces: list[str] = []
+        tokens: list[_Token] = []
+        position = length = 0
+        for found in pattern.finditer(self.text):
+            start, end = found.span()
+            decoded = decode(found[0])
+            pieces += (self.text[position:start], decoded)
+            length += start - position
+            tokens.append(_Token(length, length + len(decoded), start, end))
+            position, length = end, length + len(decoded)
+        text = "".join([*pieces, self.text[position:]])
+        return _Layer(text, self, tokens, is_base64=self.is_base64)
+
+    def _decode_base64(self, runs: Iterable[re.Match[str]], shift: int) -> _Layer:
+        pieces: list[str] = []
+        tokens: list[_Token] = []
+        length = 0
+        for run in runs:
+            decoded = _from_base64(run[0][shift:])
+            pieces += (decoded, "\n")
+            tokens.append(_Token(length, length + len(decoded), *run.span()))
+            length += len(decoded) + 1
+        return _Layer("".join(pieces), self, tokens, is_base64=True)
+
+    def locate(self, span: tuple[int, int]) -> tuple[int, int]:
+        """Return where a part of this text comes from in the text that nothing was undone in."""
+        if self._parent is None:
+            return span
+        start, end = span
+        return self._parent.locate((self._source(start)[0], self._source(end - 1)[1]))
+
+    def _source(self, position: int) -> tuple[int, int]:
+        """Return the start and the end of what became the character at a position."""
+        index = bisect_right(self._tokens, position, key=lambda token: token.start) - 1
+        if index < 0:
+            return position, position + 1
+        token = self._tokens[index]
+        if position < token.end:
+            return token.source_start, token.source_end
+        source = token.source_end + position - token.end
+        return source, source + 1
+
+
+def _from_base64(run: str) -> str:
+    digits = run.rstrip("=").replace("-", "+").replace("_", "/")
+    digits = digits[: len(digits) - (len(digits) % 4 == 1)]
+    octets = base64.b64decode(digits + "=" * (-len(digits) % 4))
+    return octets.decode("utf-8", "surrogateescape")
