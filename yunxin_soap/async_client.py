@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from yunxin_soap.client import ClientBase
 from yunxin_soap.errors import ConfigurationError, SendError
 from yunxin_soap.message import Submission
+from yunxin_soap.redact import clear_frames
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
 from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
@@ -60,9 +61,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
                 self._loaded = True
 
     def _load_in_thread(self) -> AsyncTransport:
-        self._load_wsdl()
         # A TLS context reads the certificate authorities from files.
-        return self._transport or AsyncHttpTransport(self._settings)
+        return self._load_all(self._transport, AsyncHttpTransport)
 
     async def send(
         self,
@@ -152,7 +152,11 @@ class AsyncClient(ClientBase[AsyncTransport]):
         if not self._loaded:
             await self._load()
         submission = self._prepare(recipients, message, channel, extension)
-        self._encode(submission)
+        try:
+            self._encode(submission)
+        except BaseException as raised:
+            clear_frames(raised)
+            raise
         return submission
 
     @property

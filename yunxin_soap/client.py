@@ -12,13 +12,14 @@ from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import wsdl
-from yunxin_soap.errors import ConfigurationError, RequestInfo, SendError, invalid_request
+from yunxin_soap.errors import RequestInfo, SendError, invalid_request
 from yunxin_soap.message import Submission
 from yunxin_soap.operation import ProtocolName
-from yunxin_soap.redact import Redactor, summarise_numbers
+from yunxin_soap.redact import Redactor, clear_frames, summarise_numbers, truncate_printable
 from yunxin_soap.results import Receipt, parse_result
-from yunxin_soap.settings import Settings, parameters, without_frames
+from yunxin_soap.settings import Settings, parameters
 from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
+from yunxin_soap.transport.network import proxy_secrets, select_proxy
 from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wire.codec import Codec, Fields
 
@@ -90,10 +91,9 @@ class ClientBase(Generic[_Transport]):
         """
         try:
             settings = Settings(user_code, user_pass, **options)
-        except (ConfigurationError, TypeError) as error:
+        finally:
+            # An error keeps this frame: it must not keep a password.
             del user_pass, options
-            raise without_frames(error) from None
-        del user_pass, options
         self._set_up(settings, transport)
 
     @classmethod
@@ -131,15 +131,14 @@ class ClientBase(Generic[_Transport]):
         """
         try:
             settings = Settings.from_env(os.environ, **overrides)
-        except (ConfigurationError, TypeError) as error:
+        finally:
+            # An error keeps this frame: it must not keep a password.
             del overrides
-            raise without_frames(error) from None
-        del overrides
         return cls.from_settings(settings, transport=transport)
 
     def _set_up(self, settings: Settings, transport: _Transport | None) -> None:
         self._settings = settings
-        self._redact = Redactor(settings.user_pass)
+        self._redact = Redactor(settings.user_pass, *proxy_secrets(settings.proxy))
         self._open(transport)
 
     def _open(self, transport: _Transport | None) -> None:
@@ -180,6 +179,27 @@ class ClientBase(Generic[_Transport]):
         # Also here, since a transport of the caller's own may not check it.
         if self._closed:
             raise RuntimeError("The client is closed.")
+
+    def _load_all(
+        self, transport: _Transport | None, connect: Callable[[Settings], _Transport]
+    ) -> _Transport:
+        """Load the WSDL, and return the transport: the caller's, or a new one. This reads files.
+
+        Args:
+            transport: the caller's.
+            connect: builds a new one.
+        """
+        settings = self._settings
+        try:
+            self._load_wsdl()
+            if transport is not None:
+                return transport
+            self._redact.add_secret(*proxy_secrets(select_proxy(settings)))
+            return connect(settings)
+        except BaseException as error:
+            # A transport's frames hold the address of the proxy.
+            clear_frames(error)
+            raise
 
     def _load_wsdl(self) -> None:
         """Load the WSDL and make the codec. This reads a file."""
@@ -258,7 +278,11 @@ class ClientBase(Generic[_Transport]):
         return result if result.strip() else parse_result(result)
 
     def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
-        """Set ``request`` of a `SendError`, also of one that caused a cancellation."""
+        """Set ``request`` of a `SendError`, also of one that caused a cancellation.
+
+        Frames of the codec, of zeep and of the transport hold the password: they are cleared.
+        """
+        clear_frames(raised)
         for error in (raised, raised.__cause__):
             if isinstance(error, SendError):
                 settings = self._settings
@@ -294,7 +318,7 @@ class ClientBase(Generic[_Transport]):
             _log.debug(
                 "HTTP %d (%s): %s",
                 response.status,
-                self._redact(response.content_type),
+                truncate_printable(self._redact(response.content_type), 100),
                 self._redact.excerpt(response.body, limit=2000),
             )
 
@@ -320,8 +344,7 @@ class Client(ClientBase[Transport]):
     _service: ServiceProxy | None = None
 
     def _open(self, transport: Transport | None) -> None:
-        self._load_wsdl()
-        self._transport = HttpTransport(self._settings) if transport is None else transport
+        self._transport = self._load_all(transport, HttpTransport)
 
     def send(
         self,
@@ -400,7 +423,11 @@ class Client(ClientBase[Transport]):
             InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
         submission = self._prepare(recipients, message, channel, extension)
-        self._encode(submission)
+        try:
+            self._encode(submission)
+        except BaseException as raised:
+            clear_frames(raised)
+            raise
         return submission
 
     @property

@@ -9,11 +9,12 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from yunxin_soap import message
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
+from yunxin_soap.redact import clear_frames
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -35,7 +36,6 @@ _ENV_NAMES = (
     "timeout",
     "proxy",
 )
-_E = TypeVar("_E", bound=Exception)
 _Validator = Callable[[str, Any], Any]
 """Takes a setting's name and value; returns the normalised value or raises ConfigurationError."""
 
@@ -97,9 +97,12 @@ def parse_endpoint(url: str | Endpoint) -> Endpoint:
     try:
         parsed = parse_url(url)
     except (LocationParseError, TypeError, AttributeError):
+        parsed = None
+    if parsed is None:
+        # Raised outside the handler: __context__ would quote an address that may hold a password.
         raise ConfigurationError(
             f"endpoint is not a URL: give the address of the page, such as {DEFAULT_ENDPOINT}"
-        ) from None
+        )
     if parsed.auth is not None:
         # Not quoted: it contains a password.
         raise ConfigurationError("endpoint contains a user name: remove the part before @.")
@@ -267,11 +270,15 @@ class Settings:
 
     def __init__(self, user_code: str, user_pass: str, **options: Unpack[ClientOptions]) -> None:
         given: dict[str, Any] = {**options, "user_code": user_code, "user_pass": user_pass}
+        # An error keeps this frame: it must not keep a password.
+        del user_pass, options
         try:
             self._validate(given)
-        except (ConfigurationError, TypeError) as error:
-            del user_pass, options, given
-            raise without_frames(error) from None
+        except BaseException as error:
+            clear_frames(error)
+            raise
+        finally:
+            del given
 
     def _validate(self, given: dict[str, Any]) -> None:
         for each in fields(self):
@@ -324,18 +331,14 @@ class Settings:
         """
         arguments: dict[str, Any] = {"user_code": "", "user_pass": ""}
         try:
-            arguments.update(arguments_from_env(environ))
-            arguments.update(overrides)
+            arguments |= {**arguments_from_env(environ), **overrides}
             return cls(**arguments)
-        except (ConfigurationError, TypeError) as error:
-            del overrides, arguments
-            raise without_frames(error) from None
-
-
-def without_frames(error: _E) -> _E:
-    """Drop the frames of an invalid argument: their local variables contain passwords."""
-    error.__context__ = None
-    return error.with_traceback(None)
+        except BaseException as error:
+            clear_frames(error)
+            raise
+        finally:
+            # An error keeps this frame: it must not keep a password.
+            del environ, overrides, arguments
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:

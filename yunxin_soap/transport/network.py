@@ -81,6 +81,20 @@ def select_proxy(settings: Settings) -> str | None:
     return proxy
 
 
+def proxy_secrets(proxy: str | None) -> list[str]:
+    """Return what must not be shown of a proxy's address: its password, alone and with the user.
+
+    A user name without a password may be a token, so it is a secret, too.
+    """
+    auth = parse_url(proxy).auth if proxy else None
+    if not auth:
+        return []
+    password = auth.partition(":")[2]
+    # Octets that are not UTF-8 are found as `Redactor` decodes them.
+    secrets = (password, auth) if password else (auth.removesuffix(":"),)
+    return [unquote(secret, errors="surrogateescape") for secret in secrets]
+
+
 def proxy_headers(proxy: str) -> dict[str, str]:
     """Return the header with the user name and password of a proxy's address, if it has any."""
     # make_headers encodes to latin-1: decoding from latin-1 keeps the octets as they are.

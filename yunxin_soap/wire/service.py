@@ -13,7 +13,7 @@ from zeep.proxy import OperationProxy, ServiceProxy
 from yunxin_soap import wsdl
 from yunxin_soap.message import check_characters
 from yunxin_soap.operation import FIELDS, OPERATION
-from yunxin_soap.settings import without_frames
+from yunxin_soap.redact import clear_frames
 from yunxin_soap.transport.base import Request
 from yunxin_soap.wire.codec import Codec, Fields
 from yunxin_soap.wire.zeep_adapter import CapturingTransport
@@ -60,7 +60,8 @@ class _Operation(OperationProxy):
             given = self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             del args, kwargs
-            raise without_frames(error) from None
+            clear_frames(error)
+            raise
         values = [given.get(name) for name in FIELDS]
         fields = Fields(*("" if value is None else str(value) for value in values))
         # An error keeps this frame: it must not keep the password, which Fields never shows.
