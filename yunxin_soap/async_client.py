@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from typing_extensions import Self
     from zeep.proxy import ServiceProxy
+
+
+_log = logging.getLogger("yunxin_soap")
 
 
 class AsyncClient(ClientBase[AsyncTransport]):
@@ -193,7 +197,9 @@ class AsyncClient(ClientBase[AsyncTransport]):
     async def _exchange(self, fields: Fields, request: Request) -> Response:
         assert self._transport is not None
         self._check_open()
-        self._log_request(fields)
+        logs = _log.isEnabledFor(logging.DEBUG)
+        if logs:
+            self._log_request(fields)
         try:
             response = await self._transport.send(request)
         except asyncio.CancelledError as cancelled:
@@ -202,7 +208,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
             if tells or isinstance(cancelled.__cause__, SendError):
                 raise
             raise cancelled from outcome_unknown(CANCELLED, None)
-        self._log_response(response)
+        if logs:
+            self._log_response(response)
         return response
 
     async def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:

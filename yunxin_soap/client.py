@@ -227,14 +227,12 @@ class ClientBase(Generic[_Transport]):
                 "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
             )
         return Submission(
-            recipients=rules.normalise_recipients(
+            rules.normalise_recipients(
                 recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
             ),
-            message=rules.normalise_message(message, settings.signature),
-            channel=number,
-            extension=(
-                settings.extension if extension is None else rules.normalise_extension(extension)
-            ),
+            rules.normalise_message(message, settings.signature),
+            number,
+            settings.extension if extension is None else rules.normalise_extension(extension),
         )
 
     def _encode(self, submission: Submission) -> tuple[Fields, Request]:
@@ -245,12 +243,12 @@ class ClientBase(Generic[_Transport]):
         """
         settings = self._settings
         fields = Fields(
-            userCode=settings.user_code,
-            userPass=settings.user_pass,
-            DesNo=",".join(submission.recipients),
-            Msg=submission.message,
-            Channel=submission.channel,
-            ExeNo=submission.extension,
+            settings.user_code,
+            settings.user_pass,
+            ",".join(submission.recipients),
+            submission.message,
+            submission.channel,
+            submission.extension,
         )
         if settings.protocol.startswith("http-"):
             rules.check_request_validation(fields.Msg, "The message")
@@ -264,12 +262,12 @@ class ClientBase(Generic[_Transport]):
             OutcomeUnknown: the response does not show the outcome.
         """
         return Receipt(
-            batch_no=parse_result(self._codec.decode(response), self._redact),
-            recipients=submission.recipients,
-            message=submission.message,
-            channel=submission.channel,
-            extension=submission.extension,
-            protocol=self._settings.protocol,
+            parse_result(self._codec.decode(response), self._redact),
+            submission.recipients,
+            submission.message,
+            submission.channel,
+            submission.extension,
+            self._settings.protocol,
         )
 
     def _parse_service_response(self, response: Response) -> str:
@@ -296,8 +294,6 @@ class ClientBase(Generic[_Transport]):
 
     def _log_request(self, fields: Fields) -> None:
         """Log a request at DEBUG, without the password and with one shortened number."""
-        if not _log.isEnabledFor(logging.DEBUG):
-            return
         shown = self._codec.encode(
             fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
         )
@@ -314,13 +310,12 @@ class ClientBase(Generic[_Transport]):
 
     def _log_response(self, response: Response) -> None:
         """Log a response at DEBUG, redacted."""
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "HTTP %d (%s): %s",
-                response.status,
-                truncate_printable(self._redact(response.content_type), 100),
-                self._redact.excerpt(response.body, limit=2000),
-            )
+        _log.debug(
+            "HTTP %d (%s): %s",
+            response.status,
+            truncate_printable(self._redact(response.content_type), 100),
+            self._redact.excerpt(response.body, limit=2000),
+        )
 
 
 # The options as `help` and interactive shells show them.
@@ -465,9 +460,12 @@ class Client(ClientBase[Transport]):
 
     def _exchange(self, fields: Fields, request: Request) -> Response:
         self._check_open()
-        self._log_request(fields)
+        logs = _log.isEnabledFor(logging.DEBUG)
+        if logs:
+            self._log_request(fields)
         response = self._transport.send(request)
-        self._log_response(response)
+        if logs:
+            self._log_response(response)
         return response
 
     def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:

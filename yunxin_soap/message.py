@@ -31,13 +31,17 @@ _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
 # The full-width forms of input methods. NFKC would turn ① and ½ into digits, too.
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_XML = "\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
+_NOT_XML = re.compile(f"[^{_XML}]")
+_XML_BUT_BRACKETS = _XML.replace("-\ud7ff", "-\u300f\u3012-\ud7ff")
+# The usual message: text and signature start with a visible character.
+_READY = re.compile(rf"(?=\S)[{_XML}]+【(?=\S)[{_XML_BUT_BRACKETS}]+】")
 _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
 _SIGNATURE = re.compile(r"【([^【】]*)】\Z")
 _DIGITS = re.compile(r"[0-9]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Submission:
     """One validated call of ``sendMesExt``, without the credentials."""
 
@@ -47,6 +51,16 @@ class Submission:
     """The message with its signature."""
     channel: str
     extension: str
+
+    def __init__(
+        self, recipients: tuple[str, ...], message: str, channel: str, extension: str
+    ) -> None:
+        # The generated method of a frozen class takes twice as long.
+        values = self.__dict__
+        values["recipients"] = recipients
+        values["message"] = message
+        values["channel"] = channel
+        values["extension"] = extension
 
     @property
     def length(self) -> int:
@@ -91,9 +105,9 @@ def normalise_recipients(
             quotes it and says its position, from 1.
     """
     if pattern is MAINLAND_MOBILE:
-        already = dict.fromkeys(_already_normal(recipients))
-        if 0 < len(already) <= limit:
-            return tuple(already)
+        already = _already_normal(recipients)
+        if already and len(already) <= limit:
+            return already
     normalised: dict[str, None] = {}
     for position, item in enumerate(_items(recipients), 1):
         number = _bare(item)
@@ -117,17 +131,17 @@ def normalise_recipients(
     return tuple(normalised)
 
 
-def _already_normal(recipients: str | int | Iterable[str | int]) -> list[str]:
-    """Split the usual input, which needs no normalising; return nothing for any other."""
+def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, ...]:
+    """Return the numbers of the usual input, which needs no normalising; nothing of any other."""
     joined = recipients
     if isinstance(recipients, (list, tuple)) and len(recipients) <= _MAX_ITEMS:
         try:
             joined = ",".join(recipients)
         except TypeError:
-            return []
+            return ()
     if isinstance(joined, str) and MAINLAND_MOBILES.fullmatch(joined):
-        return joined.split(",")
-    return []
+        return (joined,) if len(joined) == 11 else tuple(dict.fromkeys(joined.split(",")))
+    return ()
 
 
 def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
@@ -194,6 +208,8 @@ def normalise_message(message: str, signature: str | None = None) -> str:
     """
     if not isinstance(message, str):
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
+    if _READY.fullmatch(message):
+        return message
     check_characters(message, "The message")
     if not rstrip_invisible(message):
         raise invalid_request("The message is empty: write a text.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Mapping
+from traceback import TracebackException
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
 from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, wsdl
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
@@ -145,6 +147,44 @@ def test_encode_query_has_zeeps_fields(fields: Fields) -> None:
     assert parse_qsl(request.query, keep_blank_values=True) == list(fields._asdict().items())
     assert f"http://gateway.example{request.path}" == sent["url"]
     assert (request.method, request.body) == ("GET", None)
+
+
+@given(st.data())
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_encode_after_other_submissions_equals_first_encoding(
+    protocol: ProtocolName, data: st.DataObject
+) -> None:
+    """A codec that has encoded other submissions encodes as a new one."""
+    words = st.sampled_from(["", "a", "b&<", "签名", "1,2", "1 2\r", "%20+~_.-*/"])
+    used = copy.copy(UNUSED_CODECS[protocol])
+    for fields in data.draw(st.lists(st.builds(Fields, *[words] * 6), min_size=2, max_size=5)):
+        assert used.encode(fields) == copy.copy(UNUSED_CODECS[protocol]).encode(fields)
+
+
+@given(fields=FIELDS)
+def test_encode_http_equals_urlencode(fields: Fields) -> None:
+    """Form and query are what `urllib.parse.urlencode` makes of the six fields."""
+    expected = urlencode(fields._asdict())
+    assert CODECS["http-post"].encode(fields).body == expected.encode()
+    if len(expected) < MAX_QUERY:
+        assert CODECS["http-get"].encode(fields).query == expected
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", Fields._fields[2:])
+def test_encode_field_that_fails_leaves_no_password_in_a_frame(
+    protocol: ProtocolName, name: str
+) -> None:
+    """No local variable of a frame shows the password when another field cannot be encoded."""
+    fields = Fields("demo", PASSWORD, *NUMBERS, "37", "")._replace(**{name: "\ud800"})
+    codec = copy.copy(UNUSED_CODECS[protocol])
+    with pytest.raises(UnicodeEncodeError) as caught:
+        codec.encode(fields)
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if frame.filename.endswith("codec.py")]
+    assert frames
+    for frame in frames[1:]:  # the first is this test
+        assert_no_secret(str(frame.locals).replace(NUMBERS[0], "").replace(NUMBERS[1], ""))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

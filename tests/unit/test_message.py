@@ -57,6 +57,24 @@ def test_normalise_recipients_joined_string_equals_a_list(numbers: list[str], co
     assert normalise_recipients([comma.join(numbers)]) == unique
 
 
+@given(
+    st.lists(MOBILES | st.text(st.sampled_from("1395,- \n"), max_size=12), max_size=5),
+    st.sampled_from([list, tuple, iter, ",".join]),
+)
+def test_normalise_recipients_usual_input_equals_any_other(items: list[str], give: Any) -> None:
+    """Input that needs no normalising has the outcome of the same input with a full-width comma."""
+    strange = ["，".join(items)]  # a list, so that it may be empty
+
+    def outcome(recipients: Any) -> tuple[str, ...] | None:
+        try:
+            return normalise_recipients(recipients, limit=3)
+        except InvalidRequest:
+            return None
+
+    assert outcome(give(items)) == outcome(strange)
+    assert all(type(number) is str for number in outcome(give(items)) or ())
+
+
 def test_normalise_recipients_duplicate_keeps_its_first_position() -> None:
     """Duplicates are removed, and the order is that of the first occurrences."""
     given_numbers = ["13900000001", "+8613900000000", "139 0000 0001", "13900000000"]
@@ -218,6 +236,21 @@ def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: 
     sent = normalise_message(body, signature)
     assert sent == f"{body}【{signature}】"
     assert normalise_message(sent, signature) == sent
+
+
+@given(st.text(st.sampled_from("【】 \n\u3000\u200b\x00\ufffe😀a您")))
+def test_normalise_message_is_unchanged_or_invalid_without_a_default_signature(text: str) -> None:
+    """A text stays as it is if its characters are XML, and a text precedes a signature at its end.
+
+    Text and signature must not be blank. Any other text is invalid.
+    """
+    found = re.fullmatch("(.*)【([^【】]*)】", text, re.DOTALL)
+    valid = found and found[1].strip() and found[2].strip() and not set(text) & {"\x00", "\ufffe"}
+    if valid:
+        assert normalise_message(text) == text
+        return
+    with pytest.raises(InvalidRequest):
+        normalise_message(text)
 
 
 @pytest.mark.parametrize(
