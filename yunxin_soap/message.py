@@ -31,6 +31,7 @@ _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
 # The full-width forms of input methods. NFKC would turn ① and ½ into digits, too.
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
+_ASCII_DROPPED = {code: None for code in range(128) if chr(code).isspace() or chr(code) == "-"}
 _XML = "\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
 _NOT_XML = re.compile(f"[^{_XML}]")
 _XML_BUT_BRACKETS = _XML.replace("-\ud7ff", "-\u300f\u3012-\ud7ff")
@@ -173,9 +174,9 @@ def _is_integer(item: object) -> TypeGuard[int]:
 
 
 def _bare(item: str) -> str:
-    kept = "".join(
-        character for character in item if not _invisible(character) and character not in _HYPHENS
-    )
+    kept = item.translate(_ASCII_DROPPED)
+    if not kept.isascii():
+        kept = "".join(each for each in kept if not _invisible(each) and each not in _HYPHENS)
     return _COUNTRY_CODE.sub("", kept)
 
 

@@ -37,6 +37,7 @@ DECORATIONS = st.sampled_from(
         lambda n: f"＋８６{n}",
         lambda n: f"\u202d{n}\u202c",
         lambda n: f"{n[:3]}\u2013{n[3:]}",
+        lambda n: f"\x1f86-{n[:3]}\u00a0{n[3:7]} {n[7:]}\t",
     ]
 )
 
