@@ -278,9 +278,10 @@ class ClientBase(Generic[_Transport]):
     def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
         """Set ``request`` of a `SendError`, also of one that caused a cancellation.
 
-        Frames of the codec, of zeep and of the transport hold the password: they are cleared.
+        Frames of the codec, of zeep and of the transport hold the password: they are cleared. What
+        an error of an HTTP library quotes may contain it: such an error is no cause.
         """
-        clear_frames(raised)
+        self._redact.redact_chain(raised)
         for error in (raised, raised.__cause__):
             if isinstance(error, SendError):
                 settings = self._settings
@@ -290,7 +291,9 @@ class ClientBase(Generic[_Transport]):
 
     def _annotate_call(self, raised: BaseException, fields: Fields) -> None:
         """Set ``request`` of an error that a call of `service` raised."""
-        self._annotate(raised, fields.DesNo.count(",") + 1 if fields.DesNo else 0, fields.Channel)
+        # The caller may have put the password into the wrong field.
+        channel = self._redact(fields.Channel)
+        self._annotate(raised, fields.DesNo.count(",") + 1 if fields.DesNo else 0, channel)
 
     def _log_request(self, fields: Fields) -> None:
         """Log a request at DEBUG, without the password and with one shortened number."""

@@ -39,7 +39,8 @@ def summarise_numbers(numbers: str) -> str:
     '139****0000 (2 numbers)'
     """
     first, *others = numbers.split(",")
-    masked = f"{first[:3]}****{first[-4:]}" if len(first) > 7 else "****"
+    # What is no number may be a password in the wrong place.
+    masked = f"{first[:3]}****{first[-4:]}" if len(first) > 7 and first.isdecimal() else "****"
     return f"{masked} ({len(others) + 1} numbers)" if others else masked
 
 
@@ -61,17 +62,27 @@ def clear_frames(error: BaseException) -> None:
     The tracebacks keep their lines. Call this where the error is handled: running frames, and the
     errors that a caller was handling before, are left as they are.
     """
+    for each in _chain(error):
+        traceback.clear_frames(each.__traceback__)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error with its causes, contexts and groups, but without those of the caller.
+
+    An error that the caller was handling, when it called the package, is its own.
+    """
     callers = set(_callers(error))
-    pending, seen = [error], set()
+    pending: list[object] = [error]
+    found: dict[int, BaseException] = {}
     while pending:
         each = pending.pop()
-        trace = each.__traceback__
-        if id(each) in seen or (trace is not None and trace.tb_frame in callers):
+        if not isinstance(each, BaseException) or id(each) in found:
             continue
-        seen.add(id(each))
-        traceback.clear_frames(trace)
-        chained = (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
-        pending += [other for other in chained if isinstance(other, BaseException)]
+        trace = each.__traceback__
+        if trace is None or trace.tb_frame not in callers:
+            found[id(each)] = each
+            pending += (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
+    return list(found.values())
 
 
 def _callers(error: BaseException) -> Iterator[FrameType]:
@@ -129,6 +140,29 @@ class Redactor:
                         yield from map(layer.locate, _occurrences(pattern, layer.text))
             if depth < _LAYERS:
                 layers = [each for layer in layers for each in layer.decode(seen)]
+
+    def redact_chain(self, error: BaseException) -> None:
+        """Clear the frames of an error, and cut off each error of its chain that shows a secret.
+
+        The text of an HTTP library's error may quote the URL, or what a proxy sent. Call this where
+        the error is handled, as `clear_frames`.
+        """
+        clear_frames(error)
+        chain = _chain(error)
+        shown = {id(each) for each in chain if each is not error and self._shows_secret(each)}
+        for each in chain:
+            if id(each.__cause__) in shown:
+                each.__cause__ = None
+            if id(each.__context__) in shown:
+                each.__context__ = None
+
+    def _shows_secret(self, error: BaseException) -> bool:
+        """Return whether the text of an error or of its attributes contains a secret."""
+        try:
+            text = f"{error} {error!r} {vars(error)!r}"
+        except Exception:  # noqa: BLE001 - an error of any library, which may print itself badly
+            return True
+        return len(text) > _EXCERPT_BYTES or self.redact_secrets(text) != text
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the redacted start of a response on one line.

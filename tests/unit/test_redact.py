@@ -360,3 +360,56 @@ def test_clear_frames_takes_a_chain_that_is_a_circle() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__context__ = second, first
     clear_frames(first)
+
+
+def linked(**chain: BaseException) -> ValueError:
+    """Return an error with a cause or a context."""
+    error = ValueError("It broke.")
+    for name, value in chain.items():
+        setattr(error, name, value)
+    return error
+
+
+class BadRepr(Exception):
+    """An error that cannot be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("name", ["__cause__", "__context__"])
+@pytest.mark.parametrize(
+    "shows",
+    [
+        OSError("GET /?userPass=s3cr3t%26"),
+        UnicodeDecodeError("ascii", b"s3cr3t&", 0, 1, "x"),
+        BadRepr(),
+        OSError("x" * 20000),
+    ],
+    ids=["text", "octets", "no text", "long text"],
+)
+def test_redactor_redact_chain_cuts_off_an_error_that_shows_a_secret(
+    name: str, shows: Exception
+) -> None:
+    """An error that quotes a secret is no longer reachable, directly or through another error."""
+    error = linked(**{name: linked(**{name: shows})})
+    Redactor("s3cr3t&").redact_chain(error)
+    assert getattr(error, name) is not None
+    assert getattr(getattr(error, name), name) is None
+
+
+def test_redactor_redact_chain_keeps_an_error_without_a_secret() -> None:
+    """The cause that says what happened stays, and so does an attribute of it that says nothing."""
+    cause = ConnectionRefusedError(111, "refused")
+    error = linked(__cause__=cause, __context__=cause)
+    Redactor("s3cr3t&").redact_chain(error)
+    assert error.__cause__ is error.__context__ is cause
+
+
+def test_redactor_redact_chain_reads_attributes() -> None:
+    """An attribute that shows a secret is enough."""
+    cause = ValueError("It broke.")
+    cause.url = "http://u:s3cr3t&@h"  # type: ignore[attr-defined]
+    error = linked(__cause__=cause)
+    Redactor("s3cr3t&").redact_chain(error)
+    assert error.__cause__ is None

@@ -69,8 +69,8 @@ class Fields(NamedTuple):
     ExeNo: str
 
     def __repr__(self) -> str:
-        """Omit password, numbers and message."""
-        return f"Fields(userCode={self.userCode!r}, Channel={self.Channel!r})"
+        """Omit all: a caller of `service` may have put the password into the wrong field."""
+        return "Fields(…)"
 
 
 class _FilledTemplate:
