@@ -9,20 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from yunxin_soap.client import ClientBase
-from yunxin_soap.errors import ConfigurationError, SendError
+from yunxin_soap.errors import SendError
 from yunxin_soap.message import Submission
 from yunxin_soap.redact import clear_frames
 from yunxin_soap.results import Receipt
+from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
 from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
 from yunxin_soap.wire.codec import Fields
-
-try:
-    from yunxin_soap.transport.aio import AsyncHttpTransport
-except ModuleNotFoundError as error:
-    raise ConfigurationError(
-        'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"'
-    ) from error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,7 +39,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
     connections open: close it, or use it as an asynchronous context manager.
 
     A task that is cancelled during a call gets its `asyncio.CancelledError`. The ``__cause__`` is
-    an `OutcomeUnknown` if the request may have reached the gateway.
+    an `OutcomeUnknown` if the request may have reached the gateway, and a `NotSent` if not.
     """
 
     _transport: AsyncTransport | None
@@ -204,8 +198,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
             response = await self._transport.send(request)
         except asyncio.CancelledError as cancelled:
             # A caller's transport that does not tell how far it came may have sent the request.
-            tells = type(self._transport) is AsyncHttpTransport
-            if tells or isinstance(cancelled.__cause__, SendError):
+            if isinstance(cancelled.__cause__, SendError):
                 raise
             raise cancelled from outcome_unknown(CANCELLED, None)
         if logs:

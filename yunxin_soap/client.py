@@ -64,11 +64,10 @@ class ClientBase(Generic[_Transport]):
             protocol: ``soap`` (SOAP 1.1), ``soap12``, ``http-get`` or ``http-post``.
                 Default: ``soap``.
             timeout: seconds from the start of sending to the end of the response. Default: 30.
-            connect_timeout: seconds to connect. `Client` grants them to each address of the host,
-                `AsyncClient` to all addresses and the name lookup together. Default: 5.
+            connect_timeout: seconds to get a connection: to wait for a free one, or to look up the
+                host's name, connect and start TLS. Default: 5.
             total_timeout: seconds for the whole call, retries included. A retry starts only if it
-                is certain to end in time. Only the system limits `Client`'s name lookup.
-                Default: ``2 * (timeout + connect_timeout)``.
+                is certain to end in time. Default: ``2 * (timeout + connect_timeout)``.
             retries: how many times to connect again if nothing was sent. Nothing else is ever
                 retried. Default: 2.
             proxy: the address of an HTTP proxy, such as ``http://user:password@proxy:3128``.
@@ -82,6 +81,8 @@ class ClientBase(Generic[_Transport]):
                 Default: mobile numbers of mainland China.
             max_recipients: the most numbers in one submission. The vendor's manual says 500; the
                 result codes allow up to 1000. Default: 500.
+            max_connections: the most open connections, from 1 to 10000. A call that finds them all
+                in use waits up to ``connect_timeout`` seconds. Default: 100.
             wsdl: the path of a WSDL to use instead of the cached one. Default: None.
             transport: what carries the requests, for tests. It replaces the network and with it
                 every setting of the network. The client closes it. Default: HTTP.

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 DEFAULT_ENDPOINT = "http://112.124.24.5/api/MsgSend.asmx"
 """The vendor's service."""
 
+DEFAULT_MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 10_000
+"""More than a process may have open files, usually."""
+
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
 """How to check the certificate of an ``https`` endpoint; see `Client`."""
 
@@ -73,6 +77,7 @@ class ClientOptions(TypedDict, total=False):
     verify: Verify
     recipient_pattern: str | re.Pattern[str] | None
     max_recipients: int
+    max_connections: int
     wsdl: str | os.PathLike[str] | None
 
 
@@ -263,6 +268,9 @@ class Settings:
     max_recipients: int = _setting(
         _integer(1, message.MAX_RECIPIENTS, f"from 1 to {message.MAX_RECIPIENTS}"),
         message.DEFAULT_MAX_RECIPIENTS,
+    )
+    max_connections: int = _setting(
+        _integer(1, MAX_CONNECTIONS, f"from 1 to {MAX_CONNECTIONS}"), DEFAULT_MAX_CONNECTIONS
     )
     wsdl: str | os.PathLike[str] | None = _setting(
         _optional(_instance((str, os.PathLike), "a path")), None

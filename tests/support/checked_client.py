@@ -23,7 +23,6 @@ from tests.support.secret_detector import (
 from tests.support.wire_samples import BATCH_NO
 from yunxin_soap import Outcome, Receipt, SendError
 from yunxin_soap.settings import Settings
-from yunxin_soap.transport.limits import Limits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,7 +37,7 @@ class CheckedClient:
         endpoint: a server, or an address.
         protocol: the protocol, or a `ClientVariant`.
         clock: replaces the clock and the sleeps of the transport.
-        limits: replaces the limits of the transport.
+        keepalive_expiry: replaces the transport's expiry of idle connections, in seconds.
         password: the account's password.
         options: further arguments of `Client`.
     """
@@ -49,7 +48,7 @@ class CheckedClient:
         protocol: str = "soap",
         *,
         clock: FakeClock | None = None,
-        limits: Limits | None = None,
+        keepalive_expiry: float | None = None,
         password: str = PASSWORD,
         **options: Any,
     ) -> None:
@@ -62,7 +61,9 @@ class CheckedClient:
             protocol=protocol_name(protocol),
             **{"timeout": 20.0, **options},
         )
-        self.client = build_client(protocol, settings, clock=clock, limits=limits)
+        self.client = build_client(
+            protocol, settings, clock=clock, keepalive_expiry=keepalive_expiry
+        )
 
     def send(self, message: str = "您好") -> Receipt:
         """Send a message, and check the logs."""

@@ -15,7 +15,7 @@ from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
-from yunxin_soap.transport.limits import Limits
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
 from yunxin_soap.transport.sync import HttpTransport
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def build_client(
     settings: Settings,
     *,
     clock: FakeClock | None = None,
-    limits: Limits | None = None,
+    keepalive_expiry: float | None = None,
 ) -> Client | BlockingAsyncClient:
     """Build the client of a variant over real HTTP.
 
@@ -164,16 +164,19 @@ def build_client(
         protocol: the variant.
         settings: the client's settings.
         clock: replaces the clock and the sleeps of the transport.
-        limits: replaces the limits of the transport.
+        keepalive_expiry: replaces the transport's expiry of idle connections, in seconds.
     """
-    if clock is None and limits is None:
+    if clock is None and keepalive_expiry is None:
         return client_class(protocol).from_settings(settings)
     clock = clock or FakeClock()
+    expiry = KEEPALIVE_EXPIRY if keepalive_expiry is None else keepalive_expiry
     if client_class(protocol) is Client:
-        transport = HttpTransport(settings, limits=limits, clock=clock.time, sleep=clock.sleep)
+        transport = HttpTransport(
+            settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.sleep
+        )
         return Client.from_settings(settings, transport=transport)
     async_transport = AsyncHttpTransport(
-        settings, limits=limits, clock=clock.time, sleep=clock.async_sleep
+        settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.async_sleep
     )
     return BlockingAsyncClient.from_settings(settings, transport=async_transport)
 

@@ -1,236 +1,357 @@
-"""`AsyncHttpTransport`: carries requests over aiohttp, by the same rules as `HttpTransport`.
+"""`AsyncHttpTransport`: carries requests by asyncio. The tasks of one event loop may share it.
 
-*Not sent* is only what connecting itself raised, before a byte of the request was written. Every
-other failure is *unknown*, a cancelled task included.
+It runs the same exchange, the same TLS and the same pool as `HttpTransport`, by the same rules.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import os
-import ssl
-import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import aiohttp
-from aiohttp.http import HttpProcessingError
-from yarl import URL
+from urllib3.util import wait_for_read
 
-from yunxin_soap.errors import ConfigurationError, NotSent
-from yunxin_soap.settings import Settings
+from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
-from yunxin_soap.transport.async_connection import (
-    CancelledWhileConnecting,
-    ExchangeFailed,
-    PhaseAwareConnector,
-    SingleResponseHandler,
-    never_resend,
-)
 from yunxin_soap.transport.base import Request, Response
-from yunxin_soap.transport.failures import ConnectFailed, ConnectReasons, ResponseTooLarge
-from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES, Limits
-from yunxin_soap.transport.network import USER_AGENT, proxy_headers, select_proxy, tls_context
+from yunxin_soap.transport.http11 import Exchange, Steps
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.pool import AsyncPool, NoFreeConnection
+from yunxin_soap.transport.resolver import Address, Resolver
 from yunxin_soap.transport.retry import RetrySchedule
+from yunxin_soap.transport.route import Route
+from yunxin_soap.transport.sync import NEXT_ADDRESS_DELAY
+from yunxin_soap.transport.tls import TlsLayer, through
 
-_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-_QUOTE_THE_REQUEST = (aiohttp.ClientError, HttpProcessingError, ExchangeFailed)
-"""Errors that may quote the URL or what the server echoed. None of them becomes a cause."""
-_sessions_of_parent: list[aiohttp.ClientSession] = []
-"""Sessions made before a fork. A child keeps them referenced and never closes them."""
+if TYPE_CHECKING:
+    from yunxin_soap.transport.base import NetworkSettings
+
+_T = TypeVar("_T")
+_of_parents: list[object] = []
+"""The connections of a parent process. A child keeps them referenced and never closes them."""
+
+
+class AsyncConnection(asyncio.Protocol):
+    """One open connection to the endpoint or its proxy."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, open_connections: set[AsyncConnection]
+    ) -> None:
+        self._loop = loop
+        self._open_connections = open_connections
+        self._layers: Sequence[TlsLayer] = ()
+        self._steps: Steps[Any] | None = None
+        """The conversation that is under way."""
+        self._waiter: asyncio.Future[Any] | None = None
+        """Gets the result of the conversation."""
+        self._is_open = False
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Done once the connection is closed."""
+        self.idle_since = 0.0
+
+    async def establish(self, route: Route, deadline: float) -> None:
+        """Prepare a new connection for requests."""
+        self._layers = await self._drive(route.establish(), deadline - time.monotonic())
+
+    async def exchange(self, exchange: Exchange, timeout: float) -> None:
+        """Run one exchange.
+
+        Args:
+            exchange: the exchange.
+            timeout: seconds to its end.
+
+        Raises:
+            OSError: the connection broke, or the response did not end in time (`TimeoutError`).
+        """
+        steps = exchange.steps()
+        await self._drive(through(self._layers, steps) if self._layers else steps, timeout)
+
+    async def _drive(self, steps: Steps[_T], timeout: float) -> _T:
+        """Send what the steps yield, and give them what arrives."""
+        self._steps = steps
+        waiter: asyncio.Future[_T] = self._loop.create_future()
+        self._waiter = waiter
+        timer = self._loop.call_later(timeout, self._fail, TimeoutError())
+        try:
+            self._advance(None)
+            return await waiter
+        finally:
+            timer.cancel()
+            self._steps = self._waiter = None
+
+    def _advance(self, received: bytes | None) -> None:
+        """Continue the conversation; ``None`` begins it."""
+        assert self._steps is not None
+        try:
+            data = next(self._steps) if received is None else self._steps.send(received)
+            if data:
+                self._transport.write(data)
+        except StopIteration as end:
+            self._steps = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(end.value)
+        except Exception as error:  # noqa: BLE001 - the task that waits raises it
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._steps = None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport. asyncio calls this."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._is_open = True
+        self._open_connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Continue the conversation; nobody expects bytes without one. asyncio calls this."""
+        if self._steps is None:
+            self.close()
+        else:
+            self._advance(data)
+
+    def eof_received(self) -> None:
+        """Take the end of the connection as bytes of length 0. asyncio calls this."""
+        self._is_open = False
+        if self._steps is not None:
+            self._advance(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the conversation. asyncio calls this."""
+        self._is_open = False
+        self._open_connections.discard(self)
+        if self._steps is not None:
+            self._fail(exc or ConnectionResetError())
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the server has neither closed the idle connection nor sent anything on it."""
+        if not self._is_open:
+            return False
+        # The event loop may have seen neither yet.
+        return not wait_for_read(self._transport.get_extra_info("socket"), timeout=0)
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._is_open = False
+        self._transport.abort()
 
 
 class AsyncHttpTransport:
     """Carries requests to one endpoint, in the event loop of its first use.
 
     Args:
-        settings: endpoint, timeouts, retries, proxy and TLS.
-        limits: bounds of the idle connections.
-        clock: returns the time in seconds, for retries.
+        settings: endpoint, timeouts, retries, proxy, TLS and the limit of connections.
+        keepalive_expiry: seconds after which an idle connection is dropped instead of used again.
+        clock: returns the time in seconds, for retries and for the expiry of idle connections.
         sleep: waits some seconds before a retry.
 
     Raises:
-        ConfigurationError: on Python 3.10, an https endpoint and an https proxy.
+        ConfigurationError: the proxy of the environment or ``verify`` cannot be used.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NetworkSettings,
         *,
-        limits: Limits | None = None,
+        keepalive_expiry: float = KEEPALIVE_EXPIRY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
-        self._limits = limits or Limits()
+        self._keepalive_expiry = keepalive_expiry
         self._clock, self._sleep = clock, sleep
-        self._origin = settings.endpoint.origin
-        proxy = select_proxy(settings)
-        schemes = (settings.endpoint.scheme, (proxy or "").partition(":")[0].lower())
-        if schemes == ("https", "https") and sys.version_info < (3, 11):
-            raise ConfigurationError(
-                "AsyncClient needs Python 3.11 or newer for an https endpoint behind an https"
-                " proxy: use an http:// proxy, or Client."
-            )
-        uses_tls = "https" in schemes
-        context = tls_context(settings.verify) if uses_tls else True
-        self._options: dict[str, Any] = {"ssl": context, "allow_redirects": False}
-        self._headers: dict[str, str] = {}
-        if proxy is not None:
-            self._options["proxy"] = URL(proxy).with_user(None)
-            if settings.endpoint.scheme == "https":
-                self._options["proxy_headers"] = proxy_headers(proxy)
-            else:
-                # aiohttp sends its proxy_headers only to open a tunnel.
-                self._headers = proxy_headers(proxy)
-        self._proxied = proxy is not None
-        self._reasons = ConnectReasons(settings, proxied=self._proxied)
-        # `SingleResponseHandler` makes sock_read the bound of a complete response.
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, connect=settings.connect_timeout, sock_read=settings.timeout
-        )
+        self._route = Route(settings)
         self._closed = False
-        self._session: aiohttp.ClientSession | None = None
-        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open_pool()
+
+    def _open_pool(self) -> None:
+        """Start without connections: at first, and in a forked child."""
+        self._pid = os.getpid()
+        self._resolver = Resolver(self._route.host, self._route.port)
+        self._connections: set[AsyncConnection] = set()
+        self._pool: AsyncPool[AsyncConnection] = AsyncPool(
+            self._settings.max_connections, self._keepalive_expiry, self._clock
+        )
 
     async def send(self, request: Request) -> Response:
         """Send one request. If connecting fails, connect again; repeat nothing else.
 
         Raises:
-            NotSent: every attempt to connect failed.
+            InvalidRequest: HTTP cannot carry the request.
+            NotSent: every attempt to connect failed, or no connection became free in time.
             OutcomeUnknown: the request may have left, and no complete response came back.
-            asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is an
-                `OutcomeUnknown` if the request may have left.
+            asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is a `NotSent` or an
+                `OutcomeUnknown`.
         """
-        schedule = RetrySchedule(self._settings, self._clock)
+        exchange = Exchange(self._route.encoder.encode(request))
+        try:
+            connection = await self._take_connection()
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from failures.not_sent(failures.CANCELLED)
+        failure: Exception | None = None
+        try:
+            await connection.exchange(exchange, self._settings.timeout)
+        except asyncio.CancelledError as cancelled:
+            self._pool.discard(connection)
+            raise cancelled from failures.exchange_failed(
+                exchange, cancelled, self._settings.timeout
+            )
+        except Exception as error:  # noqa: BLE001 - after any error, the request may have left
+            failure = error
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        if failure is None and exchange.response is not None:
+            if exchange.reusable:
+                self._pool.put(connection)
+            else:
+                self._pool.discard(connection)
+            return exchange.response
+        self._pool.discard(connection)
+        try:
+            raise failures.exchange_failed(exchange, failure, self._settings.timeout)
+        finally:
+            failure = None  # its traceback holds this frame
+
+    async def _take_connection(self) -> AsyncConnection:
+        """Return an idle connection, or a new one."""
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        loop = asyncio.get_running_loop()
+        if self._pid != os.getpid():
+            # Sockets and selector belong to the parent, too: closing a socket here would take it
+            # out of the parent's selector.
+            _of_parents.append((self._pool, self._connections))
+            self._open_pool()
+            self._loop = None
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("An AsyncClient belongs to one event loop: build one for each.")
+            self._loop = loop
+        started = self._clock()
+        deadline = time.monotonic() + self._settings.connect_timeout
+        try:
+            connection = await self._pool.acquire(self._settings.connect_timeout)
+        except NoFreeConnection:
+            raise failures.not_sent(self._route.reason.no_free_connection()) from None
+        if connection is not None:
+            return connection
+        try:
+            return await self._connect(started, deadline)
+        except BaseException:
+            self._pool.discard()
+            raise
+
+    async def _connect(self, started: float, deadline: float) -> AsyncConnection:
+        """Open a connection; try again as often as the settings allow."""
+        schedule = RetrySchedule(self._settings, started, self._clock)
         while True:
             try:
-                return await self._send_once(request)
+                return await self._connect_once(deadline)
             except NotSent:
                 delay = schedule.next_delay()
                 if delay is None:
                     raise
             await self._sleep(delay)
+            deadline = time.monotonic() + self._settings.connect_timeout
 
-    async def _send_once(self, request: Request) -> Response:
-        session = self._open_session()
-        status: int | None = None
-        handler: SingleResponseHandler | None = None
-        cause: Exception | None = None
+    async def _connect_once(self, deadline: float) -> AsyncConnection:
+        failure: Exception
+        connection: AsyncConnection | None = None
         try:
-            async with session.request(
-                request.method,
-                self._url(request),
-                data=request.body,
-                headers={**request.headers, **self._headers} if self._headers else request.headers,
-                **self._options,
-            ) as response:
-                status = response.status
-                if response.connection is not None:  # None once the response has been read
-                    handler = cast(SingleResponseHandler, response.connection.protocol)
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MAX_RESPONSE_BYTES:
-                        raise ResponseTooLarge
-                if handler is not None and handler.timed_out:
-                    raise TimeoutError  # the handler's timer closed the connection, not the server
-                return Response(status, response.headers.get("Content-Type", ""), bytes(body))
-        except ConnectFailed as failure:
-            # With a proxy there is no cause: the proxy's words may echo its own password.
-            known = None if self._proxied else failure.cause
-            raise failures.not_sent(self._not_sent_reason(failure.cause)) from known
-        except asyncio.CancelledError as cancelled:
-            if isinstance(cancelled.__cause__, CancelledWhileConnecting):
-                raise
-            raise cancelled from failures.outcome_unknown(failures.CANCELLED, status)
-        except Exception as error:  # noqa: BLE001 - after any error, the request may have left
-            timed_out = handler is not None and handler.timed_out
-            reason = self._unknown_reason(TimeoutError() if timed_out else error)
-            if not isinstance(error, _QUOTE_THE_REQUEST):
-                failures.clear_request(error)
-                cause = error
-        # Raised outside the handlers: __context__ would hold aiohttp's error, which quotes the URL,
-        # and so the password on HTTP GET.
-        raise failures.outcome_unknown(reason, status) from cause
+            connection = await self._open_connection(deadline)
+            await connection.establish(self._route, deadline)
+        except Exception as error:  # noqa: BLE001 - nothing was sent, whatever it is
+            failure = error
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        else:
+            return connection
+        if connection is not None:
+            connection.close()
+        try:
+            raise self._route.not_sent(failure)
+        finally:
+            del failure  # its traceback holds this frame
 
-    def _url(self, request: Request) -> URL:
-        """Return the URL, which may hold the password: one with a query is not cached."""
-        if request.query:
-            return URL(f"{self._origin}{request.path}?{request.query}", encoded=True)
-        return _cached_url(self._origin + request.path)
+    async def _open_connection(self, deadline: float) -> AsyncConnection:
+        """Connect to the first address of the host that accepts.
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError("The client is closed.")
-        owner = (os.getpid(), asyncio.get_running_loop())
-        if self._session is None or self._owner is None or self._owner[0] != owner[0]:
-            if self._session is not None:
-                # After a fork the old session's sockets, and the selector that watches them,
-                # belong to the parent. Closing one here would unregister it there.
-                _sessions_of_parent.append(self._session)
-            self._session = aiohttp.ClientSession(
-                connector=PhaseAwareConnector(self._limits.keepalive_expiry),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                headers=_HEADERS,
-                middlewares=(never_resend,),
+        Raises:
+            OSError: none accepts, in time or at all, or the name cannot be resolved.
+        """
+        lookup = self._resolver.resolve()
+        if not lookup.done():
+            waiter = asyncio.wrap_future(lookup)
+            await asyncio.wait([waiter], timeout=max(0, deadline - time.monotonic()))
+            if not waiter.done():
+                waiter.cancel()
+                raise TimeoutError
+            waiter.exception()  # the lookup's own is raised below
+        return await self._connect_to_first(lookup.result(), deadline)
+
+    async def _connect_to_first(
+        self, addresses: Sequence[Address], deadline: float
+    ) -> AsyncConnection:
+        """Connect to one of several addresses, beginning with the first; see `HttpTransport`."""
+        loop = asyncio.get_running_loop()
+
+        async def connect(address: Address) -> AsyncConnection:
+            _, connection = await loop.create_connection(
+                lambda: AsyncConnection(loop, self._connections), address[1], address[2]
             )
-            self._owner = owner
-        elif self._owner != owner:
-            raise RuntimeError("An AsyncClient belongs to one event loop: build one for each.")
-        return self._session
+            return connection
+
+        untried = deque(addresses)
+        attempts: set[asyncio.Task[AsyncConnection]] = set()
+        errors: list[BaseException] = []
+        try:
+            while untried or attempts:
+                seconds = deadline - time.monotonic()
+                if seconds <= 0:
+                    raise TimeoutError
+                if untried:
+                    attempts.add(loop.create_task(connect(untried.popleft())))
+                    seconds = min(seconds, NEXT_ADDRESS_DELAY) if untried else seconds
+                done, _ = await asyncio.wait(
+                    attempts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                for attempt in done:
+                    attempts.discard(attempt)
+                    error = attempt.exception()
+                    if error is None:
+                        return attempt.result()
+                    errors.append(error)
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+                attempt.add_done_callback(_close_result)
+        raise errors[0]
 
     async def close(self) -> None:
-        """Close all connections. A closed transport sends nothing more."""
+        """Close all idle connections. A closed transport sends nothing more."""
         self._closed = True
-        if self._session is not None and self._owner is not None:
-            session, self._session = self._session, None
-            if self._owner[0] == os.getpid():
-                connector = cast(PhaseAwareConnector, session.connector)
-                await session.close()
-                await connector.abort_all()
-            else:
-                _sessions_of_parent.append(session)
-
-    def _not_sent_reason(self, error: Exception) -> str:
-        reasons = self._reasons
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return reasons.name_not_resolved()
-        if isinstance(error, TimeoutError | asyncio.TimeoutError):
-            return reasons.timed_out()
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return reasons.tunnel_refused(error.status)
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            text = getattr(error.certificate_error, "verify_message", "")
-            return reasons.certificate_not_trusted(text)
-        reason: BaseException = error
-        if isinstance(error, aiohttp.ClientConnectorError):
-            reason = error.os_error
-        if isinstance(reason, ssl.SSLError):
-            return reasons.handshake_failed(reason.reason)
-        return reasons.other(reason)
-
-    def _unknown_reason(self, error: Exception) -> str:
-        if isinstance(error, ExchangeFailed):
-            error = error.cause
-        if isinstance(error, ResponseTooLarge):
-            return failures.TOO_LARGE
-        if isinstance(error, TimeoutError | asyncio.TimeoutError):
-            return failures.response_timed_out(self._settings.timeout)
-        if isinstance(error, aiohttp.ServerDisconnectedError):
-            return failures.CLOSED_EARLY
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return failures.CUT_SHORT_OR_NOT_DECODED
-        if isinstance(error, aiohttp.ClientResponseError):
-            return failures.NOT_HTTP
-        if isinstance(error, OSError):
-            return failures.CONNECTION_BROKE
-        return failures.exchange_broke(error)
+        if self._pid != os.getpid():
+            _of_parents.append((self._pool, self._connections))
+            return
+        with contextlib.suppress(RuntimeError):  # the event loop has ended, and all that it had
+            closed = self._pool.idle.close()
+            if closed:
+                await asyncio.wait([connection.ended for connection in closed])
 
 
-@functools.lru_cache(maxsize=16)
-def _cached_url(url: str) -> URL:
-    return URL(url, encoded=True)  # encoded already
+def _close_result(attempt: asyncio.Task[AsyncConnection]) -> None:
+    """Close a connection that came too late."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

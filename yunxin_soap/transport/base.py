@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from yunxin_soap.settings import Endpoint, Verify
 
 
 @dataclass(frozen=True, init=False)
@@ -66,6 +69,55 @@ class Response:
         values["body"] = body
 
 
+class NetworkSettings(Protocol):
+    """What a transport needs to know; `Settings` has it all."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where every request goes."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """Seconds from the start of sending to the end of the response."""
+        ...
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds to get a connection: to wait for a free one, or to open one."""
+        ...
+
+    @property
+    def total_timeout(self) -> float:
+        """Seconds for everything, retries included."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """How many times to connect again."""
+        ...
+
+    @property
+    def proxy(self) -> str | None:
+        """The address of an HTTP proxy, perhaps with a password."""
+        ...
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether to use the proxy that the environment names."""
+        ...
+
+    @property
+    def verify(self) -> Verify:
+        """How to check a certificate."""
+        ...
+
+    @property
+    def max_connections(self) -> int:
+        """Most open connections."""
+        ...
+
+
 class Transport(Protocol):
     """Carries requests to one endpoint. Threads may share a transport."""
 
@@ -95,8 +147,8 @@ class AsyncTransport(Protocol):
             OutcomeUnknown: the request may have reached the gateway. Every failure after the first
                 byte must end here.
             asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is a `NotSent` if no
-                byte of the request left this machine. Without a cause, the request counts as
-                possibly sent.
+                byte of the request left this machine, and an `OutcomeUnknown` if one may have left.
+                Without such a cause, the request counts as possibly sent.
         """
         ...
 

@@ -6,36 +6,36 @@ left this machine. A failure after that is *unknown*. Both transports use the sa
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
+import socket
+import ssl
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
-from yunxin_soap.redact import truncate_printable
-from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
+from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Settings
+    from yunxin_soap.transport.base import NetworkSettings
+    from yunxin_soap.transport.http11 import Exchange
+
+_E = TypeVar("_E", bound=BaseException)
 
 
-class ConnectFailed(Exception):
-    """A transport could not connect, so it wrote no byte of the request."""
+class TunnelRefused(Exception):
+    """The proxy did not open a tunnel; ``status`` is that of its response, if there was one."""
 
-    def __init__(self, cause: Exception) -> None:
+    def __init__(self, status: int | None) -> None:
         super().__init__()
-        self.cause = cause
-
-
-class ResponseTooLarge(Exception):
-    """A response has more than `MAX_RESPONSE_BYTES`."""
+        self.status = status
 
 
 # --- connecting
 
 
 def not_sent(reason: str) -> NotSent:
-    """Return the error for a connection that could not be made."""
+    """Return the error for a request that has no connection."""
     return NotSent(
         f"Nothing was sent: {reason}. The submission can be sent again.",
         safe_to_resend=True,
@@ -44,59 +44,56 @@ def not_sent(reason: str) -> NotSent:
 
 
 class ConnectReasons:
-    """Say why there is no connection to one endpoint; each method returns a reason.
+    """Says why there is no connection to one endpoint.
 
     Args:
-        settings: the endpoint and ``connect_timeout`` are named.
+        settings: the endpoint, ``connect_timeout`` and ``max_connections`` are named.
         proxied: whether the connection goes through a proxy.
     """
 
-    def __init__(self, settings: Settings, *, proxied: bool) -> None:
+    def __init__(self, settings: NetworkSettings, *, proxied: bool) -> None:
         endpoint = settings.endpoint
         self._timeout = settings.connect_timeout
+        self._max_connections = settings.max_connections
         self._proxied = proxied
         self._url = endpoint.url
         self._target = f"{endpoint.host}:{endpoint.port}"
         if proxied:
             self._target += " through the proxy"
 
-    def name_not_resolved(self) -> str:
-        """Name lookup failed. With a proxy, only the proxy's name is looked up here."""
-        if self._proxied:
-            return f"the host name of the proxy for {self._url} cannot be resolved"
-        return f"the host name in {self._url} cannot be resolved"
+    def __call__(self, error: BaseException) -> str:
+        """Return the reason for an error that came while connecting.
 
-    def timed_out(self) -> str:
-        """``connect_timeout`` passed."""
-        return f"no connection to {self._target} within {self._timeout:g} s"
-
-    def certificate_not_trusted(self, detail: str) -> str:
-        """The certificate was checked and failed."""
-        return f"the certificate of {self._target} is not trusted ({detail})"
-
-    def handshake_failed(self, detail: str | None) -> str:
-        """TLS failed in another way."""
-        return f"the TLS handshake with {self._target} failed ({detail or 'closed'})"
-
-    def tunnel_refused(self, status: int | str) -> str:
-        """The proxy did not open the tunnel.
-
-        Only the status is quoted: a proxy may echo its own password behind it.
+        Of a proxy's words only the status is quoted, and of other errors only the operating
+        system's words: a proxy may echo its own password.
         """
-        return f"no connection to {self._target} (Tunnel connection failed: {status})"
-
-    def other(self, error: BaseException) -> str:
-        """Anything else, such as a refused connection.
-
-        Only the operating system's words are quoted: the text of another error may quote what a
-        proxy sent.
-        """
+        if isinstance(error, (socket.gaierror, UnicodeError)):
+            return self._name_not_resolved()
+        if isinstance(error, TimeoutError):
+            return f"no connection to {self._target} within {self._timeout:g} s"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the certificate of {self._target} is not trusted ({error.verify_message})"
+        if isinstance(error, ssl.SSLError):
+            detail = error.reason or "closed"
+            return f"the TLS handshake with {self._target} failed ({detail})"
         text = type(error).__name__
-        if isinstance(error, OSError):
-            text = os.strerror(error.errno) if error.errno else str(error) or text
-        if refused := re.match(r"Tunnel connection failed: (\d+)", text):
-            return self.tunnel_refused(refused[1])
-        return f"no connection to {self._target} ({truncate_printable(' '.join(text.split()))})"
+        if isinstance(error, TunnelRefused):
+            text = f"Tunnel connection failed: {error.status or 'no valid response'}"
+        elif isinstance(error, OSError) and error.errno:
+            text = os.strerror(error.errno)
+        return f"no connection to {self._target} ({text})"
+
+    def _name_not_resolved(self) -> str:
+        """Return the reason; with a proxy, only the proxy's name is looked up here."""
+        name = f"proxy for {self._url}" if self._proxied else f"gateway in {self._url}"
+        return f"the host name of the {name} cannot be resolved"
+
+    def no_free_connection(self) -> str:
+        """All connections were in use for ``connect_timeout`` seconds."""
+        return (
+            f"all {self._max_connections} connections (max_connections) were in use for"
+            f" {self._timeout:g} s"
+        )
 
 
 # --- sending the request, waiting for the response, reading it
@@ -117,31 +114,46 @@ def outcome_unknown(reason: str, http_status: int | None) -> OutcomeUnknown:
 
 
 TOO_LARGE = f"the response has more than {MAX_RESPONSE_BYTES} bytes and was not read to its end"
+HEAD_TOO_LARGE = f"the head of the response has more than {MAX_HEAD_BYTES} bytes"
 CLOSED_EARLY = "the connection was closed before a response came"
 CONNECTION_BROKE = "the connection broke before the response was complete"
 CUT_SHORT = "the response was cut short"
-CUT_SHORT_OR_NOT_DECODED = "the response was cut short, or its content encoding cannot be decoded"
 NOT_DECODED = "the content encoding of the response cannot be decoded"
 NOT_HTTP = "the response is not valid HTTP"
 CANCELLED = "the task was cancelled"
 
 
-def clear_request(error: BaseException) -> None:
-    """Clear the local variables in the frames of ``error``: some hold the query or the body.
+def exchange_failed(
+    exchange: Exchange, error: BaseException | None, timeout: float
+) -> OutcomeUnknown:
+    """Return the error for an exchange that ended without a complete response.
+
+    Args:
+        exchange: the exchange.
+        error: what ended it; None if the response itself is broken.
+        timeout: the seconds that the exchange had.
+    """
+    if exchange.broken is not None:
+        reason = exchange.broken
+    elif isinstance(error, asyncio.CancelledError):
+        reason = CANCELLED
+    elif isinstance(error, TimeoutError):
+        reason = f"no complete response came within {timeout:g} s"
+    elif isinstance(error, OSError):
+        reason = CONNECTION_BROKE
+    else:
+        # Only the type is named: the text of the error may quote the request.
+        reason = f"the exchange broke ({type(error).__name__})"
+    failed = outcome_unknown(reason, exchange.status)
+    if isinstance(error, Exception):
+        failed.__cause__ = without_locals(error)
+    return failed
+
+
+def without_locals(error: _E) -> _E:
+    """Clear the local variables in the frames of an error: some hold the request or the response.
 
     The traceback keeps its lines, so that a programming error can still be located.
     """
     traceback.clear_frames(error.__traceback__)
-
-
-def response_timed_out(timeout: float) -> str:
-    """Say that the response was not complete within ``timeout`` seconds."""
-    return f"no complete response came within {timeout:g} s"
-
-
-def exchange_broke(error: BaseException) -> str:
-    """Say that something unforeseen ended the exchange, a programming error included.
-
-    Only the type is named: the text of the error may quote the request.
-    """
-    return f"the exchange broke ({type(error).__name__})"
+    return error

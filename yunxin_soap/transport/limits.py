@@ -1,8 +1,6 @@
-"""The bounds of a transport: how long and how many connections stay open, how much is read."""
+"""The bounds of a transport: how long a connection stays open, how much of a response is read."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 KEEPALIVE_EXPIRY = 4.0
 """Default seconds after which an idle connection is dropped.
@@ -11,16 +9,11 @@ Servers close idle connections from 5 s on. A request that meets a closing conne
 *unknown*, so the client must be first.
 """
 
+MAX_HEAD_BYTES = 64 << 10
+"""Bytes of the status line and the headers of one response."""
+
+MAX_WIRE_BYTES = 2 << 20
+"""Bytes of one response as it was received, interim responses included."""
+
 MAX_RESPONSE_BYTES = 1 << 20
 """Bytes of one body, after its content encoding is removed. A real body has a few hundred."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How many idle connections a transport keeps, and for how long."""
-
-    keepalive_expiry: float = KEEPALIVE_EXPIRY
-    """Seconds after which an idle connection is dropped instead of used again."""
-    max_idle_connections: int = 32
-    """How many idle connections `HttpTransport` keeps. More threads than this open short-lived
-    connections. `AsyncHttpTransport` has no such limit."""

@@ -15,7 +15,8 @@ from yunxin_soap._version import __version__
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Settings, Verify
+    from yunxin_soap.settings import Verify
+    from yunxin_soap.transport.base import NetworkSettings
 
 USER_AGENT = f"yunxin_soap/{__version__}"
 
@@ -52,7 +53,7 @@ def tls_context(verify: Verify) -> ssl.SSLContext:
         ) from None
 
 
-def select_proxy(settings: Settings) -> str | None:
+def select_proxy(settings: NetworkSettings) -> str | None:
     """Return the proxy to use: the argument's, or the environment's with ``trust_env=True``.
 
     Raises:

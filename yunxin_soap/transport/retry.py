@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Settings
+    from yunxin_soap.transport.base import NetworkSettings
 
 
 FIRST_DELAY = 0.2
@@ -23,13 +23,15 @@ class RetrySchedule:
 
     Args:
         settings: ``retries``, ``timeout``, ``connect_timeout`` and ``total_timeout`` count.
+        started: the clock's time at the start of the call.
         clock: returns the time in seconds.
         jitter: returns a random number from 0 to 1.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NetworkSettings,
+        started: float,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -37,7 +39,7 @@ class RetrySchedule:
         self._retries_left = settings.retries
         self._backoff = FIRST_DELAY
         self._last_start = (
-            clock() + settings.total_timeout - settings.timeout - settings.connect_timeout
+            started + settings.total_timeout - settings.timeout - settings.connect_timeout
         )
 
     def next_delay(self) -> float | None:

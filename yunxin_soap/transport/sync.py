@@ -1,183 +1,279 @@
-"""`HttpTransport`: carries requests over urllib3's connections, in threads.
+"""`HttpTransport`: carries requests over blocking sockets. Threads may share it.
 
-*Not sent* is only what connecting itself raised, before a byte of the request was written. Every
-other failure is *unknown*. An unforeseen error is therefore unknown, which is the safe side.
+*Not sent* is only what failed before the exchange began. Every failure after that is *unknown*, an
+unforeseen error included.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
-import http.client
+import errno
 import os
+import socket
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from selectors import EVENT_WRITE, DefaultSelector
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from urllib3.exceptions import DecodeError, HTTPError
+from urllib3.util import wait_for_read
 
-from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
-from yunxin_soap.transport.connection import Connection, RawResponse
-from yunxin_soap.transport.connector import Connector
-from yunxin_soap.transport.failures import ConnectFailed, ResponseTooLarge
-from yunxin_soap.transport.limits import Limits
-from yunxin_soap.transport.network import USER_AGENT
+from yunxin_soap.transport.http11 import Exchange, Steps
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.pool import NoFreeConnection, Pool
+from yunxin_soap.transport.resolver import Address, Resolver
 from yunxin_soap.transport.retry import RetrySchedule
+from yunxin_soap.transport.route import Route
+from yunxin_soap.transport.tls import TlsLayer, through
 
 if TYPE_CHECKING:
-    from yunxin_soap.settings import Settings
+    from yunxin_soap.transport.base import NetworkSettings
+
+_T = TypeVar("_T")
+_READ_BYTES = 16384
+NEXT_ADDRESS_DELAY = 0.25
+"""Seconds to wait for one address of a host before another one is tried, too (RFC 8305)."""
+
+
+class Connection:
+    """One open connection to the endpoint or its proxy."""
+
+    __slots__ = ("_layers", "_socket", "idle_since")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._layers: Sequence[TlsLayer] = ()
+        self.idle_since = 0.0
+
+    def establish(self, route: Route, deadline: float) -> None:
+        """Prepare a new connection for requests."""
+        self._layers = self._drive(route.establish(), deadline)
+
+    def exchange(self, exchange: Exchange, deadline: float) -> None:
+        """Run one exchange.
+
+        Raises:
+            OSError: the connection broke, or the response did not end in time (`TimeoutError`).
+        """
+        steps = exchange.steps()
+        self._drive(through(self._layers, steps) if self._layers else steps, deadline)
+
+    def _drive(self, steps: Steps[_T], deadline: float) -> _T:
+        """Send what the steps yield, and give them what arrives."""
+        try:
+            data = next(steps)
+            while True:
+                if data:
+                    self._limit_wait(deadline)
+                    # A server may reject a request before it has read all of it, and then close.
+                    with contextlib.suppress(ConnectionError):
+                        self._socket.sendall(data)
+                self._limit_wait(deadline)
+                data = steps.send(self._socket.recv(_READ_BYTES))
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+    def _limit_wait(self, deadline: float) -> None:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._socket.settimeout(seconds)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the server has neither closed the idle connection nor sent anything on it."""
+        return not wait_for_read(self._socket, timeout=0)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
 
 
 class HttpTransport:
     """Carries requests to one endpoint. Safe to share between threads and across a fork.
 
     Args:
-        settings: endpoint, timeouts, retries, proxy and TLS.
-        limits: bounds of the idle connections.
+        settings: endpoint, timeouts, retries, proxy, TLS and the limit of connections.
+        keepalive_expiry: seconds after which an idle connection is dropped instead of used again.
         clock: returns the time in seconds, for retries and for the expiry of idle connections.
         sleep: waits some seconds before a retry.
+
+    Raises:
+        ConfigurationError: the proxy of the environment or ``verify`` cannot be used.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NetworkSettings,
         *,
-        limits: Limits | None = None,
+        keepalive_expiry: float = KEEPALIVE_EXPIRY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
-        self._limits = limits or Limits()
+        self._keepalive_expiry = keepalive_expiry
         self._clock, self._sleep = clock, sleep
-        self._connector = Connector(settings, self._limits, clock)
-        self._headers = {"User-Agent": USER_AGENT, **self._connector.headers}
+        self._route = Route(settings)
         self._closed = False
+        self._open_pool()
+
+    def _open_pool(self) -> None:
+        """Start without connections: at first, and in a forked child."""
         self._pid = os.getpid()
-        self._idle: deque[Connection] = deque()
-        """The idle connections, the last used at the end. A deque's methods need no lock."""
+        self._resolver = Resolver(self._route.host, self._route.port)
+        self._pool: Pool[Connection] = Pool(
+            self._settings.max_connections, self._keepalive_expiry, self._clock
+        )
 
     def send(self, request: Request) -> Response:
         """Send one request. If connecting fails, connect again; repeat nothing else.
 
         Raises:
-            NotSent: every attempt to connect failed.
+            InvalidRequest: HTTP cannot carry the request.
+            NotSent: every attempt to connect failed, or no connection became free in time.
             OutcomeUnknown: the request may have left, and no complete response came back.
         """
-        schedule = RetrySchedule(self._settings, self._clock)
+        exchange = Exchange(self._route.encoder.encode(request))
+        connection = self._take_connection()
+        failure: Exception | None = None
+        try:
+            connection.exchange(exchange, time.monotonic() + self._settings.timeout)
+        except Exception as error:  # noqa: BLE001 - after any error, the request may have left
+            failure = error
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        if failure is None and exchange.response is not None:
+            if exchange.reusable:
+                self._pool.put(connection)
+            else:
+                self._pool.discard(connection)
+            return exchange.response
+        self._pool.discard(connection)
+        try:
+            raise failures.exchange_failed(exchange, failure, self._settings.timeout)
+        finally:
+            failure = None  # its traceback holds this frame
+
+    def _take_connection(self) -> Connection:
+        """Return an idle connection, or a new one."""
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        if self._pid != os.getpid():
+            # The sockets belong to the parent, too: closing them here does not end its connections.
+            self._pool.idle.close()
+            self._open_pool()
+        started = self._clock()
+        deadline = time.monotonic() + self._settings.connect_timeout
+        try:
+            connection = self._pool.acquire(self._settings.connect_timeout)
+        except NoFreeConnection:
+            raise failures.not_sent(self._route.reason.no_free_connection()) from None
+        if connection is not None:
+            return connection
+        try:
+            return self._connect(started, deadline)
+        except BaseException:
+            self._pool.discard()
+            raise
+
+    def _connect(self, started: float, deadline: float) -> Connection:
+        """Open a connection; try again as often as the settings allow."""
+        schedule = RetrySchedule(self._settings, started, self._clock)
         while True:
             try:
-                return self._send_once(request)
+                return self._connect_once(deadline)
             except NotSent:
                 delay = schedule.next_delay()
                 if delay is None:
                     raise
             self._sleep(delay)
+            deadline = time.monotonic() + self._settings.connect_timeout
 
-    def _send_once(self, request: Request) -> Response:
-        connection = self._take_connection()
-        response = None
-        complete = False
-        failed: OutcomeUnknown
+    def _connect_once(self, deadline: float) -> Connection:
+        failure: Exception
+        connection: Connection | None = None
         try:
-            response = connection.exchange(
-                request.method,
-                self._target(request),
-                {**self._headers, **request.headers},
-                request.body,
-                self._settings.timeout,
-            )
-            body = response.read_body()
-            response.close()
-            complete = True
-            return Response(response.status, response.getheader("Content-Type", ""), body)
-        except (HTTPError, http.client.HTTPException) as error:
-            failed = self._unknown(error, response)
-        except Exception as error:  # noqa: BLE001 - after any error, the request may have left
-            failed = self._unknown(error, response)
-            failures.clear_request(error)
-            failed.__cause__ = error
-        finally:
-            if complete:
-                self._keep(connection)
-            else:
-                if response is not None:
-                    response.close()
+            connection = Connection(self._open_socket(deadline))
+            connection.establish(self._route, deadline)
+        except Exception as error:  # noqa: BLE001 - nothing was sent, whatever it is
+            failure = error
+        except BaseException:
+            if connection is not None:
                 connection.close()
-        # Raised outside the handlers: __context__ would hold an error that quotes the response, in
-        # which a server may echo the request.
-        raise failed
-
-    def _target(self, request: Request) -> str:
-        """Return the target of the request line, which may hold the password."""
-        target = self._connector.origin + request.path
-        return f"{target}?{request.query}" if request.query else target
-
-    def _unknown(self, error: Exception, response: RawResponse | None) -> OutcomeUnknown:
-        reason = _unknown_reason(error, self._settings.timeout)
-        return failures.outcome_unknown(reason, response.status if response else None)
-
-    def _take_connection(self) -> Connection:
-        """Return an open connection: the idle one that was used last, or a new one."""
-        if self._closed:
-            raise RuntimeError("The client is closed.")
-        if self._pid != os.getpid():
-            # After a fork the sockets belong to the parent. Closing them here does not end its
-            # connections.
-            self._close_idle()
-            self._pid = os.getpid()
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if connection.is_connected:
-                return connection
+            raise
+        else:
+            return connection
+        if connection is not None:
             connection.close()
         try:
-            return self._connector.connect()
-        except ConnectFailed as failure:
-            # With a proxy there is no cause: the proxy's words may echo its own password.
-            cause = None if self._connector.proxied else failure.cause
-            raise failures.not_sent(self._connector.reason(failure.cause)) from cause
+            raise self._route.not_sent(failure)
+        finally:
+            del failure  # its traceback holds this frame
 
-    def _keep(self, connection: Connection) -> None:
-        if connection.is_closed or len(self._idle) >= self._limits.max_idle_connections:
-            connection.close()
-        else:
-            self._idle.append(connection)
-        if self._closed:
-            self._close_idle()
-        # Without this, the connections of a burst would stay open until the next burst.
-        with contextlib.suppress(IndexError):
-            while self._idle[0].is_expired:
-                self._idle.popleft().close()
+    def _open_socket(self, deadline: float) -> socket.socket:
+        """Connect to the first address of the host that accepts.
 
-    def _close_idle(self) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                self._idle.pop().close()
+        Raises:
+            OSError: none accepts, in time or at all, or the name cannot be resolved.
+        """
+        try:
+            addresses = self._resolver.resolve().result(max(0, deadline - time.monotonic()))
+        except concurrent.futures.TimeoutError:
+            raise TimeoutError from None  # on Python 3.10 they differ
+        sock = connect_to_first(addresses, deadline)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def close(self) -> None:
         """Close all idle connections. A closed transport sends nothing more."""
         self._closed = True
-        self._close_idle()
+        self._pool.idle.close()
 
 
-def _unknown_reason(error: Exception, timeout: float) -> str:
-    if isinstance(error, ResponseTooLarge):
-        return failures.TOO_LARGE
-    if isinstance(error, TimeoutError):
-        return failures.response_timed_out(timeout)
-    if isinstance(error, DecodeError):
-        return failures.NOT_DECODED
-    if isinstance(error, http.client.RemoteDisconnected):
-        return failures.CLOSED_EARLY
-    if isinstance(error, OSError):
-        return failures.CONNECTION_BROKE
-    if isinstance(error, http.client.IncompleteRead):
-        return failures.CUT_SHORT
-    if isinstance(error, http.client.HTTPException):
-        return failures.NOT_HTTP
-    return failures.exchange_broke(error)
+def connect_to_first(addresses: Sequence[Address], deadline: float) -> socket.socket:
+    """Connect to one of several addresses, beginning with the first.
+
+    Raises:
+        OSError: no address accepts; it is the error of the first. `TimeoutError` at the deadline.
+    """
+    untried = deque(addresses)
+    errors: list[OSError] = []
+    next_start = 0.0
+    with contextlib.ExitStack() as stack, DefaultSelector() as selector:
+        while untried or selector.get_map():
+            now = time.monotonic()
+            if now >= deadline:
+                raise TimeoutError
+            if untried and (now >= next_start or not selector.get_map()):
+                next_start = now + NEXT_ADDRESS_DELAY
+                try:
+                    selector.register(_begin_connect(untried.popleft(), stack), EVENT_WRITE)
+                except OSError as error:
+                    errors.append(error)
+                    continue
+            until = min(deadline, next_start) if untried else deadline
+            for key, _ in selector.select(max(0, until - now)):
+                sock = cast(socket.socket, key.fileobj)
+                selector.unregister(sock)
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return socket.socket(fileno=sock.detach())
+                errors.append(OSError(code, os.strerror(code)))
+    raise errors[0]
+
+
+def _begin_connect(address: Address, stack: contextlib.ExitStack) -> socket.socket:
+    """Start to connect. The stack closes the socket, unless it was detached before."""
+    family, host, port = address
+    sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    sock.setblocking(False)
+    code = sock.connect_ex((host, port))
+    if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        raise OSError(code, os.strerror(code))
+    return sock
