@@ -47,6 +47,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "verify": True,
         "recipient_pattern": None,
         "max_recipients": 500,
+        "max_connections": 100,
         "wsdl": None,
     }
     assert settings.recipient_pattern is MAINLAND_MOBILE

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from urllib3.util import wait_for_read
 
-from yunxin_soap.errors import NotSent
+from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -202,9 +202,7 @@ class AsyncHttpTransport:
             await connection.exchange(exchange, self._settings.timeout)
         except asyncio.CancelledError as cancelled:
             self._pool.discard(connection)
-            raise cancelled from failures.exchange_failed(
-                exchange, cancelled, self._settings.timeout
-            )
+            raise cancelled from self._failed(exchange, cancelled)
         except Exception as error:  # noqa: BLE001 - after any error, the request may have left
             failure = error
         except BaseException:
@@ -218,9 +216,14 @@ class AsyncHttpTransport:
             return exchange.response
         self._pool.discard(connection)
         try:
-            raise failures.exchange_failed(exchange, failure, self._settings.timeout)
+            raise self._failed(exchange, failure)
         finally:
             failure = None  # its traceback holds this frame
+
+    def _failed(self, exchange: Exchange, error: BaseException | None) -> OutcomeUnknown:
+        return failures.exchange_failed(
+            exchange.broken, exchange.status, error, self._settings.timeout
+        )
 
     async def _take_connection(self) -> AsyncConnection:
         """Return an idle connection, or a new one."""

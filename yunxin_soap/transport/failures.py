@@ -18,7 +18,6 @@ from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from yunxin_soap.transport.base import NetworkSettings
-    from yunxin_soap.transport.http11 import Exchange
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -124,17 +123,18 @@ CANCELLED = "the task was cancelled"
 
 
 def exchange_failed(
-    exchange: Exchange, error: BaseException | None, timeout: float
+    broken: str | None, http_status: int | None, error: BaseException | None, timeout: float
 ) -> OutcomeUnknown:
     """Return the error for an exchange that ended without a complete response.
 
     Args:
-        exchange: the exchange.
-        error: what ended it; None if the response itself is broken.
+        broken: what is wrong with the response; None if ``error`` ended the exchange.
+        http_status: the status of the response, if its head had arrived.
+        error: what ended the exchange; None if the response itself is broken.
         timeout: the seconds that the exchange had.
     """
-    if exchange.broken is not None:
-        reason = exchange.broken
+    if broken is not None:
+        reason = broken
     elif isinstance(error, asyncio.CancelledError):
         reason = CANCELLED
     elif isinstance(error, TimeoutError):
@@ -144,7 +144,7 @@ def exchange_failed(
     else:
         # Only the type is named: the text of the error may quote the request.
         reason = f"the exchange broke ({type(error).__name__})"
-    failed = outcome_unknown(reason, exchange.status)
+    failed = outcome_unknown(reason, http_status)
     if isinstance(error, Exception):
         failed.__cause__ = without_locals(error)
     return failed

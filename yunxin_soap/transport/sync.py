@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from urllib3.util import wait_for_read
 
-from yunxin_soap.errors import NotSent
+from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -156,9 +156,14 @@ class HttpTransport:
             return exchange.response
         self._pool.discard(connection)
         try:
-            raise failures.exchange_failed(exchange, failure, self._settings.timeout)
+            raise self._failed(exchange, failure)
         finally:
             failure = None  # its traceback holds this frame
+
+    def _failed(self, exchange: Exchange, error: BaseException | None) -> OutcomeUnknown:
+        return failures.exchange_failed(
+            exchange.broken, exchange.status, error, self._settings.timeout
+        )
 
     def _take_connection(self) -> Connection:
         """Return an idle connection, or a new one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -33,7 +34,11 @@ async def sender_for(client: Client, concurrency: int) -> AsyncIterator[Sender]:
     if _sends_as_usual(client):
         from yunxin_soap.async_client import AsyncClient
 
-        async with AsyncClient.from_settings(client.settings) as sender:
+        settings = client.settings
+        if settings.max_connections < concurrency:
+            # A submission that has begun must not wait for a connection.
+            settings = dataclasses.replace(settings, max_connections=concurrency)
+        async with AsyncClient.from_settings(settings) as sender:
             yield sender
         return
     threads = ThreadSender(client, concurrency)
