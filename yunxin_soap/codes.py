@@ -1,12 +1,14 @@
-"""The result codes of ``sendMesExt``, from the vendor's manual.
+"""The result codes of ``sendMesExt``, from the vendor's manual, and the HTTP statuses that reject.
 
-The table is valid for this operation only: in the vendor's older services some codes have other
-meanings. -2 and -4 are not in the manual.
+The table of codes is valid for this operation only: in the vendor's older services some codes have
+other meanings. -2 and -4 are not in the manual.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -176,3 +178,33 @@ class ResultCode(int, Enum):
 
 DOCUMENTED: dict[int, ResultCode] = {int(code): code for code in ResultCode}
 """Every documented code by its number."""
+
+TOO_MANY_REQUESTS = 429
+"""The one HTTP status in `REJECTED_STATUSES` whose cause may pass without a fix."""
+
+_CHECK_SETTINGS = "check the endpoint, the protocol and the WSDL"
+_FEWER_NUMBERS = "send to fewer numbers at once, or use protocol 'soap' or 'http-post'"
+
+REJECTED_STATUSES: Mapping[int, str] = MappingProxyType(
+    {
+        400: _CHECK_SETTINGS,
+        401: "check the endpoint, and ask the vendor how to get access",
+        403: "check the endpoint, and ask the vendor whether your IP address may use it",
+        404: "check the path of the endpoint",
+        405: _CHECK_SETTINGS,
+        407: "check the user name and the password of the proxy",
+        411: _CHECK_SETTINGS,
+        413: "send to fewer numbers at once",
+        414: _FEWER_NUMBERS,
+        415: _CHECK_SETTINGS,
+        417: _CHECK_SETTINGS,
+        426: "check whether the endpoint needs https",
+        TOO_MANY_REQUESTS: "wait a while, and send more slowly; the cause may pass by itself",
+        431: _FEWER_NUMBERS,
+    }
+)
+"""Every HTTP status that a server gives before it runs the service, and what to do about it.
+
+After any other status the SMS may have been sent, 4xx included. A proxy answers 408 or 499, for
+example, if the service behind it was slow.
+"""

@@ -211,10 +211,14 @@ class NotSent(SendError):
 
 
 class Rejected(SendError):
-    """The gateway rejected the submission.
+    """The gateway rejected the submission: by a code, or before it ran the service.
 
     It is safe to send again once the cause is fixed, with two exceptions: -1, which may be raised
     after the SMS was queued, and a code that the manual does not list.
+
+    Of the HTTP statuses only 400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417, 426, 429 and
+    431 reject. After any other the outcome is unknown, also after another 4xx such as 408. So it is
+    if the rest of the response contradicts the rejection.
 
     Args:
         message: one line: what happened, whether the SMS may have been sent, and what to do.
@@ -222,9 +226,11 @@ class Rejected(SendError):
         category: what to fix.
         description_zh: the vendor's Chinese words, or what the rejecting side said.
         description_en: the same in English.
-        keyword: the banned word of -6; None for any other code, empty if the gateway named none.
+        keyword: the banned word of -6, printable and at most 100 characters of it; None for any
+            other code, empty if the gateway named none.
         http_status: the HTTP status; None if the gateway answered with a code.
-        temporary: whether the cause may pass without a fix; ``retryable`` is the same.
+        temporary: whether the cause may pass without a fix (-8, -23, HTTP 429); ``retryable`` is
+            the same.
         safe_to_resend: whether no second copy can result from sending again.
     """
 
@@ -310,14 +316,17 @@ class GatewayRejected(Rejected):
 
 
 class OutcomeUnknown(SendError):
-    """The SMS may have been sent: no readable result came back.
+    """The SMS may have been sent: no response came, or none that shows the outcome.
 
-    Never send it again automatically. A person, or the vendor's delivery report, decides.
+    That includes every response that contradicts itself, such as a rejection that also contains a
+    batch number. Never send it again automatically. A person, or the vendor's delivery report,
+    decides.
 
     Args:
         message: one line: what happened, and what to do.
         excerpt: the start of the response, redacted; None if no response came.
-        http_status: the HTTP status; None if no response came.
+        http_status: the HTTP status; None if no response came, or if the result in a response was
+            neither a batch number nor a code.
     """
 
     outcome = Outcome.UNKNOWN
@@ -346,6 +355,9 @@ def invalid_request(message: str) -> InvalidRequest:
     return InvalidRequest(message, safe_to_resend=True)
 
 
+_MAX_KEYWORD = 100
+"""Characters of a banned word that an error has. It comes from outside, and may be a page."""
+
 _BY_CATEGORY: dict[Category, type[Rejected]] = {
     Category.CREDENTIALS: CredentialsRejected,
     Category.CONTENT: ContentRejected,
@@ -372,8 +384,10 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
 
     Args:
         code: the result.
-        keyword: the banned word of -6, redacted.
+        keyword: the banned word of -6, redacted. The error has at most 100 characters of it.
     """
+    if keyword is not None:
+        keyword = truncate_printable(keyword, _MAX_KEYWORD)
     known = DOCUMENTED.get(code)
     if known is None:
         return GatewayRejected(

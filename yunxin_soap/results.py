@@ -7,14 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from yunxin_soap.codes import ResultCode
-from yunxin_soap.errors import OutcomeUnknown, rejected_by_code
+from yunxin_soap.errors import OutcomeUnknown, SendError, rejected_by_code
 from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.redact import truncate_printable
 
 # The manual's sample has 19 digits. An unsigned 64-bit number has at most 20.
 _BATCH_NUMBER = re.compile(r"[1-9][0-9]{0,19}")
-_CODE = re.compile(r"(-[1-9][0-9]{0,8})(?:[:：](?P<keyword>.*))?", re.DOTALL)
-_CODE_WITH_TEXT = re.compile(r"(-[1-9][0-9]{0,8})[\s,，;；(（].*", re.DOTALL)
+# A code may stand alone. Only a colon introduces the banned word of -6; other codes may be followed
+# by an explanation behind any usual separator.
+_CODE = re.compile(
+    r"(?P<code>-[1-9][0-9]{0,8})(?:[:：](?P<after_colon>.*)|[\s,，;；(（](?P<text>.*))?", re.DOTALL
+)
+_LONG_NUMBER = re.compile(r"\d{15}")
+"""Digits that may be a batch number. No number of the codes' explanations is so long."""
 
 
 @dataclass(frozen=True, init=False)
@@ -77,6 +82,10 @@ class Receipt:
 def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
     """Return the batch number in a result. White space around it is ignored.
 
+    A code with a number of 15 digits or more after it contradicts itself: the number may be a batch
+    number. -6 with a colon is the exception, since what follows its colon is the banned word by the
+    manual, and a banned word may be a number.
+
     Args:
         result: the text that the method returned.
         redact: masks secrets in what an error quotes of the result.
@@ -84,21 +93,33 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
     Raises:
         Rejected: the result is a negative code, documented or not.
         OutcomeUnknown: the result is neither a batch number nor a code. It is empty, for example,
-            or ``0``, another text, or a number of more than 20 digits.
+            or ``0``, another text, or a number of more than 20 digits. Or it contradicts itself.
     """
+    ending = _interpret(result, redact)
+    # An error keeps this frame, and a result may echo the password.
+    del result
+    if isinstance(ending, SendError):
+        raise ending
+    return ending
+
+
+def _interpret(result: str, redact: Callable[[str], str]) -> str | SendError:
+    """Return the batch number in a result, or the error that the result means."""
     text = result.strip()
     if _BATCH_NUMBER.fullmatch(text):
         return text
+    what = "which is neither a batch number nor a code"
     if found := _CODE.fullmatch(text):
-        code, keyword = int(found[1]), found["keyword"]
-        has_keyword = code == ResultCode.BANNED_WORD and keyword is not None
-        raise rejected_by_code(code, redact(keyword) if has_keyword else None)
-    if found := _CODE_WITH_TEXT.fullmatch(text):
-        raise rejected_by_code(int(found[1]))
+        code, after_colon = int(found["code"]), found["after_colon"]
+        if code == ResultCode.BANNED_WORD and after_colon is not None:
+            return rejected_by_code(code, redact(after_colon))
+        if not _LONG_NUMBER.search(text):
+            return rejected_by_code(code)
+        what = "a code with what may be a batch number"
     excerpt = truncate_printable(redact(text), 80)
     shown = repr(excerpt) if excerpt else "an empty result"
-    raise OutcomeUnknown(
-        f"The gateway returned {shown}, which is neither a batch number nor a code. It is"
-        " unknown whether the SMS was sent. Check with the vendor before you send it again.",
+    return OutcomeUnknown(
+        f"The gateway returned {shown}, {what}. It is unknown whether the SMS was sent. Check with"
+        " the vendor before you send it again.",
         excerpt=excerpt,
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import html
 import io
-from collections.abc import Mapping
+import json
+import traceback
+from collections.abc import Callable, Mapping
 from traceback import TracebackException
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,8 +22,10 @@ from lxml import etree
 
 from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
 from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, wsdl
+from yunxin_soap.codes import REJECTED_STATUSES
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
+from yunxin_soap.results import parse_result
 from yunxin_soap.sandbox.asmx import soap as asmx_soap
 from yunxin_soap.transport.base import Response
 from yunxin_soap.wire.codec import MAX_QUERY, Codec, Fields
@@ -197,6 +202,7 @@ def test_decode_equals_zeeps_result(protocol: ProtocolName, text: str) -> None:
 
 
 NUMBER = "2114355899380234221"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
 # Texts around the number: they hold a number that is not the result, or hide the one that is.
 ODDITIES = st.sampled_from(
     ["", "\n", " ", f"<!--{NUMBER}-->", f"<?p {NUMBER}?>", "&#49;", "<![CDATA[1]]>", "&amp;", "x"]
@@ -222,7 +228,11 @@ RESULTS = st.sampled_from(
 @st.composite
 def similar_bodies(draw: st.DrawFn, protocol: ProtocolName, text: str) -> bytes:
     """Draw the body of a response, or one that looks much like it."""
-    attribute = draw(st.sampled_from(["", f' a="{NUMBER}"', " a='1'"]))
+    attribute = draw(
+        st.sampled_from(
+            ["", f' a="{NUMBER}"', " a='1'", " href='#1'", f' xmlns:i="{XSI}" i:nil="true"']
+        )
+    )
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "us-ascii", "utf-16"]))
     body = result_response(protocol, "TEXT").body.decode().replace("TEXT", text)
     body = body.replace(" xmlns=", f"{attribute} xmlns=", 1)
@@ -230,7 +240,8 @@ def similar_bodies(draw: st.DrawFn, protocol: ProtocolName, text: str) -> bytes:
     place = draw(st.sampled_from(places))
     body = body[:place] + draw(ODDITIES) + body[place:]
     declared = draw(st.sampled_from(["", f'<?xml version="1.0" encoding="{encoding}"?>']))
-    return (declared + body).encode("utf-16" if encoding == "utf-16" else "utf-8")
+    before = draw(st.sampled_from(["", "", "\ufeff", " \n"]))
+    return (before + declared + body).encode("utf-16" if encoding == "utf-16" else "utf-8")
 
 
 def decode(codec: Codec, response: Response) -> tuple[type, str]:
@@ -261,7 +272,13 @@ def test_decode_after_other_responses_equals_a_fresh_codecs(
     bodies.append(last.replace(b"'1'", b"'2'"))
     used = copy.copy(UNUSED_CODECS[protocol])
     for body in bodies:
-        for status, content_type in ((200, "text/xml"), (200, "text/html"), (500, "text/xml")):
+        for status, content_type in (
+            (200, "text/xml"),
+            (200, "text/xml; charset=utf-8"),
+            (200, "text/xml; charset=utf-16"),
+            (200, "text/html"),
+            (500, "text/xml"),
+        ):
             fresh = copy.copy(UNUSED_CODECS[protocol])
             response = Response(status, content_type, body)
             assert decode(used, response) == decode(fresh, response)
@@ -386,7 +403,7 @@ def outcome(protocol: ProtocolName, status: int, content_type: str, body: str | 
 
 
 @pytest.mark.parametrize("protocol", SOAPS)
-@pytest.mark.parametrize("status", [500, 200, 503])
+@pytest.mark.parametrize("status", [500, 200])
 @pytest.mark.parametrize(
     ("fault", "code", "ends"),
     [
@@ -404,8 +421,32 @@ def outcome(protocol: ProtocolName, status: int, content_type: str, body: str | 
 def test_decode_soap_fault_ends_by_its_code(
     protocol: ProtocolName, status: int, fault: str, code: str, ends: str
 ) -> None:
-    """A SOAP fault ends by its code, in either version and with any status."""
+    """A SOAP fault ends by its code, in either version, with the statuses of SOAP."""
     assert outcome(protocol, status, "text/xml", fault.format(code, "why\r\n not")) == ends
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize("status", [202, 302, 408, 499, 502, 503, 504])
+def test_decode_soap_fault_with_a_status_of_doubt_is_unknown(
+    protocol: ProtocolName, status: int
+) -> None:
+    """A fault that blames the client does not make up for a status that leaves it open."""
+    response = Response(status, "text/xml", FAULT_11.format("s:Client", "why").encode())
+    with pytest.raises(OutcomeUnknown) as caught:
+        CODECS[protocol].decode(response)
+    assert f'HTTP status {status} and a SOAP Client fault ("why")' in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("code", "ends"),
+    [("s:Client", "rejected"), ("s:Server", "unknown"), ("", "unknown"), ("MustX", "unknown")],
+)
+def test_decode_rejected_status_with_a_soap_fault_ends_by_both(
+    protocol: ProtocolName, code: str, ends: str
+) -> None:
+    """A fault that does not blame the client contradicts a status that does."""
+    assert outcome(protocol, 400, "text/xml", FAULT_11.format(code, "why")) == ends
 
 
 @pytest.mark.parametrize(("code", "kind"), [("Client", Rejected), ("Server", OutcomeUnknown)])
@@ -421,16 +462,177 @@ def test_decode_long_soap_fault_is_truncated_and_printable(
     assert len(str(caught.value)) < 600
 
 
+REJECTED = (400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417, 426, 429, 431)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize(
-    "status",
-    [400, 401, 403, 404, 405, 407, 408, 411, 413, 414, 415, 417, 418, 426, 429, 431, 499],
+@pytest.mark.parametrize("status", range(100, 600))
+def test_decode_status_is_rejected_only_if_it_is_listed(
+    protocol: ProtocolName, status: int
+) -> None:
+    """A status that a server gives before it runs the service is rejected, every other unknown."""
+    expected = "rejected" if status in REJECTED else "unknown"
+    assert outcome(protocol, status, "text/html", "<html>no</html>") == expected
+    assert outcome(protocol, status, "", "") == expected
+    assert outcome(protocol, status, "text/plain", b"\xff\xfe\x00") == expected
+
+
+def test_rejected_statuses_are_the_listed_ones() -> None:
+    """The list of statuses that reject is complete, and each says what to do."""
+    assert tuple(REJECTED_STATUSES) == REJECTED
+    for status, remedy in REJECTED_STATUSES.items():
+        with pytest.raises(Rejected) as caught:
+            CODECS["soap"].decode(Response(status, "text/html", b""))
+        error = caught.value
+        assert str(error) == (
+            f"The gateway rejected the request with HTTP status {status}. No SMS was sent:"
+            f" {remedy}."
+        )
+        assert error.temporary is error.retryable is (status == 429)
+
+
+RESULT_11 = result_response("soap", "TEXT").body.decode()
+RESULT_12 = result_response("soap12", "TEXT").body.decode()
+RESULT_HTTP = result_response("http-get", "TEXT").body.decode()
+ANY_RESULT = st.sampled_from([RESULT_11, RESULT_12, RESULT_HTTP])
+ENCODINGS = ["utf-8", "gbk", "utf-16", "utf-16-be", "utf-32", "cp1252"]
+REFUSALS = [
+    (404, "text/html", "<html><body>Not found<p>{}</body></html>"),
+    (429, "application/json", '{{"error": {}}}'),
+    (403, "text/plain", "Denied. {}"),
+    (400, "text/xml", "{}"),
+    (500, "text/plain; charset=utf-8", "Missing parameter: ExeNo.\r\n{}"),
+    (500, "text/xml", FAULT_11.replace("{}", "s:Client", 1).replace("<detail/>", "{}")),
+    (200, "text/xml", FAULT_11.replace("{}", "s:Client", 1).replace("<detail/>", "{}")),
+    (
+        200,
+        "text/xml",
+        FAULT_12.replace("{}", "s:Sender", 1).replace("</s:Reason>", "{}</s:Reason>"),
+    ),
+]
+"""Responses that reject, with a place for more."""
+FORMS: dict[str, Callable[[str], str]] = {
+    "whole": str,
+    "declared": '<?xml version="1.0" encoding="utf-8"?>{}'.format,
+    "escaped": html.escape,
+    "escaped twice": lambda text: html.escape(html.escape(text)),
+    "in numbers": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "JSON": json.dumps,
+    "JSON of .NET": lambda text: json.dumps(text).replace("<", "\\u003c").replace(">", "\\u003e"),
+    "CDATA": "<![CDATA[{}]]>".format,
+    "comment": "<!-- {} -->".format,
+    "prefixed": lambda text: (
+        text.replace("<sendMes", "<t:sendMes")
+        .replace("</sendMes", "</t:sendMes")
+        .replace("<string xmlns", "<t:string xmlns:t")
+        .replace("</string", "</t:string")
+        .replace(" xmlns=", " xmlns:t=")
+    ),
+    "without its end": lambda text: text.partition("</sendMesExtResult")[0],
+    "in capitals": str.upper,
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("form", FORMS)
+@given(
+    refusal=st.sampled_from(REFUSALS),
+    result=ANY_RESULT,
+    text=st.sampled_from([NUMBER, "7", f" {NUMBER}\n", f"<![CDATA[{NUMBER}]]>", "-1", "&#50;1"]),
+    encoding=st.sampled_from(ENCODINGS),
 )
-def test_decode_status_4xx_is_rejected_with_any_body(protocol: ProtocolName, status: int) -> None:
-    """A 4xx status is rejected, whatever its body."""
-    assert outcome(protocol, status, "text/html", "<html>no</html>") == "rejected"
-    assert outcome(protocol, status, "text/xml", GOOD_11) == "rejected"
-    assert outcome(protocol, status, "", "") == "rejected"
+@settings(max_examples=40)
+def test_decode_rejection_with_a_result_is_unknown(
+    protocol: ProtocolName,
+    form: str,
+    refusal: tuple[int, str, str],
+    result: str,
+    text: str,
+    encoding: str,
+) -> None:
+    """A response that rejects and also holds a result of the method is unknown, in any form."""
+    status, content_type, page = refusal
+    body = (
+        page.replace("{{", "{")
+        .replace("}}", "}")
+        .replace("{}", FORMS[form](result.replace("TEXT", text)), 1)
+    )
+    content_type = f"{content_type.partition(';')[0]}; charset={encoding}"
+    content = body.encode(encoding, "replace")
+    assert outcome(protocol, status, content_type, content) == "unknown"
+    assert outcome(protocol, status, "", content) == "unknown"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("encoding", ["utf-7", "cp037", "gb18030"])
+@pytest.mark.parametrize("status", [404, 429])
+def test_decode_rejection_with_a_result_in_a_rare_encoding_is_unknown(
+    protocol: ProtocolName, encoding: str, status: int
+) -> None:
+    """The result is found in every encoding that the response names."""
+    content = GOOD_HTTP.encode(encoding)
+    assert outcome(protocol, status, f"text/xml; charset={encoding}", content) == "unknown"
+    assert outcome(protocol, status, f"text/html; charset={encoding}", content) == "unknown"
+
+
+def test_decode_rejection_with_a_result_says_so() -> None:
+    """The error names both sides of the contradiction."""
+    with pytest.raises(OutcomeUnknown) as caught:
+        CODECS["soap"].decode(Response(404, "text/xml", GOOD_11.encode()))
+    assert str(caught.value) == (
+        "The gateway responded with HTTP status 404 and a result of sendMesExt, which contradict"
+        " each other. It is unknown whether the SMS was sent. Check with the vendor before you"
+        " send it again."
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("status", [403, 404, 429])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "Your support ID is 17830489318394722221.",
+        '{"request": 2114355899380234221}',
+        "<value><string>2114355899380234221</string></value>",
+        # ASP.NET's page about the operation, and the WSDL.
+        '&lt;sendMesExtResult&gt;<font class="value">string</font>&lt;/sendMesExtResult&gt;'
+        '&lt;string xmlns="http://tempuri.org/"&gt;<font>string</font>&lt;/string&gt; HTTP/1.1 200',
+        '<s:element maxOccurs="1" name="sendMesExtResult" type="s:string" />http://tempuri.org/ 1',
+        # What was sent.
+        '<sendMesExt xmlns="http://tempuri.org/"><DesNo>13900000000</DesNo></sendMesExt>',
+        "&#" + "1" * 5000,
+    ],
+)
+def test_decode_rejection_with_other_numbers_is_rejected(
+    protocol: ProtocolName, status: int, page: str
+) -> None:
+    """Numbers that are no result of the method do not contradict a rejection."""
+    assert outcome(protocol, status, "text/html", page) == "rejected"
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize("result", [NUMBER, "-7", ""])
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("fault_first", [True, False])
+def test_decode_fault_beside_a_response_is_unknown(
+    protocol: ProtocolName, result: str, status: int, fault_first: bool
+) -> None:
+    """A fault and a response in one envelope contradict each other, whatever the result is."""
+    envelope = SOAP_12 if protocol == "soap12" else SOAP_11
+    good = result_response(protocol, result).body.decode()
+    fault = FAULT_11.format("s:Client", "why").replace(SOAP_11, envelope)
+    fault = fault[fault.index("<s:Fault>") : fault.index("</s:Body>")]
+    place = "<s:Body>" if fault_first else "</s:Body>"
+    both = good.replace(place, place + fault if fault_first else fault + place)
+    assert outcome(protocol, status, "text/xml", both) == "unknown"
+    headed = good.replace("<s:Body>", f"<s:Header>{fault}</s:Header><s:Body>")
+    assert outcome(protocol, status, "text/xml", headed) == "unknown"
+
+
+def test_decode_two_fault_codes_are_unknown() -> None:
+    """A fault with two codes blames nobody."""
+    twice = FAULT_11.format("s:Client</faultcode><faultcode>s:Server", "why")
+    assert outcome("soap", 500, "text/xml", twice) == "unknown"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -535,11 +737,172 @@ def test_decode_of_a_result_with_siblings_is_unknown(
 
 
 @pytest.mark.parametrize("protocol", SOAPS)
-def test_decode_ignores_a_soap_header(protocol: ProtocolName) -> None:
-    """A SOAP envelope may have a header."""
+@pytest.mark.parametrize("text", [NUMBER, "-7"])
+@pytest.mark.parametrize(
+    ("header", "is_read"),
+    [
+        ("<s:Header/>", True),
+        ("<s:Header><x>2114355899380234222</x></s:Header>", True),
+        ("<s:Header/><s:Header/>", False),
+        ("<Header/>", False),
+        ("<s:Header><sendMesExtResult>1</sendMesExtResult></s:Header>", False),
+        ("<s:Header><a><b:sendMesExtResponse xmlns:b='b'/></a></s:Header>", False),
+        (f"<s:Header>{GOOD_HTTP}</s:Header>", False),
+        (f"<s:Header><a>{html.escape(GOOD_HTTP)}</a></s:Header>", False),
+        ("<s:Header><Fault>x</Fault></s:Header>", False),
+    ],
+)
+def test_decode_soap_header_is_ignored_unless_it_answers(
+    protocol: ProtocolName, text: str, header: str, is_read: bool
+) -> None:
+    """A SOAP envelope may have one header. It must not hold a result or a fault."""
+    good = result_response(protocol, text).body.decode()
+    headed = good.replace("<s:Body>", f"{header}<s:Body>", 1)
+    assert outcome(protocol, 200, "text/xml", headed) == (text if is_read else "unknown")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("attribute", "is_read"),
+    [
+        ('i:nil="true"', False),
+        ('i:nil=" 1 "', False),
+        ('i:nil="TRUE"', False),
+        ('i:nil=""', False),
+        ('nil="true"', False),
+        ('i:nil="false"', True),
+        ('i:nil="0"', True),
+        ('href="#id1"', False),
+        ('i:href="#id1"', False),
+        ('i:ref="id1"', False),
+        ('i:type="i:string"', True),
+        ('id="id1"', True),
+    ],
+)
+@pytest.mark.parametrize("text", [NUMBER, "-7"])
+def test_decode_result_marked_as_null_or_reference_is_unknown(
+    protocol: ProtocolName, attribute: str, is_read: bool, text: str
+) -> None:
+    """A result that is marked as null or as a reference, and has a text, contradicts itself."""
+    good = result_response(protocol, text).body.decode()
+    expected = text if is_read else "unknown"
+    for element in ("sendMesExtResult", "sendMesExtResponse", "string"):
+        marked = good.replace(f"<{element}", f'<{element} xmlns:i="{XSI}" {attribute}')
+        if marked != good:
+            assert outcome(protocol, 200, "text/xml", marked) == expected
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize(
+    ("place", "extra"),
+    [
+        ("<sendMesExtResult>", "-7"),
+        ("</sendMesExtResponse>", NUMBER),
+        ("</s:Body>", "x"),
+        ("<s:Body>", "\u00a0"),
+    ],
+)
+def test_decode_text_beside_the_result_is_unknown(
+    protocol: ProtocolName, place: str, extra: str
+) -> None:
+    """Text outside the result's element is not ignored."""
     good = result_response(protocol, "1").body.decode()
-    headed = good.replace("<s:Body>", "<s:Header><x/></s:Header><s:Body>", 1)
-    assert outcome(protocol, 200, "text/xml", headed) == "1"
+    assert outcome(protocol, 200, "text/xml", good.replace(place, f"\r\n {place}")) == "1"
+    assert outcome(protocol, 200, "text/xml", good.replace(place, extra + place)) == "unknown"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("code", ["-7", "-3,", "-6:"])
+@pytest.mark.parametrize("quoted", [GOOD_11, GOOD_HTTP, GOOD_HTTP.replace(NUMBER, "7")])
+def test_decode_code_that_quotes_a_result_is_unknown(
+    protocol: ProtocolName, code: str, quoted: str
+) -> None:
+    """A code around another result contradicts itself, also as the banned word."""
+    assert outcome(protocol, 200, "text/xml", result_response(protocol, code + quoted).body) == (
+        "unknown"
+    )
+
+
+BEFORE_XML = ["", "\n", " \t\r\n", "\ufeff", "\ufeff\r\n", "\r\n\ufeff"]
+DECLARATIONS = ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="{}"?>']
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("before", BEFORE_XML)
+@pytest.mark.parametrize("declaration", DECLARATIONS)
+def test_decode_white_space_and_mark_before_the_xml_are_read_over(
+    protocol: ProtocolName, before: str, declaration: str
+) -> None:
+    """White space and a byte order mark before the XML do not matter."""
+    text = "-6:促销"
+    good = result_response(protocol, text).body.decode()
+    for encoding in ("utf-8", "utf-16", "utf-16-be", "gb18030"):
+        if encoding == "gb18030" and "\ufeff" in before:
+            continue  # no mark says that
+        body = (before + declaration.format(encoding) + good).encode(encoding)
+        for charset in (encoding, f'"{encoding}"', f" '{encoding.upper()}' "):
+            content_type = f"text/xml; a=b;Charset={charset}"
+            assert outcome(protocol, 200, content_type, body) == text
+    body = (before + declaration.format("UTF-8") + good).encode()
+    assert outcome(protocol, 200, "text/xml", body) == text
+    assert outcome(protocol, 200, "text/xml; charset=", body) == text
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_decode_encoding_is_the_marks_then_the_headers_then_the_declarations(
+    protocol: ProtocolName,
+) -> None:
+    """RFC 7303: mark, header, declaration. The first that is there decides."""
+    text = "-6:促销"
+    good = result_response(protocol, text).body.decode()
+
+    def read(content_type: str, declared: str, encoding: str) -> str:
+        body = f'<?xml version="1.0" encoding="{declared}"?>{good}'.encode(encoding)
+        return outcome(protocol, 200, content_type, body)
+
+    assert read("text/xml", "gbk", "gbk") == text
+    assert read("text/xml; charset=gbk", "utf-8", "gbk") == text
+    assert read("text/xml; charset=utf-8", "gbk", "utf-8") == text
+    assert read("text/xml; charset=gbk", "gbk", "utf-8-sig") == text
+    assert read("text/xml; charset=utf-8", "utf-8", "utf-16") == text
+    assert read("text/xml; charset=utf-16", "utf-8", "utf-16-le") == text
+    assert read("text/xml; charset=utf-32", "utf-8", "utf-32-be") == text
+    assert read("text/xml; charset=utf-8; charset=UTF8", "utf-8", "utf-8") == text
+    # Wrong, but what the server says.
+    assert read("text/xml; charset=iso-8859-1", "utf-8", "utf-8") == "-6:促销".encode().decode(
+        "latin-1"
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "x-none", "utf-8; charset=gbk", "base64", "zlib", "rot13", "idna", "punycode",
+        "unicode_escape", "raw_unicode_escape", "undefined", "\x00", "\udcff", "..", "us-ascii",
+    ],
+)  # fmt: skip
+def test_decode_unknown_or_wrong_charset_is_unknown(protocol: ProtocolName, charset: str) -> None:
+    """A charset that is unknown, double, no charset, or not the body's leaves it unknown."""
+    body = result_response(protocol, "-6:促销").body
+    assert outcome(protocol, 200, f"text/xml; charset={charset}", body) == "unknown"
+    if protocol in HTTPS and charset != "us-ascii":
+        text = "Missing parameter: ExeNo."
+        assert outcome(protocol, 500, f"text/plain; charset={charset}", text) == "unknown"
+
+
+def test_decode_second_xml_declaration_is_unknown() -> None:
+    """Only the first declaration is one."""
+    twice = '<?xml version="1.0" encoding="gbk"?>' * 2 + GOOD_11
+    for content_type in ("text/xml", "text/xml; charset=utf-8"):
+        assert outcome("soap", 200, content_type, twice) == "unknown"
+
+
+def test_decode_changes_no_declaration_inside_the_result() -> None:
+    """Only the declaration at the start gives way to the header's charset."""
+    text = '<?xml version="1.0" encoding="gbk"?>'
+    body = result_response("soap", text).body
+    assert outcome("soap", 200, "text/xml; charset=utf-8", body) == text
 
 
 def test_decode_of_a_result_outside_xml_is_unknown() -> None:
@@ -566,6 +929,8 @@ def test_decode_error_before_the_method_is_rejected(
     """ASP.NET's errors before the method are rejected on HTTP GET and POST only."""
     body = f"{name}{text}\r\n   at System.Web.Services.Protocols.Something()"
     assert outcome(protocol, 500, "text/plain; charset=utf-8", body) == "rejected"
+    assert outcome(protocol, 500, "text/plain", f"\ufeff{body}") == "rejected"
+    assert outcome(protocol, 500, "text/plain; charset=utf-16", body.encode("utf-16")) == "rejected"
     assert outcome(protocol, 500, "text/html", body) == "unknown"
     assert outcome("soap", 500, "text/plain", body) == "unknown"
 
@@ -578,6 +943,7 @@ def test_decode_error_before_the_method_is_rejected(
         "Could not save: Missing parameter: ExeNo.",
         "Maximum request length exceeded.",
         "",
+        "Missing parameter: ExeNo.\r\n   at MsgSend.sendMesExt(String userCode, String userPass)",
     ],
 )
 def test_decode_error_that_the_method_may_have_thrown_is_unknown(
@@ -593,7 +959,73 @@ def test_decode_of_random_bytes_never_raises_another_error(
     protocol: ProtocolName, status: int, body: bytes, content_type: str
 ) -> None:
     """Random responses end as rejected or unknown."""
-    assert outcome(protocol, status, content_type, body) in ("rejected", "unknown")
+    ends = "rejected" if status in REJECTED else "unknown"
+    assert outcome(protocol, status, content_type, body) == ends
+
+
+PIECES = st.sampled_from(
+    [
+        RESULT_11.replace("TEXT", NUMBER),
+        RESULT_12.replace("TEXT", "-7"),
+        RESULT_HTTP.replace("TEXT", NUMBER),
+        FAULT_11.format("s:Client", "why"),
+        FAULT_12.format("s:Receiver", "why"),
+        "Missing parameter: ExeNo.\r\n",
+        '<?xml version="1.0" encoding="gbk"?>',
+        f'<s:Envelope xmlns:s="{SOAP_11}"><s:Header>',
+        "</s:Header><s:Body>",
+        "</s:Body></s:Envelope>",
+        "<sendMesExtResult>",
+        f'<t:string xmlns:t="{TNS}" href="#a">',
+        "</t:string>",
+        NUMBER,
+        "-3",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "&#",
+        "1" * 5000,
+        "&lt;",
+        "\ufeff",
+        "\x00",
+        "促",
+        "<!DOCTYPE a [<!ENTITY b '1'>]>",
+    ]
+)
+CONTENT_TYPES = st.builds(
+    "{}{}".format,
+    st.sampled_from(["text/xml", "text/html", "text/plain", "application/soap+xml", "", "x"]),
+    st.sampled_from(["", "; charset=utf-8", ";charset=gbk", ";charset=utf-16", ";charset=x"]),
+)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@given(
+    status=st.sampled_from([200, 200, 404, 408, 429, 500, 502]) | st.integers(100, 599),
+    pieces=st.lists(PIECES | st.text(max_size=3), max_size=6),
+    content_type=CONTENT_TYPES,
+    encoding=st.sampled_from(["utf-8", "utf-16", "gbk", "utf-7"]),
+)
+@settings(max_examples=500)
+def test_decode_of_any_pieces_has_exactly_one_outcome(
+    protocol: ProtocolName, status: int, pieces: list[str], content_type: str, encoding: str
+) -> None:
+    """Whatever comes is accepted, rejected or unknown; with an acceptance it is not rejected."""
+    body = "".join(pieces).encode(encoding, "replace")
+    codec = copy.copy(UNUSED_CODECS[protocol])
+    try:
+        batch_no = parse_result(codec.decode(Response(status, content_type, body)))
+    except Rejected as error:
+        assert status in (*REJECTED, 200, 500)
+        assert RESULT_11.replace("TEXT", NUMBER) not in pieces
+        assert RESULT_HTTP.replace("TEXT", NUMBER) not in pieces
+        assert str(error).isprintable()
+    except OutcomeUnknown as error:
+        assert str(error).isprintable()
+    else:
+        assert status == 200
+        assert batch_no in "".join(pieces)
 
 
 def test_decode_error_redacts_an_echo() -> None:
@@ -604,3 +1036,41 @@ def test_decode_error_redacts_an_echo() -> None:
             CODECS["http-get"].decode(Response(status, "text/html", page))
         assert "s3cr3t" not in f"{caught.value} {vars(caught.value)}"
         assert "13900000000" not in f"{caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("status", "content_type", "template"),
+    [
+        (404, "text/html", "{}"),
+        (200, "text/html", "{}"),
+        (200, "{}", "x"),
+        (502, "text/plain", "{}"),
+        (500, "text/plain", "Missing parameter: {}."),
+        (500, "text/xml", FAULT_11.replace("{}", "s:Client", 1)),
+        (500, "text/xml", FAULT_11.replace("{}", "s:Server", 1)),
+        (500, "text/xml", FAULT_11.replace("{}</faultstring>", "x</faultstring>")),
+        (200, "text/xml", GOOD_11.replace(NUMBER, "{}")),
+        (200, "text/xml", GOOD_11.replace(NUMBER, "-6:{}")),
+        (200, "text/xml", GOOD_11.replace(NUMBER, "-3,{}")),
+        (200, "text/xml", GOOD_HTTP.replace(NUMBER, "-1:{} 2114355899380234221")),
+        (200, "text/xml", "<{}/>"),
+    ],
+)
+def test_decode_error_keeps_no_frame_with_an_echo(
+    protocol: ProtocolName, status: int, content_type: str, template: str
+) -> None:
+    """No frame that an error keeps has a text of the response in a local variable."""
+    response = Response(
+        status, content_type.replace("{}", "s3cr3t"), template.replace("{}", "s3cr3t", 1).encode()
+    )
+    codec = copy.copy(UNUSED_CODECS[protocol])
+    with pytest.raises((Rejected, OutcomeUnknown)) as caught:
+        parse_result(codec.decode(response), Redactor("s3cr3t"))
+    frames = list(traceback.walk_tb(caught.value.__traceback__))
+    for frame, _ in frames[1:]:  # the first is this test's
+        shown = {name: value for name, value in frame.f_locals.items() if name != "response"}
+        assert "s3cr3t" not in repr(shown)
+        assert "s3cr3t" not in repr(response) or "{}" in content_type
+    assert "s3cr3t" not in f"{caught.value!r} {vars(caught.value)}"
+    assert caught.value.__context__ is None

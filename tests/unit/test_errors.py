@@ -289,3 +289,12 @@ def test_rejected_by_code_keeps_code_and_category(code: int, keyword: str) -> No
     assert error.category in Category
     assert error.retryable is error.temporary
     assert str(error).isprintable()
+
+
+@given(st.text())
+def test_rejected_by_code_keyword_is_truncated_and_printable(keyword: str) -> None:
+    """A keyword from anywhere is printable and has at most 100 characters."""
+    error = rejected_by_code(-6, keyword * 50)
+    assert error.keyword is not None
+    assert error.keyword.isprintable()
+    assert len(error.keyword) <= 101

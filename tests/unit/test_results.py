@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import yunxin_soap
 from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.errors import OutcomeUnknown, Rejected
-from yunxin_soap.redact import Redactor
+from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.results import Receipt, parse_result
 
 # From the vendor's manual: the code, and a piece of its wording.
@@ -134,7 +135,9 @@ def test_parse_result_code_of_ten_digits_is_unknown(tail: str) -> None:
         ("-6:", ""),
         ("-6", None),
         (" -6:free money\n", "free money"),
-        ("-6:a\nb", "a\nb"),
+        ("-6:a\nb", "a\ufffdb"),
+        ("-6:2114355899380234221", "2114355899380234221"),
+        ("-6：促销,2114355899380234221", "促销,2114355899380234221"),
     ],
 )
 def test_parse_result_banned_word_is_the_keyword(result: str, keyword: str | None) -> None:
@@ -165,20 +168,55 @@ def test_parse_result_banned_word_not_named_has_no_placeholder(result: str) -> N
     assert "keyWords" not in str(error)
 
 
-def test_parse_result_long_banned_word_is_truncated_in_the_descriptions() -> None:
-    """A long word is whole in ``keyword`` and truncated in the descriptions."""
+def test_parse_result_long_banned_word_is_truncated() -> None:
+    """A long word has 100 characters in ``keyword``, and 40 in the descriptions."""
     error = rejection("-6:" + "促" * 500)
-    assert error.keyword == "促" * 500
+    assert error.keyword == "促" * 100 + "…"
     assert error.description_zh == f"含有关键字“{'促' * 40}…”"
     assert len(str(error)) < 250
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_parse_result_any_banned_word_is_the_keyword(word: str) -> None:
-    """Any banned word is returned, and the message stays one printable line."""
+    """Any banned word is returned, truncated and printable, like the message."""
     error = rejection(f"-6:{word}")
-    assert error.keyword == word.rstrip()
+    assert error.keyword == truncate_printable(word.rstrip(), 100)
+    assert error.keyword.isprintable()
     assert str(error).isprintable()
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3, -7, -13, -23, -99])
+@pytest.mark.parametrize(
+    "separator", [":", "：", ",", "，", ";", " ", "\n", "(", "（", ": ", ":x ", ",-"]
+)
+@pytest.mark.parametrize("number", ["2114355899380234221", "1" * 15, "1" * 40, "２" * 19])
+def test_parse_result_code_with_a_long_number_is_unknown(
+    code: int, separator: str, number: str
+) -> None:
+    """A code with what may be a batch number after it contradicts itself."""
+    with pytest.raises(OutcomeUnknown, match="a code with what may be a batch number"):
+        parse_result(f"{code}{separator}{number}")
+    assert rejection(f"{code}{separator}{number[:14]}").code == code
+
+
+@pytest.mark.parametrize("separator", [",", " ", "，", "("])
+def test_parse_result_banned_word_without_colon_with_a_long_number_is_unknown(
+    separator: str,
+) -> None:
+    """Only a colon introduces the banned word, which may be a number."""
+    with pytest.raises(OutcomeUnknown):
+        parse_result(f"-6{separator}2114355899380234221")
+
+
+@pytest.mark.parametrize("result", ["s3cr3t", "-3,s3cr3t", "-6:s3cr3t", "-1:s3cr3t " + "1" * 15])
+def test_parse_result_keeps_no_frame_with_the_result(result: str) -> None:
+    """No frame that an error keeps has the result in a local variable."""
+    with pytest.raises((Rejected, OutcomeUnknown)) as caught:
+        parse_result(result, Redactor("s3cr3t"))
+    (_, *frames) = traceback.walk_tb(caught.value.__traceback__)
+    assert [frame.f_code.co_name for frame, _ in frames] == ["parse_result"]
+    for frame, _ in frames:
+        assert "s3cr3t" not in repr(frame.f_locals)
 
 
 def test_parse_result_banned_word_that_equals_the_password_is_masked() -> None:

@@ -6,20 +6,21 @@ for every submission.
 
 from __future__ import annotations
 
+import codecs
 import html
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from lxml import etree
 
 from yunxin_soap import wsdl
-from yunxin_soap.codes import Category
-from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, invalid_request
-from yunxin_soap.operation import ProtocolName
+from yunxin_soap.codes import REJECTED_STATUSES, TOO_MANY_REQUESTS, Category
+from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, SendError, invalid_request
+from yunxin_soap.operation import NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 MAX_QUERY = 2048
 """ASP.NET rejects an HTTP GET whose query has this many characters before it reads it."""
+# What a form need not escape, and the comma between numbers, which it must.
+_QUOTED = re.compile(r"[^A-Za-z0-9_.~-]+")
+_UNQUOTED_OR_COMMA = b",-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 
 _SOAP_ENV = {
     "soap": "http://schemas.xmlsoap.org/soap/envelope/",
@@ -47,15 +51,38 @@ _BEFORE_THE_METHOD = re.compile(
     r"|Request format is invalid: "
     r"|A potentially dangerous Request\.(?:Form|QueryString) value )"
 )
+# With customErrors off, ASP.NET's text has a stack trace, and this in it if it called the method.
+_IN_THE_METHOD = re.compile(rf"\.{OPERATION}\(")
 
+_BLANKS = " \t\r\n"
+# The longest first: the mark of UTF-16 is the start of the mark of UTF-32.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+"""Text encodings of Python that no server means. Some take very long for a long text."""
+_DECLARED_ENCODING = re.compile(
+    rb"""\A(<\?xml\s+version\s*=\s*(?:"[^"]*"|'[^']*')\s+encoding\s*=\s*)(?:"[^"]*"|'[^']*')"""
+)
 
-# What a form need not escape, and the comma between numbers, which it must.
-_QUOTED = re.compile(r"[^A-Za-z0-9_.~-]+")
-_UNQUOTED_OR_COMMA = b",-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
+_RESULT_ELEMENT = f"{OPERATION}Result".lower()
+_ESCAPED = re.compile(r"&(?:#[0-9]{1,10}|#x[0-9a-f]{1,8}|[a-z]{2,6});|\\u00(?P<byte>[0-7][0-9a-f])")
+_RESULT_IN_ELEMENT = re.compile(r">\s*[-\d&]|\d{15}")
+"""What follows an element's name if its text may be a result. ``&`` may become a digit."""
+_LEVELS_OF_ESCAPING = 4
+"""A page may quote a page that quotes the response."""
 
-_FAULT_SHOWN = 240
-"""Characters of a fault's text that an error quotes: fewer than an error may have."""
+_TEXT_SHOWN = 240
+"""Characters of a fault's or a page's text that an error quotes: fewer than an error may have."""
+_WHAT_SHOWN = 400
+"""Characters that an error has for all that came."""
 _NOT_A_RESPONSE = "XML that is not a response of sendMesExt"
+_NIL_OR_REFERENCE = "a result that is marked as null or as a reference, and yet has a text"
+_CONTRADICTION = ", which contradict each other"
 
 
 class Fields(NamedTuple):
@@ -87,6 +114,29 @@ class _FilledTemplate:
         self.fields = fields
         """userCode, userPass, Channel and ExeNo, which it was filled with."""
         self.start, self.middle, self.end = start, middle, end
+
+
+class _Document(NamedTuple):
+    """An XML response."""
+
+    root: etree._Element
+    encoding: str
+    """The encoding that it was read in, as a Python or an XML name."""
+
+
+class _Fault(NamedTuple):
+    """A SOAP fault, in either version."""
+
+    name: str
+    """The code without prefix and details; empty if there is none, or more than one."""
+    text: str
+    is_alone: bool = True
+    """Whether it is the only content of the envelope's body."""
+
+    @property
+    def blames_client(self) -> bool:
+        """Whether the server says that the request was wrong, so that it did not run it."""
+        return self.is_alone and self.name in ("Client", "Sender")
 
 
 class Codec:
@@ -188,95 +238,131 @@ class Codec:
         """Return the result of the method; an empty or null result is ``""``.
 
         Raises:
-            Rejected: an HTTP 4xx, a SOAP Client or Sender fault, or an error 500 on http-get or
-                http-post that ASP.NET raises before it calls the method.
-            OutcomeUnknown: anything else that is not a response of ``sendMesExt``.
+            Rejected: an HTTP status in `REJECTED_STATUSES`, a SOAP Client or Sender fault, or an
+                error 500 on http-get or http-post that ASP.NET raises before it calls the method.
+            OutcomeUnknown: anything else that is not a response of ``sendMesExt``, and every
+                response that contradicts itself.
         """
         template = self._response_template
         if template is not None and (number := template.match(response)) is not None:
             return number
-        if 400 <= response.status < 500:
-            self._reject(f"HTTP status {response.status}", response)
-        root = self._parse(response)
-        if self._soap:
-            if root is not None and (response.status != 200 or b"Fault" in response.body):
-                self._raise_fault(root, response)
-        elif response.status == 500 and _media_type(response) == "text/plain":
-            text = response.body.decode("utf-8", "replace").lstrip()
-            if _BEFORE_THE_METHOD.match(text):
-                first_line = html.unescape(text.splitlines()[0])
-                self._reject(f"HTTP status 500: {first_line}", response)
-        if response.status != 200:
-            redirect = ", and redirects are not followed" if response.status // 100 == 3 else ""
-            self._unknown(f"HTTP status {response.status}{redirect}", response)
-        if root is None:
-            self._unknown("something that is not readable XML", response)
-        result = self._read_result(root, response)
-        self._response_template = ResponseTemplate.learn(result, root, response) or template
+        # An error keeps this frame, and the response may echo the password. So no local variable
+        # here may hold a text of the response.
+        ending = self._read(response)
+        if isinstance(ending, SendError):
+            raise ending
+        return ending
+
+    def _read(self, response: Response) -> str | SendError:
+        """Return the result in a response, or the error that the response means."""
+        document = _parse(response)
+        refusal = self._read_refusal(document, response)
+        if isinstance(refusal, SendError):
+            return refusal
+        if refusal is not None:
+            if _holds_result(response, document):
+                what = f"{refusal} and a result of {OPERATION}{_CONTRADICTION}"
+                return self._unknown(what, response)
+            return self._rejected(refusal, response)
+        status = response.status
+        if status != 200:
+            redirect = ", and redirects are not followed" if status // 100 == 3 else ""
+            return self._unknown(f"HTTP status {status}{redirect}", response)
+        if document is None or not _is_xml(response):
+            kind = truncate_printable(self._redact(response.content_type), 80)
+            what = f"something that is not readable XML (Content-Type {kind or 'missing'})"
+            return self._unknown(what, response)
+        result, problem = self._find_result(document.root)
+        if result.lstrip().startswith("-") and _mentions_result(result):
+            problem = f"a code and another result{_CONTRADICTION}"
+        if problem:
+            return self._unknown(problem, response)
+        learned = ResponseTemplate.learn(result, document.encoding, response)
+        self._response_template = learned or self._response_template
         return result
 
-    def _parse(self, response: Response) -> etree._Element | None:
-        """Return the root of an XML response; None if it is not XML, or has a DTD."""
-        if not _XML_TYPES.fullmatch(_media_type(response) or "text/xml"):
-            return None
-        try:
-            root = etree.fromstring(response.body, _parser())
-        except (etree.XMLSyntaxError, ValueError):
-            return None
-        return None if root.getroottree().docinfo.doctype else root
+    def _read_refusal(
+        self, document: _Document | None, response: Response
+    ) -> str | OutcomeUnknown | None:
+        """Return what says that the request was rejected; None if nothing does.
 
-    def _raise_fault(self, root: etree._Element, response: Response) -> None:
-        for version, namespace in _SOAP_ENV.items():
-            fault = root.find(f"{{{namespace}}}Body/{{{namespace}}}Fault")
-            if root.tag != f"{{{namespace}}}Envelope" or fault is None:
-                continue
-            if version == "soap":
-                code, text = fault.findtext("faultcode"), fault.findtext("faultstring")
-            else:
-                code = fault.findtext(f"{{{namespace}}}Code/{{{namespace}}}Value")
-                text = fault.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
-            # 1.1 allows a code to be refined with dots, as in Client.Authentication.
-            name = (code or "").strip().rpartition(":")[2].partition(".")[0]
-            # Redact before joining the lines: a secret may have two blanks in it.
-            said = truncate_printable(" ".join(self._redact(text or "").split()), _FAULT_SHOWN)
-            what = self._redact(f"a SOAP {name or 'nameless'} fault")
-            if said:
-                what += f' ("{said}")'
-            if name in ("Client", "Sender"):
-                self._reject(what, response)
-            self._unknown(what, response)
+        What says that it was processed after all is an `OutcomeUnknown`.
+        """
+        status = response.status
+        fault = None if document is None else _find_fault(document.root)
+        said = "" if fault is None else self._describe_fault(fault)
+        if status in REJECTED_STATUSES:
+            refusal = f"HTTP status {status}"
+            if fault is None:
+                return refusal
+            refusal = f"{refusal} and {said}"
+            if fault.blames_client:
+                return refusal
+            return self._unknown(f"{refusal}{_CONTRADICTION}", response)
+        if fault is not None and self._soap and _is_xml(response):
+            if status not in (200, 500):  # those that SOAP has for a fault, by habit or by rule
+                return self._unknown(f"HTTP status {status} and {said}", response)
+            return said if fault.blames_client else self._unknown(said, response)
+        if status == 500 and not self._soap and _media_type(response) == "text/plain":
+            text = _decode_text(response).lstrip()
+            if _BEFORE_THE_METHOD.match(text) and not _IN_THE_METHOD.search(text):
+                first_line = _unescape(text.splitlines()[0])
+                return f"HTTP status 500: {self._quote(first_line)}"
+        return None
 
-    def _read_result(self, root: etree._Element, response: Response) -> str:
+    def _describe_fault(self, fault: _Fault) -> str:
+        if not fault.is_alone:
+            return "a SOAP fault beside other content"
+        said = self._quote(fault.text)
+        what = f"a SOAP {self._quote(fault.name, 40) or 'nameless'} fault"
+        return f'{what} ("{said}")' if said else what
+
+    def _quote(self, text: str, limit: int = _TEXT_SHOWN) -> str:
+        """Redact a text of the response, put it on one line and truncate it."""
+        # Redact before joining the lines: a secret may have two blanks in it.
+        return truncate_printable(" ".join(self._redact(text).split()), limit)
+
+    def _find_result(self, root: etree._Element) -> tuple[str, str]:
+        """Return the result in a document, and why it does not count; empty if it does."""
         *wrappers, last = self._result_path
-        nodes = [root]
+        node, marked = root, False
         for tag in wrappers:
-            if len(nodes) != 1 or nodes[0].tag != tag:
-                self._unknown(_NOT_A_RESPONSE, response)
-            nodes = list(nodes[0])
-            if len(nodes) > 1:
-                # Only a SOAP envelope may have a second child: a header.
-                nodes = [node for node in nodes if not str(node.tag).endswith("}Header")]
-        if wrappers and not nodes:
-            return ""  # a null result has no element, so the wrapper is empty
-        if len(nodes) != 1 or nodes[0].tag != last or len(nodes[0]):
-            self._unknown(_NOT_A_RESPONSE, response)
-        return nodes[0].text or ""
+            if node.tag != tag or _has_text(node):
+                return "", _NOT_A_RESPONSE
+            marked = marked or _is_nil_or_reference(node)
+            children = list(node)
+            # Only an envelope may have a second child: a header. It must not answer, too.
+            if node is root and len(children) == 2 and _is_harmless_header(children[0], root):
+                del children[0]
+            if not children and tag == wrappers[-1]:
+                return "", ""  # a null result has no element, so the wrapper is empty
+            if len(children) != 1:
+                return "", _NOT_A_RESPONSE
+            (node,) = children
+        if node.tag != last or len(node):
+            return "", _NOT_A_RESPONSE
+        result = node.text or ""
+        if result and (marked or _is_nil_or_reference(node)):
+            return result, _NIL_OR_REFERENCE
+        return result, ""
 
-    def _reject(self, what: str, response: Response) -> NoReturn:
-        what = truncate_printable(self._redact(what))
-        raise ConfigurationRejected(
-            f"The gateway rejected the request with {what.rstrip('.')}. No SMS was sent: check the"
-            " endpoint, the protocol and the WSDL.",
+    def _rejected(self, what: str, response: Response) -> ConfigurationRejected:
+        what = truncate_printable(what, _WHAT_SHOWN)
+        status = response.status
+        remedy = REJECTED_STATUSES.get(status, "check the endpoint, the protocol and the WSDL")
+        return ConfigurationRejected(
+            f"The gateway rejected the request with {what.rstrip('.')}. No SMS was sent: {remedy}.",
             category=Category.CONFIGURATION,
             description_zh=what,
             description_en=what,
-            http_status=response.status,
+            http_status=status,
+            temporary=status == TOO_MANY_REQUESTS,
             safe_to_resend=True,
         )
 
-    def _unknown(self, what: str, response: Response) -> NoReturn:
-        what = truncate_printable(self._redact(what))
-        raise OutcomeUnknown(
+    def _unknown(self, what: str, response: Response) -> OutcomeUnknown:
+        what = truncate_printable(what, _WHAT_SHOWN)
+        return OutcomeUnknown(
             f"The gateway responded with {what.rstrip('.')}. It is unknown whether the SMS was"
             " sent. Check with the vendor before you send it again.",
             excerpt=self._redact.excerpt(response.body),
@@ -286,6 +372,195 @@ class Codec:
 
 def _media_type(response: Response) -> str:
     return response.content_type.partition(";")[0].strip().lower()
+
+
+def _is_xml(response: Response) -> bool:
+    return _XML_TYPES.fullmatch(_media_type(response) or "text/xml") is not None
+
+
+def _parse(response: Response) -> _Document | None:
+    """Return an XML response, whatever its media type; None if it is not XML, or has a DTD."""
+    try:
+        content, encoding = _to_utf8(response)
+        root = etree.fromstring(content, _parser())
+    except (etree.XMLSyntaxError, LookupError, ValueError):
+        return None
+    docinfo = root.getroottree().docinfo
+    if docinfo.doctype:
+        return None
+    return _Document(root, encoding or str(docinfo.encoding))
+
+
+def _to_utf8(response: Response) -> tuple[bytes, str | None]:
+    """Return the body without white space and byte order mark at its start, and its encoding.
+
+    By RFC 7303 a byte order mark decides on the encoding, then the charset of the Content-Type, and
+    the XML declaration last. If only the declaration can say it, the body stays as it is, and the
+    encoding is None. Else the body becomes UTF-8.
+
+    Raises:
+        LookupError: the charset is unknown.
+        ValueError: the body is invalid in its encoding.
+    """
+    encoding, body = _encoding(response)
+    if encoding is None:
+        return body, None
+    if encoding == "utf-8":
+        content = body.lstrip(_BLANKS.encode())
+    else:
+        content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
+    return _DECLARED_ENCODING.sub(rb"\1'utf-8'", content, count=1), encoding
+
+
+def _encoding(response: Response) -> tuple[str | None, bytes]:
+    """Return the encoding that mark or header give, and the body without the mark.
+
+    Raises:
+        LookupError: the charset is unknown.
+        ValueError: the charset is not even a name.
+    """
+    body = response.body.lstrip(_BLANKS.encode())
+    for mark, name in _BYTE_ORDER_MARKS:
+        if body.startswith(mark):
+            return name, body[len(mark) :]
+    charset = _charset(response.content_type)
+    if charset is None or charset == "utf-8":
+        return charset, body
+    if charset in ("utf-16", "utf-32"):
+        # Without a mark: XML starts with an ASCII character.
+        charset += "-be" if response.body.startswith(b"\0") else "-le"
+    return charset, response.body  # in another encoding, white space is other bytes
+
+
+def _charset(content_type: str) -> str | None:
+    """Return Python's name of the charset in a Content-Type; None if it has none.
+
+    Raises:
+        LookupError: the charset is unknown, or there are two.
+        ValueError: the charset is not even a name.
+    """
+    names = set()
+    for parameter in content_type.split(";")[1:]:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "charset" and (value := value.strip().strip("\"'").strip()):
+            names.add(codecs.lookup(value).name.replace("_", "-"))
+    if len(names) > 1 or names & _NOT_CHARSETS:
+        raise LookupError("no charset, or two")
+    return names.pop() if names else None
+
+
+def _decode_text(response: Response) -> str:
+    """Return a plain text; the empty text if its charset is unknown."""
+    try:
+        encoding, body = _encoding(response)
+        return body.decode(encoding or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return ""
+
+
+def _find_fault(root: etree._Element) -> _Fault | None:
+    """Return the SOAP fault in a document; None if there is none."""
+    for version, namespace in _SOAP_ENV.items():
+        if root.tag != f"{{{namespace}}}Envelope":
+            continue
+        parts = [part for part in root if part.tag != f"{{{namespace}}}Header"]
+        content = list(parts[0]) if [part.tag for part in parts] == [f"{{{namespace}}}Body"] else []
+        if [part.tag for part in content] != [f"{{{namespace}}}Fault"]:
+            continue
+        (fault,) = content
+        if version == "soap":
+            codes, text = fault.findall("faultcode"), fault.findtext("faultstring")
+        else:
+            codes = fault.findall(f"{{{namespace}}}Code/{{{namespace}}}Value")
+            text = fault.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
+        code = (codes[0].text or "") if len(codes) == 1 else ""
+        # 1.1 allows a code to be refined with dots, as in Client.Authentication.
+        name = code.strip().rpartition(":")[2].partition(".")[0]
+        return _Fault(name, text or "")
+    faults = root.iter(*(f"{{{namespace}}}Fault" for namespace in _SOAP_ENV.values()))
+    return None if next(faults, None) is None else _Fault("", "", is_alone=False)
+
+
+def _is_harmless_header(node: etree._Element, envelope: etree._Element) -> bool:
+    """Return whether a node is the SOAP header, and holds neither a fault nor a result."""
+    if node.tag != str(envelope.tag).replace("}Envelope", "}Header"):
+        return False
+    answers = node.iter("{*}Fault", f"{{*}}{OPERATION}Response", f"{{*}}{OPERATION}Result")
+    return next(answers, None) is None and not _mentions_result(_serialise(node))
+
+
+def _has_text(node: etree._Element) -> bool:
+    """Return whether there is text beside the children of a node."""
+    texts = (node.text, *(child.tail for child in node))
+    return any(text is not None and text.strip(_BLANKS) for text in texts)
+
+
+def _is_nil_or_reference(node: etree._Element) -> bool:
+    """Return whether an attribute says that the element is null, or that its value is elsewhere."""
+    for name, value in node.items():
+        local = str(name).rpartition("}")[2]
+        if local in ("href", "ref"):
+            return True
+        if local == "nil" and str(value).strip() not in ("false", "0"):
+            return True
+    return False
+
+
+def _holds_result(response: Response, document: _Document | None) -> bool:
+    """Return whether a response that rejects may also hold a result of the method.
+
+    Whatever the result is, the service ran although the response says that it did not. The result
+    may be in a part of a larger page, escaped, and in any encoding. When in doubt, it is there.
+    """
+    return any(map(_mentions_result, _texts(response, document)))
+
+
+def _texts(response: Response, document: _Document | None) -> Iterator[str]:
+    """Yield a response as text in every way in which it may be read."""
+    # Tags and digits are ASCII in nearly all encodings, in UTF-16 and UTF-32 with NUL between.
+    yield response.body.replace(b"\0", b"").decode("latin-1")
+    yield _decode_text(response)
+    if document is not None:
+        yield _serialise(document.root)
+
+
+def _serialise(node: etree._Element) -> str:
+    return etree.tostring(node, encoding="unicode")
+
+
+def _mentions_result(text: str) -> bool:
+    """Return whether an element in a text may hold a result, on any protocol."""
+    for _ in range(_LEVELS_OF_ESCAPING):
+        text = text.lower().replace("<![cdata[", "").replace("]]>", "")
+        # Other services have an element of the name ``string``, too.
+        is_ours = NAMESPACE.strip("/") in text
+        if _has_result_in(_RESULT_ELEMENT, text) or (is_ours and _has_result_in("string", text)):
+            return True
+        unescaped = _unescape(text)
+        if unescaped == text:
+            break
+        text = unescaped
+    return False
+
+
+def _has_result_in(element: str, text: str) -> bool:
+    """Return whether an element may hold a result. Takes linear time for any text."""
+    return any(
+        _RESULT_IN_ELEMENT.search(rest.partition("<")[0]) for rest in text.split(element)[1:]
+    )
+
+
+def _unescape(text: str) -> str:
+    """Undo one level of HTML's and JSON's escaping.
+
+    `html.unescape` alone raises an error for a reference of some thousand digits.
+    """
+    return _ESCAPED.sub(_unescape_one, text)
+
+
+def _unescape_one(found: re.Match[str]) -> str:
+    byte = found["byte"]
+    return html.unescape(found[0]) if byte is None else chr(int(byte, 16))
 
 
 def _escape(text: str) -> bytes:

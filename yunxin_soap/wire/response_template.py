@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lxml import etree
     from typing_extensions import Self
 
     from yunxin_soap.transport.base import Response
@@ -28,24 +27,22 @@ class ResponseTemplate:
     after: bytes
 
     @classmethod
-    def learn(cls, result: str, root: etree._Element, response: Response) -> Self | None:
+    def learn(cls, result: str, encoding: str, response: Response) -> Self | None:
         """Return the template of a parsed response; None if the number's position is in doubt.
 
         Args:
             result: the result that the parser found.
-            root: the root of the parsed document.
+            encoding: the encoding that it was read in.
             response: the response that was parsed.
         """
         body, number = response.body, result.encode()
-        if (
-            not _NUMBER.fullmatch(number)
-            or str(root.getroottree().docinfo.encoding).lower() != "utf-8"
-        ):
+        if not _NUMBER.fullmatch(number) or encoding.lower() != "utf-8":
             return None
         before, found, after = body.partition(number)
         # A reference, CDATA or an instruction between the digits can produce the number, while the
-        # number in plain sight is another one.
-        ambiguous = b"&" in body or b"<!" in body or body.find(b"<?", 1) > 0
+        # number in plain sight is another one. Of instructions only the XML declaration is none.
+        instructions = body.count(b"<?") - body.count(b"<?xml ")
+        ambiguous = b"&" in body or b"<!" in body or instructions > 0
         if ambiguous or not found or number in after:
             return None
         return cls(response.content_type, before, after)

@@ -6,6 +6,7 @@ Each test counts the requests that the server read: one, whatever came back.
 from __future__ import annotations
 
 import gzip
+import html
 import traceback
 from collections.abc import Callable
 
@@ -72,6 +73,10 @@ ACCEPTED: dict[str, BuildResponse] = {
         b"HTTP/1.1 100 Continue\r\n\r\n" + result_response(protocol)
     ),
     "byte order mark": lambda protocol: http_response(b"\xef\xbb\xbf" + raw(protocol)),
+    "white space before it": lambda protocol: http_response(b"\r\n " + raw(protocol)),
+    "another charset": lambda protocol: http_response(
+        result_xml(protocol).encode("utf-16-be"), "200 OK", "text/xml; charset=utf-16"
+    ),
     "header names in small letters": lambda protocol: (
         b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\ncontent-type:text/xml\r\n\r\n"
         % len(raw(protocol))
@@ -129,7 +134,6 @@ def test_request_on_the_wire_is_what_the_codec_encoded(protocol: str) -> None:
         ("404 Not Found", "Vary: *"),
         ("405 Method Not Allowed", "Allow: GET"),
         ("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="x"'),
-        ("408 Request Timeout", "Vary: *"),
         ("411 Length Required", "Vary: *"),
         ("413 Content Too Large", "Retry-After: 0"),
         ("414 URI Too Long", "Vary: *"),
@@ -138,17 +142,19 @@ def test_request_on_the_wire_is_what_the_codec_encoded(protocol: str) -> None:
         ("426 Upgrade Required", "Upgrade: TLS/1.2"),
         ("429 Too Many Requests", "Retry-After: 0"),
         ("431 Request Header Fields Too Large", "Vary: *"),
-        ("499 Client Closed Request", "Vary: *"),
     ],
 )
-def test_status_4xx_is_rejected(protocol: str, status: str, header: str) -> None:
-    """A 4xx status is rejected, once, and names its status."""
+def test_status_that_precedes_the_service_is_rejected(
+    protocol: str, status: str, header: str
+) -> None:
+    """A status that a server gives before it runs the service is rejected, and is named."""
     content = http_response("", status, HTML, header)
     with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
         error = checked.assert_fails(ConfigurationRejected)
     assert error.http_status == int(status[:3])
     assert error.code is None
-    assert status[:3] in str(error)
+    assert f"HTTP status {status[:3]}. No SMS was sent: " in str(error)
+    assert error.retryable is (status[:3] == "429")
     assert len(server.requests) == 1
 
 
@@ -165,6 +171,17 @@ def test_soap_fault_of_the_client_is_rejected(protocol: str, code: str) -> None:
         error = checked.assert_fails(ConfigurationRejected)
     assert "Possible mistake." in str(error)
     assert error.http_status == 500
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("protocol", ["soap", "soap12"])
+def test_soap_fault_of_the_client_beside_a_result_is_unknown(protocol: str) -> None:
+    """A SOAP fault that blames the client, with a result beside it, is unknown."""
+    fault = soap_fault(protocol, "Client").partition("<soap:Body>")[2].partition("</soap:Body>")[0]
+    content = http_response(result_xml(protocol).replace("</soap:Body>", f"{fault}</soap:Body>"))
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server, protocol) as checked:
+        error = checked.assert_fails(OutcomeUnknown)
+    assert "a SOAP fault beside other content" in str(error)
     assert len(server.requests) == 1
 
 
@@ -197,6 +214,45 @@ def with_document_type(protocol: str, declaration: str, result: str) -> bytes:
 
 # Each response, and a part of the error's message.
 UNKNOWN: dict[str, tuple[str, BuildResponse]] = {
+    "408": ("HTTP status 408", lambda _: http_response("", "408 Request Timeout", HTML)),
+    "409": ("HTTP status 409", lambda _: http_response("", "409 Conflict", HTML)),
+    "418": ("HTTP status 418", lambda _: http_response("", "418 I'm a teapot", HTML)),
+    "425": ("HTTP status 425", lambda _: http_response("", "425 Too Early", HTML)),
+    "499": ("HTTP status 499", lambda _: http_response("", "499 Client Closed Request", HTML)),
+    "408, rejected by SOAP": (
+        "HTTP status 408",
+        lambda protocol: http_response(soap_fault(protocol, "Client"), "408 Request Timeout"),
+    ),
+    "404, a good response": (
+        "which contradict each other",
+        lambda protocol: http_response(result_xml(protocol), "404 Not Found"),
+    ),
+    "429, a good response in a page": (
+        "which contradict each other",
+        lambda protocol: http_response(
+            f"<p>{html.escape(result_xml(protocol))}", "429 Too Many Requests", HTML
+        ),
+    ),
+    "400, a good response in UTF-16": (
+        "which contradict each other",
+        lambda protocol: http_response(
+            result_xml(protocol).encode("utf-16"), "400 Bad Request", "text/xml"
+        ),
+    ),
+    "a code and a batch number": (
+        "'-3,2114355899380234221'",
+        lambda protocol: result_response(protocol, f"-3,{BATCH_NO}"),
+    ),
+    "a result that is null": (
+        "marked as null",
+        lambda protocol: http_response(
+            result_xml(protocol).replace(f">{BATCH_NO}", f' nil="true">{BATCH_NO}')
+        ),
+    ),
+    "an unknown charset": (
+        "not readable XML",
+        lambda protocol: http_response(result_xml(protocol), "200 OK", "text/xml; charset=x-none"),
+    ),
     "500, a page": (
         "HTTP status 500",
         lambda _: http_response("<h1>Error</h1>", "500 Error", HTML),

@@ -18,6 +18,7 @@ from tests.support.summary import note
 from yunxin_soap import (
     BalanceRejected,
     Client,
+    ConfigurationRejected,
     ContentRejected,
     CredentialsRejected,
     NotSent,
@@ -52,6 +53,13 @@ CASES: dict[str, tuple[dict[str, Any], type, bool]] = {
     "html 502, after": ({"fault": "html"}, OutcomeUnknown, True),
     "html 503, after": ({"fault": "html", "status": 503}, OutcomeUnknown, True),
     "html 504, after": ({"fault": "html", "status": 504}, OutcomeUnknown, True),
+    "html 408, after": ({"fault": "html", "status": 408}, OutcomeUnknown, True),
+    "html 499, after": ({"fault": "html", "status": 499}, OutcomeUnknown, True),
+    "html 403, before": (
+        {"fault": "html", "status": 403, "when": "before"},
+        ConfigurationRejected,
+        False,
+    ),
     "error, before": ({"fault": "error", "when": "before"}, OutcomeUnknown, False),
     "error, after": ({"fault": "error"}, OutcomeUnknown, True),
     "code -6": ({"fault": "code", "code": "-6:促销"}, ContentRejected, False),

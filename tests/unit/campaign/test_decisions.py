@@ -6,7 +6,15 @@ import asyncio
 
 import pytest
 
-from yunxin_soap import InvalidRequest, NotSent, OutcomeUnknown, ResultCode, SendError
+from yunxin_soap import (
+    ConfigurationRejected,
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    ResultCode,
+    SendError,
+)
 from yunxin_soap.campaign.models import ClaimedSubmission, Pause, State
 from yunxin_soap.campaign.running.decisions import (
     UNREACHABLE_PAUSE,
@@ -73,6 +81,22 @@ def test_decide_code_that_may_have_sent_is_a_failure_and_unsafe(code: int, isola
     assert not decision.ending.safe_to_resend
     assert decision.failed
     assert decision.pause is None
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (rejected_by_code(-8), 300.0),
+        (rejected_by_code(-23), 10.0),
+        (ConfigurationRejected("wait", http_status=429, temporary=True), 60.0),
+    ],
+)
+def test_decide_temporary_rejection_is_a_timed_pause(error: Rejected, seconds: float) -> None:
+    """What may pass by itself stays pending, and pauses the campaign for its time."""
+    decision = decide_on(error)
+    assert decision.ending.state is State.PENDING
+    assert decision.pause == Pause(str(error), seconds)
+    assert not decision.failed
 
 
 def test_decide_invalid_request_waits_for_an_operator() -> None:

@@ -99,6 +99,11 @@ def test_faultoptions_has_every_option_of_every_kind() -> None:
         (lambda: Fault.from_options("error", left=5), "it is for balance"),
         (lambda: Fault.from_text("close:times=1,times=2"), "fault 'close': times is given twice."),
         (
+            lambda: Fault.from_options("html", status=429),
+            "status=429 means that nothing was sent: use when='before', or a status that leaves the"
+            " outcome unknown, such as 408 or 502",
+        ),
+        (
             lambda: Fault.from_options("html", status=404),
             "status=404 means that nothing was sent: use when='before'",
         ),

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause, State
-from yunxin_soap.codes import Category, ResultCode
+from yunxin_soap.codes import TOO_MANY_REQUESTS, Category, ResultCode
 from yunxin_soap.errors import (
     ConfigurationError,
     InvalidRequest,
@@ -20,6 +20,8 @@ CHANNEL_PAUSE = 300.0
 """Seconds to wait if no channel is usable, or the channel is outside its hours (-8)."""
 BALANCE_QUERY_PAUSE = 10.0
 """Seconds to wait after -23 (balance queried too often); the vendor's manual says 10 s."""
+TOO_MANY_REQUESTS_PAUSE = 60.0
+"""Seconds to wait after HTTP 429 (too many requests)."""
 UNREACHABLE_PAUSE = 60.0
 """Seconds to wait if the gateway stays unreachable."""
 FIRST_BACKOFF = 1.0
@@ -117,8 +119,7 @@ def decide(
 
 def _decide_rejected(error: Rejected, ending: Ending, *, isolate: bool) -> Decision:
     if error.temporary:
-        is_query = error.code == ResultCode.BALANCE_QUERIED_TOO_OFTEN
-        pause = Pause(ending.reason, BALANCE_QUERY_PAUSE if is_query else CHANNEL_PAUSE)
+        pause = Pause(ending.reason, _seconds_to_pause(error))
         return Decision(replace(ending, state=State.PENDING, safe_to_resend=True), pause)
     if error.category in _NEEDS_OPERATOR:
         return _ask_operator(ending)
@@ -127,6 +128,14 @@ def _decide_rejected(error: Rejected, ending: Ending, *, isolate: bool) -> Decis
     if error.code in _BAD_NUMBERS and isolate and ending.claimed.size > 1:
         return Decision(replace(ending, state=State.SPLIT, safe_to_resend=False))
     return Decision(ending, failed=error.category is Category.GATEWAY)
+
+
+def _seconds_to_pause(error: Rejected) -> float:
+    if error.http_status == TOO_MANY_REQUESTS:
+        return TOO_MANY_REQUESTS_PAUSE
+    if error.code == ResultCode.BALANCE_QUERIED_TOO_OFTEN:
+        return BALANCE_QUERY_PAUSE
+    return CHANNEL_PAUSE
 
 
 def _ask_operator(ending: Ending) -> Decision:

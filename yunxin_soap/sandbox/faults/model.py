@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
 
+from yunxin_soap.codes import REJECTED_STATUSES
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.asmx.handler import Fields
@@ -293,16 +294,16 @@ class HtmlFault(SubmissionFault):
         502,
         ge=400,
         le=599,
-        description="The HTTP status. One below 500 says that nothing was sent, so it needs"
-        " when=before.",
+        description="The HTTP status. One that rejects, such as 404, says that nothing was sent,"
+        " so it needs when=before. After any other, such as 408, the outcome is unknown.",
     )
 
     @model_validator(mode="after")
     def _check_status(self) -> Self:
-        if self.status < 500 and self.when == "after":
+        if self.status in REJECTED_STATUSES and self.when == "after":
             raise ValueError(
                 f"status={self.status} means that nothing was sent: use when='before', or a status"
-                " of 500 or more"
+                " that leaves the outcome unknown, such as 408 or 502"
             )
         return self
 
