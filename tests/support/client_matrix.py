@@ -25,25 +25,38 @@ _T = TypeVar("_T")
 
 
 class ClientVariant(str):
-    """The name of a protocol. It also says which of the two clients to use."""
+    """The name of a protocol. It also says which client to use, and on which event loop."""
 
-    __slots__ = ("is_async",)
+    __slots__ = ("is_async", "on_uvloop")
     is_async: bool
+    on_uvloop: bool
+
+    @property
+    def client(self) -> str:
+        """The name of the client."""
+        return ("async" if self.is_async else "sync") + (" uvloop" if self.on_uvloop else "")
 
 
-def _variants() -> Iterator[ClientVariant]:
-    for is_async in (False, True):
-        for protocol in PROTOCOLS:
-            variant = ClientVariant(protocol)
-            variant.is_async = is_async
-            yield variant
+def variants(*, is_async: bool, on_uvloop: bool = False) -> Iterator[ClientVariant]:
+    """Return one client over each of the four protocols.
+
+    Args:
+        is_async: whether the client is `AsyncClient`.
+        on_uvloop: whether its event loop is uvloop's.
+    """
+    for protocol in PROTOCOLS:
+        variant = ClientVariant(protocol)
+        variant.is_async, variant.on_uvloop = is_async, on_uvloop
+        yield variant
 
 
 def _parameter(variant: ClientVariant) -> Any:
     return pytest.param(variant, id=f"async {variant}" if variant.is_async else variant)
 
 
-CLIENT_VARIANTS = [_parameter(variant) for variant in _variants()]
+CLIENT_VARIANTS = [
+    _parameter(variant) for is_async in (False, True) for variant in variants(is_async=is_async)
+]
 """Both clients over all protocols, as parameters of a test."""
 BOTH_CLIENTS = CLIENT_VARIANTS[:: len(PROTOCOLS)]
 """Both clients over SOAP 1.1."""
@@ -73,7 +86,7 @@ class BlockingAsyncClient:
         return client
 
     def _set_up(self, build: Callable[[], AsyncClient]) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = self._new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         try:
@@ -82,6 +95,9 @@ class BlockingAsyncClient:
         except BaseException:
             self._stop_loop()
             raise
+
+    def _new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the client's event loop, and return its result."""
@@ -141,6 +157,15 @@ class BlockingAsyncClient:
             self._stop_loop()
 
 
+class BlockingUvloopClient(BlockingAsyncClient):
+    """The same on uvloop's event loop."""
+
+    def _new_event_loop(self) -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()
+
+
 def protocol_name(protocol: str) -> ProtocolName:
     """Return the protocol of a variant, as the type that `Client` takes."""
     return cast(ProtocolName, str(protocol))
@@ -148,6 +173,8 @@ def protocol_name(protocol: str) -> ProtocolName:
 
 def client_class(protocol: str) -> type[Client | BlockingAsyncClient]:
     """Return the class of client that a variant asks for; `Client` for a plain protocol name."""
+    if getattr(protocol, "on_uvloop", False):
+        return BlockingUvloopClient
     return BlockingAsyncClient if getattr(protocol, "is_async", False) else Client
 
 
@@ -170,7 +197,8 @@ def build_client(
         return client_class(protocol).from_settings(settings)
     clock = clock or FakeClock()
     expiry = KEEPALIVE_EXPIRY if keepalive_expiry is None else keepalive_expiry
-    if client_class(protocol) is Client:
+    kind = client_class(protocol)
+    if not issubclass(kind, BlockingAsyncClient):
         transport = HttpTransport(
             settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.sleep
         )
@@ -178,7 +206,7 @@ def build_client(
     async_transport = AsyncHttpTransport(
         settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.async_sleep
     )
-    return BlockingAsyncClient.from_settings(settings, transport=async_transport)
+    return kind.from_settings(settings, transport=async_transport)
 
 
 def send_request(protocol: str, settings: Settings, request: Request) -> Response:
@@ -191,7 +219,7 @@ def send_request(protocol: str, settings: Settings, request: Request) -> Respons
         finally:
             await transport.close()
 
-    if client_class(protocol) is BlockingAsyncClient:
+    if issubclass(client_class(protocol), BlockingAsyncClient):
         return asyncio.run(send_async())
     transport = HttpTransport(settings)
     try:

@@ -38,12 +38,14 @@ It yields bytes to send, perhaps none, and gets the bytes that are received next
 of the connection. A request is yielded as a `memoryview`, whose ``repr`` shows no password.
 """
 
+# llhttp also accepts other protocols, other versions, a status below 100 and NUL in the reason.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
+# The blanks around a value are stripped afterwards: a pattern for them would take quadratic time.
 _HEADER = re.compile(
-    rb"\r\n(content-length|content-type|content-encoding|transfer-encoding)"
-    rb":[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)",
+    rb"\r\n(content-length|content-type|content-encoding|transfer-encoding):([^\r\n]*)",
     re.IGNORECASE,
 )
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
 _ZLIB_WINDOWS = {b"gzip": (31,), b"x-gzip": (31,), b"deflate": (15, -15)}
 """The window bits for `zlib`. Some servers send deflate without the header of zlib."""
 _MAX_CODINGS = 4
@@ -95,7 +97,7 @@ def parse_head(head: bytes) -> Head:
     content_type = b""
     lists: dict[bytes, bytes] = {}
     for name, value in _HEADER.findall(head):
-        key = name.lower()
+        key, value = name.lower(), value.strip(b" \t")
         if key == b"content-type":
             content_type = content_type or value
         else:
@@ -124,7 +126,7 @@ def parse_head(head: bytes) -> Head:
 
 def _parse_strictly(head: bytes) -> HttpResponseParser:
     """Feed a complete head to a new parser, which raises for everything that is not valid."""
-    if not head.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
+    if not _STATUS_LINE.match(head):
         raise _BadResponse(NOT_HTTP)
     parser = HttpResponseParser(_IgnoreEvents())
     try:
@@ -146,7 +148,7 @@ def _without_repeated_length(head: bytes) -> bytes:
     Raises:
         _BadResponse: the lengths differ, or there is only one.
     """
-    lengths = _LENGTH.findall(head)
+    lengths = [value.strip(b" \t") for value in _LENGTH.findall(head)]
     if len(lengths) < 2 or len(set(lengths)) > 1:
         raise _BadResponse(NOT_HTTP)
     return _LENGTH.sub(b"", head, count=len(lengths) - 1)
@@ -183,7 +185,7 @@ class _ChunkedBody:
         self._tail = (self._tail + data)[-7:]
         try:
             self._parser.feed_data(data)
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):  # the latter for a 101 after the body
             if not self.complete:
                 raise _BadResponse(NOT_HTTP) from None
             self.surplus = True
@@ -340,23 +342,31 @@ class Exchange:
         return True
 
     def _receive_head(self, data: bytes) -> bytes:
-        """Process bytes of a head, and return those after it."""
-        if not self._head_bytes:
-            data = data.lstrip(b"\r\n")  # RFC 9112 lets blank lines precede a status line
-            end = data.find(b"\r\n\r\n") + 4
-            if 4 <= end <= MAX_HEAD_BYTES:
-                self._begin_body(data[:end])
-                return data[end:]
-        checked = len(self._head_bytes)
-        self._head_bytes += data
-        end = self._head_bytes.find(b"\r\n\r\n", max(0, checked - 3)) + 4
-        if 4 <= end <= MAX_HEAD_BYTES:
-            received = bytes(self._head_bytes)
+        """Process bytes of one or more heads, and return those after the final one."""
+        start = 0
+        if self._head_bytes:
+            checked = len(self._head_bytes)
+            self._head_bytes += data
+            end = self._head_bytes.find(b"\r\n\r\n", max(0, checked - 3)) + 4
+            if not 4 <= end <= MAX_HEAD_BYTES:
+                self._probe_head(checked)
+                return b""
+            data = bytes(self._head_bytes)
             self._head_bytes.clear()
-            self._begin_body(received[:end])
-            return received[end:]
-        self._probe_head(checked)
-        return b""
+            self._begin_body(data[:end])
+            start = end
+        while self._head is None and start < len(data):
+            if data[start] in b"\r\n":  # RFC 9112 lets blank lines precede a status line
+                start += 1
+                continue
+            end = data.find(b"\r\n\r\n", start) + 4
+            if not 4 <= end <= start + MAX_HEAD_BYTES:
+                self._head_bytes += data[start:]
+                self._probe_head(0)
+                return b""
+            self._begin_body(data[start:end])
+            start = end
+        return data[start:]
 
     def _probe_head(self, checked: int) -> None:
         """Check the start of a head, so that nobody waits for the rest of one that is not valid."""

@@ -1,0 +1,179 @@
+"""`Exchange`: the same bytes end in the same way, in whatever pieces they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.exchange_lane import After, split
+from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
+from tests.support.outcome_table import TABLE, raw
+from yunxin_soap import Outcome
+from yunxin_soap.operation import PROTOCOLS
+from yunxin_soap.transport import failures
+from yunxin_soap.transport.http11 import Exchange
+from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class End(NamedTuple):
+    """How an exchange ended."""
+
+    response: tuple[int, str, bytes] | None
+    broken: str | None
+    status: int | None
+    reusable: bool
+
+
+def run(pieces: Iterable[bytes], *, closed: bool = True) -> End:
+    """Give the pieces to a new exchange, and say how it ended.
+
+    Args:
+        pieces: the bytes, as they arrive.
+        closed: whether the connection ends after them.
+    """
+    exchange = Exchange(GET)
+    ended = surplus = False
+    for piece in filter(None, pieces):
+        if ended:
+            surplus = True
+        else:
+            ended = exchange.receive(piece)
+    if not ended and closed:
+        assert exchange.receive(b"")
+    assert (exchange.response is None) or (exchange.broken is None)
+    found = exchange.response
+    return End(
+        None if found is None else (found.status, found.content_type, found.body),
+        exchange.broken,
+        exchange.status,
+        # A shell does not use a connection again on which more bytes arrived.
+        exchange.reusable and not surplus,
+    )
+
+
+def bytewise(content: bytes) -> list[bytes]:
+    """Return content in pieces of one byte."""
+    return [content[index : index + 1] for index in range(len(content))]
+
+
+# --- pieces
+
+
+@pytest.mark.parametrize("name", [*WHOLE, *ENDED_BY_CLOSE])
+def test_response_split_anywhere_ends_as_the_whole(name: str) -> None:
+    """Every split position gives what the whole response gives, on each protocol."""
+    for protocol in PROTOCOLS:
+        content = {**WHOLE, **ENDED_BY_CLOSE}[name](protocol)
+        whole = run([content])
+        assert whole.response is not None
+        assert whole.response[2] in (
+            raw(protocol),
+            raw(protocol).replace(b"2114355899380234221", b"-7"),
+        )
+        for place in range(1, len(content)):
+            assert run([content[:place], content[place:]]) == whole
+        assert run(bytewise(content)) == whole
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_response_ends_with_its_last_byte(name: str) -> None:
+    """An exchange ends with the last byte of its response, neither earlier nor later."""
+    content = WHOLE[name]("soap")
+    exchange = Exchange(GET)
+    assert not any(exchange.receive(piece) for piece in bytewise(content[:-1]))
+    assert (exchange.response, exchange.broken) == (None, None)
+    assert exchange.receive(content[-1:])
+    assert exchange.response is not None
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_response_cut_anywhere_is_broken(name: str) -> None:
+    """A response that is cut at any place is broken, and its connection not used again."""
+    content = WHOLE[name]("soap")
+    for place in range(len(content)):
+        end = run([content[:place]])
+        assert end.response is None
+        assert end.broken in (failures.CLOSED_EARLY, failures.CUT_SHORT)
+        assert not end.reusable
+
+
+@pytest.mark.parametrize("name", ENDED_BY_CLOSE)
+def test_response_until_the_close_does_not_end_by_itself(name: str) -> None:
+    """A response that ends with the connection has no earlier end, and is the last one."""
+    content = ENDED_BY_CLOSE[name]("soap")
+    exchange = Exchange(GET)
+    assert not any(exchange.receive(piece) for piece in bytewise(content))
+    assert exchange.receive(b"")
+    assert exchange.response is not None
+    assert not exchange.reusable
+
+
+@given(st.data())
+def test_row_of_the_table_in_pieces_ends_as_the_whole(data: st.DataObject) -> None:
+    """The rows of the outcome table end in the same way in any pieces."""
+    name = data.draw(st.sampled_from(sorted(TABLE)))
+    row = TABLE[name]
+    content = row.build(data.draw(st.sampled_from(row.protocols)))
+    closed = row.after is After.CLOSE
+    whole = run([content], closed=closed)
+    assert run(split(content, data.draw(places(content))), closed=closed) == whole
+    if len(content) < 10_000:
+        assert run(bytewise(content), closed=closed) == whole
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_row_of_the_table_ends_as_it_says(name: str) -> None:
+    """The rows of the outcome table end here as over a socket."""
+    row = TABLE[name]
+    for protocol in row.protocols:
+        end = run([row.build(protocol)], closed=row.after is After.CLOSE)
+        if row.expected.outcome is Outcome.ACCEPTED:
+            assert end.response is not None
+        # A shell closes it if more comes later, or if the server closed it.
+        if row.expected.reused:
+            assert end.reusable
+        if end.broken is not None:
+            assert f"but {end.broken}." in row.expected.words
+        elif "but " in row.expected.words:
+            assert end.response is None  # only the shell sees a timeout or a reset
+            assert row.after is not After.CLOSE
+        if end.response is not None and row.expected.http_status is not None:
+            assert end.response[0] == row.expected.http_status
+
+
+# --- any bytes
+
+
+@given(mutated_responses(), st.data())
+def test_mutated_response_in_pieces_ends_as_the_whole(content: bytes, data: st.DataObject) -> None:
+    """A response with any changes raises nothing, and ends in the same way in any pieces."""
+    whole = run([content])
+    assert run(split(content, data.draw(places(content)))) == whole
+    assert run(bytewise(content)) == whole
+
+
+@given(mutated_responses())
+def test_mutated_response_is_kept_only_after_a_200_with_a_body(content: bytes) -> None:
+    """Only a whole 200 of HTTP/1.1 with a body keeps its connection; no body is too large."""
+    end = run([content])
+    if end.response is not None:
+        assert len(end.response[2]) <= MAX_RESPONSE_BYTES
+        assert end.status == end.response[0]
+        assert 200 <= end.response[0] <= 999
+    if end.reusable:
+        assert end.response is not None
+        assert end.response[0] == 200
+        assert not run([content + b"x"]).reusable
+
+
+@given(st.binary(max_size=200))
+@example(b"HTTP/1.1 200 OK\r\n\r\n")
+def test_any_bytes_are_a_response_or_broken(content: bytes) -> None:
+    """Any bytes end in a response or a reason, and in the same one in any pieces."""
+    assert run([content]) == run(bytewise(content))
