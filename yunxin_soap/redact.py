@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 _NUMBER = re.compile(r"(?<![0-9])((?:(?:00)?86)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 
-_EXCERPT_BYTES = 16384
-"""How many bytes of a response to read for an excerpt."""
+_MAX_TEXT = 16384
+"""How many characters of a text are read and shown. A server may send a million."""
 _LONGEST_SPELLING = 100
 """The most characters that one character of a secret has in two layers of encoding.
 
@@ -116,8 +116,16 @@ class Redactor:
                 self._secrets[secret] = _plain_pattern(secret)
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` with each secret as ``***`` and each number as ``139****0000``."""
-        return _NUMBER.sub(r"\1****\2", self.redact_secrets(text))
+        """Return ``text`` with each secret as ``***`` and each number as ``139****0000``.
+
+        A text of more than 16,384 characters is truncated.
+        """
+        shown = _NUMBER.sub(r"\1****\2", self.redact_secrets(text[:_MAX_TEXT]))
+        if len(text) <= _MAX_TEXT:
+            return shown
+        # The cut may have left the start of a secret at the end.
+        longest = max(map(len, self._secrets), default=0)
+        return f"{shown[: max(0, len(shown) - _LONGEST_SPELLING * longest)]}…"
 
     def redact_secrets(self, text: str) -> str:
         """Return ``text`` with each secret as ``***``, and with its numbers."""
@@ -162,7 +170,7 @@ class Redactor:
             text = f"{error} {error!r} {vars(error)!r}"
         except Exception:  # noqa: BLE001 - an error of any library, which may print itself badly
             return True
-        return len(text) > _EXCERPT_BYTES or self.redact_secrets(text) != text
+        return len(text) > _MAX_TEXT or self.redact_secrets(text) != text
 
     def excerpt(self, content: bytes, limit: int = 1000) -> str:
         """Return the redacted start of a response on one line.
@@ -172,18 +180,14 @@ class Redactor:
             limit: the most characters.
         """
         try:
-            text = codecs.getincrementaldecoder("utf-8")().decode(content[:_EXCERPT_BYTES])
+            # A character has up to four bytes. One more than are shown tells that there are more.
+            text = codecs.getincrementaldecoder("utf-8")().decode(content[: 4 * (_MAX_TEXT + 1)])
         except UnicodeDecodeError:
             text = "\x00"
         if "\x00" in text:
             # In another encoding no secret would be found.
             return f"<{len(content)} bytes that are not UTF-8 text>"
-        text = self(text)
-        if len(content) > _EXCERPT_BYTES:
-            # The cut may have left the start of a secret at the end.
-            longest = max(map(len, self._secrets), default=0)
-            text = text[: max(0, len(text) - _LONGEST_SPELLING * longest)]
-        return truncate_printable(" ".join(text.split()), limit)
+        return truncate_printable(" ".join(self(text).split()), limit)
 
 
 def _plain_pattern(secret: str) -> re.Pattern[str]:

@@ -384,6 +384,8 @@ def _parse(response: Response) -> _Document | None:
         content, encoding = _to_utf8(response)
         root = etree.fromstring(content, _parser())
     except (etree.XMLSyntaxError, LookupError, ValueError):
+        # lxml quotes the response in a log of this thread, and shows that log with later errors.
+        etree.clear_error_log()
         return None
     docinfo = root.getroottree().docinfo
     if docinfo.doctype:

@@ -7,22 +7,28 @@ variables. `assert_no_secret_kept` prints them as these do, and searches the tex
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import html
 import io
+import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 import pytest
-from lxml import etree
 from rich.console import Console
 from rich.traceback import Traceback
 
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import BlockingAsyncClient, ClientVariant, client_class
+from tests.support.client_matrix import (
+    BOTH_CLIENTS,
+    BlockingAsyncClient,
+    ClientVariant,
+    client_class,
+)
 from tests.support.nested_pytest import run_pytest
 from tests.support.scripted_server import (
     Connection,
@@ -30,14 +36,18 @@ from tests.support.scripted_server import (
     Script,
     ScriptedServer,
     close_without_reading,
+    proxy_url,
     read_then_close,
     read_then_hang,
     read_then_reset,
+    reply_with,
     reset_without_reading,
 )
 from tests.support.secret_detector import (
     NUMBERS,
     PASSWORD,
+    PROXY_AUTHORIZATION,
+    PROXY_USER,
     assert_no_password,
     assert_no_secret_kept,
     assert_no_secret_logged,
@@ -307,11 +317,11 @@ def test_closed_client_keeps_no_password(protocol: str) -> None:
         check(error_of(lambda: call_service(checked)), RuntimeError)
 
 
-@pytest.mark.parametrize("name", ["tpyo", "seventh", "twice", *FIELDS])
+@pytest.mark.parametrize("name", ["unknown", "seventh", "twice", *FIELDS])
 def test_service_wrong_arguments_are_not_kept(protocol: str, name: str) -> None:
     """Wrong arguments of ``service`` are not kept, nor is a password in the wrong field."""
     with CheckedClient("http://127.0.0.1:9/x", protocol, retries=0) as checked:
-        if name == "tpyo":
+        if name == "unknown":
             check(error_of(lambda: call_service(checked, userPas=PASSWORD)), TypeError)
         elif name == "seventh":
             check(error_of(lambda: call_service(checked, *[PASSWORD] * 7)), TypeError)
@@ -539,12 +549,155 @@ def test_from_env_error_keeps_no_password(
 
 def test_wsdl_error_keeps_no_password(protocol: ClientVariant, tmp_path: Path) -> None:
     """A WSDL that does not fit keeps no password in the error."""
-    etree.clear_error_log()  # lxml's log of the thread holds pieces of the other tests' responses
     for content in ("no XML", "<definitions xmlns='http://schemas.xmlsoap.org/wsdl/'/>"):
         path = tmp_path / f"{len(content)}.wsdl"
         path.write_text(content)
         error = error_of(CheckedClient, "http://h/x", protocol, wsdl=path)
         check(error, ConfigurationError)
+
+
+# --- a proxy's own password
+
+
+def proxy_spellings(proxy: ScriptedServer) -> str:
+    """Return the ways in which a proxy may echo its own password."""
+    return " ".join(
+        [
+            "You sent",
+            PROXY_AUTHORIZATION,
+            proxy_url(proxy, PROXY_USER),
+            "user:pr0xy@s3cr3t",
+            "pr0xy@s3cr3t",
+            "pr0xy%40s3cr3t",
+            "<p>pr0xy&#64;s3cr3t</p>",
+            json.dumps({"auth": PROXY_AUTHORIZATION}),
+            base64.b64encode(b"pr0xy@s3cr3t").decode(),
+            base64.b64encode(PROXY_AUTHORIZATION.encode()).decode(),
+            quote(PROXY_AUTHORIZATION, safe=""),
+        ]
+    )
+
+
+PROXY_RESPONSES: dict[str, Callable[[str, str], bytes]] = {
+    "407": lambda _, text: http_response(text, "407 Denied", HTML),
+    "407, reason and header": lambda _, text: (
+        f"HTTP/1.1 407 {text}\r\nX: {text}\r\nContent-Length: 0\r\n\r\n".encode()
+    ),
+    "502": lambda _, text: http_response(text, "502 Bad", HTML),
+    "200": lambda _, text: http_response(text, "200 OK", HTML),
+    "content type": lambda _, text: in_head(f"Content-Type: {text}"),
+    "cut": lambda _, text: http_response(text, "502 Bad", HTML, length=9999),
+    "not HTTP": lambda _, text: f"{text}\r\n\r\n".encode(),
+    "fault": lambda protocol, text: http_response(
+        soap_fault(protocol, "Server", html.escape(text)), "500 Error"
+    ),
+    "result": lambda protocol, text: http_response(result_xml(protocol, html.escape(text))),
+    "banned word": lambda protocol, text: http_response(
+        result_xml(protocol, f"-6:{html.escape(text)}")
+    ),
+}
+"""What a proxy may answer to a request, or to CONNECT, by protocol and the text that it echoes."""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("response", PROXY_RESPONSES)
+def test_proxy_that_echoes_its_password_is_redacted(
+    protocol: str, response: str, scheme: str
+) -> None:
+    """A proxy echoes its own password, to a request or to CONNECT: it is shown nowhere."""
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.send(PROXY_RESPONSES[response](protocol, proxy_spellings(proxy)))
+
+    with (
+        ScriptedServer(script) as proxy,
+        CheckedClient(
+            f"{scheme}://sms.example/x", protocol, proxy=proxy_url(proxy, PROXY_USER), retries=0
+        ) as checked,
+    ):
+        error = error_of(checked.send)
+    check(error, SendError)
+    if response == "502" and scheme == "http":
+        assert isinstance(error, OutcomeUnknown)
+        assert error.excerpt is not None
+        assert error.excerpt.startswith("You sent Basic *** http://")
+        assert error.excerpt.count("***") == 10
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "https_proxy"])
+@pytest.mark.parametrize("status", ["407 Denied", "502 Bad"])
+def test_environment_proxy_that_echoes_its_password_is_redacted(
+    protocol: str, variable: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same holds for a proxy of the environment."""
+    content = http_response(f"You sent {PROXY_AUTHORIZATION}, pr0xy@s3cr3t", status, HTML)
+    with ScriptedServer(reply_with(content)) as proxy:
+        monkeypatch.setenv(variable, proxy_url(proxy, PROXY_USER))
+        endpoint = f"{variable.removesuffix('_proxy')}://sms.example/x"
+        with CheckedClient(endpoint, protocol, trust_env=True, retries=0) as checked:
+            error = error_of(checked.send)
+    check(error, SendError)
+    if isinstance(error, OutcomeUnknown):
+        assert error.excerpt == "You sent Basic ***, ***"
+
+
+@pytest.mark.parametrize("name", ["closed early", "reset", "timeout"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_broken_proxy_keeps_no_password(protocol: str, name: str, scheme: str) -> None:
+    """An error of a proxy that breaks keeps no password, neither its own nor the account's."""
+    timeout = 0.1 if name.startswith("timeout") else 20.0
+    with ScriptedServer(BROKEN[name](protocol)) as proxy:
+        options: dict[str, Any] = {"timeout": timeout, "connect_timeout": timeout, "retries": 0}
+        options |= {"proxy": proxy_url(proxy, PROXY_USER)}
+        with CheckedClient(f"{scheme}://sms.example/x", protocol, **options) as checked:
+            check(error_of(checked.send), NotSent if scheme == "https" else OutcomeUnknown)
+
+
+def test_refused_proxy_keeps_no_password(protocol: str) -> None:
+    """The error of a proxy that refuses connections keeps no password."""
+    with (
+        ScriptedServer(read_then_close, listening=False) as proxy,
+        CheckedClient(
+            "http://sms.example/x", protocol, proxy=proxy_url(proxy, PROXY_USER), retries=0
+        ) as checked,
+    ):
+        check(error_of(checked.send), NotSent)
+
+
+@pytest.mark.parametrize(
+    ("user", "echo", "shown"),
+    [
+        ("user:5", "HTTP 500 for user:5, 5, dXNlcjo1", "HTTP 500 for ***, ***, ***"),
+        ("token", "HTTP 500 for token, dG9rZW4=", "HTTP 500 for ***, ***"),
+        ("user:", "HTTP 500 for user, u", "HTTP 500 for ***, u"),
+        ("user:%ff%fe!!", "HTTP 500 for %FF%FE!!, dXNlcjr//iEh", "HTTP 500 for ***, ***"),
+    ],
+)
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_unusual_proxy_password_is_redacted(
+    protocol: str, user: str, echo: str, shown: str
+) -> None:
+    """A short password masks no other text; a user name without a password may be a token."""
+    with (
+        ScriptedServer(reply_with(http_response(echo, "502 Bad", HTML))) as proxy,
+        CheckedClient("http://sms.example/x", protocol, proxy=proxy_url(proxy, user)) as checked,
+    ):
+        error = error_of(checked.send)
+    assert isinstance(error, OutcomeUnknown)
+    assert error.excerpt == shown
+
+
+def test_wsdl_error_does_not_quote_an_earlier_response(protocol: str, tmp_path: Path) -> None:
+    """lxml shows its log with each error: a response that is no XML must not stay in it."""
+    path = tmp_path / "broken.wsdl"
+    path.write_text("no XML")
+    with (
+        ScriptedServer(reply_with(http_response("<a><s3cr3t></a>"))) as server,
+        CheckedClient(server, protocol, password="s3cr3t") as checked,
+    ):
+        check(error_of(checked.send), OutcomeUnknown)
+    check(error_of(CheckedClient, "http://h/x", protocol, wsdl=path), ConfigurationError)
 
 
 # --- real tools

@@ -303,6 +303,19 @@ def test_log_shows_request_and_response_redacted(
     assert_no_secret(caplog.text)
 
 
+def test_log_shows_a_content_type_short_and_printable(caplog: pytest.LogCaptureFixture) -> None:
+    """A server cannot fill the log, or control a terminal, with its Content-Type."""
+    caplog.set_level("DEBUG")
+    content = http_response(result_xml("soap"), "200 OK", f"text/xml; x=\x85\xa0{'y' * 5000}")
+    with ScriptedServer(reply_with(content)) as server, CheckedClient(server) as checked:
+        checked.assert_accepted()
+    (line,) = (text for text in caplog.messages if text.startswith("HTTP 200"))
+    assert "(text/xml; x=" in line
+    assert "yyy…)" in line
+    assert line.isprintable()
+    assert len(line) < 1000
+
+
 def test_banned_word_is_shown() -> None:
     """The banned word of -6 is shown as it is."""
     with (
