@@ -95,6 +95,8 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
         OutcomeUnknown: the result is neither a batch number nor a code. It is empty, for example,
             or ``0``, another text, or a number of more than 20 digits. Or it contradicts itself.
     """
+    if _BATCH_NUMBER.fullmatch(result):
+        return result
     ending = _interpret(result, redact)
     # An error keeps this frame, and a result may echo the password.
     del result

@@ -51,10 +51,8 @@ class ResponseTemplate:
         """Return the number in a response that fits the template; None if it does not fit."""
         if response.status != 200 or response.content_type != self.content_type:
             return None
-        body = response.body
-        if not (body.startswith(self.before) and body.endswith(self.after)):
+        before, body, after = self.before, response.body, self.after
+        if not (body.startswith(before) and body.endswith(after)):
             return None
-        number = body[len(self.before) : len(body) - len(self.after)]
-        # The first test is a faster way to the same answer for a batch number.
-        is_number = (number.isdigit() and len(number) <= 20) or _NUMBER.fullmatch(number)
-        return number.decode() if is_number else None
+        number = body[len(before) : -len(after)]
+        return number.decode() if _NUMBER.fullmatch(number) else None
