@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from urllib3.util import wait_for_read
-
 from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
 from yunxin_soap.transport.pool import AsyncPool, NoFreeConnection
+from yunxin_soap.transport.readiness import read_poller
 from yunxin_soap.transport.resolver import Address, Resolver
 from yunxin_soap.transport.retry import RetrySchedule
 from yunxin_soap.transport.route import Route
@@ -105,6 +104,7 @@ class AsyncConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. asyncio calls this."""
         self._transport = cast(asyncio.Transport, transport)
+        self._poll = read_poller(transport.get_extra_info("socket"))
         self._is_open = True
         self._open_connections.add(self)
 
@@ -136,7 +136,7 @@ class AsyncConnection(asyncio.Protocol):
         if not self._is_open:
             return False
         # The event loop may have seen neither yet.
-        return not wait_for_read(self._transport.get_extra_info("socket"), timeout=0)
+        return not self._poll(0)
 
     def close(self) -> None:
         """Close the connection at once."""

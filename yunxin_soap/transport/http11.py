@@ -213,14 +213,12 @@ def _decode(body: bytes, codings: tuple[bytes, ...]) -> bytes:
     """Return the body without its encodings.
 
     Raises:
-        _BadResponse: it cannot be decoded, or has more than `MAX_RESPONSE_BYTES`.
+        _BadResponse: it cannot be decoded, or becomes larger than `MAX_RESPONSE_BYTES`.
     """
-    if codings and not body:
+    if not body:
         return body  # a server may announce an encoding for a body that it does not have
     for coding in reversed(codings):
         body = _inflate(body, coding)
-    if len(body) > MAX_RESPONSE_BYTES:
-        raise _BadResponse(TOO_LARGE)
     return body
 
 
@@ -434,7 +432,9 @@ class Exchange:
     def _finish(self, body: bytes) -> None:
         head = self._head
         assert head is not None
-        content = _decode(body, head.codings)
+        content = _decode(body, head.codings) if head.codings else body
+        if len(content) > MAX_RESPONSE_BYTES:
+            raise _BadResponse(TOO_LARGE)
         self.response = Response(head.status, head.content_type, content)
         # Only a 200 with a body is surely the final response. A 504 comes from a proxy that gave up
         # while the gateway still works on the request: if the true response comes later, the next

@@ -52,29 +52,30 @@ class IdleConnections(Generic[_C]):
 
     def take(self) -> _C | None:
         """Return the connection that was used last; None if none is usable."""
-        while self._connections:
+        connections = self._connections
+        while connections:
             try:
-                connection = self._connections.pop()
+                connection = connections.pop()
             except IndexError:  # another thread was faster
                 return None
-            if not self._is_expired(connection) and connection.is_usable:
+            if self._clock() - connection.idle_since < self._expiry and connection.is_usable:
                 return connection
             connection.close()
         return None
 
     def put(self, connection: _C) -> None:
         """Keep a connection for the next request."""
-        connection.idle_since = self._clock()
-        self._connections.append(connection)
+        now = connection.idle_since = self._clock()
+        connections = self._connections
+        connections.append(connection)
         if self._closed:
             self.close()
         # Without this, the connections of a burst would stay open until the next burst.
-        with contextlib.suppress(IndexError):
-            while self._is_expired(self._connections[0]):
-                self._connections.popleft().close()
-
-    def _is_expired(self, connection: _C) -> bool:
-        return self._clock() - connection.idle_since >= self._expiry
+        try:
+            while now - connections[0].idle_since >= self._expiry:
+                connections.popleft().close()
+        except IndexError:  # all expired, or another thread was faster
+            pass
 
     def close(self) -> list[_C]:
         """Close all connections, now and those that come later, and return them."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from urllib3.util import wait_for_read
+from urllib3.util import wait_for_write
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
@@ -25,6 +25,7 @@ from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
 from yunxin_soap.transport.pool import NoFreeConnection, Pool
+from yunxin_soap.transport.readiness import read_poller
 from yunxin_soap.transport.resolver import Address, Resolver
 from yunxin_soap.transport.retry import RetrySchedule
 from yunxin_soap.transport.route import Route
@@ -40,12 +41,17 @@ NEXT_ADDRESS_DELAY = 0.25
 
 
 class Connection:
-    """One open connection to the endpoint or its proxy."""
+    """One open connection to the endpoint or its proxy.
 
-    __slots__ = ("_layers", "_socket", "idle_since")
+    Its socket never blocks: each wait is for the time that is left.
+    """
+
+    __slots__ = ("_layers", "_poll", "_socket", "idle_since")
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
         self._socket = sock
+        self._poll = read_poller(sock)
         self._layers: Sequence[TlsLayer] = ()
         self.idle_since = 0.0
 
@@ -68,30 +74,47 @@ class Connection:
             data = next(steps)
             while True:
                 if data:
-                    self._limit_wait(deadline)
-                    # A server may reject a request before it has read all of it, and then close.
-                    with contextlib.suppress(ConnectionError):
-                        self._socket.sendall(data)
-                self._limit_wait(deadline)
-                data = steps.send(self._socket.recv(_READ_BYTES))
+                    self._send(data, deadline)
+                data = steps.send(self._receive(deadline))
         except StopIteration as end:
             result: _T = end.value
             return result
 
-    def _limit_wait(self, deadline: float) -> None:
-        seconds = deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        self._socket.settimeout(seconds)
+    def _send(self, data: bytes | memoryview, deadline: float) -> None:
+        # A server may reject a request before it has read all of it, and then close.
+        try:
+            while True:
+                try:
+                    sent = self._socket.send(data)
+                except BlockingIOError:  # noqa: PERF203 - the kernel's buffer is full
+                    wait_for_write(self._socket, timeout=_seconds_left(deadline))
+                else:
+                    if sent == len(data):
+                        return
+                    data = data[sent:]
+        except ConnectionError:
+            return
+
+    def _receive(self, deadline: float) -> bytes:
+        while not self._poll(_seconds_left(deadline) * 1000):
+            pass
+        return self._socket.recv(_READ_BYTES)
 
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        return not wait_for_read(self._socket, timeout=0)
+        return not self._poll(0)
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+
+def _seconds_left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
 
 
 class HttpTransport:
