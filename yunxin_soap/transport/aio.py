@@ -34,6 +34,48 @@ _of_parents: list[object] = []
 """The connections of a parent process. A child keeps them referenced and never closes them."""
 
 
+class Deadlines:
+    """Ends conversations at their deadline, by one timer for all.
+
+    A timer of the event loop for each conversation costs more than the rest of it.
+
+    Args:
+        loop: the event loop.
+        timeout: seconds that each conversation has.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        self._loop, self._timeout = loop, timeout
+        self._deadlines: dict[AsyncConnection, float] = {}
+        """The deadlines of the conversations under way, the earliest first."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, connection: AsyncConnection) -> None:
+        """Give a connection until the timeout from now."""
+        deadline = self._deadlines[connection] = self._loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def stop(self, connection: AsyncConnection) -> None:
+        """Lift the deadline of a connection."""
+        del self._deadlines[connection]
+
+    def cancel_timer(self) -> None:
+        """Cancel the timer, if no conversation is under way."""
+        if self._timer is not None and not self._deadlines:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for connection, deadline in list(self._deadlines.items()):
+            if deadline > now:
+                self._timer = self._loop.call_at(deadline, self._expire)
+                break
+            connection.fail(TimeoutError())
+
+
 class AsyncConnection(asyncio.Protocol):
     """One open connection to the endpoint or its proxy."""
 
@@ -54,33 +96,30 @@ class AsyncConnection(asyncio.Protocol):
 
     async def establish(self, route: Route, deadline: float) -> None:
         """Prepare a new connection for requests."""
-        self._layers = await self._drive(route.establish(), deadline - time.monotonic())
+        timer = self._loop.call_later(
+            max(0, deadline - time.monotonic()), self.fail, TimeoutError()
+        )
+        try:
+            self._layers = await self._drive(route.establish())
+        finally:
+            timer.cancel()
 
-    async def exchange(self, exchange: Exchange, timeout: float) -> None:
-        """Run one exchange.
+    def exchange(self, exchange: Exchange) -> asyncio.Future[None]:
+        """Begin one exchange.
 
-        Args:
-            exchange: the exchange.
-            timeout: seconds to its end.
-
-        Raises:
-            OSError: the connection broke, or the response did not end in time (`TimeoutError`).
+        Returns:
+            A future for its end. It raises an `OSError` if the connection broke.
         """
         steps = exchange.steps()
-        await self._drive(through(self._layers, steps) if self._layers else steps, timeout)
+        return self._drive(through(self._layers, steps) if self._layers else steps)
 
-    async def _drive(self, steps: Steps[_T], timeout: float) -> _T:
+    def _drive(self, steps: Steps[_T]) -> asyncio.Future[_T]:
         """Send what the steps yield, and give them what arrives."""
         self._steps = steps
         waiter: asyncio.Future[_T] = self._loop.create_future()
         self._waiter = waiter
-        timer = self._loop.call_later(timeout, self._fail, TimeoutError())
-        try:
-            self._advance(None)
-            return await waiter
-        finally:
-            timer.cancel()
-            self._steps = self._waiter = None
+        self._advance(None)
+        return waiter
 
     def _advance(self, received: bytes | None) -> None:
         """Continue the conversation; ``None`` begins it."""
@@ -94,9 +133,10 @@ class AsyncConnection(asyncio.Protocol):
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(end.value)
         except Exception as error:  # noqa: BLE001 - the task that waits raises it
-            self._fail(error)
+            self.fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End the conversation with an error."""
         self._steps = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
@@ -126,7 +166,7 @@ class AsyncConnection(asyncio.Protocol):
         self._is_open = False
         self._open_connections.discard(self)
         if self._steps is not None:
-            self._fail(exc or ConnectionResetError())
+            self.fail(exc or ConnectionResetError())
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -193,13 +233,17 @@ class AsyncHttpTransport:
                 `OutcomeUnknown`.
         """
         exchange = Exchange(self._route.encoder.encode(request))
-        try:
-            connection = await self._take_connection()
-        except asyncio.CancelledError as cancelled:
-            raise cancelled from failures.not_sent(failures.CANCELLED)
+        self._check_open()
+        connection = self._pool.take_idle()
+        if connection is None:
+            try:
+                connection = await self._take_connection()
+            except asyncio.CancelledError as cancelled:
+                raise cancelled from failures.not_sent(failures.CANCELLED)
         failure: Exception | None = None
+        self._deadlines.start(connection)
         try:
-            await connection.exchange(exchange, self._settings.timeout)
+            await connection.exchange(exchange)
         except asyncio.CancelledError as cancelled:
             self._pool.discard(connection)
             raise cancelled from self._failed(exchange, cancelled)
@@ -208,6 +252,8 @@ class AsyncHttpTransport:
         except BaseException:
             self._pool.discard(connection)
             raise
+        finally:
+            self._deadlines.stop(connection)
         if failure is None and exchange.response is not None:
             if exchange.reusable:
                 self._pool.put(connection)
@@ -225,8 +271,8 @@ class AsyncHttpTransport:
             exchange.broken, exchange.status, error, self._settings.timeout
         )
 
-    async def _take_connection(self) -> AsyncConnection:
-        """Return an idle connection, or a new one."""
+    def _check_open(self) -> None:
+        """Check that the transport may be used here, and prepare it for its event loop."""
         if self._closed:
             raise RuntimeError("The client is closed.")
         loop = asyncio.get_running_loop()
@@ -240,6 +286,10 @@ class AsyncHttpTransport:
             if self._loop is not None:
                 raise RuntimeError("An AsyncClient belongs to one event loop: build one for each.")
             self._loop = loop
+            self._deadlines = Deadlines(loop, self._settings.timeout)
+
+    async def _take_connection(self) -> AsyncConnection:
+        """Return an idle connection once there is one, or a new one."""
         started = self._clock()
         deadline = time.monotonic() + self._settings.connect_timeout
         try:
@@ -350,6 +400,8 @@ class AsyncHttpTransport:
             return
         with contextlib.suppress(RuntimeError):  # the event loop has ended, and all that it had
             closed = self._pool.idle.close()
+            if self._loop is not None:
+                self._deadlines.cancel_timer()
             if closed:
                 await asyncio.wait([connection.ended for connection in closed])
 

@@ -135,6 +135,13 @@ class AsyncPool(Generic[_C]):
         self._free = size
         self._waiters: deque[asyncio.Future[None]] = deque()
 
+    def take_idle(self) -> _C | None:
+        """Return an idle connection with its place, if there is one at once."""
+        if self._free > 0 and (connection := self.idle.take()) is not None:
+            self._free -= 1
+            return connection
+        return None
+
     async def acquire(self, timeout: float) -> _C | None:
         """Do as `Pool.acquire`. A cancelled task has no place."""
         if self._free > 0:
