@@ -165,8 +165,7 @@ class Ledger:
                 another one reclaimed this runner's submissions.
         """
         require_client(client, "run", asynchronous=False)
-        if asyncio._get_running_loop() is not None:
-            raise RuntimeError("An event loop is running in this thread: use AsyncLedger.")
+        _require_no_event_loop()
         options = run_options(
             concurrency=concurrency,
             rate_limit=rate_limit,
@@ -351,3 +350,12 @@ def run_options(*, sending_hours: str | None, timezone: str, **numbers: Any) -> 
     """Check the options of a run, for `Ledger` and `AsyncLedger`."""
     hours = None if sending_hours is None else SendingHours.parse(sending_hours, timezone)
     return RunOptions(sending_hours=hours, **numbers)
+
+
+def _require_no_event_loop() -> None:
+    """Raise `RuntimeError` in a thread whose event loop runs: `run` would block it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("An event loop is running in this thread: use AsyncLedger.")

@@ -35,6 +35,7 @@ class PortGate:
     ) -> None:
         self._faults, self._runner, self._host, self._port = faults, runner, host, port
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self._changed = asyncio.Event()
         self._waiting: list[threading.Event] = []
         self._reserved: list[socket.socket] = []
@@ -56,7 +57,7 @@ class PortGate:
             self._waiting.append(done)
             self._changed.set()
 
-        if asyncio._get_running_loop() is self._loop:
+        if threading.get_ident() == self._loop_thread:
             wake()  # a REST request asks, and its response must still be sent
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(wake)
