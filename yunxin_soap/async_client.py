@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.client import ClientBase
 from yunxin_soap.errors import SendError
@@ -17,10 +17,10 @@ from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport, Request, Response
 from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
 from yunxin_soap.wire.codec import Fields
+from yunxin_soap.wire.service import AsyncService, Call, Operations
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-    from zeep.proxy import ServiceProxy
 
 
 _log = logging.getLogger("yunxin_soap")
@@ -43,7 +43,6 @@ class AsyncClient(ClientBase[AsyncTransport]):
     """
 
     _transport: AsyncTransport | None
-    _service: ServiceProxy | None = None
     _loaded = False
 
     def _open(self, transport: AsyncTransport | None) -> None:
@@ -159,14 +158,17 @@ class AsyncClient(ClientBase[AsyncTransport]):
 
     @property
     def service(self) -> AsyncService:
-        """zeep's own typed operation, ``await service.sendMesExt(userCode=…, …)``.
+        """The operations of the WSDL by zeep's types: ``await service.sendMesExt(userCode=…, …)``.
 
-        It returns the gateway's result as it is, also a negative code. Numbers and texts are not
-        validated, and no signature is appended. Only what the protocol cannot carry raises
-        `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an empty
-        result raise what they raise in `send`.
+        ``sendMesExt`` returns the gateway's result as it is, also a negative code. Numbers and
+        texts are not validated, and no signature is appended. Only what the protocol cannot carry
+        raises `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an
+        empty result raise what they raise in `send`.
+
+        Any other operation that the WSDL has takes arguments and returns a result as zeep builds
+        and parses them. Its failures raise the same errors, and it is sent at most once, too.
         """
-        return AsyncService(self)
+        return AsyncService(self._load_operations, self._call)
 
     async def close(self) -> None:
         """Close all connections. A closed client sends nothing more."""
@@ -188,12 +190,12 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """Close the client."""
         await self.close()
 
-    async def _exchange(self, fields: Fields, request: Request) -> Response:
+    async def _exchange(self, sent: Fields | str, request: Request) -> Response:
         assert self._transport is not None
         self._check_open()
         logs = _log.isEnabledFor(logging.DEBUG)
         if logs:
-            self._log_request(fields)
+            self._log_request(sent, request)
         try:
             response = await self._transport.send(request)
         except asyncio.CancelledError as cancelled:
@@ -205,38 +207,16 @@ class AsyncClient(ClientBase[AsyncTransport]):
             self._log_response(response)
         return response
 
-    async def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:
-        """Send one call of `service`, which may use another account."""
+    async def _call(self, call: Call) -> Any:
+        """Send one call of `service`."""
         try:
-            self._redact.add_secret(fields.userPass)
-            return self._parse_service_response(await self._exchange(fields, build_request()))
+            self._add_secrets(call)
+            return call.parse(await self._exchange(call.sent, call.build()))
         except BaseException as raised:
-            self._annotate_call(raised, fields)
+            self._annotate_call(raised, call)
             raise
 
-    async def _bind_service(self) -> ServiceProxy:
+    async def _load_operations(self) -> Operations:
         if not self._loaded:
             await self._load()
-        if self._service is None:
-            from yunxin_soap.wire.service import bind
-
-            self._service = bind(self._document, self._codec, self._call)
-        return self._service
-
-
-class AsyncService:
-    """zeep's typed operation as a coroutine; the first call loads the WSDL."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def sendMesExt(self, *args: str | None, **kwargs: str | None) -> str:  # noqa: N802 - zeep's operation
-        """Call the operation with the vendor's six fields, by position or by name."""
-        service = await self._client._bind_service()
-        try:
-            call = service["sendMesExt"](*args, **kwargs)
-        finally:
-            # An error keeps this frame: it must not keep the password.
-            del args, kwargs
-        result: str = await call
-        return result
+        return self._operations

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
@@ -22,11 +22,10 @@ from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transp
 from yunxin_soap.transport.network import proxy_secrets, select_proxy
 from yunxin_soap.transport.sync import HttpTransport
 from yunxin_soap.wire.codec import Codec, Fields
+from yunxin_soap.wire.service import Call, Operations, Service
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
-    from zeep.proxy import ServiceProxy
-    from zeep.wsdl import Document
 
     from yunxin_soap.settings import ClientArguments, ClientOptions
 
@@ -37,8 +36,8 @@ _Transport = TypeVar("_Transport", Transport, AsyncTransport)
 class ClientBase(Generic[_Transport]):
     """The base of `Client` and `AsyncClient`: settings, validation, encoding, parsing and logs."""
 
-    _document: Document
     _codec: Codec
+    _operations: Operations
     _closed = False
 
     def __init__(
@@ -205,8 +204,9 @@ class ClientBase(Generic[_Transport]):
     def _load_wsdl(self) -> None:
         """Load the WSDL and make the codec. This reads a file."""
         settings = self._settings
-        self._document = wsdl.load(settings.wsdl)
-        self._codec = Codec(self._document, settings.protocol, settings.endpoint.path, self._redact)
+        loaded, path = wsdl.load(settings.wsdl), settings.endpoint.path
+        self._codec = Codec(loaded, settings.protocol, path, self._redact)
+        self._operations = Operations(loaded, self._codec, path, self._redact)
 
     def _prepare(
         self,
@@ -271,11 +271,6 @@ class ClientBase(Generic[_Transport]):
             self._settings.protocol,
         )
 
-    def _parse_service_response(self, response: Response) -> str:
-        """Return the result in a response as it is, also a code; an empty one is unknown."""
-        result = self._codec.decode(response)
-        return result if result.strip() else parse_result(result)
-
     def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
         """Set ``request`` of a `SendError`, also of one that caused a cancellation.
 
@@ -290,14 +285,27 @@ class ClientBase(Generic[_Transport]):
                     settings.endpoint.url, settings.protocol, recipients, channel
                 )
 
-    def _annotate_call(self, raised: BaseException, fields: Fields) -> None:
+    def _add_secrets(self, call: Call) -> None:
+        """Mask the passwords in a call of `service`, which may use another account."""
+        self._redact.add_secret(*call.secrets)
+
+    def _annotate_call(self, raised: BaseException, call: Call) -> None:
         """Set ``request`` of an error that a call of `service` raised."""
         # The caller may have put the password into the wrong field.
-        channel = self._redact(fields.Channel)
-        self._annotate(raised, fields.DesNo.count(",") + 1 if fields.DesNo else 0, channel)
+        self._annotate(raised, call.recipients, self._redact(call.channel))
 
-    def _log_request(self, fields: Fields) -> None:
-        """Log a request at DEBUG, without the password and with one shortened number."""
+    def _log_request(self, sent: Fields | str, request: Request) -> None:
+        """Log a request at DEBUG, without the password and with one shortened number.
+
+        Args:
+            sent: the fields of a submission, or what may be shown of another call.
+            request: the request that carries it.
+        """
+        url = self._settings.endpoint.url
+        if isinstance(sent, str):
+            _log.debug("%s %s to %s: %s", request.method, request.path, url, sent)
+            return
+        fields = sent
         shown = self._codec.encode(
             fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
         )
@@ -308,7 +316,7 @@ class ClientBase(Generic[_Transport]):
             "%s %s to %s: %r",
             shown.method,
             shown.path,
-            self._settings.endpoint.url,
+            url,
             self._redact(content),
         )
 
@@ -340,7 +348,7 @@ class Client(ClientBase[Transport]):
     """
 
     _transport: Transport
-    _service: ServiceProxy | None = None
+    _service: Service | None = None
 
     def _open(self, transport: Transport | None) -> None:
         self._transport = self._load_all(transport, HttpTransport)
@@ -430,18 +438,19 @@ class Client(ClientBase[Transport]):
         return submission
 
     @property
-    def service(self) -> ServiceProxy:
-        """zeep's own typed operation, ``service.sendMesExt(userCode=…, …)``.
+    def service(self) -> Service:
+        """The operations of the WSDL by zeep's types: ``service.sendMesExt(userCode=…, …)``.
 
-        It returns the gateway's result as it is, also a negative code. Numbers and texts are not
-        validated, and no signature is appended. Only what the protocol cannot carry raises
-        `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an empty
-        result raise what they raise in `send`.
+        ``sendMesExt`` returns the gateway's result as it is, also a negative code. Numbers and
+        texts are not validated, and no signature is appended. Only what the protocol cannot carry
+        raises `InvalidRequest`. An omitted field is sent empty. A failed exchange, a fault and an
+        empty result raise what they raise in `send`.
+
+        Any other operation that the WSDL has takes arguments and returns a result as zeep builds
+        and parses them. Its failures raise the same errors, and it is sent at most once, too.
         """
         if self._service is None:
-            from yunxin_soap.wire.service import bind
-
-            self._service = bind(self._document, self._codec, self._call)
+            self._service = Service(self._operations, self._call)
         return self._service
 
     def close(self) -> None:
@@ -462,21 +471,21 @@ class Client(ClientBase[Transport]):
         """Close the client."""
         self.close()
 
-    def _exchange(self, fields: Fields, request: Request) -> Response:
+    def _exchange(self, sent: Fields | str, request: Request) -> Response:
         self._check_open()
         logs = _log.isEnabledFor(logging.DEBUG)
         if logs:
-            self._log_request(fields)
+            self._log_request(sent, request)
         response = self._transport.send(request)
         if logs:
             self._log_response(response)
         return response
 
-    def _call(self, fields: Fields, build_request: Callable[[], Request]) -> str:
-        """Send one call of `service`, which may use another account."""
+    def _call(self, call: Call) -> Any:
+        """Send one call of `service`."""
         try:
-            self._redact.add_secret(fields.userPass)
-            return self._parse_service_response(self._exchange(fields, build_request()))
+            self._add_secrets(call)
+            return call.parse(self._exchange(call.sent, call.build()))
         except BaseException as raised:
-            self._annotate_call(raised, fields)
+            self._annotate_call(raised, call)
             raise

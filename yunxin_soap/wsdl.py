@@ -1,29 +1,40 @@
-"""Find the cached WSDL, load it into zeep without a network, check it, and refresh it.
+"""Find the WSDL, load it without a network, check it, refresh it, and compare it with the live one.
 
 The addresses in a WSDL are never used: a tampered file must not be able to send credentials
-elsewhere. Only the shape of ``sendMesExt`` is taken from it.
+elsewhere. Only the shape of the operations is taken from it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, PROTOCOLS, ProtocolName
+from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
+from yunxin_soap.wire import zeep_adapter
+from yunxin_soap.wire.description import differences
+from yunxin_soap.wire.zeep_adapter import Wsdl
+from yunxin_soap.wsdl_files import (
+    MAX_BYTES,
+    cache_dir,
+    cached_path,
+    find,
+    previous_path,
+    read,
+    replace_cached,
+    roll_back,
+    shipped_path,
+)
 
 if TYPE_CHECKING:
-    from zeep.wsdl import Document
-    from zeep.wsdl.definitions import Binding
+    from yunxin_soap.settings import Settings, Verify
 
-FILE_NAME = "MsgSend.wsdl"
-
-_MAX_BYTES = 1 << 20
-_documents: dict[Path, Document] = {}
+_loaded: dict[Path, Wsdl] = {}
 _lock = threading.Lock()
 
 
@@ -37,49 +48,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_replace_lock)
 
 
-def cache_dir() -> Path:
-    """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
-    if override := os.environ.get("YUNXIN_WSDL_CACHE"):
-        return Path(override)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("yunxin_soap", appauthor=False)
-
-
-def shipped_path() -> Path:
-    """Return the path of the WSDL that is shipped with the package."""
-    package = Path(__file__).resolve().parent
-    # setup.py maps the directory into the package of a wheel. In a checkout, and so in an editable
-    # install, the directory is beside the package.
-    for directory in (package, package.parent):
-        path = directory / "wsdl_cache" / FILE_NAME
-        if path.is_file():
-            return path
-    raise ConfigurationError(
-        f"The installed package has no {FILE_NAME}: install yunxin-soap again, or pass wsdl=."
-    )
-
-
-def find(path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of the WSDL to load.
-
-    Args:
-        path: the file to use. Default: the user's cached copy, or else the shipped one.
-
-    Raises:
-        ConfigurationError: ``path`` is not a file.
-    """
-    if path is not None:
-        named = Path(path).expanduser()
-        if not named.is_file():
-            raise ConfigurationError(f"There is no WSDL file at {named}: name a file that exists.")
-        return named.resolve()
-    cached = cache_dir() / FILE_NAME
-    return cached.resolve() if cached.is_file() else shipped_path()
-
-
-def load(path: str | os.PathLike[str] | None = None) -> Document:
-    """Return the parsed WSDL. All callers share it: each file is read once per process.
+def load(path: str | os.PathLike[str] | None = None) -> Wsdl:
+    """Return the parsed WSDL. All callers share it as long as the file stays the same.
 
     Args:
         path: as for `find`.
@@ -88,180 +58,113 @@ def load(path: str | os.PathLike[str] | None = None) -> Document:
         ConfigurationError: the file cannot be read, is not a WSDL, or imports another document.
     """
     found = find(path)
+    content = read(found)
     with _lock:
-        document = _documents.get(found)
-        if document is None:
-            with _as_configuration_error(str(found)):
-                content = found.read_bytes()
-            document = _documents[found] = _parse(content, str(found))
-        return document
+        loaded = _loaded.get(found)
+        if loaded is None or loaded.content != content:
+            loaded = _loaded[found] = zeep_adapter.parse(content, str(found))
+        return loaded
 
 
-def _parse(content: bytes, name: str) -> Document:
-    from zeep.settings import Settings
-    from zeep.wsdl import Document
-
-    with _as_configuration_error(name):
-        return Document(
-            _Content(content),
-            _NoNetwork(name),  # type: ignore[arg-type]  # zeep asks for load() alone
-            base=name,
-            settings=Settings(forbid_dtd=True, forbid_entities=True),
-        )
+# --- the live one
 
 
-@contextmanager
-def _as_configuration_error(name: str) -> Iterator[None]:
-    """Convert every error that zeep raises for a broken document, or for one that is no WSDL."""
-    try:
-        yield
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ConfigurationError(
-            f"{name} cannot be loaded as a WSDL ({reason}): name another file, or delete it."
-        ) from error
+def fetch(
+    endpoint: str, *, timeout: float = 30.0, proxy: str | None = None, verify: Verify = True
+) -> Wsdl:
+    """Fetch the live WSDL of a page, and parse it.
 
-
-class _Content:
-    """Gives zeep the bytes of the document, so that zeep opens no file itself."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self) -> bytes:
-        return self._content
-
-
-class _NoNetwork:
-    """Replaces zeep's transport, and loads nothing."""
-
-    binding_classes = ()
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def load(self, url: str) -> bytes:
-        raise ConfigurationError(
-            f"{self._name} imports {url}, but a WSDL is loaded without a network: name a file"
-            " that imports nothing."
-        )
-
-
-def binding(document: Document, protocol: ProtocolName) -> Binding:
-    """Check the operation and return zeep's binding.
-
-    Raises:
-        ConfigurationError: the WSDL has no port for the protocol, or its ``sendMesExt`` differs
-            from the documented one. The message shows the differences.
-    """
-    from zeep.wsdl import bindings
-
-    kind = {
-        "soap": bindings.Soap11Binding,
-        "soap12": bindings.Soap12Binding,
-        "http-get": bindings.HttpGetBinding,
-        "http-post": bindings.HttpPostBinding,
-    }[protocol]
-    differences = []
-    with _as_configuration_error(str(document.location)):
-        for each in document.bindings.values():
-            if type(each) is not kind:
-                continue
-            if OPERATION not in each.all():
-                names = ", ".join(sorted(each.all())) or "none"
-                differences.append(f"its operations are {names}, without {OPERATION}")
-            elif difference := _differs(each.get(OPERATION)):
-                differences.append(difference)
-            else:
-                return each
-    what = "; ".join(differences) or f"it has no {protocol} port"
-    raise ConfigurationError(
-        f"The WSDL {document.location} does not fit {OPERATION} over {protocol}: {what}."
-        f" Expected {OPERATION}({', '.join(f'{name}: string' for name in FIELDS)}) -> string."
-    )
-
-
-def _differs(operation: Any) -> str:
-    """Return how the operation differs from the documented one; empty if it does not."""
-    wanted = dict.fromkeys(FIELDS, "string")
-    found = _input_types(operation)
-    problems = [f"{name} is missing" for name in wanted if name not in found]
-    problems += [f"{name} is unknown" for name in found if name not in wanted]
-    problems += [
-        f"{name} is of type {kind}, not string"
-        for name, kind in found.items()
-        if name in wanted and kind != "string"
-    ]
-    result = _output_type(operation)
-    if result != "string":
-        problems.append(f"its result is {result}, not string")
-    # A file must not decide where a request goes, not even on the gateway's own host.
-    for name, wanted_value in (
-        ("soapaction", f"{NAMESPACE}{OPERATION}"),
-        ("location", f"/{OPERATION}"),
-    ):
-        value = getattr(operation, name, wanted_value)
-        if value != wanted_value:
-            problems.append(f"its {name} is {value}, not {wanted_value}")
-    namespaces = set(_namespaces(operation)) - {NAMESPACE}
-    problems += [f"its namespace is {namespace}, not {NAMESPACE}" for namespace in namespaces]
-    return ", ".join(problems)
-
-
-def _namespaces(operation: Any) -> Iterator[str | None]:
-    """Yield the namespaces on the wire. HTTP GET and POST have only that of the result."""
-    if hasattr(operation, "soapaction"):
-        for body in (operation.input.body, operation.output.body):
-            yield body.qname.namespace
-            yield from (element.qname.namespace for _, element in body.type.elements)
-    else:
-        for part in operation.output.abstract.parts.values():
-            yield part.element.qname.namespace
-
-
-def _input_types(operation: Any) -> dict[str, str]:
-    body = getattr(operation.input, "body", None)
-    if body is not None:
-        elements = getattr(body.type, "elements", [])
-        return {name: _type_name(element) for name, element in elements}
-    return {}
-
-
-def _output_type(operation: Any) -> str:
-    """Return the name of the result's type, inside the wrapper element of SOAP."""
-    body = getattr(operation.output, "body", None)
-    if body is None:
-        return "nothing"
-    elements = getattr(body.type, "elements", None)
-    if elements is None:
-        return _type_name(body)
-    if len(elements) != 1:
-        return f"{len(elements)} elements"
-    return _type_name(elements[0][1])
-
-
-def _type_name(element: Any) -> str:
-    from zeep import ns
-
-    qname = element.type.qname
-    if qname is None:
-        return "an anonymous type"
-    name = str(qname.localname if qname.namespace == ns.XSD else qname.text)
-    return f"{name}[]" if element.accepts_multiple else name
-
-
-def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) -> Path:
-    """Fetch the WSDL of ``endpoint``, check it for all protocols, and write it into the cache.
-
-    From the next process on, the cached copy takes precedence over the shipped one. Redirects are
-    not followed, and the environment's proxy is not used.
+    Redirects are not followed, and the environment's proxy is not used.
 
     Args:
-        endpoint: the page, such as ``http://112.124.24.5/api/MsgSend.asmx``.
-        timeout: seconds to connect, and seconds to wait for each part of the response.
+        endpoint: the page, such as ``http://112.124.24.5/api/MsgSend.asmx``; ``?WSDL`` may follow.
+        timeout: seconds for the whole of it.
+        proxy: as for `Client`.
         verify: as for `Client`.
+
+    Raises:
+        ConfigurationError: an argument is wrong, the WSDL cannot be fetched, or it is no WSDL.
+    """
+    try:
+        settings = _network_settings(endpoint, timeout, proxy, verify)
+    finally:
+        # An error keeps this frame, and the address of a proxy may have a password.
+        del proxy
+    return _fetch(settings)
+
+
+def _network_settings(endpoint: str, timeout: float, proxy: str | None, verify: Verify) -> Settings:
+    """Check the arguments by the rules for a client, which is not built."""
+    from yunxin_soap.settings import Settings
+
+    page = re.sub(r"\?wsdl$", "", endpoint, flags=re.IGNORECASE)
+    try:
+        Settings("-", "-", timeout=timeout)
+        connecting = min(5.0, timeout / 2)
+        return Settings(
+            "-",
+            "-",
+            endpoint=page,
+            timeout=timeout - connecting,
+            connect_timeout=connecting,
+            retries=0,
+            proxy=proxy,
+            verify=verify,
+        )
+    finally:
+        del proxy
+
+
+def _fetch(settings: Settings) -> Wsdl:
+    from yunxin_soap.transport.base import Request, Response
+    from yunxin_soap.transport.sync import HttpTransport
+
+    url = f"{settings.endpoint.url}?WSDL"
+    response: Response | None = None
+    problem = ""
+    transport = HttpTransport(settings)
+    try:
+        response = transport.send(Request("GET", settings.endpoint.path, {}, query="WSDL"))
+    except (NotSent, OutcomeUnknown) as error:
+        problem = _cause(error)
+    finally:
+        transport.close()
+    if response is not None and response.status != 200:
+        problem = f"the server responded with HTTP status {response.status}"
+    elif response is not None and len(response.body) > MAX_BYTES:
+        problem = f"the document has more than {MAX_BYTES} bytes"
+    if response is None or problem:
+        raise ConfigurationError(
+            f"The WSDL could not be fetched from {url}: {problem}. Check the address and the"
+            " proxy. The WSDL in use is unchanged."
+        )
+    return zeep_adapter.parse(response.body, url)
+
+
+def _cause(error: NotSent | OutcomeUnknown) -> str:
+    """Return what broke, without the sentences about an SMS."""
+    text = str(error)
+    found = re.match(
+        r"(?:Nothing was sent: |The request may have reached the gateway, but )(.*?)"
+        r"\. (?:The submission can|It is unknown)",
+        text,
+    )
+    return found[1] if found else text
+
+
+def refresh(
+    endpoint: str, *, timeout: float = 30.0, proxy: str | None = None, verify: Verify = True
+) -> Path:
+    """Fetch the live WSDL, check it for all protocols, and write it into the cache.
+
+    The cached copy takes precedence over the shipped one, for all clients that are built later.
+    The copy that it replaces stays for `roll_back`.
+
+    Args:
+        endpoint: as for `fetch`.
+        timeout: as for `fetch`.
+        proxy: as for `fetch`.
+        verify: as for `fetch`.
 
     Returns:
         The path of the cached copy.
@@ -270,45 +173,116 @@ def refresh(endpoint: str, *, timeout: float = 30.0, verify: bool | str = True) 
         ConfigurationError: the WSDL could not be fetched, does not fit, or could not be written.
             The cache is unchanged.
     """
-    content = _fetch(f"{endpoint}?WSDL", timeout, verify)
-    document = _parse(content, f"{endpoint}?WSDL")
+    try:
+        settings = _network_settings(endpoint, timeout, proxy, verify)
+    finally:
+        del proxy
+    live = _fetch(settings)
+    _check_all(live)
+    return replace_cached(live.content, previous=_fitting_copy(cached_path(), but=live.content))
+
+
+def _check_all(wsdl: Wsdl) -> None:
+    """Check that ``sendMesExt`` is the documented operation over all protocols."""
     for protocol in PROTOCOLS:
-        binding(document, protocol)
-    target = cache_dir() / FILE_NAME
-    partial = target.with_name(f"{FILE_NAME}.{os.getpid()}.part")
+        zeep_adapter.capture(wsdl, protocol)
+
+
+def _fitting_copy(path: Path, *, but: bytes) -> bytes | None:
+    """Return the content of a copy that fits; None if there is none, or it is ``but``."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(target)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The WSDL could not be written to {target} ({error.strerror}): set YUNXIN_WSDL_CACHE"
-            " to another directory."
-        ) from error
-    return target
+        content = read(path)
+        if content != but:
+            _check_all(zeep_adapter.parse(content, str(path)))
+            return content
+    except ConfigurationError:
+        pass  # there is no copy, or nothing that anyone wants back
+    return None
 
 
-def _fetch(url: str, timeout: float, verify: bool | str) -> bytes:
-    import requests
-    from urllib3.exceptions import HTTPError
+def rollback() -> Path:
+    """Bring back the copy that the last refresh replaced; without one, the shipped WSDL.
 
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            with session.get(
-                url, timeout=timeout, verify=verify, allow_redirects=False, stream=True
-            ) as response:
-                content: bytes = response.raw.read(_MAX_BYTES + 1, decode_content=True)
-                status = response.status_code
-    except (requests.RequestException, HTTPError, OSError) as error:
+    Returns:
+        The path of the WSDL that is in use now.
+
+    Raises:
+        ConfigurationError: there is no cached copy, the previous copy does not fit, or the
+            directory cannot be written. Nothing changed.
+    """
+    if previous_path().is_file():
+        _check_all(zeep_adapter.parse(read(previous_path()), str(previous_path())))
+    if not roll_back():
         raise ConfigurationError(
-            f"The WSDL could not be fetched from {url} ({type(error).__name__}): check the"
-            " endpoint. The cached copy is unchanged."
-        ) from error
-    if status != 200 or len(content) > _MAX_BYTES:
-        problem = f"HTTP {status}" if status != 200 else f"more than {_MAX_BYTES} bytes"
-        raise ConfigurationError(
-            f"The WSDL could not be fetched from {url} ({problem}): check the endpoint. The"
-            " cached copy is unchanged."
+            f"There is nothing to roll back: {shipped_path()} is in use, which came with the"
+            " package."
         )
-    return content
+    return find()
+
+
+# --- in words
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the live WSDL differs from the one in use."""
+
+    lines: tuple[str, ...]
+    """Each difference as a sentence without a full stop; empty if there is none."""
+    misfits: Mapping[ProtocolName, str]
+    """The protocols that ``sendMesExt`` cannot be sent over by the live WSDL, and why not."""
+
+
+def compare(used: Wsdl, live: Wsdl) -> Comparison:
+    """Compare what two WSDLs say about their operations. Addresses and comments do not count.
+
+    Args:
+        used: the WSDL in use.
+        live: the WSDL of the service as it is now.
+    """
+    by_line: dict[str, list[str]] = {}
+    for protocol in PROTOCOLS:
+        for line in _protocol_differences(protocol, used, live):
+            by_line.setdefault(line, []).append(protocol)
+    lines = [f"{', '.join(protocols)}: {line}" for line, protocols in by_line.items()]
+    old, new = used.description.types, live.description.types
+    lines += [f"the type {name} is new" for name in new if name not in old]
+    lines += [f"the type {name} is gone" for name in old if name not in new]
+    lines += [f"the type {name} differs" for name in old if old[name] != new.get(name, old[name])]
+    misfits = {
+        protocol: reason
+        for protocol in PROTOCOLS
+        if (reason := zeep_adapter.misfit(live, protocol))
+        and not zeep_adapter.misfit(used, protocol)
+    }
+    return Comparison(tuple(lines), misfits)
+
+
+def _protocol_differences(protocol: ProtocolName, used: Wsdl, live: Wsdl) -> list[str]:
+    old, new = (each.description.operations.get(protocol) for each in (used, live))
+    if old is None or new is None:
+        return [] if old is new else ["the port is gone" if old else "the port is new"]
+    lines = [f"the operation {name} is new" for name in new if name not in old]
+    lines += [f"the operation {name} is gone" for name in old if name not in new]
+    for name in old:
+        if name not in new:
+            continue
+        if len(old[name]) != len(new[name]):
+            lines.append(f"{name} has {len(new[name])} bindings, not {len(old[name])}")
+        for before, after in zip(old[name], new[name], strict=False):
+            lines += [f"{name}: {line}" for line in differences(after, before)]
+    return [*dict.fromkeys(lines)]
+
+
+__all__ = [
+    "Comparison",
+    "Wsdl",
+    "cache_dir",
+    "compare",
+    "fetch",
+    "find",
+    "load",
+    "refresh",
+    "rollback",
+    "shipped_path",
+]

@@ -18,10 +18,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.ports import free_port
-from yunxin_soap import Client, RecipientsRejected, YunxinError
+from tests.support.scripted_server import ScriptedServer, reply_with
+from tests.support.wire_samples import http_response
+from yunxin_soap import Client, RecipientsRejected, YunxinError, wsdl
 from yunxin_soap._version import __version__
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
@@ -518,23 +521,65 @@ def test_codes_lists_documented_codes() -> None:
     assert "-2 is not in the vendor's manual" in unknown.stderr
 
 
-def test_wsdl_shows_location_and_fit(
+def test_wsdl_show_names_file_ports_operations_and_types(tmp_path: Path) -> None:
+    """The command shows the file, what fits, and what zeep sees in it."""
+    shown = run("wsdl", "show").stdout
+    assert "MsgSend.wsdl (came with the package)\nsoap: fits\nsoap12: fits\n" in shown
+    assert "Port MsgSendHttpGet (http-get)\n  sendMesExt(userCode: xsd:string, " in shown
+    assert "\n  ns0:sendMesExtResponse(sendMesExtResult: xsd:string)\n" in shown
+    named = tmp_path / "named.wsdl"
+    named.write_bytes(wsdl.shipped_path().read_bytes().replace(b'name="DesNo"', b'name="To"'))
+    found = json.loads(run("wsdl", "show", "--wsdl", str(named), "--json").stdout)
+    assert (found["path"], found["origin"]) == (str(named.resolve()), "named")
+    assert found["protocols"]["soap"] == "DesNo is missing; To is unknown"
+    assert [port["name"] for port in found["ports"]] == [
+        "MsgSendSoap",
+        "MsgSendSoap12",
+        "MsgSendHttpGet",
+        "MsgSendHttpPost",
+    ]
+
+
+def test_wsdl_refresh_and_rollback_change_what_show_names(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command shows the WSDL in use, refreshes it, and reports one that does not fit."""
+    """A refresh puts the live WSDL in use, and a rollback the one before."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
-    assert "came with the package" in run("wsdl").stdout
-    refreshed = run("wsdl", "--refresh", "--endpoint", sandbox.url)
-    assert refreshed.exit_code == 0
-    assert f"{tmp_path.resolve() / 'MsgSend.wsdl'} (in the user's cache" in refreshed.stdout
-    assert "It fits: soap, soap12, http-get, http-post." in refreshed.stdout
+    cached = tmp_path.resolve() / "MsgSend.wsdl"
+    assert run("wsdl", "refresh", "--url", sandbox.url).stdout == f"{cached} is in use now.\n"
+    assert f"{cached} (in the user's cache" in run("wsdl", "show").stdout
     monkeypatch.setenv("YUNXIN_ENDPOINT", f"http://127.0.0.1:{free_port()}/api/MsgSend.asmx")
-    assert run("wsdl", "--refresh").exit_code == 2  # nothing listens there
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "MsgSend.wsdl").write_text("<broken/>")
-    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(broken))
-    assert "does not fit" in failed(run("wsdl"), 2)
+    assert "could not be fetched" in failed(run("wsdl", "refresh"), 2)
+    assert "could not be fetched" in failed(run("wsdl", "check"), 2)
+    back = json.loads(run("wsdl", "rollback", "--json").stdout)
+    assert back == {"path": str(wsdl.shipped_path())}
+    assert "nothing to roll back" in failed(run("wsdl", "rollback"), 2)
+    cached.write_text("<broken/>")
+    assert "its root element is broken" in failed(run("wsdl", "show"), 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ("", 0, "says the same as"),
+        ('name="DesNo"', 8, "Sends over soap are affected: DesNo is missing; Mobile is unknown."),
+        ('minOccurs="0" ', 7, "minOccurs of Msg is 1, not 0"),
+    ],
+)
+def test_wsdl_check_exit_status_says_whether_sends_are_affected(
+    change: str, status: int, words: str
+) -> None:
+    """0: nothing differs; 7: without effect on sends; 8: with one."""
+    new = 'name="Mobile"' if "name" in change else ""
+    live = wsdl.shipped_path().read_text("utf-8").replace(change, new)
+    with ScriptedServer(reply_with(http_response(live))) as server:
+        done = run("wsdl", "check", "--url", f"{server.url}?WSDL")
+        found = json.loads(run("wsdl", "check", "--url", server.url, "--json").stdout)
+    assert (done.exit_code, done.stderr) == (status, "")
+    assert words in done.stdout
+    assert (found["same"], bool(found["differences"])) == (status == 0, status != 0)
+    assert list(found["affected"]) == ([*PROTOCOLS] if status == 8 else [])
+    assert {request.target for request in server.requests} == {"/api/MsgSend.asmx?WSDL"}
 
 
 def test_help_imports_no_heavy_module() -> None:

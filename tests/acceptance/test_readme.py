@@ -34,6 +34,7 @@ from yunxin_soap.campaign import Ledger, running, storage
 from yunxin_soap.campaign.running.once import OnceSends
 from yunxin_soap.cli.output import EXIT_STATUS
 from yunxin_soap.cli.send import send_command
+from yunxin_soap.cli.wsdl import DIFFERS, SENDS_AFFECTED
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Config, Sandbox
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
@@ -119,7 +120,8 @@ def test_readme_json_table_has_every_key_of_every_error() -> None:
 def test_readme_exit_statuses_are_those_of_the_commands() -> None:
     """The table of exit statuses has each status that an error can have."""
     statuses = re.findall(r"^\| (\d+) \|", section("Command line"), re.MULTILINE)
-    assert {int(each) for each in statuses} == {0, 1, *EXIT_STATUS.values(), 130}
+    of_check = {DIFFERS, SENDS_AFFECTED}
+    assert {int(each) for each in statuses} == {0, 1, *EXIT_STATUS.values(), *of_check, 130}
 
 
 def test_readme_fault_options_have_their_defaults_and_kinds() -> None:

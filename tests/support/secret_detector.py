@@ -122,7 +122,8 @@ def _frames(trace: TracebackType | None) -> list[FrameType]:
     """Return the frames of a traceback without those of the test that called the package."""
     frames = [frame for frame, _ in traceback.walk_tb(trace)]
     files = [frame.f_code.co_filename for frame in frames]
-    first = next((at for at, name in enumerate(files) if name.startswith(_PACKAGE)), 0)
+    # A call with wrong arguments may never enter the package.
+    first = next((at for at, name in enumerate(files) if name.startswith(_PACKAGE)), len(files))
     return [
         frame
         for at, (frame, name) in enumerate(zip(frames, files, strict=True))

@@ -80,15 +80,23 @@ class ZeepTransport:
         return response
 
 
+BINDINGS = {
+    "soap": "MsgSendSoap",
+    "soap12": "MsgSendSoap12",
+    "http-get": "MsgSendHttpGet",
+    "http-post": "MsgSendHttpPost",
+}
+
+
 def call_zeep(
     protocol: ProtocolName, fields: Fields, response: Response
 ) -> tuple[dict[str, Any], Any]:
     """Call zeep itself, and return its request and its result."""
     transport = ZeepTransport()
     transport.response = response
-    document = wsdl.load(wsdl.shipped_path())
+    document = wsdl.load(wsdl.shipped_path()).document
     client = zeep.Client(document, transport=transport)
-    name = wsdl.binding(document, protocol).name.text
+    (name,) = (each for each in document.bindings if each.endswith(f"}}{BINDINGS[protocol]}"))
     service = client.create_service(name, f"http://gateway.example{PATH}")
     result = service.sendMesExt(**fields._asdict())
     return transport.sent, result

@@ -10,7 +10,7 @@ from yunxin_soap.cli.codes import codes_command
 from yunxin_soap.cli.output import CommandGroup
 from yunxin_soap.cli.sandbox import sandbox_command
 from yunxin_soap.cli.send import send_command
-from yunxin_soap.cli.wsdl import wsdl_command
+from yunxin_soap.cli.wsdl import wsdl_group
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,5 +19,5 @@ def cli() -> None:
     """Send SMS through the Yunxin gateway (云信短信), or try it on a sandbox."""
 
 
-for _command in (send_command, campaign_group, codes_command, sandbox_command, wsdl_command):
+for _command in (send_command, campaign_group, codes_command, sandbox_command, wsdl_group):
     cli.add_command(_command)

@@ -1,33 +1,203 @@
-"""``yunxin-soap wsdl``: which WSDL is in use."""
+"""``yunxin-soap wsdl``: the WSDL in use, and how it differs from the live one."""
 
 from __future__ import annotations
 
 import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from yunxin_soap.cli.output import handle_errors
+from yunxin_soap.cli.options import combine, json_option, with_variable
+from yunxin_soap.cli.output import handle_errors, print_json
 
+if TYPE_CHECKING:
+    from yunxin_soap.settings import ClientArguments
+    from yunxin_soap.wsdl import Wsdl
 
-@click.command("wsdl")
-@click.option("--endpoint", help="The URL of the service's page.")
-@click.option(
-    "--refresh", is_flag=True, help="Fetch it from the gateway into the user's cache first."
+DIFFERS = 7
+"""The exit status of ``check`` if the live WSDL differs, but sends are not affected."""
+SENDS_AFFECTED = 8
+"""The exit status of ``check`` if sends over some protocol are affected."""
+
+_url_options = combine(
+    click.option(
+        "--url",
+        help=with_variable("The URL of the service's page, or of its WSDL.", "ENDPOINT"),
+    ),
+    click.option(
+        "--timeout",
+        type=float,
+        help=with_variable("Seconds for the whole download (default 30).", "TIMEOUT"),
+    ),
+    json_option,
 )
-def wsdl_command(endpoint: str | None, refresh: bool) -> None:
-    """Show which WSDL is in use, and check that it fits."""
-    with handle_errors(as_json=False):
-        from yunxin_soap import wsdl
-        from yunxin_soap.operation import PROTOCOLS
-        from yunxin_soap.settings import DEFAULT_ENDPOINT, arguments_from_env, parse_endpoint
 
-        if refresh:
-            url = endpoint or arguments_from_env(os.environ).get("endpoint", DEFAULT_ENDPOINT)
-            wsdl.refresh(parse_endpoint(url).url)
-        document = wsdl.load()
-        for protocol in PROTOCOLS:
-            wsdl.binding(document, protocol)
-        shipped = str(document.location) == str(wsdl.shipped_path())
-        origin = "came with the package" if shipped else "in the user's cache; delete it to go back"
-        click.echo(f"{document.location} ({origin})")
-        click.echo(f"It fits: {', '.join(PROTOCOLS)}.")
+
+@click.group("wsdl")
+def wsdl_group() -> None:
+    """Show, check and refresh the WSDL.
+
+    The package contains the WSDL, and sends need no other. If the vendor changes the service,
+    `check` says so, `refresh` fetches the new WSDL, and `rollback` brings the old one back.
+    """
+
+
+@wsdl_group.command("show")
+@click.option("--wsdl", "path", metavar="FILE", help="Show this file instead of the one in use.")
+@json_option
+def show_command(path: str | None, as_json: bool) -> None:
+    """Show the WSDL in use: its file, ports, operations and types."""
+    with handle_errors(as_json):
+        from yunxin_soap import wsdl
+
+        shown = _describe(wsdl.load(path), "named" if path else None)
+        if as_json:
+            print_json(shown)
+            return
+        click.echo(f"{shown['path']} ({_ORIGINS[shown['origin']]})")
+        for protocol, difference in shown["protocols"].items():
+            fits = f"does not fit: {difference}" if difference else "fits"
+            click.echo(f"{protocol}: {fits}")
+        for port in shown["ports"]:
+            click.echo(f"\nPort {port['name']} ({port['protocol']})")
+            for operation in port["operations"]:
+                click.echo(f"  {operation['signature']}")
+                if operation["unreachable"]:
+                    click.echo(f"    cannot be called: {operation['unreachable']}")
+        click.echo("\nElements and types")
+        for each in shown["types"]:
+            click.echo(f"  {each}")
+
+
+_ORIGINS = {
+    "shipped": "came with the package",
+    "cached": 'in the user\'s cache; "yunxin-soap wsdl rollback" goes back',
+    "named": "named by --wsdl",
+}
+
+
+def _describe(loaded: Wsdl, origin: str | None) -> dict[str, Any]:
+    from yunxin_soap import wsdl
+    from yunxin_soap.operation import PROTOCOLS
+    from yunxin_soap.wire import zeep_adapter
+
+    shipped = loaded.location == str(wsdl.shipped_path())
+    return {
+        "path": loaded.location,
+        "origin": origin or ("shipped" if shipped else "cached"),
+        "protocols": {each: zeep_adapter.misfit(loaded, each) or None for each in PROTOCOLS},
+        "ports": [
+            {
+                "name": port.name,
+                "protocol": port.protocol,
+                "address": port.address,
+                "operations": [
+                    {
+                        "name": name,
+                        "signature": signature,
+                        "unreachable": zeep_adapter.unreachable(loaded, port.protocol, name)
+                        or None,
+                    }
+                    for name, signature in port.operations.items()
+                ],
+            }
+            for port in zeep_adapter.list_ports(loaded)
+        ],
+        "types": zeep_adapter.list_types(loaded),
+    }
+
+
+def _fetch_arguments(url: str | None, timeout: float | None) -> dict[str, Any]:
+    """Return the arguments of `wsdl.fetch` from the options and the environment."""
+    from yunxin_soap.settings import DEFAULT_ENDPOINT, arguments_from_env
+
+    found: ClientArguments = arguments_from_env(os.environ)
+    return {
+        "endpoint": url or found.get("endpoint", DEFAULT_ENDPOINT),
+        "timeout": found.get("timeout", 30.0) if timeout is None else timeout,
+        "proxy": found.get("proxy"),
+    }
+
+
+@wsdl_group.command("check")
+@_url_options
+def check_command(url: str | None, timeout: float | None, as_json: bool) -> None:
+    """Fetch the live WSDL, and say how it differs from the one in use.
+
+    The exit status is 0 if nothing differs, 7 if something differs and sends are not affected, 8
+    if sends over some protocol are affected, and 2 if the live WSDL cannot be fetched or is none.
+    Nothing is changed.
+    """
+    with handle_errors(as_json):
+        from yunxin_soap import wsdl
+
+        used = wsdl.load()
+        live = wsdl.fetch(**_fetch_arguments(url, timeout))
+        found = wsdl.compare(used, live)
+        status = SENDS_AFFECTED if found.misfits else DIFFERS if found.lines else 0
+        if as_json:
+            print_json(
+                {
+                    "used": used.location,
+                    "live": live.location,
+                    "same": not status,
+                    "differences": list(found.lines),
+                    "affected": dict(found.misfits),
+                }
+            )
+        else:
+            _print_comparison(used, live, found.lines, dict(found.misfits))
+    sys.exit(status)
+
+
+def _print_comparison(
+    used: Wsdl, live: Wsdl, lines: tuple[str, ...], misfits: dict[Any, str]
+) -> None:
+    if not lines:
+        click.echo(f"{live.location} says the same as {used.location}.")
+        return
+    click.echo(f"{live.location} differs from {used.location}:")
+    for line in lines:
+        click.echo(f"  {line}")
+    if not misfits:
+        click.echo('Sends are not affected. "yunxin-soap wsdl refresh" fetches the live WSDL.')
+        return
+    for protocol, reason in misfits.items():
+        click.echo(f"Sends over {protocol} are affected: {reason}.")
+    click.echo("Ask the vendor what changed. Do not send over these protocols until then.")
+
+
+@wsdl_group.command("refresh")
+@_url_options
+def refresh_command(url: str | None, timeout: float | None, as_json: bool) -> None:
+    """Fetch the live WSDL into the user's cache, if it fits all four protocols.
+
+    Clients that are built later use it. The copy that it replaces is kept for `rollback`.
+    """
+    with handle_errors(as_json):
+        from yunxin_soap import wsdl
+
+        path = wsdl.refresh(**_fetch_arguments(url, timeout))
+        _print_path(as_json, str(path), f"{path} is in use now.")
+
+
+@wsdl_group.command("rollback")
+@json_option
+def rollback_command(as_json: bool) -> None:
+    """Bring back the WSDL that the last refresh replaced.
+
+    Without an earlier copy, the WSDL that came with the package is in use again.
+    """
+    with handle_errors(as_json):
+        from yunxin_soap import wsdl
+
+        path = wsdl.rollback()
+        _print_path(as_json, str(path), f"{path} is in use again.")
+
+
+def _print_path(as_json: bool, path: str, sentence: str) -> None:
+    if as_json:
+        print_json({"path": path})
+    else:
+        click.echo(sentence)

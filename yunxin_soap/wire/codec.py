@@ -10,14 +10,14 @@ import codecs
 import html
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from lxml import etree
 
-from yunxin_soap import wsdl
 from yunxin_soap.codes import REJECTED_STATUSES, TOO_MANY_REQUESTS, Category
 from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, SendError, invalid_request
 from yunxin_soap.operation import NAMESPACE, OPERATION, ProtocolName
@@ -27,10 +27,12 @@ from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.response_template import ResponseTemplate
 
 if TYPE_CHECKING:
-    from zeep.wsdl import Document
+    from yunxin_soap.wire.zeep_adapter import Wsdl
 
 MAX_QUERY = 2048
 """ASP.NET rejects an HTTP GET whose query has this many characters before it reads it."""
+NO_CACHE = {"Cache-Control": "no-cache, no-store"}
+"""Keeps caches from answering an HTTP GET for the gateway."""
 # What a form need not escape, and the comma between numbers, which it must.
 _QUOTED = re.compile(r"[^A-Za-z0-9_.~-]+")
 _UNQUOTED_OR_COMMA = b",-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
@@ -143,7 +145,7 @@ class Codec:
     """Encodes submissions and decodes responses for one protocol of one WSDL.
 
     Args:
-        document: the parsed WSDL.
+        wsdl: the parsed WSDL.
         protocol: one of the four protocols.
         path: the path of the service's page, such as ``/api/MsgSend.asmx``.
         redact: masks secrets in the excerpts that errors quote.
@@ -152,13 +154,10 @@ class Codec:
         ConfigurationError: the WSDL does not fit the protocol.
     """
 
-    def __init__(
-        self, document: Document, protocol: ProtocolName, path: str, redact: Redactor
-    ) -> None:
+    def __init__(self, wsdl: Wsdl, protocol: ProtocolName, path: str, redact: Redactor) -> None:
         self.protocol = protocol
         self._redact = redact
-        binding = wsdl.binding(document, protocol)
-        captured = zeep_adapter.capture(document, binding)
+        captured = zeep_adapter.capture(wsdl, protocol)
         self.path = path + captured.address
         self._soap = protocol in _SOAP_ENV
         self._headers: Mapping[str, str] = dict(captured.headers)
@@ -170,9 +169,8 @@ class Codec:
                 names = [name for name, _ in parse_qsl(captured.content)]
             else:
                 names = list(captured.content)
-                # zeep sets a Content-Type although a GET has no content. The other header keeps
-                # caches from answering for the gateway.
-                self._headers = {"Cache-Control": "no-cache, no-store"}
+                # zeep sets a Content-Type although a GET has no content.
+                self._headers = NO_CACHE
             marked = "&".join(f"{name}=@@{name}@@" for name in names)
             template, self._order = zeep_adapter.parse_template(marked)
             self._escape = _quote
@@ -181,7 +179,7 @@ class Codec:
         self._varying = [place for place, index in enumerate(self._order) if index in (2, 3)]
         self._first, self._second = (self._order[place] for place in self._varying)
         self._filled: _FilledTemplate | None = None
-        self._result_path = zeep_adapter.result_path(binding)
+        self._result_path = zeep_adapter.result_path(wsdl, protocol)
         self._response_template: ResponseTemplate | None = None
 
     def encode(self, fields: Fields) -> Request:
@@ -193,12 +191,7 @@ class Codec:
         if self.protocol != "http-get":
             return Request("POST", self.path, self._headers, "", self._encode(fields))
         request = Request("GET", self.path, self._headers, self._encode(fields).decode())
-        if len(request.query) >= MAX_QUERY:
-            raise invalid_request(
-                f"The query would have {len(request.query)} characters, but ASP.NET accepts fewer"
-                f" than {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
-                " 'soap' or 'http-post'."
-            )
+        check_query_length(len(request.query))
         return request
 
     # In these methods, no local variable holds a text or bytes with the password: if a field cannot
@@ -253,8 +246,44 @@ class Codec:
             raise ending
         return ending
 
+    def decode_other(
+        self, response: Response, read: Callable[[etree._Element], Any], operation: str
+    ) -> Any:
+        """Return the result of another operation than ``sendMesExt``.
+
+        Args:
+            response: the response.
+            read: finds the result below the root of the response; any error means that it is none.
+            operation: the operation's name.
+
+        Raises:
+            Rejected: as in `decode`.
+            OutcomeUnknown: anything else that is not a response of the operation.
+        """
+        document = self._read_document(response)
+        if isinstance(document, SendError):
+            raise document
+        # The error is dropped: its frames hold the response, which may echo the request.
+        with suppress(Exception):
+            return read(document.root)
+        raise self._unknown(f"XML that is not a response of {operation}", response)
+
     def _read(self, response: Response) -> str | SendError:
         """Return the result in a response, or the error that the response means."""
+        document = self._read_document(response)
+        if isinstance(document, SendError):
+            return document
+        result, problem = self._find_result(document.root)
+        if result.lstrip().startswith("-") and _mentions_result(result):
+            problem = f"a code and another result{_CONTRADICTION}"
+        if problem:
+            return self._unknown(problem, response)
+        learned = ResponseTemplate.learn(result, document.encoding, response)
+        self._response_template = learned or self._response_template
+        return result
+
+    def _read_document(self, response: Response) -> _Document | SendError:
+        """Return the document of a response that is neither a fault nor an error page."""
         document = _parse(response)
         refusal = self._read_refusal(document, response)
         if isinstance(refusal, SendError):
@@ -272,14 +301,7 @@ class Codec:
             kind = truncate_printable(self._redact(response.content_type), 80)
             what = f"something that is not readable XML (Content-Type {kind or 'missing'})"
             return self._unknown(what, response)
-        result, problem = self._find_result(document.root)
-        if result.lstrip().startswith("-") and _mentions_result(result):
-            problem = f"a code and another result{_CONTRADICTION}"
-        if problem:
-            return self._unknown(problem, response)
-        learned = ResponseTemplate.learn(result, document.encoding, response)
-        self._response_template = learned or self._response_template
-        return result
+        return document
 
     def _read_refusal(
         self, document: _Document | None, response: Response
@@ -367,6 +389,20 @@ class Codec:
             " sent. Check with the vendor before you send it again.",
             excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
+        )
+
+
+def check_query_length(length: int) -> None:
+    """Check that ASP.NET accepts a query of that many characters.
+
+    Raises:
+        InvalidRequest: the query of an HTTP GET would be too long.
+    """
+    if length >= MAX_QUERY:
+        raise invalid_request(
+            f"The query would have {length} characters, but ASP.NET accepts fewer than"
+            f" {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
+            " 'soap' or 'http-post'."
         )
 
 

@@ -1,21 +1,195 @@
-"""Learn the wire format from zeep: its requests as templates, and the path to a result.
+"""All that knows zeep's inside: how it reads a WSDL, builds a request and parses a response.
 
-zeep's own ``sendMesExt`` is called over a transport that captures the request instead of sending
-it. So every byte that goes out has zeep as its source.
+zeep's own operations are called over a transport that captures the request instead of sending it.
+So every byte that goes out has zeep as its source. zeep is imported at the first use: it takes
+longer than all the rest.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from yunxin_soap.operation import FIELDS, OPERATION
+from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
+from yunxin_soap.redact import truncate_printable
+from yunxin_soap.wire.description import (
+    Description,
+    Unreadable,
+    carrier_differences,
+    describe,
+    submission_differences,
+)
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from lxml import etree
     from zeep.wsdl import Document
     from zeep.wsdl.definitions import Binding
+
+# zeep's modules import each other in circles: a second thread would see half of them. A fork waits
+# for the import, since Python's own import locks stay locked in the child.
+_import_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_import_lock.acquire,
+        after_in_parent=_import_lock.release,
+        after_in_child=_import_lock.release,
+    )
+
+
+def import_zeep() -> ModuleType:
+    """Return zeep, of which one thread at a time imports all that is used."""
+    with _import_lock:
+        import zeep
+        import zeep.helpers
+        import zeep.wsdl.bindings
+    return zeep
+
+
+# --- the document
+
+
+@dataclass(frozen=True)
+class Wsdl:
+    """A WSDL that zeep has read."""
+
+    location: str
+    """The path or the URL that it came from."""
+    content: bytes
+    description: Description
+    document: Document
+
+
+def parse(content: bytes, location: str) -> Wsdl:
+    """Parse a WSDL. No other document is loaded.
+
+    Args:
+        content: the document.
+        location: where it came from, for errors.
+
+    Raises:
+        ConfigurationError: it is no WSDL, or it imports another document.
+    """
+    from lxml import etree
+
+    zeep = import_zeep()
+    with _as_configuration_error(location):
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+        # The description comes first: its errors are clearer than zeep's.
+        description = describe(etree.fromstring(content, parser))
+        document = zeep.wsdl.Document(
+            _Content(content),
+            _NoNetwork(location),
+            base=location,
+            settings=zeep.Settings(forbid_dtd=True, forbid_entities=True),
+        )
+        return Wsdl(location, content, description, document)
+
+
+@contextmanager
+def _as_configuration_error(location: str) -> Iterator[None]:
+    """Convert every error that zeep raises for a broken document, or for one that is no WSDL."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        reason = truncate_printable(" ".join(str(error).split())) or type(error).__name__
+        if not isinstance(error, Unreadable):
+            reason = f"{type(error).__name__}: {reason}"
+        raise ConfigurationError(
+            f"{location} cannot be loaded as a WSDL ({reason}): name another file, or delete it."
+        ) from error
+
+
+class _Content:
+    """Gives zeep the bytes of the document, so that zeep opens no file itself."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        return self._content
+
+
+class _NoNetwork:
+    """Replaces zeep's transport, and loads nothing."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def load(self, url: str) -> bytes:
+        raise ConfigurationError(
+            f"{self._location} imports {url}, but a WSDL is loaded without a network: name a file"
+            " that imports nothing."
+        )
+
+
+# --- sendMesExt
+
+
+def misfit(wsdl: Wsdl, protocol: ProtocolName) -> str:
+    """Return why ``sendMesExt`` cannot be sent over a protocol; empty if it can."""
+    operations = wsdl.description.operations.get(protocol)
+    if operations is None:
+        return f"it has no {protocol} port"
+    if OPERATION not in operations:
+        names = ", ".join(sorted(operations)) or "none"
+        return f"its operations are {names}, without {OPERATION}"
+    # ASP.NET has one operation of a name. If two bindings differ, it is not clear which is right.
+    lines = [
+        line for facts in operations[OPERATION] for line in submission_differences(protocol, facts)
+    ]
+    return "; ".join(dict.fromkeys(lines))
+
+
+def check(wsdl: Wsdl, protocol: ProtocolName) -> None:
+    """Check that ``sendMesExt`` is the documented operation.
+
+    Raises:
+        ConfigurationError: the WSDL has no port for the protocol, or its ``sendMesExt`` differs.
+            The message shows the differences.
+    """
+    if difference := misfit(wsdl, protocol):
+        _raise_misfit(wsdl, protocol, difference)
+
+
+def _raise_misfit(wsdl: Wsdl, protocol: ProtocolName, difference: str) -> NoReturn:
+    raise ConfigurationError(
+        f"The WSDL {wsdl.location} does not fit {OPERATION} over {protocol}:"
+        f" {truncate_printable(difference, 1000)}."
+        f" Expected {OPERATION}({', '.join(f'{name}: string' for name in FIELDS)}) -> string."
+    )
+
+
+def _binding(wsdl: Wsdl, protocol: ProtocolName, operation: str) -> Binding:
+    """Return zeep's binding of the first port that has the operation over the protocol."""
+    kind = _binding_classes()[protocol]
+    found: Iterator[Binding] = (
+        port.binding
+        for service in wsdl.document.services.values()
+        for port in service.ports.values()
+        if type(port.binding) is kind and operation in port.binding.all()
+    )
+    return next(found)
+
+
+def _binding_classes() -> dict[ProtocolName, type[Binding]]:
+    bindings = import_zeep().wsdl.bindings
+    return {
+        "soap": bindings.Soap11Binding,
+        "soap12": bindings.Soap12Binding,
+        "http-get": bindings.HttpGetBinding,
+        "http-post": bindings.HttpPostBinding,
+    }
 
 
 class CapturedRequest(Exception):
@@ -55,13 +229,48 @@ class CapturingTransport:
         raise AssertionError("zeep sent nothing")
 
 
-def capture(document: Document, binding: Binding) -> CapturedRequest:
-    """Return the request that zeep makes for one binding, with a marker in each field."""
-    import zeep
+def capture(wsdl: Wsdl, protocol: ProtocolName) -> CapturedRequest:
+    """Return the request that zeep makes for ``sendMesExt``, with a marker in each field.
 
-    client = zeep.Client(document, transport=CapturingTransport())
-    operation = client.create_service(binding.name.text, address="")[OPERATION]
-    return CapturingTransport.capture(lambda: operation(**{name: f"@@{name}@@" for name in FIELDS}))
+    Raises:
+        ConfigurationError: the WSDL does not fit the protocol.
+    """
+    check(wsdl, protocol)
+    with _as_configuration_error(wsdl.location):
+        operation = _operation(wsdl, protocol, OPERATION)
+        markers = {name: f"@@{name}@@" for name in FIELDS}
+        captured = CapturingTransport.capture(lambda: operation(**markers))
+        if _fields_on_the_wire(captured.content, protocol) != markers:
+            _raise_misfit(wsdl, protocol, "zeep would build another request from it")
+    return captured
+
+
+def _operation(wsdl: Wsdl, protocol: ProtocolName, name: str) -> Callable[..., Any]:
+    """Return zeep's operation over the capturing transport."""
+    client = import_zeep().Client(wsdl.document, transport=CapturingTransport())
+    binding = _binding(wsdl, protocol, name)
+    operation: Callable[..., Any] = client.create_service(binding.name.text, address="")[name]
+    return operation
+
+
+def _fields_on_the_wire(content: Any, protocol: ProtocolName) -> dict[str, str]:
+    """Return what a request holds, by name; anything that is no field has its tag as its name."""
+    from urllib.parse import parse_qsl
+
+    from lxml import etree
+
+    if isinstance(content, dict):
+        return content
+    if protocol == "http-post":
+        return dict(parse_qsl(content))
+    envelope = etree.fromstring(content)
+    tags = [str(node.tag) for node in envelope.iter()]
+    (body,) = envelope
+    (wrapper,) = body
+    prefix = f"{{{NAMESPACE}}}"
+    if len(tags) != len(FIELDS) + 3 or wrapper.tag != f"{prefix}{OPERATION}" or wrapper.attrib:
+        return dict.fromkeys(tags, "")
+    return {str(node.tag).removeprefix(prefix): node.text or "" for node in wrapper}
 
 
 def parse_template(envelope: str) -> tuple[list[str], list[int]]:
@@ -75,9 +284,9 @@ def parse_template(envelope: str) -> tuple[list[str], list[int]]:
     return parts, [FIELDS.index(name) for name in parts[1::2]]
 
 
-def result_path(binding: Binding) -> list[str]:
+def result_path(wsdl: Wsdl, protocol: ProtocolName) -> list[str]:
     """Return the tags from the root of a response down to the element with the result."""
-    output: Any = binding.get(OPERATION).output
+    output: Any = _binding(wsdl, protocol, OPERATION).get(OPERATION).output
     if hasattr(output, "nsmap"):
         namespace = output.nsmap["soap-env"]
         result = output.body.type.elements[0][1]
@@ -85,3 +294,160 @@ def result_path(binding: Binding) -> list[str]:
         return [f"{{{namespace}}}Envelope", f"{{{namespace}}}Body", *tags]
     (part,) = output.abstract.parts.values()
     return [part.element.qname.text]
+
+
+# --- every other operation
+
+
+def unreachable(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
+    """Return why an operation cannot be called over a protocol; empty if it can."""
+    if name == OPERATION:
+        return misfit(wsdl, protocol)
+    described = wsdl.description.operations[protocol][name]
+    lines = [line for facts in described for line in carrier_differences(protocol, name, facts)]
+    if any(facts != described[0] for facts in described):
+        lines.append(f"{len(described)} bindings describe it differently")
+    return "; ".join(dict.fromkeys(lines)) or _unsupported(wsdl, protocol, name)
+
+
+def _unsupported(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
+    operation: Any = _binding(wsdl, protocol, name).get(name)
+    if operation.input is None or operation.output is None:
+        return "it has no input or no output"
+    if protocol in ("http-get", "http-post"):
+        simple = import_zeep().xsd.AnySimpleType
+        for part, (_, kind) in operation.input.abstract.parts.items():
+            if not isinstance(kind, simple):
+                return f"{part} is not of a simple type: use soap"
+        if not all(part.element for part in operation.output.abstract.parts.values()):
+            return "its result is not an element: use soap"
+    return ""
+
+
+class Operation:
+    """One operation of a WSDL other than ``sendMesExt``, by zeep's own types.
+
+    Args:
+        wsdl: the WSDL.
+        protocol: what carries the calls.
+        name: the operation.
+
+    Raises:
+        ConfigurationError: the operation cannot be called over the protocol.
+    """
+
+    def __init__(self, wsdl: Wsdl, protocol: ProtocolName, name: str) -> None:
+        if reason := unreachable(wsdl, protocol, name):
+            raise ConfigurationError(
+                f"The operation {name} of the WSDL {wsdl.location} cannot be called over"
+                f" {protocol}: {truncate_printable(reason, 1000)}."
+            )
+        self._call = _operation(wsdl, protocol, name)
+        self._operation: Any = _binding(wsdl, protocol, name).get(name)
+        self._is_soap = hasattr(self._operation.input, "nsmap")
+        self.parameters: list[str] = [each for each, _ in self._operation.input.body.type.elements]
+        """The names of the parameters, in order."""
+        self.signature = str(self._operation)
+        """The operation with the types of its arguments and of its result, as zeep writes them."""
+
+    def build(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CapturedRequest:
+        """Return the request that zeep builds for a call.
+
+        Raises:
+            TypeError: the arguments are not those of the operation.
+            Exception: zeep cannot convert an argument.
+        """
+        if not self._is_soap:
+            kwargs, args = self._as_texts(args, kwargs), ()
+        elif unknown := [name for name in kwargs if name not in self.parameters]:
+            # zeep has options of its own, which put headers into an envelope, for example.
+            raise TypeError(f"{self._operation.name} has no argument {unknown[0]!r}")
+        return CapturingTransport.capture(lambda: self._call(*args, **kwargs))
+
+    def _as_texts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
+        """Return all arguments by name, as the texts that XML Schema has for their values.
+
+        On http-get, zeep accepts any argument and drops the unknown ones. On both HTTP ports it
+        would send an omitted one as the word ``None``, and ASP.NET needs each.
+        """
+        names = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in self.parameters]
+        optional = [each.replace(default=None) for each in names]
+        given = Signature(optional).bind(*args, **kwargs).arguments
+        parts = self._operation.input.abstract.parts
+        return {
+            name: "" if given.get(name) is None else str(parts[name].type.xmlvalue(given[name]))
+            for name in self.parameters
+        }
+
+    def read(self, root: etree._Element) -> Any:
+        """Return the result that zeep finds in a response.
+
+        Args:
+            root: the root of a response that is no fault.
+
+        Raises:
+            Exception: it is not a response of this operation.
+        """
+        from lxml import etree
+
+        output = self._operation.output
+        if self._is_soap:
+            (content,) = root.iterfind(f"{{{output.nsmap['soap-env']}}}Body/*")
+            expected = output.body.qname.text
+        else:
+            content = root
+            (part,) = output.abstract.parts.values()
+            expected = part.element.qname.text
+        if content.tag != expected:
+            raise ValueError(f"the root of the content is not {expected}")
+        result = self._operation.process_reply(root if self._is_soap else etree.tostring(root))
+        if result is None and "".join(content.itertext()).strip():
+            # zeep has logged that it could not convert the value, and dropped it.
+            raise ValueError("the result is not of its type")
+        return result
+
+
+def to_plain(value: Any) -> Any:
+    """Return zeep's own objects as dictionaries and lists, and other values as they are."""
+    return import_zeep().helpers.serialize_object(value)
+
+
+# --- what the command line shows
+
+
+def list_types(wsdl: Wsdl) -> list[str]:
+    """Return the global elements and types of the WSDL's own schemas, as zeep writes them."""
+    schema = wsdl.document.types
+    built_in = import_zeep().ns.XSD
+    return sorted(
+        each.signature(schema=schema)
+        for each in (*schema.elements, *schema.types)
+        if each.qname is not None and each.qname.namespace not in (built_in, None)
+    )
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a WSDL as zeep sees it."""
+
+    name: str
+    protocol: ProtocolName
+    address: str
+    """Where the WSDL says that the port is. No request goes there."""
+    operations: Mapping[str, str]
+    """The signature of each operation."""
+
+
+def list_ports(wsdl: Wsdl) -> list[Port]:
+    """Return all ports of all services."""
+    protocols = {kind: protocol for protocol, kind in _binding_classes().items()}
+    return [
+        Port(
+            port.name,
+            protocols[type(port.binding)],
+            str(port.binding_options.get("address") or ""),
+            {name: str(each) for name, each in sorted(port.binding.all().items())},
+        )
+        for service in wsdl.document.services.values()
+        for port in service.ports.values()
+    ]

@@ -263,7 +263,8 @@ def test_refused_connection_keeps_no_password(protocol: str) -> None:
 def call_service(checked: CheckedClient, *args: str, **fields: Any) -> object:
     """Call the operation of ``service`` with the right fields but for those given."""
     right = dict(zip(FIELDS, ("user", PASSWORD, ",".join(NUMBERS), MESSAGE, "37", ""), strict=True))
-    return checked.client.service.sendMesExt(*args, **({} if args else right), **fields)
+    operation: Callable[..., object] = checked.client.service.sendMesExt
+    return operation(*args, **({} if args else right), **fields)
 
 
 INVALID: dict[str, dict[str, Any]] = {

@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-import zeep.wsdl
 from lxml import etree
 
 from tests.support.client_matrix import protocol_name
@@ -22,6 +21,7 @@ from tests.support.wire_samples import http_response
 from yunxin_soap import Client, ConfigurationError, wsdl
 from yunxin_soap.operation import FIELDS, PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.wire import zeep_adapter
 
 SHIPPED = wsdl.shipped_path().read_text("utf-8")
 
@@ -54,14 +54,15 @@ def test_client_is_built_without_a_socket(tmp_path: Path, monkeypatch: pytest.Mo
 def test_load_in_many_threads_parses_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that load the WSDL at once share one document."""
     new = write(tmp_path / "new.wsdl", SHIPPED)
-    parsed = []
+    parsed: list[wsdl.Wsdl] = []
 
-    class CountingDocument(zeep.wsdl.Document):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            parsed.append(self)
-            super().__init__(*args, **kwargs)
+    parse = zeep_adapter.parse
 
-    monkeypatch.setattr(zeep.wsdl, "Document", CountingDocument)
+    def counting(content: bytes, location: str) -> wsdl.Wsdl:
+        parsed.append(parse(content, location))
+        return parsed[-1]
+
+    monkeypatch.setattr(zeep_adapter, "parse", counting)
     together = threading.Barrier(8)
 
     def load() -> object:
@@ -115,76 +116,472 @@ def test_find_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         client(tmp_path / "absent.wsdl")
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "difference"),
-    [
-        ("missing", 'name="DesNo"', 'name="Mobile"', "DesNo is missing, Mobile is unknown"),
-        (
-            "integer",
-            'name="Msg" type="s:string"',
-            'name="Msg" type="s:int"',
-            "Msg is of type int, not string",
+SOAP = ("soap", "soap12")
+HTTP = ("http-get", "http-post")
+FIELD = '<s:element minOccurs="0" maxOccurs="1" name="Msg" type="s:string" />'
+RESULT = '<s:element minOccurs="0" maxOccurs="1" name="sendMesExtResult" type="s:string" />'
+STRING = '<s:element name="string" nillable="true" type="s:string" />'
+FORM = '<mime:content type="application/x-www-form-urlencoded" />'
+ANY = '<s:any minOccurs="0" />'
+SCHEMA_END = "</s:schema>"
+
+
+def replace(old: str, new: str) -> Callable[[str], str]:
+    """Return a change of the shipped WSDL, which has ``old``."""
+    assert old in SHIPPED
+    return lambda content: content.replace(old, new)
+
+
+def field(new: str) -> Callable[[str], str]:
+    """Return a change of the field Msg in SOAP."""
+    return replace(FIELD, new)
+
+
+def second_service(content: str) -> str:
+    """Add a service whose bindings describe ``sendMesExt`` in another way."""
+    bindings = "".join(re.findall(r"<wsdl:binding [\s\S]*?</wsdl:binding>", content))
+    service = re.search(r"<wsdl:service [\s\S]*?</wsdl:service>", content)
+    assert service is not None
+    added = (bindings + service[0]).replace("MsgSend", "Other")
+    added = re.sub(r'type="tns:Other(\w+)"', r'type="tns:MsgSend\1"', added)
+    added = added.replace('type="tns:MsgSendSoap12"', 'type="tns:MsgSendSoap"')
+    added = added.replace("http://tempuri.org/sendMesExt", "urn:other")
+    added = added.replace('location="/sendMesExt"', 'location="/other"')
+    return content.replace("</wsdl:definitions>", f"{added}</wsdl:definitions>")
+
+
+def twice(pattern: str) -> Callable[[str], str]:
+    """Return a change that doubles what matches the pattern."""
+    assert re.search(pattern, SHIPPED)
+    return lambda content: re.sub(pattern, lambda found: found[0] * 2, content)
+
+
+HEADER = '<soap:header message="tns:sendMesExtSoapIn" part="parameters" use="literal" />'
+MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
+    "field renamed": (
+        replace('name="DesNo"', 'name="Mobile"'),
+        PROTOCOLS,
+        "DesNo is missing; Mobile is unknown",
+    ),
+    "field added": (field(FIELD + FIELD.replace("Msg", "Time")), SOAP, "Time is unknown"),
+    "field twice": (field(FIELD + FIELD), SOAP, "Msg, Msg"),
+    "part twice": (
+        twice(r'<wsdl:part name="Msg" type="s:string" />'),
+        HTTP,
+        "Msg is 2 parts, not string",
+    ),
+    "field integer": (
+        replace('name="Msg" type="s:string"', 'name="Msg" type="s:int"'),
+        PROTOCOLS,
+        "Msg is int, not string",
+    ),
+    "field array": (
+        field(FIELD.replace('maxOccurs="1"', 'maxOccurs="unbounded"')),
+        SOAP,
+        r"Msg is string\[\], not string",
+    ),
+    "field at least twice": (
+        field(FIELD.replace('minOccurs="0"', 'minOccurs="2"')),
+        SOAP,
+        r"Msg is string\[\], not string",
+    ),
+    "field with a type of its own": (
+        field(
+            '<s:element name="Msg"><s:simpleType><s:restriction base="s:string">'
+            '<s:maxLength value="70" /></s:restriction></s:simpleType></s:element>'
         ),
-        (
-            "array",
-            'maxOccurs="1" name="ExeNo"',
-            'maxOccurs="unbounded" name="ExeNo"',
-            r"ExeNo is of type string\[\], not string",
+        SOAP,
+        'Msg is <simpleType><restriction base=".*"><maxLength value="70">',
+    ),
+    "field by reference": (
+        field('<s:element ref="tns:string" />'),
+        SOAP,
+        "Msg is missing; .*string is unknown",
+    ),
+    "field with a default": (
+        field(FIELD.replace(" />", ' default="x" />')),
+        SOAP,
+        "default of Msg is unknown",
+    ),
+    "field with a fixed value": (
+        field(FIELD.replace(" />", ' fixed="x" />')),
+        SOAP,
+        "fixed of Msg is unknown",
+    ),
+    "field unqualified": (
+        field(FIELD.replace(" />", ' form="unqualified" />')),
+        SOAP,
+        "namespace of Msg is empty, not http://tempuri.org/",
+    ),
+    "all unqualified": (
+        replace('elementFormDefault="qualified"', 'elementFormDefault="unqualified"'),
+        SOAP,
+        "namespace of userCode is empty, not http://tempuri.org/",
+    ),
+    "form omitted": (
+        replace(' elementFormDefault="qualified"', ""),
+        SOAP,
+        "namespace of sendMesExtResult is empty",
+    ),
+    "order": (
+        lambda text: field("")(text).replace(
+            '<s:element minOccurs="0" maxOccurs="1" name="userCode"',
+            f'{FIELD}<s:element minOccurs="0" maxOccurs="1" name="userCode"',
         ),
-        (
-            "result",
-            'name="sendMesExtResult" type="s:string"',
-            'name="sendMesExtResult" type="s:long"',
-            "its result is long, not string",
+        SOAP,
+        "order of the fields is Msg, userCode, userPass, DesNo, Channel, ExeNo, not userCode, ",
+    ),
+    "choice": (
+        lambda text: text.replace("<s:sequence>", "<s:choice>").replace(
+            "</s:sequence>", "</s:choice>"
         ),
-        (
-            "location",
-            '<http:operation location="/sendMesExt"',
-            '<http:operation location="/../collect"',
-            "its location is /../collect, not /sendMesExt",
+        SOAP,
+        "request content is choice, not sequence",
+    ),
+    "all": (
+        lambda text: text.replace("<s:sequence>", "<s:all>").replace("</s:sequence>", "</s:all>"),
+        SOAP,
+        "response content is all, not sequence",
+    ),
+    "sequence repeated": (
+        replace("<s:sequence>", '<s:sequence maxOccurs="2">'),
+        SOAP,
+        "request content is sequence with maxOccurs=2, not sequence",
+    ),
+    "choice among the fields": (
+        field(f"<s:choice>{FIELD}</s:choice>"),
+        SOAP,
+        "unexpected choice in the request: <choice><element ",
+    ),
+    "any": (field(FIELD + ANY), SOAP, 'unexpected any in the request: <any minOccurs="0">'),
+    "any in the result": (replace(RESULT, RESULT + ANY), SOAP, "unexpected any in the response"),
+    "attribute": (
+        replace("</s:sequence>", '</s:sequence><s:attribute name="v" type="s:string" />'),
+        SOAP,
+        'unexpected attribute in the request: <attribute name="v"',
+    ),
+    "attribute with a default": (
+        replace(
+            "</s:sequence>", '</s:sequence><s:attribute name="v" type="s:string" default="1" />'
         ),
-        (
-            "action",
-            'soapAction="http://tempuri.org/sendMesExt"',
-            'soapAction="urn:other"',
-            "its soapaction is urn:other, not http://tempuri.org/sendMesExt",
+        SOAP,
+        'unexpected attribute in the request: <attribute default="1" name="v"',
+    ),
+    "mixed": (
+        replace("<s:complexType>", '<s:complexType mixed="true">'),
+        SOAP,
+        "unexpected mixed of the request: true",
+    ),
+    "substitution": (
+        replace(
+            '<s:element name="sendMesExt">',
+            '<s:element name="sendMesExt" substitutionGroup="tns:string">',
         ),
-        (
-            "namespace",
-            'targetNamespace="http://tempuri.org/"',
-            'targetNamespace="urn:other"',
-            "urn:other",
+        SOAP,
+        "substitutionGroup of the request element is unknown",
+    ),
+    "abstract": (
+        replace('<s:element name="sendMesExt">', '<s:element name="sendMesExt" abstract="true">'),
+        SOAP,
+        "abstract of the request element is unknown",
+    ),
+    "result renamed": (
+        replace('name="sendMesExtResult"', 'name="Result"'),
+        SOAP,
+        "sendMesExtResult is missing; Result is unknown",
+    ),
+    "result integer": (
+        replace(RESULT, RESULT.replace("s:string", "s:long")),
+        SOAP,
+        "sendMesExtResult is long, not string",
+    ),
+    "result array": (
+        replace(RESULT, RESULT.replace('maxOccurs="1"', 'maxOccurs="unbounded"')),
+        SOAP,
+        r"sendMesExtResult is string\[\], not string",
+    ),
+    "two results": (replace(RESULT, RESULT + RESULT.replace("Result", "Code")), SOAP, "Code"),
+    "result with a default": (
+        replace(RESULT, RESULT.replace(" />", ' default="0" />')),
+        SOAP,
+        "default of sendMesExtResult is unknown",
+    ),
+    "no result": (replace(RESULT, ""), SOAP, "sendMesExtResult is missing"),
+    "response element renamed": (
+        lambda text: text.replace('"sendMesExtResponse"', '"Reply"').replace(
+            "tns:sendMesExtResponse", "tns:Reply"
         ),
-        (
-            "part",
-            '<wsdl:part name="Body" element="tns:string" />',
-            '<wsdl:part name="Body" />',
-            "loaded",
+        SOAP,
+        "response element is .*Reply, not .*sendMesExtResponse",
+    ),
+    "request element renamed": (
+        lambda text: text.replace('<s:element name="sendMesExt"', '<s:element name="send"').replace(
+            '"tns:sendMesExt"', '"tns:send"'
         ),
-        ("type", "<wsdl:portType name=", "<wsdl:portType id=", "loaded"),
-        (
-            "operation",
-            '<wsdl:operation name="sendMesExt">',
-            '<wsdl:operation name="sendSms">',
-            "its operations are sendSms, without sendMesExt",
+        SOAP,
+        "request element is .*send, not .*sendMesExt",
+    ),
+    "HTTP result renamed": (
+        lambda text: text.replace('"tns:string"', '"tns:text"').replace(
+            'name="string"', 'name="text"'
         ),
-    ],
-)
+        HTTP,
+        "response element is .*text, not .*string",
+    ),
+    "HTTP result integer": (
+        replace(STRING, STRING.replace("s:string", "s:long")),
+        HTTP,
+        "response type is long, not string",
+    ),
+    "HTTP result with a default": (
+        replace(STRING, STRING.replace(" />", ' default="1" />')),
+        HTTP,
+        "default of the response element is unknown",
+    ),
+    "HTTP result without a type": (
+        replace('<wsdl:part name="Body" element="tns:string" />', '<wsdl:part name="Body" />'),
+        HTTP,
+        "response element is none",
+    ),
+    "location": (
+        replace('<http:operation location="/sendMesExt"', '<http:operation location="/../collect"'),
+        HTTP,
+        "the location is /../collect, not /sendMesExt",
+    ),
+    "soapAction": (
+        replace('soapAction="http://tempuri.org/sendMesExt"', 'soapAction="urn:other"'),
+        SOAP,
+        "the soapAction is urn:other, not http://tempuri.org/sendMesExt",
+    ),
+    "namespace": (
+        lambda text: text.replace(
+            'targetNamespace="http://tempuri.org/"', 'targetNamespace="urn:other"'
+        ).replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"'),
+        PROTOCOLS,
+        "element is .*urn:other",
+    ),
+    "rpc": (
+        replace('style="document"', 'style="rpc"'),
+        SOAP,
+        "the style is rpc, not document",
+    ),
+    "encoded": (
+        replace(
+            'use="literal"',
+            'use="encoded" encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"',
+        ),
+        SOAP,
+        "unexpected encodingStyle of the input: http://schemas.xmlsoap.org/soap/encoding/;"
+        " unexpected encodingStyle of the output: .*;"
+        " use of the input is encoded, not literal; use of the output is encoded, not literal",
+    ),
+    "header": (
+        replace('<soap:body use="literal" />', f'{HEADER}<soap:body use="literal" />'),
+        ("soap",),
+        "unexpected header of the input: <header ",
+    ),
+    "header of SOAP 1.2": (
+        replace(
+            '<soap12:body use="literal" />',
+            f'<soap12:body use="literal" />{HEADER.replace("soap:", "soap12:")}',
+        ),
+        ("soap12",),
+        "unexpected header of the output: <header ",
+    ),
+    "policy": (
+        replace(
+            '<soap:binding transport="http://schemas.xmlsoap.org/soap/http" />',
+            '<soap:binding transport="http://schemas.xmlsoap.org/soap/http" />'
+            '<wsp:PolicyReference xmlns:wsp="http://www.w3.org/ns/ws-policy" URI="#p" />',
+        ),
+        ("soap",),
+        "unexpected PolicyReference: <PolicyReference ",
+    ),
+    "two parts": (
+        replace(
+            '<wsdl:part name="parameters" element="tns:sendMesExt" />',
+            '<wsdl:part name="parameters" element="tns:sendMesExt" />'
+            '<wsdl:part name="more" element="tns:string" />',
+        ),
+        SOAP,
+        "request element is 2 parts",
+    ),
+    "part with a type": (
+        replace(
+            '<wsdl:part name="parameters" element="tns:sendMesExt" />',
+            '<wsdl:part name="parameters" type="s:string" />',
+        ),
+        SOAP,
+        "request element is 1 parts with types of their own",
+    ),
+    "urlReplacement": (
+        replace("<http:urlEncoded />", "<http:urlReplacement />"),
+        ("http-get",),
+        "encoding of the input is http:urlReplacement, not http:urlEncoded",
+    ),
+    "urlReplacement in a form": (
+        replace(FORM, "<http:urlReplacement />"),
+        ("http-post",),
+        "encoding of the input is http:urlReplacement, not mime:content application/x-www",
+    ),
+    "multipart": (
+        replace(FORM, '<mime:content type="multipart/form-data" />'),
+        ("http-post",),
+        "encoding of the input is mime:content multipart/form-data, not mime:content appl",
+    ),
+    "XML in a form": (
+        replace(FORM, '<mime:content type="text/xml" />'),
+        ("http-post",),
+        "encoding of the input is mime:content text/xml, not",
+    ),
+    "alternative types": (
+        replace(FORM, f'{FORM}<mime:content type="text/xml" />'),
+        ("http-post",),
+        "urlencoded, mime:content text/xml, not mime:content",
+    ),
+    "result as a type": (
+        replace('<mime:mimeXml part="Body" />', '<mime:content part="Body" type="text/xml" />'),
+        HTTP,
+        "encoding of the output is mime:content text/xml, not mime:mimeXml",
+    ),
+    "no input": (
+        replace("<http:urlEncoded />", ""),
+        ("http-get",),
+        "encoding of the input is none, not http:urlEncoded",
+    ),
+    "operation renamed": (
+        replace('<wsdl:operation name="sendMesExt">', '<wsdl:operation name="sendSms">'),
+        PROTOCOLS,
+        "its operations are sendSms, without sendMesExt",
+    ),
+    "operation in another case": (
+        replace('<wsdl:operation name="sendMesExt">', '<wsdl:operation name="SendMesExt">'),
+        PROTOCOLS,
+        "its operations are SendMesExt, without sendMesExt",
+    ),
+    "operation twice in a binding": (
+        twice(r'<wsdl:operation name="sendMesExt">\s*<(?:soap|http)[\s\S]*?</wsdl:operation>'),
+        PROTOCOLS,
+        "unexpected definitions: 2 operations of this name",
+    ),
+    "operation twice in a portType": (
+        twice(r'<wsdl:operation name="sendMesExt">\s*<wsdl:input [\s\S]*?</wsdl:operation>'),
+        PROTOCOLS,
+        "unexpected definitions: 2 operations of this name",
+    ),
+    "second service": (second_service, PROTOCOLS, "(urn:other|/other), not "),
+    "verb": (replace('verb="GET"', 'verb="PUT"'), ("http-get",), "it has no http-get port"),
+    "no binding of SOAP 1.2": (
+        replace("<soap12:binding ", "<soap12:bindings "),
+        ("soap12",),
+        "it has no soap12 port",
+    ),
+    "no service": (
+        lambda text: re.sub(r"<wsdl:service[\s\S]*</wsdl:service>", "", text),
+        PROTOCOLS,
+        "it has no .* port",
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", MISFITS)
 def test_wsdl_that_does_not_fit_shows_the_difference(
-    tmp_path: Path, name: str, old: str, new: str, difference: str
+    tmp_path: Path, name: str, protocol: str
 ) -> None:
-    """A WSDL that does not fit is invalid, and the error shows the difference."""
-    changed = SHIPPED.replace(old, new)
-    if name == "namespace":
-        changed = changed.replace('xmlns:tns="http://tempuri.org/"', 'xmlns:tns="urn:other"')
-    path = write(tmp_path / f"{name}.wsdl", changed)
-    protocol = "http-get" if name in ("location", "part") else "soap"
+    """A WSDL that does not fit is invalid for the protocols that differ, and the error says how."""
+    change, protocols, difference = MISFITS[name]
+    path = write(tmp_path / "changed.wsdl", change(SHIPPED))
+    if protocol not in protocols:
+        client(path, protocol).close()
+        return
     with pytest.raises(ConfigurationError, match=difference) as caught:
         client(path, protocol)
-    if name not in ("part", "type"):
-        assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in str(
-            caught.value
-        )
+    text = str(caught.value)
+    assert f"does not fit sendMesExt over {protocol}: " in text
+    assert "Expected sendMesExt(userCode: string, userPass: string, DesNo: string" in text
+
+
+HARMLESS: dict[str, Callable[[str], str]] = {
+    "fields required": replace('minOccurs="0" ', ""),
+    "fields nillable": replace('maxOccurs="1" name', 'maxOccurs="1" nillable="true" name'),
+    "result not nillable": replace(' nillable="true"', ' nillable="false"'),
+    "comments": replace("<s:sequence>", "<!-- fields --><s:sequence><!-- six -->"),
+    "documentation": lambda text: text.replace(
+        '<wsdl:operation name="sendMesExt">',
+        '<wsdl:operation name="sendMesExt"><wsdl:documentation>短信</wsdl:documentation>',
+    ).replace(
+        "<s:sequence>",
+        "<s:annotation><s:documentation>x</s:documentation></s:annotation><s:sequence>",
+    ),
+    "prefixes": lambda text: text.replace("tns:", "my:").replace("xmlns:tns", "xmlns:my"),
+    "named types": lambda text: re.sub(
+        r'<s:element name="sendMesExt">\s*(<s:complexType)'
+        r"(>[\s\S]*?</s:complexType>)\s*</s:element>",
+        r'<s:element name="sendMesExt" type="tns:Six" />\1 name="Six"\2',
+        text,
+    ),
+    "another schema before": replace(
+        "<wsdl:types>", '<wsdl:types><s:schema targetNamespace="urn:first" />'
+    ),
+    "import of a schema inside": lambda text: text.replace(
+        "<wsdl:types>", '<wsdl:types><s:schema targetNamespace="urn:first" />'
+    ).replace(
+        '<s:element name="sendMesExt">',
+        '<s:import namespace="urn:first" /><s:element name="sendMesExt">',
+    ),
+    "other operations": lambda text: text.replace(
+        SCHEMA_END,
+        f'<s:complexType name="Other"><s:sequence>{ANY}</s:sequence></s:complexType>{SCHEMA_END}',
+    ),
+    "the same service twice": lambda text: (
+        second_service(text)
+        .replace("urn:other", "http://tempuri.org/sendMesExt")
+        .replace('location="/other"', 'location="/sendMesExt"')
+    ),
+    "faults": lambda text: re.sub(
+        r"(</wsdl:output>)(\s*</wsdl:operation>)", r"\1<wsdl:fault name='f' />\2", text
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", HARMLESS)
+def test_wsdl_that_differs_without_effect_fits(
+    tmp_path: Path, sandbox: Sandbox, name: str, protocol: str
+) -> None:
+    """What changes neither request nor result is accepted, and the SMS arrives."""
+    path = write(tmp_path / "changed.wsdl", HARMLESS[name](SHIPPED))
+    with Client(
+        "demo",
+        "demo",
+        channel="37",
+        wsdl=path,
+        protocol=protocol_name(protocol),
+        endpoint=sandbox.url,
+    ) as built:
+        assert built.send("13900000000", "x【签名】").batch_no
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (replace("<wsdl:portType name=", "<wsdl:portType id="), "portType"),
+        (replace('element="tns:sendMesExt"', 'element="tns:absent"'), "absent"),
+        (replace('message="tns:sendMesExtSoapIn"', 'message="tns:absent"'), "absent"),
+        (twice(r'<wsdl:message name="sendMesExtSoapIn">[\s\S]*?</wsdl:message>'), "2 times"),
+        (twice(r'<s:element name="string".*/>'), "2 times"),
+        (twice(r"<soap:binding .*/>"), "2 times"),
+        (replace('name="Msg"', 'name="use of the input"'), "is not a name"),
+        (replace('<wsdl:input message="tns:sendMesExtSoapIn" />', ""), "does not fit|cannot be"),
+    ],
+)
+def test_load_of_an_inconsistent_wsdl_is_a_configuration_error(
+    tmp_path: Path, change: Callable[[str], str], reason: str
+) -> None:
+    """A WSDL that refers to what it does not define, or defines twice, is not loaded."""
+    with pytest.raises(ConfigurationError, match=reason):
+        client(write(tmp_path / "changed.wsdl", change(SHIPPED)))
 
 
 def test_wsdl_without_the_protocol_is_a_configuration_error(tmp_path: Path) -> None:
@@ -286,7 +683,7 @@ def test_refresh_writes_the_cache(
     [
         (SHIPPED.replace('name="DesNo"', 'name="Mobile"'), "does not fit"),
         (SHIPPED.replace('<http:binding verb="GET" />', ""), "does not fit"),
-        ("<html/>", "does not fit"),
+        ("<html/>", "its root element is html"),
         ("not XML", "cannot be loaded"),
         (f"<!DOCTYPE a []>{SHIPPED.partition('?>')[2]}", "cannot be loaded"),
         (f"<!--{'x' * (1 << 20)}-->", "more than 1048576 bytes"),

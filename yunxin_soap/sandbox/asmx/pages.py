@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from lxml import etree
 
-from yunxin_soap import wsdl
 from yunxin_soap.operation import FIELDS, OPERATION
 from yunxin_soap.sandbox.asmx.soap import SOAP_11, SOAP_12, TNS, render_response
+from yunxin_soap.wsdl_files import shipped_path
 
 _TITLE = "MsgSend Web Service"
 
@@ -45,7 +45,7 @@ def _render(template: str, **values: object) -> bytes:
 @lru_cache(maxsize=16)
 def description(address: str) -> bytes:
     """Return the WSDL with ``address`` in all four ports."""
-    root = etree.fromstring(wsdl.shipped_path().read_bytes())
+    root = etree.fromstring(shipped_path().read_bytes())
     for port in root.iterfind(f"{{{root.nsmap['wsdl']}}}service/{{*}}port/{{*}}address"):
         port.set("location", address)
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + etree.tostring(root, encoding="utf-8")

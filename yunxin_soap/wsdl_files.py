@@ -1,0 +1,187 @@
+"""The files of the WSDL: the shipped one, the user's cached copy, and the copy before that.
+
+Every change is one rename or one removal, so that whatever interrupts it, each name belongs to no
+file or to a complete one. `wsdl` reads, checks and fetches them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from yunxin_soap.errors import ConfigurationError
+
+FILE_NAME = "MsgSend.wsdl"
+MAX_BYTES = 1 << 20
+"""A larger file is not read."""
+
+_PREVIOUS_NAME = f"{FILE_NAME}.previous"
+_PARTIAL_SUFFIX = ".part"
+_PARTIAL_EXPIRY_SECONDS = 3600.0
+
+
+def cache_dir() -> Path:
+    """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
+    if override := os.environ.get("YUNXIN_WSDL_CACHE"):
+        return Path(override)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("yunxin_soap", appauthor=False)
+
+
+def cached_path() -> Path:
+    """Return the path of the cached copy, which need not exist."""
+    return cache_dir() / FILE_NAME
+
+
+def previous_path() -> Path:
+    """Return the path of the copy that the last refresh replaced, which need not exist."""
+    return cache_dir() / _PREVIOUS_NAME
+
+
+def shipped_path() -> Path:
+    """Return the path of the WSDL that is shipped with the package."""
+    package = Path(__file__).resolve().parent
+    # setup.py maps the directory into the package of a wheel. In a checkout, and so in an editable
+    # install, the directory is beside the package.
+    for directory in (package, package.parent):
+        path = directory / "wsdl_cache" / FILE_NAME
+        if path.is_file():
+            return path
+    raise ConfigurationError(
+        f"The installed package has no {FILE_NAME}: install yunxin-soap again, or pass wsdl=."
+    )
+
+
+def find(path: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path of the WSDL to load.
+
+    Args:
+        path: the file to use. Default: the user's cached copy, or else the shipped one.
+
+    Raises:
+        ConfigurationError: ``path`` is not a file.
+    """
+    if path is None:
+        return _resolve_file(cached_path()) or shipped_path()
+    if found := _resolve_file(path):
+        return found
+    name = os.fsdecode(path)
+    shown = name if len(name) <= 200 else f"{name[:200]}…"
+    raise ConfigurationError(f"There is no WSDL file at {shown}: name a file that exists.")
+
+
+def _resolve_file(path: str | os.PathLike[str]) -> Path | None:
+    """Return the absolute path of a file; None if there is none that can be reached."""
+    try:
+        named = Path(os.fsdecode(path)).expanduser()
+        return named.resolve() if named.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        # The name is too long, its directory is locked, the user of ~user is not known …
+        return None
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a WSDL file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or has more than 1 MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The WSDL {path} cannot be read ({error.strerror}): check its permissions, or name"
+            " another file."
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigurationError(
+            f"The WSDL {path} has more than {MAX_BYTES} bytes: name another file, or delete it."
+        )
+    return content
+
+
+def replace_cached(content: bytes, previous: bytes | None) -> Path:
+    """Write the cached copy.
+
+    Args:
+        content: the new copy.
+        previous: what `roll_back` will bring back; None keeps what it would bring back now.
+
+    Returns:
+        The path of the cached copy.
+
+    Raises:
+        ConfigurationError: it cannot be written. The cached copy is unchanged.
+    """
+    target = cached_path()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # On a full disk the first step fails, and neither name has changed.
+        with _partial_file(content) as new:
+            if previous is not None:
+                with _partial_file(previous) as old:
+                    old.replace(previous_path())
+            new.replace(target)
+        _remove_stale_partials(target.parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The WSDL could not be written to {target} ({error.strerror}): make room there, or set"
+            " YUNXIN_WSDL_CACHE to another directory. The WSDL in use is unchanged."
+        ) from error
+    return target
+
+
+def roll_back() -> bool:
+    """Bring back the copy that the last refresh replaced; without one, remove the cached copy.
+
+    Returns:
+        Whether there was a cached copy; False if nothing changed.
+
+    Raises:
+        ConfigurationError: the directory cannot be written. Nothing changed.
+    """
+    target = cached_path()
+    try:
+        with suppress(FileNotFoundError):
+            previous_path().replace(target)
+            return True
+        with suppress(FileNotFoundError):
+            target.unlink()
+            return True
+    except OSError as error:
+        raise ConfigurationError(
+            f"{target} could not be replaced ({error.strerror}): check the permissions of its"
+            " directory. The WSDL in use is unchanged."
+        ) from error
+    return False
+
+
+@contextmanager
+def _partial_file(content: bytes) -> Iterator[Path]:
+    """Write a whole file under a name that nothing loads, for the caller to rename."""
+    partial = cache_dir() / f"{FILE_NAME}.{secrets.token_hex(8)}{_PARTIAL_SUFFIX}"
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            # Else a power loss could leave the new name with an empty file.
+            os.fsync(file.fileno())
+        yield partial
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _remove_stale_partials(directory: Path) -> None:
+    """Remove what killed processes left. A younger file may belong to one that still writes."""
+    expiry = time.time() - _PARTIAL_EXPIRY_SECONDS
+    for partial in directory.glob(f"{FILE_NAME}.*{_PARTIAL_SUFFIX}"):
+        with suppress(OSError):
+            if partial.stat().st_mtime < expiry:
+                partial.unlink()
