@@ -134,14 +134,20 @@ def normalise_recipients(
 
 def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, ...]:
     """Return the numbers of the usual input, which needs no normalising; nothing of any other."""
-    joined = recipients
-    if isinstance(recipients, (list, tuple)) and len(recipients) <= _MAX_ITEMS:
-        try:
-            joined = ",".join(recipients)
-        except TypeError:
-            return ()
-    if isinstance(joined, str) and MAINLAND_MOBILES.fullmatch(joined):
-        return (joined,) if len(joined) == 11 else tuple(dict.fromkeys(joined.split(",")))
+    items = [recipients] if isinstance(recipients, str) else recipients
+    if not isinstance(items, (list, tuple)) or len(items) > _MAX_ITEMS:
+        return ()
+    try:
+        joined = ",".join(items)  # a `str`, even if an item is of a subclass
+    except TypeError:
+        return ()
+    if len(joined) == 11:
+        # As `MAINLAND_MOBILE`: to use a regular expression takes longer, more so after a wait for a
+        # socket.
+        is_number = joined.isdigit() and joined.isascii() and joined[0] == "1" and joined[1] > "2"
+        return (joined,) if is_number else ()
+    if MAINLAND_MOBILES.fullmatch(joined):
+        return tuple(dict.fromkeys(joined.split(",")))
     return ()
 
 

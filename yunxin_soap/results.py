@@ -11,8 +11,6 @@ from yunxin_soap.errors import OutcomeUnknown, SendError, rejected_by_code
 from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.redact import truncate_printable
 
-# The manual's sample has 19 digits. An unsigned 64-bit number has at most 20.
-_BATCH_NUMBER = re.compile(r"[1-9][0-9]{0,19}")
 # A code may stand alone. Only a colon introduces the banned word of -6; other codes may be followed
 # by an explanation behind any usual separator.
 _CODE = re.compile(
@@ -95,7 +93,7 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
         OutcomeUnknown: the result is neither a batch number nor a code. It is empty, for example,
             or ``0``, another text, or a number of more than 20 digits. Or it contradicts itself.
     """
-    if _BATCH_NUMBER.fullmatch(result):
+    if _is_batch_number(result):
         return result
     ending = _interpret(result, redact)
     # An error keeps this frame, and a result may echo the password.
@@ -105,10 +103,15 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
     return ending
 
 
+def _is_batch_number(text: str) -> bool:
+    # The manual's sample has 19 digits. An unsigned 64-bit number has at most 20.
+    return text.isdigit() and text.isascii() and len(text) <= 20 and text[0] != "0"
+
+
 def _interpret(result: str, redact: Callable[[str], str]) -> str | SendError:
     """Return the batch number in a result, or the error that the result means."""
     text = result.strip()
-    if _BATCH_NUMBER.fullmatch(text):
+    if _is_batch_number(text):
         return text
     what = "which is neither a batch number nor a code"
     if found := _CODE.fullmatch(text):

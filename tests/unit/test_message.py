@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from yunxin_soap import InvalidRequest
 from yunxin_soap.message import (
+    MAINLAND_MOBILE,
     Submission,
     check_characters,
     check_request_validation,
@@ -58,6 +59,23 @@ def test_normalise_recipients_joined_string_equals_a_list(numbers: list[str], co
     assert normalise_recipients([comma.join(numbers)]) == unique
 
 
+@given(st.text(st.sampled_from("0123459١²１")) | st.text(max_size=12))
+def test_normalise_recipients_one_number_matches_the_pattern(text: str) -> None:
+    """Of texts that need no normalising, exactly those that match the pattern are numbers."""
+    number = (text * 11)[:11]
+    if MAINLAND_MOBILE.fullmatch(number):
+        assert normalise_recipients(number) == (number,)
+    elif number.isascii():
+        with pytest.raises(InvalidRequest):
+            normalise_recipients(number)
+    else:
+        try:
+            (found,) = normalise_recipients(number)
+        except InvalidRequest:
+            return
+        assert MAINLAND_MOBILE.fullmatch(found)
+
+
 @given(
     st.lists(MOBILES | st.text(st.sampled_from("1395,- \n"), max_size=12), max_size=5),
     st.sampled_from([list, tuple, iter, ",".join]),
@@ -74,6 +92,17 @@ def test_normalise_recipients_usual_input_equals_any_other(items: list[str], giv
 
     assert outcome(give(items)) == outcome(strange)
     assert all(type(number) is str for number in outcome(give(items)) or ())
+
+
+def test_normalise_recipients_subclass_of_str_becomes_str() -> None:
+    """A number of a subclass, such as lxml's or NumPy's, is kept as a plain string."""
+
+    class Number(str):
+        __slots__ = ()
+
+    number = Number("13900000000")
+    for recipients in (number, [number], [number, "13900000001"]):
+        assert {type(each) for each in normalise_recipients(recipients)} == {str}
 
 
 def test_normalise_recipients_duplicate_keeps_its_first_position() -> None:

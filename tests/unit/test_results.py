@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import traceback
 
 import pytest
@@ -321,6 +322,16 @@ def test_parse_result_any_text_has_exactly_one_outcome(result: str) -> None:
         assert batch_no == result.strip()
         assert batch_no.isascii()
         assert batch_no.isdigit()
+
+
+@given(st.text(st.sampled_from("0123456789١² \n-"), max_size=23))
+def test_parse_result_batch_number_has_up_to_20_digits(text: str) -> None:
+    """Only 1 to 20 ASCII digits, the first of which is not 0, are a batch number."""
+    if re.fullmatch("[1-9][0-9]{0,19}", text.strip()):
+        assert parse_result(text) == text.strip()
+        return
+    with pytest.raises((Rejected, OutcomeUnknown)):
+        parse_result(text)
 
 
 def test_parse_result_excerpt_is_truncated_and_redacted() -> None:
