@@ -150,6 +150,16 @@ def test_row_of_the_table_ends_as_it_says(name: str) -> None:
 # --- any bytes
 
 
+@pytest.mark.parametrize("line", [b"nothing", b"Content-Length: 6", b"X: \0"])
+def test_mistake_beside_a_repeated_length_is_found_in_any_pieces(line: bytes) -> None:
+    """A mistake before or after a repeated length breaks a head that is cut, in any pieces."""
+    length = b"Content-Length: 5\r\n"
+    for lines in (line + b"\r\n" + length * 2, length * 2 + line + b"\r\n"):
+        content = b"HTTP/1.1 200 OK\r\n" + lines + b"X: y"
+        assert run([content]).broken == failures.NOT_HTTP
+        assert run(bytewise(content)).broken == failures.NOT_HTTP
+
+
 @given(mutated_responses(), st.data())
 def test_mutated_response_in_pieces_ends_as_the_whole(content: bytes, data: st.DataObject) -> None:
     """A response with any changes raises nothing, and ends in the same way in any pieces."""

@@ -154,6 +154,23 @@ def _without_repeated_length(head: bytes) -> bytes:
     return _LENGTH.sub(b"", head, count=len(lengths) - 1)
 
 
+def _check_repeated_length(start: bytes) -> None:
+    """Check the start of a head, of which the parser does not accept all.
+
+    Raises:
+        _BadResponse: a repeated length is not the cause, or not the only one.
+    """
+    if start.lower().count(b"\r\ncontent-length") < 2:
+        raise _BadResponse(NOT_HTTP)
+    lines = start[: start.rfind(b"\r\n") + 2]  # the rest of the last line may still come
+    if len(_LENGTH.findall(lines)) > 1:
+        lines = _without_repeated_length(lines)
+    try:
+        HttpResponseParser(_IgnoreEvents()).feed_data(lines)
+    except HttpParserError:
+        raise _BadResponse(NOT_HTTP) from None
+
+
 def _tokens(value: bytes) -> list[bytes]:
     return [token for each in value.lower().split(b",") if (token := each.strip(b" \t"))]
 
@@ -373,9 +390,7 @@ class Exchange:
         try:
             self._probe.feed_data(bytes(self._head_bytes[checked:MAX_HEAD_BYTES]))
         except HttpParserError:
-            # A repeated length is checked when the head is complete.
-            if self._head_bytes.lower().count(b"\r\ncontent-length") < 2:
-                raise _BadResponse(NOT_HTTP) from None
+            _check_repeated_length(bytes(self._head_bytes[:MAX_HEAD_BYTES]))
         if len(self._head_bytes) > MAX_HEAD_BYTES:
             raise _BadResponse(HEAD_TOO_LARGE)
 
