@@ -117,8 +117,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
         if not self._loaded:
             await self._load()
         try:
-            fields, request = self._encode(submission)
-            return self._parse_response(submission, await self._exchange(fields, request))
+            request = self._encoder.encode(submission)
+            return self._parse_response(submission, await self._exchange(submission, request))
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise
@@ -150,7 +150,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
             await self._load()
         submission = self._prepare(recipients, message, channel, extension)
         try:
-            self._encode(submission)
+            self._encoder.encode(submission)
         except BaseException as raised:
             clear_frames(raised)
             raise
@@ -190,7 +190,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """Close the client."""
         await self.close()
 
-    async def _exchange(self, sent: Fields | str, request: Request) -> Response:
+    async def _exchange(self, sent: Submission | Fields | str, request: Request) -> Response:
         assert self._transport is not None
         self._check_open()
         logs = _log.isEnabledFor(logging.DEBUG)

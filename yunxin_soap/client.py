@@ -21,7 +21,7 @@ from yunxin_soap.settings import Settings, parameters
 from yunxin_soap.transport.base import AsyncTransport, Request, Response, Transport
 from yunxin_soap.transport.network import proxy_secrets, select_proxy
 from yunxin_soap.transport.sync import HttpTransport
-from yunxin_soap.wire.codec import Codec, Fields
+from yunxin_soap.wire.codec import Codec, Fields, SubmissionEncoder
 from yunxin_soap.wire.service import Call, Operations, Service
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class ClientBase(Generic[_Transport]):
     """The base of `Client` and `AsyncClient`: settings, validation, encoding, parsing and logs."""
 
     _codec: Codec
+    _encoder: SubmissionEncoder
     _operations: Operations
     _closed = False
 
@@ -206,6 +207,7 @@ class ClientBase(Generic[_Transport]):
         settings = self._settings
         loaded, path = wsdl.load(settings.wsdl), settings.endpoint.path
         self._codec = Codec(loaded, settings.protocol, path, self._redact)
+        self._encoder = SubmissionEncoder(self._codec, settings.user_code, settings.user_pass)
         self._operations = Operations(loaded, self._codec, path, self._redact)
 
     def _prepare(
@@ -235,25 +237,6 @@ class ClientBase(Generic[_Transport]):
             number,
             settings.extension if extension is None else rules.normalise_extension(extension),
         )
-
-    def _encode(self, submission: Submission) -> tuple[Fields, Request]:
-        """Return the six fields of a submission and the request that carries them.
-
-        Raises:
-            InvalidRequest: the protocol cannot carry them.
-        """
-        settings = self._settings
-        fields = Fields(
-            settings.user_code,
-            settings.user_pass,
-            ",".join(submission.recipients),
-            submission.message,
-            submission.channel,
-            submission.extension,
-        )
-        if settings.protocol.startswith("http-"):
-            rules.check_request_validation(fields.Msg, "The message")
-        return fields, self._codec.encode(fields)
 
     def _parse_response(self, submission: Submission, response: Response) -> Receipt:
         """Return the receipt in a response.
@@ -294,18 +277,18 @@ class ClientBase(Generic[_Transport]):
         # The caller may have put the password into the wrong field.
         self._annotate(raised, call.recipients, self._redact(call.channel))
 
-    def _log_request(self, sent: Fields | str, request: Request) -> None:
+    def _log_request(self, sent: Submission | Fields | str, request: Request) -> None:
         """Log a request at DEBUG, without the password and with one shortened number.
 
         Args:
-            sent: the fields of a submission, or what may be shown of another call.
+            sent: a submission, its fields, or what may be shown of another call.
             request: the request that carries it.
         """
         url = self._settings.endpoint.url
         if isinstance(sent, str):
             _log.debug("%s %s to %s: %s", request.method, request.path, url, sent)
             return
-        fields = sent
+        fields = self._encoder.fields(sent) if isinstance(sent, Submission) else sent
         shown = self._codec.encode(
             fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
         )
@@ -401,8 +384,8 @@ class Client(ClientBase[Transport]):
             RuntimeError: the client is closed.
         """
         try:
-            fields, request = self._encode(submission)
-            return self._parse_response(submission, self._exchange(fields, request))
+            request = self._encoder.encode(submission)
+            return self._parse_response(submission, self._exchange(submission, request))
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise
@@ -431,7 +414,7 @@ class Client(ClientBase[Transport]):
         """
         submission = self._prepare(recipients, message, channel, extension)
         try:
-            self._encode(submission)
+            self._encoder.encode(submission)
         except BaseException as raised:
             clear_frames(raised)
             raise
@@ -471,7 +454,7 @@ class Client(ClientBase[Transport]):
         """Close the client."""
         self.close()
 
-    def _exchange(self, sent: Fields | str, request: Request) -> Response:
+    def _exchange(self, sent: Submission | Fields | str, request: Request) -> Response:
         self._check_open()
         logs = _log.isEnabledFor(logging.DEBUG)
         if logs:

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
-from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, wsdl
+from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, Submission, wsdl
 from yunxin_soap.codes import REJECTED_STATUSES
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.results import parse_result
 from yunxin_soap.sandbox.asmx import soap as asmx_soap
 from yunxin_soap.transport.base import Response
-from yunxin_soap.wire.codec import MAX_QUERY, Codec, Fields
+from yunxin_soap.wire.codec import MAX_QUERY, Codec, Fields, SubmissionEncoder
 
 PATH = "/api/MsgSend.asmx"
 TNS = "http://tempuri.org/"
@@ -164,14 +164,36 @@ def test_encode_query_has_zeeps_fields(fields: Fields) -> None:
 
 @given(st.data())
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_encode_after_other_submissions_equals_first_encoding(
-    protocol: ProtocolName, data: st.DataObject
+@pytest.mark.parametrize("numbers_first", [True, False])
+def test_submission_encoder_equals_codec(
+    protocol: ProtocolName, numbers_first: bool, data: st.DataObject
 ) -> None:
-    """A codec that has encoded other submissions encodes as a new one."""
-    words = st.sampled_from(["", "a", "b&<", "签名", "1,2", "1 2\r", "%20+~_.-*/"])
-    used = copy.copy(UNUSED_CODECS[protocol])
-    for fields in data.draw(st.lists(st.builds(Fields, *[words] * 6), min_size=2, max_size=5)):
-        assert used.encode(fields) == copy.copy(UNUSED_CODECS[protocol]).encode(fields)
+    """An encoder that has encoded other submissions encodes each as the codec does."""
+    words = st.sampled_from(["", "a", "b&> <", "签名", "1,2", "1 2\r", "%20+~_.-*/"])
+    codec = copy.copy(CODECS[protocol])
+    if not numbers_first:  # as another WSDL may have it
+        codec.order = codec.order[::-1]
+    account = data.draw(st.tuples(words, words))
+    encoder = SubmissionEncoder(codec, *account)
+    submissions = st.builds(Submission, st.lists(words, max_size=3).map(tuple), words, words, words)
+    for each in data.draw(st.lists(submissions, min_size=2, max_size=5)):
+        fields = Fields(
+            *account, ",".join(each.recipients), each.message, each.channel, each.extension
+        )
+        assert encoder.fields(each) == fields
+        assert encoder.encode(each) == codec.encode(fields)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_submission_encoder_checks_what_the_protocol_can_carry(protocol: ProtocolName) -> None:
+    """On http-get and http-post, a message that ASP.NET would reject is invalid."""
+    encoder = SubmissionEncoder(CODECS[protocol], "demo", "demo")
+    submission = Submission(("13900000000",), "<a>【签名】", "37", "")
+    if protocol.startswith("soap"):
+        assert encoder.encode(submission).body is not None
+        return
+    with pytest.raises(InvalidRequest, match="'<a' at character 1"):
+        encoder.encode(submission)
 
 
 @given(fields=FIELDS)
@@ -185,14 +207,18 @@ def test_encode_http_equals_urlencode(fields: Fields) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("name", Fields._fields[2:])
+@pytest.mark.parametrize("by_encoder", [True, False])
 def test_encode_field_that_fails_leaves_no_password_in_a_frame(
-    protocol: ProtocolName, name: str
+    protocol: ProtocolName, name: str, by_encoder: bool
 ) -> None:
     """No local variable of a frame shows the password when another field cannot be encoded."""
     fields = Fields("demo", PASSWORD, *NUMBERS, "37", "")._replace(**{name: "\ud800"})
-    codec = copy.copy(UNUSED_CODECS[protocol])
+    codec = CODECS[protocol]
+    submission = Submission((fields.DesNo,), fields.Msg, fields.Channel, fields.ExeNo)
     with pytest.raises(UnicodeEncodeError) as caught:
-        codec.encode(fields)
+        SubmissionEncoder(codec, "demo", PASSWORD).encode(submission) if by_encoder else (
+            codec.encode(fields)
+        )
     shown = TracebackException.from_exception(caught.value, capture_locals=True)
     frames = [frame for frame in shown.stack if frame.filename.endswith("codec.py")]
     assert frames
