@@ -1108,3 +1108,150 @@ def test_decode_error_keeps_no_frame_with_an_echo(
         assert "s3cr3t" not in repr(response) or "{}" in content_type
     assert "s3cr3t" not in f"{caught.value!r} {vars(caught.value)}"
     assert caught.value.__context__ is None
+
+
+X = "text/xml; charset=utf-8"
+S = "application/soap+xml; charset=utf-8"
+T = "text/plain; charset=utf-8"
+H = "text/html; charset=utf-8"
+DECLARED = '<?xml version="1.0" encoding="utf-8"?>'
+ENVELOPE = (
+    f'{DECLARED}<soap:Envelope xmlns:soap="{{}}"'
+    f' xmlns:xsi="{XSI}" xmlns:xsd="http://www.w3.org/2001/XMLSchema"><soap:Body>{{}}</soap:Body>'
+    "</soap:Envelope>"
+)
+FAULT_DOTNET_11 = (
+    "<soap:Fault><faultcode>soap:{}</faultcode><faultstring>{}</faultstring><detail /></soap:Fault>"
+)
+FAULT_DOTNET_12 = (
+    "<soap:Fault><soap:Code><soap:Value>soap:{}</soap:Value></soap:Code><soap:Reason>"
+    '<soap:Text xml:lang="en">{}</soap:Text></soap:Reason><soap:Detail /></soap:Fault>'
+)
+VERSIONS = {"soap": (SOAP_11, FAULT_DOTNET_11, X), "soap12": (SOAP_12, FAULT_DOTNET_12, S)}
+IN_A_DEBUGGER = (
+    "System.Web.Services.Protocols.SoapException: {} ---> System.Exception: x\n   at a.B()"
+)
+
+
+def dotnet_fault(protocol: ProtocolName, code: str, text: str) -> tuple[int, str, str]:
+    """Return the status, the type and the body of a fault, as .NET writes it."""
+    envelope, fault, content_type = VERSIONS[protocol]
+    return 500, content_type, ENVELOPE.format(envelope, fault.format(code, text))
+
+
+UNRECOGNISED = "Server did not recognize the value of HTTP Header SOAPAction: X."
+ASMX_SOAP: list[tuple[str, str, str]] = [
+    # The code in 1.1, the text, and the outcome.
+    ("Client", UNRECOGNISED, "rejected"),
+    ("Client", IN_A_DEBUGGER.format(UNRECOGNISED), "rejected"),
+    ("Client", "Unable to handle request without a valid action parameter.", "rejected"),
+    ("Client", "Unable to handle request. The action 'X' was not recognized.", "rejected"),
+    ("Client", "Server was unable to read request. ---&gt; Request format is invalid", "rejected"),
+    (
+        "Client",
+        "Server was unable to read request. ---&gt; There is an error in XML document (1, 2)."
+        " at Microsoft.Xml.Serialization.GeneratedAssembly.XmlSerializationReader1."
+        "Read1_sendMesExt() at System.Web.Services.Protocols.SoapServerProtocol.ReadParameters()",
+        "rejected",
+    ),
+    ("VersionMismatch", "Possible SOAP version mismatch: Envelope namespace X", "unknown"),
+    ("MustUnderstand", "SOAP header X was not understood.", "unknown"),
+    ("Server", "Server was unable to process request. ---&gt; MESSAGE", "unknown"),
+    ("Server", "Server was unable to process request. ---&gt; Root element is missing.", "unknown"),
+    ("Server", "There was an exception running the extensions specified", "unknown"),
+]
+IN_1_2 = {"Client": "Sender", "Server": "Receiver"}
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize("version", SOAPS)
+@pytest.mark.parametrize(("code", "text", "ends"), ASMX_SOAP)
+def test_decode_asmx_fault_ends_as_listed(
+    protocol: ProtocolName, version: ProtocolName, code: str, text: str, ends: str
+) -> None:
+    """Each fault of an ASMX server, which may be in the other SOAP version, ends as it should."""
+    spelt = IN_1_2.get(code, code) if version == "soap12" else code
+    assert outcome(protocol, *dotnet_fault(version, spelt, text)) == ends
+
+
+@pytest.mark.parametrize("protocol", HTTPS)
+@pytest.mark.parametrize("prefix", ["", "System.InvalidOperationException: "])
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        (
+            "Invalid method name &#39;SendMesExt&#39;,  method names are case sensitive.   The"
+            " method name &#39;sendMesExt&#39; with the same name but different casing was found."
+            "\r\nParameter name: methodName",
+            "rejected",
+        ),
+        ("sendmesext Web Service method name is not valid.", "rejected"),
+        ("Missing parameter: ExeNo.", "rejected"),
+        ("Request format is invalid: multipart/form-data; boundary=x.", "rejected"),
+        (
+            "A potentially dangerous Request.Form value was detected from the client"
+            " (Msg=&quot;&lt;a&gt;&quot;).",
+            "rejected",
+        ),
+        ("Deadlock.", "unknown"),
+        ("Maximum request length exceeded.", "unknown"),
+    ],
+)
+def test_decode_asmx_error_of_a_form_ends_as_listed(
+    protocol: ProtocolName, prefix: str, text: str, ends: str
+) -> None:
+    """Each plain text of an ASMX server, with customErrors on and off, ends as it should."""
+    trace = "\r\n   at System.Web.Services.Protocols.HttpServerType..ctor(Type type)" * bool(prefix)
+    assert outcome(protocol, 500, T, f"{prefix}{text}{trace}\r\n") == ends
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("status", "content_type", "ends"),
+    [
+        (400, X, "rejected"),
+        (400, S, "rejected"),
+        (400, H, "rejected"),
+        (404, H, "rejected"),
+        (405, H, "rejected"),
+        (415, X, "rejected"),
+        (415, S, "rejected"),
+        (500, H, "unknown"),
+        (500, "application/json", "unknown"),
+        (200, H, "unknown"),
+    ],
+)
+def test_decode_asmx_page_ends_by_its_status(
+    protocol: ProtocolName, status: int, content_type: str, ends: str
+) -> None:
+    """An empty error and IIS's page in its place end by their status."""
+    assert outcome(protocol, status, content_type, "") == ends
+    assert outcome(protocol, status, content_type, "<!DOCTYPE html><p>Server Error&nbsp;") == ends
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize("result", [NUMBER, "-6:促销", ""])
+def test_decode_asmx_soap_result_is_read(protocol: ProtocolName, result: str) -> None:
+    """ASP.NET's own envelope is read; empty and null results are empty."""
+    envelope, _, content_type = VERSIONS[protocol]
+    inner = f"<sendMesExtResult>{result}</sendMesExtResult>" if result else "<sendMesExtResult />"
+    body = ENVELOPE.format(
+        envelope, f'<sendMesExtResponse xmlns="{TNS}">{inner}</sendMesExtResponse>'
+    )
+    assert outcome(protocol, 200, content_type, body) == result
+    null = ENVELOPE.format(envelope, f'<sendMesExtResponse xmlns="{TNS}" />')
+    assert outcome(protocol, 200, content_type, null) == ""
+    if result:
+        assert outcome(protocol, 200, content_type, body.replace(result, "&#x1;")) == "unknown"
+
+
+@pytest.mark.parametrize("protocol", HTTPS)
+@pytest.mark.parametrize("result", [NUMBER, "-6:促销", ""])
+def test_decode_asmx_form_result_is_read(protocol: ProtocolName, result: str) -> None:
+    """ASP.NET's own document is read, with either line break; a null result is empty."""
+    for line_break in ("\r\n", "\n"):
+        inner = f">{result}</string>" if result else " />"
+        body = f'{DECLARED}{line_break}<string xmlns="{TNS}"{inner}'
+        assert outcome(protocol, 200, X, body) == result
+        null = f'{DECLARED}{line_break}<string xmlns:xsd="b" xmlns:xsi="{XSI}" xsi:nil="true"'
+        assert outcome(protocol, 200, X, f'{null} xmlns="{TNS}" />') == ""
