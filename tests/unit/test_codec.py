@@ -6,11 +6,12 @@ import copy
 import html
 import io
 import json
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from traceback import TracebackException
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from xml.sax.saxutils import escape
 
 import pytest
@@ -552,6 +553,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "escaped twice": lambda text: html.escape(html.escape(text)),
     "in numbers": lambda text: "".join(f"&#{ord(each)};" for each in text),
     "JSON": json.dumps,
+    "JSON of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
     "JSON of .NET": lambda text: json.dumps(text).replace("<", "\\u003c").replace(">", "\\u003e"),
     "CDATA": "<![CDATA[{}]]>".format,
     "comment": "<!-- {} -->".format,
@@ -595,6 +597,29 @@ def test_decode_rejection_with_a_result_is_unknown(
     content = body.encode(encoding, "replace")
     assert outcome(protocol, status, content_type, content) == "unknown"
     assert outcome(protocol, status, "", content) == "unknown"
+
+
+LOOSE_FORMS: dict[str, Callable[[str], str]] = {
+    "by reference": lambda text: re.sub(
+        r"<sendMesExtResult>(.*?)<.*", r"<sendMesExtResult href='#a'/><b id='a'>\1</b>", text
+    ),
+    "nested": lambda text: text.replace("<sendMesExtResult>", "<sendMesExtResult><value>"),
+    "in the response": lambda text: re.sub("</?sendMesExtResult>", "", text),
+    "percent": quote,
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("form", LOOSE_FORMS)
+@pytest.mark.parametrize("result", [RESULT_11, RESULT_12])
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_decode_rejection_with_a_batch_number_near_is_unknown(
+    protocol: ProtocolName, form: str, result: str, refusal: tuple[int, str, str]
+) -> None:
+    """A batch number of the usual length near the response's name is enough."""
+    status, content_type, page = refusal
+    body = page.replace("{{", "{").replace("{}", LOOSE_FORMS[form](result.replace("TEXT", NUMBER)))
+    assert outcome(protocol, status, content_type, body) == "unknown"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -661,6 +686,20 @@ def test_decode_fault_beside_a_response_is_unknown(
     assert outcome(protocol, status, "text/xml", both) == "unknown"
     headed = good.replace("<s:Body>", f"<s:Header>{fault}</s:Header><s:Body>")
     assert outcome(protocol, status, "text/xml", headed) == "unknown"
+
+
+@pytest.mark.parametrize("protocol", SOAPS)
+@pytest.mark.parametrize("status", [200, 500])
+def test_decode_fault_that_names_a_batch_number_is_unknown(
+    protocol: ProtocolName, status: int
+) -> None:
+    """A fault of the service that names what may be a batch number may come too late."""
+    text = FAULT_11.format("s:Client", f"Already queued as {NUMBER}.")
+    detail = FAULT_12.format("s:Sender", "why").replace(
+        "</s:Reason>", f"</s:Reason><s:Detail><batch>{NUMBER}</batch></s:Detail>"
+    )
+    for fault in (text, detail):
+        assert outcome(protocol, status, "text/xml", fault) == "unknown"
 
 
 def test_decode_two_fault_codes_are_unknown() -> None:
@@ -913,7 +952,8 @@ def test_decode_encoding_is_the_marks_then_the_headers_then_the_declarations(
     "charset",
     [
         "x-none", "utf-8; charset=gbk", "base64", "zlib", "rot13", "idna", "punycode",
-        "unicode_escape", "raw_unicode_escape", "undefined", "\x00", "\udcff", "..", "us-ascii",
+        "unicode_escape", "raw_unicode_escape", "undefined", "utf-8" * 9,
+        "\x00", "\udcff", "..", "us-ascii",
     ],
 )  # fmt: skip
 def test_decode_unknown_or_wrong_charset_is_unknown(protocol: ProtocolName, charset: str) -> None:

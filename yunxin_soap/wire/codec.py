@@ -10,7 +10,7 @@ import codecs
 import html
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,14 +68,19 @@ _BYTE_ORDER_MARKS = (
 )
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Text encodings of Python that no server means. Some take very long for a long text."""
+_LONGEST_CHARSET = 40
 _DECLARED_ENCODING = re.compile(
     rb"""\A(<\?xml\s+version\s*=\s*(?:"[^"]*"|'[^']*')\s+encoding\s*=\s*)(?:"[^"]*"|'[^']*')"""
 )
 
-_RESULT_ELEMENT = f"{OPERATION}Result".lower()
 _ESCAPED = re.compile(r"&(?:#[0-9]{1,10}|#x[0-9a-f]{1,8}|[a-z]{2,6});|\\u00(?P<byte>[0-7][0-9a-f])")
-_RESULT_IN_ELEMENT = re.compile(r">\s*[-\d&]|\d{15}")
+_NAMESPACE_HOST = NAMESPACE.removeprefix("http://").strip("/")
+_RESULT_IN_ELEMENT = re.compile(r">\s*[-\d&]")
 """What follows an element's name if its text may be a result. ``&`` may become a digit."""
+_LONG_NUMBER = re.compile(r"\d{15}")
+"""Digits that may be a batch number."""
+_NEAR = 1000
+"""How many characters after its response's name a batch number may be, referred to or nested."""
 _LEVELS_OF_ESCAPING = 4
 """A page may quote a page that quotes the response."""
 
@@ -117,6 +122,8 @@ class _Fault(NamedTuple):
     name: str
     """The code without prefix and details; empty if there is none, or more than one."""
     text: str
+    has_batch_number: bool = False
+    """Whether any part of it has what may be a batch number."""
     is_alone: bool = True
     """Whether it is the only content of the envelope's body."""
 
@@ -239,7 +246,7 @@ class Codec:
             Rejected: as in `decode`.
             OutcomeUnknown: anything else that is not a response of the operation.
         """
-        document = self._read_document(response)
+        document = self._read_document(response, operation)
         if isinstance(document, SendError):
             raise document
         # The error is dropped: its frames hold the response, which may echo the request.
@@ -249,11 +256,11 @@ class Codec:
 
     def _read(self, response: Response) -> str | SendError:
         """Return the result in a response, or the error that the response means."""
-        document = self._read_document(response)
+        document = self._read_document(response, OPERATION)
         if isinstance(document, SendError):
             return document
         result, problem = self._find_result(document.root)
-        if result.lstrip().startswith("-") and _mentions_result(result):
+        if result.lstrip().startswith("-") and _mentions_result(result, OPERATION):
             problem = f"a code and another result{_CONTRADICTION}"
         if problem:
             return self._unknown(problem, response)
@@ -261,15 +268,15 @@ class Codec:
         self._response_template = learned or self._response_template
         return result
 
-    def _read_document(self, response: Response) -> _Document | SendError:
+    def _read_document(self, response: Response, operation: str) -> _Document | SendError:
         """Return the document of a response that is neither a fault nor an error page."""
         document = _parse(response)
         refusal = self._read_refusal(document, response)
         if isinstance(refusal, SendError):
             return refusal
         if refusal is not None:
-            if _holds_result(response, document):
-                what = f"{refusal} and a result of {OPERATION}{_CONTRADICTION}"
+            if any(_mentions_result(text, operation) for text in _texts(response, document)):
+                what = f"{refusal} and a result of {operation}{_CONTRADICTION}"
                 return self._unknown(what, response)
             return self._rejected(refusal, response)
         status = response.status
@@ -303,7 +310,11 @@ class Codec:
         if fault is not None and self._soap and _is_xml(response):
             if status not in (200, 500):  # those that SOAP has for a fault, by habit or by rule
                 return self._unknown(f"HTTP status {status} and {said}", response)
-            return said if fault.blames_client else self._unknown(said, response)
+            if fault.has_batch_number:
+                said += " and what may be a batch number"
+            elif fault.blames_client:
+                return said
+            return self._unknown(said, response)
         if status == 500 and not self._soap and _media_type(response) == "text/plain":
             text = _decode_text(response).lstrip()
             if _BEFORE_THE_METHOD.match(text) and not _IN_THE_METHOD.search(text):
@@ -531,7 +542,8 @@ def _charset(content_type: str) -> str | None:
     for parameter in content_type.split(";")[1:]:
         key, _, value = parameter.partition("=")
         if key.strip().lower() == "charset" and (value := value.strip().strip("\"'").strip()):
-            names.add(codecs.lookup(value).name.replace("_", "-"))
+            # Python keeps every unknown name that it was asked for.
+            names.add(codecs.lookup(value[:_LONGEST_CHARSET]).name.replace("_", "-"))
     if len(names) > 1 or names & _NOT_CHARSETS:
         raise LookupError("no charset, or two")
     return names.pop() if names else None
@@ -564,7 +576,8 @@ def _find_fault(root: etree._Element) -> _Fault | None:
         code = (codes[0].text or "") if len(codes) == 1 else ""
         # 1.1 allows a code to be refined with dots, as in Client.Authentication.
         name = code.strip().rpartition(":")[2].partition(".")[0]
-        return _Fault(name, text or "")
+        has_batch_number = _LONG_NUMBER.search(" ".join(map(str, fault.itertext()))) is not None
+        return _Fault(name, text or "", has_batch_number)
     faults = root.iter(*(f"{{{namespace}}}Fault" for namespace in _SOAP_ENV.values()))
     return None if next(faults, None) is None else _Fault("", "", is_alone=False)
 
@@ -574,7 +587,7 @@ def _is_harmless_header(node: etree._Element, envelope: etree._Element) -> bool:
     if node.tag != str(envelope.tag).replace("}Envelope", "}Header"):
         return False
     answers = node.iter("{*}Fault", f"{{*}}{OPERATION}Response", f"{{*}}{OPERATION}Result")
-    return next(answers, None) is None and not _mentions_result(_serialise(node))
+    return next(answers, None) is None and not _mentions_result(_serialise(node), OPERATION)
 
 
 def _has_text(node: etree._Element) -> bool:
@@ -594,48 +607,43 @@ def _is_nil_or_reference(node: etree._Element) -> bool:
     return False
 
 
-def _holds_result(response: Response, document: _Document | None) -> bool:
-    """Return whether a response that rejects may also hold a result of the method.
-
-    Whatever the result is, the service ran although the response says that it did not. The result
-    may be in a part of a larger page, escaped, and in any encoding. When in doubt, it is there.
-    """
-    return any(map(_mentions_result, _texts(response, document)))
-
-
-def _texts(response: Response, document: _Document | None) -> Iterator[str]:
-    """Yield a response as text in every way in which it may be read."""
+def _texts(response: Response, document: _Document | None) -> set[str]:
+    """Return a response as text in every way in which it may be read."""
     # Tags and digits are ASCII in nearly all encodings, in UTF-16 and UTF-32 with NUL between.
-    yield response.body.replace(b"\0", b"").decode("latin-1")
-    yield _decode_text(response)
+    texts = {response.body.replace(b"\0", b"").decode("latin-1"), _decode_text(response)}
     if document is not None:
-        yield _serialise(document.root)
+        texts.add(_serialise(document.root))
+    return texts
 
 
 def _serialise(node: etree._Element) -> str:
     return etree.tostring(node, encoding="unicode")
 
 
-def _mentions_result(text: str) -> bool:
-    """Return whether an element in a text may hold a result, on any protocol."""
+def _mentions_result(text: str, operation: str) -> bool:
+    """Return whether a text may hold a result of an operation, on any protocol.
+
+    In a response that rejects, any result contradicts it: the service ran. The result may be in a
+    part of a larger page, and escaped. When in doubt, it is there. Takes linear time for any text.
+    """
+    elements = f"{operation}Res".lower()  # what the names of response and result begin with
     for _ in range(_LEVELS_OF_ESCAPING):
-        text = text.lower().replace("<![cdata[", "").replace("]]>", "")
-        # Other services have an element of the name ``string``, too.
-        is_ours = NAMESPACE.strip("/") in text
-        if _has_result_in(_RESULT_ELEMENT, text) or (is_ours and _has_result_in("string", text)):
+        text = text.lower().replace("<![cdata[", "")
+        if any(
+            _RESULT_IN_ELEMENT.search(rest.partition("<")[0]) or _LONG_NUMBER.search(rest[:_NEAR])
+            for rest in text.split(elements)[1:]
+        ):
+            return True
+        # Other services have an element of that name, too.
+        if _NAMESPACE_HOST in text and any(
+            _RESULT_IN_ELEMENT.search(rest.partition("<")[0]) for rest in text.split("string")[1:]
+        ):
             return True
         unescaped = _unescape(text)
         if unescaped == text:
             break
         text = unescaped
     return False
-
-
-def _has_result_in(element: str, text: str) -> bool:
-    """Return whether an element may hold a result. Takes linear time for any text."""
-    return any(
-        _RESULT_IN_ELEMENT.search(rest.partition("<")[0]) for rest in text.split(element)[1:]
-    )
 
 
 def _unescape(text: str) -> str:
