@@ -64,10 +64,6 @@ class Operations:
         if name not in [*self]:
             raise AttributeError(f"The WSDL has no operation {name!r}; it has {', '.join(self)}.")
 
-    def describe(self, name: str) -> str:
-        """Return the operation with the types of its arguments, as zeep writes them."""
-        return self._other(name).signature
-
     def submission(self, fields: Fields) -> Call:
         """Prepare a call of ``sendMesExt``."""
         return Call(
@@ -260,7 +256,7 @@ class _OtherOperation:
         return self._send(self._operations.other(self.__name__, arguments))
 
     def __repr__(self) -> str:
-        return f"<operation {self._operations.describe(self.__name__)}>"
+        return f"<operation {self.__name__}>"
 
 
 class AsyncService:

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.message import check_characters
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import truncate_printable
 from yunxin_soap.wire.description import (
@@ -324,6 +324,9 @@ def _unsupported(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
     return ""
 
 
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+
+
 class Operation:
     """One operation of a WSDL other than ``sendMesExt``, by zeep's own types.
 
@@ -345,10 +348,9 @@ class Operation:
         self._call = _operation(wsdl, protocol, name)
         self._operation: Any = _binding(wsdl, protocol, name).get(name)
         self._is_soap = hasattr(self._operation.input, "nsmap")
-        self.parameters: list[str] = [each for each, _ in self._operation.input.body.type.elements]
+        self._elements = dict(self._operation.input.body.type.elements)
+        self.parameters = list(self._elements)
         """The names of the parameters, in order."""
-        self.signature = str(self._operation)
-        """The operation with the types of its arguments and of its result, as zeep writes them."""
 
     def build(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CapturedRequest:
         """Return the request that zeep builds for a call.
@@ -357,27 +359,45 @@ class Operation:
             TypeError: the arguments are not those of the operation.
             Exception: zeep cannot convert an argument.
         """
+        given = self._bind(args, kwargs)
+        for name, value in given.items():
+            kind = self._elements[name].type
+            if value is not None and isinstance(kind, import_zeep().xsd.AnySimpleType):
+                # zeep itself would write what is no number into an element for one.
+                kind.pythonvalue(kind.xmlvalue(value))
         if not self._is_soap:
-            kwargs, args = self._as_texts(args, kwargs), ()
-        elif unknown := [name for name in kwargs if name not in self.parameters]:
-            # zeep has options of its own, which put headers into an envelope, for example.
-            raise TypeError(f"{self._operation.name} has no argument {unknown[0]!r}")
-        return CapturingTransport.capture(lambda: self._call(*args, **kwargs))
+            given = self._as_texts(given)
+        return CapturingTransport.capture(lambda: self._call(**given))
 
-    def _as_texts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
-        """Return all arguments by name, as the texts that XML Schema has for their values.
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments by name.
 
-        On http-get, zeep accepts any argument and drops the unknown ones. On both HTTP ports it
-        would send an omitted one as the word ``None``, and ASP.NET needs each.
+        zeep accepts one twice, drops an unknown one on http-get, and has options of its own, which
+        put headers into an envelope, for example.
         """
-        names = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in self.parameters]
-        optional = [each.replace(default=None) for each in names]
-        given = Signature(optional).bind(*args, **kwargs).arguments
-        parts = self._operation.input.abstract.parts
-        return {
-            name: "" if given.get(name) is None else str(parts[name].type.xmlvalue(given[name]))
-            for name in self.parameters
-        }
+        name = self._operation.name
+        if len(args) > len(self.parameters):
+            raise TypeError(f"{name} takes {len(self.parameters)} arguments, not {len(args)}")
+        given = dict(zip(self.parameters, args, strict=False))
+        for each, value in kwargs.items():
+            if each not in self._elements:
+                raise TypeError(f"{name} has no argument {each!r}")
+            if each in given:
+                raise TypeError(f"{name} got the argument {each!r} twice")
+            given[each] = value
+        return given
+
+    def _as_texts(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Return all arguments of an HTTP port as the texts that XML Schema has for their values.
+
+        zeep would send an omitted one as the word ``None``, and ASP.NET needs each.
+        """
+        texts = dict.fromkeys(self.parameters, "")
+        for name, value in given.items():
+            if value is not None:
+                texts[name] = str(self._elements[name].type.xmlvalue(value))
+                check_characters(texts[name], name)
+        return texts
 
     def read(self, root: etree._Element) -> Any:
         """Return the result that zeep finds in a response.
@@ -400,6 +420,8 @@ class Operation:
             expected = part.element.qname.text
         if content.tag != expected:
             raise ValueError(f"the root of the content is not {expected}")
+        if content.get(_NIL) in ("true", "1") and not len(content):
+            return None
         result = self._operation.process_reply(root if self._is_soap else etree.tostring(root))
         if result is None and "".join(content.itertext()).strip():
             # zeep has logged that it could not convert the value, and dropped it.
