@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
+from yunxin_soap.redact import clear_frames
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.description import differences
 from yunxin_soap.wire.zeep_adapter import Wsdl
@@ -86,11 +87,14 @@ def fetch(
         ConfigurationError: an argument is wrong, the WSDL cannot be fetched, or it is no WSDL.
     """
     try:
-        settings = _network_settings(endpoint, timeout, proxy, verify)
+        return _fetch(_network_settings(endpoint, timeout, proxy, verify))
+    except BaseException as error:
+        # A response may echo the password in the address of the proxy.
+        clear_frames(error)
+        raise
     finally:
-        # An error keeps this frame, and the address of a proxy may have a password.
-        del proxy
-    return _fetch(settings)
+        # An error keeps this frame, and both addresses may have a password.
+        del endpoint, proxy
 
 
 def _network_settings(endpoint: str, timeout: float, proxy: str | None, verify: Verify) -> Settings:
@@ -98,21 +102,18 @@ def _network_settings(endpoint: str, timeout: float, proxy: str | None, verify: 
     from yunxin_soap.settings import Settings
 
     page = re.sub(r"\?wsdl$", "", endpoint, flags=re.IGNORECASE)
-    try:
-        Settings("-", "-", timeout=timeout)
-        connecting = min(5.0, timeout / 2)
-        return Settings(
-            "-",
-            "-",
-            endpoint=page,
-            timeout=timeout - connecting,
-            connect_timeout=connecting,
-            retries=0,
-            proxy=proxy,
-            verify=verify,
-        )
-    finally:
-        del proxy
+    Settings("-", "-", timeout=timeout)
+    connecting = min(5.0, timeout / 2)
+    return Settings(
+        "-",
+        "-",
+        endpoint=page,
+        timeout=timeout - connecting,
+        connect_timeout=connecting,
+        retries=0,
+        proxy=proxy,
+        verify=verify,
+    )
 
 
 def _fetch(settings: Settings) -> Wsdl:
@@ -174,10 +175,9 @@ def refresh(
             The cache is unchanged.
     """
     try:
-        settings = _network_settings(endpoint, timeout, proxy, verify)
+        live = fetch(endpoint, timeout=timeout, proxy=proxy, verify=verify)
     finally:
-        del proxy
-    live = _fetch(settings)
+        del endpoint, proxy
     _check_all(live)
     return replace_cached(live.content, previous=_fitting_copy(cached_path(), but=live.content))
 

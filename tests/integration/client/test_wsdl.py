@@ -739,26 +739,107 @@ def test_refresh_ignores_the_environment_proxy(
     assert wsdl.refresh(sandbox.url).is_file()
 
 
+@pytest.mark.parametrize("attempt", range(3))
+def test_first_use_in_many_threads_at_once_works(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: int
+) -> None:
+    """Threads that load, refresh and build clients first import zeep as a whole."""
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    script = """
+import asyncio, sys, threading
+import yunxin_soap.wsdl
+
+url, first = sys.argv[1], int(sys.argv[2])
+together = threading.Barrier(60)
+failed = []
+
+def client():
+    with yunxin_soap.Client("demo", "demo", endpoint=url) as built:
+        assert built.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37")
+
+async def use_async_client():
+    async with yunxin_soap.AsyncClient("demo", "demo", endpoint=url) as built:
+        assert await built.service.sendMesExt("demo", "demo", "13900000000", "x【签名】", "37")
+
+calls = [
+    yunxin_soap.wsdl.load,
+    lambda: yunxin_soap.wsdl.refresh(url),
+    client,
+    lambda: asyncio.run(use_async_client()),
+]
+
+def run(number):
+    together.wait(60)
+    try:
+        calls[(number + first) % 4]()
+    except BaseException as error:
+        failed.append(repr(error))
+
+threads = [threading.Thread(target=run, args=(number,)) for number in range(60)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+assert not failed, (len(failed), set(failed))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, sandbox.url, str(attempt)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_fork_while_importing_zeep_does_not_block_the_child() -> None:
+    """A fork waits until another thread has imported zeep: a child cannot free its import locks."""
+    script = """
+import os, signal, sys, threading, warnings
+import yunxin_soap
+
+importing = threading.Event()
+
+class Announce:
+    def find_spec(self, name, path=None, target=None):
+        if name == "zeep.wsdl":
+            importing.set()
+
+sys.meta_path.insert(0, Announce())
+loading = threading.Thread(target=yunxin_soap.Client, args=("a", "b"))
+loading.start()
+importing.wait(60)
+warnings.simplefilter("ignore")  # newer Pythons warn of threads at a fork
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    yunxin_soap.Client("a", "b")
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+loading.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 def test_fork_while_loading_does_not_block_the_child() -> None:
     """A child forked while a thread loads the WSDL can load it too."""
     script = """
-import os, pathlib, signal, threading, warnings
+import os, signal, threading, warnings
 import yunxin_soap
+from yunxin_soap.wire import zeep_adapter
 
 reading, may_go_on = threading.Event(), threading.Event()
-read_bytes = pathlib.Path.read_bytes
+parse = zeep_adapter.parse
 
-def slow(path):
+def slow(content, location):
     reading.set()
     may_go_on.wait(60)
-    return read_bytes(path)
+    return parse(content, location)
 
-pathlib.Path.read_bytes = slow
+zeep_adapter.parse = slow
 loading = threading.Thread(target=yunxin_soap.Client, args=("a", "b"))
 loading.start()
 reading.wait(60)
-pathlib.Path.read_bytes = read_bytes
+zeep_adapter.parse = parse
 warnings.simplefilter("ignore")  # newer Pythons warn of threads at a fork
 child = os.fork()
 if not child:
