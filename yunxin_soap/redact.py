@@ -99,7 +99,7 @@ class Redactor:
     The error page of a proxy may quote the URL, and a server's debug page the request. A secret is
     found plain, percent-encoded, with the references of XML and HTML, with the escapes of JSON and
     of ``repr``, in base64 at any position, and in up to three of these around each other. Octets of
-    UTF-8 that were read as Latin-1 are found, too.
+    UTF-8, GBK and (the secret itself) UTF-16 are found, also where they were read as Latin-1.
     """
 
     def __init__(self, *secrets: str) -> None:
@@ -191,14 +191,24 @@ class Redactor:
 
 
 def _plain_pattern(secret: str) -> re.Pattern[str]:
-    """Return the pattern of a secret that is not encoded, or read as Latin-1."""
-    octets = secret.encode("utf-8", "surrogatepass")
-    spellings = dict.fromkeys((secret, octets.decode("latin-1")))
-    # In a form a blank is a plus.
-    pattern = "|".join(re.escape(each).replace(r"\ ", "[ +]") for each in spellings)
+    """Return the pattern of a secret whose characters are plain, or octets read as Latin-1."""
+    wide = (secret.encode(each, "surrogatepass") for each in ("utf-16-le", "utf-16-be"))
+    spellings = ["".join(map(_spellings, secret))]
+    spellings += [re.escape(octets.decode("latin-1")) for octets in wide]
+    pattern = f"(?:{'|'.join(spellings)})"
     if len(secret) < _MIN_SECRET:
-        return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])")
+        pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
     return re.compile(pattern)
+
+
+def _spellings(char: str) -> str:
+    """Return a pattern for one character, plain or as octets of UTF-8 or GB 18030 (so of GBK)."""
+    if char == " ":
+        return "[ +]"  # a plus in forms
+    octets = [char.encode("utf-8", "surrogatepass"), char.encode("gb18030", "ignore")]
+    spellings = {char, *(each.decode("latin-1") for each in octets if each)}
+    longest_first = sorted(spellings, key=lambda each: (-len(each), each))
+    return f"(?:{'|'.join(map(re.escape, longest_first))})"
 
 
 def _occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
@@ -223,41 +233,21 @@ def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 # --- undoing encodings
 
 
-def _one_character(octet: str) -> str:
-    """Return the pattern of one character in UTF-8, or else of one octet.
-
-    Args:
-        octet: what precedes the two hexadecimal digits of an octet.
-    """
-    following = f"{octet}[89abAB][0-9a-fA-F]"
-    return (
-        f"{octet}[cdCD][0-9a-fA-F]{following}"
-        f"|{octet}[eE][0-9a-fA-F](?:{following}){{2}}"
-        f"|{octet}[fF][0-7](?:{following}){{3}}"
-        f"|{octet}[0-9a-fA-F]{{2}}"
-    )
-
-
 # Each matches a bounded number of characters, and in one way only: so decoding takes linear time.
-_PERCENT = re.compile(_one_character("%"))
+# What is an octet becomes a character of Latin-1, since it may be UTF-8 or any other encoding.
+_PERCENT = re.compile("%[0-9a-fA-F]{2}")
 _REFERENCE = re.compile("&(?:#[0-9]{1,12}|#[xX][0-9a-fA-F]{1,12}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|.)",
     re.DOTALL,
 )
-_ESCAPED_OCTETS = re.compile(_one_character(r"\\x") + r"|\\[^xuU]", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
 
 
-def _from_octets(token: str) -> str:
-    digits = token.replace("%", "").replace("\\x", "")
-    return bytes.fromhex(digits).decode("utf-8", "surrogateescape")
-
-
-def _from_escaped_octets(token: str) -> str:
-    return _from_octets(token) if token[1] == "x" else _from_escape(token)
+def _from_percent(token: str) -> str:
+    return chr(int(token[1:], 16))
 
 
 def _from_reference(token: str) -> str:
@@ -279,10 +269,9 @@ def _from_escape(token: str) -> str:
 
 
 _DECODERS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
-    (_PERCENT, _from_octets),
+    (_PERCENT, _from_percent),
     (_REFERENCE, _from_reference),
     (_ESCAPE, _from_escape),
-    (_ESCAPED_OCTETS, _from_escaped_octets),
 )
 
 
@@ -377,5 +366,4 @@ class _Layer:
 def _from_base64(run: str) -> str:
     digits = run.rstrip("=").replace("-", "+").replace("_", "/")
     digits = digits[: len(digits) - (len(digits) % 4 == 1)]
-    octets = base64.b64decode(digits + "=" * (-len(digits) % 4))
-    return octets.decode("utf-8", "surrogateescape")
+    return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode("latin-1")

@@ -42,16 +42,21 @@ LAYERS: dict[str, Callable[[str], str]] = {
     "JSON, not ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "repr": lambda text: repr(text)[1:-1],
     "repr of octets": lambda text: repr(text.encode())[2:-1],
+    "GBK in a URL": lambda text: percent_encode(text.encode("gb18030"), safe=""),
+    "GBK in base64": lambda text: base64.b64encode(text.encode("gb18030")).decode(),
+    "UTF-16 in base64": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
 }
 """The encodings that `Redactor` documents."""
+OUTER_LAYERS = [name for name in LAYERS if "UTF-16" not in name]
+"""Those that may be around another one."""
 
 
-@pytest.mark.parametrize("outer", [None, *LAYERS])
+@pytest.mark.parametrize("outer", [None, *OUTER_LAYERS])
 @pytest.mark.parametrize("inner", [None, *LAYERS])
 @given(secret=SECRETS, before=st.text(max_size=3), after=st.text(max_size=3))
-@hypothesis.settings(max_examples=30)
+@hypothesis.settings(max_examples=25)
 def test_redactor_secret_is_masked_in_every_documented_encoding(
     inner: str | None, outer: str | None, secret: str, before: str, after: str
 ) -> None:
@@ -68,8 +73,8 @@ def test_redactor_secret_is_masked_in_every_documented_encoding(
 def test_redactor_secret_alone_leaves_nothing_beside_the_mask(secret: str) -> None:
     """Where only the secret was encoded, the whole encoding is masked, and nothing else."""
     redact = Redactor(secret)
-    for encode in LAYERS.values():
-        assert redact(f"<{encode(secret)}>") == "<***>"
+    for name, encode in LAYERS.items():
+        assert redact(f"<{encode(secret)}>") == "<***>", name
 
 
 def undo_all(text: str) -> str:

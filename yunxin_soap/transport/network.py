@@ -91,9 +91,9 @@ def proxy_secrets(proxy: str | None) -> list[str]:
     if not auth:
         return []
     password = auth.partition(":")[2]
-    # Octets that are not UTF-8 are found as `Redactor` decodes them.
     secrets = (password, auth) if password else (auth.removesuffix(":"),)
-    return [unquote(secret, errors="surrogateescape") for secret in secrets]
+    # `Redactor` reads octets as Latin-1; those of UTF-8 it finds in both forms.
+    return [unquote(secret, each) for secret in secrets for each in ("utf-8", "latin-1")]
 
 
 def proxy_headers(proxy: str) -> dict[str, str]:
