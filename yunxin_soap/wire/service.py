@@ -174,7 +174,10 @@ def _secrets(value: Any, *, is_secret: bool = False) -> Iterator[str]:
 
 
 def _fields(*values: object) -> Fields:
-    return Fields(*("" if value is None else str(value) for value in values))
+    try:
+        return Fields(*("" if value is None else str(value) for value in values))
+    finally:
+        del values  # as in its callers
 
 
 class Service:
@@ -206,9 +209,11 @@ class Service:
             Rejected: an HTTP status or a SOAP fault rejected the call.
             OutcomeUnknown: as in `Client.send`; also for an empty result.
         """
-        fields = _fields(userCode, userPass, DesNo, Msg, Channel, ExeNo)
-        # An error keeps this frame: it must not keep the password, which Fields never shows.
-        del userCode, userPass, DesNo, Msg, Channel, ExeNo
+        try:
+            fields = _fields(userCode, userPass, DesNo, Msg, Channel, ExeNo)
+        finally:
+            # An error keeps this frame: it must not keep the password, which Fields never shows.
+            del userCode, userPass, DesNo, Msg, Channel, ExeNo
         result: str = self._send(self._operations.submission(fields))
         return result
 
@@ -294,9 +299,11 @@ class AsyncService:
             OutcomeUnknown: as in `AsyncClient.send`; also for an empty result.
             ConfigurationError: the WSDL does not fit.
         """
-        fields = _fields(userCode, userPass, DesNo, Msg, Channel, ExeNo)
-        # An error keeps this frame: it must not keep the password, which Fields never shows.
-        del userCode, userPass, DesNo, Msg, Channel, ExeNo
+        try:
+            fields = _fields(userCode, userPass, DesNo, Msg, Channel, ExeNo)
+        finally:
+            # An error keeps this frame: it must not keep the password, which Fields never shows.
+            del userCode, userPass, DesNo, Msg, Channel, ExeNo
         operations = await self._load()
         result: str = await self._send(operations.submission(fields))
         return result

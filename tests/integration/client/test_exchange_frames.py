@@ -267,6 +267,16 @@ def call_service(checked: CheckedClient, *args: str, **fields: Any) -> object:
     return operation(*args, **({} if args else right), **fields)
 
 
+class NoText:
+    """An argument that cannot be converted to a string."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+    def __repr__(self) -> str:
+        return "NoText()"
+
+
 INVALID: dict[str, dict[str, Any]] = {
     "recipients": {"recipients": "123"},
     "recipients' type": {"recipients": 1.5},
@@ -318,7 +328,7 @@ def test_closed_client_keeps_no_password(protocol: str) -> None:
         check(error_of(lambda: call_service(checked)), RuntimeError)
 
 
-@pytest.mark.parametrize("name", ["unknown", "seventh", "twice", *FIELDS])
+@pytest.mark.parametrize("name", ["unknown", "seventh", "twice", "no text", *FIELDS])
 def test_service_wrong_arguments_are_not_kept(protocol: str, name: str) -> None:
     """Wrong arguments of ``service`` are not kept, nor is a password in the wrong field."""
     with CheckedClient("http://127.0.0.1:9/x", protocol, retries=0) as checked:
@@ -328,6 +338,9 @@ def test_service_wrong_arguments_are_not_kept(protocol: str, name: str) -> None:
             check(error_of(lambda: call_service(checked, *[PASSWORD] * 7)), TypeError)
         elif name == "twice":
             check(error_of(lambda: call_service(checked, PASSWORD, userCode="x")), TypeError)
+        elif name == "no text":
+            service: Any = checked.client.service
+            check(error_of(service.sendMesExt, "user", PASSWORD, "1", NoText()), ZeroDivisionError)
         else:
             bad = dict.fromkeys(FIELDS, "x") | {"userPass": PASSWORD}
             for value in (PASSWORD, f"{PASSWORD}\x00"):
