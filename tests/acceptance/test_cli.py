@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.ports import free_port
-from tests.support.scripted_server import ScriptedServer, reply_with
+from tests.support.scripted_server import ScriptedServer, proxy_url, reply_with
 from tests.support.wire_samples import http_response
 from yunxin_soap import Client, RecipientsRejected, YunxinError, wsdl
 from yunxin_soap._version import __version__
@@ -556,6 +556,23 @@ def test_wsdl_refresh_and_rollback_change_what_show_names(
     assert "nothing to roll back" in failed(run("wsdl", "rollback"), 2)
     cached.write_text("<broken/>")
     assert "its root element is broken" in failed(run("wsdl", "show"), 2)
+
+
+def test_wsdl_refresh_goes_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """YUNXIN_PROXY carries the download, and no output shows its password."""
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    live = http_response(wsdl.shipped_path().read_text("utf-8"))
+    with ScriptedServer(reply_with(live)) as server:
+        monkeypatch.setenv("YUNXIN_PROXY", proxy_url(server, "user:pr0xy-s3cr3t"))
+        assert run("wsdl", "refresh", "--url", "http://sms.example/x.asmx").exit_code == 0
+    assert [each.target for each in server.requests] == ["http://sms.example/x.asmx?WSDL"]
+    with ScriptedServer(reply_with(http_response("", "407 Proxy Authentication"))) as server:
+        monkeypatch.setenv("YUNXIN_PROXY", proxy_url(server, "user:pr0xy-s3cr3t"))
+        said = failed(run("wsdl", "check", "--url", "http://sms.example/x.asmx"), 2)
+    assert "HTTP status 407" in said
+    assert "s3cr3t" not in said
 
 
 @pytest.mark.parametrize(

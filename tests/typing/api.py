@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,23 @@ def codes(code: ResultCode) -> None:
 def wsdl_files() -> None:
     assert_type(wsdl.find(), Path)
     assert_type(wsdl.shipped_path(), Path)
-    assert_type(wsdl.refresh("http://112.124.24.5/api/MsgSend.asmx", timeout=5), Path)
+    page = "http://112.124.24.5/api/MsgSend.asmx"
+    assert_type(wsdl.refresh(page, timeout=5, proxy="http://proxy.example:3128"), Path)
+    assert_type(wsdl.rollback(), Path)
+    live = wsdl.fetch(page, verify="authority.pem")
+    assert_type(live, wsdl.Wsdl)
+    found = wsdl.compare(wsdl.load(), live)
+    assert_type(found.lines, tuple[str, ...])
+    assert_type(found.misfits, Mapping[ProtocolName, str])
+
+
+async def services(client: Client, other: AsyncClient) -> None:
+    assert_type(client.service.sendMesExt("user", "secret", DesNo="13900000000"), str)
+    assert_type(await other.service.sendMesExt("user", "secret", DesNo="13900000000"), str)
+    client.service.sendMesExt(mobile="1")  # type: ignore[call-arg]
+
+
+def protocols() -> None:
     assert_type(PROTOCOLS, tuple[ProtocolName, ...])
 
 

@@ -301,7 +301,7 @@ def test_other_operation_refused_connection_is_not_sent(protocol: str, path: Pat
 
 
 WRONG: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception]]] = {
-    "unknown": ((), {"account": 7, "acount": 7}, TypeError),
+    "unknown": ((), {"account": 7, "extra": 7}, TypeError),
     "twice": (("user",), {"userCode": "user", "account": 7}, TypeError),
     "too many": (("user", PASSWORD, 7, None, True, PASSWORD), {}, TypeError),
     "zeep's option": ((), {"account": 7, "_soapheaders": []}, TypeError),
