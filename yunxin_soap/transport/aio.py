@@ -176,7 +176,7 @@ class AsyncConnection(asyncio.Protocol):
         if not self._is_open:
             return False
         # The event loop may have seen neither yet.
-        return not self._poll(0)
+        return not (self._poll(0) or any(layer.has_ended for layer in self._layers))
 
     def close(self) -> None:
         """Close the connection at once."""

@@ -23,7 +23,8 @@ class TlsLayer:
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
-        self._ended = False
+        self.has_ended = False
+        """Whether the server has said goodbye."""
 
     def handshake(self) -> Steps[None]:
         """Do the handshake.
@@ -57,7 +58,7 @@ class TlsLayer:
             while True:
                 plain: bytes | None = None
                 while plain is None:
-                    received = b"" if self._ended else (yield self._to_send.read())
+                    received = b"" if self.has_ended else (yield self._to_send.read())
                     plain = self._decrypt(received)
                 self._encrypt(steps.send(plain))
         except StopIteration as end:
@@ -79,7 +80,7 @@ class TlsLayer:
             return bytes(plain) or None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass  # many servers close without TLS's own goodbye
-        self._ended = True
+        self.has_ended = True
         return bytes(plain)
 
 

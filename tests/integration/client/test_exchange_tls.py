@@ -75,6 +75,40 @@ def test_surplus_response_decrypted_by_tls_is_not_reused(
     assert [request.connection for request in server.requests] == [1, 2]
 
 
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_connection_after_the_goodbye_of_tls_is_not_reused(
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    """TLS that the server ended with its response carries no other request."""
+
+    def script(connection: Connection) -> None:
+        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server_side = tls.wrap_bio(received, to_send, server_side=True)
+        request = b""
+        while b"</soap-env:Envelope>" not in request:
+            received.write(connection.sock.recv(65536))
+            with suppress(ssl.SSLWantReadError):
+                while piece := server_side.read():
+                    request += piece
+            connection.sock.sendall(to_send.read())
+        requests.append(connection.number)
+        server_side.write(result_response("soap"))
+        with suppress(ssl.SSLWantReadError):
+            server_side.unwrap()
+        # In one piece, and the connection itself stays open.
+        connection.sock.sendall(to_send.read())
+        connection.wait_until_closed()
+
+    requests: list[int] = []
+    with (
+        ScriptedServer(script) as server,
+        CheckedClient(https_url(server), protocol, verify=authority_file) as checked,
+    ):
+        checked.assert_accepted()
+        checked.assert_accepted()
+    assert requests == [1, 2]
+
+
 def test_verify_folder_trusts_its_authorities(
     protocol: str, tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path
 ) -> None:
