@@ -12,6 +12,7 @@ import gzip
 import html
 import io
 import json
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -508,6 +509,9 @@ SETTINGS_ERRORS: dict[str, dict[str, Any]] = {
     "proxy that is no address": {"proxy": f"http://u:{PASSWORD}@[h"},
     "proxy's scheme": {"proxy": f"socks5://u:{PASSWORD}@h:1"},
     "pattern": {"recipient_pattern": "("},
+    "large pattern": {"recipient_pattern": "a{99999999999}"},
+    "channel": {"channel": "x"},
+    "total timeout": {"total_timeout": 1},
     "unknown": {"chanel": 37},
     "no WSDL": {"wsdl": "/nonexistent.wsdl"},
     "TLS": {"verify": "/nonexistent.pem", "endpoint": "https://h/x"},
@@ -540,14 +544,16 @@ def test_settings_error_keeps_no_password(builder: str, name: str) -> None:
     check(error_of(lambda: BUILDERS[builder](**arguments)), kind)
 
 
-@pytest.mark.parametrize("builder", [Client, AsyncClient])
+@pytest.mark.parametrize("builder", [Client, AsyncClient, Settings])
 @pytest.mark.parametrize(
     "wrong",
     [{"YUNXIN_TIMEOUT": "soon"}, {"YUNXIN_PROTOCOL": "smtp"}, {"YUNXIN_USER_CODE": ""}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_from_env_error_keeps_no_password(
-    builder: type[Client | AsyncClient], wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    builder: type[Client | AsyncClient | Settings],
+    wrong: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The environment itself is no local variable of a frame that an error keeps."""
     environ = {
@@ -558,7 +564,10 @@ def test_from_env_error_keeps_no_password(
     }
     for variable, value in environ.items():
         monkeypatch.setenv(variable, value)
-    check(error_of(builder.from_env), ConfigurationError)
+    if builder is Settings:
+        check(error_of(Settings.from_env, os.environ), ConfigurationError)
+    else:
+        check(error_of(builder.from_env), ConfigurationError)
 
 
 def test_wsdl_error_keeps_no_password(protocol: ClientVariant, tmp_path: Path) -> None:
