@@ -144,8 +144,8 @@ def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, .
     if len(joined) == 11:
         # As `MAINLAND_MOBILE`: to use a regular expression takes longer, more so after a wait for a
         # socket.
-        is_number = joined.isdigit() and joined.isascii() and joined[0] == "1" and joined[1] > "2"
-        return (joined,) if is_number else ()
+        in_range = "13000000000" <= joined <= "19999999999"
+        return (joined,) if in_range and joined.isdigit() and joined.isascii() else ()
     if MAINLAND_MOBILES.fullmatch(joined):
         return tuple(dict.fromkeys(joined.split(",")))
     return ()

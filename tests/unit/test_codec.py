@@ -9,6 +9,7 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from traceback import TracebackException
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -216,10 +217,10 @@ def test_encode_field_that_fails_leaves_no_password_in_a_frame(
     fields = Fields("demo", PASSWORD, *NUMBERS, "37", "")._replace(**{name: "\ud800"})
     codec = CODECS[protocol]
     submission = Submission((fields.DesNo,), fields.Msg, fields.Channel, fields.ExeNo)
+    encoder = SubmissionEncoder(codec, "demo", PASSWORD)
+    encode = partial(encoder.encode, submission) if by_encoder else partial(codec.encode, fields)
     with pytest.raises(UnicodeEncodeError) as caught:
-        SubmissionEncoder(codec, "demo", PASSWORD).encode(submission) if by_encoder else (
-            codec.encode(fields)
-        )
+        encode()
     shown = TracebackException.from_exception(caught.value, capture_locals=True)
     frames = [frame for frame in shown.stack if frame.filename.endswith("codec.py")]
     assert frames
