@@ -85,8 +85,10 @@ class AsyncConnection(asyncio.Protocol):
         self._loop = loop
         self._open_connections = open_connections
         self._layers: Sequence[TlsLayer] = ()
+        self._exchange: Exchange | None = None
+        """The exchange that is under way, without TLS."""
         self._steps: Steps[Any] | None = None
-        """The conversation that is under way."""
+        """Any other conversation that is under way."""
         self._waiter: asyncio.Future[Any] | None = None
         """Gets the result of the conversation."""
         self._is_open = False
@@ -110,8 +112,12 @@ class AsyncConnection(asyncio.Protocol):
         Returns:
             A future for its end. It raises an `OSError` if the connection broke.
         """
-        steps = exchange.steps()
-        return self._drive(through(self._layers, steps) if self._layers else steps)
+        if self._layers:
+            return self._drive(through(self._layers, exchange.steps()))
+        self._exchange = exchange
+        self._waiter = waiter = self._loop.create_future()
+        self._transport.write(exchange.begin())
+        return waiter
 
     def _drive(self, steps: Steps[_T]) -> asyncio.Future[_T]:
         """Send what the steps yield, and give them what arrives."""
@@ -129,17 +135,31 @@ class AsyncConnection(asyncio.Protocol):
             if data:
                 self._transport.write(data)
         except StopIteration as end:
-            self._steps = None
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(end.value)
+            self._end(end.value)
         except Exception as error:  # noqa: BLE001 - the task that waits raises it
             self.fail(error)
 
+    def _end(self, result: Any) -> None:
+        self._exchange = self._steps = None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(result)
+
     def fail(self, error: Exception) -> None:
         """End the conversation with an error."""
-        self._steps = None
+        self._exchange = self._steps = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
+
+    def _receive(self, data: bytes) -> None:
+        """Continue what is under way; ``b""`` is the end of the connection."""
+        if self._exchange is None:
+            self._advance(data)
+            return
+        try:
+            if self._exchange.receive(data):
+                self._end(None)
+        except Exception as error:  # noqa: BLE001 - the task that waits raises it
+            self.fail(error)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. asyncio calls this."""
@@ -150,23 +170,22 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Continue the conversation; nobody expects bytes without one. asyncio calls this."""
-        if self._steps is None:
+        if self._exchange is None and self._steps is None:
             self.close()
         else:
-            self._advance(data)
+            self._receive(data)
 
     def eof_received(self) -> None:
         """Take the end of the connection as bytes of length 0. asyncio calls this."""
         self._is_open = False
-        if self._steps is not None:
-            self._advance(b"")
+        if self._exchange is not None or self._steps is not None:
+            self._receive(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the conversation. asyncio calls this."""
         self._is_open = False
         self._open_connections.discard(self)
-        if self._steps is not None:
-            self.fail(exc or ConnectionResetError())
+        self.fail(exc or ConnectionResetError())
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -296,12 +315,11 @@ class AsyncHttpTransport:
             connection = await self._pool.acquire(self._settings.connect_timeout)
         except NoFreeConnection:
             raise failures.not_sent(self._route.reason.no_free_connection()) from None
-        if connection is not None:
-            return connection
         try:
-            return await self._connect(started, deadline)
+            self._check_open()  # it may have been closed meanwhile
+            return connection or await self._connect(started, deadline)
         except BaseException:
-            self._pool.discard()
+            self._pool.discard(connection)
             raise
 
     async def _connect(self, started: float, deadline: float) -> AsyncConnection:

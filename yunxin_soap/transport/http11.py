@@ -232,7 +232,7 @@ def _decode(body: bytes, codings: tuple[bytes, ...]) -> bytes:
     Raises:
         _BadResponse: it cannot be decoded, or becomes larger than `MAX_RESPONSE_BYTES`.
     """
-    if not body:
+    if not body or not codings:
         return body  # a server may announce an encoding for a body that it does not have
     for coding in reversed(codings):
         body = _inflate(body, coding)
@@ -276,55 +276,44 @@ class Exchange:
         is_connect: whether it is a CONNECT, whose response ends with its head.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunks",
-        "_head",
-        "_head_bytes",
-        "_is_connect",
-        "_probe",
-        "_request",
-        "_wire_bytes",
-        "broken",
-        "may_have_left",
-        "response",
-        "reusable",
-        "status",
-        "surplus",
-    )
+    # Most exchanges end with their first bytes, so most attributes keep these defaults.
+    may_have_left = False
+    """Whether bytes of the request may have been sent."""
+    response: Response | None = None
+    """The complete response."""
+    broken: str | None = None
+    """Why there will be no complete response; a sentence of `failures`."""
+    status: int | None = None
+    """The status of the response, once its head is complete."""
+    reusable = False
+    """Whether the connection may carry another request."""
+    surplus = False
+    """Whether bytes came after the end of the response."""
+    _wire_bytes = 0
+    _head_bytes: bytes | bytearray = b""
+    _body: bytes | bytearray = b""
+    _head: Head | None = None
+    _probe: HttpResponseParser | None = None
+    _chunks: _ChunkedBody | None = None
 
     def __init__(self, request: bytes, *, is_connect: bool = False) -> None:
         self._request = request
         self._is_connect = is_connect
-        self._wire_bytes = 0
-        self._head_bytes = bytearray()
-        self._probe: HttpResponseParser | None = None
-        self._head: Head | None = None
-        self._chunks: _ChunkedBody | None = None
-        self._body = bytearray()
-        self.may_have_left = False
-        """Whether bytes of the request may have been sent."""
-        self.response: Response | None = None
-        """The complete response."""
-        self.broken: str | None = None
-        """Why there will be no complete response; a sentence of `failures`."""
-        self.status: int | None = None
-        """The status of the response, once its head is complete."""
-        self.reusable = False
-        """Whether the connection may carry another request."""
-        self.surplus = False
-        """Whether bytes came after the end of the response."""
 
     def __repr__(self) -> str:
         """Omit the request and the response."""
         return f"<Exchange status={self.status} broken={self.broken!r}>"
 
+    def begin(self) -> memoryview:
+        """Return the bytes of the request. From now on they may have been sent."""
+        self.may_have_left = True
+        return memoryview(self._request)
+
     def steps(self) -> Steps[None]:
         """Send the request and read the response, until `response` or `broken` is set."""
-        self.may_have_left = True
-        if not self.receive((yield memoryview(self._request))):
-            while not self.receive((yield b"")):
-                pass
+        ended = self.receive((yield self.begin()))
+        while not ended:
+            ended = self.receive((yield b""))
 
     def receive(self, data: bytes) -> bool:
         """Process received bytes.
@@ -335,6 +324,8 @@ class Exchange:
         Returns:
             Whether the exchange has ended: `response` or `broken` is set.
         """
+        if not self._wire_bytes and self._receive_whole(data):
+            return True
         if not data:
             self._receive_end()
             return True
@@ -356,6 +347,24 @@ class Exchange:
             self.reusable = False
         return True
 
+    def _receive_whole(self, data: bytes) -> bool:
+        """Process a response that came as one piece, as nearly all do; return whether it did."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end > _MAX_CACHED_HEAD or self._is_connect:
+            return False
+        try:
+            head = _parse_head_cached(data[:end])
+        except _BadResponse:
+            return False
+        body = data[end:]
+        if head.length != len(body) or head.codings or head.status < 200:
+            return False
+        if len(body) > MAX_RESPONSE_BYTES:
+            return False
+        self._head, self.status = head, head.status
+        self._end(head, body, body)
+        return True
+
     def _receive_head(self, data: bytes) -> bytes:
         """Process bytes of one or more heads, and return those after the final one."""
         start = 0
@@ -366,8 +375,7 @@ class Exchange:
             if not 4 <= end <= MAX_HEAD_BYTES:
                 self._probe_head(checked)
                 return b""
-            data = bytes(self._head_bytes)
-            self._head_bytes.clear()
+            data, self._head_bytes = bytes(self._head_bytes), b""
             self._begin_body(data[:end])
             start = end
         while self._head is None and start < len(data):
@@ -376,7 +384,7 @@ class Exchange:
                 continue
             end = data.find(b"\r\n\r\n", start) + 4
             if not 4 <= end <= start + MAX_HEAD_BYTES:
-                self._head_bytes += data[start:]
+                self._head_bytes = bytearray(data[start:])
                 self._probe_head(0)
                 return b""
             self._begin_body(data[start:end])
@@ -427,6 +435,8 @@ class Exchange:
             self._finish(data[:length])
             return data[length:]
         end = len(data) if length is None else length - len(self._body)
+        if not self._body:
+            self._body = bytearray()
         self._body += data[:end]
         if len(self._body) == length:
             self._finish(bytes(self._body))
@@ -445,21 +455,25 @@ class Exchange:
                 self.broken = error.reason
 
     def _finish(self, body: bytes) -> None:
-        head = self._head
-        assert head is not None
-        content = _decode(body, head.codings) if head.codings else body
+        """Decode a whole body."""
+        assert self._head is not None
+        content = _decode(body, self._head.codings)
         if len(content) > MAX_RESPONSE_BYTES:
             raise _BadResponse(TOO_LARGE)
+        self._end(self._head, body, content)
+
+    def _end(self, head: Head, body: bytes, content: bytes) -> None:
+        """End with a complete response, of which ``content`` is the decoded body."""
         self.response = Response(head.status, head.content_type, content)
         # Only a 200 with a body is surely the final response. A 504 comes from a proxy that gave up
         # while the gateway still works on the request: if the true response comes later, the next
         # request must not meet it.
         self.reusable = (
             head.status == 200
-            and bool(body)
             and head.keeps_alive
+            and body != b""
             and (
-                head.length is not None or (self._chunks is not None and self._chunks.ended_exactly)
+                self._chunks.ended_exactly if self._chunks is not None else head.length is not None
             )
         )
 

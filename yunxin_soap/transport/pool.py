@@ -103,6 +103,17 @@ class Pool(Generic[_C]):
         for _ in range(size):
             self._places.put(None)
 
+    def take_idle(self) -> _C | None:
+        """Return an idle connection with its place, if there is one at once."""
+        try:
+            self._places.get_nowait()
+        except queue.Empty:
+            return None
+        connection = self.idle.take()
+        if connection is None:
+            self._places.put(None)
+        return connection
+
     def acquire(self, timeout: float) -> _C | None:
         """Wait for a place, and return an idle connection; None if the caller must open one.
 
@@ -136,7 +147,7 @@ class AsyncPool(Generic[_C]):
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     def take_idle(self) -> _C | None:
-        """Return an idle connection with its place, if there is one at once."""
+        """Do as `Pool.take_idle`."""
         if self._free > 0 and (connection := self.idle.take()) is not None:
             self._free -= 1
             return connection

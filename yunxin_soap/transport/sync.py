@@ -65,8 +65,12 @@ class Connection:
         Raises:
             OSError: the connection broke, or the response did not end in time (`TimeoutError`).
         """
-        steps = exchange.steps()
-        self._drive(through(self._layers, steps) if self._layers else steps, deadline)
+        if self._layers:
+            self._drive(through(self._layers, exchange.steps()), deadline)
+            return
+        self._send(exchange.begin(), deadline)
+        while not exchange.receive(self._receive(deadline)):
+            pass
 
     def _drive(self, steps: Steps[_T], deadline: float) -> _T:
         """Send what the steps yield, and give them what arrives."""
@@ -162,7 +166,8 @@ class HttpTransport:
             OutcomeUnknown: the request may have left, and no complete response came back.
         """
         exchange = Exchange(self._route.encoder.encode(request))
-        connection = self._take_connection()
+        self._check_open()
+        connection = self._pool.take_idle() or self._take_connection()
         failure: Exception | None = None
         try:
             connection.exchange(exchange, time.monotonic() + self._settings.timeout)
@@ -188,26 +193,28 @@ class HttpTransport:
             exchange.broken, exchange.status, error, self._settings.timeout
         )
 
-    def _take_connection(self) -> Connection:
-        """Return an idle connection, or a new one."""
+    def _check_open(self) -> None:
+        """Check that the transport may be used, and prepare it in a forked child."""
         if self._closed:
             raise RuntimeError("The client is closed.")
         if self._pid != os.getpid():
             # The sockets belong to the parent, too: closing them here does not end its connections.
             self._pool.idle.close()
             self._open_pool()
+
+    def _take_connection(self) -> Connection:
+        """Return an idle connection once there is one, or a new one."""
         started = self._clock()
         deadline = time.monotonic() + self._settings.connect_timeout
         try:
             connection = self._pool.acquire(self._settings.connect_timeout)
         except NoFreeConnection:
             raise failures.not_sent(self._route.reason.no_free_connection()) from None
-        if connection is not None:
-            return connection
         try:
-            return self._connect(started, deadline)
+            self._check_open()  # it may have been closed meanwhile
+            return connection or self._connect(started, deadline)
         except BaseException:
-            self._pool.discard()
+            self._pool.discard(connection)
             raise
 
     def _connect(self, started: float, deadline: float) -> Connection:

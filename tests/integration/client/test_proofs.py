@@ -259,7 +259,6 @@ def test_wait_for_a_free_connection_is_bounded(protocol: str) -> None:
     assert [request.connection for request in server.requests] == [1, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="a send that waits for a place goes on after close()")
 def test_client_closed_while_another_send_waits_sends_no_more(protocol: str) -> None:
     """A send that waits for a free connection sends nothing once the client is closed."""
     release = threading.Event()
