@@ -120,11 +120,6 @@ def test_package_import_loads_no_dependency() -> None:
             (name, "sandbox", f'The sandbox needs {name}: pip install "yunxin-soap[sandbox]"')
             for name in ("aiohttp", "filelock", "jinja2", "pydantic")
         ),
-        (
-            "aiohttp",
-            "campaign run a",
-            'AsyncClient needs aiohttp: pip install "yunxin-soap[async]"',
-        ),
         *(
             (
                 "sqlalchemy",
