@@ -36,6 +36,8 @@ _INPUT_ENCODING = {
 }
 _OUTPUT_ENCODING = "mime:mimeXml"
 _CONTENT = {"request": "fields", "response": "results"}
+# What zeep does not know how to carry, other than what it knows how to put into a content.
+_UNEXPECTED_CARRIER = re.compile(r"unexpected (?!.* (?:in|of) the (?:request|response)\b)")
 _REFERENCES = ("type", "base", "ref", "itemType", "element", "message", "binding")
 _TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
 # Every call sends all its fields, none of them null, and an absent result is read as an empty one.
@@ -108,7 +110,7 @@ def carrier_differences(protocol: ProtocolName, operation: str, facts: Facts) ->
     expected = _expected_carrier(protocol, operation)
     found = {name: facts[name] for name in expected if name in facts}
     return differences(found, expected) + [
-        f"{name}: {value}" for name, value in facts.items() if name.startswith("unexpected ")
+        f"{name}: {value}" for name, value in facts.items() if _UNEXPECTED_CARRIER.match(name)
     ]
 
 
@@ -306,12 +308,15 @@ class _Reader:
         yield f"{role} element", qname
         yield from self._attributes(element, f"the {role} element")
         content = element.find(f"{_XSD}complexType")
+        for child in filter(_is_read, element):
+            if child is not content:
+                yield f"unexpected {_local(child)} in the {role} element", self._text(child)
         if content is None:
             kind = self._type(element)
             if not kind.startswith("{"):
                 yield f"{role} content", kind
                 return
-            content = self._global("complexType", kind)
+            content = self._global("complexType", kind.removeprefix("{}"))
         for attribute, value in content.attrib.items():
             if attribute not in ("name", "id"):
                 yield f"unexpected {_word(attribute)} of the {role}", str(value)
@@ -364,7 +369,8 @@ class _Reader:
     def _type(self, element: _Element) -> str:
         if element.get("type"):
             qname = self._qname(element, "type")
-            return qname.removeprefix(_XSD)
+            # A type without a namespace is not the built-in one of that name.
+            return qname.removeprefix(_XSD) if qname.startswith("{") else f"{{}}{qname}"
         inline = [child for child in element if _is_read(child)]
         return " ".join(map(self._text, inline)) or "anyType"
 

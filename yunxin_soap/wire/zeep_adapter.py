@@ -171,7 +171,11 @@ def _raise_misfit(wsdl: Wsdl, protocol: ProtocolName, difference: str) -> NoRetu
 
 
 def _binding(wsdl: Wsdl, protocol: ProtocolName, operation: str) -> Binding:
-    """Return zeep's binding of the first port that has the operation over the protocol."""
+    """Return zeep's binding of the first port that has the operation over the protocol.
+
+    Raises:
+        ConfigurationError: zeep passed over what it could not read.
+    """
     kind = _binding_classes()[protocol]
     found: Iterator[Binding] = (
         port.binding
@@ -179,7 +183,13 @@ def _binding(wsdl: Wsdl, protocol: ProtocolName, operation: str) -> Binding:
         for port in service.ports.values()
         if type(port.binding) is kind and operation in port.binding.all()
     )
-    return next(found)
+    binding = next(found, None)
+    if binding is None:
+        raise ConfigurationError(
+            f"zeep finds no port for {operation} over {protocol} in the WSDL {wsdl.location}: name"
+            " another file."
+        )
+    return binding
 
 
 def _binding_classes() -> dict[ProtocolName, type[Binding]]:
@@ -303,7 +313,7 @@ def unreachable(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
     """Return why an operation cannot be called over a protocol; empty if it can."""
     if name == OPERATION:
         return misfit(wsdl, protocol)
-    described = wsdl.description.operations[protocol][name]
+    described = wsdl.description.operations.get(protocol, {}).get(name, ())
     lines = [line for facts in described for line in carrier_differences(protocol, name, facts)]
     if any(facts != described[0] for facts in described):
         lines.append(f"{len(described)} bindings describe it differently")
@@ -311,16 +321,26 @@ def unreachable(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
 
 
 def _unsupported(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
-    operation: Any = _binding(wsdl, protocol, name).get(name)
+    try:
+        operation: Any = _binding(wsdl, protocol, name).get(name)
+    except ConfigurationError as error:
+        return str(error)
     if operation.input is None or operation.output is None:
         return "it has no input or no output"
+    xsd = import_zeep().xsd
+    messages = [operation.output]
     if protocol in ("http-get", "http-post"):
-        simple = import_zeep().xsd.AnySimpleType
         for part, (_, kind) in operation.input.abstract.parts.items():
-            if not isinstance(kind, simple):
+            if not isinstance(kind, xsd.AnySimpleType):
                 return f"{part} is not of a simple type: use soap"
-        if not all(part.element for part in operation.output.abstract.parts.values()):
-            return "its result is not an element: use soap"
+    else:
+        messages.append(operation.input)
+    for message in messages:
+        parts = [*message.abstract.parts.values()]
+        if len(parts) != 1 or parts[0].element is None:
+            return "its arguments or its result are not in one element"
+    if not isinstance(operation.input.body.type, xsd.ComplexType):
+        return "its arguments have no names"
     return ""
 
 
@@ -348,7 +368,8 @@ class Operation:
         self._call = _operation(wsdl, protocol, name)
         self._operation: Any = _binding(wsdl, protocol, name).get(name)
         self._is_soap = hasattr(self._operation.input, "nsmap")
-        self._elements = dict(self._operation.input.body.type.elements)
+        kind = self._operation.input.body.type
+        self._elements: dict[str, Any] = dict([*kind.elements, *kind.attributes])
         self.parameters = list(self._elements)
         """The names of the parameters, in order."""
 
@@ -362,9 +383,11 @@ class Operation:
         given = self._bind(args, kwargs)
         for name, value in given.items():
             kind = self._elements[name].type
-            if value is not None and isinstance(kind, import_zeep().xsd.AnySimpleType):
-                # zeep itself would write what is no number into an element for one.
-                kind.pythonvalue(kind.xmlvalue(value))
+            if isinstance(kind, import_zeep().xsd.AnySimpleType):
+                for each in value if isinstance(value, (list, tuple)) else [value]:
+                    # zeep itself would write what is no number into an element for one.
+                    if each is not None:
+                        kind.pythonvalue(kind.xmlvalue(each))
         if not self._is_soap:
             given = self._as_texts(given)
         return CapturingTransport.capture(lambda: self._call(**given))

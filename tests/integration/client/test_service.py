@@ -465,7 +465,7 @@ UNREACHABLE: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         '<wsdl:part name="Body" element="tns:Balance" />',
         '<wsdl:part name="Body" type="tns:Balance" />',
         ("http-get", "http-post"),
-        "its result is not an element: use soap",
+        "its arguments or its result are not in one element",
     ),
 }
 
@@ -511,6 +511,76 @@ def test_send_mes_ext_by_name_is_the_operation_itself(protocol: str, path: Path)
         CheckedClient(server, protocol, wsdl=path) as checked,
     ):
         assert call(checked, "user", PASSWORD, name="sendMesExt") == "-7"
+
+
+REQUEST = re.compile(r'<s:element name="getBalance">[\s\S]*?</s:element>\n<s:element name="getB')
+SHAPES: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
+    "no argument": ("<s:complexType />", "", {}, BALANCE, Decimal("12.50")),
+    "attribute": (
+        '<s:complexType><s:attribute name="level" type="s:int" /></s:complexType>',
+        "",
+        {"level": 5},
+        BALANCE,
+        Decimal("12.50"),
+    ),
+    "array": (
+        '<s:complexType><s:sequence><s:element name="ids" type="s:int" maxOccurs="unbounded" />'
+        "</s:sequence></s:complexType>",
+        "",
+        {"ids": [1, 2]},
+        BALANCE,
+        Decimal("12.50"),
+    ),
+    "structure": (
+        '<s:complexType><s:sequence><s:element name="like" type="tns:Balance" />'
+        "</s:sequence></s:complexType>",
+        "",
+        {"like": {"amount": 1, "open": False}},
+        BALANCE,
+        Decimal("12.50"),
+    ),
+    "choice": (
+        '<s:complexType><s:choice><s:element name="a" type="s:int" />'
+        '<s:element name="b" type="s:int" /></s:choice></s:complexType>',
+        "",
+        {"b": 5},
+        BALANCE,
+        Decimal("12.50"),
+    ),
+    "simple request": (
+        '<s:simpleType><s:restriction base="s:int" /></s:simpleType>',
+        "",
+        {},
+        "",
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", ["soap", "soap12"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_other_operation_of_any_shape_is_called_or_refused(
+    protocol: str, tmp_path: Path, name: str
+) -> None:
+    """What zeep can build is sent; what has no named arguments is a `ConfigurationError`."""
+    content, _, fields, answer, amount = SHAPES[name]
+    path = tmp_path / "changed.wsdl"
+    element = f'<s:element name="getBalance">{content}</s:element>\n<s:element name="getB'
+    path.write_text(REQUEST.sub(element, WITH_BALANCE, 1), "utf-8")
+    with (
+        ScriptedServer(reply_with(balance_response(protocol, answer))) as server,
+        CheckedClient(server, protocol, wsdl=path) as checked,
+    ):
+        if not answer:
+            with pytest.raises(ConfigurationError, match="its arguments have no names"):
+                call(checked, **fields)
+            return
+        assert call(checked, **fields).amount == amount
+        with pytest.raises(TypeError, match="'more'"):
+            call(checked, more=1, **fields)
+    body = server.requests[0].body.decode()
+    for value in re.findall(r"\d+", str(fields)):
+        assert f">{value}<" in body or f'="{value}"' in body
 
 
 def test_service_lists_its_operations(path: Path) -> None:

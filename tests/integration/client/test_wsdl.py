@@ -175,6 +175,11 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
         PROTOCOLS,
         "Msg is int, not string",
     ),
+    "field of no namespace": (
+        field(FIELD.replace("s:string", "string")),
+        SOAP,
+        "Msg is {}string, not string",
+    ),
     "field array": (
         field(FIELD.replace('maxOccurs="1"', 'maxOccurs="unbounded"')),
         SOAP,
