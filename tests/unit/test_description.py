@@ -196,6 +196,14 @@ def test_differences_of_one_field_are_named_once() -> None:
     ]
 
 
+def test_describe_type_without_a_namespace_is_not_the_built_in_one() -> None:
+    """``string`` without a prefix is another type than XML Schema's."""
+    content = SHIPPED.replace(b'name="Msg" type="s:string"', b'name="Msg" type="string"')
+    described = describe(etree.fromstring(content))
+    for operations in described.operations.values():
+        assert operations["sendMesExt"][0]["Msg"] == "{}string"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
