@@ -635,6 +635,25 @@ def test_decode_rejection_with_a_result_in_a_rare_encoding_is_unknown(
     assert outcome(protocol, status, f"text/html; charset={encoding}", content) == "unknown"
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("<getBalanceResult>5</getBalanceResult>", OutcomeUnknown),
+        ("<getBalanceResponse><a>211435589938023</a>", OutcomeUnknown),
+        (GOOD_HTTP, OutcomeUnknown),
+        ("<getPriceResult>5</getPriceResult>", Rejected),
+    ],
+)
+def test_decode_other_rejection_with_its_result_is_unknown(
+    protocol: ProtocolName, page: str, kind: type[Rejected | OutcomeUnknown]
+) -> None:
+    """The same holds for any other operation, by the names of its own elements."""
+    response = Response(404, "text/html", page.encode())
+    with pytest.raises(kind):
+        CODECS[protocol].decode_other(response, str, "getBalance")
+
+
 def test_decode_rejection_with_a_result_says_so() -> None:
     """The error names both sides of the contradiction."""
     with pytest.raises(OutcomeUnknown) as caught:
@@ -1019,6 +1038,7 @@ def test_decode_error_before_the_method_is_rejected(
         "Maximum request length exceeded.",
         "",
         "Missing parameter: ExeNo.\r\n   at MsgSend.sendMesExt(String userCode, String userPass)",
+        "Missing parameter: x.\n  at MsgSend.sendMesExt (System.String userCode) [0x0] in <0>:0",
     ],
 )
 def test_decode_error_that_the_method_may_have_thrown_is_unknown(

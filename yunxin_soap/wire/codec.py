@@ -54,8 +54,9 @@ _BEFORE_THE_METHOD = re.compile(
     r"|Request format is invalid: "
     r"|A potentially dangerous Request\.(?:Form|QueryString) value )"
 )
-# With customErrors off, ASP.NET's text has a stack trace, and this in it if it called the method.
-_IN_THE_METHOD = re.compile(rf"\.{OPERATION}\(")
+# With customErrors off, the text has a stack trace, and this in it if the method was called. Mono
+# writes a blank before the bracket.
+_IN_THE_METHOD = re.compile(rf"\.{OPERATION} ?\(")
 
 _BLANKS = " \t\r\n"
 # The longest first: the mark of UTF-16 is the start of the mark of UTF-32.
