@@ -17,13 +17,12 @@ from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
-from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY, NEXT_ADDRESS_DELAY
 from yunxin_soap.transport.pool import AsyncPool, NoFreeConnection
 from yunxin_soap.transport.readiness import read_poller
 from yunxin_soap.transport.resolver import Address, Resolver
 from yunxin_soap.transport.retry import RetrySchedule
 from yunxin_soap.transport.route import Route
-from yunxin_soap.transport.sync import NEXT_ADDRESS_DELAY
 from yunxin_soap.transport.tls import TlsLayer, through
 
 if TYPE_CHECKING:

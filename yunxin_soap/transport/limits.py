@@ -9,6 +9,9 @@ Servers close idle connections from 5 s on. A request that meets a closing conne
 *unknown*, so the client must be first.
 """
 
+NEXT_ADDRESS_DELAY = 0.25
+"""Seconds to wait for one address of a host before another one is tried, too (RFC 8305)."""
+
 MAX_HEAD_BYTES = 64 << 10
 """Bytes of the status line and the headers of one response."""
 

@@ -23,7 +23,7 @@ from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
-from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY, NEXT_ADDRESS_DELAY
 from yunxin_soap.transport.pool import NoFreeConnection, Pool
 from yunxin_soap.transport.readiness import read_poller
 from yunxin_soap.transport.resolver import Address, Resolver
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _READ_BYTES = 16384
-NEXT_ADDRESS_DELAY = 0.25
-"""Seconds to wait for one address of a host before another one is tried, too (RFC 8305)."""
 
 
 class Connection:
