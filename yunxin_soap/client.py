@@ -258,9 +258,9 @@ class ClientBase(Generic[_Transport]):
         """Set ``request`` of a `SendError`, also of one that caused a cancellation.
 
         Frames of the codec, of zeep and of the transport hold the password: they are cleared. What
-        an error of an HTTP library quotes may contain it: such an error is no cause.
+        an error of an HTTP library or of a caller's transport quotes may contain it: it is removed.
         """
-        self._redact.redact_chain(raised)
+        self._redact.redact_chain(raised, SendError)
         for error in (raised, raised.__cause__):
             if isinstance(error, SendError):
                 settings = self._settings

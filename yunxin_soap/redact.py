@@ -143,26 +143,41 @@ class Redactor:
         for depth in range(_LAYERS + 1):
             for layer in layers:
                 for secret, pattern in secrets:
-                    # Octets that come from no base64 contain any short text somewhere.
+                    # What was no base64 becomes octets that contain any short text somewhere.
                     if len(secret) >= _MIN_SECRET or not layer.is_base64:
                         yield from map(layer.locate, _occurrences(pattern, layer.text))
             if depth < _LAYERS:
                 layers = [each for layer in layers for each in layer.decode(seen)]
 
-    def redact_chain(self, error: BaseException) -> None:
-        """Clear the frames of an error, and cut off each error of its chain that shows a secret.
+    def redact_chain(self, error: BaseException, own: type[BaseException]) -> None:
+        """Clear the frames of an error, and remove what shows a secret from it and from its chain.
 
-        The text of an HTTP library's error may quote the URL, or what a proxy sent. Call this where
-        the error is handled, as `clear_frames`.
+        The text of an HTTP library's error may quote the URL, or what a proxy sent: such a cause or
+        context is cut off. An error that cannot be cut off has its arguments masked. Call this
+        where the error is handled, as `clear_frames`.
+
+        Args:
+            error: the error.
+            own: the class of errors whose texts are masked already.
         """
         clear_frames(error)
         chain = _chain(error)
-        shown = {id(each) for each in chain if each is not error and self._shows_secret(each)}
+        others = [each for each in chain if not isinstance(each, own)]
+        shown = {id(each) for each in others if self._shows_secret(each)}
         for each in chain:
             if id(each.__cause__) in shown:
                 each.__cause__ = None
             if id(each.__context__) in shown:
                 each.__context__ = None
+            if id(each) in shown:
+                each.args = tuple(map(self._redact_arg, each.args))
+
+    def _redact_arg(self, arg: object) -> object:
+        if isinstance(arg, str):
+            return self(arg)
+        if isinstance(arg, (bytes, bytearray)):
+            return b"***"
+        return arg
 
     def _shows_secret(self, error: BaseException) -> bool:
         """Return whether the text of an error or of its attributes contains a secret."""

@@ -398,7 +398,7 @@ def test_redactor_redact_chain_cuts_off_an_error_that_shows_a_secret(
 ) -> None:
     """An error that quotes a secret is no longer reachable, directly or through another error."""
     error = linked(**{name: linked(**{name: shows})})
-    Redactor("s3cr3t&").redact_chain(error)
+    Redactor("s3cr3t&").redact_chain(error, RuntimeError)
     assert getattr(error, name) is not None
     assert getattr(getattr(error, name), name) is None
 
@@ -407,7 +407,7 @@ def test_redactor_redact_chain_keeps_an_error_without_a_secret() -> None:
     """The cause that says what happened stays, and so does an attribute of it that says nothing."""
     cause = ConnectionRefusedError(111, "refused")
     error = linked(__cause__=cause, __context__=cause)
-    Redactor("s3cr3t&").redact_chain(error)
+    Redactor("s3cr3t&").redact_chain(error, RuntimeError)
     assert error.__cause__ is error.__context__ is cause
 
 
@@ -416,5 +416,22 @@ def test_redactor_redact_chain_reads_attributes() -> None:
     cause = ValueError("It broke.")
     cause.url = "http://u:s3cr3t&@h"  # type: ignore[attr-defined]
     error = linked(__cause__=cause)
-    Redactor("s3cr3t&").redact_chain(error)
+    Redactor("s3cr3t&").redact_chain(error, RuntimeError)
     assert error.__cause__ is None
+
+
+def test_redactor_redact_chain_masks_arguments_where_it_cannot_cut() -> None:
+    """The error itself, and the errors of a group, stay: their texts and octets are masked."""
+    member = ValueError("GET /?p=s3cr3t%26", b"<s3cr3t&>", 5, "x" * 20_000)
+    error = KeyError("s3cr3t&")
+    error.exceptions = [member]  # type: ignore[attr-defined]
+    Redactor("s3cr3t&").redact_chain(error, RuntimeError)
+    assert error.args == ("***",)
+    assert member.args[:3] == ("GET /?p=***", b"***", 5)
+
+
+def test_redactor_redact_chain_keeps_the_texts_of_own_errors() -> None:
+    """Where a password is a common word, the sentences of the package's own errors stay."""
+    error = linked(__cause__=RuntimeError("It is unknown whether the SMS was sent."))
+    Redactor("sent").redact_chain(error, RuntimeError)
+    assert str(error.__cause__) == "It is unknown whether the SMS was sent."

@@ -383,8 +383,10 @@ class OwnTransport:
         text = octets.decode()
         if self._kind == "programming error":
             raise KeyError(len(text))
+        if self._kind == "quoting error":
+            raise ValueError(text, octets, len(text))
         if self._kind == "group":
-            raise Group([self._lost(text), self._lost(text)])
+            raise Group([self._lost(text), OSError(text)])
         raise OutcomeUnknown("It broke.") from self._lost(text)
 
     def _lost(self, text: str) -> OSError:
@@ -408,12 +410,17 @@ class AsyncOwnTransport(OwnTransport):
         """Do nothing."""
 
 
-@pytest.mark.parametrize("kind", ["programming error", "group", "unknown"])
+@pytest.mark.parametrize("kind", ["programming error", "quoting error", "group", "unknown"])
 def test_own_transport_frames_are_cleared(protocol: ClientVariant, kind: str) -> None:
     """An error in a caller's transport keeps its lines, and no request in its variables."""
     transport: Any = (AsyncOwnTransport if protocol.is_async else OwnTransport)(kind)
     options: Any = {"channel": 37, "protocol": str(protocol), "transport": transport}
-    expected = {"programming error": KeyError, "group": Group, "unknown": OutcomeUnknown}
+    expected: dict[str, type[Exception]] = {
+        "programming error": KeyError,
+        "quoting error": ValueError,
+        "group": Group,
+        "unknown": OutcomeUnknown,
+    }
     with client_class(protocol)("user", PASSWORD, **options) as client:
         for run in (
             lambda: client.send(NUMBERS, MESSAGE),
