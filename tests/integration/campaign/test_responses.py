@@ -28,10 +28,9 @@ OPEN: dict[str, bytes] = {
     "504": http_response("", "504 Gateway Timeout", HTML),
     "404 around a batch number": http_response(result_xml("soap"), "404 Not Found"),
     "a fault beside a batch number": http_response(
-        result_xml("soap").replace(
-            "</soap:Body>", soap_fault("soap", "Client").partition("<soap:Body>")[2]
-        )
-    ).replace(b"</soap:Envelope></soap:Envelope>", b"</soap:Envelope>"),
+        soap_fault("soap", "Client").partition("</soap:Body>")[0]
+        + result_xml("soap").partition("<soap:Body>")[2]
+    ),
     "a code with a batch number": result_response("soap", f"-3,{BATCH_NO}"),
 }
 
