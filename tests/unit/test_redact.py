@@ -386,18 +386,18 @@ class BadRepr(Exception):
 @pytest.mark.parametrize(
     "shows",
     [
-        OSError("GET /?userPass=s3cr3t%26"),
-        UnicodeDecodeError("ascii", b"s3cr3t&", 0, 1, "x"),
-        BadRepr(),
-        OSError("x" * 20000),
+        lambda: OSError("GET /?userPass=s3cr3t%26"),
+        lambda: UnicodeDecodeError("ascii", b"s3cr3t&", 0, 1, "x"),
+        BadRepr,
+        lambda: OSError("x" * 20000),
     ],
     ids=["text", "octets", "no text", "long text"],
 )
 def test_redactor_redact_chain_cuts_off_an_error_that_shows_a_secret(
-    name: str, shows: Exception
+    name: str, shows: Callable[[], Exception]
 ) -> None:
     """An error that quotes a secret is no longer reachable, directly or through another error."""
-    error = linked(**{name: linked(**{name: shows})})
+    error = linked(**{name: linked(**{name: shows()})})
     Redactor("s3cr3t&").redact_chain(error, RuntimeError)
     assert getattr(error, name) is not None
     assert getattr(getattr(error, name), name) is None
