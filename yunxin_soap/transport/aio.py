@@ -191,10 +191,12 @@ class AsyncConnection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        if not self._is_open:
+        if not self._is_open or self._transport.get_write_buffer_size():
+            return False
+        if self._layers and any(layer.has_ended for layer in self._layers):
             return False
         # The event loop may have seen neither yet.
-        return not (self._poll(0) or any(layer.has_ended for layer in self._layers))
+        return not self._poll(0)
 
     def close(self) -> None:
         """Close the connection at once."""

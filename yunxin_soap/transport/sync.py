@@ -14,10 +14,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from selectors import EVENT_WRITE, DefaultSelector
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, TypeVar, cast
-
-from urllib3.util import wait_for_write
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
@@ -44,13 +42,16 @@ class Connection:
     Its socket never blocks: each wait is for the time that is left.
     """
 
-    __slots__ = ("_layers", "_poll", "_socket", "idle_since")
+    __slots__ = ("_layers", "_poll", "_send_failed", "_socket", "_unsent", "idle_since")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
         self._poll = read_poller(sock)
         self._layers: Sequence[TlsLayer] = ()
+        self._unsent: bytes | memoryview = b""
+        """What the server did not read before it began to respond."""
+        self._send_failed = False
         self.idle_since = 0.0
 
     def establish(self, route: Route, deadline: float) -> None:
@@ -68,14 +69,15 @@ class Connection:
             return
         self._send(exchange.begin(), deadline)
         while not exchange.receive(self._receive(deadline)):
-            pass
+            if self._unsent:
+                self._send(b"", deadline)
 
     def _drive(self, steps: Steps[_T], deadline: float) -> _T:
         """Send what the steps yield, and give them what arrives."""
         try:
             data = next(steps)
             while True:
-                if data:
+                if data or self._unsent:
                     self._send(data, deadline)
                 data = steps.send(self._receive(deadline))
         except StopIteration as end:
@@ -83,29 +85,48 @@ class Connection:
             return result
 
     def _send(self, data: bytes | memoryview, deadline: float) -> None:
-        # A server may reject a request before it has read all of it, and then close.
-        try:
+        """Send bytes, or a part of them if the server responds before it has read all.
+
+        A server may reject a request before it has read all of it, and then close. Its response
+        counts, so an error does too only if there is none.
+        """
+        if self._unsent:
+            data, self._unsent = memoryview(bytes(self._unsent) + bytes(data)), b""
+        while True:
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:  # the kernel's buffer is full
+                sent = 0
+            except ConnectionError:
+                self._send_failed = True
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
+            if self._wait_for_room(deadline) & EVENT_READ:
+                self._unsent = data
+                return
+
+    def _wait_for_room(self, deadline: float) -> int:
+        """Wait until the socket takes bytes or has some, and return the events of `selectors`."""
+        with DefaultSelector() as selector:
+            selector.register(self._socket, EVENT_READ | EVENT_WRITE)
             while True:
-                try:
-                    sent = self._socket.send(data)
-                except BlockingIOError:  # noqa: PERF203 - the kernel's buffer is full
-                    wait_for_write(self._socket, timeout=_seconds_left(deadline))
-                else:
-                    if sent == len(data):
-                        return
-                    data = data[sent:]
-        except ConnectionError:
-            return
+                for _, events in selector.select(_seconds_left(deadline)):
+                    return events
 
     def _receive(self, deadline: float) -> bytes:
         while not self._poll(_seconds_left(deadline) * 1000):
             pass
-        return self._socket.recv(_READ_BYTES)
+        data = self._socket.recv(_READ_BYTES)
+        if not data and self._send_failed:
+            raise ConnectionResetError
+        return data
 
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        return not (self._poll(0) or any(layer.has_ended for layer in self._layers))
+        return not (self._unsent or self._poll(0) or any(layer.has_ended for layer in self._layers))
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,18 +6,27 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.support.client_matrix import ClientVariant, variants
+from tests.support.checked_client import CheckedClient
+from tests.support.client_matrix import BOTH_CLIENTS, ClientVariant, send_request, variants
 from tests.support.exchange_lane import After, Lanes, Observed, Reply
 from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
 from tests.support.outcome_table import IMPATIENT_SECONDS, TABLE
+from tests.support.scripted_server import TIMEOUT_SECONDS, Connection, ScriptedServer
+from tests.support.wire_samples import http_response, result_response
+from yunxin_soap import OutcomeUnknown
 from yunxin_soap.operation import PROTOCOLS
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport import failures
+from yunxin_soap.transport.base import Request
 from yunxin_soap.transport.http11 import Exchange
 
 
@@ -67,7 +76,7 @@ def test_response_ends_as_the_table_says(name: str, patient: Lanes, impatient: L
             pytest.fail(f"{protocol}\n{ended}\nExpected: {row.expected}", pytrace=False)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_response_in_pieces_ends_as_the_whole(data: st.DataObject, patient: Lanes) -> None:
     """A response that the server sends in pieces ends as the whole one, on all clients."""
@@ -80,7 +89,7 @@ def test_response_in_pieces_ends_as_the_whole(data: st.DataObject, patient: Lane
     assert agreed(patient.exchange(lambda _: Reply(content, after, splits), (protocol,))) == whole
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_response_ends_alike_on_all_clients(data: st.DataObject, patient: Lanes) -> None:
     """A response with any changes ends in the same way on all clients."""
@@ -90,3 +99,69 @@ def test_mutated_response_ends_alike_on_all_clients(data: st.DataObject, patient
     after = After.READ_ON if content and Exchange(b"").receive(content) else After.CLOSE
     splits = tuple(data.draw(places(content)))
     agreed(patient.exchange(lambda _: Reply(content, after, splits), (protocol,)))
+
+
+# --- a response before the request was read
+
+
+def test_response_before_the_request_is_read_counts(protocol: str) -> None:
+    """A whole response counts, even if the server reads the request after it."""
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        connection.send(result_response(protocol))
+        while connection.read():
+            connection.wait_for_bytes()
+            connection.send(result_response(protocol))
+
+    with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
+        checked.assert_accepted()
+        checked.assert_accepted()
+    assert [request.connection for request in server.requests] == [1, 1]
+
+
+LARGE = b"x" * (16 << 20)
+"""More than the buffers of the kernel hold."""
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize("after", After)
+@pytest.mark.parametrize("status", ["200 OK", "413 Content Too Large"])
+def test_response_before_a_large_request_is_read_counts(
+    protocol: ClientVariant, status: str, after: After
+) -> None:
+    """A whole response counts, even if the server never reads the rest of the request."""
+    received = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        connection.send(http_response("<a/>", status))
+        if after is After.READ_ON:
+            received.wait(TIMEOUT_SECONDS)
+        elif after is After.RESET:
+            connection.reset()
+
+    with ScriptedServer(script) as server:
+        settings = Settings("user", "password", endpoint=server.url, timeout=4.0)
+        response = send_request(protocol, settings, Request("POST", "/", {}, body=LARGE))
+        received.set()
+    assert (response.status, response.body) == (int(status[:3]), b"<a/>")
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize("after", [After.CLOSE, After.RESET])
+def test_connection_that_ends_in_a_large_request_broke(
+    protocol: ClientVariant, after: After
+) -> None:
+    """A connection that ends while the request is sent broke, for both clients."""
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_bytes()
+        if after is After.RESET:
+            connection.reset()
+
+    with ScriptedServer(script) as server:
+        settings = Settings("user", "password", endpoint=server.url)
+        with pytest.raises(OutcomeUnknown, match=failures.CONNECTION_BROKE):
+            send_request(protocol, settings, Request("POST", "/", {}, body=LARGE))
+    assert server.connections == 1
