@@ -25,6 +25,7 @@ from yunxin_soap.wsdl_files import (
     cache_dir,
     cached_path,
     find,
+    find_and_read,
     previous_path,
     read,
     replace_cached,
@@ -58,8 +59,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Wsdl:
     Raises:
         ConfigurationError: the file cannot be read, is not a WSDL, or imports another document.
     """
-    found = find(path)
-    content = read(found)
+    found, content = find_and_read(path)
     with _lock:
         loaded = _loaded.get(found)
         if loaded is None or loaded.content != content:
@@ -192,11 +192,11 @@ def _fitting_copy(path: Path, *, but: bytes) -> bytes | None:
     """Return the content of a copy that fits; None if there is none, or it is ``but``."""
     try:
         content = read(path)
-        if content != but:
+        if content is not None and content != but:
             _check_all(zeep_adapter.parse(content, str(path)))
             return content
     except ConfigurationError:
-        pass  # there is no copy, or nothing that anyone wants back
+        pass  # nobody wants it back
     return None
 
 
@@ -210,8 +210,9 @@ def rollback() -> Path:
         ConfigurationError: there is no cached copy, the previous copy does not fit, or the
             directory cannot be written. Nothing changed.
     """
-    if previous_path().is_file():
-        _check_all(zeep_adapter.parse(read(previous_path()), str(previous_path())))
+    previous = read(previous_path())
+    if previous is not None:
+        _check_all(zeep_adapter.parse(previous, str(previous_path())))
     if not roll_back():
         raise ConfigurationError(
             f"There is nothing to roll back: {shipped_path()} is in use, which came with the"

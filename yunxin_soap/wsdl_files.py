@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.redact import truncate_printable
 
 FILE_NAME = "MsgSend.wsdl"
 MAX_BYTES = 1 << 20
@@ -70,9 +71,12 @@ def find(path: str | os.PathLike[str] | None = None) -> Path:
         return _resolve_file(cached_path()) or shipped_path()
     if found := _resolve_file(path):
         return found
-    name = os.fsdecode(path)
-    shown = name if len(name) <= 200 else f"{name[:200]}…"
-    raise ConfigurationError(f"There is no WSDL file at {shown}: name a file that exists.")
+    raise _missing(path)
+
+
+def _missing(path: str | os.PathLike[str]) -> ConfigurationError:
+    shown = truncate_printable(os.fsdecode(path), 200)
+    return ConfigurationError(f"There is no WSDL file at {shown}: name a file that exists.")
 
 
 def _resolve_file(path: str | os.PathLike[str]) -> Path | None:
@@ -85,8 +89,27 @@ def _resolve_file(path: str | os.PathLike[str]) -> Path | None:
         return None
 
 
-def read(path: Path) -> bytes:
-    """Return the content of a WSDL file.
+def find_and_read(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes]:
+    """Return the path and the content of the WSDL to load.
+
+    Args:
+        path: as for `find`.
+
+    Raises:
+        ConfigurationError: there is no file, it cannot be read, or it has more than 1 MiB.
+    """
+    while True:
+        found = find(path)
+        content = read(found)
+        if content is not None:
+            return found, content
+        if path is not None:
+            raise _missing(path)
+        # A rollback has just removed the cached copy: find the shipped one.
+
+
+def read(path: Path) -> bytes | None:
+    """Return the content of a WSDL file; None if there is no such file.
 
     Raises:
         ConfigurationError: the file cannot be read, or has more than 1 MiB.
@@ -94,6 +117,8 @@ def read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise ConfigurationError(
             f"The WSDL {path} cannot be read ({error.strerror}): check its permissions, or name"

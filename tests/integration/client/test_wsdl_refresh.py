@@ -374,6 +374,23 @@ def test_load_of_an_unreadable_file_says_so(tmp_path: Path) -> None:
         wsdl.load(path)
 
 
+def test_load_while_a_rollback_removes_the_copy_finds_the_shipped_one(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that vanishes between finding and reading it is not missed."""
+    refresh(version(1))
+    read = wsdl_files.read
+
+    def read_after_rollback(path: Path) -> bytes | None:
+        (cache / "MsgSend.wsdl").unlink(missing_ok=True)
+        return read(path)
+
+    monkeypatch.setattr(wsdl_files, "read", read_after_rollback)
+    assert wsdl.load().location == str(wsdl.shipped_path())
+    with pytest.raises(ConfigurationError, match="no WSDL file at"):
+        wsdl.load(refresh(version(1)))
+
+
 # --- comparing
 
 
