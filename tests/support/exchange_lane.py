@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.client_matrix import ClientVariant, build_client, protocol_name
@@ -79,21 +81,34 @@ class Observed:
     """Whether the client sent its next request over the same connection."""
 
 
+@dataclass(frozen=True)
+class Tls:
+    """TLS between the client and the server of a lane."""
+
+    context: ssl.SSLContext
+    """The server's."""
+    verify: Path
+    """The authority that the client trusts."""
+
+
 class Lane:
     """One client of one variant, and the server that it sends to.
 
     Args:
         variant: the client and the protocol.
         timeout: seconds within which a response must be complete.
+        tls: how they speak TLS, if they do.
     """
 
-    def __init__(self, variant: ClientVariant, timeout: float = 20.0) -> None:
+    def __init__(
+        self, variant: ClientVariant, timeout: float = 20.0, tls: Tls | None = None
+    ) -> None:
         self.variant = variant
         self._good = Reply(result_response(variant))
         self._reply = self._good
         self._outcome_seen = threading.Event()
         self._later_sent = threading.Event()
-        self._server = ScriptedServer(self._serve)
+        self._server = ScriptedServer(self._serve, tls=None if tls is None else tls.context)
         self._client = build_client(
             variant,
             Settings(
@@ -103,6 +118,7 @@ class Lane:
                 endpoint=self._server.url,
                 protocol=protocol_name(variant),
                 timeout=timeout,
+                verify=tls.verify if tls is not None else True,
             ),
         )
 
@@ -178,10 +194,13 @@ class Lanes:
     Args:
         variants: the clients and protocols.
         timeout: seconds within which a response must be complete.
+        tls: how they speak TLS, if they do.
     """
 
-    def __init__(self, variants: list[ClientVariant], timeout: float = 20.0) -> None:
-        self._variants, self._timeout = variants, timeout
+    def __init__(
+        self, variants: list[ClientVariant], timeout: float = 20.0, tls: Tls | None = None
+    ) -> None:
+        self._variants, self._timeout, self._tls = variants, timeout, tls
         self._lanes: dict[tuple[str, str], Lane] = {}
 
     def exchange(
@@ -200,7 +219,7 @@ class Lanes:
         for variant in chosen:
             key = (str(variant), variant.client)
             if key not in self._lanes:
-                self._lanes[key] = Lane(variant, self._timeout)
+                self._lanes[key] = Lane(variant, self._timeout, self._tls)
         lanes = [self._lanes[str(variant), variant.client] for variant in chosen]
         with ThreadPoolExecutor(len(lanes)) as threads:
             observed = threads.map(lambda lane: lane.exchange(reply(lane.variant)), lanes)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from hypothesis import strategies as st
 
 from tests.support.checked_client import CheckedClient
 from tests.support.client_matrix import BOTH_CLIENTS, ClientVariant, send_request, variants
-from tests.support.exchange_lane import After, Lanes, Observed, Reply
+from tests.support.exchange_lane import After, Lanes, Observed, Reply, Tls
 from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
-from tests.support.outcome_table import IMPATIENT_SECONDS, TABLE
+from tests.support.outcome_table import IMPATIENT_SECONDS, TABLE, Row
 from tests.support.scripted_server import TIMEOUT_SECONDS, Connection, ScriptedServer
 from tests.support.wire_samples import http_response, result_response
 from yunxin_soap import OutcomeUnknown
@@ -41,18 +42,26 @@ def clients() -> list[ClientVariant]:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
     """Lanes whose timeout no response reaches."""
-    yield from _lanes(20.0, tmp_path_factory.mktemp("wsdl_cache"))
+    yield from _lanes(tmp_path_factory.mktemp("wsdl_cache"), 20.0)
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
     """Lanes whose timeout is reached soon."""
-    yield from _lanes(IMPATIENT_SECONDS, tmp_path_factory.mktemp("wsdl_cache"))
+    yield from _lanes(tmp_path_factory.mktemp("wsdl_cache"), IMPATIENT_SECONDS)
 
 
-def _lanes(timeout: float, cache: Path) -> Iterator[Lanes]:
+@pytest.fixture(scope="module")
+def secured(
+    tmp_path_factory: pytest.TempPathFactory, tls: ssl.SSLContext, authority_file: Path
+) -> Iterator[Lanes]:
+    """Patient lanes that speak TLS."""
+    yield from _lanes(tmp_path_factory.mktemp("wsdl_cache"), 20.0, Tls(tls, authority_file))
+
+
+def _lanes(cache: Path, timeout: float, tls: Tls | None = None) -> Iterator[Lanes]:
     # They outlive the test that makes them, whose environment does not.
-    with pytest.MonkeyPatch.context() as environment, Lanes(clients(), timeout) as lanes:
+    with pytest.MonkeyPatch.context() as environment, Lanes(clients(), timeout, tls) as lanes:
         environment.setenv("YUNXIN_WSDL_CACHE", str(cache))
         yield lanes
 
@@ -66,14 +75,31 @@ def agreed(observed: dict[str, dict[str, Observed]]) -> dict[str, Observed]:
     return {protocol: by_client["sync"] for protocol, by_client in observed.items()}
 
 
+def check_row(row: Row, lanes: Lanes, protocols: tuple[str, ...]) -> None:
+    """Check that all clients end alike on the protocols, and as the row says."""
+    for protocol, ended in agreed(lanes.exchange(row.reply, protocols)).items():
+        if not row.expected.fits(ended):
+            pytest.fail(f"{protocol}\n{ended}\nExpected: {row.expected}", pytrace=False)
+
+
+def runs_into_the_timeout(row: Row) -> bool:
+    """Return whether a row ends with the client's timeout."""
+    return "no complete response" in row.expected.words
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_response_ends_as_the_table_says(name: str, patient: Lanes, impatient: Lanes) -> None:
     """All clients end alike on all protocols, and as the table says."""
     row = TABLE[name]
-    lanes = impatient if "no complete response" in row.expected.words else patient
-    for protocol, ended in agreed(lanes.exchange(row.reply, row.protocols)).items():
-        if not row.expected.fits(ended):
-            pytest.fail(f"{protocol}\n{ended}\nExpected: {row.expected}", pytrace=False)
+    check_row(row, impatient if runs_into_the_timeout(row) else patient, row.protocols)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, row in TABLE.items() if not runs_into_the_timeout(row)]
+)
+def test_response_over_tls_ends_as_the_table_says(name: str, secured: Lanes) -> None:
+    """All clients end as the table says through TLS, too."""
+    check_row(TABLE[name], secured, TABLE[name].protocols[:1])
 
 
 @examples(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
