@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from tests.support.exchange_lane import After, split
 from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
 from tests.support.outcome_table import TABLE, raw
-from yunxin_soap import Outcome
+from yunxin_soap import InvalidRequest, Outcome
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.transport import failures
-from yunxin_soap.transport.http11 import Exchange
+from yunxin_soap.transport.base import Request
+from yunxin_soap.transport.http11 import Exchange, RequestEncoder
 from yunxin_soap.transport.limits import MAX_RESPONSE_BYTES
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CONNECT = b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n"
 
 
 class End(NamedTuple):
@@ -187,3 +189,95 @@ def test_mutated_response_is_kept_only_after_a_200_with_a_body(content: bytes) -
 def test_any_bytes_are_a_response_or_broken(content: bytes) -> None:
     """Any bytes end in a response or a reason, and in the same one in any pieces."""
     assert run([content]) == run(bytewise(content))
+
+
+# --- CONNECT
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 Connection established\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nProxy-Agent: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
+def test_response_to_connect_ends_with_its_head(head: bytes) -> None:
+    """The response to a CONNECT has no body, and what follows it is surplus."""
+    status = 407 if b"407" in head else 200
+    for pieces in ([head], bytewise(head)):
+        exchange = Exchange(CONNECT, is_connect=True)
+        assert [exchange.receive(piece) for piece in pieces][-1]
+        assert exchange.response is not None
+        assert (exchange.status, exchange.response.body) == (status, b"")
+        assert not exchange.surplus
+    exchange = Exchange(CONNECT, is_connect=True)
+    assert exchange.receive(head + b"\x16")
+    assert (exchange.status, exchange.surplus) == (status, True)
+
+
+# --- requests
+
+
+def encoder(origin: str = "") -> RequestEncoder:
+    return RequestEncoder("example.com:8080", origin, {"User-Agent": "x"})
+
+
+COMMON = b"HTTP/1.1\r\nHost: example.com:8080\r\nAccept-Encoding: identity\r\nUser-Agent: x\r\n"
+
+
+def test_request_is_written_as_http_wants_it() -> None:
+    """A request has one request line, the headers, and a length if it has a body."""
+    assert encoder().encode(Request("GET", "/a", {"X": "y"}, query="b=c&d=%20")) == (
+        b"GET /a?b=c&d=%20 " + COMMON + b"X: y\r\n\r\n"
+    )
+    assert encoder().encode(Request("POST", "/a", {}, body=b"<b/>")) == (
+        b"POST /a " + COMMON + b"Content-Length: 4\r\n\r\n<b/>"
+    )
+    assert encoder().encode(Request("POST", "/a", {}, body=b"")) == (
+        b"POST /a " + COMMON + b"Content-Length: 0\r\n\r\n"
+    )
+    assert encoder("http://example.com:8080").encode(Request("GET", "/a", {}, query="b")) == (
+        b"GET http://example.com:8080/a?b " + COMMON + b"\r\n"
+    )
+
+
+def test_requests_of_one_encoder_do_not_mix() -> None:
+    """What one request was made of is in no other one."""
+    shared = {"X": "1"}
+    requests = [
+        Request("GET", "/a", shared, query="first"),
+        Request("GET", "/a", shared, query="second"),
+        Request("GET", "/a", shared),
+        Request("POST", "/a", shared, body=b"third"),
+        Request("POST", "/b", shared, body=b"fourth"),
+        Request("POST", "/b", {"X": "2"}, body=b"fifth"),
+        Request("GET", "/a", {"Y": "1"}),
+    ]
+    one = encoder()
+    for _ in range(2):
+        assert [one.encode(each) for each in requests] == [
+            encoder().encode(each) for each in requests
+        ]
+
+
+@pytest.mark.parametrize("text", ["a\r\nX: y", "a\n", "a\0", "值", "a\x7f", "a\t"])
+def test_request_with_a_character_that_http_cannot_carry_is_invalid(text: str) -> None:
+    """A path or a header that would end its line, or is not ASCII, is invalid."""
+    for request in (
+        Request("GET", f"/{text}", {}),
+        Request("GET", "/", {"X": text}),
+        Request("GET", "/", {text: "x"}),
+    ):
+        with pytest.raises(InvalidRequest, match="HTTP cannot carry"):
+            encoder().encode(request)
+
+
+def test_request_with_a_space_in_its_path_is_invalid() -> None:
+    """A space would end the path."""
+    with pytest.raises(InvalidRequest, match="space"):
+        encoder().encode(Request("GET", "/a b", {}))
