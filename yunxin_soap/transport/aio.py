@@ -193,7 +193,7 @@ class AsyncConnection(asyncio.Protocol):
         """Whether the server has neither closed the idle connection nor sent anything on it."""
         if not self._is_open or self._transport.get_write_buffer_size():
             return False
-        if self._layers and any(layer.has_ended for layer in self._layers):
+        if self._layers and not all(layer.is_idle for layer in self._layers):
             return False
         # The event loop may have seen neither yet.
         return not self._poll(0)

@@ -126,7 +126,7 @@ class Connection:
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        return not (self._unsent or self._poll(0) or any(layer.has_ended for layer in self._layers))
+        return not (self._unsent or self._poll(0)) and all(layer.is_idle for layer in self._layers)
 
     def close(self) -> None:
         """Close the connection."""

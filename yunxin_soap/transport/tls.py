@@ -10,6 +10,8 @@ from yunxin_soap.transport.http11 import Steps
 
 _T = TypeVar("_T")
 _READ_BYTES = 65536
+_RECORD_HEADER_BYTES = 5
+"""The type, the version and, in two bytes, the length of a record."""
 
 
 class TlsLayer:
@@ -23,8 +25,12 @@ class TlsLayer:
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
-        self.has_ended = False
+        self._has_ended = False
         """Whether the server has said goodbye."""
+        self._header = b""
+        """The first bytes of a record, until its header is complete."""
+        self._record_left = 0
+        """Bytes of the current record that have not arrived."""
 
     def handshake(self) -> Steps[None]:
         """Do the handshake.
@@ -45,8 +51,32 @@ class TlsLayer:
             return False
         return True
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way: the server has said no goodbye, and begun no record.
+
+        The rest of a record that has begun could be a surplus response, and be read as the next
+        one. OpenSSL does not tell whether it holds a part of a record.
+        """
+        return not (self._has_ended or self._header or self._record_left)
+
+    def _follow_records(self, data: bytes) -> None:
+        start = 0
+        while start < len(data):
+            if self._record_left:
+                count = min(self._record_left, len(data) - start)
+                self._record_left -= count
+            else:
+                count = min(_RECORD_HEADER_BYTES - len(self._header), len(data) - start)
+                self._header += data[start : start + count]
+                if len(self._header) == _RECORD_HEADER_BYTES:
+                    self._record_left = int.from_bytes(self._header[-2:], "big")
+                    self._header = b""
+            start += count
+
     def _receive(self, data: bytes) -> None:
         if data:
+            self._follow_records(data)
             self._received.write(data)
         else:
             self._received.write_eof()
@@ -58,7 +88,7 @@ class TlsLayer:
             while True:
                 plain: bytes | None = None
                 while plain is None:
-                    received = b"" if self.has_ended else (yield self._to_send.read())
+                    received = b"" if self._has_ended else (yield self._to_send.read())
                     plain = self._decrypt(received)
                 self._encrypt(steps.send(plain))
         except StopIteration as end:
@@ -80,7 +110,7 @@ class TlsLayer:
             return bytes(plain) or None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass  # many servers close without TLS's own goodbye
-        self.has_ended = True
+        self._has_ended = True
         return bytes(plain)
 
 

@@ -75,6 +75,40 @@ def test_surplus_response_decrypted_by_tls_is_not_reused(
     assert [request.connection for request in server.requests] == [1, 2]
 
 
+class TlsInMemory:
+    """The server's side of TLS whose bytes a test sends itself, in the pieces that it wants."""
+
+    def __init__(self, connection: Connection, tls: ssl.SSLContext) -> None:
+        self._connection = connection
+        self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = tls.wrap_bio(self._received, self._to_send, server_side=True)
+
+    def read_request(self) -> bool:
+        """Do the handshake, if there was none, and read one request over SOAP 1.1."""
+        request = b""
+        while b"</soap-env:Envelope>" not in request:
+            piece = self._connection.sock.recv(65536)
+            if not piece:
+                return False
+            self._received.write(piece)
+            with suppress(ssl.SSLWantReadError):
+                while piece := self.tls.read():
+                    request += piece
+            self._connection.sock.sendall(self._to_send.read())
+        return True
+
+    def encrypt(self, content: bytes) -> bytes:
+        """Return the record that carries the content."""
+        self.tls.write(content)
+        return self._to_send.read()
+
+    def say_goodbye(self) -> bytes:
+        """Return the record that ends TLS."""
+        with suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        return self._to_send.read()
+
+
 @pytest.mark.parametrize("protocol", BOTH_CLIENTS)
 def test_connection_after_the_goodbye_of_tls_is_not_reused(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
@@ -82,22 +116,41 @@ def test_connection_after_the_goodbye_of_tls_is_not_reused(
     """TLS that the server ended with its response carries no other request."""
 
     def script(connection: Connection) -> None:
-        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-        server_side = tls.wrap_bio(received, to_send, server_side=True)
-        request = b""
-        while b"</soap-env:Envelope>" not in request:
-            received.write(connection.sock.recv(65536))
-            with suppress(ssl.SSLWantReadError):
-                while piece := server_side.read():
-                    request += piece
-            connection.sock.sendall(to_send.read())
+        server_side = TlsInMemory(connection, tls)
+        server_side.read_request()
         requests.append(connection.number)
-        server_side.write(result_response("soap"))
-        with suppress(ssl.SSLWantReadError):
-            server_side.unwrap()
+        response = server_side.encrypt(result_response("soap"))
         # In one piece, and the connection itself stays open.
-        connection.sock.sendall(to_send.read())
+        connection.sock.sendall(response + server_side.say_goodbye())
         connection.wait_until_closed()
+
+    requests: list[int] = []
+    with (
+        ScriptedServer(script) as server,
+        CheckedClient(https_url(server), protocol, verify=authority_file) as checked,
+    ):
+        checked.assert_accepted()
+        checked.assert_accepted()
+    assert requests == [1, 2]
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize("size", [1, 5, 6, 100])
+def test_surplus_record_that_comes_in_two_pieces_is_not_the_next_response(
+    protocol: str, size: int, tls: ssl.SSLContext, authority_file: Path
+) -> None:
+    """A connection is not reused if the start of a surplus record came with the response."""
+
+    def script(connection: Connection) -> None:
+        server_side = TlsInMemory(connection, tls)
+        rest = b""
+        while server_side.read_request():
+            requests.append(connection.number)
+            connection.sock.sendall(rest)
+            response = server_side.encrypt(result_response("soap"))
+            surplus = server_side.encrypt(result_response("soap", "666"))
+            connection.sock.sendall(response + surplus[:size])
+            rest = surplus[size:]
 
     requests: list[int] = []
     with (

@@ -6,7 +6,6 @@ import contextlib
 import signal
 import socket
 import ssl
-import sys
 import threading
 import traceback
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 import trustme
 
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import ClientVariant
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
     Connection,
@@ -28,7 +26,7 @@ from tests.support.scripted_server import (
 )
 from tests.support.secret_detector import PROXY_AUTHORIZATION, PROXY_USER
 from tests.support.wire_samples import http_response, result_response
-from yunxin_soap import ConfigurationError, NotSent, OutcomeUnknown
+from yunxin_soap import NotSent, OutcomeUnknown
 
 
 def open_tunnel_to(script: Script, tls: ssl.SSLContext) -> Script:
@@ -243,16 +241,6 @@ def test_proxy_over_tls_with_untrusted_certificate_is_not_sent(
     assert len(proxy.requests) == 0
 
 
-@pytest.fixture
-def tls_in_tls(protocol: ClientVariant) -> ClientVariant:
-    """The client variants that support TLS in TLS: asyncio does from Python 3.11 on."""
-    if protocol.is_async and sys.version_info < (3, 11):
-        with pytest.raises(ConfigurationError, match=r"Python 3\.11"):
-            CheckedClient("https://127.0.0.1/x", protocol, proxy="https://127.0.0.1:1")
-        pytest.skip("asyncio does not support TLS in TLS here")
-    return protocol
-
-
 def relaying(byte_by_byte: threading.Event) -> Script:
     """Return the script of a proxy tunnel that relays single bytes once the event is set."""
 
@@ -286,7 +274,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_tls_in_tls_response_in_small_pieces_has_one_timeout(
-    tls_in_tls: ClientVariant, tls: ssl.SSLContext, authority_file: Path
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
     """A response through TLS in TLS must be complete within one timeout."""
     byte_by_byte = threading.Event()
@@ -294,14 +282,14 @@ def test_tls_in_tls_response_in_small_pieces_has_one_timeout(
     def script(connection: Connection) -> None:
         connection.read()
         byte_by_byte.set()
-        connection.send(result_response(tls_in_tls))
+        connection.send(result_response(protocol))
         connection.wait_until_closed()
 
     with (
         ScriptedServer(relaying(byte_by_byte), tls=tls) as proxy,
         ScriptedServer(script, tls=tls) as gateway,
         CheckedClient(
-            gateway, tls_in_tls, proxy=proxy.origin, verify=authority_file, timeout=0.4
+            gateway, protocol, proxy=proxy.origin, verify=authority_file, timeout=0.4
         ) as checked,
     ):
         checked.assert_fails(OutcomeUnknown)
@@ -309,7 +297,7 @@ def test_tls_in_tls_response_in_small_pieces_has_one_timeout(
 
 
 def test_tls_in_tls_surplus_response_is_ignored(
-    tls_in_tls: ClientVariant, tls: ssl.SSLContext, authority_file: Path
+    protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
     """Surplus through TLS in TLS is not read as the next response."""
 
@@ -317,15 +305,15 @@ def test_tls_in_tls_surplus_response_is_ignored(
         connection.read()
         # Two TLS records in one segment.
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        connection.send(result_response(tls_in_tls))
-        connection.send(result_response(tls_in_tls, "-7"))
+        connection.send(result_response(protocol))
+        connection.send(result_response(protocol, "-7"))
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         connection.wait_until_closed()
 
     with (
         ScriptedServer(relaying(threading.Event()), tls=tls) as proxy,
         ScriptedServer(script, tls=tls) as gateway,
-        CheckedClient(gateway, tls_in_tls, proxy=proxy.origin, verify=authority_file) as checked,
+        CheckedClient(gateway, protocol, proxy=proxy.origin, verify=authority_file) as checked,
     ):
         checked.assert_accepted()
         checked.assert_accepted()
