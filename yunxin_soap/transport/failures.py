@@ -10,16 +10,14 @@ import asyncio
 import os
 import socket
 import ssl
-import traceback
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.redact import clear_frames
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from yunxin_soap.transport.base import NetworkSettings
-
-_E = TypeVar("_E", bound=BaseException)
 
 
 class TunnelRefused(Exception):
@@ -146,14 +144,6 @@ def exchange_failed(
         reason = f"the exchange broke ({type(error).__name__})"
     failed = outcome_unknown(reason, http_status)
     if isinstance(error, Exception):
-        failed.__cause__ = without_locals(error)
+        clear_frames(error)
+        failed.__cause__ = error
     return failed
-
-
-def without_locals(error: _E) -> _E:
-    """Clear the local variables in the frames of an error: some hold the request or the response.
-
-    The traceback keeps its lines, so that a programming error can still be located.
-    """
-    traceback.clear_frames(error.__traceback__)
-    return error

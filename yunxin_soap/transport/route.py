@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from urllib3.util import parse_url
 
 from yunxin_soap.errors import NotSent
+from yunxin_soap.redact import clear_frames
 from yunxin_soap.transport.failures import (
     ConnectReasons,
     TunnelRefused,
     not_sent,
-    without_locals,
 )
 from yunxin_soap.transport.http11 import Exchange, RequestEncoder, Steps
 from yunxin_soap.transport.network import USER_AGENT, proxy_headers, select_proxy, tls_context
@@ -64,7 +64,8 @@ class Route:
         """Return the error for a connection that could not be opened."""
         failed = not_sent(self.reason(error))
         if not self.proxied:  # a proxy's words, which an error may quote, may echo its password
-            failed.__cause__ = without_locals(error)
+            clear_frames(error)
+            failed.__cause__ = error
         return failed
 
     def establish(self) -> Steps[list[TlsLayer]]:
