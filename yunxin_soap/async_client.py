@@ -14,9 +14,8 @@ from yunxin_soap.message import Submission
 from yunxin_soap.redact import clear_frames
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.aio import AsyncHttpTransport
-from yunxin_soap.transport.base import AsyncTransport, Request, Response
+from yunxin_soap.transport.base import AsyncTransport
 from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
-from yunxin_soap.wire.codec import Fields
 from yunxin_soap.wire.service import AsyncService, Call, Operations
 
 if TYPE_CHECKING:
@@ -118,7 +117,9 @@ class AsyncClient(ClientBase[AsyncTransport]):
             await self._load()
         try:
             request = self._encoder.encode(submission)
-            return self._parse_response(submission, await self._exchange(submission, request))
+            self._begin_exchange(submission, request)
+            assert self._transport is not None
+            return self._parse_response(submission, await self._transport.send(request))
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise
@@ -190,28 +191,21 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """Close the client."""
         await self.close()
 
-    async def _exchange(self, sent: Submission | Fields | str, request: Request) -> Response:
-        assert self._transport is not None
-        self._check_open()
-        logs = _log.isEnabledFor(logging.DEBUG)
-        if logs:
-            self._log_request(sent, request)
-        try:
-            response = await self._transport.send(request)
-        except asyncio.CancelledError as cancelled:
+    def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
+        cancelled = isinstance(raised, asyncio.CancelledError)
+        if cancelled and not isinstance(raised.__cause__, SendError):
             # A caller's transport that does not tell how far it came may have sent the request.
-            if isinstance(cancelled.__cause__, SendError):
-                raise
-            raise cancelled from outcome_unknown(CANCELLED, None)
-        if logs:
-            self._log_response(response)
-        return response
+            raised.__cause__ = outcome_unknown(CANCELLED, None)
+        super()._annotate(raised, recipients, channel)
 
     async def _call(self, call: Call) -> Any:
         """Send one call of `service`."""
         try:
             self._add_secrets(call)
-            return call.parse(await self._exchange(call.sent, call.build()))
+            request = call.build()
+            self._begin_exchange(call.sent, request)
+            assert self._transport is not None
+            return call.parse(self._log_response(await self._transport.send(request)))
         except BaseException as raised:
             self._annotate_call(raised, call)
             raise

@@ -239,14 +239,14 @@ class ClientBase(Generic[_Transport]):
         )
 
     def _parse_response(self, submission: Submission, response: Response) -> Receipt:
-        """Return the receipt in a response.
+        """Log a response, and return the receipt in it.
 
         Raises:
             Rejected: the gateway rejected the submission.
             OutcomeUnknown: the response does not show the outcome.
         """
         return Receipt(
-            parse_result(self._codec.decode(response), self._redact),
+            parse_result(self._codec.decode(self._log_response(response)), self._redact),
             submission.recipients,
             submission.message,
             submission.channel,
@@ -277,8 +277,14 @@ class ClientBase(Generic[_Transport]):
         # The caller may have put the password into the wrong field.
         self._annotate(raised, call.recipients, self._redact(call.channel))
 
+    def _begin_exchange(self, sent: Submission | Fields | str, request: Request) -> None:
+        """Check that the client is open, and log the request; see `_log_request`."""
+        self._check_open()
+        if _log.isEnabledFor(logging.DEBUG):
+            self._log_request(sent, request)
+
     def _log_request(self, sent: Submission | Fields | str, request: Request) -> None:
-        """Log a request at DEBUG, without the password and with one shortened number.
+        """Log a request, without the password and with one shortened number.
 
         Args:
             sent: a submission, its fields, or what may be shown of another call.
@@ -303,14 +309,16 @@ class ClientBase(Generic[_Transport]):
             self._redact(content),
         )
 
-    def _log_response(self, response: Response) -> None:
-        """Log a response at DEBUG, redacted."""
-        _log.debug(
-            "HTTP %d (%s): %s",
-            response.status,
-            truncate_printable(self._redact(response.content_type), 100),
-            self._redact.excerpt(response.body, limit=2000),
-        )
+    def _log_response(self, response: Response) -> Response:
+        """Log a response at DEBUG, redacted, and return it."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "HTTP %d (%s): %s",
+                response.status,
+                truncate_printable(self._redact(response.content_type), 100),
+                self._redact.excerpt(response.body, limit=2000),
+            )
+        return response
 
 
 # The options as `help` and interactive shells show them.
@@ -385,7 +393,8 @@ class Client(ClientBase[Transport]):
         """
         try:
             request = self._encoder.encode(submission)
-            return self._parse_response(submission, self._exchange(submission, request))
+            self._begin_exchange(submission, request)
+            return self._parse_response(submission, self._transport.send(request))
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise
@@ -454,21 +463,13 @@ class Client(ClientBase[Transport]):
         """Close the client."""
         self.close()
 
-    def _exchange(self, sent: Submission | Fields | str, request: Request) -> Response:
-        self._check_open()
-        logs = _log.isEnabledFor(logging.DEBUG)
-        if logs:
-            self._log_request(sent, request)
-        response = self._transport.send(request)
-        if logs:
-            self._log_response(response)
-        return response
-
     def _call(self, call: Call) -> Any:
         """Send one call of `service`."""
         try:
             self._add_secrets(call)
-            return call.parse(self._exchange(call.sent, call.build()))
+            request = call.build()
+            self._begin_exchange(call.sent, request)
+            return call.parse(self._log_response(self._transport.send(request)))
         except BaseException as raised:
             self._annotate_call(raised, call)
             raise
