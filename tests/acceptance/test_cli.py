@@ -531,7 +531,8 @@ def test_wsdl_show_names_file_ports_operations_and_types(tmp_path: Path) -> None
     named.write_bytes(wsdl.shipped_path().read_bytes().replace(b'name="DesNo"', b'name="To"'))
     found = json.loads(run("wsdl", "show", "--wsdl", str(named), "--json").stdout)
     assert (found["path"], found["origin"]) == (str(named.resolve()), "named")
-    assert found["protocols"]["soap"] == "DesNo is missing; To is unknown"
+    difference = "DesNo is missing; To is unknown"
+    assert found["protocols"]["soap"] == {"fits": False, "difference": difference}
     assert [port["name"] for port in found["ports"]] == [
         "MsgSendSoap",
         "MsgSendSoap12",

@@ -56,8 +56,8 @@ def show_command(path: str | None, as_json: bool) -> None:
             print_json(shown)
             return
         click.echo(f"{shown['path']} ({_ORIGINS[shown['origin']]})")
-        for protocol, difference in shown["protocols"].items():
-            fits = f"does not fit: {difference}" if difference else "fits"
+        for protocol, found in shown["protocols"].items():
+            fits = "fits" if found["fits"] else f"does not fit: {found['difference']}"
             click.echo(f"{protocol}: {fits}")
         for port in shown["ports"]:
             click.echo(f"\nPort {port['name']} ({port['protocol']})")
@@ -82,11 +82,15 @@ def _describe(loaded: Wsdl, origin: str | None) -> dict[str, Any]:
     from yunxin_soap.operation import PROTOCOLS
     from yunxin_soap.wire import zeep_adapter
 
+    differences = {each: zeep_adapter.misfit(loaded, each) or None for each in PROTOCOLS}
     shipped = loaded.location == str(wsdl.shipped_path())
     return {
         "path": loaded.location,
         "origin": origin or ("shipped" if shipped else "cached"),
-        "protocols": {each: zeep_adapter.misfit(loaded, each) or None for each in PROTOCOLS},
+        "protocols": {
+            protocol: {"fits": difference is None, "difference": difference}
+            for protocol, difference in differences.items()
+        },
         "ports": [
             {
                 "name": port.name,
@@ -171,9 +175,10 @@ def _print_comparison(
 @wsdl_group.command("refresh")
 @_url_options
 def refresh_command(url: str | None, timeout: float | None, as_json: bool) -> None:
-    """Fetch the live WSDL into the user's cache, if it fits all four protocols.
+    """Fetch the live WSDL, and put it into use if it fits.
 
-    Clients that are built later use it. The copy that it replaces is kept for `rollback`.
+    It must fit all four protocols. It becomes the copy in the user's cache, which all clients use
+    that are built later. The copy that it replaces is kept for `rollback`.
     """
     with handle_errors(as_json):
         from yunxin_soap import wsdl
