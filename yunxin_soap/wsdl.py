@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
-from yunxin_soap.redact import clear_frames
+from yunxin_soap.redact import clear_frames, truncate_printable
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.description import differences
 from yunxin_soap.wire.zeep_adapter import Wsdl
@@ -256,7 +256,8 @@ def compare(used: Wsdl, live: Wsdl) -> Comparison:
         if (reason := zeep_adapter.misfit(live, protocol))
         and not zeep_adapter.misfit(used, protocol)
     }
-    return Comparison(tuple(lines), misfits)
+    # Words of the live WSDL must be safe for a terminal.
+    return Comparison(tuple(truncate_printable(line, 1000) for line in lines), misfits)
 
 
 def _protocol_differences(protocol: ProtocolName, used: Wsdl, live: Wsdl) -> list[str]:

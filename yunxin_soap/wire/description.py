@@ -9,7 +9,7 @@ documented operation is found and can be named. Addresses, prefixes and comments
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -165,6 +165,19 @@ class _Reader:
     def __init__(self, root: _Element) -> None:
         self._root = root
         self._schemas = [*root.iterfind(f"{_WSDL}types/{_XSD}schema")]
+        self._definitions = {
+            kind: _by_name(root.iterfind(f"{_WSDL}{kind}"))
+            for kind in ("binding", "portType", "message")
+        }
+        self._globals = {
+            kind: _by_name(
+                (node for schema in self._schemas for node in schema.iterfind(f"{_XSD}{kind}")),
+                _global_name,
+            )
+            for kind in ("element", "complexType")
+        }
+        self._abstract: dict[_Element, dict[str, list[_Element]]] = {}
+        """The operations of each portType."""
 
     def describe(self) -> Description:
         operations: dict[ProtocolName, dict[str, tuple[Facts, ...]]] = {}
@@ -173,11 +186,12 @@ class _Reader:
             if protocol is None:
                 continue
             of_protocol = operations.setdefault(protocol, {})
-            for name in dict.fromkeys(_name(each) for each in _operations(binding)):
-                facts = self._operation(protocol, binding, name)
+            unexpected = self._unexpected(binding)
+            for name, nodes in _by_name(binding.iterfind(f"{_WSDL}operation")).items():
+                facts = unexpected | self._operation(protocol, binding, name, nodes)
                 of_protocol[name] = (*of_protocol.get(name, ()), facts)
         types = {
-            f"{_clark(schema)}{_name(node)}": self._text(node)
+            _global_name(node): self._text(node)
             for schema in self._schemas
             for node in schema
             if node.tag in (f"{_XSD}complexType", f"{_XSD}simpleType")
@@ -195,40 +209,36 @@ class _Reader:
         prefix, colon, name = reference.rpartition(":")
         if colon and node.nsmap.get(prefix) != self._root.get("targetNamespace"):
             raise Unreadable(f"{kind} {reference} is of another namespace")
-        return _only(
-            [each for each in self._root.iterfind(f"{_WSDL}{kind}") if _name(each) == name],
-            f"{kind} {reference}",
-        )
+        return _only(self._definitions[kind].get(name, []), f"{kind} {reference}")
 
     def _global(self, kind: str, qname: str) -> _Element:
         """Return a global definition of the schemas."""
-        return _only(
-            [
-                node
-                for schema in self._schemas
-                for node in schema.iterfind(f"{_XSD}{kind}")
-                if f"{_clark(schema)}{_name(node)}" == qname
-            ],
-            f"{kind} {qname}",
-        )
+        return _only(self._globals[kind].get(qname, []), f"{kind} {qname}")
 
-    def _operation(self, protocol: ProtocolName, binding: _Element, name: str) -> Facts:
+    def _operation(
+        self, protocol: ProtocolName, binding: _Element, name: str, nodes: list[_Element]
+    ) -> dict[str, str]:
         port_type = self._definition("portType", binding, "type")
-        nodes = [each for each in _operations(binding) if _name(each) == name]
-        abstract = [each for each in _operations(port_type) if _name(each) == name]
-        if not abstract:
+        if port_type not in self._abstract:
+            self._abstract[port_type] = _by_name(port_type.iterfind(f"{_WSDL}operation"))
+        abstract = self._abstract[port_type].get(name)
+        if abstract is None:
             raise Unreadable(f"portType {_name(port_type)} has no operation {name}")
-        facts: dict[str, str] = {}
+        facts = self._unexpected(nodes[0]) | self._unexpected(abstract[0])
         count = max(len(nodes), len(abstract))
         if count > 1:
             facts["unexpected definitions"] = f"{count} operations of this name"
-        for node in (binding, nodes[0], abstract[0]):
-            for child in node:
-                if not _is_known_child(child):
-                    facts[f"unexpected {_local(child)}"] = self._text(child)
         read = self._soap if protocol in _SOAP else self._http
         facts.update(read(protocol, binding, nodes[0], abstract[0]))
         return facts
+
+    def _unexpected(self, node: _Element) -> dict[str, str]:
+        """Return what is in a binding or in an operation and is read nowhere else."""
+        return {
+            f"unexpected {_local(child)}": self._text(child)
+            for child in node
+            if not _is_known_child(child)
+        }
 
     # --- how it is carried
 
@@ -400,10 +410,6 @@ def _protocol(binding: _Element) -> ProtocolName | None:
     return None
 
 
-def _operations(node: _Element) -> list[_Element]:
-    return node.findall(f"{_WSDL}operation")
-
-
 def _encoding(node: _Element) -> str:
     """Return how an HTTP port encodes one side of an operation."""
     prefix = {_HTTP: "http:", _MIME: "mime:"}.get(_namespace(node), _namespace(node))
@@ -447,9 +453,20 @@ def _name(node: _Element) -> str:
     return name
 
 
-def _clark(schema: _Element) -> str:
+def _global_name(node: _Element) -> str:
+    """Return the name of a global definition with the namespace of its schema in braces."""
+    (schema,) = node.iterancestors(f"{_XSD}schema")
     namespace = schema.get("targetNamespace")
-    return f"{{{namespace}}}" if namespace else ""
+    return f"{{{namespace}}}{_name(node)}" if namespace else _name(node)
+
+
+def _by_name(
+    nodes: Iterable[_Element], name_of: Callable[[_Element], str] = _name
+) -> dict[str, list[_Element]]:
+    found: dict[str, list[_Element]] = {}
+    for node in nodes:
+        found.setdefault(name_of(node), []).append(node)
+    return found
 
 
 def _namespace(node: _Element) -> str:

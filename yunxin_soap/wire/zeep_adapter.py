@@ -143,12 +143,17 @@ def misfit(wsdl: Wsdl, protocol: ProtocolName) -> str:
         return f"it has no {protocol} port"
     if OPERATION not in operations:
         names = ", ".join(sorted(operations)) or "none"
-        return f"its operations are {names}, without {OPERATION}"
+        return _shorten(f"its operations are {names}, without {OPERATION}")
     # ASP.NET has one operation of a name. If two bindings differ, it is not clear which is right.
     lines = [
         line for facts in operations[OPERATION] for line in submission_differences(protocol, facts)
     ]
-    return "; ".join(dict.fromkeys(lines))
+    return _shorten("; ".join(dict.fromkeys(lines)))
+
+
+def _shorten(text: str) -> str:
+    """Make words of a WSDL safe for a terminal, and bound them."""
+    return truncate_printable(text, 1000)
 
 
 def check(wsdl: Wsdl, protocol: ProtocolName) -> None:
@@ -165,7 +170,7 @@ def check(wsdl: Wsdl, protocol: ProtocolName) -> None:
 def _raise_misfit(wsdl: Wsdl, protocol: ProtocolName, difference: str) -> NoReturn:
     raise ConfigurationError(
         f"The WSDL {wsdl.location} does not fit {OPERATION} over {protocol}:"
-        f" {truncate_printable(difference, 1000)}."
+        f" {difference}."
         f" Expected {OPERATION}({', '.join(f'{name}: string' for name in FIELDS)}) -> string."
     )
 
@@ -317,7 +322,7 @@ def unreachable(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
     lines = [line for facts in described for line in carrier_differences(protocol, name, facts)]
     if any(facts != described[0] for facts in described):
         lines.append(f"{len(described)} bindings describe it differently")
-    return "; ".join(dict.fromkeys(lines)) or _unsupported(wsdl, protocol, name)
+    return _shorten("; ".join(dict.fromkeys(lines))) or _unsupported(wsdl, protocol, name)
 
 
 def _unsupported(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
@@ -363,7 +368,7 @@ class Operation:
         if reason := unreachable(wsdl, protocol, name):
             raise ConfigurationError(
                 f"The operation {name} of the WSDL {wsdl.location} cannot be called over"
-                f" {protocol}: {truncate_printable(reason, 1000)}."
+                f" {protocol}: {reason}."
             )
         self._call = _operation(wsdl, protocol, name)
         self._operation: Any = _binding(wsdl, protocol, name).get(name)
@@ -465,7 +470,7 @@ def list_types(wsdl: Wsdl) -> list[str]:
     schema = wsdl.document.types
     built_in = import_zeep().ns.XSD
     return sorted(
-        each.signature(schema=schema)
+        _shorten(each.signature(schema=schema))
         for each in (*schema.elements, *schema.types)
         if each.qname is not None and each.qname.namespace not in (built_in, None)
     )
@@ -490,8 +495,8 @@ def list_ports(wsdl: Wsdl) -> list[Port]:
         Port(
             port.name,
             protocols[type(port.binding)],
-            str(port.binding_options.get("address") or ""),
-            {name: str(each) for name, each in sorted(port.binding.all().items())},
+            _shorten(str(port.binding_options.get("address") or "")),
+            {name: _shorten(str(each)) for name, each in sorted(port.binding.all().items())},
         )
         for service in wsdl.document.services.values()
         for port in service.ports.values()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted_server import (
+    Connection,
     ScriptedServer,
     proxy_url,
     read_then_close,
@@ -440,6 +441,36 @@ def test_compare_says_in_words_what_differs(
     found = wsdl.compare(parse(SHIPPED, "used"), parse(change(SHIPPED), "live"))
     assert list(found.lines) == lines
     assert list(found.misfits) == affected
+
+
+def test_compare_shows_no_control_character() -> None:
+    """A live WSDL cannot write escape sequences to a terminal."""
+    escape = "\x9b2J"
+    live = SHIPPED.replace('location="/sendMesExt"', f'location="{escape}"').replace(
+        "</s:schema>",
+        f'<s:simpleType name="T"><s:restriction base="s:{escape}" /></s:simpleType></s:schema>',
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        parse(live, "live")
+    assert str(caught.value).isprintable()
+    live = SHIPPED.replace('location="/sendMesExt"', f'location="{escape * 1000}"')
+    found = wsdl.compare(parse(SHIPPED, "used"), parse(live, "live"))
+    for text in (*found.lines, *found.misfits.values()):
+        assert text.isprintable()
+        assert len(text) <= 1001
+
+
+def test_fetch_of_a_slow_response_ends_in_time() -> None:
+    """The timeout is one for the whole document, however often a byte comes."""
+
+    def drip(connection: Connection) -> None:
+        connection.read()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not connection.ended.wait(0.01):
+            connection.send(b"x")
+
+    with ScriptedServer(drip) as server:
+        failing(lambda: wsdl.fetch(server.url, timeout=0.5), "no complete response came within")
 
 
 def test_replace_cached_creates_the_directory(
