@@ -181,6 +181,13 @@ def encoded(content: bytes, encoding: str) -> bytes:
     return sized(content, f"Content-Encoding: {encoding}")
 
 
+def compressed_often(content: bytes, times: int) -> bytes:
+    """Return a response that is compressed several times."""
+    for _ in range(times):
+        content = gzip.compress(content)
+    return encoded(content, ", ".join(["gzip"] * times))
+
+
 def raw_deflate(content: bytes) -> bytes:
     """Compress without zlib's header, as some servers understand "deflate"."""
     compressor = zlib.compressobj(wbits=-15)
@@ -270,6 +277,13 @@ LENGTHS = {
     "NUL in the length": Row(with_length("%d\0"), NOT_HTTP),
     "a length of 30 digits": Row(with_length("9" * 30), NOT_HTTP),
     "a length of 64 bits and one": Row(with_length(str(2**64)), NOT_HTTP),
+    "a length of 1 MiB and 1": Row(with_length(str(MIB + 1)), TOO_LARGE),
+    "a length of 2 MiB of gzip": Row(
+        with_length(str(2 * MIB), "Content-Encoding: gzip"), timed_out(200)
+    ),
+    "a length of 2 MiB and 1 of gzip": Row(
+        with_length(str(2 * MIB + 1), "Content-Encoding: gzip"), TOO_LARGE
+    ),
     "a length of 63 bits": Row(with_length(str(2**63 - 1)), TOO_LARGE),
     "a length of 0 and a body": Row(with_length("0"), unknown(NOT_XML, reused=False)),
     "a length too short": Row(
@@ -763,6 +777,7 @@ CHUNKS = {
 }
 
 BOMB = gzip.compress(b" " * (16 * MIB))
+EMPTY_GZIP = gzip.compress(b"")
 
 ENCODINGS = {
     "gzip": Row(lambda protocol: encoded(gzip.compress(raw(protocol)), "gzip"), ACCEPTED),
@@ -807,8 +822,20 @@ ENCODINGS = {
     "gzip, then an unknown encoding": Row(
         lambda protocol: encoded(gzip.compress(raw(protocol)), "gzip, x-none"), NOT_DECODED
     ),
-    "ten encodings": Row(
-        lambda protocol: encoded(raw(protocol), ", ".join(["gzip"] * 10)), NOT_DECODED
+    "four encodings": Row(lambda protocol: compressed_often(raw(protocol), 4), ACCEPTED),
+    "five encodings": Row(lambda protocol: compressed_often(raw(protocol), 5), NOT_DECODED),
+    "gzip of 16 members": Row(
+        lambda protocol: encoded(gzip.compress(raw(protocol)) + EMPTY_GZIP * 15, "gzip"), ACCEPTED
+    ),
+    "gzip of 17 members": Row(
+        lambda protocol: encoded(gzip.compress(raw(protocol)) + EMPTY_GZIP * 16, "gzip"),
+        NOT_DECODED,
+    ),
+    "deflate of two streams": Row(
+        lambda protocol: encoded(
+            zlib.compress(raw(protocol)[:50]) + zlib.compress(raw(protocol)[50:]), "deflate"
+        ),
+        NOT_DECODED,
     ),
     "not gzip": Row(lambda protocol: encoded(raw(protocol), "gzip"), NOT_DECODED),
     "not deflate": Row(lambda protocol: encoded(raw(protocol), "deflate"), NOT_DECODED),

@@ -112,7 +112,7 @@ def parse_head(head: bytes) -> Head:
     length = (
         int(lists[b"content-length"].partition(b",")[0]) if b"content-length" in lists else None
     )
-    if status < 200 or status in (204, 304):
+    if status in (204, 304):
         length, chunked, codings = 0, False, []
     return Head(
         status=status,
