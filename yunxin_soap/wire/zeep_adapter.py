@@ -105,8 +105,9 @@ def _as_configuration_error(location: str) -> Iterator[None]:
         reason = truncate_printable(" ".join(str(error).split())) or type(error).__name__
         if not isinstance(error, Unreadable):
             reason = f"{type(error).__name__}: {reason}"
+        advice = "check the address" if "://" in location else "name another file, or delete it"
         raise ConfigurationError(
-            f"{location} cannot be loaded as a WSDL ({reason}): name another file, or delete it."
+            f"{location} cannot be loaded as a WSDL ({reason}): {advice}."
         ) from error
 
 
@@ -451,10 +452,23 @@ class Operation:
         if content.get(_NIL) in ("true", "1") and not len(content):
             return None
         result = self._operation.process_reply(root if self._is_soap else etree.tostring(root))
-        if result is None and "".join(content.itertext()).strip():
-            # zeep has logged that it could not convert the value, and dropped it.
-            raise ValueError("the result is not of its type")
+        if _count_values(to_plain(result)) < _count_texts(content):
+            # zeep logs that it could not convert a text, and returns None for it.
+            raise ValueError("a text is not of its type")
         return result
+
+
+def _count_texts(content: etree._Element) -> int:
+    return sum(not len(node) and bool((node.text or "").strip()) for node in content.iter())
+
+
+def _count_values(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(map(_count_values, value.values()))
+    if isinstance(value, (list, tuple)):
+        return sum(map(_count_values, value))
+    # The content of an element of any type is an element itself.
+    return _count_texts(value) if hasattr(value, "iter") else value is not None
 
 
 def to_plain(value: Any) -> Any:

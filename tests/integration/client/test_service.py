@@ -69,6 +69,11 @@ TYPES = """
 <s:complexType name="Balance"><s:sequence>
   <s:element minOccurs="1" maxOccurs="1" name="amount" type="s:decimal" />
   <s:element minOccurs="1" maxOccurs="1" name="open" type="s:boolean" />
+  <s:element minOccurs="0" maxOccurs="1" name="since" type="s:dateTime" />
+  <s:element minOccurs="0" maxOccurs="unbounded" name="limit" type="s:int" />
+  <s:element minOccurs="0" maxOccurs="1" name="more" type="tns:More" />
+</s:sequence></s:complexType>
+<s:complexType name="More"><s:sequence><s:any minOccurs="0" processContents="lax" />
 </s:sequence></s:complexType>
 """
 PARTS = """
@@ -174,6 +179,21 @@ def test_other_operation_takes_and_returns_zeeps_types(protocol: str, path: Path
 
 
 @pytest.mark.parametrize("protocol", CLIENT_VARIANTS)
+def test_other_operation_nested_results_are_converted(protocol: str, path: Path) -> None:
+    """Lists, dates and elements of any type come back as zeep has them."""
+    content = f"{BALANCE}<since>2026-01-02T03:04:05</since><limit>1</limit><limit>-2</limit>"
+    content += '<more><x:a xmlns:x="urn:x"><x:b>c</x:b></x:a></more>'
+    with (
+        ScriptedServer(reply_with(balance_response(protocol, content))) as server,
+        CheckedClient(server, protocol, wsdl=path) as checked,
+    ):
+        result = call(checked, account=7)
+    assert result.since == datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001
+    assert result.limit == [1, -2]
+    assert result.more._value_1.findtext("{urn:x}b") == "c"
+
+
+@pytest.mark.parametrize("protocol", CLIENT_VARIANTS)
 def test_other_operation_null_result_is_none(protocol: str, path: Path) -> None:
     """A null result is None: only ``sendMesExt`` always has one."""
     null = balance_response(protocol, "")
@@ -226,7 +246,11 @@ BAD_RESPONSES: dict[str, tuple[Callable[[str], bytes], type[SendError]]] = {
         OutcomeUnknown,
     ),
     "unknown element": (
-        lambda protocol: balance_response(protocol, f"{BALANCE}<more>1</more>"),
+        lambda protocol: balance_response(protocol, f"{BALANCE}<other>1</other>"),
+        OutcomeUnknown,
+    ),
+    "no date": (
+        lambda protocol: balance_response(protocol, f"{BALANCE}<since>soon</since>"),
         OutcomeUnknown,
     ),
     "no number": (
