@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.exchange_lane import After, split
 from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
-from tests.support.outcome_table import TABLE, chunked, head_of, in_chunks, raw
+from tests.support.outcome_table import TABLE, chunked, head_of, in_chunks, raw, sized
 from tests.support.wire_samples import XML
 from yunxin_soap import InvalidRequest, Outcome
 from yunxin_soap.operation import PROTOCOLS
@@ -156,6 +156,14 @@ def test_row_of_the_table_ends_as_it_says(name: str) -> None:
             assert end.response[2].rstrip() == raw(protocol)
         if row.after is After.READ_ON and not row.later(protocol):
             assert end.reusable is expected.reused
+
+
+def test_first_of_several_types_counts() -> None:
+    """Of several Content-Type headers the first counts, without the blanks around it."""
+    content = sized(raw("soap"), "Content-Type: text/html")
+    end = run([content.replace(b"Type: text/xml; charset=utf-8", b"Type: \ttext/xml \t")])
+    assert end.response is not None
+    assert end.response[1] == "text/xml"
 
 
 @pytest.mark.parametrize("size", [MAX_HEAD_BYTES - 1, MAX_HEAD_BYTES, MAX_HEAD_BYTES + 1])

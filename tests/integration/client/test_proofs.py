@@ -41,7 +41,7 @@ from tests.support.counting_server import (
 from tests.support.scripted_server import Connection, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
-from yunxin_soap import Client, NotSent, OutcomeUnknown
+from yunxin_soap import Client, NotSent, OutcomeUnknown, Receipt
 from yunxin_soap.settings import Settings
 
 SENDS = int(os.environ.get("YUNXIN_TEST_SENDS", "2000"))
@@ -160,9 +160,7 @@ ALLOWED = 200
 @pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
 def test_many_tasks_at_once_are_all_accepted_once(uvloop: bool) -> None:
     """5,000 tasks send at once to a server that allows 200 connections: all are accepted."""
-    if uvloop and sys.platform == "win32":
-        pytest.skip("uvloop is not for Windows")
-    kind = BlockingUvloopClient if uvloop else BlockingAsyncClient
+    kind = loop_client(uvloop)
     with (
         counting_server("soap", ALLOWED) as server,
         kind.from_settings(settings_for(server.url, "soap")) as client,
@@ -228,6 +226,60 @@ def test_many_failing_sends_at_once_give_every_place_back(protocol: str) -> None
             threads.map(lambda _: checked.client.send(NUMBERS, "您好【签名】"), range(4))
         )
     assert {receipt.batch_no for receipt in receipts} == {BATCH_NO}
+
+
+@pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
+def test_cancelled_tasks_give_every_place_back(uvloop: bool) -> None:
+    """A cancelled task says whether its request may have left, and gives its place back."""
+    kind = loop_client(uvloop)
+    hangs = threading.Event()
+    hangs.set()
+
+    def script(connection: Connection) -> None:
+        while connection.read():
+            if hangs.is_set():
+                connection.wait_until_closed()
+                return
+            connection.send(result_response("soap"))
+
+    with (
+        ScriptedServer(script) as server,
+        kind.from_settings(settings_for(server.url, "soap", max_connections=4)) as client,
+    ):
+
+        async def send_until_cancelled() -> None:
+            try:
+                await client.client.send(NUMBER, "您好【签名】")
+            except asyncio.CancelledError as cancelled:
+                causes.append(cancelled.__cause__)  # outside of the task it is lost
+
+        async def send_and_cancel() -> None:
+            sends = [asyncio.ensure_future(send_until_cancelled()) for _ in range(40)]
+            await asyncio.to_thread(server.wait_for_requests, 4)
+            for each in sends:
+                each.cancel()
+            await asyncio.wait(sends)
+
+        causes: list[BaseException | None] = []
+        client.run(send_and_cancel())
+        hangs.clear()
+        receipts = client.run(gather_sends(client, 8))
+    kinds = [type(cause) for cause in causes]
+    assert sorted(kinds, key=str) == [NotSent] * 36 + [OutcomeUnknown] * 4
+    assert len(receipts) == 8
+    assert len(server.requests) == 12
+
+
+async def gather_sends(client: BlockingAsyncClient, count: int) -> list[Receipt]:
+    """Send that many messages at once."""
+    return await asyncio.gather(*[client.client.send(NUMBER, "您好【签名】") for _ in range(count)])
+
+
+def loop_client(uvloop: bool) -> type[BlockingAsyncClient]:
+    """Return the client on asyncio's or on uvloop's event loop."""
+    if uvloop and sys.platform == "win32":
+        pytest.skip("uvloop is not for Windows")
+    return BlockingUvloopClient if uvloop else BlockingAsyncClient
 
 
 # --- waits have a bound
