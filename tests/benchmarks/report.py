@@ -156,8 +156,9 @@ class Report:
             table.add_column(f"× {concurrency}", justify="right", style="bold")
             table.add_column("µs", justify="right", style="dim")
             table.add_column("CPU", justify="right", style="dim")
-        seen = dict.fromkeys(row.contender for row in self.rows if row.numbers == numbers)
-        for contender in seen:
+        # Each concurrency has contenders of its own.
+        seen = {row.contender.key: row.contender for row in self.rows if row.numbers == numbers}
+        for contender in seen.values():
             cells = [contender.key]
             for concurrency in CONCURRENCY:
                 row = self._row(contender.key, numbers, concurrency)
