@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -99,19 +99,19 @@ class Pool(Generic[_C]):
 
     def __init__(self, size: int, expiry: float, clock: Callable[[], float]) -> None:
         self.idle: IdleConnections[_C] = IdleConnections(expiry, clock)
-        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(size):
-            self._places.put(None)
+        # Only the atomic operations of deques, no lock: a signal handler or a finaliser may send,
+        # too. `queue.SimpleQueue` lets newcomers overtake for as long as they come.
+        self._places: deque[None] = deque([None] * size)
+        self.waiting: deque[threading.Lock] = deque()
+        """A lock for each waiting thread, in order. It is released when the thread has a place."""
 
     def take_idle(self) -> _C | None:
         """Return an idle connection with its place, if there is one at once."""
-        try:
-            self._places.get_nowait()
-        except queue.Empty:
+        if not self._take_place():
             return None
         connection = self.idle.take()
         if connection is None:
-            self._places.put(None)
+            self._free_place()
         return connection
 
     def acquire(self, timeout: float) -> _C | None:
@@ -120,22 +120,69 @@ class Pool(Generic[_C]):
         Raises:
             NoFreeConnection: no place became free within ``timeout`` seconds.
         """
-        try:
-            self._places.get(timeout=timeout)
-        except queue.Empty:
-            raise NoFreeConnection from None
+        if not self._take_place():
+            self._wait_for_place(timeout)
         return self.idle.take()
+
+    def _take_place(self) -> bool:
+        """Take a free place, if there is one at once."""
+        try:
+            self._places.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _wait_for_place(self, timeout: float) -> None:
+        waiter = threading.Lock()
+        waiter.acquire()
+        self.waiting.append(waiter)
+        try:
+            self._serve_waiters()  # a place may have become free before the waiter was there
+            has_place = waiter.acquire(timeout=timeout)
+        except BaseException:
+            if not self._withdraw(waiter):
+                self._free_place()
+            raise
+        if not has_place and self._withdraw(waiter):
+            raise NoFreeConnection
+
+    def _withdraw(self, waiter: threading.Lock) -> bool:
+        """Stop to wait. If another thread has removed the waiter, the place belongs to it."""
+        try:
+            self.waiting.remove(waiter)
+        except ValueError:
+            return False
+        return True
+
+    def _free_place(self) -> None:
+        self._places.append(None)
+        if self.waiting:
+            self._serve_waiters()
+
+    def _serve_waiters(self) -> None:
+        """Give the free places to those who wait, the first come first."""
+        while self.waiting:
+            try:
+                self._places.pop()
+            except IndexError:
+                return
+            try:
+                waiter = self.waiting.popleft()
+            except IndexError:  # it has just withdrawn, but another may have come
+                self._places.append(None)
+            else:
+                waiter.release()
 
     def put(self, connection: _C) -> None:
         """Give back a place, and keep its connection for the next request."""
         self.idle.put(connection)
-        self._places.put(None)
+        self._free_place()
 
     def discard(self, connection: _C | None = None) -> None:
         """Give back a place, and close its connection if there is one."""
         if connection is not None:
             connection.close()
-        self._places.put(None)
+        self._free_place()
 
 
 class AsyncPool(Generic[_C]):
