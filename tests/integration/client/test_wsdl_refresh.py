@@ -27,6 +27,9 @@ from yunxin_soap import ConfigurationError, wsdl, wsdl_files
 from yunxin_soap.wire import zeep_adapter
 
 SHIPPED = wsdl.shipped_path().read_text("utf-8")
+NOT_ROOT = pytest.mark.skipif(
+    getattr(os, "geteuid", lambda: 0)() == 0, reason="root may read and write everything"
+)
 PARTIAL = "MsgSend.wsdl.0123456789abcdef.part"
 
 
@@ -193,7 +196,7 @@ def test_refresh_onto_a_full_disk_says_so(cache: Path) -> None:
     assert files(cache) == {"MsgSend.wsdl": version(1)}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@NOT_ROOT
 def test_refresh_without_permission_says_so(cache: Path) -> None:
     """The error names the directory, and the WSDL in use stays."""
     refresh(version(1))
@@ -365,7 +368,7 @@ def test_load_of_a_large_file_reads_no_more_than_a_mebibyte(cache: Path) -> None
             wsdl.load(path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@NOT_ROOT
 def test_load_of_an_unreadable_file_says_so(tmp_path: Path) -> None:
     """The error names the reason."""
     path = tmp_path / "x.wsdl"
