@@ -156,8 +156,9 @@ def replace_cached(content: bytes, previous: bytes | None) -> Path:
         _remove_stale_partials(target.parent)
     except OSError as error:
         raise ConfigurationError(
-            f"The WSDL could not be written to {target} ({error.strerror}): make room there, or set"
-            " YUNXIN_WSDL_CACHE to another directory. The WSDL in use is unchanged."
+            f"The WSDL could not be written to {target} ({error.strerror}): check the disk and the"
+            " permissions, or set YUNXIN_WSDL_CACHE to another directory. The WSDL in use is"
+            " unchanged."
         ) from error
     return target
 
