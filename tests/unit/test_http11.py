@@ -158,6 +158,15 @@ def test_row_of_the_table_ends_as_it_says(name: str) -> None:
             assert end.reusable is expected.reused
 
 
+@pytest.mark.parametrize("line", [b"", b"Content-Length: 0\r\n", b"Content-Length: 5\r\n"])
+def test_interim_response_in_a_piece_of_its_own_is_passed_over(line: bytes) -> None:
+    """An interim response has no body, whatever it says, and is never the final one."""
+    interim = b"HTTP/1.1 103 Early Hints\r\n" + line + b"\r\n"
+    end = run([interim, interim, sized(raw("soap"))])
+    assert end.response is not None
+    assert (end.status, end.response[2], end.reusable) == (200, raw("soap"), True)
+
+
 def test_first_of_several_types_counts() -> None:
     """Of several Content-Type headers the first counts, without the blanks around it."""
     content = sized(raw("soap"), "Content-Type: text/html")
