@@ -58,7 +58,8 @@ def private_uses(source: str) -> Iterator[str]:
     """Return each use of a private name of another object, or of another package."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):
-            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            # What a class inherits from a library, `inherited_uses` finds.
+            is_own = ast.unparse(node.value) in ("self", "cls", "super()")
             names: list[object] = [] if is_own else [node.attr]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in TAKE_NAMES:
             names = [each.value for each in node.args if isinstance(each, ast.Constant)]
@@ -165,6 +166,7 @@ def test_check_finds_each_kind_of_use(source: str) -> None:
     "source",
     [
         "self._factory = cls._make()",
+        "super()._annotate(error)",
         "row._mapping['x']",
         "from yunxin_soap._version import __version__",
         "from ._version import __version__",
