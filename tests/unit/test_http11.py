@@ -220,6 +220,31 @@ def test_mutated_response_in_pieces_ends_as_the_whole(content: bytes, data: st.D
     assert run(bytewise(content)) == whole
 
 
+@given(mutated_responses(), mutated_responses(), st.data())
+def test_response_after_others_ends_as_before_them(
+    first: bytes, second: bytes, data: st.DataObject
+) -> None:
+    """What an exchange remembers of other responses changes no outcome.
+
+    The later responses have the head of the first, and another body, less, or more.
+    """
+    head, end, body = first.partition(b"\r\n\r\n")
+    other = bytes(reversed(body))
+    responses = [first, second, first, head + end + other, first[:-1], first + b"H", head + end]
+    for content in data.draw(st.permutations(responses)):
+        assert run([content]) == run(bytewise(content))
+
+
+def test_connect_after_the_same_head_ends_with_its_head() -> None:
+    """The response to a CONNECT has no body, although the same bytes before had one."""
+    content = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+    assert run([content]).response == (200, "", b"ab")
+    exchange = Exchange(GET, is_connect=True)
+    assert exchange.receive(content)
+    assert exchange.response is not None
+    assert (exchange.response.body, exchange.surplus) == (b"", True)
+
+
 @given(mutated_responses())
 def test_mutated_response_is_kept_only_after_a_200_with_a_body(content: bytes) -> None:
     """Only a whole 200 of HTTP/1.1 with a body keeps its connection; no body is too large."""

@@ -9,12 +9,11 @@ response is complete or broken, and whether the connection may carry another req
 
 from __future__ import annotations
 
-import functools
 import re
 import zlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -51,7 +50,6 @@ _ZLIB_WINDOWS = {b"gzip": (31,), b"x-gzip": (31,), b"deflate": (15, -15)}
 _MAX_CODINGS = 4
 """Encodings of one body, one inside the other."""
 _MAX_GZIP_MEMBERS = 16
-_MAX_CACHED_HEAD = 1024
 
 
 class _BadResponse(Exception):
@@ -84,6 +82,17 @@ class Head:
         """Whether all encodings of the body are known."""
         return len(self.codings) <= _MAX_CODINGS and all(
             coding in _ZLIB_WINDOWS for coding in self.codings
+        )
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is that of a 200 with a plain body, after which the connection is kept."""
+        return (
+            self.status == 200
+            and self.keeps_alive
+            and not self.codings
+            and self.length is not None
+            and 0 < self.length <= MAX_RESPONSE_BYTES
         )
 
 
@@ -134,12 +143,6 @@ def _parse_strictly(head: bytes) -> HttpResponseParser:
     except (HttpParserError, HttpParserUpgrade):  # the latter for a 101, which nobody asked for
         return _parse_strictly(_without_repeated_length(head))
     return parser
-
-
-@functools.lru_cache(maxsize=32)
-def _parse_head_cached(head: bytes) -> Head:
-    """Parse a short head; responses of the same second usually have the same one."""
-    return parse_head(head)
 
 
 def _without_repeated_length(head: bytes) -> bytes:
@@ -268,6 +271,10 @@ def _inflate_member(data: bytes, coding: bytes, max_length: int) -> tuple[bytes,
 # --- the exchange
 
 
+_NO_HEAD = b"\r\n", Head(200, "", -1, False, (), False)
+"""A head that no response has."""
+
+
 class Exchange:
     """Sends one request and reads its response. Does no I/O.
 
@@ -295,6 +302,9 @@ class Exchange:
     _head: Head | None = None
     _probe: HttpResponseParser | None = None
     _chunks: _ChunkedBody | None = None
+
+    _usual_head: ClassVar[tuple[bytes, Head]] = _NO_HEAD
+    """The last usual head. Threads may replace it at any time."""
 
     def __init__(self, request: bytes, *, is_connect: bool = False) -> None:
         self._request = request
@@ -348,21 +358,27 @@ class Exchange:
         return True
 
     def _receive_whole(self, data: bytes) -> bool:
-        """Process a response that came as one piece, as nearly all do; return whether it did."""
-        end = data.find(b"\r\n\r\n") + 4
-        if end > _MAX_CACHED_HEAD or self._is_connect:
+        """Process a response that came as one piece, as nearly all do; return whether it did.
+
+        Responses of the same second usually have the same head, so it is parsed once.
+        """
+        if self._is_connect:
             return False
-        try:
-            head = _parse_head_cached(data[:end])
-        except _BadResponse:
+        head_bytes, head = Exchange._usual_head
+        if not data.startswith(head_bytes):
+            head_bytes = data[: data.find(b"\r\n\r\n") + 4]
+            try:
+                head = parse_head(head_bytes)
+            except _BadResponse:
+                return False
+            if not head.is_usual or len(head_bytes) > MAX_HEAD_BYTES:
+                return False
+            Exchange._usual_head = head_bytes, head
+        body = data[len(head_bytes) :]
+        if len(body) != head.length:
             return False
-        body = data[end:]
-        if head.length != len(body) or head.codings or head.status < 200:
-            return False
-        if len(body) > MAX_RESPONSE_BYTES:
-            return False
-        self._head, self.status = head, head.status
-        self._end(head, body, body)
+        self.status, self.reusable = 200, True
+        self.response = Response(200, head.content_type, body)
         return True
 
     def _receive_head(self, data: bytes) -> bytes:
@@ -403,8 +419,7 @@ class Exchange:
             raise _BadResponse(HEAD_TOO_LARGE)
 
     def _begin_body(self, head_bytes: bytes) -> None:
-        parse = _parse_head_cached if len(head_bytes) <= _MAX_CACHED_HEAD else parse_head
-        head = parse(head_bytes)
+        head = parse_head(head_bytes)
         self._probe = None
         if head.status < 200:
             return  # an interim response
