@@ -149,17 +149,6 @@ class AsyncConnection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
-    def _receive(self, data: bytes) -> None:
-        """Continue what is under way; ``b""`` is the end of the connection."""
-        if self._exchange is None:
-            self._advance(data)
-            return
-        try:
-            if self._exchange.receive(data):
-                self._end(None)
-        except Exception as error:  # noqa: BLE001 - the task that waits raises it
-            self.fail(error)
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. asyncio calls this."""
         self._transport = cast(asyncio.Transport, transport)
@@ -168,17 +157,23 @@ class AsyncConnection(asyncio.Protocol):
         self._open_connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Continue the conversation; nobody expects bytes without one. asyncio calls this."""
-        if self._exchange is None and self._steps is None:
-            self.close()
+        """Continue what is under way; nobody expects bytes otherwise. asyncio calls this."""
+        exchange = self._exchange
+        if exchange is not None:
+            try:
+                if exchange.receive(data):
+                    self._end(None)
+            except Exception as error:  # noqa: BLE001 - the task that waits raises it
+                self.fail(error)
+        elif self._steps is not None:
+            self._advance(data)
         else:
-            self._receive(data)
+            self.close()
 
     def eof_received(self) -> None:
         """Take the end of the connection as bytes of length 0. asyncio calls this."""
         self._is_open = False
-        if self._exchange is not None or self._steps is not None:
-            self._receive(b"")
+        self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the conversation. asyncio calls this."""
@@ -253,7 +248,9 @@ class AsyncHttpTransport:
                 `OutcomeUnknown`.
         """
         exchange = Exchange(self._route.encoder.encode(request))
-        self._check_open()
+        loop = asyncio.get_running_loop()
+        if self._closed or self._loop is not loop or self._pid != os.getpid():
+            self._prepare(loop)
         connection = self._pool.take_idle()
         if connection is None:
             try:
@@ -291,11 +288,10 @@ class AsyncHttpTransport:
             exchange.broken, exchange.status, error, self._settings.timeout
         )
 
-    def _check_open(self) -> None:
+    def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
         """Check that the transport may be used here, and prepare it for its event loop."""
         if self._closed:
             raise RuntimeError("The client is closed.")
-        loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
             # Sockets and selector belong to the parent, too: closing a socket here would take it
             # out of the parent's selector.
@@ -317,7 +313,7 @@ class AsyncHttpTransport:
         except NoFreeConnection:
             raise failures.not_sent(self._route.reason.no_free_connection()) from None
         try:
-            self._check_open()  # it may have been closed meanwhile
+            self._prepare(asyncio.get_running_loop())  # it may have been closed meanwhile
             return connection or await self._connect(started, deadline)
         except BaseException:
             self._pool.discard(connection)

@@ -233,7 +233,10 @@ class AsyncPool(Generic[_C]):
     def put(self, connection: _C) -> None:
         """Do as `Pool.put`."""
         self.idle.put(connection)
-        self._free_place()
+        if self._waiters:
+            self._free_place()
+        else:
+            self._free += 1
 
     def discard(self, connection: _C | None = None) -> None:
         """Do as `Pool.discard`."""
