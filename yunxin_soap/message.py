@@ -134,8 +134,11 @@ def normalise_recipients(
 
 def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, ...]:
     """Return the numbers of the usual input, which needs no normalising; nothing of any other."""
-    items = [recipients] if isinstance(recipients, str) else recipients
-    if not isinstance(items, (list, tuple)) or len(items) > _MAX_ITEMS:
+    if not isinstance(recipients, (str, list, tuple)):
+        return ()
+    # A copy, since another thread may change a list between its checks.
+    items = (recipients,) if isinstance(recipients, str) else tuple(recipients[: _MAX_ITEMS + 1])
+    if len(items) > _MAX_ITEMS:
         return ()
     try:
         joined = ",".join(items)  # a `str`, even if an item is of a subclass
@@ -146,9 +149,12 @@ def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, .
         # socket.
         in_range = "13000000000" <= joined <= "19999999999"
         return (joined,) if in_range and joined.isdigit() and joined.isascii() else ()
-    if MAINLAND_MOBILES.fullmatch(joined):
-        return tuple(dict.fromkeys(joined.split(",")))
-    return ()
+    if not MAINLAND_MOBILES.fullmatch(joined):
+        return ()
+    one_number_each = len(joined) + 1 == 12 * len(items)
+    if one_number_each and len(set(items)) == len(items) and set(map(type, items)) == {str}:
+        return items
+    return tuple(dict.fromkeys(joined.split(",")))
 
 
 def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
