@@ -176,8 +176,18 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
             raise invalid_request(
                 f"Recipient {position}, {item}, is negative: fix it or remove it."
             )
-        for part in str(item).translate(_FULL_WIDTH).split(","):
+        for part in as_text(item).translate(_FULL_WIDTH).split(","):
             yield from [line for line in part.splitlines() if line.strip()] or [part]
+
+
+def as_text(value: object) -> str:
+    """Return a string as it is, an integer as its digits, and any other value as it prints.
+
+    A member of an enumeration of strings or integers prints its name, which must not be sent.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(int(value)) if _is_integer(value) else str(value)
 
 
 def _is_integer(item: object) -> TypeGuard[int]:
@@ -221,6 +231,7 @@ def normalise_message(message: str, signature: str | None = None) -> str:
     """
     if not isinstance(message, str):
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
+    message = as_text(message)
     if _READY.fullmatch(message):
         return message
     check_characters(message, "The message")
@@ -288,10 +299,12 @@ def normalise_extension(extension: str | int) -> str:
 
 
 def _digits(value: str | int, name: str) -> str:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
-        raise invalid_request(f"{name} must be a number such as 37, not {value!r}.")
-    return text
+    # A caller without a type checker may give anything.
+    given: object = value
+    text = as_text(given) if isinstance(given, str) or _is_integer(given) else ""
+    if _DIGITS.fullmatch(text):
+        return text
+    raise invalid_request(f"{name} must be a number such as 37, not {value!r}.")
 
 
 def utf16_length(message: str) -> int:

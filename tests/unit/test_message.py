@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import re
 from typing import Any
@@ -25,6 +26,24 @@ from yunxin_soap.message import (
     rstrip_invisible,
     utf16_length,
 )
+
+
+class Words(str, enum.Enum):
+    """Strings that print their names: format and str say "Words.TEXT"."""
+
+    TEXT = "您好"
+    SIGNED = "您好【签名】"
+    SIGNATURE = "签名"
+    NUMBER = "13900000000"
+    CHANNEL = "37"
+
+
+class Numbers(int, enum.Enum):
+    """Integers that print their names."""
+
+    NUMBER = 13900000000
+    CHANNEL = 37
+
 
 MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 DECORATIONS = st.sampled_from(
@@ -103,6 +122,13 @@ def test_normalise_recipients_subclass_of_str_becomes_str() -> None:
     number = Number("13900000000")
     for recipients in (number, [number], [number, "13900000001"]):
         assert {type(each) for each in normalise_recipients(recipients)} == {str}
+
+
+@pytest.mark.parametrize("number", [Words.NUMBER, Numbers.NUMBER])
+def test_normalise_recipients_enum_counts_by_its_value(number: Any) -> None:
+    """A member of an enumeration is the number that it equals, and not its own name."""
+    assert normalise_recipients(number) == ("13900000000",)
+    assert normalise_recipients([number, "139 0000 0001"]) == ("13900000000", "13900000001")
 
 
 def test_normalise_recipients_duplicate_keeps_its_first_position() -> None:
@@ -266,6 +292,22 @@ def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: 
     sent = normalise_message(body, signature)
     assert sent == f"{body}【{signature}】"
     assert normalise_message(sent, signature) == sent
+
+
+@pytest.mark.parametrize(
+    ("message", "signature"), [(Words.TEXT, Words.SIGNATURE), (Words.SIGNED, None)]
+)
+def test_normalise_message_enum_counts_by_its_value(message: str, signature: str | None) -> None:
+    """A member of an enumeration is the text that it equals: its name must not be sent."""
+    sent = normalise_message(message, signature and normalise_signature(signature))
+    assert (sent, type(sent)) == ("您好【签名】", str)
+
+
+@pytest.mark.parametrize("channel", [Words.CHANNEL, Numbers.CHANNEL])
+def test_normalise_channel_enum_counts_by_its_value(channel: Any) -> None:
+    """A member of an enumeration is the channel that it equals, and becomes a plain string."""
+    assert (normalise_channel(channel), type(normalise_channel(channel))) == ("37", str)
+    assert (normalise_extension(channel), type(normalise_extension(channel))) == ("37", str)
 
 
 @given(st.text(st.sampled_from("【】 \n\u3000\u200b\x00\ufffe😀a您")))

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from yunxin_soap.errors import invalid_request
-from yunxin_soap.message import check_characters
+from yunxin_soap.message import as_text, check_characters
 from yunxin_soap.operation import OPERATION
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.results import parse_result
@@ -170,12 +170,12 @@ def _secrets(value: Any, *, is_secret: bool = False) -> Iterator[str]:
         for each in value:
             yield from _secrets(each, is_secret=is_secret)
     elif is_secret and value is not None:
-        yield str(value)
+        yield as_text(value)
 
 
 def _fields(*values: object) -> Fields:
     try:
-        return Fields(*("" if value is None else str(value) for value in values))
+        return Fields(*("" if value is None else as_text(value) for value in values))
     finally:
         del values  # as in its callers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import re
 from collections.abc import Callable
@@ -535,6 +536,25 @@ def test_send_mes_ext_by_name_is_the_operation_itself(protocol: str, path: Path)
         CheckedClient(server, protocol, wsdl=path) as checked,
     ):
         assert call(checked, "user", PASSWORD, name="sendMesExt") == "-7"
+
+
+@pytest.mark.parametrize("protocol", CLIENT_VARIANTS)
+def test_send_mes_ext_enum_counts_by_its_value(protocol: str, path: Path) -> None:
+    """A member of an enumeration is the text that it equals: its name must not be sent."""
+
+    class Words(str, enum.Enum):
+        """Strings that print their names."""
+
+        TEXT = "BALANCE"
+
+    with (
+        ScriptedServer(reply_with(result_response(protocol, "7"))) as server,
+        CheckedClient(server, protocol, wsdl=path) as checked,
+    ):
+        call(checked, "user", PASSWORD, "1", Words.TEXT, name="sendMesExt")
+    (request,) = server.requests
+    assert "BALANCE" in request.target + request.body.decode()
+    assert "Words" not in request.target + request.body.decode()
 
 
 REQUEST = re.compile(r'<s:element name="getBalance">[\s\S]*?</s:element>\n<s:element name="getB')

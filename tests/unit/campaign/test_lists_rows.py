@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sqlite3
 from collections import namedtuple
 from contextlib import closing
@@ -44,6 +45,20 @@ def test_rows_of_a_query_have_their_columns() -> None:
     engine.dispose()
     person = namedtuple("person", ["phone", "name"])  # noqa: PYI024 - one without types
     assert planned([person(A, "甲")], "您好{name}【签名】") == found
+
+
+def test_rows_enum_counts_by_its_value() -> None:
+    """A member of an enumeration is the text that it equals: its name must not be sent."""
+
+    class Words(str, enum.Enum):
+        """Strings that print their names."""
+
+        HEADING = "name"
+        NAME = "甲"
+        TEXT = "您好{name}【签名】"
+
+    rows = [{"phone": A, Words.HEADING: Words.NAME}]
+    assert planned(rows, Words.TEXT).texts == {"您好甲【签名】": [A]}
 
 
 def test_rows_column_can_be_named() -> None:

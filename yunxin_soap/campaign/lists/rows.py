@@ -9,6 +9,7 @@ from typing import Any
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
 from yunxin_soap.campaign.lists.columns import find_heading, is_number, missing_column
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.message import as_text
 
 
 class Rows(Source):
@@ -81,7 +82,7 @@ def _is_cell(item: Any) -> bool:
 
 
 def _as_text(item: Any) -> str:
-    return "" if item is None else str(item)
+    return "" if item is None else as_text(item)
 
 
 def _is_tuple(item: Any) -> bool:
@@ -91,7 +92,7 @@ def _is_tuple(item: Any) -> bool:
 def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
     found = getattr(item, "_mapping", item)  # a row of SQLAlchemy
     if isinstance(found, Mapping):
-        return {str(name): _as_text(value) for name, value in found.items()}
+        return {as_text(name): _as_text(value) for name, value in found.items()}
     if hasattr(item, "keys"):  # sqlite3.Row
         names = item.keys()  # iterating over the row itself yields its values
         return _as_mapping({name: item[name] for name in names}, line)
