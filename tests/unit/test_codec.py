@@ -709,7 +709,7 @@ def test_decode_fault_beside_a_response_is_unknown(
 
 
 @pytest.mark.parametrize("protocol", SOAPS)
-@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("status", [200, 400, 415, 500])
 def test_decode_fault_that_names_a_batch_number_is_unknown(
     protocol: ProtocolName, status: int
 ) -> None:

@@ -131,7 +131,8 @@ class _Fault(NamedTuple):
     @property
     def blames_client(self) -> bool:
         """Whether the server says that the request was wrong, so that it did not run it."""
-        return self.is_alone and self.name in ("Client", "Sender")
+        is_sure = self.is_alone and not self.has_batch_number
+        return is_sure and self.name in ("Client", "Sender")
 
 
 class Codec:
@@ -206,12 +207,7 @@ class Codec:
             return Request("POST", self.path, self._headers, "", content)
         request = Request("GET", self.path, self._headers, content.decode())
         del content
-        if len(request.query) >= MAX_QUERY:
-            raise invalid_request(
-                f"The query would have {len(request.query)} characters, but ASP.NET accepts fewer"
-                f" than {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
-                " 'soap' or 'http-post'."
-            )
+        check_query_length(len(request.query))
         return request
 
     def decode(self, response: Response) -> str:
@@ -311,9 +307,7 @@ class Codec:
         if fault is not None and self._soap and _is_xml(response):
             if status not in (200, 500):  # those that SOAP has for a fault, by habit or by rule
                 return self._unknown(f"HTTP status {status} and {said}", response)
-            if fault.has_batch_number:
-                said += " and what may be a batch number"
-            elif fault.blames_client:
+            if fault.blames_client:
                 return said
             return self._unknown(said, response)
         if status == 500 and not self._soap and _media_type(response) == "text/plain":
@@ -328,7 +322,8 @@ class Codec:
             return "a SOAP fault beside other content"
         said = self._quote(fault.text)
         what = f"a SOAP {self._quote(fault.name, 40) or 'nameless'} fault"
-        return f'{what} ("{said}")' if said else what
+        what = f'{what} ("{said}")' if said else what
+        return f"{what} and what may be a batch number" if fault.has_batch_number else what
 
     def _quote(self, text: str, limit: int = _TEXT_SHOWN) -> str:
         """Redact a text of the response, put it on one line and truncate it."""
