@@ -32,7 +32,11 @@ class Resolver:
         """Start a lookup, or join the one that runs.
 
         Returns:
-            The addresses, IPv6 and IPv4 in turn, or the `OSError` or `UnicodeError` of the lookup.
+            The addresses, IPv6 and IPv4 in turn, or the lookup's error, usually an `OSError` or a
+            `UnicodeError`.
+
+        Raises:
+            RuntimeError: the system can start no thread.
         """
         with contextlib.suppress(OSError, UnicodeError):
             numeric: Future[list[Address]] = Future()
@@ -41,17 +45,22 @@ class Resolver:
         with self._lock:
             lookup = self._lookup
             if lookup is None:
-                lookup = self._lookup = Future()
+                lookup = Future()
                 lookup.set_running_or_notify_cancel()  # no caller can cancel it for the others
-                threading.Thread(
-                    target=self._run, args=[lookup], name="yunxin-soap resolver", daemon=True
-                ).start()
+                self._lookup = lookup
+                try:
+                    threading.Thread(
+                        target=self._run, args=[lookup], name="yunxin-soap resolver", daemon=True
+                    ).start()
+                except BaseException:  # the system may have no thread left
+                    self._lookup = None
+                    raise
             return lookup
 
     def _run(self, lookup: Future[list[Address]]) -> None:
         try:
             addresses = self._addresses(0)
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001 - the callers raise it, whatever it is
             self._lookup = None
             lookup.set_exception(error)
         else:

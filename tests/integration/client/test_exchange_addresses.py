@@ -112,3 +112,23 @@ def test_lookups_that_hang_share_one_thread(protocol: str, monkeypatch: pytest.M
             assert "cannot be resolved" in str(checked.assert_fails(NotSent))
     finally:
         answered.set()
+
+
+def test_lookup_without_a_thread_is_repeated_by_the_next_call(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the system can start no thread, nothing was sent, and the next call looks up again."""
+    start = threading.Thread.start
+
+    def failing(thread: threading.Thread) -> None:
+        if thread.name == "yunxin-soap resolver":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with ScriptedServer(reply_with(result_response(protocol))) as server:
+        resolve_to(monkeypatch, ("127.0.0.1", server.port))
+        with CheckedClient(ENDPOINT, protocol, retries=0) as checked:
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", failing)
+                checked.assert_fails(NotSent)
+            checked.assert_accepted()
