@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import time
 from collections import deque
@@ -104,6 +105,10 @@ class AsyncConnection(asyncio.Protocol):
             self._layers = await self._drive(route.establish())
         finally:
             timer.cancel()
+        # asyncio drops what is written to a connection that it knows to have ended, and says no
+        # more about it. A server that speaks first is no HTTP server.
+        if not self._is_open or (not self._layers and self._poll(0)):
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
     def exchange(self, exchange: Exchange) -> asyncio.Future[None]:
         """Begin one exchange.
@@ -362,11 +367,13 @@ class AsyncHttpTransport:
         lookup = self._resolver.resolve()
         if not lookup.done():
             waiter = asyncio.wrap_future(lookup)
-            await asyncio.wait([waiter], timeout=max(0, deadline - time.monotonic()))
-            if not waiter.done():
-                waiter.cancel()
+            try:
+                await asyncio.wait([waiter], timeout=max(0, deadline - time.monotonic()))
+            finally:
+                if not waiter.cancel():
+                    waiter.exception()  # the lookup's own is raised below
+            if waiter.cancelled():
                 raise TimeoutError
-            waiter.exception()  # the lookup's own is raised below
         return await self._connect_to_first(lookup.result(), deadline)
 
     async def _connect_to_first(
@@ -417,7 +424,8 @@ class AsyncHttpTransport:
             closed = self._pool.idle.close()
             if self._loop is not None:
                 self._deadlines.cancel_timer()
-            if closed:
+            # Another loop, which may stand still, would be waited for in vain.
+            if closed and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([connection.ended for connection in closed])
 
 

@@ -57,6 +57,10 @@ class Connection:
     def establish(self, route: Route, deadline: float) -> None:
         """Prepare a new connection for requests."""
         self._layers = self._drive(route.establish(), deadline)
+        # Nothing can come yet but the end. A server that speaks first is no HTTP server. (After
+        # TLS's handshake, session tickets may come.)
+        if not self._layers and self._poll(0):
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
     def exchange(self, exchange: Exchange, deadline: float) -> None:
         """Run one exchange.

@@ -6,10 +6,12 @@ The other tests of this folder cover both clients.
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +28,7 @@ from tests.support.wire_samples import XML, result_response, result_xml
 from yunxin_soap import (
     AsyncClient,
     ConfigurationError,
+    NotSent,
     OutcomeUnknown,
     Request,
     Response,
@@ -33,6 +36,9 @@ from yunxin_soap import (
 )
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.resolver import Address, Resolver
 
 _T = TypeVar("_T")
 
@@ -66,6 +72,61 @@ def test_close_while_a_large_request_is_sent_keeps_the_timeout() -> None:
             done.set()
 
     run(main())
+
+
+def test_connection_that_ended_before_the_request_is_not_waited_for() -> None:
+    """If the event loop has seen the end of a new connection, nothing was sent."""
+
+    async def main() -> None:
+        with ScriptedServer(lambda connection: None) as server:
+            settings = Settings("u", "p", channel="37", endpoint=server.url, retries=0)
+            transport = AsyncHttpTransport(settings)
+            create = asyncio.get_running_loop().create_connection
+
+            async def create_slowly(*args: Any, **options: Any) -> Any:
+                created = await create(*args, **options)
+                await created[1].ended
+                return created
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(asyncio.get_running_loop(), "create_connection", create_slowly)
+                with pytest.raises(NotSent):
+                    await transport.send(Request("GET", "/", {}))
+            await transport.close()
+
+    run(main())
+
+
+def test_close_in_another_event_loop_does_not_wait() -> None:
+    """Nobody waits for connections of an event loop that stands still."""
+    with ScriptedServer(reply_with(result_response("soap"))) as server:
+        yunxin = client(server.url)
+        first = asyncio.new_event_loop()
+        first.run_until_complete(yunxin.send("13900000000", "x"))
+        run(asyncio.wait_for(yunxin.close(), 10))
+        first.run_until_complete(asyncio.sleep(0))  # asyncio closes the socket
+        first.close()
+
+
+def test_cancel_with_a_failed_lookup_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The error of a lookup whose task is cancelled at the same moment is not left behind."""
+
+    async def main() -> None:
+        lookup: Future[list[Address]] = Future()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Resolver, "resolve", lambda self: lookup)
+            async with client("http://gateway.test/") as yunxin:
+                task = asyncio.ensure_future(yunxin.send("13900000000", "x"))
+                await asyncio.sleep(0)
+                lookup.set_exception(OSError())
+                await asyncio.sleep(0)  # the task is about to get the error
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    run(main())
+    gc.collect()
+    assert not caplog.records
 
 
 async def cancelled_once(

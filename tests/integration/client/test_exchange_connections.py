@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -20,11 +21,44 @@ from tests.support.scripted_server import (
     reset_without_reading,
 )
 from tests.support.wire_samples import BATCH_NO, http_response, result_response, result_xml
-from yunxin_soap import BalanceRejected, OutcomeUnknown
+from yunxin_soap import BalanceRejected, NotSent, OutcomeUnknown
 from yunxin_soap.errors import ConfigurationRejected
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.base import Request
+from yunxin_soap.transport.http11 import Steps
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.route import Route
+from yunxin_soap.transport.tls import TlsLayer
+
+
+def close_at_once(_connection: Connection) -> None:
+    """Close before anything was sent."""
+
+
+def speak_first(connection: Connection) -> None:
+    """Send a greeting, as a mail server does, and never read."""
+    connection.send(b"220 mail.example ESMTP\r\n")
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize("script", [close_at_once, speak_first])
+def test_connection_that_is_of_no_use_before_the_request_is_not_sent(
+    protocol: str, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the server closes or speaks before anything was sent, nothing is, and nobody waits."""
+    with ScriptedServer(script) as server:
+        establish = Route.establish
+        connections = itertools.count(1)
+
+        def slowly(route: Route) -> Steps[list[TlsLayer]]:
+            server.wait_until_ended(next(connections))
+            return establish(route)
+
+        monkeypatch.setattr(Route, "establish", slowly)
+        with CheckedClient(server, protocol, retries=1) as checked:
+            error = checked.assert_fails(NotSent)
+    assert "(Connection reset by peer)" in str(error)
+    assert (server.connections, server.requests) == (2, [])
 
 
 def hang_in_the_body(connection: Connection) -> None:
