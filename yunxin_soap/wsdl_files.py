@@ -28,7 +28,8 @@ _PARTIAL_EXPIRY_SECONDS = 3600.0
 def cache_dir() -> Path:
     """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
     if override := os.environ.get("YUNXIN_WSDL_CACHE"):
-        return Path(override)
+        # A service manager or a .env file does not expand ~; `find` does.
+        return Path(os.path.expanduser(override))  # noqa: PTH111 - the other raises for ~nobody
     from platformdirs import user_cache_path
 
     return user_cache_path("yunxin_soap", appauthor=False)

@@ -73,6 +73,18 @@ def test_refresh_keeps_the_previous_copy_and_rollback_brings_it_back(cache: Path
         wsdl.rollback()
 
 
+def test_refresh_into_a_folder_below_home_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable may begin with ``~``, which only a shell expands."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", "~/below")
+    monkeypatch.chdir(tmp_path)
+    assert refresh(version(1)) == tmp_path / "below" / "MsgSend.wsdl"
+    assert wsdl.load().content == version(1).encode()
+
+
 def test_refresh_without_a_change_keeps_the_previous_copy(cache: Path) -> None:
     """A refresh every night does not forget the copy that differs."""
     for number in (1, 2, 2):
