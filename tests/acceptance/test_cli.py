@@ -204,6 +204,8 @@ def test_send_invalid_request_exits_2(
         ("YUNXIN_PROTOCOL", "x", "YUNXIN_PROTOCOL='x'"),
         ("YUNXIN_ENDPOINT", "x", "YUNXIN_ENDPOINT='x'"),
         ("YUNXIN_TIMEOUT", "0", "YUNXIN_TIMEOUT=0.0"),
+        ("YUNXIN_PROXY", "socks5://proxy:1080", "YUNXIN_PROXY must"),
+        ("YUNXIN_USER_PASS", "a\x01b", "The password contains"),
     ],
 )
 def test_send_invalid_environment_names_variable(
@@ -574,6 +576,22 @@ def test_wsdl_refresh_goes_through_the_proxy_of_the_environment(
         said = failed(run("wsdl", "check", "--url", "http://sms.example/x.asmx"), 2)
     assert "HTTP status 407" in said
     assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize("command", ["check", "refresh"])
+def test_wsdl_wrong_address_names_what_was_used(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong address is named as the operator gave it."""
+    monkeypatch.delenv("YUNXIN_ENDPOINT", raising=False)
+    assert failed(run("wsdl", command, "--url", "x"), 2).startswith("yunxin-soap: --url 'x' must")
+    said = failed(run("wsdl", command, "--url", "http://h/x?op=sendMesExt"), 2)
+    assert said.startswith("yunxin-soap: --url has a query")
+    monkeypatch.setenv("YUNXIN_ENDPOINT", "x")
+    assert failed(run("wsdl", command), 2).startswith("yunxin-soap: YUNXIN_ENDPOINT='x' must")
+    monkeypatch.setenv("YUNXIN_PROXY", "socks5://proxy:1080")
+    said = failed(run("wsdl", command, "--url", "http://h/x"), 2)
+    assert said.startswith("yunxin-soap: YUNXIN_PROXY must")
 
 
 @pytest.mark.parametrize(

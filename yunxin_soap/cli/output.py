@@ -141,7 +141,9 @@ def _name_options(message: str) -> str:
             message = re.sub(rf"(?<![\w-]){name}=True\b", option, message)
         message = re.sub(rf"(?<![\w-]){name}=(?=[\w'\"-])", f"{option}{sign}", message)
         message = re.sub(rf"(?<![\w-]){name}=", option, message)
-    return message
+    # Two arguments have no option, and the password comes from one of three places.
+    message = re.sub(r"^proxy(?= )", "YUNXIN_PROXY", message)
+    return re.sub(r"^user_pass(?= )", "The password", message)
 
 
 def _as_dict(error: YunxinError) -> dict[str, Any]:

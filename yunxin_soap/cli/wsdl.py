@@ -23,6 +23,7 @@ SENDS_AFFECTED = 8
 _url_options = combine(
     click.option(
         "--url",
+        "endpoint",  # the name of the argument, which errors replace by the option
         help=with_variable("The URL of the service's page, or of its WSDL.", "ENDPOINT"),
     ),
     click.option(
@@ -112,13 +113,13 @@ def _describe(loaded: Wsdl, origin: str | None) -> dict[str, Any]:
     }
 
 
-def _fetch_arguments(url: str | None, timeout: float | None) -> dict[str, Any]:
+def _fetch_arguments(endpoint: str | None, timeout: float | None) -> dict[str, Any]:
     """Return the arguments of `wsdl.fetch` from the options and the environment."""
     from yunxin_soap.settings import DEFAULT_ENDPOINT, arguments_from_env
 
     found: ClientArguments = arguments_from_env(os.environ)
     return {
-        "endpoint": url or found.get("endpoint", DEFAULT_ENDPOINT),
+        "endpoint": endpoint or found.get("endpoint", DEFAULT_ENDPOINT),
         "timeout": found.get("timeout", 30.0) if timeout is None else timeout,
         "proxy": found.get("proxy"),
     }
@@ -126,7 +127,7 @@ def _fetch_arguments(url: str | None, timeout: float | None) -> dict[str, Any]:
 
 @wsdl_group.command("check")
 @_url_options
-def check_command(url: str | None, timeout: float | None, as_json: bool) -> None:
+def check_command(endpoint: str | None, timeout: float | None, as_json: bool) -> None:
     """Fetch the live WSDL, and say how it differs from the one in use.
 
     The exit status is 0 if nothing differs, 7 if something differs and sends are not affected, 8
@@ -137,7 +138,7 @@ def check_command(url: str | None, timeout: float | None, as_json: bool) -> None
         from yunxin_soap import wsdl
 
         used = wsdl.load()
-        live = wsdl.fetch(**_fetch_arguments(url, timeout))
+        live = wsdl.fetch(**_fetch_arguments(endpoint, timeout))
         found = wsdl.compare(used, live)
         status = SENDS_AFFECTED if found.misfits else DIFFERS if found.lines else 0
         if as_json:
@@ -174,7 +175,7 @@ def _print_comparison(
 
 @wsdl_group.command("refresh")
 @_url_options
-def refresh_command(url: str | None, timeout: float | None, as_json: bool) -> None:
+def refresh_command(endpoint: str | None, timeout: float | None, as_json: bool) -> None:
     """Fetch the live WSDL, and put it into use if it fits.
 
     It must fit all four protocols. It becomes the copy in the user's cache, which all clients use
@@ -183,7 +184,7 @@ def refresh_command(url: str | None, timeout: float | None, as_json: bool) -> No
     with handle_errors(as_json):
         from yunxin_soap import wsdl
 
-        path = wsdl.refresh(**_fetch_arguments(url, timeout))
+        path = wsdl.refresh(**_fetch_arguments(endpoint, timeout))
         _print_path(as_json, str(path), f"{path} is in use now.")
 
 
