@@ -356,8 +356,9 @@ def check_request_validation(value: str, name: str, *, secret: bool = False) -> 
         InvalidRequest: ASP.NET would reject it.
     """
     if found := _DANGEROUS.search(value):
-        what = "characters" if secret else f"{found[0]!r} at character {found.start() + 1}"
+        where = f"{found[0]!r} at character {found.start() + 1}, which"
+        what = "characters that" if secret else where
         raise invalid_request(
-            f"{name} contains {what}, which the gateway rejects on 'http-get' and 'http-post': use"
+            f"{name} contains {what} the gateway rejects on 'http-get' and 'http-post': use"
             " protocol 'soap' or 'soap12'."
         )

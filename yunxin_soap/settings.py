@@ -214,7 +214,8 @@ def _proxy(name: str, value: Any) -> Any:
         # Not quoted: it may contain a password.
         raise ConfigurationError(
             f"{name} must be an address such as http://proxy.example:3128; only http and https"
-            " proxies are supported."
+            " proxies are supported. Percent-encode the characters / ? # @ and % of a user name or"
+            " password: / is %2F."
         )
     return value
 
@@ -266,11 +267,12 @@ class Settings:
     )
     recipient_pattern: re.Pattern[str] = _setting(_pattern, None)
     max_recipients: int = _setting(
-        _integer(1, message.MAX_RECIPIENTS, f"from 1 to {message.MAX_RECIPIENTS}"),
+        _integer(1, message.MAX_RECIPIENTS, f"a whole number from 1 to {message.MAX_RECIPIENTS}"),
         message.DEFAULT_MAX_RECIPIENTS,
     )
     max_connections: int = _setting(
-        _integer(1, MAX_CONNECTIONS, f"from 1 to {MAX_CONNECTIONS}"), DEFAULT_MAX_CONNECTIONS
+        _integer(1, MAX_CONNECTIONS, f"a whole number from 1 to {MAX_CONNECTIONS}"),
+        DEFAULT_MAX_CONNECTIONS,
     )
     wsdl: str | os.PathLike[str] | None = _setting(
         _optional(_instance((str, os.PathLike), "a path")), None

@@ -127,9 +127,22 @@ def read(path: Path) -> bytes | None:
         ) from error
     if len(content) > MAX_BYTES:
         raise ConfigurationError(
-            f"The WSDL {path} has more than {MAX_BYTES} bytes: name another file, or delete it."
+            f"The WSDL {path} has more than {MAX_BYTES} bytes: {advise(str(path))}."
         )
     return content
+
+
+def advise(location: str) -> str:
+    """Return what to do about a WSDL that cannot be used.
+
+    Args:
+        location: its path, or the address that it came from.
+    """
+    if "://" in location:
+        return "check the address"
+    if Path(location).resolve().parent == cache_dir().resolve():
+        return "delete it, or refresh the WSDL"
+    return "name another file"
 
 
 def replace_cached(content: bytes, previous: bytes | None) -> Path:

@@ -62,7 +62,10 @@ class Operations:
             AttributeError: there is none.
         """
         if name not in [*self]:
-            raise AttributeError(f"The WSDL has no operation {name!r}; it has {', '.join(self)}.")
+            raise AttributeError(
+                f"The WSDL has no operation {name!r} over {self._codec.protocol}; it has"
+                f" {', '.join(self)}."
+            )
 
     def submission(self, fields: Fields) -> Call:
         """Prepare a call of ``sendMesExt``."""

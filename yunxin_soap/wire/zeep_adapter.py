@@ -26,6 +26,7 @@ from yunxin_soap.wire.description import (
     describe,
     submission_differences,
 )
+from yunxin_soap.wsdl_files import advise
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -105,9 +106,8 @@ def _as_configuration_error(location: str) -> Iterator[None]:
         reason = truncate_printable(" ".join(str(error).split())) or type(error).__name__
         if not isinstance(error, Unreadable):
             reason = f"{type(error).__name__}: {reason}"
-        advice = "check the address" if "://" in location else "name another file, or delete it"
         raise ConfigurationError(
-            f"{location} cannot be loaded as a WSDL ({reason}): {advice}."
+            f"{location} cannot be loaded as a WSDL ({reason}): {advise(location)}."
         ) from error
 
 

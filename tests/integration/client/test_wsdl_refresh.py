@@ -380,6 +380,20 @@ def test_load_of_a_large_file_reads_no_more_than_a_mebibyte(cache: Path) -> None
             wsdl.load(path)
 
 
+def test_load_of_a_broken_file_advises_to_delete_only_a_cached_one(
+    cache: Path, tmp_path: Path
+) -> None:
+    """A file that the caller named is not ours to delete."""
+    (cache / "MsgSend.wsdl").write_text("<broken/>")
+    (tmp_path / "mine.wsdl").write_text("<broken/>")
+    with pytest.raises(ConfigurationError, match=r"\): delete it, or refresh the WSDL\.$"):
+        wsdl.load()
+    with pytest.raises(ConfigurationError, match=r"\): name another file\.$"):
+        wsdl.load(tmp_path / "mine.wsdl")
+    with pytest.raises(ConfigurationError, match=r"\): check the address\.$"):
+        zeep_adapter.parse(b"<broken/>", "http://sms.example/x?WSDL")
+
+
 @NOT_ROOT
 def test_load_of_an_unreadable_file_says_so(tmp_path: Path) -> None:
     """The error names the reason."""
