@@ -303,7 +303,7 @@ class Exchange:
     _probe: HttpResponseParser | None = None
     _chunks: _ChunkedBody | None = None
 
-    _usual_head: ClassVar[tuple[bytes, Head]] = _NO_HEAD
+    usual_head: ClassVar[tuple[bytes, Head]] = _NO_HEAD
     """The last usual head. Threads may replace it at any time."""
 
     def __init__(self, request: bytes, *, is_connect: bool = False) -> None:
@@ -364,7 +364,7 @@ class Exchange:
         """
         if self._is_connect:
             return False
-        head_bytes, head = Exchange._usual_head
+        head_bytes, head = Exchange.usual_head
         if not data.startswith(head_bytes):
             head_bytes = data[: data.find(b"\r\n\r\n") + 4]
             try:
@@ -373,7 +373,7 @@ class Exchange:
                 return False
             if not head.is_usual or len(head_bytes) > MAX_HEAD_BYTES:
                 return False
-            Exchange._usual_head = head_bytes, head
+            Exchange.usual_head = head_bytes, head
         body = data[len(head_bytes) :]
         if len(body) != head.length:
             return False
