@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakSet
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
@@ -80,7 +81,7 @@ class AsyncConnection(asyncio.Protocol):
     """One open connection to the endpoint or its proxy."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, open_connections: set[AsyncConnection]
+        self, loop: asyncio.AbstractEventLoop, open_connections: WeakSet[AsyncConnection]
     ) -> None:
         self._loop = loop
         self._open_connections = open_connections
@@ -237,7 +238,8 @@ class AsyncHttpTransport:
         """Start without connections: at first, and in a forked child."""
         self._pid = os.getpid()
         self._resolver = Resolver(self._route.host, self._route.port)
-        self._connections: set[AsyncConnection] = set()
+        # Weakly: uvloop calls no `connection_lost` if it is cancelled while it connects.
+        self._connections: WeakSet[AsyncConnection] = WeakSet()
         self._pool: AsyncPool[AsyncConnection] = AsyncPool(
             self._settings.max_connections, self._keepalive_expiry, self._clock
         )
@@ -300,7 +302,7 @@ class AsyncHttpTransport:
         if self._pid != os.getpid():
             # Sockets and selector belong to the parent, too: closing a socket here would take it
             # out of the parent's selector.
-            _of_parents.append((self._pool, self._connections))
+            _of_parents.append((self._pool, list(self._connections)))
             self._open_pool()
             self._loop = None
         if self._loop is not loop:
@@ -418,7 +420,7 @@ class AsyncHttpTransport:
         """Close all idle connections. A closed transport sends nothing more."""
         self._closed = True
         if self._pid != os.getpid():
-            _of_parents.append((self._pool, self._connections))
+            _of_parents.append((self._pool, list(self._connections)))
             return
         with contextlib.suppress(RuntimeError):  # the event loop has ended, and all that it had
             closed = self._pool.idle.close()

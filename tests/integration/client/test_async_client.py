@@ -37,7 +37,7 @@ from yunxin_soap import (
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.settings import Settings
-from yunxin_soap.transport.aio import AsyncHttpTransport
+from yunxin_soap.transport.aio import AsyncConnection, AsyncHttpTransport
 from yunxin_soap.transport.resolver import Address, Resolver
 
 _T = TypeVar("_T")
@@ -95,6 +95,32 @@ def test_connection_that_ended_before_the_request_is_not_waited_for() -> None:
             await transport.close()
 
     run(main())
+
+
+def test_cancel_at_any_step_of_connecting_on_uvloop_keeps_no_connection() -> None:
+    """uvloop does not tell a connection that its end came if the task is cancelled meanwhile."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        with ScriptedServer(reply_with(result_response("soap"))) as server:
+            settings = Settings("u", "p", channel="37", endpoint=server.url)
+            transport = AsyncHttpTransport(settings)
+            for steps in range(100):
+                task = asyncio.ensure_future(transport.send(Request("GET", "/", {})))
+                for _ in range(steps % 10):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+            await transport.close()
+            await asyncio.to_thread(server.wait_for_ended, server.connections)
+            await asyncio.sleep(0)
+            del task
+            gc.collect()
+            assert [each for each in gc.get_objects() if type(each) is AsyncConnection] == []
+
+    loop = uvloop.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
 
 
 def test_close_in_another_event_loop_does_not_wait() -> None:
