@@ -185,6 +185,29 @@ def test_parse_of_anything_raises_the_one_error(content: bytes) -> None:
         zeep_adapter.parse(content, "junk")
 
 
+def grouped(kind: str, *contents: str) -> bytes:
+    """Return the shipped WSDL with groups that each have a content."""
+    particles = ("<s:sequence>", "</s:sequence>") if kind == "group" else ("", "")
+    groups = [
+        f'<s:{kind} name="G{number}">{content.join(particles)}</s:{kind}>'
+        for number, content in enumerate(contents)
+    ]
+    schema = b'<s:element name="sendMesExt">'
+    return SHIPPED.replace(schema, "".join(groups).encode() + schema, 1)
+
+
+@pytest.mark.parametrize("kind", ["group", "attributeGroup"])
+def test_describe_groups_that_expand_without_bound_are_refused(kind: str) -> None:
+    """References that multiply, or lead back, are refused before zeep follows them."""
+    bomb = [f'<s:{kind} ref="tns:G{number + 1}" />' * 10 for number in range(20)]
+    with pytest.raises(ConfigurationError, match="its groups stand for more than 10000 elements"):
+        zeep_adapter.parse(grouped(kind, *bomb, ""), "x")
+    circle = [f'<s:{kind} ref="tns:G1" />', f'<s:{kind} ref="tns:G0" />']
+    with pytest.raises(ConfigurationError, match="the group G0 contains itself"):
+        zeep_adapter.parse(grouped(kind, *circle), "x")
+    zeep_adapter.parse(grouped(kind, f'<s:{kind} ref="tns:G1" />' * 2, ""), "x")
+
+
 def test_differences_of_one_field_are_named_once() -> None:
     """The facts about a field that only one side has are left out."""
     found = {"a": "string", "namespace of a": "x", "order of the fields": "a", "c": ""}

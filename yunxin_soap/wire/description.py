@@ -38,8 +38,11 @@ _OUTPUT_ENCODING = "mime:mimeXml"
 _CONTENT = {"request": "fields", "response": "results"}
 # What zeep does not know how to carry, other than what it knows how to put into a content.
 _UNEXPECTED_CARRIER = re.compile(r"unexpected (?!.* (?:in|of) the (?:request|response)\b)")
+_GROUPS = ("group", "attributeGroup")
 _REFERENCES = ("type", "base", "ref", "itemType", "element", "message", "binding")
 _TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
+_MAX_EXPANDED = 10_000
+"""The most elements and attributes that all references to groups may stand for."""
 # Every call sends all its fields, none of them null, and an absent result is read as an empty one.
 _HARMLESS = ("minOccurs of ", "nillable of ")
 
@@ -174,12 +177,13 @@ class _Reader:
                 (node for schema in self._schemas for node in schema.iterfind(f"{_XSD}{kind}")),
                 _global_name,
             )
-            for kind in ("element", "complexType")
+            for kind in ("element", "complexType", *_GROUPS)
         }
         self._abstract: dict[_Element, dict[str, list[_Element]]] = {}
         """The operations of each portType."""
 
     def describe(self) -> Description:
+        self._check_groups()
         operations: dict[ProtocolName, dict[str, tuple[Facts, ...]]] = {}
         for binding in self._bindings():
             protocol = _protocol(binding)
@@ -197,6 +201,34 @@ class _Reader:
             if node.tag in (f"{_XSD}complexType", f"{_XSD}simpleType")
         }
         return Description(operations, types)
+
+    def _check_groups(self) -> None:
+        """Check how large a schema becomes where zeep replaces references to groups by them.
+
+        A few groups that each have another one several times would keep zeep busy for ever.
+        """
+        sizes: dict[_Element, int] = {}
+        pending: set[_Element] = set()
+
+        def expanded(node: _Element) -> int:
+            if node in pending:
+                raise Unreadable(f"the group {_name(node)} contains itself")
+            if node not in sizes:
+                pending.add(node)
+                sizes[node] = sum(1 for _ in node.iter()) + references(node)
+                pending.remove(node)
+            return sizes[node]
+
+        def references(node: _Element) -> int:
+            return sum(
+                expanded(definition)
+                for kind in _GROUPS
+                for each in node.iter(f"{_XSD}{kind}")
+                for definition in self._globals[kind].get(self._qname(each, "ref"), ())
+            )
+
+        if sum(map(references, self._schemas)) > _MAX_EXPANDED:
+            raise Unreadable(f"its groups stand for more than {_MAX_EXPANDED} elements")
 
     def _bindings(self) -> list[_Element]:
         """Return the bindings of all ports, each of them once."""
