@@ -7,6 +7,7 @@ longer than all the rest.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -53,6 +54,28 @@ def import_zeep() -> ModuleType:
         import zeep.helpers
         import zeep.wsdl.bindings
     return zeep
+
+
+_thread_local = threading.local()
+
+
+def _is_allowed(_record: logging.LogRecord) -> bool:
+    return not getattr(_thread_local, "is_quiet", False)
+
+
+@contextmanager
+def _zeeps_log_off() -> Iterator[None]:
+    """Keep what zeep logs in this thread out of the log: it quotes the response.
+
+    A response may echo the password, and zeep's loggers do not mask it.
+    """
+    for name in ("xsd.types.simple", "xsd.types.any", "xsd.elements.attribute"):
+        logging.getLogger(f"zeep.{name}").addFilter(_is_allowed)
+    _thread_local.is_quiet = True
+    try:
+        yield
+    finally:
+        _thread_local.is_quiet = False
 
 
 # --- the document
@@ -451,7 +474,8 @@ class Operation:
             raise ValueError(f"the root of the content is not {expected}")
         if content.get(_NIL) in ("true", "1") and not len(content):
             return None
-        result = self._operation.process_reply(root if self._is_soap else etree.tostring(root))
+        with _zeeps_log_off():
+            result = self._operation.process_reply(root if self._is_soap else etree.tostring(root))
         if _count_values(to_plain(result)) < _count_texts(content):
             # zeep logs that it could not convert a text, and returns None for it.
             raise ValueError("a text is not of its type")

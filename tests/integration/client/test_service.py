@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -261,6 +262,10 @@ BAD_RESPONSES: dict[str, tuple[Callable[[str], bytes], type[SendError]]] = {
     ),
     "no number": (
         lambda protocol: balance_response(protocol, BALANCE.replace("12.50", "much")),
+        OutcomeUnknown,
+    ),
+    "the password for a number": (
+        lambda protocol: balance_response(protocol, f"{BALANCE}<limit>{escape(PASSWORD)}</limit>"),
         OutcomeUnknown,
     ),
 }
