@@ -202,15 +202,25 @@ def _instance(kinds: type | tuple[type, ...], allowed: str) -> _Validator:
     return validate
 
 
-def _proxy(name: str, value: Any) -> Any:
+def is_proxy_address(value: Any) -> bool:
+    """Return whether a value is the address of an http or https proxy, and no more.
+
+    What looks like a path may be the end of a password: in ``http://user:12/34@proxy``, the host
+    would be ``user``.
+    """
     from urllib3.exceptions import LocationParseError
     from urllib3.util import parse_url
 
     try:
         parsed = parse_url(value)
     except (LocationParseError, TypeError, AttributeError):
-        parsed = None
-    if parsed is None or parsed.scheme not in ("http", "https") or not parsed.host:
+        return False
+    has_more = parsed.path not in (None, "/") or parsed.query or parsed.fragment
+    return parsed.scheme in ("http", "https") and bool(parsed.host) and not has_more
+
+
+def _proxy(name: str, value: Any) -> Any:
+    if not is_proxy_address(value):
         # Not quoted: it may contain a password.
         raise ConfigurationError(
             f"{name} must be an address such as http://proxy.example:3128; only http and https"

@@ -45,18 +45,18 @@ class ConnectReasons:
 
     Args:
         settings: the endpoint, ``connect_timeout`` and ``max_connections`` are named.
-        proxied: whether the connection goes through a proxy.
+        proxy: the host and the port of the proxy; None if there is none.
     """
 
-    def __init__(self, settings: NetworkSettings, *, proxied: bool) -> None:
+    def __init__(self, settings: NetworkSettings, proxy: str | None) -> None:
         endpoint = settings.endpoint
         self._timeout = settings.connect_timeout
         self._max_connections = settings.max_connections
-        self._proxied = proxied
-        self._url = endpoint.url
+        self._looked_up = f"proxy {proxy}" if proxy else f"gateway in {endpoint.url}"
+        """What has a host name that is looked up here: with a proxy, only the proxy."""
         self._target = f"{endpoint.host}:{endpoint.port}"
-        if proxied:
-            self._target += " through the proxy"
+        if proxy:
+            self._target += f" through the proxy {proxy}"
 
     def __call__(self, error: BaseException) -> str:
         """Return the reason for an error that came while connecting.
@@ -65,7 +65,7 @@ class ConnectReasons:
         system's words: a proxy may echo its own password.
         """
         if isinstance(error, (socket.gaierror, UnicodeError)):
-            return self._name_not_resolved()
+            return f"the host name of the {self._looked_up} cannot be resolved"
         if isinstance(error, TimeoutError):
             return f"no connection to {self._target} within {self._timeout:g} s"
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -79,11 +79,6 @@ class ConnectReasons:
         elif isinstance(error, OSError) and error.errno:
             text = os.strerror(error.errno)
         return f"no connection to {self._target} ({text})"
-
-    def _name_not_resolved(self) -> str:
-        """Return the reason; with a proxy, only the proxy's name is looked up here."""
-        name = f"proxy for {self._url}" if self._proxied else f"gateway in {self._url}"
-        return f"the host name of the {name} cannot be resolved"
 
     def no_free_connection(self) -> str:
         """All connections were in use for ``connect_timeout`` seconds."""

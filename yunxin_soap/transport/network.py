@@ -13,6 +13,7 @@ from urllib3.util import make_headers, parse_url
 
 from yunxin_soap._version import __version__
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.settings import is_proxy_address
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import Verify
@@ -70,10 +71,9 @@ def select_proxy(settings: NetworkSettings) -> str | None:
         return None
     try:
         proxy: str = prepend_scheme_if_needed(found, "http")
-        supported = parse_url(proxy).scheme in ("http", "https")
     except LocationParseError:
-        supported = False
-    if not supported:
+        proxy = ""
+    if not is_proxy_address(proxy):
         # The message does not quote the address, which may hold a password.
         raise ConfigurationError(
             "The proxy in the environment is neither an http nor an https proxy: pass proxy=, or"

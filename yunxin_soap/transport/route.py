@@ -42,7 +42,9 @@ class Route:
         """The port to connect to."""
         self.proxied = proxy is not None
         """Whether ``host`` is a proxy."""
-        self.reason = ConnectReasons(settings, proxied=self.proxied)
+        self.reason = ConnectReasons(
+            settings, f"{first_hop.host}:{self.port}" if self.proxied else None
+        )
         """Says why there is no connection."""
         self._first_hop_has_tls = first_hop.scheme == "https"
         self._has_tunnel = self.proxied and endpoint.scheme == "https"

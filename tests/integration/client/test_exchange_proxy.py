@@ -69,7 +69,7 @@ def test_proxy_that_refuses_the_connection_is_not_sent(protocol: str) -> None:
         ) as checked,
     ):
         error = checked.assert_fails(NotSent)
-    assert "proxy" in str(error)
+    assert f"to sms.example:80 through the proxy 127.0.0.1:{proxy.port} (Connection" in str(error)
 
 
 def test_proxy_with_unresolved_host_name_is_not_sent(protocol: str) -> None:
@@ -78,7 +78,7 @@ def test_proxy_with_unresolved_host_name_is_not_sent(protocol: str) -> None:
         "http://sms.example/x", protocol, proxy=f"http://{PROXY_USER}@nothing.invalid", retries=0
     ) as checked:
         error = checked.assert_fails(NotSent)
-    assert "proxy" in str(error)
+    assert "the host name of the proxy nothing.invalid:80 cannot be resolved" in str(error)
 
 
 @pytest.mark.parametrize(
