@@ -128,6 +128,9 @@ def _fetch(settings: Settings) -> Wsdl:
         response = transport.send(Request("GET", settings.endpoint.path, {}, query="WSDL"))
     except (NotSent, OutcomeUnknown) as error:
         problem = _cause(error)
+        if re.search(r" within \S+ s$", problem):
+            total = settings.connect_timeout + settings.timeout
+            problem += f" (timeout={total:g} includes the time to connect)"
     finally:
         transport.close()
     if response is not None and response.status != 200:

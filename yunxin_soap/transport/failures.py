@@ -132,6 +132,9 @@ def exchange_failed(
         reason = CANCELLED
     elif isinstance(error, TimeoutError):
         reason = f"no complete response came within {timeout:g} s"
+    elif isinstance(error, ssl.SSLError) and error.reason:
+        # By TLS 1.3, a server rejects a client certificate only now.
+        reason = f"TLS broke ({error.reason})"
     elif isinstance(error, OSError):
         reason = CONNECTION_BROKE
     else:

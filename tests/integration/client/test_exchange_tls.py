@@ -207,6 +207,63 @@ def test_verify_context_is_used(tls: ssl.SSLContext, authority: trustme.CA) -> N
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_client_certificate_of_the_context_is_shown_to_the_server(
+    protocol: str, authority: trustme.CA
+) -> None:
+    """A context may hold a client certificate, which a server may require."""
+    server_side = server_context(authority, "127.0.0.1")
+    server_side.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(server_side)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    authority.issue_cert("client.example").configure_cert(context)
+    with (
+        ScriptedServer(reply_with(result_response(protocol)), tls=server_side) as server,
+        CheckedClient(server, protocol, verify=context) as checked,
+    ):
+        checked.assert_accepted()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+@pytest.mark.parametrize(
+    ("version", "kind", "alert"),
+    [
+        (ssl.TLSVersion.TLSv1_2, NotSent, "HANDSHAKE_FAILURE"),
+        (ssl.TLSVersion.TLSv1_3, OutcomeUnknown, "CERTIFICATE_REQUIRED"),
+    ],
+)
+def test_client_certificate_that_is_missing_is_named(
+    protocol: str,
+    version: ssl.TLSVersion,
+    kind: type[NotSent | OutcomeUnknown],
+    alert: str,
+    authority: trustme.CA,
+    authority_file: Path,
+) -> None:
+    """The server's reason is shown; by TLS 1.3, it comes after the request may have left."""
+    server_side = server_context(authority, "127.0.0.1")
+    server_side.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(server_side)
+    server_side.minimum_version = server_side.maximum_version = version
+
+    def script(connection: Connection) -> None:
+        with socket.socket(fileno=os.dup(connection.sock.fileno())) as tcp:
+            with suppress(ssl.SSLError):
+                connection.start_tls(server_side)
+            # A close with unread bytes would be a reset, which could overtake the reason.
+            while tcp.recv(4096):
+                pass
+
+    with (
+        ScriptedServer(script) as server,
+        CheckedClient(https_url(server), protocol, verify=authority_file, retries=0) as checked,
+    ):
+        error = checked.assert_fails(kind)
+    assert f"{alert})" in str(error)
+
+
 def test_verify_false_trusts_any_certificate_and_warns(protocol: str, tls: ssl.SSLContext) -> None:
     """``verify=False`` trusts any certificate, and warns once for each client."""
     with ScriptedServer(reply_with(result_response(protocol)), tls=tls) as server:
