@@ -279,7 +279,8 @@ class ClientBase(Generic[_Transport]):
 
     def _begin_exchange(self, sent: Submission | Fields | str, request: Request) -> None:
         """Check that the client is open, and log the request; see `_log_request`."""
-        self._check_open()
+        if self._closed:
+            self._check_open()
         if _log.isEnabledFor(logging.DEBUG):
             self._log_request(sent, request)
 

@@ -53,9 +53,9 @@ class Deadlines:
 
     def start(self, connection: AsyncConnection) -> None:
         """Give a connection until the timeout from now."""
-        deadline = self._deadlines[connection] = self._loop.time() + self._timeout
+        self._deadlines[connection] = time.monotonic() + self._timeout
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._expire)
+            self._timer = self._loop.call_later(self._timeout, self._expire)
 
     def stop(self, connection: AsyncConnection) -> None:
         """Lift the deadline of a connection."""
@@ -69,10 +69,10 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = time.monotonic()
         for connection, deadline in list(self._deadlines.items()):
             if deadline > now:
-                self._timer = self._loop.call_at(deadline, self._expire)
+                self._timer = self._loop.call_later(deadline - now, self._expire)
                 break
             connection.fail(TimeoutError())
 
@@ -93,6 +93,8 @@ class AsyncConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[Any] | None = None
         """Gets the result of the conversation."""
         self._is_open = False
+        self._has_unsent = False
+        """Whether the transport holds bytes that the server has not read."""
         self.ended: asyncio.Future[None] = loop.create_future()
         """Done once the connection is closed."""
         self.idle_since = 0.0
@@ -159,8 +161,17 @@ class AsyncConnection(asyncio.Protocol):
         """Keep the transport. asyncio calls this."""
         self._transport = cast(asyncio.Transport, transport)
         self._poll = read_poller(transport.get_extra_info("socket"))
+        self._transport.set_write_buffer_limits(high=0)
         self._is_open = True
         self._open_connections.add(self)
+
+    def pause_writing(self) -> None:
+        """Note that the transport holds bytes. asyncio calls this."""
+        self._has_unsent = True
+
+    def resume_writing(self) -> None:
+        """Note that all bytes were sent. asyncio calls this."""
+        self._has_unsent = False
 
     def data_received(self, data: bytes) -> None:
         """Continue what is under way; nobody expects bytes otherwise. asyncio calls this."""
@@ -168,7 +179,9 @@ class AsyncConnection(asyncio.Protocol):
         if exchange is not None:
             try:
                 if exchange.receive(data):
-                    self._end(None)
+                    self._exchange = None
+                    if self._waiter is not None and not self._waiter.done():
+                        self._waiter.set_result(None)
             except Exception as error:  # noqa: BLE001 - the task that waits raises it
                 self.fail(error)
         elif self._steps is not None:
@@ -192,7 +205,7 @@ class AsyncConnection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        if not self._is_open or self._transport.get_write_buffer_size():
+        if not self._is_open or self._has_unsent:
             return False
         if self._layers and not all(layer.is_idle for layer in self._layers):
             return False
