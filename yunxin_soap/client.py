@@ -70,19 +70,21 @@ class ClientBase(Generic[_Transport]):
                 is certain to end in time. Default: ``2 * (timeout + connect_timeout)``.
             retries: how many times to connect again if nothing was sent. Nothing else is ever
                 retried. Default: 2.
-            proxy: the address of an HTTP proxy, such as ``http://user:password@proxy:3128``.
+            proxy: the address of an http or https proxy, such as
+                ``http://user:password@proxy:3128``. Percent-encode ``/ ? # @ %`` in the password.
                 Default: None.
             trust_env: whether to honour ``http_proxy``, ``https_proxy`` and ``no_proxy`` of the
                 environment. Default: False.
             verify: true to trust the system's certificate authorities, the path of a PEM file or of
-                a directory with others, an `ssl.SSLContext`, or False to check nothing.
-                Default: True.
+                a directory with others, an `ssl.SSLContext`, which may hold a client certificate, or
+                False to check nothing. Default: True.
             recipient_pattern: the regular expression that a normalised number must match in full.
                 Default: mobile numbers of mainland China.
             max_recipients: the most numbers in one submission. The vendor's manual says 500; the
                 result codes allow up to 1000. Default: 500.
             max_connections: the most open connections, from 1 to 10000. A call that finds them all
-                in use waits up to ``connect_timeout`` seconds. Default: 100.
+                in use waits up to ``connect_timeout`` seconds, and then raises `NotSent`.
+                Default: 100.
             wsdl: the path of a WSDL to use instead of the cached one. Default: None.
             transport: what carries the requests, for tests. It replaces the network and with it
                 every setting of the network. The client closes it. Default: HTTP.

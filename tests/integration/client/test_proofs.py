@@ -38,7 +38,7 @@ from tests.support.counting_server import (
     counting_server,
     message,
 )
-from tests.support.scripted_server import Connection, ScriptedServer, reply_with
+from tests.support.scripted_server import Connection, Script, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
 from yunxin_soap import Client, NotSent, OutcomeUnknown, Receipt
@@ -285,17 +285,22 @@ def loop_client(uvloop: bool) -> type[BlockingAsyncClient]:
 # --- waits have a bound
 
 
-def test_wait_for_a_free_connection_is_bounded(protocol: str) -> None:
-    """Without a free connection within connect_timeout, nothing is sent, and it says why."""
-    release = threading.Event()
+def reply_after(event: threading.Event, protocol: str) -> Script:
+    """Return a script that accepts each request, and responds once an event is set."""
 
     def script(connection: Connection) -> None:
         while connection.read():
-            release.wait(20)
+            event.wait(20)
             connection.send(result_response(protocol))
 
+    return script
+
+
+def test_wait_for_a_free_connection_is_bounded(protocol: str) -> None:
+    """Without a free connection within connect_timeout, nothing is sent, and it says why."""
+    release = threading.Event()
     with (
-        ScriptedServer(script) as server,
+        ScriptedServer(reply_after(release, protocol)) as server,
         CheckedClient(server, protocol, max_connections=1, connect_timeout=0.2) as checked,
         ThreadPoolExecutor(1) as threads,
     ):
@@ -314,14 +319,8 @@ def test_wait_for_a_free_connection_is_bounded(protocol: str) -> None:
 def test_client_closed_while_another_send_waits_sends_no_more(protocol: str) -> None:
     """A send that waits for a free connection sends nothing once the client is closed."""
     release = threading.Event()
-
-    def script(connection: Connection) -> None:
-        while connection.read():
-            release.wait(20)
-            connection.send(result_response(protocol))
-
     with (
-        ScriptedServer(script) as server,
+        ScriptedServer(reply_after(release, protocol)) as server,
         CheckedClient(server, protocol, max_connections=1, connect_timeout=20) as checked,
         ThreadPoolExecutor(2) as threads,
     ):
