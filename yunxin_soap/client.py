@@ -76,8 +76,8 @@ class ClientBase(Generic[_Transport]):
             trust_env: whether to honour ``http_proxy``, ``https_proxy`` and ``no_proxy`` of the
                 environment. Default: False.
             verify: true to trust the system's certificate authorities, the path of a PEM file or of
-                a directory with others, an `ssl.SSLContext`, which may hold a client certificate, or
-                False to check nothing. Default: True.
+                a directory with others, an `ssl.SSLContext`, which may hold a client certificate,
+                or False to check nothing. Default: True.
             recipient_pattern: the regular expression that a normalised number must match in full.
                 Default: mobile numbers of mainland China.
             max_recipients: the most numbers in one submission. The vendor's manual says 500; the
