@@ -15,7 +15,7 @@ from yunxin_soap.redact import clear_frames
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport
-from yunxin_soap.transport.failures import CANCELLED, outcome_unknown
+from yunxin_soap.transport.failures import CANCELLED, not_sent, outcome_unknown
 from yunxin_soap.wire.service import AsyncService, Call, Operations
 
 if TYPE_CHECKING:
@@ -50,11 +50,14 @@ class AsyncClient(ClientBase[AsyncTransport]):
 
     async def _load(self) -> None:
         """Load the WSDL and make the transport, once."""
-        async with self._loading:
-            self._check_open()
-            if not self._loaded:
-                self._transport = await asyncio.to_thread(self._load_in_thread)
-                self._loaded = True
+        try:
+            async with self._loading:
+                self._check_open()
+                if not self._loaded:
+                    self._transport = await asyncio.to_thread(self._load_in_thread)
+                    self._loaded = True
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from not_sent(CANCELLED)
 
     def _load_in_thread(self) -> AsyncTransport:
         # A TLS context reads the certificate authorities from files.

@@ -34,6 +34,7 @@ from yunxin_soap import (
     Response,
     wsdl,
 )
+from yunxin_soap.errors import SendError
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.settings import Settings
@@ -167,9 +168,9 @@ async def cancelled_once(
     return caught.value
 
 
-def unknown_behind(error: BaseException | None) -> OutcomeUnknown | None:
+def outcome_behind(error: BaseException | None) -> SendError | None:
     """Return the outcome that caused a cancellation. Python 3.10 wraps it once more."""
-    while error is not None and not isinstance(error, OutcomeUnknown):
+    while error is not None and not isinstance(error, SendError):
         error = error.__cause__ or error.__context__
     return error
 
@@ -182,8 +183,8 @@ def test_cancel_after_sending_is_unknown_and_closes_the_connection(protocol: str
         with ScriptedServer(read_then_hang) as server:
             async with client(server.url, protocol=protocol) as yunxin:
                 error = await cancelled_once(server, yunxin.send("13900000000", "x"))
-                cause = unknown_behind(error)
-                assert cause is not None
+                cause = outcome_behind(error)
+                assert isinstance(cause, OutcomeUnknown)
                 assert not cause.safe_to_resend
                 assert cause.request is not None
                 assert (cause.request.endpoint, cause.request.recipients) == (server.url, 1)
@@ -202,24 +203,53 @@ def test_cancel_of_a_service_call_is_unknown() -> None:
             async with client(server.url) as yunxin:
                 call = yunxin.service.sendMesExt("demo", "demo", "13900000000", "x", "37")
                 error = await cancelled_once(server, call)
-                cause = unknown_behind(error)
-                assert cause is not None
+                cause = outcome_behind(error)
+                assert isinstance(cause, OutcomeUnknown)
                 assert cause.request is not None
 
     run(main())
 
 
-def test_cancel_while_connecting_has_no_outcome() -> None:
-    """A task cancelled while connecting sent nothing: the cancellation has no cause."""
+def test_cancel_while_connecting_is_not_sent() -> None:
+    """A task cancelled while connecting sent nothing, and its cancellation says so."""
 
     async def main() -> None:
         with ScriptedServer(read_then_hang) as proxy:
             # The proxy never answers CONNECT.
             async with client("https://sms.example/x", proxy=proxy_url(proxy)) as yunxin:
                 error = await cancelled_once(proxy, yunxin.send("13900000000", "x"))
-                assert unknown_behind(error) is None
+                assert isinstance(outcome_behind(error), NotSent)
                 await asyncio.to_thread(proxy.wait_until_ended, 1)
             assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+    run(main())
+
+
+def test_cancel_while_loading_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task cancelled while it loads the WSDL, or waits for another one, sent nothing."""
+    loads, release = threading.Event(), threading.Event()
+    load = wsdl.load
+
+    def slow_load(*args: Any) -> Any:
+        loads.set()
+        assert release.wait(20)
+        return load(*args)
+
+    monkeypatch.setattr(wsdl, "load", slow_load)
+
+    async def main() -> None:
+        yunxin = client("http://127.0.0.1:9/x")
+        call = yunxin.service.sendMesExt("demo", "demo", "13900000000", "x", "37")
+        tasks = [asyncio.ensure_future(each) for each in (yunxin.send("13900000000", "x"), call)]
+        await asyncio.to_thread(loads.wait, 20)
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            assert isinstance(outcome_behind(caught.value), NotSent)
+        release.set()
+        await yunxin.close()
 
     run(main())
 
@@ -232,7 +262,7 @@ def test_wait_for_that_times_out_is_unknown() -> None:
             async with client(server.url) as yunxin:
                 with pytest.raises(asyncio.TimeoutError) as caught:
                     await asyncio.wait_for(yunxin.send("13900000000", "x"), 0.3)
-        assert unknown_behind(caught.value) is not None
+        assert isinstance(outcome_behind(caught.value), OutcomeUnknown)
 
     run(main())
 
