@@ -29,7 +29,8 @@ def cache_dir() -> Path:
     """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
     if override := os.environ.get("YUNXIN_WSDL_CACHE"):
         # A service manager or a .env file does not expand ~; `find` does.
-        return Path(os.path.expanduser(override))  # noqa: PTH111 - the other raises for ~nobody
+        named = Path(os.path.expanduser(override))  # noqa: PTH111 - the other raises for ~nobody
+        return named.absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("yunxin_soap", appauthor=False)

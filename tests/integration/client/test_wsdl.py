@@ -110,6 +110,16 @@ def test_cache_dir_default_is_the_platforms(
     assert wsdl.cache_dir() == user_cache_path("yunxin_soap", appauthor=False)
 
 
+@pytest.mark.parametrize("named", ["~nobody-has-this-name/sms", "sms"])
+def test_refresh_into_a_relative_cache_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, named: str
+) -> None:
+    """What `refresh` wrote is found again, also if there is no user of that name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", named)
+    assert wsdl.refresh(sandbox.url) == wsdl.find() == tmp_path / named / "MsgSend.wsdl"
+
+
 def test_find_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
     """A named file that does not exist is named in the error."""
     with pytest.raises(ConfigurationError, match=r"no WSDL file at .*absent"):
