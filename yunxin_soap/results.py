@@ -16,6 +16,7 @@ from yunxin_soap.redact import truncate_printable
 _CODE = re.compile(
     r"(?P<code>-[1-9][0-9]{0,8})(?:[:：](?P<after_colon>.*)|[\s,，;；(（](?P<text>.*))?", re.DOTALL
 )
+_ANOTHER_CODE = re.compile(r"[\s:：,，;；(（]-[1-9][0-9]{0,8}(?![0-9])")
 _LONG_NUMBER = re.compile(r"\d{15}")
 """Digits that may be a batch number. No number of the codes' explanations is so long."""
 
@@ -81,8 +82,9 @@ def parse_result(result: str, redact: Callable[[str], str] = str) -> str:
     """Return the batch number in a result. White space around it is ignored.
 
     A code with a number of 15 digits or more after it contradicts itself: the number may be a batch
-    number. -6 with a colon is the exception, since what follows its colon is the banned word by the
-    manual, and a banned word may be a number.
+    number. So does a code with another one after it, which may be -1. -6 with a colon is the
+    exception, since what follows its colon is the banned word by the manual, and a banned word may
+    be a number.
 
     Args:
         result: the text that the method returned.
@@ -118,9 +120,12 @@ def _interpret(result: str, redact: Callable[[str], str]) -> str | SendError:
         code, after_colon = int(found["code"]), found["after_colon"]
         if code == ResultCode.BANNED_WORD and after_colon is not None:
             return rejected_by_code(code, redact(after_colon))
-        if not _LONG_NUMBER.search(text):
+        if _LONG_NUMBER.search(text):
+            what = "a code with what may be a batch number"
+        elif _ANOTHER_CODE.search(text):
+            what = "a code with another code"
+        else:
             return rejected_by_code(code)
-        what = "a code with what may be a batch number"
     excerpt = truncate_printable(redact(text), 80)
     shown = repr(excerpt) if excerpt else "an empty result"
     return OutcomeUnknown(

@@ -200,6 +200,22 @@ def test_parse_result_code_with_a_long_number_is_unknown(
     assert rejection(f"{code}{separator}{number[:14]}").code == code
 
 
+@pytest.mark.parametrize("separator", [":", "：", ",", "，", ";", " ", "\n", "(", ": ", ", x:"])
+@pytest.mark.parametrize(("code", "other"), [(-3, -1), (-7, -7), (-99, -3), (-1, -123456789)])
+def test_parse_result_two_codes_are_unknown(separator: str, code: int, other: int) -> None:
+    """A code with another one after it contradicts itself: the other one may be -1."""
+    with pytest.raises(OutcomeUnknown, match="a code with another code"):
+        parse_result(f"{code}{separator}{other}")
+
+
+@pytest.mark.parametrize(
+    "result", ["-6:-1", "-6：-1", "-8 8:00-22:00", "-8,x-1", "-9 1000个", "-3 -"]
+)
+def test_parse_result_hyphen_in_an_explanation_is_no_code(result: str) -> None:
+    """Hours may have a hyphen, and a banned word may be a code."""
+    assert rejection(result).code == int(result[:2])
+
+
 @pytest.mark.parametrize("separator", [",", " ", "，", "("])
 def test_parse_result_banned_word_without_colon_with_a_long_number_is_unknown(
     separator: str,
