@@ -26,7 +26,7 @@ class TlsLayer:
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
         self._has_ended = False
-        """Whether the server has said goodbye."""
+        """Whether the server has sent close_notify, or closed the connection."""
         self._header = b""
         """The first bytes of a record, until its header is complete."""
         self._record_left = 0
@@ -53,7 +53,7 @@ class TlsLayer:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way: the server has said no goodbye, and begun no record.
+        """Whether nothing is under way: the server has neither ended TLS nor begun a record.
 
         The rest of a record that has begun could be a surplus response, and be read as the next
         one. OpenSSL does not tell whether it holds a part of a record.
@@ -109,7 +109,7 @@ class TlsLayer:
         except ssl.SSLWantReadError:
             return bytes(plain) or None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            pass  # many servers close without TLS's own goodbye
+            pass  # many servers close without TLS's close_notify
         self._has_ended = True
         return bytes(plain)
 

@@ -102,7 +102,7 @@ class TlsInMemory:
         self.tls.write(content)
         return self._to_send.read()
 
-    def say_goodbye(self) -> bytes:
+    def close_notify(self) -> bytes:
         """Return the record that ends TLS."""
         with suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
@@ -110,7 +110,7 @@ class TlsInMemory:
 
 
 @pytest.mark.parametrize("protocol", BOTH_CLIENTS)
-def test_connection_after_the_goodbye_of_tls_is_not_reused(
+def test_connection_after_close_notify_is_not_reused(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
     """TLS that the server ended with its response carries no other request."""
@@ -121,7 +121,7 @@ def test_connection_after_the_goodbye_of_tls_is_not_reused(
         requests.append(connection.number)
         response = server_side.encrypt(result_response("soap"))
         # In one piece, and the connection itself stays open.
-        connection.sock.sendall(response + server_side.say_goodbye())
+        connection.sock.sendall(response + server_side.close_notify())
         connection.wait_until_closed()
 
     requests: list[int] = []
@@ -372,13 +372,13 @@ def test_connection_that_breaks_after_the_handshake_is_unknown(
 def test_client_closed_over_tls_leaves_nothing_open(
     protocol: str, tls: ssl.SSLContext, authority_file: Path
 ) -> None:
-    """Closing a client does not wait for the server's goodbye in TLS."""
+    """Closing a client does not wait for the server's close_notify."""
     closed = threading.Event()
 
     def script(connection: Connection) -> None:
         connection.read()
         connection.send(result_response(protocol))
-        # Below TLS, so that this server does not answer the client's goodbye.
+        # Below TLS, so that this server does not respond to the client's close_notify.
         with socket.socket(fileno=os.dup(connection.sock.fileno())) as tcp, suppress(OSError):
             while tcp.recv(4096):
                 pass
