@@ -17,7 +17,7 @@ from tests.support.clock import FakeClock
 from tests.support.scripted_server import Connection, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
-from yunxin_soap import Client, NotSent
+from yunxin_soap import Client
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
 
@@ -60,32 +60,6 @@ def test_pool_with_fewer_connections_than_callers_serves_all(protocol: str) -> N
         receipts = list(threads.map(lambda _: checked.client.send(NUMBERS, "您好"), range(count)))
     assert [receipt.batch_no for receipt in receipts] == [BATCH_NO] * count
     assert (server.connections, len(server.requests)) == (size, count)
-
-
-@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
-def test_pool_without_a_free_connection_is_not_sent(protocol: str) -> None:
-    """Who waits for a free connection for longer than ``connect_timeout`` has sent nothing."""
-    done = threading.Event()
-
-    def script(connection: Connection) -> None:
-        while connection.read() is not None:
-            done.wait(20)
-            connection.send(result_response("soap"))
-
-    with (
-        ScriptedServer(script) as server,
-        CheckedClient(server, protocol, max_connections=1, connect_timeout=0.2) as checked,
-        ThreadPoolExecutor(1) as threads,
-    ):
-        first = threads.submit(checked.assert_accepted)
-        server.wait_for_requests(1)
-        error = checked.assert_fails(NotSent)
-        assert "all 1 connections (max_connections) were in use for 0.2 s" in str(error)
-        assert (error.safe_to_resend, error.retryable) == (True, True)
-        done.set()
-        first.result(20)
-        checked.assert_accepted()
-    assert (server.connections, len(server.requests)) == (1, 2)
 
 
 def test_pool_after_a_burst_closes_expired_connections() -> None:
