@@ -85,6 +85,8 @@ def client_arguments() -> None:
     Client("user", "secret", verify=Path("authority.pem"))
     Client("user", "secret", verify=ssl.create_default_context(), wsdl="MsgSend.wsdl")
     Client("user", "secret", recipient_pattern=re.compile("1[0-9]{10}"), max_recipients=1000)
+    Client("user", "secret", max_connections=10)
+    Client("user", "secret", max_connections="10")  # type: ignore[arg-type]
     Client("user")  # type: ignore[call-arg]
     Client("user", "secret", "37")  # type: ignore[call-arg, arg-type]
     Client("user", "secret", protocol="ftp")  # type: ignore[arg-type]

@@ -62,9 +62,9 @@ class Operations:
             AttributeError: there is none.
         """
         if name not in [*self]:
+            names = truncate_printable(", ".join(self), 1000)
             raise AttributeError(
-                f"The WSDL has no operation {name!r} over {self._codec.protocol}; it has"
-                f" {', '.join(self)}."
+                f"The WSDL has no operation {name!r} over {self._codec.protocol}; it has {names}."
             )
 
     def submission(self, fields: Fields) -> Call:

@@ -152,8 +152,8 @@ class _NoNetwork:
 
     def load(self, url: str) -> bytes:
         raise ConfigurationError(
-            f"{self._location} imports {url}, but a WSDL is loaded without a network: name a file"
-            " that imports nothing."
+            f"{self._location} imports {_shorten(url)}, but a WSDL is loaded without a network: name"
+            " a file that imports nothing."
         )
 
 
@@ -531,7 +531,7 @@ def list_ports(wsdl: Wsdl) -> list[Port]:
     protocols = {kind: protocol for protocol, kind in _binding_classes().items()}
     return [
         Port(
-            port.name,
+            _shorten(port.name),
             protocols[type(port.binding)],
             _shorten(str(port.binding_options.get("address") or "")),
             {name: _shorten(str(each)) for name, each in sorted(port.binding.all().items())},

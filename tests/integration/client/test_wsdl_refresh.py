@@ -512,3 +512,24 @@ def test_replace_cached_creates_the_directory(
     """The directory of the cache need not exist."""
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path / "a" / "b"))
     assert wsdl_files.replace_cached(b"x", None) == tmp_path / "a" / "b" / "MsgSend.wsdl"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<wsdl:types>", '<wsdl:import namespace="urn:x" location="http://h/{}" /><wsdl:types>'),
+        ("<wsdl:types>", '<wsdl:types><s:schema><s:include schemaLocation="{}" /></s:schema>'),
+        ('port name="MsgSendSoap"', 'port name="{}"'),
+    ],
+)
+def test_names_and_addresses_of_a_wsdl_are_bounded_and_printable(old: str, new: str) -> None:
+    """No word of a WSDL reaches a terminal as it is, neither in an error nor as a port."""
+    content = SHIPPED.replace(old, new.format("\x9b2J" * 5000), 1)
+    try:
+        ports = zeep_adapter.list_ports(zeep_adapter.parse(content.encode(), "x"))
+        shown = [port.name for port in ports]
+    except ConfigurationError as error:
+        shown = [str(error)]
+    for text in shown:
+        assert text.isprintable()
+        assert len(text) < 1200
