@@ -152,8 +152,8 @@ class _NoNetwork:
 
     def load(self, url: str) -> bytes:
         raise ConfigurationError(
-            f"{self._location} imports {_shorten(url)}, but a WSDL is loaded without a network: name"
-            " a file that imports nothing."
+            f"{self._location} imports {_shorten(url)}, but a WSDL is loaded without a network:"
+            " name a file that imports nothing."
         )
 
 
