@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.message import check_characters
+from yunxin_soap.message import as_text, check_characters
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import truncate_printable
 from yunxin_soap.wire.description import (
@@ -373,6 +373,15 @@ def _unsupported(wsdl: Wsdl, protocol: ProtocolName, name: str) -> str:
     return ""
 
 
+def _with_plain_strings(value: Any) -> Any:
+    """Return a value whose strings are no members of an enumeration: zeep sends their names."""
+    if isinstance(value, str):
+        return as_text(value)
+    if type(value) is dict:
+        return {name: _with_plain_strings(each) for name, each in value.items()}
+    return [*map(_with_plain_strings, value)] if type(value) in (list, tuple) else value
+
+
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -437,7 +446,7 @@ class Operation:
             if each in given:
                 raise TypeError(f"{name} got the argument {each!r} twice")
             given[each] = value
-        return given
+        return {each: _with_plain_strings(value) for each, value in given.items()}
 
     def _as_texts(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return all arguments of an HTTP port as the texts that XML Schema has for their values.
