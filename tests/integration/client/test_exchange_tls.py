@@ -303,6 +303,23 @@ def test_certificate_of_another_host_is_not_sent(
     assert len(server.requests) == 0
 
 
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_context_decides_whether_the_host_name_is_checked(
+    protocol: str, authority: trustme.CA
+) -> None:
+    """A context without ``check_hostname`` accepts a trusted certificate of another host."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    script = reply_with(result_response(protocol))
+    with ScriptedServer(script, tls=server_context(authority, "other.example")) as server:
+        with CheckedClient(server, protocol, verify=context, retries=0) as checked:
+            assert "not trusted" in str(checked.assert_fails(NotSent))
+        context.check_hostname = False
+        with CheckedClient(server, protocol, verify=context) as checked:
+            checked.assert_accepted()
+    assert len(server.requests) == 1
+
+
 def reply_in_plain(connection: Connection) -> None:
     connection.wait_for_bytes()
     connection.send(http_response("", "400 Bad Request"))
