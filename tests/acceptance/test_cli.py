@@ -533,7 +533,7 @@ def test_wsdl_show_names_file_ports_operations_and_types(tmp_path: Path) -> None
     named.write_bytes(wsdl.shipped_path().read_bytes().replace(b'name="DesNo"', b'name="To"'))
     found = json.loads(run("wsdl", "show", "--wsdl", str(named), "--json").stdout)
     assert (found["path"], found["origin"]) == (str(named.resolve()), "named")
-    difference = "DesNo is missing; To is unknown"
+    difference = "DesNo is missing; To is unexpected"
     assert found["protocols"]["soap"] == {"fits": False, "difference": difference}
     assert [port["name"] for port in found["ports"]] == [
         "MsgSendSoap",
@@ -598,7 +598,7 @@ def test_wsdl_wrong_address_names_what_was_used(
     ("change", "status", "words"),
     [
         ("", 0, "says the same as"),
-        ('name="DesNo"', 8, "Sends over soap are affected: DesNo is missing; Mobile is unknown."),
+        ('name="DesNo"', 8, "over soap are affected: DesNo is missing; Mobile is unexpected."),
         ('minOccurs="0" ', 7, "minOccurs of Msg is 1, not 0"),
     ],
 )

@@ -214,7 +214,7 @@ def test_differences_of_one_field_are_named_once() -> None:
     expected = {"b": "string", "namespace of b": "x", "order of the fields": "b", "c": "d"}
     assert differences(found, expected) == [
         "b is missing",
-        "a is unknown",
+        "a is unexpected",
         "c is empty, not d",
     ]
 

@@ -125,15 +125,15 @@ def submission_differences(protocol: ProtocolName, facts: Facts) -> list[str]:
 
 def differences(found: Facts, expected: Facts) -> list[str]:
     """Return in words how one set of facts differs from another."""
-    missing, unknown = _names_of_one(expected, found), _names_of_one(found, expected)
+    missing, unexpected = _names_of_one(expected, found), _names_of_one(found, expected)
     lines = [f"{name} is missing" for name in missing]
     lines += [
-        f"{name}: {found[name]}" if name.startswith("unexpected ") else f"{name} is unknown"
-        for name in unknown
+        f"{name}: {found[name]}" if name.startswith("unexpected ") else f"{name} is unexpected"
+        for name in unexpected
     ]
     for name, value in found.items():
         # The order says nothing new if the names differ.
-        if name.startswith("order of ") and (missing or unknown):
+        if name.startswith("order of ") and (missing or unexpected):
             continue
         if name in expected and value != expected[name]:
             lines.append(f"{name} is {value or 'empty'}, not {expected[name] or 'empty'}")

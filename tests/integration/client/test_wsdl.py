@@ -171,9 +171,9 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
     "field renamed": (
         replace('name="DesNo"', 'name="Mobile"'),
         PROTOCOLS,
-        "DesNo is missing; Mobile is unknown",
+        "DesNo is missing; Mobile is unexpected",
     ),
-    "field added": (field(FIELD + FIELD.replace("Msg", "Time")), SOAP, "Time is unknown"),
+    "field added": (field(FIELD + FIELD.replace("Msg", "Time")), SOAP, "Time is unexpected"),
     "field twice": (field(FIELD + FIELD), SOAP, "Msg, Msg"),
     "part twice": (
         twice(r'<wsdl:part name="Msg" type="s:string" />'),
@@ -206,17 +206,17 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
     "field by reference": (
         field('<s:element ref="tns:string" />'),
         SOAP,
-        "Msg is missing; .*string is unknown",
+        "Msg is missing; .*string is unexpected",
     ),
     "field with a default": (
         field(FIELD.replace(" />", ' default="x" />')),
         SOAP,
-        "default of Msg is unknown",
+        "default of Msg is unexpected",
     ),
     "field with a fixed value": (
         field(FIELD.replace(" />", ' fixed="x" />')),
         SOAP,
-        "fixed of Msg is unknown",
+        "fixed of Msg is unexpected",
     ),
     "field unqualified": (
         field(FIELD.replace(" />", ' form="unqualified" />')),
@@ -288,17 +288,17 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
             '<s:element name="sendMesExt" substitutionGroup="tns:string">',
         ),
         SOAP,
-        "substitutionGroup of the request element is unknown",
+        "substitutionGroup of the request element is unexpected",
     ),
     "abstract": (
         replace('<s:element name="sendMesExt">', '<s:element name="sendMesExt" abstract="true">'),
         SOAP,
-        "abstract of the request element is unknown",
+        "abstract of the request element is unexpected",
     ),
     "result renamed": (
         replace('name="sendMesExtResult"', 'name="Result"'),
         SOAP,
-        "sendMesExtResult is missing; Result is unknown",
+        "sendMesExtResult is missing; Result is unexpected",
     ),
     "result integer": (
         replace(RESULT, RESULT.replace("s:string", "s:long")),
@@ -314,7 +314,7 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
     "result with a default": (
         replace(RESULT, RESULT.replace(" />", ' default="0" />')),
         SOAP,
-        "default of sendMesExtResult is unknown",
+        "default of sendMesExtResult is unexpected",
     ),
     "no result": (replace(RESULT, ""), SOAP, "sendMesExtResult is missing"),
     "response element renamed": (
@@ -346,7 +346,7 @@ MISFITS: dict[str, tuple[Callable[[str], str], tuple[str, ...], str]] = {
     "HTTP result with a default": (
         replace(STRING, STRING.replace(" />", ' default="1" />')),
         HTTP,
-        "default of the response element is unknown",
+        "default of the response element is unexpected",
     ),
     "HTTP result without a type": (
         replace('<wsdl:part name="Body" element="tns:string" />', '<wsdl:part name="Body" />'),
