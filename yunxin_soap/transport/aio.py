@@ -334,10 +334,12 @@ class AsyncHttpTransport:
             raise failures.not_sent(self._route.reason.no_free_connection()) from None
         try:
             self._prepare(asyncio.get_running_loop())  # it may have been closed meanwhile
-            return connection or await self._connect(started, deadline)
+            connection = connection or await self._connect(started, deadline)
+            self._prepare(asyncio.get_running_loop())
         except BaseException:
             self._pool.discard(connection)
             raise
+        return connection
 
     async def _connect(self, started: float, deadline: float) -> AsyncConnection:
         """Open a connection; try again as often as the settings allow."""

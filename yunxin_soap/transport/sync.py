@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown
 from yunxin_soap.transport import failures
@@ -144,6 +144,14 @@ def _seconds_left(deadline: float) -> float:
     return seconds
 
 
+class _OfProcess(NamedTuple):
+    """What a forked child must not share with its parent."""
+
+    pid: int
+    pool: Pool[Connection]
+    resolver: Resolver
+
+
 class HttpTransport:
     """Carries requests to one endpoint. Safe to share between threads and across a fork.
 
@@ -170,15 +178,18 @@ class HttpTransport:
         self._clock, self._sleep = clock, sleep
         self._route = Route(settings)
         self._closed = False
-        self._open_pool()
+        self._of_processes: dict[int, _OfProcess] = {}
+        self._own = self._open_pool()
 
-    def _open_pool(self) -> None:
+    def _open_pool(self) -> _OfProcess:
         """Start without connections: at first, and in a forked child."""
-        self._pid = os.getpid()
-        self._resolver = Resolver(self._route.host, self._route.port)
-        self._pool: Pool[Connection] = Pool(
+        pid = os.getpid()
+        pool: Pool[Connection] = Pool(
             self._settings.max_connections, self._keepalive_expiry, self._clock
         )
+        own = _OfProcess(pid, pool, Resolver(self._route.host, self._route.port))
+        # Several threads of a child may come here at once: all get the same pool.
+        return self._of_processes.setdefault(pid, own)
 
     def send(self, request: Request) -> Response:
         """Send one request. If connecting fails, connect again; repeat nothing else.
@@ -189,23 +200,26 @@ class HttpTransport:
             OutcomeUnknown: the request may have left, and no complete response came back.
         """
         exchange = Exchange(self._route.encoder.encode(request))
-        self._check_open()
-        connection = self._pool.take_idle() or self._take_connection()
+        own = self._own
+        if self._closed or own.pid != os.getpid():
+            own = self._prepare(own)
+        pool = own.pool
+        connection = pool.take_idle() or self._take_connection(own)
         failure: Exception | None = None
         try:
             connection.exchange(exchange, time.monotonic() + self._settings.timeout)
         except Exception as error:  # noqa: BLE001 - after any error, the request may have left
             failure = error
         except BaseException:
-            self._pool.discard(connection)
+            pool.discard(connection)
             raise
         if failure is None and exchange.response is not None:
             if exchange.reusable:
-                self._pool.put(connection)
+                pool.put(connection)
             else:
-                self._pool.discard(connection)
+                pool.discard(connection)
             return exchange.response
-        self._pool.discard(connection)
+        pool.discard(connection)
         try:
             raise self._failed(exchange, failure)
         finally:
@@ -216,36 +230,41 @@ class HttpTransport:
             exchange.broken, exchange.status, error, self._settings.timeout
         )
 
-    def _check_open(self) -> None:
+    def _prepare(self, own: _OfProcess) -> _OfProcess:
         """Check that the transport may be used, and prepare it in a forked child."""
+        self._check_open()
+        # The sockets belong to the parent, too: closing them here does not end its connections.
+        own.pool.idle.close()
+        self._own = self._open_pool()
+        return self._own
+
+    def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("The client is closed.")
-        if self._pid != os.getpid():
-            # The sockets belong to the parent, too: closing them here does not end its connections.
-            self._pool.idle.close()
-            self._open_pool()
 
-    def _take_connection(self) -> Connection:
+    def _take_connection(self, own: _OfProcess) -> Connection:
         """Return an idle connection once there is one, or a new one."""
         started = self._clock()
         deadline = time.monotonic() + self._settings.connect_timeout
         try:
-            connection = self._pool.acquire(self._settings.connect_timeout)
+            connection = own.pool.acquire(self._settings.connect_timeout)
         except NoFreeConnection:
             raise failures.not_sent(self._route.reason.no_free_connection()) from None
         try:
             self._check_open()  # it may have been closed meanwhile
-            return connection or self._connect(started, deadline)
+            connection = connection or self._connect(own.resolver, started, deadline)
+            self._check_open()
         except BaseException:
-            self._pool.discard(connection)
+            own.pool.discard(connection)
             raise
+        return connection
 
-    def _connect(self, started: float, deadline: float) -> Connection:
+    def _connect(self, resolver: Resolver, started: float, deadline: float) -> Connection:
         """Open a connection; try again as often as the settings allow."""
         schedule = RetrySchedule(self._settings, started, self._clock)
         while True:
             try:
-                return self._connect_once(deadline)
+                return self._connect_once(resolver, deadline)
             except NotSent:
                 delay = schedule.next_delay()
                 if delay is None:
@@ -253,11 +272,11 @@ class HttpTransport:
             self._sleep(delay)
             deadline = time.monotonic() + self._settings.connect_timeout
 
-    def _connect_once(self, deadline: float) -> Connection:
+    def _connect_once(self, resolver: Resolver, deadline: float) -> Connection:
         failure: Exception
         connection: Connection | None = None
         try:
-            connection = Connection(self._open_socket(deadline))
+            connection = Connection(_open_socket(resolver, deadline))
             connection.establish(self._route, deadline)
         except Exception as error:  # noqa: BLE001 - nothing was sent, whatever it is
             failure = error
@@ -274,24 +293,25 @@ class HttpTransport:
         finally:
             del failure  # its traceback holds this frame
 
-    def _open_socket(self, deadline: float) -> socket.socket:
-        """Connect to the first address of the host that accepts.
-
-        Raises:
-            OSError: none accepts, in time or at all, or the name cannot be resolved.
-        """
-        try:
-            addresses = self._resolver.resolve().result(max(0, deadline - time.monotonic()))
-        except concurrent.futures.TimeoutError:
-            raise TimeoutError from None  # on Python 3.10 they differ
-        sock = connect_to_first(addresses, deadline)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
-
     def close(self) -> None:
         """Close all idle connections. A closed transport sends nothing more."""
         self._closed = True
-        self._pool.idle.close()
+        self._own.pool.idle.close()
+
+
+def _open_socket(resolver: Resolver, deadline: float) -> socket.socket:
+    """Connect to the first address of the host that accepts.
+
+    Raises:
+        OSError: none accepts, in time or at all, or the name cannot be resolved.
+    """
+    try:
+        addresses = resolver.resolve().result(max(0, deadline - time.monotonic()))
+    except concurrent.futures.TimeoutError:
+        raise TimeoutError from None  # on Python 3.10 they differ
+    sock = connect_to_first(addresses, deadline)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def connect_to_first(addresses: Sequence[Address], deadline: float) -> socket.socket:

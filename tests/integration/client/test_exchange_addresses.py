@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -132,3 +133,32 @@ def test_lookup_without_a_thread_is_repeated_by_the_next_call(
                 patched.setattr(threading.Thread, "start", failing)
                 checked.assert_fails(NotSent)
             checked.assert_accepted()
+
+
+def test_client_closed_while_it_connects_sends_nothing(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that gets its connection after the client was closed sends nothing on it."""
+    begun, closed = threading.Event(), threading.Event()
+    lookup = socket.getaddrinfo
+
+    def slow(host: str, port: int, **options: Any) -> Any:
+        if host == "gateway.test" and not options["flags"] & socket.AI_NUMERICHOST:
+            begun.set()
+            closed.wait(20)
+            host = "127.0.0.1"
+        return lookup(host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with (
+        ScriptedServer(reply_with(result_response(protocol))) as server,
+        CheckedClient(f"http://gateway.test:{server.port}/", protocol) as checked,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        sending = threads.submit(checked.send)
+        assert begun.wait(20)
+        checked.client.close()
+        closed.set()
+        with pytest.raises(RuntimeError, match="The client is closed"):
+            sending.result(20)
+    assert server.requests == []

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -19,7 +19,10 @@ from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
 from yunxin_soap import Client
 from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.settings import Settings
+from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.limits import KEEPALIVE_EXPIRY
+from yunxin_soap.transport.sync import HttpTransport
 
 
 def test_client_shared_by_threads_mixes_nothing_up(protocol: str, sandbox: Sandbox) -> None:
@@ -195,3 +198,38 @@ def test_client_that_only_checks_opens_no_connection(protocol: str) -> None:
     with ScriptedServer(reply_with(b"")) as server, CheckedClient(server, protocol) as checked:
         checked.client.check(NUMBERS, "您好")
     assert server.connections == 0
+
+
+def test_fork_child_with_threads_has_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that notice the fork at the same time share one pool and its places."""
+    child = os.getpid() + 1
+    done = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        done.wait(20)
+        connection.send(result_response("soap"))
+
+    with ScriptedServer(script) as server, ThreadPoolExecutor(1) as threads:
+        settings = Settings(
+            "u", "p", endpoint=server.url, max_connections=1, connect_timeout=0.2, retries=0
+        )
+        transport = HttpTransport(settings)
+        request = Request("GET", "/", {})
+        main = threading.get_ident()
+        first: list[Future[Response]] = []
+
+        def child_pid() -> int:
+            if threading.get_ident() == main and not first:  # another thread is faster
+                first.append(threads.submit(transport.send, request))
+                server.wait_for_requests(1)
+            return child
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "getpid", child_pid)
+            with pytest.raises(NotSent, match="all 1 connections"):
+                transport.send(request)
+            done.set()
+            assert first[0].result(20).status == 200
+        transport.close()
+    assert len(server.requests) == 1
