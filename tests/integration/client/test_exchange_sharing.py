@@ -17,7 +17,7 @@ from tests.support.clock import FakeClock
 from tests.support.scripted_server import Connection, ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS
 from tests.support.wire_samples import BATCH_NO, result_response
-from yunxin_soap import Client
+from yunxin_soap import Client, NotSent
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.settings import Settings
 from yunxin_soap.transport.base import Request, Response
