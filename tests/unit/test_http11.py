@@ -158,6 +158,13 @@ def test_row_of_the_table_ends_as_it_says(name: str) -> None:
             assert end.reusable is expected.reused
 
 
+def test_length_with_thousands_of_zeros_is_read() -> None:
+    """Python refuses to read a number of more than 4,300 digits; the zeros do not count."""
+    end = run([b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\nab"])
+    assert end.response is not None
+    assert (end.response[2], end.reusable) == (b"ab", True)
+
+
 @pytest.mark.parametrize("line", [b"", b"Content-Length: 0\r\n", b"Content-Length: 5\r\n"])
 def test_interim_response_in_a_piece_of_its_own_is_passed_over(line: bytes) -> None:
     """An interim response has no body, whatever it says, and is never the final one."""

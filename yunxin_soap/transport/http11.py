@@ -119,7 +119,10 @@ def parse_head(head: bytes) -> Head:
     codings = [*_tokens(lists.get(b"content-encoding", b"")), *transfer_codings]
     codings = [coding for coding in codings if coding != b"identity"]
     length = (
-        int(lists[b"content-length"].partition(b",")[0]) if b"content-length" in lists else None
+        # The parser limits the value, but not its zeros, of which Python accepts only 4,300.
+        int(lists[b"content-length"].partition(b",")[0].lstrip(b"0") or b"0")
+        if b"content-length" in lists
+        else None
     )
     if status in (204, 304):
         length, chunked, codings = 0, False, []
@@ -301,6 +304,8 @@ class Exchange:
     _body: bytes | bytearray = b""
     _head: Head | None = None
     _probe: HttpResponseParser | None = None
+    _length_repeats = False
+    """Whether the head has, as far as it was checked, one mistake: equal lengths."""
     _chunks: _ChunkedBody | None = None
 
     usual_head: ClassVar[tuple[bytes, Head]] = _NO_HEAD
@@ -411,16 +416,20 @@ class Exchange:
         """Check the start of a head, so that nobody waits for the rest of one that is not valid."""
         if self._probe is None:
             self._probe = HttpResponseParser(_IgnoreEvents())
+        piece = bytes(self._head_bytes[checked:MAX_HEAD_BYTES])
         try:
-            self._probe.feed_data(bytes(self._head_bytes[checked:MAX_HEAD_BYTES]))
+            self._probe.feed_data(piece)
         except HttpParserError:
-            _check_repeated_length(bytes(self._head_bytes[:MAX_HEAD_BYTES]))
+            # The same lines need no second look: for each byte, it would take a minute.
+            if not self._length_repeats or b"\n" in piece:
+                _check_repeated_length(bytes(self._head_bytes[:MAX_HEAD_BYTES]))
+                self._length_repeats = True
         if len(self._head_bytes) > MAX_HEAD_BYTES:
             raise _BadResponse(HEAD_TOO_LARGE)
 
     def _begin_body(self, head_bytes: bytes) -> None:
         head = parse_head(head_bytes)
-        self._probe = None
+        self._probe, self._length_repeats = None, False
         if head.status < 200:
             return  # an interim response
         self._head, self.status = head, head.status
