@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.client import ClientBase
 from yunxin_soap.errors import SendError
 from yunxin_soap.message import Submission
-from yunxin_soap.redact import clear_frames
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport
@@ -152,13 +151,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """
         if not self._loaded:
             await self._load()
-        submission = self._prepare(recipients, message, channel, extension)
-        try:
-            self._encoder.encode(submission)
-        except BaseException as raised:
-            clear_frames(raised)
-            raise
-        return submission
+        return self._check(recipients, message, channel, extension)
 
     @property
     def service(self) -> AsyncService:

@@ -240,6 +240,26 @@ class ClientBase(Generic[_Transport]):
             settings.extension if extension is None else rules.normalise_extension(extension),
         )
 
+    def _check(
+        self,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        channel: str | int | None,
+        extension: str | int | None,
+    ) -> Submission:
+        """Do as `_prepare`, and check that the protocol can carry the submission.
+
+        Raises:
+            InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
+        """
+        submission = self._prepare(recipients, message, channel, extension)
+        try:
+            self._encoder.encode(submission)
+        except BaseException as raised:
+            clear_frames(raised)
+            raise
+        return submission
+
     def _parse_response(self, submission: Submission, response: Response) -> Receipt:
         """Log a response, and return the receipt in it.
 
@@ -424,13 +444,7 @@ class Client(ClientBase[Transport]):
         Raises:
             InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
-        submission = self._prepare(recipients, message, channel, extension)
-        try:
-            self._encoder.encode(submission)
-        except BaseException as raised:
-            clear_frames(raised)
-            raise
-        return submission
+        return self._check(recipients, message, channel, extension)
 
     @property
     def service(self) -> Service:
