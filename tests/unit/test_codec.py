@@ -722,6 +722,16 @@ def test_decode_fault_that_names_a_batch_number_is_unknown(
         assert outcome(protocol, status, "text/xml", fault) == "unknown"
 
 
+@pytest.mark.parametrize("protocol", ["http-get", "http-post"])
+@pytest.mark.parametrize("text", ["Missing parameter: ExeNo.{}", "Invalid method name '{}'."])
+def test_decode_error_of_asp_net_that_names_a_batch_number_is_unknown(
+    protocol: ProtocolName, text: str
+) -> None:
+    """An error that ASP.NET raises before it calls the method names no batch number."""
+    assert outcome(protocol, 500, "text/plain", text.format("")) == "rejected"
+    assert outcome(protocol, 500, "text/plain", text.format(f"\r\n{NUMBER}")) == "unknown"
+
+
 def test_decode_two_fault_codes_are_unknown() -> None:
     """A fault with two codes blames nobody."""
     twice = FAULT_11.format("s:Client</faultcode><faultcode>s:Server", "why")

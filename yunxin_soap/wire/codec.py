@@ -313,8 +313,10 @@ class Codec:
         if status == 500 and not self._soap and _media_type(response) == "text/plain":
             text = _decode_text(response).lstrip()
             if _BEFORE_THE_METHOD.match(text) and not _IN_THE_METHOD.search(text):
-                first_line = _unescape(text.splitlines()[0])
-                return f"HTTP status 500: {self._quote(first_line)}"
+                said = f"HTTP status 500: {self._quote(_unescape(text.splitlines()[0]))}"
+                if _LONG_NUMBER.search(text):
+                    return self._unknown(f"{said} and what may be a batch number", response)
+                return said
         return None
 
     def _describe_fault(self, fault: _Fault) -> str:
