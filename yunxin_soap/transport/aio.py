@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
-from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.errors import NotSent, SendError
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -276,7 +276,7 @@ class AsyncHttpTransport:
             try:
                 connection = await self._take_connection()
             except asyncio.CancelledError as cancelled:
-                raise cancelled from failures.not_sent(failures.CANCELLED)
+                raise cancelled from self._failed(exchange, cancelled)
         failure: Exception | None = None
         self._deadlines.start(connection)
         try:
@@ -303,9 +303,13 @@ class AsyncHttpTransport:
         finally:
             failure = None  # its traceback holds this frame
 
-    def _failed(self, exchange: Exchange, error: BaseException | None) -> OutcomeUnknown:
+    def _failed(self, exchange: Exchange, error: BaseException | None) -> SendError:
         return failures.exchange_failed(
-            exchange.broken, exchange.status, error, self._settings.timeout
+            error,
+            may_have_left=exchange.may_have_left,
+            broken=exchange.broken,
+            http_status=exchange.status,
+            timeout=self._settings.timeout,
         )
 
     def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:

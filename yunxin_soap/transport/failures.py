@@ -12,7 +12,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.errors import NotSent, OutcomeUnknown, SendError
 from yunxin_soap.redact import clear_frames
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 
@@ -116,14 +116,20 @@ CANCELLED = "the task was cancelled"
 
 
 def exchange_failed(
-    broken: str | None, http_status: int | None, error: BaseException | None, timeout: float
-) -> OutcomeUnknown:
+    error: BaseException | None,
+    *,
+    may_have_left: bool,
+    broken: str | None,
+    http_status: int | None,
+    timeout: float,
+) -> SendError:
     """Return the error for an exchange that ended without a complete response.
 
     Args:
+        error: what ended the exchange; None if the response itself is broken.
+        may_have_left: whether bytes of the request may have been sent.
         broken: what is wrong with the response; None if ``error`` ended the exchange.
         http_status: the status of the response, if its head had arrived.
-        error: what ended the exchange; None if the response itself is broken.
         timeout: the seconds that the exchange had.
     """
     if broken is not None:
@@ -140,7 +146,7 @@ def exchange_failed(
     else:
         # Only the type is named: the text of the error may quote the request.
         reason = f"the exchange broke ({type(error).__name__})"
-    failed = outcome_unknown(reason, http_status)
+    failed = outcome_unknown(reason, http_status) if may_have_left else not_sent(reason)
     if isinstance(error, Exception):
         clear_frames(error)
         failed.__cause__ = error

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
-from yunxin_soap.errors import NotSent, OutcomeUnknown
+from yunxin_soap.errors import NotSent, SendError
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -225,9 +225,13 @@ class HttpTransport:
         finally:
             failure = None  # its traceback holds this frame
 
-    def _failed(self, exchange: Exchange, error: BaseException | None) -> OutcomeUnknown:
+    def _failed(self, exchange: Exchange, error: BaseException | None) -> SendError:
         return failures.exchange_failed(
-            exchange.broken, exchange.status, error, self._settings.timeout
+            error,
+            may_have_left=exchange.may_have_left,
+            broken=exchange.broken,
+            http_status=exchange.status,
+            timeout=self._settings.timeout,
         )
 
     def _prepare(self, own: _OfProcess) -> _OfProcess:
