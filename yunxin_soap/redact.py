@@ -93,6 +93,11 @@ def _callers(error: BaseException) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+_MAX_SECRETS = 1000
+"""Callers of ``client.service`` may use any number of accounts."""
+_OWN_SECRETS = 10
+
+
 class Redactor:
     """Masks secrets, in any usual encoding, and mobile numbers in texts from elsewhere.
 
@@ -110,10 +115,13 @@ class Redactor:
         """Mask more secrets from now on. The empty string is not a secret.
 
         A secret of fewer than four characters is masked only where no letter or digit is beside it.
+        The first ten secrets, which are those of the client itself, and the last 990 are masked.
         """
         for secret in secrets:
             if secret and secret not in self._secrets:
                 self._secrets[secret] = _plain_pattern(secret)
+                if len(self._secrets) > _MAX_SECRETS:
+                    self._secrets.pop(list(self._secrets)[_OWN_SECRETS], None)
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with each secret as ``***`` and each number as ``139****0000``.
@@ -124,7 +132,7 @@ class Redactor:
         if len(text) <= _MAX_TEXT:
             return shown
         # The cut may have left the start of a secret at the end.
-        longest = max(map(len, self._secrets), default=0)
+        longest = max(map(len, list(self._secrets)), default=0)
         return f"{shown[: max(0, len(shown) - _LONGEST_SPELLING * longest)]}…"
 
     def redact_secrets(self, text: str) -> str:

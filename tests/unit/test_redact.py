@@ -403,6 +403,16 @@ def test_redactor_redact_chain_cuts_off_an_error_that_shows_a_secret(
     assert getattr(getattr(error, name), name) is None
 
 
+def test_redactor_keeps_the_first_secrets_and_the_latest() -> None:
+    """The count of secrets is bounded; those of the client itself are never dropped."""
+    redact = Redactor("own-password")
+    accounts = [f"password-{number:05d}" for number in range(3000)]
+    for account in accounts:
+        redact.add_secret(account)
+    shown = redact(" ".join(["own-password", accounts[500], *accounts[-990:]]))
+    assert shown.split(" ") == ["***", accounts[500], *["***"] * 990]
+
+
 def test_redactor_redact_chain_keeps_an_error_without_a_secret() -> None:
     """The cause that says what happened stays, and so does an attribute of it that says nothing."""
     cause = ConnectionRefusedError(111, "refused")
