@@ -68,6 +68,11 @@ class Deadlines:
             self._timer = None
 
     def _expire(self) -> None:
+        # Look once more: a process that was stopped may have a whole response by now. The event
+        # loop reads it before it runs what is called in its next turn but one.
+        self._loop.call_soon(self._loop.call_soon, self._fail_expired)
+
+    def _fail_expired(self) -> None:
         self._timer = None
         now = time.monotonic()
         for connection, deadline in list(self._deadlines.items()):

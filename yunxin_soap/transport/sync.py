@@ -120,8 +120,10 @@ class Connection:
                     return events
 
     def _receive(self, deadline: float) -> bytes:
-        while not self._poll(_seconds_left(deadline) * 1000):
-            pass
+        milliseconds = max(0.0, deadline - time.monotonic()) * 1000
+        # Look once more: a process that was stopped may have a whole response by now.
+        if not self._poll(milliseconds) and not self._poll(0):
+            raise TimeoutError
         data = self._socket.recv(_READ_BYTES)
         if not data and self._send_failed:
             raise ConnectionResetError

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import gzip
 import html
+import os
+import signal
+import subprocess
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -459,6 +464,43 @@ def test_response_before_a_reset_counts(protocol: str) -> None:
 
     with ScriptedServer(script) as server, CheckedClient(server, protocol) as checked:
         checked.assert_accepted()
+    assert len(server.requests) == 1
+
+
+_SENDING = """
+import asyncio, sys
+from yunxin_soap import AsyncClient, Client
+
+arguments = dict(channel="37", endpoint=sys.argv[1], timeout=0.5)
+if sys.argv[2] == "async":
+    print(asyncio.run(AsyncClient("u", "p", **arguments).send("13900000000", "x【签名】")).batch_no)
+else:
+    print(Client("u", "p", **arguments).send("13900000000", "x【签名】").batch_no)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_response_that_came_while_the_process_was_stopped_counts(kind: str) -> None:
+    """A process that was stopped for longer than its timeout reads the response that waits."""
+    started = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        started.wait(20)
+        os.kill(sending.pid, signal.SIGSTOP)
+        connection.send(result_response("soap"))
+        connection.ended.wait(0.7)  # longer than the timeout
+        os.kill(sending.pid, signal.SIGCONT)
+        connection.wait_until_closed()
+
+    with ScriptedServer(script) as server:
+        sending = subprocess.Popen(
+            [sys.executable, "-c", _SENDING, server.url, kind], stdout=subprocess.PIPE, text=True
+        )
+        started.set()
+        assert sending.communicate(timeout=30)[0] == f"{BATCH_NO}\n"
     assert len(server.requests) == 1
 
 
