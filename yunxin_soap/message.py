@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from yunxin_soap.errors import invalid_request
 from yunxin_soap.redact import quote
@@ -134,11 +134,11 @@ def normalise_recipients(
 
 def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, ...]:
     """Return the numbers of the usual input, which needs no normalising; nothing of any other."""
-    if not isinstance(recipients, (str, list, tuple)):
-        return ()
-    # A copy, since another thread may change a list between its checks.
-    items = (recipients,) if isinstance(recipients, str) else tuple(recipients[: _MAX_ITEMS + 1])
-    if len(items) > _MAX_ITEMS:
+    if isinstance(recipients, str):
+        items: tuple[Any, ...] = (recipients,)
+    elif isinstance(recipients, (list, tuple)) and len(recipients) <= _MAX_ITEMS:
+        items = tuple(recipients)  # another thread may change a list between its checks
+    else:
         return ()
     try:
         joined = ",".join(items)  # a `str`, even if an item is of a subclass

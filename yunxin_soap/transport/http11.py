@@ -517,8 +517,8 @@ class RequestEncoder:
     def __init__(self, host: str, origin: str, headers: Mapping[str, str]) -> None:
         self._origin = origin
         self._headers = {"Host": host, "Accept-Encoding": "identity", **headers}
-        self._cached = ("", "", headers, b"", b"")
-        """Method, path and headers of the last request, and its bytes around the query."""
+        self._cached = ("", "", headers, b"", b"", b"")
+        """Method, path and headers of the last request; its bytes around a query, and joined."""
 
     def encode(self, request: Request) -> bytes:
         """Return the bytes of a request.
@@ -526,20 +526,17 @@ class RequestEncoder:
         Raises:
             InvalidRequest: the path or a header contains a character that HTTP cannot carry.
         """
-        method, path, headers, start, lines = self._cached
-        if headers is not request.headers or (method, path) != (request.method, request.path):
+        method, path, headers, start, lines, both = self._cached
+        if headers is not request.headers or path != request.path or method != request.method:
             start, lines = self._start_line(request), self._header_lines(request.headers)
-            self._cached = request.method, request.path, request.headers, start, lines
+            both = start + lines
+            self._cached = request.method, request.path, request.headers, start, lines, both
         if request.query:
-            start = b"%b?%b" % (start, request.query.encode("ascii"))
-        if request.body is None:
-            return b"%b%b\r\n" % (start, lines)
-        return b"%b%bContent-Length: %d\r\n\r\n%b" % (
-            start,
-            lines,
-            len(request.body),
-            request.body,
-        )
+            both = b"%b?%b%b" % (start, request.query.encode("ascii"), lines)
+        body = request.body
+        if body is None:
+            return both + b"\r\n"
+        return b"%bContent-Length: %d\r\n\r\n%b" % (both, len(body), body)
 
     def _start_line(self, request: Request) -> bytes:
         """Return the request line up to the path."""

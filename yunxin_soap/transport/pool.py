@@ -65,12 +65,16 @@ class IdleConnections(Generic[_C]):
 
     def put(self, connection: _C) -> None:
         """Keep a connection for the next request."""
-        now = connection.idle_since = self._clock()
-        connections = self._connections
-        connections.append(connection)
+        connection.idle_since = self._clock()
+        self._connections.append(connection)
         if self._closed:
             self.close()
-        # Without this, the connections of a burst would stay open until the next burst.
+        elif len(self._connections) > 1:
+            self._close_expired()
+
+    def _close_expired(self) -> None:
+        """Close the connections of a burst, which would stay open until the next burst."""
+        connections, now = self._connections, self._clock()
         try:
             while now - connections[0].idle_since >= self._expiry:
                 connections.popleft().close()

@@ -132,7 +132,9 @@ class Connection:
     @property
     def is_usable(self) -> bool:
         """Whether the server has neither closed the idle connection nor sent anything on it."""
-        return not (self._unsent or self._poll(0)) and all(layer.is_idle for layer in self._layers)
+        if self._unsent or self._poll(0):
+            return False
+        return not self._layers or all(layer.is_idle for layer in self._layers)
 
     def close(self) -> None:
         """Close the connection."""
