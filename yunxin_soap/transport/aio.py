@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
-from yunxin_soap.errors import NotSent, SendError
+from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -281,14 +281,14 @@ class AsyncHttpTransport:
             try:
                 connection = await self._take_connection()
             except asyncio.CancelledError as cancelled:
-                raise cancelled from self._failed(exchange, cancelled)
+                raise cancelled from exchange.failure(cancelled, self._settings.timeout)
         failure: Exception | None = None
         self._deadlines.start(connection)
         try:
             await connection.exchange(exchange)
         except asyncio.CancelledError as cancelled:
             self._pool.discard(connection)
-            raise cancelled from self._failed(exchange, cancelled)
+            raise cancelled from exchange.failure(cancelled, self._settings.timeout)
         except Exception as error:  # noqa: BLE001 - after any error, the request may have left
             failure = error
         except BaseException:
@@ -304,18 +304,9 @@ class AsyncHttpTransport:
             return exchange.response
         self._pool.discard(connection)
         try:
-            raise self._failed(exchange, failure)
+            raise exchange.failure(failure, self._settings.timeout)
         finally:
             failure = None  # its traceback holds this frame
-
-    def _failed(self, exchange: Exchange, error: BaseException | None) -> SendError:
-        return failures.exchange_failed(
-            error,
-            may_have_left=exchange.may_have_left,
-            broken=exchange.broken,
-            http_status=exchange.status,
-            timeout=self._settings.timeout,
-        )
 
     def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
         """Check that the transport may be used here, and prepare it for its event loop."""

@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from yunxin_soap.errors import invalid_request
+from yunxin_soap.errors import SendError, invalid_request
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.failures import (
     CLOSED_EARLY,
@@ -26,6 +26,7 @@ from yunxin_soap.transport.failures import (
     NOT_DECODED,
     NOT_HTTP,
     TOO_LARGE,
+    exchange_failed,
 )
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, MAX_WIRE_BYTES
 
@@ -323,6 +324,21 @@ class Exchange:
         """Return the bytes of the request. From now on they may have been sent."""
         self.may_have_left = True
         return memoryview(self._request)
+
+    def failure(self, error: BaseException | None, timeout: float) -> SendError:
+        """Return the error for an end without a complete response.
+
+        Args:
+            error: what ended the exchange; None if the response itself is broken.
+            timeout: the seconds that the exchange had.
+        """
+        return exchange_failed(
+            error,
+            may_have_left=self.may_have_left,
+            broken=self.broken,
+            http_status=self.status,
+            timeout=timeout,
+        )
 
     def steps(self) -> Steps[None]:
         """Send the request and read the response, until `response` or `broken` is set."""

@@ -9,11 +9,7 @@ from urllib3.util import parse_url
 
 from yunxin_soap.errors import NotSent
 from yunxin_soap.redact import clear_frames
-from yunxin_soap.transport.failures import (
-    ConnectReasons,
-    TunnelRefused,
-    not_sent,
-)
+from yunxin_soap.transport.failures import ConnectReasons, TunnelRefused, not_sent
 from yunxin_soap.transport.http11 import Exchange, RequestEncoder, Steps
 from yunxin_soap.transport.network import USER_AGENT, proxy_headers, select_proxy, tls_context
 from yunxin_soap.transport.tls import TlsLayer, through

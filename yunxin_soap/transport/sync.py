@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
-from yunxin_soap.errors import NotSent, SendError
+from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.http11 import Exchange, Steps
@@ -225,18 +225,9 @@ class HttpTransport:
             return exchange.response
         pool.discard(connection)
         try:
-            raise self._failed(exchange, failure)
+            raise exchange.failure(failure, self._settings.timeout)
         finally:
             failure = None  # its traceback holds this frame
-
-    def _failed(self, exchange: Exchange, error: BaseException | None) -> SendError:
-        return failures.exchange_failed(
-            error,
-            may_have_left=exchange.may_have_left,
-            broken=exchange.broken,
-            http_status=exchange.status,
-            timeout=self._settings.timeout,
-        )
 
     def _prepare(self, own: _OfProcess) -> _OfProcess:
         """Check that the transport may be used, and prepare it in a forked child."""
