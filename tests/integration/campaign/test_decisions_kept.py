@@ -108,7 +108,7 @@ def test_times_come_from_the_servers_clock(
         server = connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
         row = connection.execute(sa.select(submission.c.sent_at, submission.c.ended_at)).one()
         made = connection.execute(sa.select(campaign.c.created_at, campaign.c.purged_at)).one()
-        at = connection.scalars(sa.text("SELECT at FROM history")).all()
+        at = connection.scalars(sa.text("SELECT at FROM yunxin_history")).all()
     assert len(at) == 3
     for each in (*row, *made, *at):
         assert abs(float(server or 0) - each) < 60

@@ -217,7 +217,7 @@ def test_ledger_newer_version_is_an_error(ledger_url: str) -> None:
     """A ledger of a newer version is an error."""
     Ledger(ledger_url).close()
     with transaction(ledger_url) as connection:
-        connection.execute(sa.text("UPDATE ledger SET version = 99"))
+        connection.execute(sa.text("UPDATE yunxin_ledger SET version = 99"))
     with pytest.raises(LedgerError, match=r"has version 99, and this package supports .* to 1"):
         Ledger(ledger_url)
 
@@ -233,7 +233,7 @@ def test_ledger_older_version_is_migrated(ledger_url: str, monkeypatch: pytest.M
     for _ in range(2):
         with transaction(ledger_url) as connection:
             assert connection.scalars(sa.text("SELECT x FROM two")).all() == [3]
-            assert connection.scalar(sa.text("SELECT version FROM ledger")) == 3
+            assert connection.scalar(sa.text("SELECT version FROM yunxin_ledger")) == 3
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def test_ledger_behind_a_link_is_private_and_has_a_wal(tmp_path: Path) -> None:
 def test_ledger_version_zero_is_damaged(ledger_url: str) -> None:
     """A version below 1 is an error."""
     with transaction(ledger_url) as connection:
-        connection.execute(sa.text("UPDATE ledger SET version = 0"))
+        connection.execute(sa.text("UPDATE yunxin_ledger SET version = 0"))
     with pytest.raises(LedgerError, match="is damaged: it has version 0"):
         Ledger(ledger_url)
 
@@ -383,7 +383,7 @@ def test_ledger_missing_table_is_one_clear_error(
     with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(5), TEXT, channel=37)
         with transaction(ledger_url) as connection:
-            connection.execute(sa.text("DROP TABLE recipients"))
+            connection.execute(sa.text("DROP TABLE yunxin_recipients"))
         calls: list[Callable[[], object]] = [
             lambda: list(ledger.results("a")),
             lambda: ledger.find(numbers(1)[0]),
@@ -393,7 +393,7 @@ def test_ledger_missing_table_is_one_clear_error(
         ]
         with Client("demo", "demo", channel="37", endpoint=sandbox.url) as sender:
             for call in calls:
-                with pytest.raises(LedgerError, match="recipients") as caught:
+                with pytest.raises(LedgerError, match="yunxin_recipients") as caught:
                     call()
                 assert numbers(1)[0] not in str(caught.value)
                 assert "\n" not in str(caught.value)
@@ -454,7 +454,7 @@ def test_plan_lost_server_leaves_no_campaign(on_server: str) -> None:
     rows = [{"phone": number, "name": number} for number in numbers(50_000)]
     kill = sa.text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND query LIKE 'COPY submission%' AND state = 'active'"
+        " WHERE datname = current_database() AND query LIKE 'COPY yunxin_submission%' AND state = 'active'"
     )
     with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
         planned = pool.submit(ledger.plan, "a", rows, "您好{name}【签名】", channel=37)
@@ -677,7 +677,7 @@ def test_retry_during_purge_waits(ledger_url: str, sandbox: Sandbox, client: Cli
         retries: list[Future[Any]] = []
 
         def deleted(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if statement.startswith("DELETE FROM recipients"):
+            if statement.startswith("DELETE FROM yunxin_recipients"):
                 retries.append(pool.submit(other.retry, "a", by="test"))
                 retries.append(pool.submit(other.once.retry, "k", by="test"))
                 wait(retries, timeout=0.5)  # time enough for the retries, if nothing stopped them

@@ -303,7 +303,7 @@ class OnceSend:
     ) -> ClaimedSubmission:
         # Before the ledger's own clock is read: this process must be the first to give up.
         self._valid_until = lease_clock() + lease
-        self._claims.runners.add(connection, self._identity, lease)
+        self._claims.runners.add(connection, self._identity, None, lease)
         now = ledger_time(connection)
         (claimed,) = self._claims.claim(connection, self._identity, [submission_id], now)
         return claimed

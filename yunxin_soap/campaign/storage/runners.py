@@ -44,6 +44,7 @@ class RunnerIdentity:
     """Identifies one runner, and the process that it is in."""
 
     id: str
+    """Unique, and readable in the history: ``host/pid/random``."""
     host: str
     pid_namespace: str
     """The boot and the set of processes in which `pid` means something; empty if not known."""
@@ -54,10 +55,9 @@ class RunnerIdentity:
     @classmethod
     def new(cls) -> RunnerIdentity:
         """Return a new runner of this process. It counts as alive until `end`."""
-        pid = os.getpid()
-        new = cls(
-            uuid.uuid4().hex, socket.gethostname(), _pid_namespace(), pid, _process_started(pid)
-        )
+        host, pid = socket.gethostname(), os.getpid()
+        unique = f"{host}/{pid}/{uuid.uuid4().hex[:12]}"
+        new = cls(unique, host, _pid_namespace(), pid, _process_started(pid))
         _active.add(new.id)
         return new
 
@@ -180,11 +180,18 @@ class Runners:
             LedgerError: another runner sends no heartbeats, and its process is alive.
         """
         with self._engine.begin() as connection:
-            self.add(connection, identity, self.heartbeat_timeout)
+            self.add(connection, identity, campaign_id, self.heartbeat_timeout)
             return len(self.reclaim_stalled(connection, campaign_id, strict=True))
 
-    def add(self, connection: sa.Connection, identity: RunnerIdentity, lease: float) -> None:
+    def add(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int | None,
+        lease: float,
+    ) -> None:
         """Register a runner in an open transaction, with a first lease of so many seconds."""
+        now = ledger_time(connection)
         connection.execute(
             runner.insert().values(
                 id=identity.id,
@@ -192,7 +199,9 @@ class Runners:
                 pid_namespace=identity.pid_namespace,
                 pid=identity.pid,
                 process_started=identity.process_started,
-                expires_at=ledger_time(connection) + lease,
+                campaign_id=campaign_id,
+                started_at=now,
+                expires_at=now + lease,
             )
         )
 

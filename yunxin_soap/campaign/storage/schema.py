@@ -1,4 +1,7 @@
-"""The ledger's tables. Every time in them is in seconds since 1970, UTC, by the ledger's clock."""
+"""The ledger's tables. Every time in them is in seconds since 1970, UTC, by the ledger's clock.
+
+Every name starts with `yunxin_`, so that a ledger can live in an application's own database.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {}
 TABLES = sa.MetaData()
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-ledger = sa.Table("ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
+ledger = sa.Table("yunxin_ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
 
 campaign = sa.Table(
-    "campaign",
+    "yunxin_campaign",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
@@ -31,10 +34,10 @@ campaign = sa.Table(
 )
 
 content = sa.Table(
-    "content",
+    "yunxin_content",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), index=True),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id"), index=True),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("extension", sa.Text, nullable=False),
@@ -44,26 +47,29 @@ content = sa.Table(
 """A text with its channel and extension; many submissions may share one."""
 
 runner = sa.Table(
-    "runner",
+    "yunxin_runner",
     TABLES,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("pid_namespace", sa.Text, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
     sa.Column("process_started", sa.Double),
+    # Null for a single send.
+    sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id")),
+    sa.Column("started_at", sa.Double, nullable=False),
     # The end of its lease: each heartbeat moves it.
     sa.Column("expires_at", sa.Double, nullable=False),
 )
 
 submission = sa.Table(
-    "submission",
+    "yunxin_submission",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
     # Null for a single send, which has a key instead.
-    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id")),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id")),
     sa.Column("key", sa.Text, unique=True),
     sa.Column("digest", sa.Text),
-    sa.Column("content_id", _Id, sa.ForeignKey("content.id"), nullable=False),
+    sa.Column("content_id", _Id, sa.ForeignKey("yunxin_content.id"), nullable=False),
     # The submission that this one was split from.
     sa.Column("parent_id", _Id),
     # The count of its numbers; it stays when the numbers are purged.
@@ -81,15 +87,15 @@ submission = sa.Table(
     sa.Column("safe_to_resend", sa.Boolean, nullable=False),
     sa.Column("sent_at", sa.Double),
     sa.Column("ended_at", sa.Double),
-    sa.Index("submission_state", "campaign_id", "state", "id"),
-    sa.Index("submission_runner", "runner_id"),
+    sa.Index("yunxin_submission_state", "campaign_id", "state", "id"),
+    sa.Index("yunxin_submission_runner", "runner_id"),
 )
 
 recipients = sa.Table(
-    "recipients",
+    "yunxin_recipients",
     TABLES,
     sa.Column(
-        "submission_id", _Id, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False
+        "submission_id", _Id, sa.ForeignKey("yunxin_submission.id"), primary_key=True, autoincrement=False
     ),
     # Joined by commas, as the wire needs them.
     sa.Column("numbers", sa.Text, nullable=False),
@@ -97,10 +103,10 @@ recipients = sa.Table(
 """Apart from `submission`, whose rows change often. A split or a purge deletes the row."""
 
 history = sa.Table(
-    "history",
+    "yunxin_history",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("submission_id", _Id, sa.ForeignKey("submission.id"), nullable=False, index=True),
+    sa.Column("submission_id", _Id, sa.ForeignKey("yunxin_submission.id"), nullable=False, index=True),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("after", sa.Text, nullable=False),
@@ -113,10 +119,10 @@ history = sa.Table(
 """Every change of a submission's state, and what was learnt too late. Append-only."""
 
 skipped_line = sa.Table(
-    "skipped_line",
+    "yunxin_skipped_line",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), nullable=False, index=True),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id"), nullable=False, index=True),
     sa.Column("line", sa.BigInteger, nullable=False),
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
