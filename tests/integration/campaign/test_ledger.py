@@ -454,7 +454,8 @@ def test_plan_lost_server_leaves_no_campaign(on_server: str) -> None:
     rows = [{"phone": number, "name": number} for number in numbers(50_000)]
     kill = sa.text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND query LIKE 'COPY yunxin_submission%' AND state = 'active'"
+        " WHERE datname = current_database() AND query LIKE 'COPY yunxin_submission%'"
+        " AND state = 'active'"
     )
     with Ledger(on_server) as ledger, Ledger(on_server) as other, ThreadPoolExecutor(1) as pool:
         planned = pool.submit(ledger.plan, "a", rows, "您好{name}【签名】", channel=37)
@@ -578,7 +579,7 @@ def test_purge_deletes_numbers_and_texts_but_no_counts(
         kept = [
             str(row)
             for table in tables
-            if table not in ("content", "recipients")
+            if table not in ("yunxin_content", "yunxin_recipients")
             for row in connection.execute(sa.text(f"SELECT * FROM {table}"))
         ]
     # Compare whole numbers: a batch number, a time or a digest may contain any few digits.

@@ -179,7 +179,7 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
         # Two processes that create the same ledger at once would collide.
         advisory_lock(connection, _CREATE_LOCK)
         tables = set(sa.inspect(connection).get_table_names())
-        if "ledger" not in tables:
+        if schema.ledger.name not in tables:
             if tables & set(schema.TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
                 raise LedgerError(f"{shown} is the database of something else: name another one.")
             if not create:

@@ -95,7 +95,11 @@ recipients = sa.Table(
     "yunxin_recipients",
     TABLES,
     sa.Column(
-        "submission_id", _Id, sa.ForeignKey("yunxin_submission.id"), primary_key=True, autoincrement=False
+        "submission_id",
+        _Id,
+        sa.ForeignKey("yunxin_submission.id"),
+        primary_key=True,
+        autoincrement=False,
     ),
     # Joined by commas, as the wire needs them.
     sa.Column("numbers", sa.Text, nullable=False),
@@ -106,7 +110,9 @@ history = sa.Table(
     "yunxin_history",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("submission_id", _Id, sa.ForeignKey("yunxin_submission.id"), nullable=False, index=True),
+    sa.Column(
+        "submission_id", _Id, sa.ForeignKey("yunxin_submission.id"), nullable=False, index=True
+    ),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("after", sa.Text, nullable=False),
