@@ -28,10 +28,12 @@ class State(str, Enum):
     """It may have been sent. Only a person's decision changes this state."""
     SPLIT = "split"
     """The gateway rejected it for its numbers, and two smaller submissions replace it."""
+    CANCELLED = "cancelled"
+    """Its campaign was cancelled before it was sent; it never will be."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.SUBMITTING}),
+    State.PENDING: frozenset({State.SUBMITTING, State.CANCELLED}),
     State.SUBMITTING: frozenset(
         {State.PENDING, State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.SPLIT}
     ),
@@ -39,6 +41,7 @@ ALLOWED: dict[State, frozenset[State]] = {
     State.REJECTED: frozenset({State.PENDING}),
     State.UNKNOWN: frozenset({State.PENDING, State.ACCEPTED, State.REJECTED}),
     State.SPLIT: frozenset(),
+    State.CANCELLED: frozenset(),
 }
 """The states that may follow each state. Only a person moves a submission out of REJECTED and
 UNKNOWN."""
@@ -53,6 +56,8 @@ class CampaignState(str, Enum):
     """It waits until a time, or until an operator resumes it."""
     DONE = "done"
     """It has nothing left to send."""
+    CANCELLED = "cancelled"
+    """An operator cancelled it: nothing of it is sent any more."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _COLOURS = {
     State.UNKNOWN: "#b26a00",
     State.PENDING: "#6b7785",
     State.SUBMITTING: "#0b5cad",
+    State.CANCELLED: "#5d4a8a",
 }
 
 

@@ -85,7 +85,9 @@ class _Tags(HTMLParser):
 def test_report_counts_numbers_by_outcome() -> None:
     """The table shows the count of each state, and bars relative to the largest."""
     page = render_report(
-        status(numbers={State.ACCEPTED: 20, State.UNKNOWN: 10}), [], "Asia/Shanghai"
+        status(numbers={State.ACCEPTED: 20, State.UNKNOWN: 10, State.CANCELLED: 5}),
+        [],
+        "Asia/Shanghai",
     )
     assert rows(page) == {
         "accepted": (20, 300.0),
@@ -93,6 +95,7 @@ def test_report_counts_numbers_by_outcome() -> None:
         "unknown": (10, 150.0),
         "pending": (0, 0.0),
         "submitting": (0, 0.0),
+        "cancelled": (5, 75.0),
     }
     assert "30 numbers; lines skipped: 4." in page
 
