@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, lease_clock
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.clock import lease_clock
 
 pytestmark = pytest.mark.skipif(not psutil.LINUX, reason="only Linux has /proc")
 

@@ -20,8 +20,9 @@ from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_transient, ledger_time
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, lease_clock
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
     ConfigurationError,

@@ -34,7 +34,8 @@ from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed, lease_clock
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, SendError
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,17 +81,6 @@ class RunnerIdentity:
     def __str__(self) -> str:
         """Name the process and its host."""
         return f"process {self.pid} on {self.host}"
-
-
-def lease_clock() -> float:
-    """Return seconds by a clock that only goes forward, for this process's view of its lease.
-
-    It counts the time for which the machine was suspended, where the system has such a clock:
-    meanwhile others may have reclaimed what this process holds.
-    """
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 def _pid_namespace() -> str:
