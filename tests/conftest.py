@@ -15,11 +15,12 @@ import trustme
 
 from tests.support import summary
 from tests.support.client_matrix import CLIENT_VARIANTS, ClientVariant
+from tests.support.mariadb import mariadb_server
 from tests.support.postgresql import postgresql_server
 from tests.support.tls import server_context
 from yunxin_soap.sandbox import Sandbox
 
-__all__ = ["postgresql_server"]
+__all__ = ["mariadb_server", "postgresql_server"]
 
 # On a busy machine a single example may take any time.
 hypothesis.settings.register_profile("without deadline", deadline=None)

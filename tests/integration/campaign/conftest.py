@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.support.mariadb import mariadb_database
 from tests.support.postgresql import database
 from yunxin_soap import AsyncClient, Client
 from yunxin_soap.campaign import Ledger, State
@@ -24,19 +25,26 @@ from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.sandbox import Sandbox
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a ledger that is not there yet."""
     if request.param == "sqlite":
-        yield str(tmp_path / "ledger.sqlite")
-    else:
-        yield request.getfixturevalue("on_server")
+        return str(tmp_path / "ledger.sqlite")
+    name = {"postgresql": "on_server", "mariadb": "on_mariadb"}[request.param]
+    address: str = request.getfixturevalue(name)
+    return address
 
 
 @pytest.fixture
 def on_server(postgresql_server: None) -> Iterator[str]:
     """The address of a ledger on a PostgreSQL server."""
     yield from database()
+
+
+@pytest.fixture
+def on_mariadb(mariadb_server: None) -> Iterator[str]:
+    """The address of a ledger on a MariaDB server."""
+    yield from mariadb_database()
 
 
 @pytest.fixture
@@ -152,7 +160,10 @@ class ManualRunner:
 def wait_for_locks(engine: sa.Engine, count: int) -> None:
     """Wait until so many connections to a server wait for a lock."""
     waits = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        "SELECT count(*) FROM information_schema.innodb_trx JOIN information_schema.processlist"
+        " ON id = trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT' AND db = database()"
+        if engine.dialect.name == "mysql"
+        else "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND datname = current_database()"
     )
     give_up = time.monotonic() + 10

@@ -68,8 +68,8 @@ def test_ledger_file_of_something_else_is_an_error_and_unchanged(tmp_path: Path)
     for uri in ("file:x?mode=memory&uri=1", "file:/x?vfs=memdb&uri=true", "file:x?uri=true"):
         with pytest.raises(LedgerError, match="by its path, not by an SQLite URI"):
             Ledger(f"sqlite:///{uri}")
-    with pytest.raises(LedgerError, match="an SQLite file or a PostgreSQL database, not 'mysql'"):
-        Ledger("mysql://localhost/x")
+    with pytest.raises(LedgerError, match="MySQL or MariaDB database, not 'oracle'"):
+        Ledger("oracle://localhost/x")
     with pytest.raises(ConfigurationError, match="There is no ledger"):
         Ledger()
 

@@ -1,14 +1,22 @@
-"""Everything that differs between SQLite in a file and PostgreSQL on a server."""
+"""Everything that differs between SQLite in a file, and PostgreSQL, MySQL and MariaDB on a server.
+
+`dialect_of` gives the class of a database; the functions below are what all of them can do.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import socket
 import sqlite3
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateTable
 
 LOCK_TIMEOUT = 60
 """Seconds to wait for a lock on a server: its holder may be suspended."""
@@ -16,86 +24,426 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another SQLite writer."""
 READ_ONLY = "yunxin_read_only"
 """The execution option of a connection that only reads, and so takes no write lock."""
-_CONNECT_POSTGRESQL = {
-    "connect_timeout": 10,
-    # A server that vanishes silently is noticed within half a minute instead of hours.
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
-}
-# The end of a send must be recorded, however many threads want a connection.
-_UNBOUNDED_POOL = {"max_overflow": -1}
+_CONNECT_TIMEOUT = 10
+# A server that vanishes silently is noticed within half a minute instead of hours.
+_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 10, 5, 4
+_TCP_USER_TIMEOUT = 30_000
+_Rows = Sequence[tuple[Any, ...]]
 
 
-def engine_options(url: sa.URL) -> dict[str, Any]:
-    """Return the arguments of `sqlalchemy.create_engine` for this kind of database."""
-    if is_sqlite(url.get_dialect()):
+class Dialect(ABC):
+    """What one kind of database needs to hold a ledger."""
+
+    driver: str
+    """The package of its driver, as in the module names of its errors."""
+    extra: str
+    """The extra of this package that installs the driver."""
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of `sqlalchemy.create_engine`."""
+        return {
+            # The end of a send must be recorded, however many threads want a connection.
+            "max_overflow": -1,
+            "pool_pre_ping": True,
+            # Whatever the server's default is: after waiting for a lock, a transaction must see
+            # what was committed meanwhile.
+            "isolation_level": "READ COMMITTED",
+        }
+
+    @abstractmethod
+    def set_up(self, engine: sa.Engine) -> None:
+        """Register the settings that each new connection of an engine needs."""
+
+    def check_server(self, connection: sa.Connection) -> str:
+        """Return why the server cannot hold a ledger; empty if it can."""
+        return ""
+
+    @contextlib.contextmanager
+    def creating(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """Give a transaction in which no other process creates or migrates the same ledger."""
+        with engine.begin() as connection:
+            self.advisory_lock(connection, _CREATE_LOCK)
+            yield connection
+
+    def enable_wal(self, engine: sa.Engine) -> None:  # noqa: B027 - a server has nothing to do
+        """Let readers and a writer not wait for each other; a server does that anyway."""
+
+    def truncate_wal(self, engine: sa.Engine) -> str:
+        """Remove deleted data; return what prevents it. A server does that by itself, later."""
+        return ""
+
+    def read_consistently(self, connection: sa.Connection) -> None:
+        """Let everything that a connection reads be of one moment."""
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+    @abstractmethod
+    def ledger_time(self, connection: sa.Connection) -> float:
+        """Return the time by the ledger's clock."""
+
+    @abstractmethod
+    def set_lock_timeout(self, connection: sa.Connection, seconds: int) -> None:
+        """Change the lock timeout until the transaction ends."""
+
+    @abstractmethod
+    def advisory_lock(self, connection: sa.Connection, key: int) -> None:
+        """Lock a key until the transaction ends."""
+
+    @abstractmethod
+    def insert_with_ids(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> Sequence[int]:
+        """Insert many rows, and return their new ids in the order of the rows."""
+
+    @abstractmethod
+    def bulk_insert(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> None:
+        """Insert many rows, by the fastest way that the database has."""
+
+    @abstractmethod
+    def is_transient(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether waiting may help."""
+
+    def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the server has rolled a transaction back for another one's sake."""
+        return False
+
+    def is_done_already(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether a migration failed because an interrupted one did the same before."""
+        return False
+
+
+class SQLite(Dialect):
+    """A file. It has one writer at a time, and one clock: this machine's."""
+
+    driver, extra = "sqlite3", "campaign"
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of `sqlalchemy.create_engine`."""
         # A connection serves one thread at a time, but not always the same one.
         connect_args = {"timeout": BUSY_TIMEOUT, "check_same_thread": False}
-        return {**_UNBOUNDED_POOL, "connect_args": connect_args}
-    return {
-        **_UNBOUNDED_POOL,
-        "pool_pre_ping": True,
-        "connect_args": _CONNECT_POSTGRESQL,
-        # Whatever the server's default is: after waiting for a lock, a transaction must see what
-        # was committed meanwhile.
-        "isolation_level": "READ COMMITTED",
-    }
+        return {"max_overflow": -1, "connect_args": connect_args}
 
+    def set_up(self, engine: sa.Engine) -> None:
+        """Register the settings that each new connection of an engine needs."""
+        sa.event.listen(engine, "connect", self._set_up)
+        sa.event.listen(engine, "begin", self._begin)
 
-def is_sqlite(dialect: sa.Dialect | type[sa.Dialect]) -> bool:
-    """Return whether the database is SQLite; else it is PostgreSQL."""
-    return dialect.name == "sqlite"
-
-
-def set_up(engine: sa.Engine) -> None:
-    """Register the settings that each new connection of an engine needs."""
-    if is_sqlite(engine.dialect):
-        sa.event.listen(engine, "connect", _set_up_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    else:
-        sa.event.listen(engine, "connect", _set_up_postgresql)
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # SQLAlchemy begins transactions (below). The driver would begin them at the first write, which
-    # is too late.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # With NORMAL, a power cut may lose a commit, and a submission would be sent again.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # Overwrite what is purged; do not only unlink it.
-    cursor.execute("PRAGMA secure_delete = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A writer locks at once: what it has read in its transaction still holds when it writes.
-    reads = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _set_up_postgresql(connection: Any, _record: object) -> None:
-    # A server may be configured to lose its last commits in a crash, and a submission would be
-    # sent again.
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
-    connection.commit()
-
-
-def enable_wal(engine: sa.Engine) -> None:
-    """Switch an empty SQLite file to write-ahead logging, for good; a server has its own log."""
-    if not is_sqlite(engine.dialect):
-        return
-    with contextlib.closing(engine.raw_connection()) as connection:
+    @staticmethod
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy begins transactions (below). The driver would begin them at the first write,
+        # which is too late.
+        connection.isolation_level = None
         cursor = connection.cursor()
-        if not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            cursor.execute("PRAGMA journal_mode = WAL")
+        # With NORMAL, a power cut may lose a commit, and a submission would be sent again.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # Overwrite what is purged; do not only unlink it.
+        cursor.execute("PRAGMA secure_delete = ON")
+        cursor.close()
+
+    @staticmethod
+    def _begin(connection: sa.Connection) -> None:
+        # A writer locks at once: what it has read in its transaction still holds when it writes.
+        reads = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    def enable_wal(self, engine: sa.Engine) -> None:
+        """Switch an empty file to write-ahead logging, for good."""
+        with contextlib.closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            if not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                cursor.execute("PRAGMA journal_mode = WAL")
+
+    def truncate_wal(self, engine: sa.Engine) -> str:
+        """Remove deleted data from the file and its log; return what prevents it."""
+        with contextlib.closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            try:
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                return str(error)
+        return "another connection reads it" if busy else ""
+
+    def read_consistently(self, connection: sa.Connection) -> None:
+        """Do nothing: a transaction always reads one moment."""
+
+    def ledger_time(self, connection: sa.Connection) -> float:
+        """Return the time by this machine's clock."""
+        return time.time()
+
+    def set_lock_timeout(self, connection: sa.Connection, seconds: int) -> None:
+        """Do nothing: a file has `BUSY_TIMEOUT`."""
+
+    def advisory_lock(self, connection: sa.Connection, key: int) -> None:
+        """Do nothing: the transaction is the only writer."""
+
+    def insert_with_ids(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> Sequence[int]:
+        """Insert many rows, and return their new ids; this transaction is the only writer."""
+        last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+        ids = range(last + 1, last + 1 + len(rows))
+        _insert_numbered(connection, table, columns, rows, ids)
+        return ids
+
+    def bulk_insert(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> None:
+        """Insert many rows by one prepared statement."""
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(
+            f"{_insert_into(connection, table, columns)} VALUES ({marks})", list(rows)
+        )
+
+    def is_transient(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether another process holds the file."""
+        text = driver_message(error).lower()
+        return "locked" in text or "busy" in text
+
+
+class PostgreSQL(Dialect):
+    """A PostgreSQL server."""
+
+    driver, extra = "psycopg", "campaign"
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of `sqlalchemy.create_engine`."""
+        connect_args = {
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "keepalives_idle": _KEEPALIVE_IDLE,
+            "keepalives_interval": _KEEPALIVE_INTERVAL,
+            "keepalives_count": _KEEPALIVE_COUNT,
+            "tcp_user_timeout": _TCP_USER_TIMEOUT,
+        }
+        return {**super().engine_options(), "connect_args": connect_args}
+
+    def set_up(self, engine: sa.Engine) -> None:
+        """Register the settings that each new connection of an engine needs."""
+        sa.event.listen(engine, "connect", self._set_up)
+
+    @staticmethod
+    def _set_up(connection: Any, _record: object) -> None:
+        # A server may be configured to lose its last commits in a crash, and a submission would be
+        # sent again.
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+        connection.commit()
+
+    def ledger_time(self, connection: sa.Connection) -> float:
+        """Return the time by the server's clock."""
+        clock = sa.func.extract("epoch", sa.func.clock_timestamp())
+        return float(connection.execute(sa.select(clock)).scalar_one())
+
+    def set_lock_timeout(self, connection: sa.Connection, seconds: int) -> None:
+        """Change the lock timeout until the transaction ends."""
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+
+    def advisory_lock(self, connection: sa.Connection, key: int) -> None:
+        """Lock a key until the transaction ends."""
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+    def insert_with_ids(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> Sequence[int]:
+        """Insert many rows with ids of the table's sequence, and return the ids."""
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+        each = sa.func.generate_series(1, len(rows)).table_valued("n")
+        query = sa.select(sa.func.nextval(sequence)).select_from(each)
+        ids = connection.scalars(query).all()
+        _insert_numbered(connection, table, columns, rows, ids)
+        return ids
+
+    def bulk_insert(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> None:
+        """Insert many rows by COPY."""
+        statement = f"COPY {_target(connection, table, columns)} FROM STDIN"
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.OperationalError(statement, {}, error) from error
+
+    def is_transient(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the server is down, busy or restarting."""
+        return error.connection_invalidated or (
+            isinstance(error, sa.exc.OperationalError)
+            and "no space" not in driver_message(error).lower()
+        )
+
+    def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the server has rolled a transaction back for another one's sake."""
+        return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
+
+
+class MySQL(Dialect):
+    """A MySQL or MariaDB server."""
+
+    driver, extra = "pymysql", "campaign-mysql"
+    _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 6), (8, 0, 17)
+    # A server that is full, or an account without a right, does not change by waiting.
+    _LASTING = frozenset({3, 1021, 1030, 1044, 1045, 1049, 1114, 1142, 1143, 1227})
+    _DEADLOCKS = frozenset({1020, 1213})
+    # The table, column, key or constraint is there, or is gone, already.
+    _DONE_ALREADY = frozenset({1050, 1060, 1061, 1091, 1826})
+    _STATEMENT_SIZE = 500_000
+    """Bytes of one statement, about: a server may allow 1 MiB."""
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of `sqlalchemy.create_engine`."""
+        settings = {
+            # Too long a text is an error, and never truncated. No other mode matters here.
+            "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+            # The server's clock has no gaps and no hour that comes twice.
+            "time_zone": "'+00:00'",
+            "innodb_lock_wait_timeout": str(LOCK_TIMEOUT),
+            "foreign_key_checks": "1",
+            "unique_checks": "1",
+        }
+        connect_args = {
+            "charset": "utf8mb4",
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "init_command": "SET " + ", ".join(f"{name} = {settings[name]}" for name in settings),
+        }
+        return {**super().engine_options(), "connect_args": connect_args}
+
+    def set_up(self, engine: sa.Engine) -> None:
+        """Register how a new connection of an engine is made."""
+        sa.event.listen(engine, "do_connect", self._connect)
+
+    @staticmethod
+    def _connect(dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
+        driver: Any = dialect.loaded_dbapi
+        if options.get("unix_socket"):
+            return driver.connect(**options)
+        connection = driver.connect(**options, defer_connect=True)
+        address = options.get("host") or "localhost", options.get("port") or 3306
+        try:
+            stream = socket.create_connection(address, _CONNECT_TIMEOUT)
+        except OSError as error:
+            reason = f"Can't connect to the server {address[0]}:{address[1]} ({error})"
+            raise driver.OperationalError(2003, reason) from None
+        stream.settimeout(None)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", _KEEPALIVE_IDLE),
+            ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL),
+            ("TCP_KEEPCNT", _KEEPALIVE_COUNT),
+            ("TCP_USER_TIMEOUT", _TCP_USER_TIMEOUT),
+        ):
+            if hasattr(socket, name):  # not on every system
+                stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        connection.connect(stream)
+        return connection
+
+    def check_server(self, connection: sa.Connection) -> str:
+        """Return why the server cannot hold a ledger; empty if it can."""
+        is_mariadb = _is_mariadb(connection.dialect)
+        name, oldest = (
+            ("MariaDB", self._OLDEST_MARIADB) if is_mariadb else ("MySQL", self._OLDEST_MYSQL)
+        )
+        found = connection.dialect.server_version_info or ()
+        if tuple(found) >= oldest:
+            return ""
+        return (
+            f"it is {name} {'.'.join(map(str, found))}, and a ledger needs {name}"
+            f" {'.'.join(map(str, oldest))} or newer"
+        )
+
+    @contextlib.contextmanager
+    def creating(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """Give a connection on which no other process creates or migrates the same ledger.
+
+        The server commits each statement that changes a table, so a transaction locks nothing.
+        """
+        with engine.begin() as connection:
+            database = connection.scalar(sa.select(sa.func.database()))
+            name = f"yunxin/{hashlib.sha256(str(database).encode()).hexdigest()[:32]}"
+            got = connection.scalar(sa.select(sa.func.get_lock(name, LOCK_TIMEOUT)))
+            if got != 1:
+                waited = TimeoutError(f"another process has been creating it for {LOCK_TIMEOUT} s")
+                raise sa.exc.OperationalError("GET_LOCK", {}, waited)
+            # The lock is the connection's, which must not go back to the pool with it.
+            connection.detach()
+            yield connection
+
+    def ledger_time(self, connection: sa.Connection) -> float:
+        """Return the time by the server's clock."""
+        return float(connection.execute(_MYSQL_TIME).scalar_one())
+
+    def set_lock_timeout(self, connection: sa.Connection, seconds: int) -> None:
+        """Change the lock timeout until the connection is closed, together with the transaction."""
+        connection.detach()
+        connection.execute(sa.text(f"SET SESSION innodb_lock_wait_timeout = {seconds:d}"))
+
+    def advisory_lock(self, connection: sa.Connection, key: int) -> None:
+        """Lock all keys until the transaction ends: there is one row to lock."""
+        connection.execute(sa.text("SELECT version FROM yunxin_ledger FOR UPDATE"))
+
+    def insert_with_ids(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> Sequence[int]:
+        """Insert many rows, and return their new ids.
+
+        The server gives the rows of one INSERT … VALUES ids in a row, and reports the first.
+        """
+        ids: list[int] = []
+        step = connection.scalar(sa.text("SELECT @@SESSION.auto_increment_increment")) or 1
+        one = f"({', '.join(['%s'] * len(columns))})"
+        insert = f"{_insert_into(connection, table, columns)} VALUES "
+        for part in _parts(rows, self._STATEMENT_SIZE):
+            values = tuple(value for row in part for value in row)
+            result = connection.exec_driver_sql(insert + ", ".join([one] * len(part)), values)
+            ids += range(result.lastrowid, result.lastrowid + step * len(part), step)
+        return ids
+
+    def bulk_insert(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+    ) -> None:
+        """Insert many rows, as many as fit into each statement: the driver joins them."""
+        marks = ", ".join(["%s"] * len(columns))
+        connection.exec_driver_sql(
+            f"{_insert_into(connection, table, columns)} VALUES ({marks})", list(rows)
+        )
+
+    def is_transient(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the server is down, busy or restarting, or ended a deadlock."""
+        return error.connection_invalidated or (
+            isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+            and _error_number(error) not in self._LASTING
+        )
+
+    def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the server has rolled a transaction back for another one's sake."""
+        return _error_number(error) in self._DEADLOCKS
+
+    def is_done_already(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether a migration failed because an interrupted one did the same before."""
+        return _error_number(error) in self._DONE_ALREADY
+
+
+_MYSQL_TIME = sa.text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": SQLite(),
+    "postgresql": PostgreSQL(),
+    "mysql": MySQL(),
+}
+_BY_DRIVER = {each.driver: each for each in _DIALECTS.values()}
+_CREATE_LOCK = 20261123
+"""The key of the advisory lock for creating or migrating a ledger."""
+
+
+def dialect_of(where: sa.Engine | sa.Connection | sa.URL) -> Dialect:
+    """Return what a database needs."""
+    name = where.get_backend_name() if isinstance(where, sa.URL) else where.dialect.name
+    return _DIALECTS[name]
 
 
 def truncate_wal(engine: sa.Engine) -> str:
@@ -104,20 +452,12 @@ def truncate_wal(engine: sa.Engine) -> str:
     Returns:
         What prevents it, such as another process that reads the file; empty if nothing does.
     """
-    if not is_sqlite(engine.dialect):
-        return ""
-    with contextlib.closing(engine.raw_connection()) as connection:
-        try:
-            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error as error:
-            return str(error)
-    return "another connection reads it" if busy else ""
+    return dialect_of(engine).truncate_wal(engine)
 
 
 def read_consistently(connection: sa.Connection) -> None:
-    """Let everything that a connection reads be of one moment; in SQLite it always is."""
-    if not is_sqlite(connection.dialect):
-        connection.execution_options(isolation_level="REPEATABLE READ")
+    """Let everything that a connection reads be of one moment."""
+    dialect_of(connection).read_consistently(connection)
 
 
 def ledger_time(connection: sa.Connection) -> float:
@@ -126,72 +466,116 @@ def ledger_time(connection: sa.Connection) -> float:
     It is the server's clock, or this machine's for a file. Every stored time comes from it, so
     that the clocks of the runners' machines do not matter.
     """
-    if is_sqlite(connection.dialect):
-        return time.time()
-    clock = sa.func.extract("epoch", sa.func.clock_timestamp())
-    return float(connection.execute(sa.select(clock)).scalar_one())
+    return dialect_of(connection).ledger_time(connection)
 
 
 def set_lock_timeout(connection: sa.Connection, seconds: int) -> None:
     """Change a server's lock timeout until the transaction ends; SQLite has `BUSY_TIMEOUT`."""
-    if not is_sqlite(connection.dialect):
-        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+    dialect_of(connection).set_lock_timeout(connection, seconds)
 
 
 def advisory_lock(connection: sa.Connection, key: int) -> None:
     """Lock a key until the transaction ends; SQLite has only one writer anyway."""
-    if not is_sqlite(connection.dialect):
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+    dialect_of(connection).advisory_lock(connection, key)
 
 
-def reserve_ids(connection: sa.Connection, table: sa.Table, count: int) -> Sequence[int]:
-    """Reserve the ids of new rows of a table, in a transaction that writes."""
-    if is_sqlite(connection.dialect):  # this transaction is the only writer
-        last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
-        return range(last + 1, last + 1 + count)
-    sequence = sa.func.pg_get_serial_sequence(table.name, "id")
-    each = sa.func.generate_series(1, count).table_valued("n")
-    return connection.scalars(sa.select(sa.func.nextval(sequence)).select_from(each)).all()
+def insert_with_ids(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
+) -> Sequence[int]:
+    """Insert many rows into a table that numbers them.
+
+    Returns:
+        The new ids, in the order of the rows.
+    """
+    return dialect_of(connection).insert_with_ids(connection, table, columns, rows) if rows else ()
 
 
 def bulk_insert(
-    connection: sa.Connection,
-    table: sa.Table,
-    columns: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
 ) -> None:
     """Insert many rows, by the fastest way that the database has."""
-    if not rows:
-        return
-    names = ", ".join(columns)
-    if is_sqlite(connection.dialect):
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks})",  # noqa: S608 - our own names
-            list(rows),
-        )
-        return
-    statement = f"COPY {table.name} ({names}) FROM STDIN"
-    driver: Any = connection.connection.driver_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise sa.exc.OperationalError(statement, {}, error) from error
+    if rows:
+        dialect_of(connection).bulk_insert(connection, table, columns, rows)
 
 
 def is_transient(error: sa.exc.DBAPIError) -> bool:
     """Return whether waiting may help: another writer holds the file, or the server is down."""
-    text = driver_message(error).lower()
-    if isinstance(error.orig, sqlite3.Error):
-        return "locked" in text or "busy" in text
-    return error.connection_invalidated or (
-        isinstance(error, sa.exc.OperationalError) and "no space" not in text
-    )
+    dialect = _dialect_of_error(error)
+    if dialect is None:
+        return isinstance(error, sa.exc.OperationalError)
+    return dialect.is_transient(error)
+
+
+def is_deadlock(error: sa.exc.DBAPIError) -> bool:
+    """Return whether a server has rolled a transaction back for another one's sake."""
+    dialect = _dialect_of_error(error)
+    return dialect is not None and dialect.is_deadlock(error)
 
 
 def driver_message(error: BaseException) -> str:
     """Return the driver's message in one line, without the statement and its values."""
     original = getattr(error, "orig", None) or error
-    return (str(original).strip().splitlines() or [type(original).__name__])[0]
+    text = str(original)
+    if len(original.args) == 2 and isinstance(original.args[0], int):  # PyMySQL's number
+        text = str(original.args[1])
+    return (text.strip().splitlines() or [type(original).__name__])[0]
+
+
+def _dialect_of_error(error: sa.exc.DBAPIError) -> Dialect | None:
+    return _BY_DRIVER.get(type(error.orig).__module__.partition(".")[0])
+
+
+def _error_number(error: sa.exc.DBAPIError) -> int | None:
+    """Return the number of a MySQL server's or client's error."""
+    arguments = error.orig.args if error.orig is not None else ()
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def _target(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -> str:
+    quote = connection.dialect.identifier_preparer.quote
+    return f"{quote(table.name)} ({', '.join(quote(each) for each in columns)})"
+
+
+def _insert_into(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {_target(connection, table, columns)}"
+
+
+def _insert_numbered(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: _Rows,
+    ids: Sequence[int],
+) -> None:
+    numbered = [(each, *row) for each, row in zip(ids, rows, strict=True)]
+    bulk_insert(connection, table, ("id", *columns), numbered)
+
+
+def _parts(rows: _Rows, size: int) -> Iterator[_Rows]:
+    """Yield the rows in parts of so many bytes at most; a larger row is a part of its own."""
+    start = total = 0
+    for index, row in enumerate(rows):
+        length = sum(len(value.encode()) if isinstance(value, str) else 20 for value in row)
+        if total + length > size and index > start:
+            yield rows[start:index]
+            start, total = index, 0
+        total += length
+    yield rows[start:]
+
+
+def _is_mariadb(dialect: sa.Dialect) -> bool:
+    return bool(getattr(dialect, "is_mariadb", False))
+
+
+@compiles(CreateTable, "mysql")
+def _create_mysql_table(element: CreateTable, compiler: Any, **options: Any) -> str:
+    # Whatever the database's defaults are. Equal texts have the same bytes: no other case, no
+    # other width, no spaces at their end.
+    collation = "utf8mb4_nopad_bin" if _is_mariadb(compiler.dialect) else "utf8mb4_0900_bin"
+    statement: str = compiler.visit_create_table(element, **options)
+    return f"{statement.rstrip()} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
+
+
+@compiles(sa.Text, "mysql")
+def _mysql_text(_element: sa.Text, _compiler: Any, **_options: Any) -> str:
+    return "LONGTEXT"  # TEXT ends at 64 KiB

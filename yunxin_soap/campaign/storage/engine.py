@@ -1,4 +1,4 @@
-"""Opens a ledger's database: an SQLite file, or PostgreSQL by its URL."""
+"""Opens a ledger's database: an SQLite file, or a server by its URL."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.storage import schema
 from yunxin_soap.campaign.storage.dialects import (
     READ_ONLY,
-    advisory_lock,
+    Dialect,
+    dialect_of,
     driver_message,
-    enable_wal,
-    engine_options,
-    set_up,
 )
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.files import file_id, make_private
 
-_CREATE_LOCK = 20261123
-"""The key of the advisory lock for creating or migrating a ledger."""
 PURGE_LOCK = 20261124
 """The key of the advisory lock for a purge, and for a retry of what a purge could remove."""
 # Text that looks like a URL is never taken for a path: it may hold a password.
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", re.IGNORECASE)
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
 OUTAGE_TIMEOUT = 120.0
 """Seconds to wait for a ledger that is not reachable, once something was sent."""
 
@@ -49,17 +51,18 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
     """
     address = _parse(url)
     shown = _as_typed(url, address)
+    dialect = dialect_of(address)
     file = file_of(url)
     if not create and file is not None and file_id(file) is None:
         raise _no_ledger(shown)
     try:
         if file is not None:
             make_private(file)
-        engine = sa.create_engine(address, **engine_options(address))
+        engine = sa.create_engine(address, **dialect.engine_options())
         _ENGINES.add(engine)
-        set_up(engine)
+        dialect.set_up(engine)
         try:
-            _prepare(engine, shown, create=create)
+            _prepare(engine, dialect, shown, create=create)
             if file is not None:
                 check = _file_check(file)
                 for event in ("begin", "do_connect"):  # connecting would create an empty file
@@ -69,7 +72,7 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
             raise
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[campaign]"'
+            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[{dialect.extra}]"'
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two come from options in the URL.
@@ -133,14 +136,15 @@ def _parse(url: str | os.PathLike[str]) -> sa.URL:
     kind = address.get_backend_name()
     if kind == "sqlite":
         return _sqlite_file(address.set(drivername="sqlite"))
-    if kind in ("postgresql", "postgres"):
+    if kind in _DRIVERS:
         if text.count("@") > 1:
             raise LedgerError(
                 "The ledger's address has more than one @: write an @ in the password as %40."
             )
-        return address.set(drivername="postgresql+psycopg")
+        return address.set(drivername=_DRIVERS[kind])
     raise LedgerError(
-        f"A ledger can only be an SQLite file or a PostgreSQL database, not {kind!r}."
+        "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
+        f" {kind!r}."
     )
 
 
@@ -167,28 +171,22 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_drop_inherited_connections)
 
 
-def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
+def _prepare(engine: sa.Engine, dialect: Dialect, shown: str, *, create: bool) -> None:
     """Create the tables, or migrate them; only check the version if that is all it needs."""
     with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        if obstacle := dialect.check_server(connection):
+            raise LedgerError(f"The ledger {shown} cannot be used: {obstacle}.")
         # Readers take no write lock and need no write permission.
         if _version(connection) == schema.VERSION:
             return
     if create:
-        enable_wal(engine)
-    with engine.begin() as connection:
-        # Two processes that create the same ledger at once would collide.
-        advisory_lock(connection, _CREATE_LOCK)
-        tables = set(sa.inspect(connection).get_table_names())
-        if schema.ledger.name not in tables:
-            if tables & set(schema.TABLES.tables) or (tables and engine.dialect.name == "sqlite"):
-                raise LedgerError(f"{shown} is the database of something else: name another one.")
-            if not create:
-                raise _no_ledger(shown)
-            schema.TABLES.create_all(connection)
-            connection.execute(schema.ledger.insert().values(version=schema.VERSION))
-            return
+        dialect.enable_wal(engine)
+    # Two processes that create the same ledger at once would collide.
+    with dialect.creating(engine) as connection:
         found = _version(connection)
-        assert found is not None
+        if found is None:
+            _create(connection, shown, create=create)
+            return
         if found < 1:
             raise LedgerError(f"The ledger {shown} is damaged: it has version {found}.")
         if found > schema.VERSION:
@@ -198,12 +196,38 @@ def _prepare(engine: sa.Engine, shown: str, *, create: bool) -> None:
             )
         for version in range(found + 1, schema.VERSION + 1):
             for statement in schema.MIGRATIONS[version]:
-                connection.execute(sa.text(statement))
-        connection.execute(schema.ledger.update().values(version=schema.VERSION))
+                _migrate(connection, dialect, statement)
+            # Some servers commit each statement: what is done is not begun again.
+            connection.execute(schema.ledger.update().values(version=version))
+
+
+def _create(connection: sa.Connection, shown: str, *, create: bool) -> None:
+    """Create the tables that are not there, and the version as the last.
+
+    A server that commits each statement may have been interrupted between two of them.
+    """
+    tables = set(sa.inspect(connection).get_table_names())
+    ours = [table for table in schema.TABLES.sorted_tables if table.name in tables]
+    if any(connection.execute(sa.select(table).limit(1)).first() for table in ours) or (
+        tables.difference(table.name for table in ours) and connection.dialect.name == "sqlite"
+    ):
+        raise LedgerError(f"{shown} is the database of something else: name another one.")
+    if not create:
+        raise _no_ledger(shown)
+    schema.TABLES.create_all(connection)
+    connection.execute(schema.ledger.insert().values(version=schema.VERSION))
+
+
+def _migrate(connection: sa.Connection, dialect: Dialect, statement: str) -> None:
+    try:
+        connection.execute(sa.text(statement))
+    except sa.exc.DBAPIError as error:
+        if not dialect.is_done_already(error):
+            raise
 
 
 def _version(connection: sa.Connection) -> int | None:
+    """Return the version of the tables; None if the ledger was not created completely."""
     if not sa.inspect(connection).has_table(schema.ledger.name):
         return None
-    found: int = connection.execute(sa.select(schema.ledger.c.version)).scalar_one()
-    return found
+    return connection.scalar(sa.select(schema.ledger.c.version))

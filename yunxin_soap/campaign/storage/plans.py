@@ -13,8 +13,8 @@ from yunxin_soap.campaign.models import CampaignState, Plan, State
 from yunxin_soap.campaign.planning import PlannedSubmission, Planner
 from yunxin_soap.campaign.storage.dialects import (
     bulk_insert,
+    insert_with_ids,
     ledger_time,
-    reserve_ids,
     set_lock_timeout,
 )
 from yunxin_soap.campaign.storage.schema import (
@@ -121,25 +121,21 @@ class Plans:
         texts = list(dict.fromkeys(text for text, _, _ in batch))
         known = dict([last]) if last is not None else {}
         new = [text for text in texts if text not in known]
-        known.update(zip(new, reserve_ids(connection, content, len(new)), strict=True))
         about = campaign_id, planner.channel, planner.extension
-        bulk_insert(
+        contents = insert_with_ids(
             connection,
             content,
-            ("id", "message", "campaign_id", "channel", "extension"),
-            [(known[text], text, *about) for text in new],
+            ("message", "campaign_id", "channel", "extension"),
+            [(text, *about) for text in new],
         )
-        ids = reserve_ids(connection, submission, len(batch))
+        known.update(zip(new, contents, strict=True))
         fixed = campaign_id, State.PENDING.value, 0, "", True
-        columns = "id", "content_id", "size", "campaign_id"
-        bulk_insert(
+        columns = "content_id", "size", "campaign_id"
+        ids = insert_with_ids(
             connection,
             submission,
             (*columns, "state", "attempts", "reason", "safe_to_resend"),
-            [
-                (each, known[text], size, *fixed)
-                for each, (text, _, size) in zip(ids, batch, strict=True)
-            ],
+            [(known[text], size, *fixed) for text, _, size in batch],
         )
         bulk_insert(
             connection,

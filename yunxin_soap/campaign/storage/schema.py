@@ -13,6 +13,12 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that migrate a ledger to each version, from 2 on, from the version before it."""
 TABLES = sa.MetaData()
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+NAME_LENGTH = 255
+"""Characters of a campaign's name and of a single send's key at most."""
+# MySQL indexes only texts of a limited length.
+_Name = sa.Text().with_variant(sa.String(NAME_LENGTH), "mysql")
+_State = sa.Text().with_variant(sa.String(20), "mysql")
+_RunnerId = sa.Text().with_variant(sa.String(300), "mysql")
 
 ledger = sa.Table("yunxin_ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
 
@@ -20,10 +26,10 @@ campaign = sa.Table(
     "yunxin_campaign",
     TABLES,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("name", _Name, nullable=False, unique=True),
     # Empty once the campaign is purged: together with the text it would reveal numbers.
     sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", _State, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("paused_until", sa.Double),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -49,7 +55,7 @@ content = sa.Table(
 runner = sa.Table(
     "yunxin_runner",
     TABLES,
-    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("id", _RunnerId, primary_key=True),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("pid_namespace", sa.Text, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
@@ -67,18 +73,18 @@ submission = sa.Table(
     sa.Column("id", _Id, primary_key=True),
     # Null for a single send, which has a key instead.
     sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id")),
-    sa.Column("key", sa.Text, unique=True),
+    sa.Column("key", _Name, unique=True),
     sa.Column("digest", sa.Text),
     sa.Column("content_id", _Id, sa.ForeignKey("yunxin_content.id"), nullable=False),
     # The submission that this one was split from.
     sa.Column("parent_id", _Id),
     # The count of its numbers; it stays when the numbers are purged.
     sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", _State, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
     # The runner that has claimed it.
-    sa.Column("runner_id", sa.Text),
+    sa.Column("runner_id", _RunnerId),
     sa.Column("batch_no", sa.Text),
     sa.Column("code", sa.Integer),
     # The banned word of a -6.
