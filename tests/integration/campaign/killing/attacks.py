@@ -1,0 +1,164 @@
+"""The attacks. Each returns when what it attacked has ended, or will end by itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tests.integration.campaign.killing.processes import Hung, Process, wait_until
+from tests.integration.campaign.killing.rounds import Round
+from tests.integration.campaign.killing.servers import cut_off, cut_sessions
+from tests.integration.campaign.killing.work import IN_FLIGHT, Seam
+
+_TAKE_OVER = 10.0
+"""Seconds in which another process has to take over."""
+
+
+def kill(round_: Round) -> None:
+    """Kill processes at random moments, and the gateway now and then."""
+    rng = round_.rng
+    for _ in range(rng.randint(1, 3)):
+        runners = [round_.start() for _ in range(rng.choice([1, 1, 2]))]
+        if rng.random() < 0.7:
+            runners[0].wait_for("sending")
+            round_.sleep(0.5)
+        else:  # while it plans, perhaps
+            round_.sleep(0.3)
+        with_gateway = rng.random() < 0.25
+        if with_gateway:
+            round_.gateway.kill()
+        for each in runners:
+            each.kill()
+            round_.allowed += IN_FLIGHT
+        if with_gateway:
+            round_.gateway.start()
+
+
+def freeze(round_: Round) -> None:
+    """Stop a process while it sends, let another one take over, and let the first go on."""
+    other = round_.start(persistent=True) if round_.rng.random() < 0.5 else None
+    victim = round_.start(machine=round_.machine)
+    victim.wait_for("sending")
+    round_.sleep(0.2)
+    victim.stop()
+    round_.allowed += IN_FLIGHT
+    other = other or round_.start(persistent=True)
+    _take_over(round_, other)
+    victim.thaw()
+
+
+def _take_over(round_: Round, other: Process) -> None:
+    try:
+        other.join(_TAKE_OVER)
+    except Hung:
+        round_.notes.append("nobody took over")
+
+
+def clock(round_: Round) -> None:
+    """Set the machine's clock, forward and back, while two processes send."""
+    runners = [round_.start(), round_.start()]
+    runners[0].wait_for("sending")
+    for _ in range(3):
+        round_.sleep(0.3)
+        round_.clock.step(round_.rng.choice([-1, 1]) * round_.rng.uniform(10, 7200))
+    if not round_.work.ledger_url.startswith(("postgresql", "mysql")):
+        round_.allowed += 2 * IN_FLIGHT  # a file's leases are measured by that clock
+    for each in runners:
+        each.join()
+
+
+def cut(round_: Round) -> None:
+    """End the sessions of two processes at the database."""
+    _disturb(round_, lambda: cut_sessions(round_.work.ledger_url), times=8, pause=0.2)
+
+
+def restart(round_: Round) -> None:
+    """Restart the database server at once, without a word to its clients."""
+    assert round_.server is not None
+    _disturb(round_, round_.server.restart, times=2, pause=0.5)
+
+
+def _disturb(round_: Round, disturb: Callable[[], object], times: int, pause: float) -> None:
+    runners = [round_.start(), round_.start()]
+    runners[0].wait_for("sending")
+    for _ in range(times):
+        round_.sleep(pause)
+        if all(each.is_over for each in runners):
+            break
+        disturb()
+    for each in runners:
+        each.join()
+
+
+def fill(round_: Round) -> None:
+    """Fill the disk of an SQLite ledger while two processes send, and empty it again."""
+    runners = [round_.start(), round_.start()]
+    round_.allowed += 2 * IN_FLIGHT
+    runners[0].wait_for("sending")
+    round_.sleep(0.2)
+    filler = Path(round_.work.ledger_url).parent / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    for each in runners:
+        each.join()
+    filler.unlink()
+
+
+def vanish(round_: Round) -> None:
+    """Stop a process in a transaction; cut its connections, and kill it, or let it go on."""
+    seam = Seam("commit", round_.rng.randint(0, 30))
+    victim = round_.start(seam=seam, machine=round_.machine)
+    wait_until(lambda: victim.is_stopped or victim.is_over, "it stops in a transaction")
+    round_.allowed += IN_FLIGHT
+    with contextlib.ExitStack() as stack:
+        if round_.work.ledger_url.startswith(("postgresql", "mysql")) and victim.is_stopped:
+            stack.enter_context(cut_off(_port(round_.work.ledger_url), victim.pid))
+            if round_.rng.random() < 0.5:
+                victim.kill()
+        other = round_.start(persistent=True)
+        with contextlib.suppress(Hung):
+            other.join(2.0)
+    if round_.rng.random() < 0.5:
+        victim.kill()
+    victim.thaw()
+    _take_over(round_, other)
+
+
+def _port(url: str) -> int:
+    address = sa.make_url(url)
+    return address.port or {"postgresql": 5432, "mysql": 3306}[address.get_backend_name()]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack, and where it is possible."""
+
+    run: Callable[[Round], None]
+    kinds: tuple[str, ...] = ("sqlite", "postgresql", "mariadb")
+    heartbeat_timeout: float = 1.0
+    elsewhere: bool = False
+    """Whether the attacked processes are on another machine."""
+    own_server: bool = False
+    small_disk: bool = False
+    cuts_off: bool = False
+    """Whether it drops the packets of connections."""
+
+
+ATTACKS = {
+    "kill": Attack(kill),
+    # A silent process that is seen to be alive is waited for eleven times as long.
+    "freeze": Attack(freeze, heartbeat_timeout=0.3),
+    "freeze elsewhere": Attack(freeze, elsewhere=True),
+    "clock": Attack(clock),
+    "cut": Attack(cut, kinds=("postgresql", "mariadb"), heartbeat_timeout=30.0),
+    "restart": Attack(
+        restart, kinds=("postgresql", "mariadb"), heartbeat_timeout=30.0, own_server=True
+    ),
+    "fill": Attack(fill, kinds=("sqlite",), small_disk=True),
+    "vanish": Attack(vanish, elsewhere=True, cuts_off=True),
+}
