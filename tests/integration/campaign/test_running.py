@@ -24,10 +24,11 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import AsyncClient, Client, LedgerError, NotInLedger
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.models import Pause
+from yunxin_soap.campaign.running.throttle import ConcurrencyWindow
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import runner, submission
-from yunxin_soap.sandbox import Account, Sandbox
+from yunxin_soap.sandbox import Account, InjectedFault, Sandbox
 
 Make = Callable[[], AsyncClient]
 Manual = Callable[..., ManualRunner]
@@ -184,6 +185,29 @@ def test_run_failing_gateway_costs_a_few_unknowns(
     ledger.resume("a")
     assert ledger.run("a", client).numbers[State.ACCEPTED] == 500
     assert set(sandbox.accepted_numbers.values()) == {1}
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("rate_limit", [None, 20.0])
+def test_run_hanging_gateway_costs_what_it_answered_last(
+    ledger: Ledger, sandbox: Sandbox, rate_limit: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that begins to hang costs no more than two beyond what it just answered."""
+    monkeypatch.setattr(ConcurrencyWindow, "_COUNTS_FOR", 0.5)
+    plan(ledger, 5000)
+
+    hangs: list[InjectedFault] = []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.submissions >= 40 and not hangs:
+            hangs.append(sandbox.inject_fault("hang", times=None))
+
+    with Client("demo", "demo", endpoint=sandbox.url, channel="37", timeout=3.0) as client:
+        status = ledger.run(
+            "a", client, concurrency=32, rate_limit=rate_limit, on_progress=on_progress
+        )
+    assert status.state is CampaignState.PAUSED
+    assert 5 <= status.submissions[State.UNKNOWN] <= (32 if rate_limit is None else 12)
 
 
 def test_run_partly_failing_gateway_costs_a_few_unknowns(

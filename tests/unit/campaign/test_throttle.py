@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -181,12 +182,59 @@ def test_rate_limiter_same_sizes_are_never_exceeded() -> None:
 def test_concurrency_window_grows_and_shrinks() -> None:
     """The window grows by one with each success, and shrinks to one with a failure."""
     window = ConcurrencyWindow(4)
-    sizes = [window.size]
+    sizes = [window.size(10.0)]
     for fails in (False, False, False, True, False):
-        window.failed() if fails else window.succeeded()
-        sizes.append(window.size)
+        window.failed() if fails else window.succeeded(0.1, 10.0)
+        sizes.append(window.size(10.0))
     assert sizes == [2, 3, 4, 4, 1, 2]
-    assert ConcurrencyWindow(1).size == 1
+    assert ConcurrencyWindow(1).size(10.0) == 1
+
+
+def test_concurrency_window_forgets_successes() -> None:
+    """A success counts for five seconds, or for twice the time that it took."""
+    window = ConcurrencyWindow(32)
+    window.succeeded(0.1, 100.0)
+    window.succeeded(10.0, 101.0)
+    assert [window.size(now) for now in (104.9, 105.0, 120.9, 121.0)] == [4, 3, 3, 2]
+
+
+def _in_flight_when_hanging(limit: int, latency: float, interval: float) -> tuple[int, int]:
+    """Return the most that is in flight before a gateway hangs after 200 s, and in the end.
+
+    Args:
+        limit: submissions in flight at most.
+        latency: seconds that each response takes until then.
+        interval: seconds between two submissions at least.
+    """
+    window, now, most, next_at = ConcurrencyWindow(limit), 0.0, 0, 0.0
+    began: deque[float] = deque()
+    while now < 300.0:
+        while began and now < 200.0 and now - began[0] >= latency:
+            window.succeeded(now - began.popleft(), now)
+        while now >= next_at and len(began) < window.size(now):
+            began.append(now)
+            next_at = now + interval
+            if interval:
+                break
+        most = max(most, len(began)) if now < 200.0 else most
+        now += 0.1
+    return most, len(began)
+
+
+@pytest.mark.parametrize("latency", [0.1, 1.0, 5.0, 10.0, 20.0])
+def test_concurrency_window_slow_gateway_gets_its_concurrency(latency: float) -> None:
+    """However slow a healthy gateway is, as many submissions are in flight as are allowed."""
+    assert _in_flight_when_hanging(32, latency, 0.0) == (32, 32)
+
+
+@pytest.mark.parametrize(("interval", "most"), [(1.0, 5), (0.5, 7), (0.25, 12), (0.1, 28)])
+def test_concurrency_window_hanging_gateway_costs_few_of_a_slow_campaign(
+    interval: float, most: int
+) -> None:
+    """With a rate limit, a gateway that hangs costs about what it answered in half of 5 s."""
+    before, at_end = _in_flight_when_hanging(32, 0.1, interval)
+    assert before <= 2
+    assert at_end <= most
 
 
 def test_rate_limiter_wait_ends_with_the_first_free_slot() -> None:

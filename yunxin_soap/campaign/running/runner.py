@@ -226,7 +226,7 @@ class Runner:
         if self._is_draining() or self._pause is not None or self._hours_wait() > 0:
             return 0
         now = time.monotonic()
-        free = self._window.size - len(self._in_flight)
+        free = self._window.size(now) - len(self._in_flight)
         if self._options.numbers_rate_limit is not None:
             free = min(free, 1)  # the size of the next one is not known before it is claimed
         return max(0, min([free, *(limiter.allowed(now) for limiter in self._limiters)]))
@@ -238,12 +238,13 @@ class Runner:
     async def _sleep(self, result: ClaimResult) -> None:
         """Wait for an ending, for the next submission that may be claimed, or for a heartbeat."""
         wait = self._claims.runners.heartbeat_timeout / 3
-        if not self._is_draining() and len(self._in_flight) < self._window.size:
+        now = time.monotonic()
+        if not self._is_draining() and len(self._in_flight) < self._window.size(now):
             ready = result.wait
             if ready is None and result.others_in_flight:
                 ready = _POLL_OTHERS
             if ready is not None:
-                limits = (limiter.wait(time.monotonic()) for limiter in self._limiters)
+                limits = (limiter.wait(now) for limiter in self._limiters)
                 wait = min(wait, max(ready, self._hours_wait(), *limits))
         if not self._endings and wait > 0:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -264,7 +265,8 @@ class Runner:
         if decision.failed:
             self._window.failed()
         else:
-            self._window.succeeded()
+            ended_at = decision.ending.ended_at
+            self._window.succeeded(ended_at - began_at, ended_at)
         pause = decision.pause or self._breaker.count(decision.ending.state, failed=decision.failed)
         # A timed pause must not replace a pause that waits for an operator.
         if pause is not None and (self._pause is None or self._pause.seconds is not None):

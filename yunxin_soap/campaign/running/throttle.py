@@ -133,22 +133,44 @@ class RateLimiter:
 class ConcurrencyWindow:
     """Limits submissions in flight: few at first and after a failure, more with each success.
 
-    So a failing gateway costs only a few unknown outcomes.
+    A success counts for five seconds, or for twice the time that its response took if that is
+    longer. So a gateway that begins to hang costs at most ``limit`` submissions, and no more than
+    two beyond what it answered in the last seconds before: a campaign that is slowed down by a rate
+    limit, or has just begun, loses few. A gateway that is slow and healthy still gets ``limit``.
 
     Args:
         limit: submissions in flight at most.
     """
 
     _FIRST = 2
+    _COUNTS_FOR = 5.0
+    """Seconds for which a success counts at least."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.size = min(self._FIRST, limit)
+        self._without_success = min(self._FIRST, limit)
+        # More successes than that change nothing.
+        self._count_until: deque[float] = deque(maxlen=limit)
 
-    def succeeded(self) -> None:
-        """Allow one more."""
-        self.size = min(self._limit, self.size + 1)
+    def size(self, now: float) -> int:
+        """Return how many submissions may be in flight now.
+
+        Args:
+            now: seconds, by a clock that only goes forward.
+        """
+        counting = sum(until > now for until in self._count_until)
+        return min(self._limit, self._without_success + counting)
+
+    def succeeded(self, took: float, now: float) -> None:
+        """Allow one more for a while.
+
+        Args:
+            took: seconds from its start to its response.
+            now: seconds, by the same clock.
+        """
+        self._count_until.append(now + max(self._COUNTS_FOR, 2 * took))
 
     def failed(self) -> None:
         """Allow only one."""
-        self.size = 1
+        self._count_until.clear()
+        self._without_success = 1
