@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.integration.campaign.conftest import ended
 from tests.support.lists import TEXT, numbers
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Pause
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
-from yunxin_soap.campaign.storage.engine import open_engine
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.schema import TABLES
+from yunxin_soap.campaign.storage.schema import ledger as ledger_table
 
 _COUNT = 24
 _SIZE = 4
 
 
 class Campaigns(RuleBasedStateMachine):
-    """Up to two runners, which may die; the model knows the state of each number."""
+    """Up to two runners, which may die; the model knows the state of each number.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: it may have the campaign of an earlier example.
+        engine: its database.
+    """
+
+    def __init__(self, ledger: Ledger, engine: sa.Engine) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory()
-        path = Path(self._folder.name) / "ledger.sqlite"
-        self._ledger = Ledger(path)
-        self._engine = open_engine(path)
+        self._ledger, self._engine = ledger, engine
         self._claims = Claims(self._engine)
+        with engine.begin() as connection:
+            for table in reversed(TABLES.sorted_tables):
+                if table is not ledger_table:
+                    connection.execute(table.delete())
         self._model: dict[str, State] = {}
         self._runners: dict[int, RunnerIdentity] = {}
         self._in_flight: dict[int, dict[int, ClaimedSubmission]] = {0: {}, 1: {}}
@@ -139,6 +151,13 @@ class Campaigns(RuleBasedStateMachine):
                 self._model[number] = after[decision]
 
     @rule()
+    def retry(self) -> None:
+        self._ledger.retry("a", by="test")
+        for number, state in self._model.items():
+            if state is State.REJECTED:
+                self._model[number] = State.PENDING
+
+    @rule()
     def resume(self) -> None:
         self._ledger.resume("a")
         self._paused = False
@@ -181,15 +200,21 @@ class Campaigns(RuleBasedStateMachine):
     def teardown(self) -> None:
         for runner in self._runners.values():
             runner.end()
-        self._ledger.close()
-        self._engine.dispose()
-        self._folder.cleanup()
 
 
-TestCampaigns = Campaigns.TestCase
-TestCampaigns.settings = settings(
-    max_examples=50,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_run_ledger_follows_its_model(ledger: Ledger, engine: sa.Engine) -> None:
+    """Whatever runners and operators do, every number stands where the model has it."""
+
+    class InThisLedger(Campaigns):
+        def __init__(self) -> None:
+            super().__init__(ledger, engine)
+
+    run_state_machine_as_test(
+        InThisLedger,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -83,6 +83,8 @@ class Round:
         self.processes: list[Process] = []
         self.allowed = 0
         """How many submissions the attack may leave unknown."""
+        self.decided = 0
+        """How many submissions an operator has decided."""
         self.notes: list[str] = []
 
     def start(
@@ -119,6 +121,7 @@ class Round:
                 if state is State.UNKNOWN:
                     try:
                         self.work.decide(ledger, submission, accepted.issuperset(numbers))
+                        self.decided += 1
                     except LedgerError as error:
                         refused += 1
                         self.notes.append(f"refused: {error}")
@@ -162,9 +165,10 @@ def _conclude(round_: Round, outcome: Outcome) -> None:
     before = round_.counts()
     left = before[State.UNKNOWN] + before[State.SUBMITTING]
     work.finish()
-    outcome.unknown = round_.counts()[State.UNKNOWN]
-    if outcome.unknown > left:
-        outcome.mistakes.append(f"{outcome.unknown} unknown, {left} before the last run")
+    unknown = round_.counts()[State.UNKNOWN]
+    outcome.unknown = round_.decided + unknown
+    if unknown > left:
+        outcome.mistakes.append(f"{unknown} unknown, {left} before the last run")
     if outcome.unknown > round_.allowed:
         outcome.mistakes.append(f"{outcome.unknown} unknown, {round_.allowed} were allowed")
     _compare(round_, outcome)

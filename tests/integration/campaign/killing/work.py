@@ -196,7 +196,7 @@ class Campaign(Work):
 class Singles(Work):
     """Forty single sends with keys, which every process tries in an order of its own."""
 
-    lease_margin = 1.0
+    lease_margin = 0.5
     count = 40
 
     @property
@@ -211,7 +211,8 @@ class Singles(Work):
             endpoint=self.gateway_url,
             retries=0,
             timeout=1,
-            connect_timeout=1,
+            connect_timeout=0.5,
+            total_timeout=1.5,
         )
 
     def _keys(self, seed: int) -> list[str]:
@@ -228,11 +229,16 @@ class Singles(Work):
     def persist(self, say: Say, seed: int) -> None:
         left = self._keys(seed)
         while left:
-            with contextlib.suppress(LedgerError, NotSent), self.ledger() as ledger:
-                with self.client() as client, contextlib.suppress(OutcomeUnknown):
+            with (
+                contextlib.suppress(LedgerError, NotSent),
+                self.ledger() as ledger,
+                self.client() as client,
+            ):
+                while left:
                     say("sending")
-                    ledger.once.send(client, left[0], left[0], TEXT)
-                left.pop(0)
+                    with contextlib.suppress(OutcomeUnknown):
+                        ledger.once.send(client, left[0], left[0], TEXT)
+                    left.pop(0)
 
     def finish(self) -> None:
         with self.ledger() as ledger, self.client() as client:
