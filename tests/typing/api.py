@@ -328,7 +328,10 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         ledger.run("job", client, speed=20)  # type: ignore[call-arg]
         assert_type(ledger.campaigns(), list[str])
         assert_type(ledger.status("job"), Status)
+        assert_type(ledger.pause("job", by="me", reason="holiday"), None)
         assert_type(ledger.resume("job"), None)
+        assert_type(ledger.cancel("job", by="me"), int)
+        assert_type(ledger.delete("job"), None)
         assert_type(ledger.retry("job", code=-7, unsafe=True, by="ops"), int)
         ledger.retry("job")  # type: ignore[call-arg]
         ledger.resolve("job", "accepted", by="ops", submission_ids=[1, 2], batch_no="1")

@@ -241,9 +241,62 @@ class AsyncLedger:
         """End a campaign's pause; the next run sends it.
 
         Raises:
-            NotInLedger: there is no campaign of that name.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
         """
         await self._opener.call(Ledger.resume, name)
+
+    async def pause(self, name: str, *, by: str, reason: str = "") -> None:
+        """Let a campaign wait until `resume`, as for an operator; its runners drain and end.
+
+        What is in flight ends as it ends.
+
+        Args:
+            name: the campaign.
+            by: the person who pauses it; the reason of the pause names them.
+            reason: why, as an addition to that.
+
+        Raises:
+            ConfigurationError: ``by`` or ``reason`` is not printable text.
+            NotInLedger: there is no campaign of that name, or it is done or cancelled.
+        """
+        await self._opener.call(Ledger.pause, name, by=by, reason=reason)
+
+    async def cancel(self, name: str, *, by: str) -> int:
+        """Cancel a campaign: what is pending is never sent, and its runners drain and end.
+
+        What is in flight ends as it ends; what would become pending again is cancelled, too. A
+        campaign that is done stays done. A cancelled one is final: `resume`, `retry` and the
+        decision ``resend`` refuse it. Safe to repeat, as after a crash.
+
+        Args:
+            name: the campaign.
+            by: the person who decides; the history keeps the name.
+
+        Returns:
+            The count of submissions that were cancelled.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.cancel, name, by=by)
+
+    async def delete(self, name: str) -> None:
+        """Delete a campaign that never sent anything, with its numbers and texts; the name is free.
+
+        In an SQLite file, the deleted data is overwritten. A server keeps it until its next vacuum,
+        and backups as long as they are kept.
+
+        Args:
+            name: the campaign.
+
+        Raises:
+            NotInLedger: there is no campaign of that name, it has begun to send, or a runner runs
+                it.
+            LedgerError: the deleted data is still in the SQLite file, as while another process
+                reads it.
+        """
+        await self._opener.call(Ledger.delete, name)
 
     async def retry(
         self, name: str, *, code: int | None = None, unsafe: bool = False, by: str
@@ -262,7 +315,7 @@ class AsyncLedger:
 
         Raises:
             ConfigurationError: ``by`` is not printable text.
-            NotInLedger: there is no campaign of that name.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
         """
         return await self._opener.call(Ledger.retry, name, code=code, unsafe=unsafe, by=by)
 
@@ -292,8 +345,8 @@ class AsyncLedger:
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
-            NotInLedger: there is no campaign of that name, or one of the submissions is not
-                unknown.
+            NotInLedger: there is no campaign of that name, one of the submissions is not unknown,
+                or they are to be sent again and the campaign is cancelled.
         """
         return await self._opener.call(
             Ledger.resolve,

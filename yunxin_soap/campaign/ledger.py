@@ -254,9 +254,62 @@ class Ledger:
         """End a campaign's pause; the next run sends it.
 
         Raises:
-            NotInLedger: there is no campaign of that name.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
         """
         self._admin.resume(name)
+
+    def pause(self, name: str, *, by: str, reason: str = "") -> None:
+        """Let a campaign wait until `resume`, as for an operator; its runners drain and end.
+
+        What is in flight ends as it ends.
+
+        Args:
+            name: the campaign.
+            by: the person who pauses it; the reason of the pause names them.
+            reason: why, as an addition to that.
+
+        Raises:
+            ConfigurationError: ``by`` or ``reason`` is not printable text.
+            NotInLedger: there is no campaign of that name, or it is done or cancelled.
+        """
+        self._admin.pause(name, by=by, reason=reason)
+
+    def cancel(self, name: str, *, by: str) -> int:
+        """Cancel a campaign: what is pending is never sent, and its runners drain and end.
+
+        What is in flight ends as it ends; what would become pending again is cancelled, too. A
+        campaign that is done stays done. A cancelled one is final: `resume`, `retry` and the
+        decision ``resend`` refuse it. Safe to repeat, as after a crash.
+
+        Args:
+            name: the campaign.
+            by: the person who decides; the history keeps the name.
+
+        Returns:
+            The count of submissions that were cancelled.
+
+        Raises:
+            ConfigurationError: ``by`` is not printable text.
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._admin.cancel(name, by=by)
+
+    def delete(self, name: str) -> None:
+        """Delete a campaign that never sent anything, with its numbers and texts; the name is free.
+
+        In an SQLite file, the deleted data is overwritten. A server keeps it until its next vacuum,
+        and backups as long as they are kept.
+
+        Args:
+            name: the campaign.
+
+        Raises:
+            NotInLedger: there is no campaign of that name, it has begun to send, or a runner runs
+                it.
+            LedgerError: the deleted data is still in the SQLite file, as while another process
+                reads it.
+        """
+        self._admin.delete(name)
 
     def retry(self, name: str, *, code: int | None = None, unsafe: bool = False, by: str) -> int:
         """Make rejected submissions pending again, and release texts that are on hold.
@@ -273,7 +326,7 @@ class Ledger:
 
         Raises:
             ConfigurationError: ``by`` is not printable text.
-            NotInLedger: there is no campaign of that name.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
         """
         return self._admin.retry(name, code=code, unsafe=unsafe, by=by)
 
@@ -303,8 +356,8 @@ class Ledger:
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
-            NotInLedger: there is no campaign of that name, or one of the submissions is not
-                unknown.
+            NotInLedger: there is no campaign of that name, one of the submissions is not unknown,
+                or they are to be sent again and the campaign is cancelled.
         """
         return self._admin.resolve(
             name, decision, by=by, submission_ids=submission_ids, batch_no=batch_no

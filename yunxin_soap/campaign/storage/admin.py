@@ -1,4 +1,4 @@
-"""What an operator does to a ledger: resume, retry, resolve unknown submissions, purge."""
+"""What an operator does to a ledger: pause, cancel, retry, resolve, purge and so on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import DecisionName, State
+from yunxin_soap.campaign.models import CampaignState, DecisionName, State
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import advisory_lock, ledger_time, truncate_wal
 from yunxin_soap.campaign.storage.engine import PURGE_LOCK, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import campaign_row
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
+    history,
     recipients,
+    runner,
     skipped_line,
     submission,
 )
@@ -24,6 +27,8 @@ from yunxin_soap.errors import ConfigurationError, LedgerError, NotInLedger
 
 _SHOWN = 10
 """Ids that an error message lists."""
+_CANCEL_BATCH = 5000
+"""Submissions that one transaction cancels."""
 _AFTER: dict[DecisionName, State] = {
     "resend": State.PENDING,
     "accepted": State.ACCEPTED,
@@ -33,7 +38,7 @@ _AFTER: dict[DecisionName, State] = {
 
 
 class Admin:
-    """Changes a ledger by an operator's decision; a method is one transaction.
+    """Changes a ledger by an operator's decision; a method is one transaction, but for `cancel`.
 
     Args:
         engine: the ledger's database.
@@ -45,14 +50,121 @@ class Admin:
     def resume(self, name: str) -> None:
         """End a campaign's pause."""
         with as_ledger_errors(), self._engine.begin() as connection:
-            transitions.open_campaign(connection, campaign_row(connection, name).id)
+            found = campaign_row(connection, name)
+            if not transitions.open_campaign(connection, found.id):
+                raise _cancelled(name)
+
+    def pause(self, name: str, *, by: str, reason: str) -> None:
+        """Let a campaign wait for an operator."""
+        with as_ledger_errors(), self._engine.begin() as connection:
+            found = campaign_row(connection, name, lock=True)
+            _check(by)
+            if reason and not reason.isprintable():
+                raise ConfigurationError(f"reason={reason!r} must be printable text.")
+            text = f"by {by}: {reason}" if reason.strip() else f"by {by}"
+            if not transitions.pause_by_operator(connection, found.id, reason=text):
+                raise NotInLedger(
+                    f"Campaign {name!r} is {found.state}, so there is nothing to pause."
+                )
+
+    def cancel(self, name: str, *, by: str) -> int:
+        """Cancel a campaign and its pending submissions; return the count of these."""
+        with as_ledger_errors():
+            with self._engine.begin() as connection:
+                found = campaign_row(connection, name)
+                _check(by)
+                transitions.cancel_campaign(connection, found.id, reason=f"by {by}")
+            with self._engine.begin() as connection:
+                # A runner's exchange locks its row. One that read the campaign before it was
+                # cancelled ends here; every later one claims nothing.
+                connection.execute(
+                    sa.select(runner.c.id)
+                    .where(runner.c.campaign_id == found.id)
+                    .order_by(runner.c.id)
+                    .with_for_update()
+                )
+            count = 0
+            # Live runners must be able to record what is in flight in between.
+            while batch := self._cancel_some(found.id, by):
+                count += batch
+            return count
+
+    def _cancel_some(self, campaign_id: int, by: str) -> int:
+        with self._engine.begin() as connection:
+            ids = connection.scalars(
+                sa.select(submission.c.id)
+                .join(campaign, submission.c.campaign_id == campaign.c.id)
+                .where(
+                    submission.c.campaign_id == campaign_id,
+                    submission.c.state == State.PENDING.value,
+                    campaign.c.state == CampaignState.CANCELLED.value,
+                )
+                .order_by(submission.c.id)
+                .limit(_CANCEL_BATCH)
+                .with_for_update(of=submission)
+            ).all()
+            transitions.cancel(connection, ids, by=by, reason=f"cancelled by {by}")
+            return len(ids)
+
+    def delete(self, name: str) -> None:
+        """Delete a campaign that never sent anything."""
+        with as_ledger_errors():
+            with self._engine.begin() as connection:
+                advisory_lock(connection, PURGE_LOCK)
+                self._delete(connection, name)
+            obstacle = truncate_wal(self._engine)
+        if obstacle:
+            raise LedgerError(
+                f"The campaign {name!r} was deleted, and is still in the file ({obstacle}): purge"
+                " later, which removes it from there."
+            )
+
+    @staticmethod
+    def _delete(connection: sa.Connection, name: str) -> None:
+        # Runners before the campaign, as an exchange locks them.
+        campaign_id = campaign_row(connection, name).id
+        own = sa.select(runner).where(runner.c.campaign_id == campaign_id).order_by(runner.c.id)
+        connection.execute(own.with_for_update())
+        # No runner can register until this transaction ends.
+        connection.execute(
+            sa.select(campaign.c.id).where(campaign.c.id == campaign_id).with_for_update()
+        )
+        found = campaign_row(connection, name)
+        now = ledger_time(connection)
+        for row in connection.execute(own):
+            identity = RunnerIdentity.of(row)
+            if not identity.is_dead() and row.expires_at > now:
+                raise NotInLedger(
+                    f"Campaign {name!r} is being run by {identity}: stop that first. Nothing was"
+                    " deleted."
+                )
+        was_sent = sa.exists().where(
+            submission.c.campaign_id == found.id,
+            sa.or_(
+                submission.c.attempts > 0,
+                submission.c.state.not_in([State.PENDING.value, State.CANCELLED.value]),
+            ),
+        )
+        if connection.scalar(sa.select(was_sent)):
+            raise NotInLedger(
+                f"Campaign {name!r} has begun to send, so its record stays: cancel what is left of"
+                " it, and purge its numbers and texts once they are old enough. Nothing was"
+                " deleted."
+            )
+        submissions = sa.select(submission.c.id).where(submission.c.campaign_id == found.id)
+        for table in (recipients, history):
+            connection.execute(table.delete().where(table.c.submission_id.in_(submissions)))
+        for table in (submission, content, skipped_line, runner):
+            connection.execute(table.delete().where(table.c.campaign_id == found.id))
+        connection.execute(campaign.delete().where(campaign.c.id == found.id))
 
     def retry(self, name: str, *, code: int | None, unsafe: bool, by: str) -> int:
         """Make rejected submissions pending, and release held texts; return their count."""
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
-            found = campaign_row(connection, name)
+            found = campaign_row(connection, name, lock=True)
             _check(by)
+            _refuse_cancelled(found)
             wanted = [
                 submission.c.campaign_id == found.id,
                 submission.c.state == State.REJECTED.value,
@@ -107,8 +219,10 @@ class Admin:
         """Decide what became of unknown submissions of a campaign; return their count."""
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
-            found = campaign_row(connection, name)
+            found = campaign_row(connection, name, lock=True)
             _check(by, batch_no, after)
+            if after is State.PENDING:
+                _refuse_cancelled(found)
             ids = list(
                 connection.scalars(
                     sa.select(submission.c.id)
@@ -237,7 +351,9 @@ class Admin:
         advisory_lock(connection, PURGE_LOCK)
         now = ledger_time(connection)
         before = now - age
-        final = [State.ACCEPTED.value, State.REJECTED.value, State.SPLIT.value]
+        final = [
+            each.value for each in (State.ACCEPTED, State.REJECTED, State.SPLIT, State.CANCELLED)
+        ]
         is_old = sa.and_(submission.c.state.in_(final), submission.c.ended_at < before)
         count = int(
             connection.scalar(
@@ -292,6 +408,19 @@ def _state_after(decision: str) -> State:
         if name == decision:
             return state
     raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(_AFTER)}.")
+
+
+def _refuse_cancelled(found: Any) -> None:
+    """Check that a campaign is not cancelled, so that its submissions may become pending."""
+    if found.state == CampaignState.CANCELLED.value:
+        raise _cancelled(found.name)
+
+
+def _cancelled(name: str) -> NotInLedger:
+    return NotInLedger(
+        f"Campaign {name!r} was cancelled, so nothing of it is sent again: plan another campaign"
+        " for the numbers that are to get a message."
+    )
 
 
 def _check(by: str, batch_no: str | None = None, after: State = State.PENDING) -> None:

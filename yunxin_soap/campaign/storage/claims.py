@@ -231,13 +231,17 @@ class Claims:
     ) -> ClaimResult:
         found = connection.execute(_CAMPAIGN, {"campaign": campaign_id}).one()
         state = CampaignState(found.state)
+        if state is CampaignState.CANCELLED:
+            self._cancel_returned(connection, campaign_id, identity)
+            return ClaimResult([], state, found.reason, None)
         if state is CampaignState.PAUSED:
             if found.paused_until is None:
                 return ClaimResult([], state, found.reason, None)
             if found.paused_until > now:
                 return ClaimResult([], state, found.reason, found.paused_until - now)
         if state is not CampaignState.OPEN:
-            transitions.open_campaign(connection, campaign_id)
+            if not transitions.open_if_due(connection, campaign_id, now=now):
+                return ClaimResult([], state, found.reason, 0.0)
             state = CampaignState.OPEN
         claimed: list[ClaimedSubmission] = []
         if limit > 0:
@@ -271,6 +275,14 @@ class Claims:
         wait = None if due is None else max(0.0, due - now)
         return ClaimResult([], state, "", wait, bool(others))
 
+    @staticmethod
+    def _cancel_returned(
+        connection: sa.Connection, campaign_id: int, identity: RunnerIdentity
+    ) -> None:
+        """Cancel what became pending again, or was split off, after the campaign was cancelled."""
+        ids = connection.scalars(_RETURNED, {"campaign": campaign_id}).all()
+        transitions.cancel(connection, ids, by=identity.id, reason="its campaign was cancelled")
+
 
 # Built once: building a statement takes longer than running it.
 _HEARTBEAT = (
@@ -295,6 +307,16 @@ _CLAIMABLE = (
     .limit(sa.bindparam("limit", type_=sa.Integer))
     # Skip what another runner is claiming; SQLite has one writer at a time.
     .with_for_update(of=submission, skip_locked=True)
+)
+_RETURNED = (
+    sa.select(submission.c.id)
+    .where(
+        submission.c.campaign_id == sa.bindparam("campaign"),
+        submission.c.state == State.PENDING.value,
+        sa.or_(submission.c.attempts > 0, submission.c.parent_id.is_not(None)),
+    )
+    # Skip what the operator's own transaction is cancelling.
+    .with_for_update(skip_locked=True)
 )
 _CLAIMED = (
     sa.select(

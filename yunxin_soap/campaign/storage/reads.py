@@ -38,15 +38,23 @@ _ROWS = 500
 """Rows fetched together, so that memory does not grow with a campaign."""
 
 
-def campaign_row(connection: sa.Connection, name: str) -> Any:
+def campaign_row(connection: sa.Connection, name: str, *, lock: bool = False) -> Any:
     """Return the row of a campaign.
+
+    Args:
+        connection: reads it.
+        name: the campaign.
+        lock: whether to lock its state until the transaction ends.
 
     Raises:
         NotInLedger: there is no campaign of that name.
     """
     found = None
     if name.isprintable():  # as every campaign's name is; some databases reject other text
-        found = connection.execute(sa.select(campaign).where(campaign.c.name == name)).one_or_none()
+        query = sa.select(campaign).where(campaign.c.name == name)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        found = connection.execute(query).one_or_none()
     if found is None:
         raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
     return found

@@ -12,6 +12,7 @@ import socket
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from yunxin_soap.campaign.models import State
 from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.transitions import reclaim
-from yunxin_soap.errors import LedgerError
+from yunxin_soap.errors import LedgerError, NotInLedger
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds without a heartbeat after which a runner counts as stalled."""
@@ -59,6 +60,11 @@ class RunnerIdentity:
         new = cls(unique, host, _pid_namespace(), pid, _process_started(pid))
         _active.add(new.id)
         return new
+
+    @classmethod
+    def of(cls, row: sa.Row[Any]) -> RunnerIdentity:
+        """Return the runner of a row of the table."""
+        return cls(row.id, row.host, row.pid_namespace, row.pid, row.process_started)
 
     def end(self) -> None:
         """Let others reclaim what this runner may have left in flight."""
@@ -166,10 +172,14 @@ class Runners:
 
         Raises:
             LedgerError: another runner sends no heartbeats, and its process is alive.
+            NotInLedger: the campaign was deleted.
         """
-        with self._engine.begin() as connection:
-            self.add(connection, identity, campaign_id, self.heartbeat_timeout)
-            return len(self.reclaim_stalled(connection, campaign_id, strict=True))
+        try:
+            with self._engine.begin() as connection:
+                self.add(connection, identity, campaign_id, self.heartbeat_timeout)
+                return len(self.reclaim_stalled(connection, campaign_id, strict=True))
+        except sa.exc.IntegrityError:
+            raise NotInLedger("The campaign was deleted a moment ago.") from None
 
     def add(
         self,
@@ -222,9 +232,7 @@ class Runners:
         ).all()
         reclaimed: list[int] = []
         for row in found:
-            identity = RunnerIdentity(
-                row.id, row.host, row.pid_namespace, row.pid, row.process_started
-            )
+            identity = RunnerIdentity.of(row)
             dead = identity.is_dead()
             # A live process may have ended its work without being able to record that. A single
             # send ends by its own timeout; a campaign's runner may only be suspended for a while.

@@ -209,6 +209,28 @@ def decide(
     transition(connection, _DECIDE, changes, before=before, by=by)
 
 
+def cancel(connection: sa.Connection, ids: Collection[int], *, by: str, reason: str) -> None:
+    """Record that pending submissions of a cancelled campaign are never sent.
+
+    Args:
+        connection: in a transaction that holds them.
+        ids: the submissions.
+        by: the id of the runner, or the person who cancelled the campaign.
+        reason: why, for the submission and the history.
+    """
+    now = ledger_time(connection)
+    changes = [
+        {
+            "submission_id": each,
+            "new_state": State.CANCELLED.value,
+            "at": now,
+            "detail": reason,
+        }
+        for each in ids
+    ]
+    transition(connection, _CANCEL, changes, before=State.PENDING, by=by)
+
+
 def was_recorded(connection: sa.Connection, ending: Ending, runner_id: str) -> bool:
     """Return whether this runner has recorded this ending already."""
     own = sa.exists().where(
@@ -243,9 +265,24 @@ def note_late(
         )
 
 
-def open_campaign(connection: sa.Connection, campaign_id: int) -> None:
-    """Let runners send a campaign, whatever its state was."""
-    _set_campaign(connection, CampaignState.OPEN, campaign.c.id == campaign_id)
+def open_campaign(connection: sa.Connection, campaign_id: int) -> bool:
+    """Let runners send a campaign unless it is cancelled; return whether they may."""
+    is_cancelled = campaign.c.state == CampaignState.CANCELLED.value
+    return _set_campaign(
+        connection, CampaignState.OPEN, campaign.c.id == campaign_id, ~is_cancelled
+    )
+
+
+def open_if_due(connection: sa.Connection, campaign_id: int, *, now: float) -> bool:
+    """Let runners send a campaign that was done, or whose pause is over; return whether it was."""
+    is_over = sa.and_(
+        campaign.c.state == CampaignState.PAUSED.value, campaign.c.paused_until <= now
+    )
+    is_done = campaign.c.state == CampaignState.DONE.value
+    # An operator may have paused or cancelled it since it was read.
+    return _set_campaign(
+        connection, CampaignState.OPEN, campaign.c.id == campaign_id, sa.or_(is_done, is_over)
+    )
 
 
 def reopen_if_done(connection: sa.Connection, campaign_id: int) -> None:
@@ -257,11 +294,12 @@ def reopen_if_done(connection: sa.Connection, campaign_id: int) -> None:
 def pause_campaign(
     connection: sa.Connection, campaign_id: int, pause: Pause, *, now: float
 ) -> None:
-    """Pause a campaign."""
+    """Pause a campaign because of what its runner met."""
     _set_campaign(
         connection,
         CampaignState.PAUSED,
         campaign.c.id == campaign_id,
+        campaign.c.state != CampaignState.CANCELLED.value,
         # A timed pause must not replace a pause that waits for an operator.
         sa.or_(
             campaign.c.state != CampaignState.PAUSED.value, campaign.c.paused_until.is_not(None)
@@ -271,13 +309,38 @@ def pause_campaign(
     )
 
 
+def pause_by_operator(connection: sa.Connection, campaign_id: int, *, reason: str) -> bool:
+    """Let a campaign wait for an operator; return whether it had anything to wait for."""
+    return _set_campaign(
+        connection,
+        CampaignState.PAUSED,
+        campaign.c.id == campaign_id,
+        campaign.c.state.in_([CampaignState.OPEN.value, CampaignState.PAUSED.value]),
+        reason=reason,
+    )
+
+
+def cancel_campaign(connection: sa.Connection, campaign_id: int, *, reason: str) -> None:
+    """Let no runner claim anything of a campaign any more; one that is done stays as it is."""
+    _set_campaign(
+        connection,
+        CampaignState.CANCELLED,
+        campaign.c.id == campaign_id,
+        campaign.c.state.in_([CampaignState.OPEN.value, CampaignState.PAUSED.value]),
+        reason=reason,
+    )
+
+
 def finish_campaign(connection: sa.Connection, campaign_id: int) -> None:
     """Mark a campaign as done if it has nothing left to send."""
     unfinished = sa.exists().where(
         submission.c.campaign_id == campaign_id,
         submission.c.state.in_([State.PENDING.value, State.SUBMITTING.value]),
     )
-    _set_campaign(connection, CampaignState.DONE, campaign.c.id == campaign_id, ~unfinished)
+    is_cancelled = campaign.c.state == CampaignState.CANCELLED.value
+    _set_campaign(
+        connection, CampaignState.DONE, campaign.c.id == campaign_id, ~is_cancelled, ~unfinished
+    )
 
 
 def _set_campaign(
@@ -286,9 +349,9 @@ def _set_campaign(
     *where: sa.ColumnElement[bool],
     reason: str = "",
     paused_until: float | None = None,
-) -> None:
+) -> bool:
     values = {"state": state.value, "reason": reason, "paused_until": paused_until}
-    connection.execute(campaign.update().where(*where).values(**values))
+    return connection.execute(campaign.update().where(*where).values(**values)).rowcount > 0
 
 
 # Built once: building a statement takes longer than running it.
@@ -315,6 +378,12 @@ _END = _ONE.values(
     safe_to_resend=sa.bindparam("new_safe"),
     not_before=sa.bindparam("new_not_before"),
     sent_at=sa.func.coalesce(sa.bindparam("new_sent_at", type_=sa.Double), submission.c.sent_at),
+    ended_at=sa.bindparam("at"),
+)
+_CANCEL = _ONE.values(
+    state=sa.bindparam("new_state"),
+    not_before=None,
+    reason=sa.bindparam("detail"),
     ended_at=sa.bindparam("at"),
 )
 _DECIDE = _ONE.values(

@@ -1,0 +1,358 @@
+"""Pausing, cancelling and deleting campaigns, also beside runners."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.integration.campaign.conftest import ManualRunner, ended, wait_for_locks
+from tests.support.lists import TEXT, numbers
+from yunxin_soap import Client, ConfigurationError, LedgerError, NotInLedger
+from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
+from yunxin_soap.campaign.models import Pause
+from yunxin_soap.campaign.storage import transitions
+from yunxin_soap.campaign.storage.schema import TABLES, campaign, runner
+from yunxin_soap.campaign.storage.schema import ledger as version
+from yunxin_soap.sandbox import Sandbox
+
+Manual = Callable[..., ManualRunner]
+
+
+def plan(ledger: Ledger, count: int, *, size: int = 5, name: str = "a") -> None:
+    ledger.plan(name, numbers(count), TEXT, channel=37, max_recipients=size)
+
+
+def at_first_ending(action: Callable[[], object]) -> Callable[[Progress], None]:
+    """Return a progress callback that does something once, when the run has sent something."""
+    done = False
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal done
+        if progress.submissions and not done:
+            done = True
+            action()
+
+    return on_progress
+
+
+def test_pause_ends_a_run_until_resumed(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """A paused campaign drains, says who paused it and why, and goes on after a resume."""
+    plan(ledger, 100)
+    pause = at_first_ending(lambda: ledger.pause("a", by="ops", reason="wrong text?"))
+    status = ledger.run("a", client, on_progress=pause)
+    assert (status.state, status.reason) == (CampaignState.PAUSED, "by ops: wrong text?")
+    assert status.paused_until is None
+    assert status.submissions[State.SUBMITTING] == 0
+    assert 0 < status.numbers[State.ACCEPTED] < 100
+    assert ledger.run("a", client) == status
+    ledger.resume("a")
+    assert ledger.run("a", client).state is CampaignState.DONE
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(100), 1)
+
+
+def test_pause_of_an_operator_is_not_replaced(ledger: Ledger, manual_runner: Manual) -> None:
+    """What a runner meets does not replace a pause by an operator, which replaces any other."""
+    plan(ledger, 5)
+    manual = manual_runner()
+    manual.exchange(pause=Pause("the channel is closed", 60.0))
+    ledger.pause("a", by="ops")
+    for pause in (Pause("the channel is closed", 60.0), Pause("the balance is too low")):
+        manual.exchange(pause=pause)
+        found = ledger.status("a")
+        assert (found.reason, found.paused_until) == ("by ops", None)
+    ledger.pause("a", by="boss", reason="holiday")
+    assert ledger.status("a").reason == "by boss: holiday"
+
+
+def test_pause_beside_the_end_of_a_timed_pause_stays(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """A runner that finds a timed pause over does not end the pause of an operator with it."""
+    plan(ledger, 5)
+    manual = manual_runner()
+    manual.exchange(pause=Pause("the channel is closed", 60.0))
+    with engine.begin() as connection:  # a minute later
+        connection.execute(campaign.update().values(paused_until=campaign.c.paused_until - 60))
+    if engine.dialect.name == "sqlite":  # its writers do not run beside each other
+        ledger.pause("a", by="ops")
+        result = manual.exchange(limit=1)
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            with engine.begin() as connection:
+                transitions.pause_by_operator(connection, manual.campaign_id, reason="by ops")
+                exchange = pool.submit(manual.exchange, limit=1)
+                wait_for_locks(engine, 1)
+            result = exchange.result(30)
+    assert not result.claimed
+    assert ledger.status("a").reason == "by ops"
+    assert manual.exchange(limit=1).state is CampaignState.PAUSED
+
+
+def test_pause_of_a_campaign_that_has_ended_is_an_error(ledger: Ledger, client: Client) -> None:
+    """There is nothing to pause in a campaign that is done, cancelled or not there."""
+    plan(ledger, 5)
+    plan(ledger, 5, name="b")
+    ledger.run("a", client)
+    ledger.cancel("b", by="ops")
+    for name, state in (("a", "done"), ("b", "cancelled")):
+        with pytest.raises(NotInLedger, match=f"is {state}, so there is nothing to pause"):
+            ledger.pause(name, by="ops")
+        assert ledger.status(name).state.value == state
+    with pytest.raises(NotInLedger, match="no campaign 'c'"):
+        ledger.pause("c", by="ops")
+
+
+@pytest.mark.parametrize("values", [{"by": ""}, {"by": "a\n"}, {"by": "ops", "reason": "\x1b[1m"}])
+def test_pause_and_cancel_check_their_texts(ledger: Ledger, values: Any) -> None:
+    """A name or a reason that could not be printed is an error, and changes nothing."""
+    plan(ledger, 5)
+    with pytest.raises(ConfigurationError, match="must be printable"):
+        ledger.pause("a", **values)
+    if "reason" not in values:
+        with pytest.raises(ConfigurationError, match="must be printable"):
+            ledger.cancel("a", **values)
+    assert ledger.status("a").state is CampaignState.OPEN
+
+
+def test_cancel_pending_are_never_sent(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """A cancelled campaign counts what was not sent, says who cancelled it, and sends nothing."""
+    plan(ledger, 23)
+    assert ledger.cancel("a", by="ops") == 5
+    status = ledger.run("a", client)
+    assert (status.state, status.reason) == (CampaignState.CANCELLED, "by ops")
+    assert status.numbers[State.CANCELLED] == status.planned == 23
+    assert status.submissions[State.CANCELLED] == 5
+    assert {(each.state, each.reason) for each in ledger.results("a")} == {
+        (State.CANCELLED, "cancelled by ops")
+    }
+    (found,) = ledger.find(numbers(1)[0])
+    (entry,) = found.history
+    assert (entry.before, entry.after, entry.by) == (State.PENDING, State.CANCELLED, "ops")
+    assert ledger.cancel("a", by="boss") == 0
+    assert ledger.status("a") == status
+    assert not sandbox.arrivals
+    time.sleep(0.01)
+    assert ledger.purge(older_than=0) == 23
+    assert ledger.status("a") == status
+
+
+def test_cancel_is_final(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """Nothing makes a submission of a cancelled campaign pending; a person may still decide."""
+    plan(ledger, 30)
+    sandbox.inject_fault("code", code="-14")
+    sandbox.inject_fault("close")
+    cancel = at_first_ending(lambda: ledger.cancel("a", by="ops"))
+    status = ledger.run("a", client, concurrency=2, on_progress=cancel)
+    assert status.numbers[State.REJECTED] == status.numbers[State.UNKNOWN] == 5
+    decisions: list[Callable[[], object]] = [
+        lambda: ledger.resume("a"),
+        lambda: ledger.retry("a", by="ops"),
+        lambda: ledger.retry("a", unsafe=True, by="ops"),
+        lambda: ledger.resolve("a", "resend", by="ops"),
+    ]
+    for decide in decisions:
+        with pytest.raises(NotInLedger, match="'a' was cancelled, so nothing of it is sent again"):
+            decide()
+        assert ledger.status("a") == status
+    assert ledger.resolve("a", "accepted", by="ops") == 1
+    assert ledger.status("a").state is CampaignState.CANCELLED
+
+
+def test_cancel_of_a_done_campaign_changes_nothing(ledger: Ledger, client: Client) -> None:
+    """There is nothing to cancel in a campaign that is done."""
+    plan(ledger, 5)
+    status = ledger.run("a", client)
+    assert ledger.cancel("a", by="ops") == 0
+    assert ledger.status("a") == status
+
+
+def test_cancel_beside_a_runner_cancels_what_comes_back(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
+    """What is in flight ends as it ends; not sent, split and never received are cancelled."""
+    plan(ledger, 50)
+    manual = manual_runner()
+    sent, accepted, split, lost, held = manual.claim(5)
+    assert ledger.cancel("a", by="ops") == 5
+    assert ledger.status("a").submissions[State.SUBMITTING] == 5
+    result = manual.exchange(
+        ended(sent, State.PENDING, retry_after=60.0),
+        ended(accepted, State.ACCEPTED, batch_no="1"),
+        ended(split, State.SPLIT, code=-14),
+        in_flight=[held.id],
+        limit=5,
+        pause=Pause("the balance is too low"),
+    )
+    assert (result.claimed, result.state, result.wait) == ([], CampaignState.CANCELLED, None)
+    manual.exchange(ended(held, State.UNKNOWN))
+    manual.claims.finish(manual.campaign_id)
+    status = ledger.status("a")
+    assert (status.state, status.reason) == (CampaignState.CANCELLED, "by ops")
+    assert status.numbers == dict.fromkeys(State, 0) | {
+        State.ACCEPTED: 5,
+        State.UNKNOWN: 5,
+        State.CANCELLED: 40,
+    }
+    assert lost.id in {each.submission_id for each in ledger.results("a")}
+    changes = [entry.after for entry in ledger.find(split.submission.recipients[0])[0].history]
+    assert changes == [State.SUBMITTING, State.SPLIT, State.CANCELLED]
+
+
+def test_cancel_waits_for_exchanges_that_began_before(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """A cancel returns only once no runner can claim by what it read before."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("its writers do not run beside each other")
+    plan(ledger, 50)
+    manual = manual_runner()
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:  # an exchange that has locked its runner
+            connection.execute(sa.select(runner).with_for_update())
+            cancel = pool.submit(ledger.cancel, "a", by="ops")
+            wait_for_locks(engine, 1)
+            assert ledger.status("a").state is CampaignState.CANCELLED
+        assert cancel.result(30) == 10
+    assert not manual.claim(5)
+
+
+def test_cancel_beside_runs_sends_nothing_after_it(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """Several runs beside a cancel: each number is sent once or cancelled, and the runs end."""
+    plan(ledger, 600, size=1)
+    with sandbox.inject_fault("delay", seconds=0.02, times=None), ThreadPoolExecutor(4) as pool:
+        cancels: list[Future[int]] = []
+        cancel = at_first_ending(lambda: cancels.append(pool.submit(ledger.cancel, "a", by="ops")))
+        runs = [pool.submit(ledger.run, "a", client, on_progress=cancel)]
+        runs += [pool.submit(ledger.run, "a", client) for _ in range(2)]
+        wait(runs, timeout=60)
+    status = ledger.status("a")
+    assert status.state is CampaignState.CANCELLED
+    assert status.numbers[State.CANCELLED] == cancels[0].result() > 0
+    assert status.numbers[State.ACCEPTED] + status.numbers[State.CANCELLED] == 600
+    accepted = {each.number for each in ledger.results("a") if each.state is State.ACCEPTED}
+    assert sandbox.accepted_numbers == dict.fromkeys(accepted, 1)
+
+
+def test_delete_removes_everything(ledger: Ledger, engine: sa.Engine) -> None:
+    """A deleted campaign leaves no row, and its name is free for another one."""
+    ledger.plan("a", [*numbers(7), "13"], TEXT, channel=37, max_recipients=2)
+    ledger.cancel("a", by="ops")
+    ledger.delete("a")
+    with engine.connect() as connection:
+        for table in TABLES.sorted_tables:
+            if table is not version:
+                assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+    assert ledger.campaigns() == []
+    with pytest.raises(NotInLedger):
+        ledger.delete("a")
+    ledger.plan("a", numbers(3), TEXT + TEXT, channel=38)
+    assert ledger.status("a").numbers[State.PENDING] == 3
+
+
+def test_delete_leaves_other_campaigns(ledger: Ledger, client: Client) -> None:
+    """Another campaign and the single sends keep their rows."""
+    plan(ledger, 7)
+    plan(ledger, 7, name="b")
+    ledger.once.send(client, "k", numbers(1), TEXT)
+    ledger.delete("a")
+    assert ledger.run("b", client).numbers[State.ACCEPTED] == 7
+    assert ledger.once.counts()[State.ACCEPTED] == 1
+
+
+def test_delete_overwrites_the_file(tmp_path: Path) -> None:
+    """What is deleted is not in the SQLite file or its log any more."""
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger, Ledger(path) as other:
+        plan(ledger, 700)
+        assert other.status("a").planned == 700
+        ledger.delete("a")
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+    assert TEXT.encode() not in held
+
+
+def test_delete_while_reading_says_what_is_still_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a reader keeps deleted data in the file, the error says so."""
+    monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.BUSY_TIMEOUT", 0.2)
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger, Ledger(path) as other:
+        plan(ledger, 700)
+        reader = other.results("a")
+        next(reader)
+        with pytest.raises(LedgerError, match="'a' was deleted, and is still in the file"):
+            ledger.delete("a")
+        assert len(list(reader)) == 699
+        ledger.purge(older_than=0)
+        held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"13910000" not in held
+
+
+def test_delete_what_has_sent_is_an_error(ledger: Ledger, manual_runner: Manual) -> None:
+    """A campaign with a submission that was claimed once keeps its record."""
+    plan(ledger, 10)
+    manual = manual_runner()
+    (claimed,) = manual.claim(1)
+    manual.exchange(ended(claimed, State.PENDING, retry_after=60.0))
+    manual.claims.runners.unregister(manual.identity)
+    ledger.cancel("a", by="ops")
+    status = ledger.status("a")
+    with pytest.raises(NotInLedger, match=r"has begun to send, so its record stays: .* purge"):
+        ledger.delete("a")
+    assert ledger.status("a") == status
+
+
+def test_delete_beside_a_runner_is_an_error(
+    ledger: Ledger, client: Client, manual_runner: Manual
+) -> None:
+    """A campaign that a runner has begun is not deleted; one whose runner is dead is."""
+    plan(ledger, 10)
+    manual = manual_runner()
+    with pytest.raises(NotInLedger, match=r"is being run by process \d+ on .*: stop that first"):
+        ledger.delete("a")
+    assert len(manual.claim(1)) == 1
+    plan(ledger, 10, name="b")
+    ledger.delete("b")
+
+
+def test_delete_with_a_dead_runner_works(ledger: Ledger, manual_runner: Manual) -> None:
+    """The row that a killed runner left does not keep a campaign."""
+    plan(ledger, 10)
+    manual_runner(pid=2**22 + 1)
+    ledger.delete("a")
+    assert ledger.campaigns() == []
+
+
+def test_delete_beside_the_start_of_a_run_leaves_one_of_them(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> None:
+    """A run that begins while its campaign is being deleted finds none, and sends nothing."""
+    plan(ledger, 10)
+    runs: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("DELETE FROM yunxin_recipients"):
+                runs.append(pool.submit(ledger.run, "a", client))
+                wait(runs, timeout=0.3)  # time enough for the run, if nothing stopped it
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", before)
+        try:
+            ledger.delete("a")
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", before)
+        with pytest.raises(NotInLedger):
+            runs[0].result(30)
+    assert not sandbox.arrivals
+    assert ledger.campaigns() == []
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(campaign)) == 0
