@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import select
 import signal
@@ -198,6 +199,7 @@ def small_disk(folder: Path, megabytes: int) -> Path:
     return disk
 
 
+@functools.cache
 def namespaces_missing() -> str:
     """Return why neither another machine nor a disk can be made here; empty if they can."""
     if not sys.platform.startswith("linux"):
