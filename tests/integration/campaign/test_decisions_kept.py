@@ -34,7 +34,7 @@ from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.running.senders import ThreadSender
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
-from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.dialects import lease_time, ledger_time
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.transitions import decide
@@ -411,7 +411,9 @@ def test_run_waits_for_another_machine_no_longer_than_its_lease(
     ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
     manual_runner(pid_namespace="another machine").claim()
     with engine.begin() as connection:
-        connection.execute(sa.update(runner).values(expires_at=time.time() - 1))
+        connection.execute(
+            sa.update(runner).values(expires_at=lease_time(connection, time.time()) - 1)
+        )
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
 
 

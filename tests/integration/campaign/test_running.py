@@ -26,6 +26,7 @@ from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, S
 from yunxin_soap.campaign.models import Pause
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow
 from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.dialects import lease_time
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Account, InjectedFault, Sandbox
@@ -518,7 +519,9 @@ def test_run_silent_runner_of_a_live_process_is_an_error_for_ten_leases(
 
     def silent_for(seconds: float) -> None:
         with engine.begin() as connection:
-            connection.execute(sa.update(runner).values(expires_at=time.time() - seconds))
+            connection.execute(
+                sa.update(runner).values(expires_at=lease_time(connection, time.time()) - seconds)
+            )
 
     silent_for(100)
     with pytest.raises(
@@ -543,7 +546,9 @@ def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     with engine.begin() as connection:
         connection.execute(silent)
     with engine.begin() as exchange:
-        exchange.execute(sa.update(runner).values(expires_at=time.time() + 30))
+        exchange.execute(
+            sa.update(runner).values(expires_at=lease_time(exchange, time.time()) + 30)
+        )
         assert slow.reclaim_stalled() == []
     assert slow.reclaim_stalled() == []
     with engine.begin() as connection:

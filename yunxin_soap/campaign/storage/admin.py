@@ -10,7 +10,14 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import CampaignState, DecisionName, State
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import advisory_lock, ledger_time, truncate_wal
+from yunxin_soap.campaign.storage.dialects import (
+    advisory_lock,
+    is_local,
+    lease_time,
+    ledger_time,
+    lift_timeouts,
+    truncate_wal,
+)
 from yunxin_soap.campaign.storage.engine import PURGE_LOCK, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import campaign_row
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
@@ -130,10 +137,11 @@ class Admin:
             sa.select(campaign.c.id).where(campaign.c.id == campaign_id).with_for_update()
         )
         found = campaign_row(connection, name)
-        now = ledger_time(connection)
+        now = lease_time(connection, ledger_time(connection))
         for row in connection.execute(own):
             identity = RunnerIdentity.of(row)
-            if not identity.is_dead() and row.expires_at > now:
+            dead = identity.is_dead(on_this_machine=is_local(connection))
+            if not dead and row.expires_at > now:
                 raise NotInLedger(
                     f"Campaign {name!r} is being run by {identity}: stop that first. Nothing was"
                     " deleted."
@@ -348,6 +356,7 @@ class Admin:
 
     @staticmethod
     def _purge(connection: sa.Connection, age: float) -> int:
+        lift_timeouts(connection)
         advisory_lock(connection, PURGE_LOCK)
         now = ledger_time(connection)
         before = now - age

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import CampaignState, ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.dialects import lease_time, ledger_time
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -86,7 +86,7 @@ class Claims:
         """
         with self._engine.begin() as connection:
             now_monotonic, now = time.monotonic(), ledger_time(connection)
-            until = now + self.runners.heartbeat_timeout
+            until = lease_time(connection, now) + self.runners.heartbeat_timeout
             is_registered = connection.execute(
                 _HEARTBEAT, {"runner": identity.id, "until": until}
             ).rowcount

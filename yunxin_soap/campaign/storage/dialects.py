@@ -18,10 +18,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
+from yunxin_soap.campaign.storage.lock_holder import lock_holder
+from yunxin_soap.clock import lease_clock
+
 LOCK_TIMEOUT = 60
 """Seconds to wait for a lock on a server: its holder may be suspended."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another SQLite writer."""
+IDLE_TIMEOUT = 30
+"""Seconds after which a server ends a transaction whose process does nothing: it may be frozen, or
+its machine gone, and other runners wait for its locks."""
+_TRANSACTION_TIMEOUT = 300
+"""Seconds after which a server ends a transaction, where it can; planning and reading may last."""
 READ_ONLY = "yunxin_read_only"
 """The execution option of a connection that only reads, and so takes no write lock."""
 _CONNECT_TIMEOUT = 10
@@ -73,8 +81,16 @@ class Dialect(ABC):
         return ""
 
     def read_consistently(self, connection: sa.Connection) -> None:
-        """Let everything that a connection reads be of one moment."""
+        """Let everything that a connection reads be of one moment, for as long as it takes."""
         connection.execution_options(isolation_level="REPEATABLE READ")
+        self.lift_timeouts(connection)
+
+    @abstractmethod
+    def lift_timeouts(self, connection: sa.Connection) -> None:
+        """Let the transaction last, and idle, for as long as it needs."""
+
+    is_local = False
+    """Whether every runner is on this machine."""
 
     @abstractmethod
     def ledger_time(self, connection: sa.Connection) -> float:
@@ -117,6 +133,7 @@ class SQLite(Dialect):
     """A file. It has one writer at a time, and one clock: this machine's."""
 
     driver, extra = "sqlite3", "campaign"
+    is_local = True
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -128,6 +145,7 @@ class SQLite(Dialect):
         """Register the settings that each new connection of an engine needs."""
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "begin", self._begin)
+        sa.event.listen(engine, "handle_error", self._name_lock_holder)
 
     @staticmethod
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -141,6 +159,15 @@ class SQLite(Dialect):
         # Overwrite what is purged; do not only unlink it.
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
+
+    @staticmethod
+    def _name_lock_holder(context: sa.engine.ExceptionContext) -> None:
+        error = context.original_exception
+        if context.engine is None or "locked" not in str(error):
+            return
+        holder = lock_holder(str(context.engine.url.database))
+        if holder:
+            error.args = (f"{error}: {holder} has been writing it for {BUSY_TIMEOUT:.0f} s",)
 
     @staticmethod
     def _begin(connection: sa.Connection) -> None:
@@ -167,6 +194,9 @@ class SQLite(Dialect):
 
     def read_consistently(self, connection: sa.Connection) -> None:
         """Do nothing: a transaction always reads one moment."""
+
+    def lift_timeouts(self, connection: sa.Connection) -> None:
+        """Do nothing: no transaction is ended."""
 
     def ledger_time(self, connection: sa.Connection) -> float:
         """Return the time by this machine's clock."""
@@ -231,7 +261,23 @@ class PostgreSQL(Dialect):
             " WHERE current_setting('synchronous_commit') = 'off'"
         )
         connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+        # The server forgets it after a pipeline, as in `executemany`, until the next statement.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'")
+        # From version 17 on.
+        connection.execute(
+            "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s",
+            (f"{_TRANSACTION_TIMEOUT}s", "transaction_timeout"),
+        )
         connection.commit()
+
+    def lift_timeouts(self, connection: sa.Connection) -> None:
+        """Let the transaction last, and idle, for as long as it needs."""
+        connection.execute(
+            sa.text(
+                "SELECT set_config(name, '0', true) FROM pg_settings"
+                " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+            )
+        )
 
     def ledger_time(self, connection: sa.Connection) -> float:
         """Return the time by the server's clock."""
@@ -316,6 +362,25 @@ class MySQL(Dialect):
     def set_up(self, engine: sa.Engine) -> None:
         """Register how a new connection of an engine is made."""
         sa.event.listen(engine, "do_connect", self._connect)
+        sa.event.listen(engine, "connect", self._set_up)
+        sa.event.listen(engine, "checkin", self._restore_timeout)
+
+    @staticmethod
+    def _set_up(connection: Any, _record: object) -> None:
+        if "mariadb" in connection.get_server_info().lower():  # MySQL has no such timeout
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {IDLE_TIMEOUT}")
+
+    def lift_timeouts(self, connection: sa.Connection) -> None:
+        """Let the connection idle in a transaction until it goes back to the pool."""
+        if _is_mariadb(connection.dialect):
+            connection.info[_LIFTED] = True
+            connection.execute(sa.text("SET SESSION idle_transaction_timeout = 0"))
+
+    @classmethod
+    def _restore_timeout(cls, connection: Any, record: Any) -> None:
+        if record.info.pop(_LIFTED, False) and connection is not None:
+            cls._set_up(connection, record)
 
     @staticmethod
     def _connect(dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
@@ -429,6 +494,7 @@ class MySQL(Dialect):
         return _error_number(error) in self._DONE_ALREADY
 
 
+_LIFTED = "yunxin_timeouts_lifted"
 _MYSQL_TIME = sa.text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
 _DIALECTS: dict[str, Dialect] = {
     "sqlite": SQLite(),
@@ -467,6 +533,28 @@ def ledger_time(connection: sa.Connection) -> float:
     that the clocks of the runners' machines do not matter.
     """
     return dialect_of(connection).ledger_time(connection)
+
+
+def lease_time(connection: sa.Connection, now: float) -> float:
+    """Return the time by the clock that leases are measured by, in seconds.
+
+    It is the ledger's clock, or the boot clock of this machine for a file: nobody can set that.
+
+    Args:
+        connection: the ledger.
+        now: the ledger's time.
+    """
+    return lease_clock() if is_local(connection) else now
+
+
+def is_local(connection: sa.Connection) -> bool:
+    """Return whether every runner of a ledger is on this machine, as with a file."""
+    return dialect_of(connection).is_local
+
+
+def lift_timeouts(connection: sa.Connection) -> None:
+    """Let a transaction of a server last, and idle, for as long as it needs."""
+    dialect_of(connection).lift_timeouts(connection)
 
 
 def set_lock_timeout(connection: sa.Connection, seconds: int) -> None:

@@ -15,6 +15,7 @@ from yunxin_soap.campaign.storage.dialects import (
     bulk_insert,
     insert_with_ids,
     ledger_time,
+    lift_timeouts,
     set_lock_timeout,
 )
 from yunxin_soap.campaign.storage.schema import (
@@ -53,6 +54,7 @@ class Plans:
             with self._engine.begin() as connection:
                 # The second of two processes that plan the same waits until the first is done.
                 set_lock_timeout(connection, _PLAN_LOCK_TIMEOUT)
+                lift_timeouts(connection)
                 if (found := self._existing(connection, plan)) is not None:
                     return found
                 self._insert(connection, plan, planner)

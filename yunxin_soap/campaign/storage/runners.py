@@ -18,7 +18,7 @@ import psutil
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.storage.dialects import ledger_time
+from yunxin_soap.campaign.storage.dialects import is_local, lease_time, ledger_time
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError, NotInLedger
@@ -70,10 +70,18 @@ class RunnerIdentity:
         """Let others reclaim what this runner may have left in flight."""
         _active.discard(self.id)
 
-    def is_dead(self) -> bool | None:
-        """Return whether it has ended for sure; None if that cannot be decided from here."""
-        if not self.pid_namespace or self.pid_namespace != _pid_namespace():
-            return None
+    def is_dead(self, *, on_this_machine: bool = False) -> bool | None:
+        """Return whether it has ended for sure; None if that cannot be decided from here.
+
+        Args:
+            on_this_machine: whether it is known to have run on this machine, as with a ledger in
+                a file: there it did not survive a restart.
+        """
+        here = _pid_namespace()
+        if not self.pid_namespace or self.pid_namespace != here:
+            restarted = self.pid_namespace.partition("/")[0] != here.partition("/")[0]
+            both_known = bool(self.pid_namespace and here)
+            return True if on_this_machine and both_known and restarted else None
         try:
             started = _process_started(self.pid)
         except ProcessLookupError:
@@ -199,7 +207,7 @@ class Runners:
                 process_started=identity.process_started,
                 campaign_id=campaign_id,
                 started_at=now,
-                expires_at=now + lease,
+                expires_at=lease_time(connection, now) + lease,
             )
         )
 
@@ -233,7 +241,7 @@ class Runners:
         reclaimed: list[int] = []
         for row in found:
             identity = RunnerIdentity.of(row)
-            dead = identity.is_dead()
+            dead = identity.is_dead(on_this_machine=is_local(connection))
             # A live process may have ended its work without being able to record that. A single
             # send ends by its own timeout; a campaign's runner may only be suspended for a while.
             patience = (
@@ -241,7 +249,7 @@ class Runners:
                 if dead is None or campaign_id is None
                 else _LEASES_WHILE_ALIVE * self.heartbeat_timeout
             )
-            overdue = now - row.expires_at
+            overdue = lease_time(connection, now) - row.expires_at
             if dead or overdue > patience:
                 reclaimed += self._reclaim(connection, identity, now)
             elif strict and overdue > 0:

@@ -63,7 +63,7 @@ runner = sa.Table(
     # Null for a single send.
     sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id")),
     sa.Column("started_at", sa.Double, nullable=False),
-    # The end of its lease: each heartbeat moves it.
+    # The end of its lease: each heartbeat moves it. In a file, it is by the boot clock.
     sa.Column("expires_at", sa.Double, nullable=False),
 )
 

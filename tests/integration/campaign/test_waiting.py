@@ -1,0 +1,175 @@
+"""What a run does about other runners: who blocks it, for how long, and what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from tests.integration.campaign.conftest import ManualRunner, transaction
+from tests.support.lists import TEXT, numbers
+from yunxin_soap import Client, LedgerError
+from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign.storage import dialects
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.schema import runner
+from yunxin_soap.sandbox import Sandbox
+
+Manual = Callable[..., ManualRunner]
+_ON_LINUX = pytest.mark.skipif(not psutil.LINUX, reason="only Linux has /proc/locks")
+_BOOT, _, _NAMESPACE = RunnerIdentity.new().pid_namespace.partition("/")
+
+_STOPS = """
+import os, signal, sys
+from dataclasses import replace
+import sqlalchemy as sa
+from yunxin_soap import Client
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.storage import dialects
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
+
+dialects.IDLE_TIMEOUT = 1
+url, gateway, namespace = sys.argv[1:]
+new, exchange, exchanges = RunnerIdentity.new, Claims.exchange, []
+
+def elsewhere():
+    return replace(new(), pid_namespace=namespace)
+
+def count(*args, **options):
+    exchanges.append(options)
+    return exchange(*args, **options)
+
+def stop(connection):
+    if len(exchanges) == 2:
+        exchanges.append({})
+        os.kill(os.getpid(), signal.SIGSTOP)  # the transaction is open, and holds its locks
+
+RunnerIdentity.new, Claims.exchange = elsewhere, count
+sa.event.listen(sa.Engine, "commit", stop)
+with Ledger(url, heartbeat_timeout=2) as ledger, Client("demo", "demo", endpoint=gateway) as client:
+    ledger.run("a", client)
+"""
+
+
+@pytest.fixture
+def stopped(ledger: Ledger, ledger_url: str, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """A run of the campaign ``a``, as on another machine, that is frozen in a transaction."""
+    ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+    arguments = [ledger_url, sandbox.url, f"{_BOOT}/another machine"]
+    with subprocess.Popen(
+        [sys.executable, "-c", _STOPS, *arguments], stderr=subprocess.PIPE, text=True
+    ) as process:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_run_takes_over_from_a_runner_frozen_in_a_transaction(
+    ledger: Ledger,
+    ledger_url: str,
+    client: Client,
+    sandbox: Sandbox,
+    stopped: subprocess.Popen[str],
+) -> None:
+    """The server ends the transaction of a frozen runner; after its thaw, it sends nothing."""
+    with Ledger(ledger_url, heartbeat_timeout=2) as other:
+        status = other.run("a", client)
+    assert status.numbers[State.PENDING] == status.numbers[State.SUBMITTING] == 0
+    assert status.numbers[State.ACCEPTED] + status.numbers[State.UNKNOWN] == 20
+    arrived = len(sandbox.arrivals)
+    stopped.send_signal(signal.SIGCONT)
+    _, error = stopped.communicate(timeout=60)
+    assert "RunnerReclaimed" in error
+    assert len(sandbox.arrivals) == arrived
+    assert set(sandbox.accepted_numbers.values()) == {1}
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_servers_end_idle_transactions_but_not_reads(
+    ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that idles is ended, and what streams the ledger may take its time."""
+    name = (
+        "@@SESSION.idle_transaction_timeout"
+        if engine.dialect.name == "mysql"
+        else "current_setting('idle_in_transaction_session_timeout')"
+    )
+    query = sa.text(f"SELECT {name}")
+    limits = []
+    with engine.connect() as connection:
+        limits.append(connection.scalar(query))
+    with engine.connect() as connection:
+        dialects.read_consistently(connection)
+        limits.append(connection.scalar(query))
+    with engine.connect() as connection:
+        limits.append(connection.scalar(query))
+    assert [str(each).removesuffix("s") for each in limits] == ["30", "0", "30"]
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_locked_file_names_the_process_that_writes_it(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that is locked says by which process."""
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT", 0.1)
+    script = (
+        "import sqlite3, sys, time; connection = sqlite3.connect(sys.argv[1]);"
+        " connection.execute('BEGIN IMMEDIATE'); print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, ledger_url], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with (
+            Ledger(ledger_url) as waiting,
+            pytest.raises(LedgerError, match=rf"locked: process {process.pid} \(\w+"),
+        ):
+            waiting.plan("a", numbers(1), TEXT, channel=37)
+        process.kill()
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("step", [-7200.0, 7200.0])
+def test_run_clock_step_gives_up_no_live_runner(
+    ledger: Ledger,
+    client: Client,
+    manual_runner: Manual,
+    monkeypatch: pytest.MonkeyPatch,
+    step: float,
+) -> None:
+    """A step of the machine's clock changes no lease of a ledger in a file."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    alive = manual_runner(pid_namespace=f"{_BOOT}/another container")
+    alive.claim()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + step)
+    assert alive.reclaim_stalled() == []
+    alive.exchange(in_flight=[1])
+    monkeypatch.setattr(time, "time", real)
+    assert alive.reclaim_stalled() == []
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_run_runner_of_another_boot_is_dead(
+    ledger: Ledger, ledger_url: str, client: Client, manual_runner: Manual
+) -> None:
+    """The machine was restarted since: the runner of a ledger in a file is dead at once."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    manual_runner(pid_namespace=f"another boot/{_NAMESPACE}").claim()
+    with transaction(ledger_url) as connection:
+        connection.execute(sa.update(runner).values(expires_at=1e9))
+    status = ledger.run("a", client)
+    assert status.submissions[State.UNKNOWN] == status.submissions[State.ACCEPTED] == 1

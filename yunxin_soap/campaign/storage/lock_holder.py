@@ -1,0 +1,66 @@
+"""Which process holds the lock of an SQLite file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+# https://www.sqlite.org/walformat.html, and the "lockable bytes" of SQLite's os.h
+_WAL_WRITE_LOCK = 120
+_FIRST_LOCK_BYTE, _LAST_LOCK_BYTE = 0x40000000, 0x40000000 + 511
+
+
+def lock_holder(file: str) -> str:
+    """Return the process that holds the write lock of an SQLite file, for an error message.
+
+    Args:
+        file: the path of the file.
+
+    Returns:
+        Such as ``process 4711 (python)``; empty if that cannot be seen, as on other systems than
+        Linux.
+    """
+    wanted = {
+        # With a write-ahead log, the locks are in the file of its index.
+        _inode(f"{file}-shm"): (_WAL_WRITE_LOCK, _WAL_WRITE_LOCK),
+        _inode(file): (_FIRST_LOCK_BYTE, _LAST_LOCK_BYTE),
+    }
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        # 1: POSIX  ADVISORY  WRITE 4711 08:01:131 120 120
+        fields = line.split()
+        if len(fields) != 8 or fields[3] != "WRITE":  # a process that waits has an arrow, too
+            continue
+        first, last = wanted.get(fields[5].rpartition(":")[2], (1, 0))
+        begin, end = int(fields[6]), _last_byte(fields[7])
+        if begin <= last and first <= end:
+            return _describe(int(fields[4]))
+    return ""
+
+
+def _inode(file: str) -> str:
+    try:
+        return str(os.stat(file).st_ino)  # noqa: PTH116 - in one line with its error
+    except OSError:
+        return ""
+
+
+def _last_byte(text: str) -> float:
+    return float("inf") if text == "EOF" else int(text)
+
+
+def _describe(pid: int) -> str:
+    if pid <= 0:
+        return "a process outside of this container"
+    if pid == os.getpid():
+        return "another thread of this process"
+    try:
+        # Its arguments may hold a password.
+        return f"process {pid} ({psutil.Process(pid).name()})"
+    except psutil.Error:
+        return f"process {pid}"
