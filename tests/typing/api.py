@@ -328,6 +328,10 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         ledger.run("job", client, speed=20)  # type: ignore[call-arg]
         assert_type(ledger.campaigns(), list[str])
         assert_type(ledger.status("job"), Status)
+        assert_type(ledger.statuses(), list[Status])
+        assert_type(ledger.progress("job"), Progress)
+        assert_type(ledger.results("job", states=[State.UNKNOWN]), Iterator[NumberResult])
+        assert_type(ledger.report("job", timezone="UTC"), str)
         assert_type(ledger.pause("job", by="me", reason="holiday"), None)
         assert_type(ledger.resume("job"), None)
         assert_type(ledger.cancel("job", by="me"), int)

@@ -21,6 +21,7 @@ from yunxin_soap.campaign.lists.csv import Csv
 from yunxin_soap.campaign.lists.rows import Rows
 from yunxin_soap.campaign.lists.text import Text
 from yunxin_soap.campaign.models import (
+    ActiveRunner,
     CampaignState,
     DecisionName,
     HistoryEntry,
@@ -36,6 +37,7 @@ from yunxin_soap.campaign.models import (
 from yunxin_soap.campaign.planning import PlanOptions, preview
 
 __all__ = [
+    "ActiveRunner",
     "AsyncLedger",
     "CampaignState",
     "ContentConflict",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -26,9 +26,9 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.planning import PlanOptions
 from yunxin_soap.campaign.running.once import require_client
-from yunxin_soap.campaign.running.throttle import DEFAULT_TIMEZONE
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_K = TypeVar("_K")
 _ROWS = 1000
 """Rows that one thread reads together."""
 
@@ -131,6 +130,7 @@ class AsyncLedger:
         numbers_rate_limit: float | None = None,
         sending_hours: str | None = None,
         timezone: str = DEFAULT_TIMEZONE,
+        start_at: datetime | None = None,
         isolate: bool = False,
         failure_threshold: int = 5,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
@@ -150,7 +150,8 @@ class AsyncLedger:
             numbers_rate_limit: numbers a second at most. Default: no limit.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
                 outside of them. Default: always.
-            timezone: of the sending hours.
+            timezone: of the sending hours, and of a ``start_at`` that has none.
+            start_at: when to begin to send; the run waits until then. Default: at once.
             isolate: whether to split a submission in halves if it is rejected for its numbers (-14
                 to -17), until each bad number is in a submission of its own.
             failure_threshold: failures in a row, not sent or maybe sent, that pause the campaign.
@@ -176,6 +177,7 @@ class AsyncLedger:
             numbers_rate_limit=numbers_rate_limit,
             sending_hours=sending_hours,
             timezone=timezone,
+            start_at=start_at,
             isolate=isolate,
             failure_threshold=failure_threshold,
         )
@@ -195,13 +197,33 @@ class AsyncLedger:
         """
         return await self._opener.call(Ledger.status, name)
 
-    def results(self, name: str) -> AsyncIterator[NumberResult]:
-        """Yield the result of each number of a campaign; purged numbers are left out.
+    async def statuses(self) -> list[Status]:
+        """Return the state of every campaign, the oldest first; one query counts them all."""
+        return await self._opener.call(Ledger.statuses)
+
+    async def progress(self, name: str) -> Progress:
+        """Return how far a campaign is, over all of its runs: for a display of a run elsewhere.
+
+        It is cheaper than `status`, and still counts every submission.
 
         Raises:
             NotInLedger: there is no campaign of that name.
         """
-        return self._opener.rows(Ledger.results, name)
+        return await self._opener.call(Ledger.progress, name)
+
+    def results(
+        self, name: str, *, states: Collection[State] | None = None
+    ) -> AsyncIterator[NumberResult]:
+        """Yield what became of each number of a campaign; purged numbers are left out.
+
+        Args:
+            name: the campaign.
+            states: only the numbers in these states, such as ``[State.UNKNOWN]``. Default: all.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._opener.rows(Ledger.results, name, states=states)
 
     async def timings(self, name: str) -> list[Timing]:
         """Return when each accepted or rejected submission was sent and answered.
@@ -229,13 +251,18 @@ class AsyncLedger:
         """
         return await self._opener.call(Ledger.find, number)
 
-    async def report(self, name: str) -> str:
+    async def report(self, name: str, *, timezone: str = DEFAULT_TIMEZONE) -> str:
         """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
 
+        Args:
+            name: the campaign.
+            timezone: the name of the time zone of the times on the page.
+
         Raises:
+            ConfigurationError: there is no such time zone.
             NotInLedger: there is no campaign of that name.
         """
-        return await self._opener.call(Ledger.report, name)
+        return await self._opener.call(Ledger.report, name, timezone=timezone)
 
     async def resume(self, name: str) -> None:
         """End a campaign's pause; the next run sends it.
@@ -525,8 +552,13 @@ class _Opener:
     ) -> _T:
         return await asyncio.to_thread(method, await self.ledger(), *args, **kwargs)
 
-    async def rows(self, method: Callable[[Ledger, _K], Iterator[_T]], of: _K) -> AsyncIterator[_T]:
-        rows = method(await self.ledger(), of)
+    async def rows(
+        self,
+        method: Callable[Concatenate[Ledger, _P], Iterator[_T]],
+        *args: _P.args,
+        **options: _P.kwargs,
+    ) -> AsyncIterator[_T]:
+        rows = method(await self.ledger(), *args, **options)
         while part := await asyncio.to_thread(lambda: list(islice(rows, _ROWS))):
             for row in part:
                 yield row

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from yunxin_soap.campaign.models import (
     Plan,
     Progress,
     SkippedLine,
+    State,
     Status,
     SubmissionRecord,
     Timing,
@@ -26,13 +27,14 @@ from yunxin_soap.campaign.report import render_report
 from yunxin_soap.campaign.running.once import OnceSends, require_client
 from yunxin_soap.campaign.running.runner import Runner, RunOptions, Sender, StopEvent
 from yunxin_soap.campaign.running.senders import sender_for
-from yunxin_soap.campaign.running.throttle import DEFAULT_TIMEZONE, SendingHours
+from yunxin_soap.campaign.running.throttle import SendingHours
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.engine import as_ledger_errors, open_engine
 from yunxin_soap.campaign.storage.plans import Plans
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ class Ledger:
         numbers_rate_limit: float | None = None,
         sending_hours: str | None = None,
         timezone: str = DEFAULT_TIMEZONE,
+        start_at: datetime | None = None,
         isolate: bool = False,
         failure_threshold: int = 5,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
@@ -145,7 +148,8 @@ class Ledger:
             numbers_rate_limit: numbers a second at most. Default: no limit.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
                 outside of them. Default: always.
-            timezone: of the sending hours.
+            timezone: of the sending hours, and of a ``start_at`` that has none.
+            start_at: when to begin to send; the run waits until then. Default: at once.
             isolate: whether to split a submission in halves if it is rejected for its numbers (-14
                 to -17), until each bad number is in a submission of its own.
             failure_threshold: failures in a row, not sent or maybe sent, that pause the campaign.
@@ -172,6 +176,7 @@ class Ledger:
             numbers_rate_limit=numbers_rate_limit,
             sending_hours=sending_hours,
             timezone=timezone,
+            start_at=start_at,
             isolate=isolate,
             failure_threshold=failure_threshold,
         )
@@ -208,13 +213,33 @@ class Ledger:
         """
         return self._reads.status(name)
 
-    def results(self, name: str) -> Iterator[NumberResult]:
-        """Yield the result of each number of a campaign; purged numbers are left out.
+    def statuses(self) -> list[Status]:
+        """Return the state of every campaign, the oldest first; one query counts them all."""
+        return self._reads.statuses()
+
+    def progress(self, name: str) -> Progress:
+        """Return how far a campaign is, over all of its runs: for a display of a run elsewhere.
+
+        It is cheaper than `status`, and still counts every submission.
 
         Raises:
             NotInLedger: there is no campaign of that name.
         """
-        return self._reads.results(name)
+        return self._reads.progress(name)
+
+    def results(
+        self, name: str, *, states: Collection[State] | None = None
+    ) -> Iterator[NumberResult]:
+        """Yield what became of each number of a campaign; purged numbers are left out.
+
+        Args:
+            name: the campaign.
+            states: only the numbers in these states, such as ``[State.UNKNOWN]``. Default: all.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.results(name, states=states)
 
     def timings(self, name: str) -> list[Timing]:
         """Return when each accepted or rejected submission was sent and answered.
@@ -242,13 +267,18 @@ class Ledger:
         """
         return self._reads.find(number)
 
-    def report(self, name: str) -> str:
+    def report(self, name: str, *, timezone: str = DEFAULT_TIMEZONE) -> str:
         """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
 
+        Args:
+            name: the campaign.
+            timezone: the name of the time zone of the times on the page.
+
         Raises:
+            ConfigurationError: there is no such time zone.
             NotInLedger: there is no campaign of that name.
         """
-        return render_report(self.status(name), self.timings(name), DEFAULT_TIMEZONE)
+        return render_report(self.status(name), self.timings(name), timezone)
 
     def resume(self, name: str) -> None:
         """End a campaign's pause; the next run sends it.
@@ -399,10 +429,15 @@ class Ledger:
         self.close()
 
 
-def run_options(*, sending_hours: str | None, timezone: str, **numbers: Any) -> RunOptions:
+def run_options(
+    *, sending_hours: str | None, timezone: str, start_at: datetime | None, **numbers: Any
+) -> RunOptions:
     """Check the options of a run, for `Ledger` and `AsyncLedger`."""
+    zone = parse_timezone(timezone)
     hours = None if sending_hours is None else SendingHours.parse(sending_hours, timezone)
-    return RunOptions(sending_hours=hours, **numbers)
+    if start_at is not None and start_at.tzinfo is None:
+        start_at = start_at.replace(tzinfo=zone)
+    return RunOptions(sending_hours=hours, start_at=start_at, **numbers)
 
 
 def _require_no_event_loop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -9,6 +10,7 @@ from typing import Literal
 
 from yunxin_soap.message import Submission
 
+_RUNNER_ID = re.compile(r"(?P<host>.*)/(?P<pid>[0-9]+)/[0-9a-f]{12}")
 DecisionName = Literal["resend", "accepted", "not_sent"]
 """What a person may decide about an unknown submission."""
 
@@ -140,6 +142,19 @@ class SkippedLine:
 
 
 @dataclass(frozen=True)
+class ActiveRunner:
+    """A process that runs a campaign: it has registered, and is not known to be dead."""
+
+    host: str
+    pid: int
+    started_at: datetime
+
+    def __str__(self) -> str:
+        """Name the process and its host."""
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of a campaign. ``numbers`` adds up to ``planned``."""
 
@@ -162,6 +177,10 @@ class Status:
     """The count of rejected numbers by result code."""
     on_hold: dict[str, int]
     """The count of pending numbers whose text was rejected, by the reason."""
+    oldest_unknown_at: datetime | None
+    """When the first of the unknown submissions became unknown; None if there is none."""
+    runners: tuple[ActiveRunner, ...]
+    """Who runs it now."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +219,12 @@ class HistoryEntry:
     detail: str
     by: str
     """The id of the runner, or the person who decided."""
+
+    @property
+    def who(self) -> str:
+        """Who did it, for people to read: ``process 4711 on web-3``, or the person who decided."""
+        runner = _RUNNER_ID.fullmatch(self.by)
+        return f"process {runner['pid']} on {runner['host']}" if runner else self.by
 
 
 @dataclass(frozen=True)

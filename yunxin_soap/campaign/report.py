@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from yunxin_soap.campaign.models import State, Status, Timing
+from yunxin_soap.campaign.timezones import format_time, parse_timezone
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.errors import ConfigurationError
 
@@ -102,9 +102,9 @@ def render_report(status: Status, timings: Sequence[Timing], timezone: str) -> s
         timezone: the name of the time zone of the times on the page.
 
     Raises:
-        ConfigurationError: Jinja2 is not installed.
+        ConfigurationError: Jinja2 is not installed, or there is no such time zone.
     """
-    zone = ZoneInfo(timezone)
+    zone = parse_timezone(timezone)
     by_state = [(state.value, status.numbers[state], colour) for state, colour in _COLOURS.items()]
     by_code = [
         (_code_label(code), count, _COLOURS[State.REJECTED])
@@ -115,8 +115,7 @@ def render_report(status: Status, timings: Sequence[Timing], timezone: str) -> s
         .get_template("report.html.j2")
         .render(
             status=status,
-            created_at=_local(status.created_at, zone),
-            timezone=timezone,
+            created_at=format_time(status.created_at, zone),
             outcomes=_rows(by_state),
             codes=_rows(by_code),
             throughput=_throughput(timings, zone) if timings else None,
@@ -158,7 +157,7 @@ def _throughput(timings: Sequence[Timing], zone: ZoneInfo) -> _Throughput:
         numbers=sum(numbers),
         seconds=seconds,
         peak=max(rates),
-        chart=_Chart(_bars(rates), _local(start, zone), _local(end, zone)),
+        chart=_Chart(_bars(rates), format_time(start, zone), format_time(end, zone)),
     )
 
 
@@ -192,7 +191,3 @@ def _bars(values: Sequence[float]) -> list[_Bar]:
 
 def _code_label(code: int) -> str:
     return f"{code} {DOCUMENTED[code].description_zh}" if code in DOCUMENTED else str(code)
-
-
-def _local(at: datetime, zone: ZoneInfo) -> str:
-    return at.astimezone(zone).isoformat(" ", "seconds")

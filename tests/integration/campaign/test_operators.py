@@ -1,10 +1,12 @@
-"""Pausing, cancelling and deleting campaigns, also beside runners."""
+"""What an operator does to campaigns and asks about them, also beside runners."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -356,3 +358,159 @@ def test_delete_beside_the_start_of_a_run_leaves_one_of_them(
     assert ledger.campaigns() == []
     with engine.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(campaign)) == 0
+
+
+def test_statuses_are_those_of_each_campaign(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox, manual_runner: Manual
+) -> None:
+    """The states of all campaigns are the same as one by one, however many rows they have."""
+    plan(ledger, 23)
+    ledger.plan("held", numbers(3), "促销【签名】", channel=37, max_recipients=1)
+    plan(ledger, 9, name="cancelled")
+    plan(ledger, 7, name="pending")
+    sandbox.inject_fault("close")
+    sandbox.inject_fault("code", code="-14")
+    ledger.run("a", client, concurrency=1)
+    ledger.run("held", client, concurrency=1)
+    ledger.cancel("cancelled", by="ops")
+    ledger.once.send(client, "k", numbers(1), TEXT)
+    manual_runner()
+    statuses = ledger.statuses()
+    assert [each.name for each in statuses] == ledger.campaigns()
+    assert statuses == [ledger.status(each) for each in ledger.campaigns()]
+    first, held, *_ = statuses
+    assert (first.numbers[State.UNKNOWN], first.codes) == (5, {-14: 5})
+    assert sum(held.on_hold.values()) == 2
+
+
+def test_statuses_do_not_ask_for_each_campaign(ledger: Ledger) -> None:
+    """The number of statements does not grow with the number of campaigns."""
+
+    def count() -> int:
+        statements: list[str] = []
+
+        def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", executed)
+        try:
+            ledger.statuses()
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", executed)
+        return len(statements)
+
+    plan(ledger, 5)
+    one = count()
+    for name in "bcdef":
+        plan(ledger, 5, name=name)
+    assert count() == one
+
+
+def test_status_names_the_oldest_unknown_and_the_runners(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
+    """A status says since when something is unknown, and which living processes run it."""
+    plan(ledger, 50)
+    manual = manual_runner()
+    manual_runner(pid=2**22 + 1)
+    first, second = manual.claim(2)
+    assert ledger.status("a").oldest_unknown_at is None
+    manual.exchange(ended(first, State.UNKNOWN), in_flight=[second.id])
+    result = next(ledger.results("a", states=[State.UNKNOWN]))
+    became = ledger.find(result.number)[0].history[-1].at
+    manual.exchange(ended(second, State.UNKNOWN))
+    status = ledger.status("a")
+    assert status.oldest_unknown_at == became
+    (active,) = status.runners
+    assert str(active) == f"process {manual.identity.pid} on {manual.identity.host}"
+    assert str(active) == ledger.find(result.number)[0].history[-1].who
+    manual.claims.runners.unregister(manual.identity)
+    assert ledger.status("a").runners == ()
+
+
+def test_results_by_state(ledger: Ledger, manual_runner: Manual) -> None:
+    """Results can be limited to states."""
+    plan(ledger, 20)
+    manual = manual_runner()
+    unknown, accepted = manual.claim(2)
+    manual.exchange(ended(unknown, State.UNKNOWN), ended(accepted, State.ACCEPTED, batch_no="1"))
+    assert [each.number for each in ledger.results("a", states=[State.UNKNOWN])] == numbers(5)
+    some = ledger.results("a", states={State.UNKNOWN, State.ACCEPTED})
+    assert [each.number for each in some] == numbers(10)
+    assert list(ledger.results("a", states=[])) == []
+    assert len(list(ledger.results("a"))) == 20
+
+
+def test_progress_is_that_of_all_runs(ledger: Ledger, manual_runner: Manual) -> None:
+    """The progress of a campaign counts what every run has done, and what is in flight."""
+    plan(ledger, 50)
+    manual, other = manual_runner(), manual_runner()
+    first, held = manual.claim(2)
+    (second,) = other.claim(1)
+    manual.exchange(ended(first, State.ACCEPTED, batch_no="1"), in_flight=[held.id])
+    other.exchange(ended(second, State.UNKNOWN), pause=Pause("the channel is closed", 60.0))
+    found = ledger.progress("a")
+    assert (found.accepted, found.unknown, found.rejected) == (5, 5, 0)
+    assert (found.in_flight, found.submissions) == (1, 2)
+    assert (found.state, found.reason) == (CampaignState.PAUSED, "the channel is closed")
+    assert found.until == ledger.status("a").paused_until
+
+
+def test_run_start_at_waits_until_then(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
+    """Nothing is claimed before the start, which composes with the sending hours."""
+    plan(ledger, 10)
+    start = datetime.now(timezone.utc) + timedelta(seconds=1)
+    waits: list[Progress] = []
+    status = ledger.run("a", client, start_at=start, on_progress=waits.append)
+    assert status.numbers[State.ACCEPTED] == 10
+    assert all(each.sent_at >= start for each in ledger.timings("a"))
+    assert waits[0].reason == "the run starts then"
+    assert waits[0].until is not None
+    assert abs(waits[0].until - start) < timedelta(seconds=0.5)
+
+
+def test_run_start_at_is_in_the_timezone_and_stops(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """A naive start is in the time zone of the run, hours apply after it, and a stop ends it."""
+    plan(ledger, 10)
+    stop = threading.Event()
+    waits: list[Progress] = []
+
+    def on_progress(progress: Progress) -> None:
+        waits.append(progress)
+        stop.set()
+
+    status = ledger.run(
+        "a",
+        client,
+        start_at=datetime(2100, 1, 2, 23, 0),  # noqa: DTZ001 - of the time zone
+        timezone="Europe/Paris",
+        sending_hours="08:00-21:00",
+        on_progress=on_progress,
+        stop=stop,
+    )
+    assert status.numbers[State.PENDING] == 10
+    until = waits[0].until
+    assert until is not None
+    assert round(until.timestamp()) == datetime(2100, 1, 3, 7, tzinfo=timezone.utc).timestamp()
+
+
+def test_run_start_at_in_the_past_begins_at_once(ledger: Ledger, client: Client) -> None:
+    """A start that has passed is no reason to wait; several runners may have one."""
+    plan(ledger, 20)
+    start = datetime.now(timezone.utc) - timedelta(days=1)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(ledger.run, "a", client, start_at=start) for _ in range(2)]
+        wait(runs, timeout=60)
+    assert ledger.status("a").numbers[State.ACCEPTED] == 20
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd"])
+def test_time_zone_that_is_none_is_an_error(ledger: Ledger, client: Client, zone: str) -> None:
+    """A run and a report name a time zone that does not exist."""
+    plan(ledger, 5)
+    with pytest.raises(ConfigurationError, match="There is no time zone"):
+        ledger.run("a", client, timezone=zone)
+    with pytest.raises(ConfigurationError, match="There is no time zone"):
+        ledger.report("a", timezone=zone)

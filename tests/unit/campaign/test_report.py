@@ -38,6 +38,8 @@ def status(
         submissions=dict.fromkeys(State, 0),
         codes=codes or {},
         on_hold={},
+        oldest_unknown_at=None,
+        runners=(),
     )
 
 
@@ -144,15 +146,15 @@ def test_report_instant_campaign_divides_by_no_zero() -> None:
 @pytest.mark.parametrize(
     ("timezone", "created", "end"),
     [
-        ("Asia/Shanghai", "2026-01-02 11:04:05+08:00", "2026-01-02 11:04:15+08:00"),
-        ("UTC", "2026-01-02 03:04:05+00:00", "2026-01-02 03:04:15+00:00"),
+        ("Asia/Shanghai", "2026-01-02 11:04:05", "2026-01-02 11:04:15"),
+        ("UTC", "2026-01-02 03:04:05", "2026-01-02 03:04:15"),
     ],
 )
 def test_report_times_are_in_the_time_zone(timezone: str, created: str, end: str) -> None:
     """Every time on the page has the time zone that was asked for."""
     page = render_report(status(), [timing(0, 10, 30)], timezone)
-    assert f"Planned {created} ({timezone})" in page
-    assert f'text-anchor="end">{end}</text>' in page
+    assert f"Planned {created} {timezone}: " in page
+    assert f'text-anchor="end">{end} {timezone}</text>' in page
 
 
 def test_report_escapes_the_name_and_the_reason() -> None:

@@ -79,6 +79,7 @@ class RunOptions:
     rate_limit: float | None = None
     numbers_rate_limit: float | None = None
     sending_hours: SendingHours | None = None
+    start_at: datetime | None = None
     isolate: bool = False
     failure_threshold: int = 5
 
@@ -231,9 +232,15 @@ class Runner:
             free = min(free, 1)  # the size of the next one is not known before it is claimed
         return max(0, min([free, *(limiter.allowed(now) for limiter in self._limiters)]))
 
+    def _start_wait(self) -> float:
+        """Return the seconds until the run may begin to send."""
+        start = self._options.start_at
+        return 0.0 if start is None else max(0.0, start.timestamp() - time.time())
+
     def _hours_wait(self) -> float:
-        hours = self._options.sending_hours
-        return 0.0 if hours is None else hours.wait(time.time())
+        """Return the seconds until it may send, by its start and by the sending hours after it."""
+        start, hours = self._start_wait(), self._options.sending_hours
+        return start + (0.0 if hours is None else hours.wait(time.time() + start))
 
     async def _sleep(self, result: ClaimResult) -> None:
         """Wait for an ending, for the next submission that may be claimed, or for a heartbeat."""
@@ -366,7 +373,11 @@ class Runner:
         """Call the progress callback."""
         reason, wait = result.reason, result.wait
         if not reason and not self._is_draining() and (wait := self._hours_wait()) > 0:
-            reason = f"it is outside the sending hours, {self._options.sending_hours}"
+            reason = (
+                "the run starts then"
+                if self._start_wait() > 0
+                else f"it is outside the sending hours, {self._options.sending_hours}"
+            )
         until = None
         if reason and wait is not None:
             until = datetime.fromtimestamp(time.time() + wait, timezone.utc)

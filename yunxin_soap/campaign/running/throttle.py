@@ -7,11 +7,10 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
-
-DEFAULT_TIMEZONE = "Asia/Shanghai"
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,7 @@ class SendingHours:
             raise ConfigurationError(
                 f"sending_hours={text!r} must be two different times of day, as in 08:00-21:00."
             ) from None
-        try:
-            return cls(start, end, ZoneInfo(timezone))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigurationError(
-                f"There is no time zone {timezone!r}: name one such as {DEFAULT_TIMEZONE}."
-            ) from None
+        return cls(start, end, parse_timezone(timezone))
 
     def __str__(self) -> str:
         """Show them, as in ``08:00-21:00 Asia/Shanghai``."""

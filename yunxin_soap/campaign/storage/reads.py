@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import (
+    ActiveRunner,
     CampaignState,
     HistoryEntry,
     NumberResult,
+    Progress,
     SkippedLine,
     State,
     Status,
@@ -22,11 +24,13 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
     history,
     recipients,
+    runner,
     skipped_line,
     submission,
 )
@@ -93,46 +97,37 @@ class Reads:
         """
         with self._reading() as connection:
             row = campaign_row(connection, name)
+            (status,) = _statuses(connection, [row], submission.c.campaign_id == row.id)
+            return status
+
+    def statuses(self) -> list[Status]:
+        """Return the state of every campaign, the oldest first."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(campaign).order_by(campaign.c.id)).all()
+            return _statuses(connection, rows, submission.c.campaign_id.is_not(None))
+
+    def progress(self, name: str) -> Progress:
+        """Return how far a campaign is, by one query.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            row = campaign_row(connection, name)
             numbers, submissions = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
-            for state, count, size in connection.execute(
-                sa.select(submission.c.state, sa.func.count(), sa.func.sum(submission.c.size))
-                .where(submission.c.campaign_id == row.id)
-                .group_by(submission.c.state)
-            ):
-                submissions[State(state)] = count
-                numbers[State(state)] = int(size)
-            numbers[State.SPLIT] = 0  # the smaller submissions count them
-            codes = connection.execute(
-                sa.select(submission.c.code, sa.func.sum(submission.c.size))
-                .where(
-                    submission.c.campaign_id == row.id,
-                    submission.c.state == State.REJECTED.value,
-                    submission.c.code.is_not(None),
-                )
-                .group_by(submission.c.code)
-            )
-            on_hold = connection.execute(
-                sa.select(content.c.on_hold, sa.func.sum(submission.c.size))
-                .join(submission, submission.c.content_id == content.c.id)
-                .where(
-                    submission.c.campaign_id == row.id,
-                    submission.c.state == State.PENDING.value,
-                    content.c.on_hold.is_not(None),
-                )
-                .group_by(content.c.on_hold)
-            )
-            return Status(
-                name=row.name,
+            for count in _counts(connection, submission.c.campaign_id == row.id):
+                numbers[State(count.state)] = int(count.numbers)
+                submissions[State(count.state)] = count.submissions
+            left = submissions[State.PENDING] + submissions[State.SUBMITTING]
+            return Progress(
+                accepted=numbers[State.ACCEPTED],
+                rejected=numbers[State.REJECTED],
+                unknown=numbers[State.UNKNOWN],
+                in_flight=submissions[State.SUBMITTING],
+                submissions=sum(submissions.values()) - left,
                 state=CampaignState(row.state),
                 reason=row.reason,
-                paused_until=None if row.paused_until is None else _datetime(row.paused_until),
-                created_at=_datetime(row.created_at),
-                planned=row.numbers,
-                skipped=row.skipped,
-                numbers=numbers,
-                submissions=submissions,
-                codes={code: int(size) for code, size in codes},
-                on_hold={reason: int(size) for reason, size in on_hold},
+                until=None if row.paused_until is None else _datetime(row.paused_until),
             )
 
     def once_counts(self) -> dict[State, int]:
@@ -221,19 +216,27 @@ class Reads:
             for row in rows
         )
 
-    def results(self, name: str) -> Iterator[NumberResult]:
+    def results(
+        self, name: str, *, states: Collection[State] | None = None
+    ) -> Iterator[NumberResult]:
         """Yield what became of each number of a campaign; purged numbers are left out.
+
+        Args:
+            name: the campaign.
+            states: only the numbers in these states. Default: all.
 
         Raises:
             NotInLedger: there is no campaign of that name.
         """
         with self._reading() as connection:
-            found = campaign_row(connection, name)
+            wanted = [submission.c.campaign_id == campaign_row(connection, name).id]
+            if states is not None:
+                wanted.append(submission.c.state.in_([each.value for each in states]))
             for row in _stream(
                 connection,
                 sa.select(submission, recipients.c.numbers)
                 .join(recipients, recipients.c.submission_id == submission.c.id)
-                .where(submission.c.campaign_id == found.id)
+                .where(*wanted)
                 .order_by(submission.c.id),
             ):
                 state = State(row.state)
@@ -285,6 +288,96 @@ class Reads:
             # Several queries, and a stream of rows, must show one moment.
             read_consistently(connection)
             yield connection
+
+
+def _counts(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+    """Count submissions and numbers by campaign and state."""
+    by = submission.c.campaign_id, submission.c.state
+    return connection.execute(
+        sa.select(
+            *by,
+            sa.func.count().label("submissions"),
+            sa.func.sum(submission.c.size).label("numbers"),
+            sa.func.min(submission.c.ended_at).label("first_ended_at"),
+        )
+        .where(scope)
+        .group_by(*by)
+    ).all()
+
+
+def _statuses(
+    connection: sa.Connection, rows: Sequence[Any], scope: sa.ColumnElement[bool]
+) -> list[Status]:
+    """Return the status of campaigns; each query is about all of them.
+
+    Args:
+        connection: reads.
+        rows: the rows of the campaigns.
+        scope: chooses their submissions.
+    """
+    numbers = {row.id: dict.fromkeys(State, 0) for row in rows}
+    submissions = {row.id: dict.fromkeys(State, 0) for row in rows}
+    oldest_unknown: dict[int, datetime] = {}
+    for count in _counts(connection, scope):
+        state = State(count.state)
+        submissions[count.campaign_id][state] = count.submissions
+        if state is not State.SPLIT:  # the smaller submissions count its numbers
+            numbers[count.campaign_id][state] = int(count.numbers)
+        if state is State.UNKNOWN:
+            oldest_unknown[count.campaign_id] = _datetime(count.first_ended_at)
+    codes: dict[int, dict[int, int]] = {row.id: {} for row in rows}
+    for campaign_id, code, size in connection.execute(
+        sa.select(submission.c.campaign_id, submission.c.code, sa.func.sum(submission.c.size))
+        .where(scope, submission.c.state == State.REJECTED.value, submission.c.code.is_not(None))
+        .group_by(submission.c.campaign_id, submission.c.code)
+    ):
+        codes[campaign_id][code] = int(size)
+    on_hold = _on_hold(connection, scope)
+    active: dict[int, list[ActiveRunner]] = {row.id: [] for row in rows}
+    for row in connection.execute(
+        sa.select(runner).where(runner.c.campaign_id.in_(active)).order_by(runner.c.started_at)
+    ):
+        if not RunnerIdentity.of(row).is_dead():
+            active[row.campaign_id].append(
+                ActiveRunner(row.host, row.pid, _datetime(row.started_at))
+            )
+    return [
+        Status(
+            name=row.name,
+            state=CampaignState(row.state),
+            reason=row.reason,
+            paused_until=None if row.paused_until is None else _datetime(row.paused_until),
+            created_at=_datetime(row.created_at),
+            planned=row.numbers,
+            skipped=row.skipped,
+            numbers=numbers[row.id],
+            submissions=submissions[row.id],
+            codes=codes[row.id],
+            on_hold=on_hold.get(row.id, {}),
+            oldest_unknown_at=oldest_unknown.get(row.id),
+            runners=tuple(active[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def _on_hold(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> dict[int, dict[str, int]]:
+    """Count the pending numbers whose text is held back, by campaign and reason."""
+    found: dict[int, dict[str, int]] = {}
+    # To join all that is pending takes long, and most ledgers hold no text back.
+    if connection.scalar(sa.select(sa.exists().where(content.c.on_hold.is_not(None)))):
+        for campaign_id, reason, size in connection.execute(
+            sa.select(submission.c.campaign_id, content.c.on_hold, sa.func.sum(submission.c.size))
+            .join(content, submission.c.content_id == content.c.id)
+            .where(
+                scope,
+                submission.c.state == State.PENDING.value,
+                content.c.on_hold.is_not(None),
+            )
+            .group_by(submission.c.campaign_id, content.c.on_hold)
+        ):
+            found.setdefault(campaign_id, {})[reason] = int(size)
+    return found
 
 
 def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
