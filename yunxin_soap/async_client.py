@@ -97,11 +97,13 @@ class AsyncClient(ClientBase[AsyncTransport]):
             await self._load()
         return await self.submit(self._prepare(recipients, message, channel, extension))
 
-    async def submit(self, submission: Submission) -> Receipt:
+    async def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
         """Send a checked submission at most once.
 
         Args:
             submission: recipients, message, channel and extension, normalised by `check`.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on the first byte
+                must not leave any more: it is `NotSent` then. Default: None, no such time.
 
         Returns:
             The receipt with the vendor's batch number.
@@ -121,7 +123,13 @@ class AsyncClient(ClientBase[AsyncTransport]):
             request = self._encoder.encode(submission)
             self._begin_exchange(submission, request)
             assert self._transport is not None
-            return self._parse_response(submission, await self._transport.send(request))
+            return self._parse_response(
+                submission,
+                # A transport for tests need not know what is not used.
+                await self._transport.send(request)
+                if valid_until is None
+                else await self._transport.send(request, valid_until=valid_until),
+            )
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise

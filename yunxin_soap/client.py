@@ -398,11 +398,13 @@ class Client(ClientBase[Transport]):
         """
         return self.submit(self._prepare(recipients, message, channel, extension))
 
-    def submit(self, submission: Submission) -> Receipt:
+    def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
         """Send a checked submission at most once.
 
         Args:
             submission: recipients, message, channel and extension, normalised by `check`.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on the first byte
+                must not leave any more: it is `NotSent` then. Default: None, no such time.
 
         Returns:
             The receipt with the vendor's batch number.
@@ -417,7 +419,13 @@ class Client(ClientBase[Transport]):
         try:
             request = self._encoder.encode(submission)
             self._begin_exchange(submission, request)
-            return self._parse_response(submission, self._transport.send(request))
+            return self._parse_response(
+                submission,
+                # A transport for tests need not know what is not used.
+                self._transport.send(request)
+                if valid_until is None
+                else self._transport.send(request, valid_until=valid_until),
+            )
         except BaseException as raised:
             self._annotate(raised, len(submission.recipients), submission.channel)
             raise

@@ -76,7 +76,7 @@ def _send(load: Load) -> Callable[[], object]:
     exchange = cycle(_responses())
 
     class Echo:
-        def send(self, _request: object) -> Response:
+        def send(self, request: object, *, valid_until: float | None = None) -> Response:
             return next(exchange)
 
         def close(self) -> None:

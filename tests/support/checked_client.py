@@ -36,7 +36,7 @@ class CheckedClient:
     Args:
         endpoint: a server, or an address.
         protocol: the protocol, or a `ClientVariant`.
-        clock: replaces the clock and the sleeps of the transport.
+        clock: replaces the clocks and the sleeps of the transport.
         keepalive_expiry: replaces the transport's expiry of idle connections, in seconds.
         password: the account's password.
         options: further arguments of `Client`.
@@ -69,6 +69,12 @@ class CheckedClient:
         """Send a message, and check the logs."""
         with assert_no_secret_logged():
             return self.client.send(NUMBERS, message)
+
+    def submit(self, *, valid_until: float) -> Receipt:
+        """Send a message that is valid for a limited time, and check the logs."""
+        with assert_no_secret_logged():
+            submission = self.client.check(NUMBERS, "您好")
+            return self.client.submit(submission, valid_until=valid_until)
 
     def assert_accepted(self, batch_no: str = BATCH_NO) -> Receipt:
         """Send, and check that the gateway accepted it with this batch number."""

@@ -107,6 +107,10 @@ class BlockingAsyncClient:
         """Do as `Client.send`."""
         return self.run(self.client.send(*args, **options))
 
+    def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
+        """Do as `Client.submit`."""
+        return self.run(self.client.submit(submission, valid_until=valid_until))
+
     def check(self, *args: Any, **options: Any) -> Submission:
         """Do as `Client.check`."""
         return self.run(self.client.check(*args, **options))
@@ -190,7 +194,7 @@ def build_client(
     Args:
         protocol: the variant.
         settings: the client's settings.
-        clock: replaces the clock and the sleeps of the transport.
+        clock: replaces the clocks and the sleeps of the transport.
         keepalive_expiry: replaces the transport's expiry of idle connections, in seconds.
     """
     if clock is None and keepalive_expiry is None:
@@ -200,11 +204,19 @@ def build_client(
     kind = client_class(protocol)
     if not issubclass(kind, BlockingAsyncClient):
         transport = HttpTransport(
-            settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.sleep
+            settings,
+            keepalive_expiry=expiry,
+            clock=clock.time,
+            sleep=clock.sleep,
+            lease_clock=clock.time,
         )
         return Client.from_settings(settings, transport=transport)
     async_transport = AsyncHttpTransport(
-        settings, keepalive_expiry=expiry, clock=clock.time, sleep=clock.async_sleep
+        settings,
+        keepalive_expiry=expiry,
+        clock=clock.time,
+        sleep=clock.async_sleep,
+        lease_clock=clock.time,
     )
     return kind.from_settings(settings, transport=async_transport)
 

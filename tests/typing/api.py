@@ -112,6 +112,8 @@ def client_calls() -> None:
         submission = client.check({"13900000000", "13900000001"}, "您好")
         assert_type(submission, Submission)
         assert_type(client.submit(submission), Receipt)
+        assert_type(client.submit(submission, valid_until=60.0), Receipt)
+        client.submit(submission, 60.0)  # type: ignore[call-arg]
         client.send("13900000000")  # type: ignore[call-arg]
         client.send(1.39, "您好")  # type: ignore[arg-type]
     assert_type(client.settings, Settings)
@@ -129,6 +131,7 @@ async def async_client_calls() -> None:
         submission = await client.check({"13900000000", "13900000001"}, "您好")
         assert_type(submission, Submission)
         assert_type(await client.submit(submission), Receipt)
+        assert_type(await client.submit(submission, valid_until=None), Receipt)
     assert_type(client.settings, Settings)
     assert_type(await client.close(), None)
 
@@ -147,7 +150,7 @@ def client_settings(settings: Settings) -> None:
 class FixedTransport:
     """A transport of a user's own tests."""
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         assert_type(request.method, str)
         assert_type(request.body, bytes | None)
         return Response(200, "text/xml", b"<a/>")
@@ -158,7 +161,7 @@ class FixedTransport:
 class AsyncFixedTransport:
     """A transport of a user's own asynchronous tests."""
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         return Response(200, "text/xml", b"<a/>")
 
     async def close(self) -> None: ...

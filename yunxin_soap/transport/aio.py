@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
@@ -123,12 +124,16 @@ class AsyncConnection(asyncio.Protocol):
 
         Returns:
             A future for its end. It raises an `OSError` if the connection broke.
+
+        Raises:
+            Expired: the request is no longer valid. Nothing of it was sent. With TLS, the future
+                raises it.
         """
         if self._layers:
             return self._drive(through(self._layers, exchange.steps()))
-        self._exchange = exchange
-        self._waiter = waiter = self._loop.create_future()
+        waiter = self._loop.create_future()
         self._transport.write(exchange.begin())
+        self._exchange, self._waiter = exchange, waiter
         return waiter
 
     def _drive(self, steps: Steps[_T]) -> asyncio.Future[_T]:
@@ -231,6 +236,7 @@ class AsyncHttpTransport:
         keepalive_expiry: seconds after which an idle connection is dropped instead of used again.
         clock: returns the time in seconds, for retries and for the expiry of idle connections.
         sleep: waits some seconds before a retry.
+        lease_clock: returns the time in seconds, for ``valid_until``.
 
     Raises:
         ConfigurationError: the proxy of the environment or ``verify`` cannot be used.
@@ -243,10 +249,11 @@ class AsyncHttpTransport:
         keepalive_expiry: float = KEEPALIVE_EXPIRY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lease_clock: Callable[[], float] = lease_clock,
     ) -> None:
         self._settings = settings
         self._keepalive_expiry = keepalive_expiry
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._lease_clock = clock, sleep, lease_clock
         self._route = Route(settings)
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -262,17 +269,26 @@ class AsyncHttpTransport:
             self._settings.max_connections, self._keepalive_expiry, self._clock
         )
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         """Send one request. If connecting fails, connect again; repeat nothing else.
+
+        Args:
+            request: the request.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on its first byte
+                must not leave any more; None for no such time. It is looked at right before that
+                byte, whatever was waited for until then.
 
         Raises:
             InvalidRequest: HTTP cannot carry the request.
-            NotSent: every attempt to connect failed, or no connection became free in time.
+            NotSent: every attempt to connect failed, no connection became free in time, or the
+                request was no longer valid.
             OutcomeUnknown: the request may have left, and no complete response came back.
             asyncio.CancelledError: the task was cancelled. Its ``__cause__`` is a `NotSent` or an
                 `OutcomeUnknown`.
         """
-        exchange = Exchange(self._route.encoder.encode(request))
+        exchange = Exchange(
+            self._route.encoder.encode(request), valid_until=valid_until, clock=self._lease_clock
+        )
         loop = asyncio.get_running_loop()
         if self._closed or self._loop is not loop or self._pid != os.getpid():
             self._prepare(loop)

@@ -121,8 +121,15 @@ class NetworkSettings(Protocol):
 class Transport(Protocol):
     """Carries requests to one endpoint. Threads may share a transport."""
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         """Send one request at most once, and return its complete response.
+
+        Args:
+            request: the request.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on its first byte
+                must not leave any more: look at it right before that byte, and raise `NotSent`.
+                A client passes it only if its caller did, as campaigns and single sends of a
+                ledger do.
 
         Raises:
             NotSent: no byte of the request left this machine.
@@ -139,8 +146,15 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """Carries requests to one endpoint. Tasks of one event loop may share a transport."""
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         """Send one request at most once, and return its complete response.
+
+        Args:
+            request: the request.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on its first byte
+                must not leave any more: look at it right before that byte, and raise `NotSent`.
+                A client passes it only if its caller did, as campaigns and single sends of a
+                ledger do.
 
         Raises:
             NotSent: no byte of the request left this machine.

@@ -28,6 +28,10 @@ class TunnelRefused(Exception):
         self.status = status
 
 
+class Expired(Exception):
+    """The time by which a request had to be begun has passed."""
+
+
 # --- connecting
 
 
@@ -113,6 +117,10 @@ CUT_SHORT = "the response was cut short"
 NOT_DECODED = "the content encoding of the response cannot be decoded"
 NOT_HTTP = "the response is not valid HTTP"
 CANCELLED = "the task was cancelled"
+EXPIRED = (
+    "the time until which it was valid (valid_until) had passed before its first byte could leave,"
+    " as after a suspension of this process or this machine"
+)
 
 
 def exchange_failed(
@@ -134,6 +142,8 @@ def exchange_failed(
     """
     if broken is not None:
         reason = broken
+    elif isinstance(error, Expired):
+        reason = EXPIRED
     elif isinstance(error, asyncio.CancelledError):
         reason = CANCELLED
     elif isinstance(error, TimeoutError):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import SendError, invalid_request
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.failures import (
@@ -26,6 +27,7 @@ from yunxin_soap.transport.failures import (
     NOT_DECODED,
     NOT_HTTP,
     TOO_LARGE,
+    Expired,
     exchange_failed,
 )
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, MAX_WIRE_BYTES
@@ -285,6 +287,8 @@ class Exchange:
     Args:
         request: the bytes of the request.
         is_connect: whether it is a CONNECT, whose response ends with its head.
+        valid_until: the clock's time from which on it must not begin; None for no such time.
+        clock: returns the time in seconds, for ``valid_until``.
     """
 
     # Most exchanges end with their first bytes, so most attributes keep these defaults.
@@ -312,16 +316,32 @@ class Exchange:
     usual_head: ClassVar[tuple[bytes, Head]] = _NO_HEAD
     """The last usual head. Threads may replace it at any time."""
 
-    def __init__(self, request: bytes, *, is_connect: bool = False) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        *,
+        is_connect: bool = False,
+        valid_until: float | None = None,
+        clock: Callable[[], float] = lease_clock,
+    ) -> None:
         self._request = request
         self._is_connect = is_connect
+        self._valid_until, self._clock = valid_until, clock
 
     def __repr__(self) -> str:
         """Omit the request and the response."""
         return f"<Exchange status={self.status} broken={self.broken!r}>"
 
     def begin(self) -> memoryview:
-        """Return the bytes of the request. From now on they may have been sent."""
+        """Return the bytes of the request. From now on they may have been sent.
+
+        Call it right before they are sent: a process can be suspended at any line.
+
+        Raises:
+            Expired: the request is no longer valid. Nothing of it was sent.
+        """
+        if self._valid_until is not None and self._clock() >= self._valid_until:
+            raise Expired
         self.may_have_left = True
         return memoryview(self._request)
 
@@ -341,7 +361,11 @@ class Exchange:
         )
 
     def steps(self) -> Steps[None]:
-        """Send the request and read the response, until `response` or `broken` is set."""
+        """Send the request and read the response, until `response` or `broken` is set.
+
+        Raises:
+            Expired: the request is no longer valid. Nothing of it was sent.
+        """
         ended = self.receive((yield self.begin()))
         while not ended:
             ended = self.receive((yield b""))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
@@ -67,6 +68,7 @@ class Connection:
 
         Raises:
             OSError: the connection broke, or the response did not end in time (`TimeoutError`).
+            Expired: the request is no longer valid. Nothing of it was sent.
         """
         if self._layers:
             self._drive(through(self._layers, exchange.steps()), deadline)
@@ -164,6 +166,7 @@ class HttpTransport:
         keepalive_expiry: seconds after which an idle connection is dropped instead of used again.
         clock: returns the time in seconds, for retries and for the expiry of idle connections.
         sleep: waits some seconds before a retry.
+        lease_clock: returns the time in seconds, for ``valid_until``.
 
     Raises:
         ConfigurationError: the proxy of the environment or ``verify`` cannot be used.
@@ -176,10 +179,11 @@ class HttpTransport:
         keepalive_expiry: float = KEEPALIVE_EXPIRY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        lease_clock: Callable[[], float] = lease_clock,
     ) -> None:
         self._settings = settings
         self._keepalive_expiry = keepalive_expiry
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._lease_clock = clock, sleep, lease_clock
         self._route = Route(settings)
         self._closed = False
         self._of_processes: dict[int, _OfProcess] = {}
@@ -195,15 +199,24 @@ class HttpTransport:
         # Several threads of a child may come here at once: all get the same pool.
         return self._of_processes.setdefault(pid, own)
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         """Send one request. If connecting fails, connect again; repeat nothing else.
+
+        Args:
+            request: the request.
+            valid_until: the time, by `yunxin_soap.clock.lease_clock`, from which on its first byte
+                must not leave any more; None for no such time. It is looked at right before that
+                byte, whatever was waited for until then.
 
         Raises:
             InvalidRequest: HTTP cannot carry the request.
-            NotSent: every attempt to connect failed, or no connection became free in time.
+            NotSent: every attempt to connect failed, no connection became free in time, or the
+                request was no longer valid.
             OutcomeUnknown: the request may have left, and no complete response came back.
         """
-        exchange = Exchange(self._route.encoder.encode(request))
+        exchange = Exchange(
+            self._route.encoder.encode(request), valid_until=valid_until, clock=self._lease_clock
+        )
         own = self._own
         if self._closed or own.pid != os.getpid():
             own = self._prepare(own)

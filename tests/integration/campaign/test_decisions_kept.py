@@ -573,9 +573,9 @@ def test_run_client_with_own_transport_is_called_in_threads(
         def __init__(self) -> None:
             self.requests = 0
 
-        def send(self, request: Any) -> Any:
+        def send(self, request: Any, *, valid_until: float | None = None) -> Any:
             self.requests += 1
-            return inner.send(request)
+            return inner.send(request, valid_until=valid_until)
 
         def close(self) -> None:
             inner.close()
@@ -730,7 +730,7 @@ def test_thread_sender_cancelled_call_may_have_sent(client: Client) -> None:
     began, go_on = threading.Event(), threading.Event()
 
     class Blocking:
-        def send(self, _request: Any) -> Any:
+        def send(self, _request: Any, *, valid_until: float | None = None) -> Any:
             began.set()
             assert go_on.wait(30)
             raise NotSent("the test ends")

@@ -634,7 +634,7 @@ def test_run_suspended_past_its_lease_sends_nothing(
         plan(ledger, 5)
         assert ledger.run("a", client).numbers[State.ACCEPTED] == 5
         (found,) = ledger.find(numbers(1)[0])
-    assert found.history[1].detail == "not sent: the ledger responded too late"
+    assert "valid_until" in found.history[1].detail
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(5), 1)
 
 

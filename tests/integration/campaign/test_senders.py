@@ -29,7 +29,7 @@ class SlowToCancel:
     def __init__(self) -> None:
         self.began, self.cancelled, self.go_on = (asyncio.Event() for _ in range(3))
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         self.began.set()
         try:
             await asyncio.Event().wait()
@@ -49,7 +49,7 @@ class StuckTransport:
         self._cause = cause
         self.began = asyncio.Event()
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         self.began.set()
         try:
             await asyncio.Event().wait()
@@ -140,7 +140,7 @@ def test_run_stop_event_that_is_cleared_stays_a_stop(ledger: Ledger, ledger_url:
     class Transport:
         requests = 0
 
-        async def send(self, request: Request) -> Response:
+        async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
             self.requests += 1
             if self.requests == 1:
                 stop.set()
@@ -221,9 +221,9 @@ def test_run_client_that_overrides_submit_is_called(
     seen: list[Submission] = []
 
     class Counting(Client):
-        def submit(self, submission: Submission) -> Receipt:
+        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
             seen.append(submission)
-            return super().submit(submission)
+            return super().submit(submission, valid_until=valid_until)
 
     ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
     with Counting.from_settings(client.settings) as own:
@@ -238,9 +238,9 @@ def test_run_subclass_of_the_transport_is_used(
     seen: list[Request] = []
 
     class Counting(HttpTransport):
-        def send(self, request: Request) -> Response:
+        def send(self, request: Request, *, valid_until: float | None = None) -> Response:
             seen.append(request)
-            return super().send(request)
+            return super().send(request, valid_until=valid_until)
 
     ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
     transport = Counting(client.settings)
@@ -256,7 +256,7 @@ def test_thread_sender_cancelled_after_the_call_returned_keeps_the_receipt() -> 
     class Transport:
         requests = 0
 
-        def send(self, request: Request) -> Response:
+        def send(self, request: Request, *, valid_until: float | None = None) -> Response:
             self.requests += 1
             if self.requests == 2:  # in the only thread: so the first call has returned
                 second_began.set()

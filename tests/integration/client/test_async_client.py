@@ -397,7 +397,7 @@ class FixedTransport:
         self.requests: list[Request] = []
         self.closed = 0
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         self.requests.append(request)
         return Response(200, XML, result_xml("soap", "7").encode())
 

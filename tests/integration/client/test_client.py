@@ -369,7 +369,7 @@ class FixedTransport:
         self.requests: list[Request] = []
         self.closed = 0
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, valid_until: float | None = None) -> Response:
         self.requests.append(request)
         return self.response
 

@@ -316,9 +316,7 @@ def submit(client: Client | BlockingAsyncClient, numbers: list[str]) -> object:
     from yunxin_soap import Submission
 
     submission = Submission(tuple(numbers), MESSAGE, "37", "")
-    if isinstance(client, Client):
-        return client.submit(submission)
-    return client.run(client.client.submit(submission))
+    return client.submit(submission)
 
 
 def test_closed_client_keeps_no_password(protocol: str) -> None:

@@ -29,7 +29,6 @@ from yunxin_soap.errors import (
     ConfigurationRejected,
     ContentConflict,
     LedgerError,
-    NotSent,
     OutcomeUnknown,
     rejected_by_code,
 )
@@ -198,8 +197,7 @@ class OnceSend:
                 return step
             began_at = time.monotonic()
             try:
-                self._check_lease()
-                receipt = client.submit(checked)
+                receipt = client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
                 self._record_error(step, error, began_at)
                 raise
@@ -229,8 +227,7 @@ class OnceSend:
                 await asyncio.sleep(_POLL)
             began_at = time.monotonic()
             try:
-                self._check_lease()
-                receipt = await client.submit(checked)
+                receipt = await client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
                 _, cancelled = await uncancellable(self._record_error, step, error, began_at)
                 if cancelled is not None:
@@ -303,20 +300,11 @@ class OnceSend:
         self, connection: sa.Connection, submission_id: int, lease: float
     ) -> ClaimedSubmission:
         # Before the ledger's own clock is read: this process must be the first to give up.
-        self._valid_until = lease_clock() + lease
+        self._valid_until = lease_clock() + lease - LEASE_MARGIN / 2
         self._claims.runners.add(connection, self._identity, None, lease)
         now = ledger_time(connection)
         (claimed,) = self._claims.claim(connection, self._identity, [submission_id], now)
         return claimed
-
-    def _check_lease(self) -> None:
-        """Send nothing once another process may have reclaimed it, as after a suspension."""
-        if lease_clock() >= self._valid_until:
-            raise NotSent(
-                "This process was suspended before it sent anything: send it again.",
-                safe_to_resend=True,
-                retryable=True,
-            )
 
     def _insert(self, connection: sa.Connection, checked: Submission, digest: str) -> int:
         text = connection.execute(

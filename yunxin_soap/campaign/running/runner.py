@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,7 +36,7 @@ from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.clock import lease_clock
-from yunxin_soap.errors import ConfigurationError, LedgerError, SendError
+from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, SendError
 
 if TYPE_CHECKING:
     from yunxin_soap.message import Submission
@@ -47,6 +47,12 @@ ABORT_TIMEOUT = 5.0
 """Seconds to wait for a ledger that is not reachable when a run is aborted."""
 _COMMIT_DELAY = 0.005
 """Seconds to collect endings before they are recorded together."""
+_USED_SHARE_OF_LEASE = 0.9
+"""How much of a lease may pass before a submission must have begun.
+
+The rest is for what no look at a clock can see: the moment between the look and the first byte, and
+clocks that run at different speeds.
+"""
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 _POLL_STOP = 0.1
@@ -56,8 +62,10 @@ _POLL_STOP = 0.1
 class Sender(Protocol):
     """Sends a submission; `AsyncClient` is one."""
 
-    async def submit(self, submission: Submission, /) -> Receipt:
-        """Send it once."""
+    async def submit(
+        self, submission: Submission, /, *, valid_until: float | None = None
+    ) -> Receipt:
+        """Send it once, unless its first byte cannot leave before ``valid_until``."""
 
 
 class StopEvent(Protocol):
@@ -141,6 +149,7 @@ class Runner:
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
+        """The time by `lease_clock` from which on nothing more may be begun."""
         self._outage_timeout = outage_timeout
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
@@ -280,22 +289,23 @@ class Runner:
             self._pause = pause
 
     async def _send_and_decide(self, claimed: ClaimedSubmission, began_at: float) -> Decision:
-        if lease_clock() >= self._valid_until:
-            # Its lease has run out: another runner may have reclaimed it.
-            reason = "not sent: the ledger responded too late"
-            return Decision(
-                Ending(claimed, State.PENDING, began_at, began_at, reason, safe_to_resend=True)
-            )
+        # Heartbeats may move the end of the lease while the submission waits for a connection. The
+        # end that is known now is the safe one.
+        valid_until = self._valid_until
         try:
-            receipt = await self._sender.submit(claimed.submission)
+            receipt = await self._sender.submit(claimed.submission, valid_until=valid_until)
         except SendError as error:
-            return decide(
+            decision = decide(
                 error,
                 claimed,
                 began_at=began_at,
                 ended_at=time.monotonic(),
                 isolate=self._options.isolate,
             )
+            if isinstance(error, NotSent) and lease_clock() >= valid_until:
+                # The lease ran out first, which is no failure of the gateway.
+                return Decision(replace(decision.ending, retry_after=0.0))
+            return decision
         except asyncio.CancelledError as cancelled:
             return Decision(
                 ending_of(cancelled, claimed, began_at=began_at, ended_at=time.monotonic())
@@ -339,7 +349,8 @@ class Runner:
                 await asyncio.sleep(backoff)
                 backoff = min(5.0, backoff * 2)
                 continue
-            self._valid_until = began + self._claims.runners.heartbeat_timeout
+            lease = self._claims.runners.heartbeat_timeout
+            self._valid_until = began + lease * _USED_SHARE_OF_LEASE
             del self._endings[: len(endings)]
             if self._pause is pause:
                 self._pause = None

@@ -67,14 +67,20 @@ class ThreadSender:
         self._client = client
         self._threads = ThreadPoolExecutor(concurrency, "yunxin-soap sender")
 
-    async def submit(self, submission: Submission, /) -> Receipt:
+    async def submit(
+        self, submission: Submission, /, *, valid_until: float | None = None
+    ) -> Receipt:
         """Send a submission.
+
+        Args:
+            submission: what to send.
+            valid_until: as in `Client.submit`.
 
         Raises:
             asyncio.CancelledError: the task was cancelled; its ``__cause__`` is an
                 `OutcomeUnknown` if the call had begun, since a thread cannot be cancelled.
         """
-        call = self._threads.submit(self._client.submit, submission)
+        call = self._threads.submit(self._client.submit, submission, valid_until=valid_until)
         try:
             return await asyncio.wrap_future(call)
         except asyncio.CancelledError as cancelled:
