@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,13 +20,14 @@ from hypothesis.stateful import (
 
 from tests.integration.campaign.conftest import ended
 from tests.support.lists import TEXT, numbers
-from yunxin_soap.campaign import Ledger, State
-from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Pause
+from yunxin_soap.campaign import CampaignState, Ledger, State
+from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Ending, Pause
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import TABLES
 from yunxin_soap.campaign.storage.schema import ledger as ledger_table
+from yunxin_soap.errors import NotInLedger
 
 _COUNT = 24
 _SIZE = 4
@@ -49,7 +53,7 @@ class Campaigns(RuleBasedStateMachine):
         self._runners: dict[int, RunnerIdentity] = {}
         self._in_flight: dict[int, dict[int, ClaimedSubmission]] = {0: {}, 1: {}}
         self._accepted: dict[str, int] = {}
-        self._paused = False
+        self._campaign = CampaignState.OPEN
 
     @initialize()
     def plan(self) -> None:
@@ -90,21 +94,50 @@ class Campaigns(RuleBasedStateMachine):
     )
     def exchange(self, which: int, limit: int, ends: list[State], twice: bool, pause: bool) -> None:
         runner, in_flight = self._runner(which), self._in_flight[which]
+        endings = self._end_some(in_flight, ends)
+        if pause and self._campaign is not CampaignState.CANCELLED:
+            self._campaign = CampaignState.PAUSED
+
+        def go() -> ClaimResult:
+            return self._claims.exchange(
+                runner,
+                self._id,
+                endings=endings,
+                in_flight=set(in_flight),
+                limit=limit,
+                pause=Pause("because") if pause else None,
+            )
+
+        result = go()
+        if twice:
+            # The response to the first was lost: the ledger takes back what it had claimed.
+            result = go()
+        self._reopen()
+        if self._campaign is not CampaignState.OPEN:
+            assert not result.claimed
+        elif (limit or not in_flight) and not result.claimed:
+            self._reclaim()  # nothing else was left to do
+        if self._campaign is CampaignState.CANCELLED:
+            self._move(State.PENDING, State.CANCELLED)
+        for claimed in result.claimed:
+            in_flight[claimed.id] = claimed
+            self._mark(claimed, State.SUBMITTING)
+
+    def _end_some(
+        self, in_flight: dict[int, ClaimedSubmission], states: list[State]
+    ) -> list[Ending]:
+        """Let some of a runner's submissions end in these states."""
         endings = []
-        for state in ends:
-            if not in_flight:
-                break
+        for state in states[: len(in_flight)]:
             _, claimed = in_flight.popitem()
             if state is State.SPLIT and claimed.size == 1:
                 state = State.REJECTED
-            batch_no = "1" if state is State.ACCEPTED else None
-            code = -14 if state in (State.REJECTED, State.SPLIT) else None
             endings.append(
                 ended(
                     claimed,
                     state,
-                    batch_no=batch_no,
-                    code=code,
+                    batch_no="1" if state is State.ACCEPTED else None,
+                    code=-14 if state in (State.REJECTED, State.SPLIT) else None,
                     safe_to_resend=state is State.REJECTED,
                 )
             )
@@ -112,29 +145,7 @@ class Campaigns(RuleBasedStateMachine):
             if state is State.ACCEPTED:
                 for number in claimed.submission.recipients:
                     self._accepted[number] = self._accepted.get(number, 0) + 1
-        reason = Pause("because") if pause else None
-        self._paused = self._paused or pause
-
-        def go(limit: int) -> ClaimResult:
-            return self._claims.exchange(
-                runner,
-                self._id,
-                endings=endings,
-                in_flight=set(in_flight),
-                limit=limit,
-                pause=reason,
-            )
-
-        result = go(limit)
-        if twice:
-            # The response to the first was lost: the ledger takes back what it had claimed.
-            result = go(limit)
-        assert not (self._paused and result.claimed)
-        if (limit or not in_flight) and not self._paused and not result.claimed:
-            self._reclaim()  # nothing else was left to do
-        for claimed in result.claimed:
-            in_flight[claimed.id] = claimed
-            self._mark(claimed, State.SUBMITTING)
+        return endings
 
     @rule(which=st.integers(0, 1))
     def die(self, which: int) -> None:
@@ -142,32 +153,70 @@ class Campaigns(RuleBasedStateMachine):
         if runner is not None:
             runner.end()
 
+    def _move(self, before: State, after: State) -> None:
+        for number, state in self._model.items():
+            if state is before:
+                self._model[number] = after
+
+    @contextmanager
+    def _refused_if(self, *states: CampaignState) -> Iterator[bool]:
+        """Expect an error if the campaign is in one of these states; yield whether it is."""
+        refused = self._campaign in states
+        with pytest.raises(NotInLedger) if refused else nullcontext():
+            yield refused
+
     @rule(decision=st.sampled_from(["resend", "accepted", "not_sent"]))
     def resolve(self, decision: Any) -> None:
-        self._ledger.resolve("a", decision, by="test")
         after = {"resend": State.PENDING, "accepted": State.ACCEPTED, "not_sent": State.REJECTED}
-        for number, state in self._model.items():
-            if state is State.UNKNOWN:
-                self._model[number] = after[decision]
+        final = [CampaignState.CANCELLED] if decision == "resend" else []
+        with self._refused_if(*final) as refused:
+            self._ledger.resolve("a", decision, by="test")
+        if not refused:
+            self._move(State.UNKNOWN, after[decision])
+            if decision == "resend":
+                self._reopen()
 
     @rule()
     def retry(self) -> None:
-        self._ledger.retry("a", by="test")
-        for number, state in self._model.items():
-            if state is State.REJECTED:
-                self._model[number] = State.PENDING
+        with self._refused_if(CampaignState.CANCELLED) as refused:
+            self._ledger.retry("a", by="test")
+        if not refused:
+            self._move(State.REJECTED, State.PENDING)
+            self._reopen()
+
+    def _reopen(self) -> None:
+        if self._campaign is CampaignState.DONE:
+            self._campaign = CampaignState.OPEN
 
     @rule()
     def resume(self) -> None:
-        self._ledger.resume("a")
-        self._paused = False
+        with self._refused_if(CampaignState.CANCELLED) as refused:
+            self._ledger.resume("a")
+        if not refused:
+            self._campaign = CampaignState.OPEN
+
+    @rule()
+    def pause(self) -> None:
+        with self._refused_if(CampaignState.CANCELLED, CampaignState.DONE) as refused:
+            self._ledger.pause("a", by="test")
+        if not refused:
+            self._campaign = CampaignState.PAUSED
+
+    @rule(sure=st.integers(0, 3))
+    def cancel(self, sure: int) -> None:
+        if sure < 3:  # else most examples would be cancelled soon
+            return
+        self._ledger.cancel("a", by="test")
+        if self._campaign is not CampaignState.DONE:
+            self._campaign = CampaignState.CANCELLED
+            self._move(State.PENDING, State.CANCELLED)
 
     @rule()
     def finish(self) -> None:
         self._claims.finish(self._id)
-        self._paused = self._paused and any(
-            state in (State.PENDING, State.SUBMITTING) for state in self._model.values()
-        )
+        left = {State.PENDING, State.SUBMITTING} & set(self._model.values())
+        if not left and self._campaign is not CampaignState.CANCELLED:
+            self._campaign = CampaignState.DONE
 
     @invariant()
     def every_number_stands_where_the_model_has_it(self) -> None:
@@ -176,6 +225,7 @@ class Campaigns(RuleBasedStateMachine):
         seen = {each.number: each.state for each in self._ledger.results("a")}
         assert seen == self._model
         status = self._ledger.status("a")
+        assert status.state is self._campaign
         assert sum(status.numbers.values()) == status.planned == _COUNT
 
     @invariant()
