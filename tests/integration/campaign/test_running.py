@@ -211,6 +211,20 @@ def test_run_hanging_gateway_costs_what_it_answered_last(
     assert 5 <= status.submissions[State.UNKNOWN] <= (32 if rate_limit is None else 12)
 
 
+@pytest.mark.parametrize("submissions", [1, 5, 12])
+def test_run_that_says_paused_does_not_end_as_done(
+    ledger: Ledger, client: Client, sandbox: Sandbox, submissions: int
+) -> None:
+    """A campaign is paused only while something is left to send; then it stays paused."""
+    plan(ledger, submissions, size=1)
+    seen: list[Progress] = []
+    with sandbox.inject_fault("close", times=None):
+        status = ledger.run("a", client, failure_threshold=1, on_progress=seen.append)
+    said_paused = any(each.state is CampaignState.PAUSED or each.reason for each in seen)
+    assert said_paused is (status.state is CampaignState.PAUSED)
+    assert (status.state is CampaignState.DONE) is (status.numbers[State.PENDING] == 0)
+
+
 def test_run_partly_failing_gateway_costs_a_few_unknowns(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:

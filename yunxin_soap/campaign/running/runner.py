@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import (
+    CampaignState,
     ClaimedSubmission,
     Ending,
     Pause,
@@ -352,7 +353,9 @@ class Runner:
             lease = self._claims.runners.heartbeat_timeout
             self._valid_until = began + lease * _USED_SHARE_OF_LEASE
             del self._endings[: len(endings)]
-            if self._pause is pause:
+            # With nothing pending, there is nothing to pause, unless what is in flight comes back.
+            is_settled = result.state is CampaignState.PAUSED or not self._in_flight
+            if self._pause is pause and is_settled:
                 self._pause = None
             self._count(endings)
             return result

@@ -294,12 +294,19 @@ def reopen_if_done(connection: sa.Connection, campaign_id: int) -> None:
 def pause_campaign(
     connection: sa.Connection, campaign_id: int, pause: Pause, *, now: float
 ) -> None:
-    """Pause a campaign because of what its runner met."""
+    """Pause a campaign because of what its runner met, if anything is left to send.
+
+    What is in flight may still become pending: the runner then pauses it again.
+    """
+    is_left = sa.exists().where(
+        submission.c.campaign_id == campaign_id, submission.c.state == State.PENDING.value
+    )
     _set_campaign(
         connection,
         CampaignState.PAUSED,
         campaign.c.id == campaign_id,
         campaign.c.state != CampaignState.CANCELLED.value,
+        is_left,
         # A timed pause must not replace a pause that waits for an operator.
         sa.or_(
             campaign.c.state != CampaignState.PAUSED.value, campaign.c.paused_until.is_not(None)
