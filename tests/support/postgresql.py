@@ -28,12 +28,16 @@ def postgresql_server() -> None:
         engine.dispose()
 
 
-def database() -> Iterator[str]:
-    """Yield the address of a new database, and drop it afterwards."""
+def database(options: str = "") -> Iterator[str]:
+    """Yield the address of a new database, and drop it afterwards.
+
+    Args:
+        options: of CREATE DATABASE, such as its encoding.
+    """
     engine = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
     name = f"yunxin_{uuid.uuid4().hex}"
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} {options}"))
     try:
         yield sa.make_url(SERVER).set(database=name).render_as_string(hide_password=False)
     finally:

@@ -14,6 +14,9 @@ _RUNNER_ID = re.compile(r"(?P<host>.*)/(?P<pid>[0-9]+)/[0-9a-f]{12}")
 DecisionName = Literal["resend", "accepted", "not_sent"]
 """What a person may decide about an unknown submission."""
 
+NAME_LENGTH = 255
+"""Characters of a campaign's name, and of a single send's key, at most."""
+
 
 class State(str, Enum):
     """The state of a submission in the ledger."""

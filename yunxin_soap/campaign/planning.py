@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.lists import Batch, Source
 from yunxin_soap.campaign.lists.rows import as_source
-from yunxin_soap.campaign.models import Plan, SkippedLine
+from yunxin_soap.campaign.models import NAME_LENGTH, Plan, SkippedLine
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
 from yunxin_soap.message import (
@@ -372,6 +372,8 @@ def prepare_plan(
     """
     if not name.strip() or not name.isprintable():
         raise ConfigurationError("A campaign needs a name of printable characters.")
+    if len(name) > NAME_LENGTH:
+        raise ConfigurationError(f"A campaign's name may have {NAME_LENGTH} characters at most.")
     planner = Planner(message, **options)
     try:
         planner.read(as_source(source), on_progress)

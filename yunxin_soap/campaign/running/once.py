@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import ClaimedSubmission, DecisionName, Ending, State
+from yunxin_soap.campaign.models import NAME_LENGTH, ClaimedSubmission, DecisionName, Ending, State
 from yunxin_soap.campaign.running.decisions import ending_of
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.dialects import driver_message, is_transient, ledger_time
+from yunxin_soap.campaign.storage.dialects import (
+    driver_message,
+    is_deadlock,
+    is_transient,
+    ledger_time,
+)
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
@@ -183,6 +188,8 @@ class OnceSend:
     ) -> None:
         if not key.strip() or not key.isprintable():
             raise ConfigurationError(f"key={key!r} must be printable text.")
+        if len(key) > NAME_LENGTH:
+            raise ConfigurationError(f"A key may have {NAME_LENGTH} characters at most.")
         self._engine, self._claims, self._key = engine, claims, key
         self._outage_timeout = outage_timeout
         self._valid_until = 0.0
@@ -277,6 +284,8 @@ class OnceSend:
         except sa.exc.IntegrityError:
             return None  # another call inserted the key first
         except sa.exc.DBAPIError as error:
+            if is_deadlock(error):
+                return None  # the server has chosen another call
             raise LedgerError(
                 f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
             ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import socket
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from sqlalchemy.schema import CreateTable
 from yunxin_soap.campaign.storage.lock_holder import lock_holder
 from yunxin_soap.clock import lease_clock
 
+_log = logging.getLogger(__name__)
 LOCK_TIMEOUT = 60
 """Seconds to wait for a lock on a server: its holder may be suspended."""
 BUSY_TIMEOUT = 30.0
@@ -59,8 +61,13 @@ class Dialect(ABC):
         }
 
     @abstractmethod
-    def set_up(self, engine: sa.Engine) -> None:
-        """Register the settings that each new connection of an engine needs."""
+    def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
+        """Register the settings that each new connection of an engine needs.
+
+        Args:
+            engine: the engine.
+            namespace: the PostgreSQL schema of the ledger, if the address names one.
+        """
 
     def check_server(self, connection: sa.Connection) -> str:
         """Return why the server cannot hold a ledger; empty if it can."""
@@ -116,9 +123,12 @@ class Dialect(ABC):
     ) -> None:
         """Insert many rows, by the fastest way that the database has."""
 
-    @abstractmethod
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
-        """Return whether waiting may help."""
+        """Return whether the server is down, busy or restarting, so that waiting may help."""
+        return error.connection_invalidated or (
+            isinstance(error, sa.exc.OperationalError)
+            and "no space" not in driver_message(error).lower()
+        )
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -141,7 +151,7 @@ class SQLite(Dialect):
         connect_args = {"timeout": BUSY_TIMEOUT, "check_same_thread": False}
         return {"max_overflow": -1, "connect_args": connect_args}
 
-    def set_up(self, engine: sa.Engine) -> None:
+    def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register the settings that each new connection of an engine needs."""
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "begin", self._begin)
@@ -240,6 +250,8 @@ class PostgreSQL(Dialect):
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
         connect_args = {
+            # Whatever PGCLIENTENCODING says.
+            "client_encoding": "utf8",
             "connect_timeout": _CONNECT_TIMEOUT,
             "keepalives_idle": _KEEPALIVE_IDLE,
             "keepalives_interval": _KEEPALIVE_INTERVAL,
@@ -248,12 +260,20 @@ class PostgreSQL(Dialect):
         }
         return {**super().engine_options(), "connect_args": connect_args}
 
-    def set_up(self, engine: sa.Engine) -> None:
+    def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register the settings that each new connection of an engine needs."""
-        sa.event.listen(engine, "connect", self._set_up)
+        path = None if namespace is None else engine.dialect.identifier_preparer.quote(namespace)
+
+        def set_up(connection: Any, _record: object) -> None:
+            self._set_up(connection, path)
+
+        # First of all: SQLAlchemy's own first look at the server uses the schema, too.
+        sa.event.listen(engine, "connect", set_up, insert=True)
 
     @staticmethod
-    def _set_up(connection: Any, _record: object) -> None:
+    def _set_up(connection: Any, search_path: str | None) -> None:
+        if search_path is not None:
+            connection.execute(f"SET search_path = {search_path}")
         # A server may be configured to lose its last commits in a crash, and a submission would be
         # sent again.
         connection.execute(
@@ -279,6 +299,16 @@ class PostgreSQL(Dialect):
             )
         )
 
+    def check_server(self, connection: sa.Connection) -> str:
+        """Return why the server cannot hold a ledger; empty if it can."""
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+        if encoding == "UTF8":
+            return ""
+        return (
+            f"the encoding of its database is {encoding}, and a ledger needs UTF8 (CREATE DATABASE"
+            " … ENCODING 'UTF8' TEMPLATE template0)"
+        )
+
     def ledger_time(self, connection: sa.Connection) -> float:
         """Return the time by the server's clock."""
         clock = sa.func.extract("epoch", sa.func.clock_timestamp())
@@ -289,8 +319,10 @@ class PostgreSQL(Dialect):
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{seconds}s'"))
 
     def advisory_lock(self, connection: sa.Connection, key: int) -> None:
-        """Lock a key until the transaction ends."""
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        """Lock a key of this schema until the transaction ends."""
+        # There is no current schema until it is created.
+        where = sa.func.coalesce(sa.func.current_schema(), sa.func.current_setting("search_path"))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key, sa.func.hashtext(where))))
 
     def insert_with_ids(
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
@@ -315,13 +347,6 @@ class PostgreSQL(Dialect):
                     copy.write_row(row)
         except connection.dialect.loaded_dbapi.Error as error:
             raise sa.exc.OperationalError(statement, {}, error) from error
-
-    def is_transient(self, error: sa.exc.DBAPIError) -> bool:
-        """Return whether the server is down, busy or restarting."""
-        return error.connection_invalidated or (
-            isinstance(error, sa.exc.OperationalError)
-            and "no space" not in driver_message(error).lower()
-        )
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -351,6 +376,8 @@ class MySQL(Dialect):
             "innodb_lock_wait_timeout": str(LOCK_TIMEOUT),
             "foreign_key_checks": "1",
             "unique_checks": "1",
+            # Rows that are streamed to a slow reader.
+            "net_write_timeout": "3600",
         }
         connect_args = {
             "charset": "utf8mb4",
@@ -359,7 +386,7 @@ class MySQL(Dialect):
         }
         return {**super().engine_options(), "connect_args": connect_args}
 
-    def set_up(self, engine: sa.Engine) -> None:
+    def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register how a new connection of an engine is made."""
         sa.event.listen(engine, "do_connect", self._connect)
         sa.event.listen(engine, "connect", self._set_up)
@@ -416,11 +443,27 @@ class MySQL(Dialect):
         )
         found = connection.dialect.server_version_info or ()
         if tuple(found) >= oldest:
+            self._warn_of_lost_commits(connection)
             return ""
         return (
             f"it is {name} {'.'.join(map(str, found))}, and a ledger needs {name}"
             f" {'.'.join(map(str, oldest))} or newer"
         )
+
+    @staticmethod
+    def _warn_of_lost_commits(connection: sa.Connection) -> None:
+        """Warn if a power cut may lose commits; no session can change that."""
+        flush, has_log, sync = connection.execute(
+            sa.text("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog")
+        ).one()
+        wrong = [f"innodb_flush_log_at_trx_commit = {flush}"] if flush != 1 else []
+        wrong += [f"sync_binlog = {sync}"] if has_log and sync != 1 else []
+        if wrong:
+            _log.warning(
+                "If the ledger's server loses its power, it may forget its last commits, and"
+                " submissions may be sent a second time, since it has %s: set it to 1.",
+                " and ".join(wrong),
+            )
 
     @contextlib.contextmanager
     def creating(self, engine: sa.Engine) -> Iterator[sa.Connection]:
@@ -588,16 +631,12 @@ def bulk_insert(
 
 def is_transient(error: sa.exc.DBAPIError) -> bool:
     """Return whether waiting may help: another writer holds the file, or the server is down."""
-    dialect = _dialect_of_error(error)
-    if dialect is None:
-        return isinstance(error, sa.exc.OperationalError)
-    return dialect.is_transient(error)
+    return _dialect_of_error(error).is_transient(error)
 
 
 def is_deadlock(error: sa.exc.DBAPIError) -> bool:
     """Return whether a server has rolled a transaction back for another one's sake."""
-    dialect = _dialect_of_error(error)
-    return dialect is not None and dialect.is_deadlock(error)
+    return _dialect_of_error(error).is_deadlock(error)
 
 
 def driver_message(error: BaseException) -> str:
@@ -609,8 +648,9 @@ def driver_message(error: BaseException) -> str:
     return (text.strip().splitlines() or [type(original).__name__])[0]
 
 
-def _dialect_of_error(error: sa.exc.DBAPIError) -> Dialect | None:
-    return _BY_DRIVER.get(type(error.orig).__module__.partition(".")[0])
+def _dialect_of_error(error: sa.exc.DBAPIError) -> Dialect:
+    driver = type(error.orig).__module__.partition(".")[0]
+    return _BY_DRIVER.get(driver, _DIALECTS["postgresql"])  # which has the general rules
 
 
 def _error_number(error: sa.exc.DBAPIError) -> int | None:

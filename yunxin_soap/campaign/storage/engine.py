@@ -27,6 +27,10 @@ PURGE_LOCK = 20261124
 """The key of the advisory lock for a purge, and for a retry of what a purge could remove."""
 # Text that looks like a URL is never taken for a path: it may hold a password.
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", re.IGNORECASE)
+# SQLAlchemy drops an empty option, and the ledger would be in another schema.
+_EMPTY_SCHEMA = re.compile(r"[?&]schema=\s*(&|$)")
+# As `yunxin-soap sandbox --record` makes them.
+_SANDBOX_TABLES = frozenset({"arrivals", "cleared", "accepted"})
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -41,7 +45,9 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
     """Open a ledger.
 
     Args:
-        url: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``.
+        url: the path of an SQLite file, or a URL, ``sqlite:///…``, ``postgresql://…``,
+            ``mysql://…`` or ``mariadb://…``. PostgreSQL takes the name of a schema:
+            ``?schema=sms``.
         create: whether to create the ledger if it does not exist.
 
     Raises:
@@ -49,8 +55,8 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         LedgerError: the ledger cannot be opened or written, is corrupt or newer than this package,
             or the database is not a ledger.
     """
-    address = _parse(url)
-    shown = _as_typed(url, address)
+    address, namespace = _split_schema(_parse(url))
+    shown = _as_typed(url, address, namespace)
     dialect = dialect_of(address)
     file = file_of(url)
     if not create and file is not None and file_id(file) is None:
@@ -60,9 +66,9 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
             make_private(file)
         engine = sa.create_engine(address, **dialect.engine_options())
         _ENGINES.add(engine)
-        dialect.set_up(engine)
+        dialect.set_up(engine, namespace)
         try:
-            _prepare(engine, dialect, shown, create=create)
+            _prepare(engine, dialect, namespace, shown, create=create)
             if file is not None:
                 check = _file_check(file)
                 for event in ("begin", "do_connect"):  # connecting would create an empty file
@@ -80,12 +86,18 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
     return engine
 
 
-def _as_typed(url: str | os.PathLike[str], address: sa.URL) -> str:
+def _as_typed(url: str | os.PathLike[str], address: sa.URL, namespace: str | None) -> str:
     """Return a ledger's path or URL as the user typed it, without its passwords."""
-    if not _SCHEME.match(os.fspath(url)):
-        return os.fspath(url)
+    path = os.fspath(url)
+    if not _SCHEME.match(path):
+        if "@" in path or "password=" in path.lower():
+            return "(its address is not shown: it may hold a password)"
+        return path
     # A query may hold a password, too.
-    shown = address.set(drivername=address.get_backend_name(), query={})
+    shown = address.set(
+        drivername=address.get_backend_name(),
+        query={} if namespace is None else {"schema": namespace},
+    )
     return shown.render_as_string(hide_password=True)
 
 
@@ -141,11 +153,25 @@ def _parse(url: str | os.PathLike[str]) -> sa.URL:
             raise LedgerError(
                 "The ledger's address has more than one @: write an @ in the password as %40."
             )
+        if _EMPTY_SCHEMA.search(text):
+            raise LedgerError("?schema= in the ledger's address must name one schema.")
         return address.set(drivername=_DRIVERS[kind])
     raise LedgerError(
         "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
         f" {kind!r}."
     )
+
+
+def _split_schema(address: sa.URL) -> tuple[sa.URL, str | None]:
+    """Return an address without ``?schema=…``, and the name of that schema."""
+    if "schema" not in address.query:
+        return address, None
+    namespace = address.query["schema"]
+    if address.get_backend_name() != "postgresql":
+        raise LedgerError("?schema= is for PostgreSQL only: name the database in the address.")
+    if not isinstance(namespace, str) or not namespace.strip():
+        raise LedgerError("?schema= in the ledger's address must name one schema.")
+    return address.difference_update_query(["schema"]), namespace
 
 
 def _sqlite_file(address: sa.URL) -> sa.URL:
@@ -171,7 +197,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_drop_inherited_connections)
 
 
-def _prepare(engine: sa.Engine, dialect: Dialect, shown: str, *, create: bool) -> None:
+def _prepare(
+    engine: sa.Engine, dialect: Dialect, namespace: str | None, shown: str, *, create: bool
+) -> None:
     """Create the tables, or migrate them; only check the version if that is all it needs."""
     with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
         if obstacle := dialect.check_server(connection):
@@ -185,7 +213,7 @@ def _prepare(engine: sa.Engine, dialect: Dialect, shown: str, *, create: bool) -
     with dialect.creating(engine) as connection:
         found = _version(connection)
         if found is None:
-            _create(connection, shown, create=create)
+            _create(connection, namespace, shown, create=create)
             return
         if found < 1:
             raise LedgerError(f"The ledger {shown} is damaged: it has version {found}.")
@@ -201,19 +229,23 @@ def _prepare(engine: sa.Engine, dialect: Dialect, shown: str, *, create: bool) -
             connection.execute(schema.ledger.update().values(version=version))
 
 
-def _create(connection: sa.Connection, shown: str, *, create: bool) -> None:
+def _create(connection: sa.Connection, namespace: str | None, shown: str, *, create: bool) -> None:
     """Create the tables that are not there, and the version as the last.
 
     A server that commits each statement may have been interrupted between two of them.
     """
     tables = set(sa.inspect(connection).get_table_names())
     ours = [table for table in schema.TABLES.sorted_tables if table.name in tables]
-    if any(connection.execute(sa.select(table).limit(1)).first() for table in ours) or (
-        tables.difference(table.name for table in ours) and connection.dialect.name == "sqlite"
-    ):
-        raise LedgerError(f"{shown} is the database of something else: name another one.")
+    if any(connection.execute(sa.select(table).limit(1)).first() for table in ours):
+        raise LedgerError(
+            f"The ledger {shown} is damaged: it has no version in the table {schema.ledger.name}."
+        )
+    if tables >= _SANDBOX_TABLES and not ours:
+        raise LedgerError(f"{shown} is the record of a sandbox: name another file.")
     if not create:
         raise _no_ledger(shown)
+    if namespace is not None and not sa.inspect(connection).has_schema(namespace):
+        connection.execute(sa.schema.CreateSchema(namespace))
     schema.TABLES.create_all(connection)
     connection.execute(schema.ledger.insert().values(version=schema.VERSION))
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from yunxin_soap.campaign.models import NAME_LENGTH
+
 VERSION = 1
 """The version of the tables. An older ledger is migrated; a newer one is an error."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that migrate a ledger to each version, from 2 on, from the version before it."""
 TABLES = sa.MetaData()
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-NAME_LENGTH = 255
-"""Characters of a campaign's name and of a single send's key at most."""
 # MySQL indexes only texts of a limited length.
 _Name = sa.Text().with_variant(sa.String(NAME_LENGTH), "mysql")
 _State = sa.Text().with_variant(sa.String(20), "mysql")
