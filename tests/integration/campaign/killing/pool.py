@@ -28,6 +28,7 @@ from tests.integration.campaign.killing.servers import (
     shared_ledger,
 )
 from tests.integration.campaign.killing.work import Campaign, Clock, Singles, Work
+from yunxin_soap.campaign.storage import dialects
 
 LIMIT = 150.0
 """Seconds after which a round is a mistake."""
@@ -85,6 +86,7 @@ def run_round(setting: Setting, folder: Path, templates: Path) -> Outcome:
     attack = ATTACKS[setting.attack]
     outcome = setting.outcome()
     clock = Clock()
+    dialects.IDLE_TIMEOUT = 2
     with contextlib.ExitStack() as stack:
         server: Server | None = None
         if attack.own_server:

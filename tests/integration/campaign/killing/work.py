@@ -106,9 +106,18 @@ class Work(ABC):
         return Client("demo", "demo", channel=37, endpoint=self.gateway_url, retries=0, timeout=5)
 
     @property
+    def on_server(self) -> bool:
+        """Whether the ledger is on a server, not in a file."""
+        return "://" in self.ledger_url
+
+    @property
     @abstractmethod
     def numbers(self) -> list[str]:
         """Every number that is to be sent to once."""
+
+    def prepare(self) -> None:
+        """Create the ledger, with what is to be sent as far as that is known."""
+        self.ledger().close()
 
     @abstractmethod
     def attempt(self, say: Say, seed: int) -> None:
@@ -144,6 +153,10 @@ class Campaign(Work):
     @property
     def numbers(self) -> list[str]:
         return numbers(self.count)
+
+    def prepare(self) -> None:
+        with self.ledger() as ledger:
+            self._plan(ledger)
 
     def _plan(self, ledger: Ledger) -> None:
         ledger.plan("a", self.numbers, TEXT, channel=37, max_recipients=self.size)
