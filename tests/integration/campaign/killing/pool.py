@@ -32,6 +32,8 @@ from yunxin_soap.campaign.storage import dialects
 
 LIMIT = 150.0
 """Seconds after which a round is a mistake."""
+_CLEANING = 20.0
+"""Seconds to wait for such a round to clean up."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class Pool:
         if pid == 0:
             os.close(reader)
             os.setpgid(0, 0)
+            # To be ended early, it still has to clean up: databases, servers, filtered packets.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             random.seed()  # else all rounds would pick the same ports
             try:
                 outcome = run_round(setting, folder, self._templates)
@@ -180,14 +184,17 @@ class Pool:
 
     def _end(self, running: _Running, *, in_time: bool) -> Outcome:
         outcome = running.setting.outcome()
+        if not in_time:
+            os.kill(running.pid, signal.SIGTERM)
+            select.select([running.result], [], [], _CLEANING)
         with os.fdopen(running.result, "rb") as file:
-            if not in_time:
-                outcome.mistakes.append(f"it did not end in {LIMIT:.0f} s")
-            else:
-                try:
+            try:
+                if in_time or select.select([file], [], [], 0)[0]:
                     outcome = pickle.load(file)
-                except EOFError:
-                    outcome.mistakes.append("its process died")
+            except EOFError:
+                outcome.mistakes.append("its process died")
+        if not in_time:
+            outcome.mistakes.append(f"it did not end in {LIMIT:.0f} s")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         os.waitpid(running.pid, 0)
