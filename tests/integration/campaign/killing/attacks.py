@@ -30,8 +30,10 @@ def kill(round_: Round) -> None:
             round_.sleep(0.5)
         else:  # while it plans, perhaps
             round_.sleep(0.3)
-        with_gateway = rng.random() < 0.25
+        with_gateway = rng.random() < 0.4
         if with_gateway:
+            round_.gateway.stop()
+            round_.sleep(0.1)  # what is sent now is in flight, and never accepted
             round_.gateway.kill()
         for each in runners:
             each.kill()

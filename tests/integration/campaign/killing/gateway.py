@@ -35,6 +35,10 @@ class Gateway:
         service.faults.add(Fault.from_text("delay:seconds=0.001,jitter=0.02"))
         run(service, "127.0.0.1", self._port, lambda _url: say("listens"))
 
+    def stop(self) -> None:
+        """Let it stand still: from now on, it accepts nothing."""
+        self._process.stop()
+
     def kill(self) -> None:
         """Kill it: what it has not recorded by now, it never accepts."""
         self._process.kill()
