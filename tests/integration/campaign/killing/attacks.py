@@ -47,9 +47,14 @@ def freeze(round_: Round) -> None:
     other = round_.start(persistent=True) if round_.rng.random() < 0.5 else None
     victim = round_.start(machine=round_.machine)
     victim.wait_for("sending")
-    round_.sleep(0.2)
+    for _ in range(round_.rng.randint(0, 2)):  # about as long as its lease lasts
+        victim.stop()
+        round_.sleep(2 * round_.work.heartbeat_timeout)
+        victim.thaw()
+        round_.sleep(0.1)
+    round_.sleep(0.1)
     victim.stop()
-    round_.allowed += IN_FLIGHT
+    round_.allowed += 2 * IN_FLIGHT
     _step_clock(round_, 0.3)
     _take_over(round_, other or round_.start(persistent=True))
     victim.thaw()

@@ -15,7 +15,7 @@ from tests.integration.campaign.killing.processes import Hung, Machine, Process,
 from tests.integration.campaign.killing.servers import Server
 from tests.integration.campaign.killing.work import Clock, Seam, Work
 from yunxin_soap.campaign import State
-from yunxin_soap.errors import LedgerError
+from yunxin_soap.errors import NotInLedger
 
 _EXPECTED = ("LedgerError", "RunnerReclaimed")
 """What may end a runner that was attacked."""
@@ -86,6 +86,7 @@ class Round:
         self.decided = 0
         """How many submissions an operator has decided."""
         self.notes: list[str] = []
+        self.mistakes: list[str] = []
 
     def start(
         self, *, persistent: bool = False, seam: Seam | None = None, machine: Machine | None = None
@@ -112,20 +113,28 @@ class Round:
         with self.work.ledger() as ledger:
             return Counter(state for state, _, _ in self.work.states(ledger).values())
 
-    def decide(self) -> int:
-        """Decide what is unknown by the gateway's record; return how much was refused."""
-        refused = 0
+    def decide(self) -> tuple[int, int]:
+        """Decide what is unknown by the gateway's record, as an operator does.
+
+        Returns:
+            How many submissions are to be sent again, and for how many the ledger refused that.
+        """
+        resent, refused = 0, 0
         accepted = {n for batch in self.gateway.accepted().values() for n in batch}
         with self.work.ledger() as ledger:
             for submission, (state, _, numbers) in self.work.states(ledger).items():
-                if state is State.UNKNOWN:
-                    try:
-                        self.work.decide(ledger, submission, accepted.issuperset(numbers))
-                        self.decided += 1
-                    except LedgerError as error:
-                        refused += 1
-                        self.notes.append(f"refused: {error}")
-        return refused
+                if state is not State.UNKNOWN:
+                    continue
+                was_accepted = accepted.issuperset(numbers)
+                try:
+                    self.work.decide(ledger, submission, was_accepted)
+                except NotInLedger as error:
+                    refused += 1
+                    self.notes.append(f"refused: {error}")
+                else:
+                    self.decided += 1
+                    resent += not was_accepted
+        return resent, refused
 
 
 def _send(send: Callable[[Say, int], None], seam: Seam | None, seed: int, say: Say) -> None:
@@ -147,6 +156,7 @@ def play(round_: Round, attack: Callable[[Round], None], outcome: Outcome) -> No
         for process in round_.processes:
             process.kill()
         outcome.notes += round_.notes
+        outcome.mistakes += round_.mistakes
         outcome.seconds = time.monotonic() - began
 
 
@@ -176,7 +186,8 @@ def _conclude(round_: Round, outcome: Outcome) -> None:
         if not round_.counts()[State.UNKNOWN]:
             break
         round_.gateway.restart()  # what it has not recorded by now, it never accepts
-        if refused := round_.decide():
+        _, refused = round_.decide()
+        if refused:
             outcome.mistakes.append(f"{refused} decisions were refused after the end of all")
             break
         work.finish()

@@ -140,7 +140,7 @@ class Work(ABC):
         """Record that an unknown submission was accepted, or let it be sent again.
 
         Raises:
-            LedgerError: the ledger refuses to send it again.
+            NotInLedger: the ledger refuses to send it again.
         """
 
 
