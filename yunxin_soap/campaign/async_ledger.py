@@ -354,6 +354,7 @@ class AsyncLedger:
         by: str,
         submission_ids: Iterable[int] | None = None,
         batch_no: str | None = None,
+        even_if_alive: bool = False,
     ) -> int:
         """Decide what became of unknown submissions; nothing else changes their state.
 
@@ -365,6 +366,8 @@ class AsyncLedger:
             by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
+            even_if_alive: also if the process that had it in flight is not known to have ended. It
+                may only stand still, and still send it later.
 
         Returns:
             The count of submissions that were decided.
@@ -373,7 +376,8 @@ class AsyncLedger:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
             NotInLedger: there is no campaign of that name, one of the submissions is not unknown,
-                or they are to be sent again and the campaign is cancelled.
+                they are to be sent again and the campaign is cancelled, or they might go out
+                twice: one was accepted after all, or its process may still be alive.
         """
         return await self._opener.call(
             Ledger.resolve,
@@ -382,6 +386,7 @@ class AsyncLedger:
             by=by,
             submission_ids=submission_ids,
             batch_no=batch_no,
+            even_if_alive=even_if_alive,
         )
 
     async def purge(self, *, older_than: float | timedelta) -> int:
@@ -504,7 +509,13 @@ class AsyncOnceSends:
         await self._opener.call(lambda ledger: ledger.once.retry(key, unsafe=unsafe, by=by))
 
     async def resolve(
-        self, key: str, decision: DecisionName, *, by: str, batch_no: str | None = None
+        self,
+        key: str,
+        decision: DecisionName,
+        *,
+        by: str,
+        batch_no: str | None = None,
+        even_if_alive: bool = False,
     ) -> None:
         """Decide what became of an unknown send; nothing else changes its state.
 
@@ -515,14 +526,19 @@ class AsyncOnceSends:
                 was not sent: it counts as rejected, and `retry` lets the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
+            even_if_alive: also if the process that had it in flight is not known to have ended. It
+                may only stand still, and still send it later.
 
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
-            NotInLedger: no send with that key is unknown.
+            NotInLedger: no send with that key is unknown, or it might go out twice: it was
+                accepted after all, or its process may still be alive.
         """
         await self._opener.call(
-            lambda ledger: ledger.once.resolve(key, decision, by=by, batch_no=batch_no)
+            lambda ledger: ledger.once.resolve(
+                key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
+            )
         )
 
 

@@ -368,6 +368,7 @@ class Ledger:
         by: str,
         submission_ids: Iterable[int] | None = None,
         batch_no: str | None = None,
+        even_if_alive: bool = False,
     ) -> int:
         """Decide what became of unknown submissions; nothing else changes their state.
 
@@ -379,6 +380,8 @@ class Ledger:
             by: the person who decides; the history keeps the name.
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
+            even_if_alive: also if the process that had it in flight is not known to have ended. It
+                may only stand still, and still send it later.
 
         Returns:
             The count of submissions that were decided.
@@ -387,10 +390,16 @@ class Ledger:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
             NotInLedger: there is no campaign of that name, one of the submissions is not unknown,
-                or they are to be sent again and the campaign is cancelled.
+                they are to be sent again and the campaign is cancelled, or they might go out
+                twice: one was accepted after all, or its process may still be alive.
         """
         return self._admin.resolve(
-            name, decision, by=by, submission_ids=submission_ids, batch_no=batch_no
+            name,
+            decision,
+            by=by,
+            submission_ids=submission_ids,
+            batch_no=batch_no,
+            even_if_alive=even_if_alive,
         )
 
     def purge(self, *, older_than: float | timedelta) -> int:

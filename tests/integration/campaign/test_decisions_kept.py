@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -338,20 +339,22 @@ def test_once_late_ending_is_kept_in_the_history(
     """A single send whose runner was reclaimed keeps its late result in the history."""
     end = Claims.end_single
 
-    def late(self: Claims, identity: Any, ending: Any) -> None:
+    def late(self: Claims, identity: Any, ending: Any) -> bool:
         with transaction(ledger_url) as connection:
             connection.execute(
                 sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
             )
         with pytest.raises(OutcomeUnknown):
             ledger.once.send(client, "k", TO, TEXT)
-        end(self, identity, ending)
+        return end(self, identity, ending)
 
     monkeypatch.setattr(Claims, "end_single", late)
-    receipt = ledger.once.send(client, "k", TO, TEXT)
+    with pytest.raises(OutcomeUnknown, match="its process stood still too long") as raised:
+        ledger.once.send(client, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert found.state is State.UNKNOWN
-    assert found.history[-1].batch_no == receipt.batch_no
+    assert (batch_no := found.history[-1].batch_no)
+    assert f"late result was the batch number {batch_no}" in str(raised.value)
     assert "after its runner was reclaimed: accepted" in found.history[-1].detail
     assert sandbox.accepted_numbers == {TO: 1}
 
@@ -469,10 +472,10 @@ def test_once_cancelled_while_recording_is_cancelled_and_recorded(
     async def main() -> None:
         loop, recording, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-        def slow(*args: Any) -> None:
+        def slow(*args: Any) -> bool:
             loop.call_soon_threadsafe(recording.set)
             assert go_on.wait(30)
-            end(*args)
+            return end(*args)
 
         monkeypatch.setattr(Claims, "end_single", slow)
         async with async_client() as client, AsyncLedger(ledger_url) as ledger:
@@ -495,7 +498,7 @@ def test_once_ending_that_cannot_be_recorded_is_an_error(
     """An ending that the ledger can never record ends in an error with the outcome."""
 
     def full(*_: object) -> None:
-        raise sa.exc.OperationalError("", {}, Exception("no space left"))
+        raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("no space left"))
 
     monkeypatch.setattr(Claims, "end_single", full)
     with pytest.raises(LedgerError, match=r"ended \(accepted as [0-9]+\).*no space left"):
@@ -514,7 +517,7 @@ class Unreachable(Claims):
         super().__init__(engine)
         self.attempts = 0
 
-    def end_single(self, *_: object) -> None:
+    def end_single(self, *_: object) -> NoReturn:
         self._fail()
 
     def exchange(self, *args: Any, endings: Sequence[Ending], **options: Any) -> ClaimResult:
@@ -649,7 +652,7 @@ def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
         def fail(*_: Any) -> None:
             loop.call_soon_threadsafe(recording.set)
             assert go_on.wait(30)
-            raise sa.exc.OperationalError("", {}, Exception("no space left"))
+            raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("no space left"))
 
         monkeypatch.setattr(Claims, "end_single", fail)
         async with async_client() as client, AsyncLedger(ledger_url) as ledger:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import NAME_LENGTH, ClaimedSubmission, DecisionName, Ending, State
 from yunxin_soap.campaign.running.decisions import ending_of
+from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import (
@@ -34,7 +35,9 @@ from yunxin_soap.errors import (
     ConfigurationRejected,
     ContentConflict,
     LedgerError,
+    NotSent,
     OutcomeUnknown,
+    SendError,
     rejected_by_code,
 )
 from yunxin_soap.results import Receipt
@@ -146,7 +149,13 @@ class OnceSends:
         self._admin.retry_single(key, unsafe=unsafe, by=by)
 
     def resolve(
-        self, key: str, decision: DecisionName, *, by: str, batch_no: str | None = None
+        self,
+        key: str,
+        decision: DecisionName,
+        *,
+        by: str,
+        batch_no: str | None = None,
+        even_if_alive: bool = False,
     ) -> None:
         """Decide what became of an unknown send; nothing else changes its state.
 
@@ -157,13 +166,18 @@ class OnceSends:
                 was not sent: it counts as rejected, and `retry` lets the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
+            even_if_alive: also if the process that had it in flight is not known to have ended. It
+                may only stand still, and still send it later.
 
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not
                 printable text.
-            NotInLedger: no send with that key is unknown.
+            NotInLedger: no send with that key is unknown, or it might go out twice: it was
+                accepted after all, or its process may still be alive.
         """
-        self._admin.resolve_single(key, decision, by=by, batch_no=batch_no)
+        self._admin.resolve_single(
+            key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
+        )
 
     def begin(self, key: str) -> OnceSend:
         """Return one call's work on a key, for this class and its asynchronous twin."""
@@ -206,10 +220,16 @@ class OnceSend:
             try:
                 receipt = client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
-                self._record_error(step, error, began_at)
-                raise
-            self._record(_accepted(step, receipt, began_at))
-            return receipt
+                if self._record_error(step, error, began_at) or not isinstance(error, SendError):
+                    raise
+                late: Receipt | SendError = error
+            else:
+                if self._record(_accepted(step, receipt, began_at)):
+                    return receipt
+                late = receipt
+            while (earlier := self._look_up(checked, client, late)) is None:
+                time.sleep(_POLL)
+            return earlier
         finally:
             self._identity.end()
 
@@ -221,31 +241,44 @@ class OnceSend:
         """
         self._identity = RunnerIdentity.new()
         try:
-            while True:
-                step, cancelled = await uncancellable(self._claim_or_look_up, checked, client)
-                if cancelled is not None:
-                    if isinstance(step, ClaimedSubmission):  # it was not sent yet
-                        await uncancellable(self._record_error, step, cancelled, time.monotonic())
-                    raise cancelled
-                if isinstance(step, Receipt):
-                    return step
-                if step is not None:
-                    break
-                await asyncio.sleep(_POLL)
+            step = await self._claim_or_look_up_async(checked, client)
+            if isinstance(step, Receipt):
+                return step
             began_at = time.monotonic()
             try:
                 receipt = await client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
-                _, cancelled = await uncancellable(self._record_error, step, error, began_at)
+                recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
                 if cancelled is not None:
                     raise cancelled from error
-                raise
-            _, cancelled = await uncancellable(self._record, _accepted(step, receipt, began_at))
-            if cancelled is not None:
-                raise cancelled
-            return receipt
+                if recorded or not isinstance(error, SendError):
+                    raise
+                late: Receipt | SendError = error
+            else:
+                if await _to_its_end(self._record, _accepted(step, receipt, began_at)):
+                    return receipt
+                late = receipt
+            while True:
+                earlier = await _to_its_end(self._look_up, checked, client, late)
+                if earlier is not None:
+                    return earlier
+                await asyncio.sleep(_POLL)
         finally:
             self._identity.end()
+
+    async def _claim_or_look_up_async(
+        self, checked: Submission, client: AsyncClient
+    ) -> Receipt | ClaimedSubmission:
+        """Do as `_claim_or_look_up`, and wait while another call has it in flight."""
+        while True:
+            step, cancelled = await uncancellable(self._claim_or_look_up, checked, client)
+            if cancelled is not None:
+                if isinstance(step, ClaimedSubmission):  # it was not sent yet
+                    await uncancellable(self._record_error, step, cancelled, time.monotonic())
+                raise cancelled
+            if step is not None:
+                return step
+            await asyncio.sleep(_POLL)
 
     def _claim_or_look_up(
         self, checked: Submission, client: Client | AsyncClient
@@ -278,7 +311,7 @@ class OnceSend:
                         if found.id not in reclaimed:
                             return None
                     else:
-                        return _earlier_outcome(found, checked, client.protocol)
+                        return _earlier_outcome(connection, found, checked, client.protocol)
                 if claimable is not None:
                     return self._claim(connection, claimable, client.total_timeout + LEASE_MARGIN)
         except sa.exc.IntegrityError:
@@ -290,6 +323,44 @@ class OnceSend:
                 f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
             ) from None
         return self._claim_or_look_up(checked, client)  # a stalled one was reclaimed
+
+    def _look_up(
+        self, checked: Submission, client: Client | AsyncClient, late: Receipt | SendError
+    ) -> Receipt | None:
+        """Return what the ledger says, once another call has reclaimed this one.
+
+        All calls with a key get the same outcome, also one whose process stood still.
+
+        Args:
+            checked: what was to be sent.
+            client: the client that was to send.
+            late: how this call ended, which came too late to be recorded.
+
+        Returns:
+            The receipt; None while another call has it in flight.
+
+        Raises:
+            SendError: it ended so, or it is to be sent again.
+        """
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                sa.select(submission).where(submission.c.key == self._key)
+            ).one()
+            if found.state == State.SUBMITTING.value:
+                self._claims.runners.reclaim_stalled(connection, None)
+                return None
+            if found.state != State.PENDING.value:
+                return _earlier_outcome(
+                    connection, found, checked, client.protocol, stood_still=True
+                )
+        if isinstance(late, NotSent):
+            raise late
+        ended = f"accepted as {late.batch_no}" if isinstance(late, Receipt) else str(late)
+        raise OutcomeUnknown(
+            f"Another process took over the send {self._key!r} while this one stood still, and it"
+            " was decided to send it again: the next call with that key sends it. This call ended"
+            f" too late: {ended}"
+        )
 
     def _check_content(self, found: Any, digest: str) -> None:
         if found.digest is None:
@@ -343,12 +414,16 @@ class OnceSend:
 
     def _record_error(
         self, claimed: ClaimedSubmission, error: BaseException, began_at: float
-    ) -> None:
-        """Record how it ended, without a receipt."""
-        self._record(ending_of(error, claimed, began_at=began_at, ended_at=time.monotonic()))
+    ) -> bool:
+        """Record how it ended, without a receipt; see `_record`."""
+        return self._record(ending_of(error, claimed, began_at=began_at, ended_at=time.monotonic()))
 
-    def _record(self, ending: Ending) -> None:
-        """Record how it ended; retry while the ledger is not reachable."""
+    def _record(self, ending: Ending) -> bool:
+        """Record how it ended; retry while the ledger is not reachable.
+
+        Returns:
+            Whether it was recorded. Else another call has reclaimed it before.
+        """
         deadline = time.monotonic() + self._outage_timeout
         while True:
             try:
@@ -386,6 +461,14 @@ async def uncancellable(
     return thread.result(), cancelled
 
 
+async def _to_its_end(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a function in a thread, and only then let the task be cancelled."""
+    result, cancelled = await uncancellable(call, *args, **kwargs)
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
 def require_client(client: Client | AsyncClient, method: str, *, asynchronous: bool) -> None:
     """Check the kind of a client, and that it is open.
 
@@ -406,7 +489,20 @@ def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> 
     return Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
 
 
-def _earlier_outcome(found: Any, checked: Submission, protocol: str) -> Receipt:
+def _which(key: str, *, stood_still: bool) -> str:
+    if stood_still:
+        return f"this call with the key {key!r} is unknown, since its process stood still too long"
+    return f"an earlier call with the key {key!r} is unknown, and this call sent nothing"
+
+
+def _earlier_outcome(
+    connection: sa.Connection,
+    found: Any,
+    checked: Submission,
+    protocol: str,
+    *,
+    stood_still: bool = False,
+) -> Receipt:
     """Return the receipt of a send that has ended, or raise its outcome."""
     if found.state == State.ACCEPTED.value:
         return Receipt(
@@ -418,10 +514,12 @@ def _earlier_outcome(found: Any, checked: Submission, protocol: str) -> Receipt:
             protocol=protocol,
         )
     if found.state == State.UNKNOWN.value:
+        late = transitions.late_batch_numbers(connection, submission.c.id == found.id)
+        learnt = f" Its late result was the batch number {late[found.id]}." if late else ""
         raise OutcomeUnknown(
-            f"The outcome of an earlier call with the key {found.key!r} is unknown, and this call"
-            " sent nothing. Ask the vendor, then decide with once.resolve (campaign resolve --key"
-            f" {shlex.quote(found.key)}). Reason: {found.reason}"
+            f"The outcome of {_which(found.key, stood_still=stood_still)}.{learnt} Ask the vendor,"
+            f" then decide with once.resolve (campaign resolve --key {shlex.quote(found.key)})."
+            f" Reason: {found.reason}"
         )
     if found.code is not None:
         raise rejected_by_code(found.code, found.keyword)

@@ -37,7 +37,7 @@ from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.clock import lease_clock
-from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, SendError
+from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, OutcomeUnknown, SendError
 
 if TYPE_CHECKING:
     from yunxin_soap.message import Submission
@@ -67,6 +67,10 @@ class Sender(Protocol):
         self, submission: Submission, /, *, valid_until: float | None = None
     ) -> Receipt:
         """Send it once, unless its first byte cannot leave before ``valid_until``."""
+
+
+class LeftRunning(OutcomeUnknown):
+    """The submission was cancelled, and a thread may still send it."""
 
 
 class StopEvent(Protocol):
@@ -152,6 +156,8 @@ class Runner:
         self._valid_until = 0.0
         """The time by `lease_clock` from which on nothing more may be begun."""
         self._outage_timeout = outage_timeout
+        self._may_still_send = False
+        """Whether a thread was left that may still send."""
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
 
@@ -174,6 +180,8 @@ class Runner:
                 await self._loop()
             except BaseException as error:
                 self._failure = error
+                if isinstance(error, RunnerReclaimed):
+                    await self._drain()
                 self._abort()
                 unrecorded = await self._record_last()
                 if unrecorded is None:
@@ -186,7 +194,8 @@ class Runner:
                 await self._unregister()
         finally:
             watch.cancel()
-            self._identity.end()
+            if not self._may_still_send:
+                self._identity.end()
             self._thread.shutdown(wait=False)
 
     async def _loop(self) -> None:
@@ -218,6 +227,13 @@ class Runner:
     def _is_draining(self) -> bool:
         """Return whether nothing more is to be claimed, so that what is in flight can end."""
         return self._draining or self._stop.is_set()
+
+    async def _drain(self) -> None:
+        """Wait until what is in flight has ended, or the run is cancelled; begin nothing more."""
+        self._draining = True
+        if self._in_flight:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(list(self._in_flight.values()))
 
     def _abort(self) -> None:
         """Cancel what is in flight."""
@@ -308,6 +324,7 @@ class Runner:
                 return Decision(replace(decision.ending, retry_after=0.0))
             return decision
         except asyncio.CancelledError as cancelled:
+            self._may_still_send |= isinstance(cancelled.__cause__, LeftRunning)
             return Decision(
                 ending_of(cancelled, claimed, began_at=began_at, ended_at=time.monotonic())
             )
@@ -448,7 +465,10 @@ class Runner:
 
     async def _unregister(self) -> None:
         try:
-            await self._in_thread(self._claims.runners.unregister, self._identity)
+            unregister = functools.partial(
+                self._claims.runners.unregister, may_still_send=self._may_still_send
+            )
+            await self._in_thread(unregister, self._identity)
             await self._in_thread(self._claims.finish, self._campaign)
         except sa.exc.SQLAlchemyError as error:
             if self._failure is None:  # or the failure names the cause already

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from yunxin_soap.campaign.running.runner import Sender
-from yunxin_soap.errors import OutcomeUnknown
+from yunxin_soap.campaign.running.runner import LeftRunning, Sender
 from yunxin_soap.transport.sync import HttpTransport
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class ThreadSender:
 
         Raises:
             asyncio.CancelledError: the task was cancelled; its ``__cause__`` is an
-                `OutcomeUnknown` if the call had begun, since a thread cannot be cancelled.
+                `LeftRunning` if the call had begun, since a thread cannot be cancelled.
         """
         call = self._threads.submit(self._client.submit, submission, valid_until=valid_until)
         try:
@@ -88,7 +87,7 @@ class ThreadSender:
                 raise
             if call.done():  # its outcome is known, although this task did not get it in time
                 return call.result()
-            raise cancelled from OutcomeUnknown("The run ended while this was in flight.")
+            raise cancelled from LeftRunning("The run ended while this was in flight.")
 
     def close(self) -> None:
         """End the threads, each once its call has returned."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from yunxin_soap.campaign.storage.dialects import (
 )
 from yunxin_soap.campaign.storage.engine import PURGE_LOCK, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import campaign_row
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, unended_runners
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
@@ -223,12 +224,14 @@ class Admin:
         by: str,
         submission_ids: Iterable[int] | None,
         batch_no: str | None,
+        even_if_alive: bool,
     ) -> int:
         """Decide what became of unknown submissions of a campaign; return their count."""
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
             found = campaign_row(connection, name, lock=True)
-            _check(by, batch_no, after)
+            _check(by, batch_no, after, even_if_alive=even_if_alive)
+            runners = unended_runners(connection)
             if after is State.PENDING:
                 _refuse_cancelled(found)
             ids = list(
@@ -253,40 +256,33 @@ class Admin:
                         + ". Nothing was changed."
                     )
                 ids = chosen
-            transitions.decide(
-                connection,
-                ids,
-                before=State.UNKNOWN,
-                after=after,
-                by=by,
-                detail=decision,
-                batch_no=batch_no,
-            )
+            decided = _Decided(decision, after, by, batch_no, even_if_alive)
+            decided.record(connection, ids, submission.c.campaign_id == found.id, runners)
             if after is State.PENDING:
                 transitions.reopen_if_done(connection, found.id)
             return len(ids)
 
     def resolve_single(
-        self, key: str, decision: DecisionName, *, by: str, batch_no: str | None
+        self,
+        key: str,
+        decision: DecisionName,
+        *,
+        by: str,
+        batch_no: str | None,
+        even_if_alive: bool,
     ) -> None:
         """Decide what became of an unknown single send."""
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
+            runners = unended_runners(connection)
             found = self._single_send(connection, key)
             if found.state != State.UNKNOWN.value:
                 raise NotInLedger(
                     f"The single send {key!r} is {found.state}, so there is nothing to resolve."
                 )
-            _check(by, batch_no, after)
-            transitions.decide(
-                connection,
-                [found.id],
-                before=State.UNKNOWN,
-                after=after,
-                by=by,
-                detail=decision,
-                batch_no=batch_no,
-            )
+            _check(by, batch_no, after, even_if_alive=even_if_alive)
+            decided = _Decided(decision, after, by, batch_no, even_if_alive)
+            decided.record(connection, [found.id], submission.c.id == found.id, runners)
 
     def retry_single(self, key: str, *, unsafe: bool, by: str) -> None:
         """Make a rejected single send pending."""
@@ -411,6 +407,86 @@ class Admin:
         return count
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """What a person decided about unknown submissions."""
+
+    decision: DecisionName
+    after: State
+    by: str
+    batch_no: str | None
+    even_if_alive: bool
+
+    def record(
+        self,
+        connection: sa.Connection,
+        ids: Sequence[int],
+        scope: sa.ColumnElement[bool],
+        runners: Mapping[str, RunnerIdentity],
+    ) -> None:
+        """Record the decision.
+
+        Args:
+            connection: in a transaction that holds the submissions.
+            ids: the submissions.
+            scope: finds them, and perhaps others, in the table.
+            runners: the reclaimed runners that may still be alive.
+
+        Raises:
+            NotInLedger: they would be sent again, although they were accepted, or their runner may
+                still send them.
+        """
+        at_risk: dict[int, str] = {}
+        if self.after is not State.ACCEPTED:
+            late = transitions.late_batch_numbers(connection, scope)
+            if accepted := [each for each in ids if each in late]:
+                raise _accepted_late({each: late[each] for each in accepted})
+            reclaimed = transitions.reclaimed_from(connection, list(runners), scope)
+            at_risk = {each: reclaimed[each] for each in ids if each in reclaimed}
+            if at_risk and not self.even_if_alive:
+                raise _still_alive(at_risk, runners)
+        for detail, chosen in (
+            (self.decision, [each for each in ids if each not in at_risk]),
+            (f"{self.decision}, although its runner may be alive", list(at_risk)),
+        ):
+            transitions.decide(
+                connection,
+                chosen,
+                before=State.UNKNOWN,
+                after=self.after,
+                by=self.by,
+                detail=detail,
+                batch_no=self.batch_no,
+            )
+
+
+def _accepted_late(batch_numbers: Mapping[int, str]) -> NotInLedger:
+    shown = [f"submission {each} as {batch_no}" for each, batch_no in batch_numbers.items()]
+    return NotInLedger(
+        f"The gateway has accepted {_listed(shown)}, as became known after the runner was"
+        " reclaimed: resolve it as accepted, with that batch number. Nothing was changed."
+    )
+
+
+def _still_alive(at_risk: Mapping[int, str], runners: Mapping[str, RunnerIdentity]) -> NotInLedger:
+    shown = _listed([str(each) for each in at_risk])
+    count = len(at_risk)
+    what = f"submission {shown} was" if count == 1 else f"{count} submissions ({shown}) were"
+    involved = [runners[each] for each in dict.fromkeys(at_risk.values())]
+    processes = _listed([str(each) for each in involved])
+    hosts = _listed(list(dict.fromkeys(each.host for each in involved)))
+    return NotInLedger(
+        f"The last that is known of {what} in flight in {processes}, which stopped sending"
+        " heartbeats and is not known to have ended: it may only stand still, and still send."
+        f" End it, and run this command on {hosts}, where that can be seen; or take the risk of a"
+        " second copy with even_if_alive=True (--even-if-alive). Nothing was changed."
+    )
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
+
+
 def _state_after(decision: str) -> State:
     """Return the state that follows from a decision."""
     for name, state in _AFTER.items():
@@ -432,8 +508,16 @@ def _cancelled(name: str) -> NotInLedger:
     )
 
 
-def _check(by: str, batch_no: str | None = None, after: State = State.PENDING) -> None:
+def _check(
+    by: str,
+    batch_no: str | None = None,
+    after: State = State.PENDING,
+    *,
+    even_if_alive: bool = False,
+) -> None:
     """Check the arguments of a decision."""
+    if even_if_alive and after is State.ACCEPTED:
+        raise ConfigurationError("even_if_alive is for the decisions 'resend' and 'not_sent' only.")
     if batch_no is not None and after is not State.ACCEPTED:
         raise ConfigurationError("batch_no is for the decision 'accepted' only.")
     for name, value in (("by", by), ("batch_no", batch_no)):

@@ -113,10 +113,14 @@ class Claims:
             " it had in flight is unknown."
         )
 
-    def end_single(self, identity: RunnerIdentity, ending: Ending) -> None:
+    def end_single(self, identity: RunnerIdentity, ending: Ending) -> bool:
         """Record how a single send ended, and unregister its runner.
 
         Safe to repeat if it is not known whether it was committed.
+
+        Returns:
+            Whether it ended so in the ledger. Else its runner was reclaimed before, and only the
+            history keeps the ending.
         """
         with self._engine.begin() as connection:
             connection.execute(
@@ -136,9 +140,11 @@ class Claims:
                     now_monotonic=now_monotonic,
                     runner_id=identity.id,
                 )
-            elif not transitions.was_recorded(connection, ending, identity.id):
+            is_late = held is None and not transitions.was_recorded(connection, ending, identity.id)
+            if is_late:
                 transitions.note_late(connection, [ending], now=now, runner_id=identity.id)
             connection.execute(runner.delete().where(runner.c.id == identity.id))
+            return not is_late
 
     def claim(
         self,
@@ -287,7 +293,7 @@ class Claims:
 # Built once: building a statement takes longer than running it.
 _HEARTBEAT = (
     runner.update()
-    .where(runner.c.id == sa.bindparam("runner"))
+    .where(runner.c.id == sa.bindparam("runner"), runner.c.reclaimed_at.is_(None))
     .values(expires_at=sa.bindparam("until"))
 )
 _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam("runner"))

@@ -335,7 +335,9 @@ def _statuses(
     on_hold = _on_hold(connection, scope)
     active: dict[int, list[ActiveRunner]] = {row.id: [] for row in rows}
     for row in connection.execute(
-        sa.select(runner).where(runner.c.campaign_id.in_(active)).order_by(runner.c.started_at)
+        sa.select(runner)
+        .where(runner.c.campaign_id.in_(active), runner.c.reclaimed_at.is_(None))
+        .order_by(runner.c.started_at)
     ):
         if not RunnerIdentity.of(row).is_dead():
             active[row.campaign_id].append(

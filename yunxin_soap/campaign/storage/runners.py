@@ -214,7 +214,9 @@ class Runners:
     def reclaim_stalled(
         self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False
     ) -> list[int]:
-        """Make unknown what stalled runners left in flight, and remove these runners.
+        """Make unknown what stalled runners left in flight, and reclaim these runners.
+
+        The row of one that may still be alive stays, marked as reclaimed: it may still send.
 
         Args:
             connection: in a transaction that writes.
@@ -251,7 +253,7 @@ class Runners:
             )
             overdue = lease_time(connection, now) - row.expires_at
             if dead or overdue > patience:
-                reclaimed += self._reclaim(connection, identity, now)
+                reclaimed += self._reclaim(connection, identity, now, is_dead=bool(dead))
             elif strict and overdue > 0:
                 raise LedgerError(
                     f"The runner in {identity} is alive and sent no heartbeat for"
@@ -261,7 +263,9 @@ class Runners:
         return sorted(reclaimed)
 
     @staticmethod
-    def _reclaim(connection: sa.Connection, identity: RunnerIdentity, now: float) -> list[int]:
+    def _reclaim(
+        connection: sa.Connection, identity: RunnerIdentity, now: float, *, is_dead: bool
+    ) -> list[int]:
         held = (
             sa.select(submission.c.id)
             .where(submission.c.runner_id == identity.id)
@@ -270,11 +274,41 @@ class Runners:
         ids = list(connection.scalars(held.with_for_update()))
         detail = _RECLAIMED.format(identity)
         reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
-        connection.execute(runner.delete().where(runner.c.id == identity.id))
+        own = runner.c.id == identity.id
+        connection.execute(
+            runner.delete().where(own)
+            if is_dead
+            else runner.update().where(own).values(reclaimed_at=now)
+        )
         return ids
 
-    def unregister(self, identity: RunnerIdentity) -> None:
-        """Remove a runner that has nothing in flight; else it stays, to be reclaimed."""
+    def unregister(self, identity: RunnerIdentity, *, may_still_send: bool = False) -> None:
+        """Remove a runner that has nothing in flight; else it stays, to be reclaimed.
+
+        Args:
+            identity: the runner.
+            may_still_send: whether a thread that cannot be cancelled may still send what it has
+                recorded as unknown. Then its row stays, too, until its process has ended.
+        """
         with self._engine.begin() as connection:
             busy = sa.exists().where(submission.c.runner_id == identity.id)
-            connection.execute(runner.delete().where(runner.c.id == identity.id, ~busy))
+            idle = sa.and_(runner.c.id == identity.id, ~busy)
+            if may_still_send:
+                now = ledger_time(connection)
+                connection.execute(runner.update().where(idle).values(reclaimed_at=now))
+            else:
+                connection.execute(runner.delete().where(idle))
+
+
+def unended_runners(connection: sa.Connection) -> dict[str, RunnerIdentity]:
+    """Return the reclaimed runners that may still be alive, by their ids; remove all others.
+
+    Call it before you lock submissions, as all who lock a runner do.
+    """
+    found = connection.execute(sa.select(runner).where(runner.c.reclaimed_at.is_not(None))).all()
+    runners = {row.id: RunnerIdentity.of(row) for row in found}
+    on_this_machine = is_local(connection)
+    ended = [each.id for each in runners.values() if each.is_dead(on_this_machine=on_this_machine)]
+    if ended:
+        connection.execute(runner.delete().where(runner.c.id.in_(ended)))
+    return {key: each for key, each in runners.items() if key not in ended}

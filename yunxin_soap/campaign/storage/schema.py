@@ -65,6 +65,9 @@ runner = sa.Table(
     sa.Column("started_at", sa.Double, nullable=False),
     # The end of its lease: each heartbeat moves it. In a file, it is by the boot clock.
     sa.Column("expires_at", sa.Double, nullable=False),
+    # When others took its submissions. The row stays while its process may still be alive, as after
+    # a suspension, and may still send.
+    sa.Column("reclaimed_at", sa.Double),
 )
 
 submission = sa.Table(

@@ -265,6 +265,46 @@ def note_late(
         )
 
 
+def late_batch_numbers(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> dict[int, str]:
+    """Return the batch numbers of unknown submissions, by id, which became known too late.
+
+    Args:
+        connection: in a transaction.
+        scope: which submissions.
+    """
+    found = connection.execute(
+        sa.select(history.c.submission_id, history.c.batch_no)
+        .join(submission, history.c.submission_id == submission.c.id)
+        .where(scope, submission.c.state == State.UNKNOWN.value, history.c.batch_no.is_not(None))
+        .order_by(history.c.id)
+    )
+    return {each.submission_id: each.batch_no for each in found}
+
+
+def reclaimed_from(
+    connection: sa.Connection, runner_ids: Collection[str], scope: sa.ColumnElement[bool]
+) -> dict[int, str]:
+    """Return which unknown submissions were made unknown for which of some runners.
+
+    Args:
+        connection: in a transaction.
+        runner_ids: the runners.
+        scope: which submissions.
+    """
+    found = connection.execute(
+        sa.select(history.c.submission_id, history.c.by)
+        .join(submission, history.c.submission_id == submission.c.id)
+        .where(
+            scope,
+            submission.c.state == State.UNKNOWN.value,
+            history.c.by.in_(runner_ids),
+            history.c.before == State.SUBMITTING.value,
+            history.c.after == State.UNKNOWN.value,
+        )
+    )
+    return {each.submission_id: each.by for each in found}
+
+
 def open_campaign(connection: sa.Connection, campaign_id: int) -> bool:
     """Let runners send a campaign unless it is cancelled; return whether they may."""
     is_cancelled = campaign.c.state == CampaignState.CANCELLED.value

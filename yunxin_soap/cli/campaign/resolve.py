@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     metavar="ID",
     help="Only this submission, by the id that find and export show. Repeatable.",
 )
+@click.option(
+    "--even-if-alive",
+    is_flag=True,
+    help="Also if the process that had them in flight may be alive, and send them later.",
+)
 @click.option("--batch-no", help="The vendor's batch number, with --accepted.")
 @by_option
 @ledger_options
@@ -47,6 +52,7 @@ def resolve_command(
     key: str | None,
     submission_ids: tuple[int, ...],
     batch_no: str | None,
+    even_if_alive: bool,
     by: str,
     ledger_url: str | None,
     as_json: bool,
@@ -67,7 +73,9 @@ def resolve_command(
         count = 1
         with open_ledger(ledger_url) as ledger:
             if key is not None:
-                ledger.once.resolve(key, decision, by=by, batch_no=batch_no)
+                ledger.once.resolve(
+                    key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
+                )
             elif name is not None:
                 count = ledger.resolve(
                     name,
@@ -75,6 +83,7 @@ def resolve_command(
                     by=by,
                     submission_ids=submission_ids or None,
                     batch_no=batch_no,
+                    even_if_alive=even_if_alive,
                 )
         none = ": none is unknown" if count == 0 else ""
         text = f"{pluralize(count, 'submission')} resolved{none}."
