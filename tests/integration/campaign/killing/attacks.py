@@ -60,6 +60,30 @@ def freeze(round_: Round) -> None:
     victim.thaw()
 
 
+def fence(round_: Round) -> None:
+    """Stop a process right before a write, and let others send what they can.
+
+    While it may still write, nothing may let others send the same.
+    """
+    rng = round_.rng
+    seam = Seam(rng.choice(["look", "write"]), rng.randint(0, 30))
+    victim = round_.start(seam=seam, machine=round_.machine)
+    _wait_for_stop(victim)
+    round_.allowed += IN_FLIGHT
+    other = round_.start(persistent=True)
+    _take_over(round_, other)
+    _step_clock(round_, 0.3)
+    resent, _ = round_.decide()
+    if resent and victim.is_stopped:
+        round_.mistakes.append(f"{resent} may be sent again, while their process may send them")
+    _take_over(round_, round_.start(persistent=True))
+    if rng.random() < 0.5:
+        victim.kill()
+        if round_.machine is not None:  # only there it can be seen that it is dead
+            round_.decide_on(round_.machine)
+    victim.thaw()
+
+
 def _wait_for_stop(process: Process) -> None:
     wait_until(lambda: process.is_stopped or process.is_over, "it stops itself")
 
@@ -180,6 +204,8 @@ ATTACKS = {
     # A silent process that is seen to be alive is waited for eleven times as long.
     "freeze": Attack(freeze, heartbeat_timeout=0.3),
     "freeze elsewhere": Attack(freeze, elsewhere=True),
+    "fence": Attack(fence, heartbeat_timeout=0.3),
+    "fence elsewhere": Attack(fence, elsewhere=True),
     "clock": Attack(clock),
     "cut": Attack(cut, kinds=("postgresql", "mariadb"), heartbeat_timeout=30.0),
     "restart": Attack(

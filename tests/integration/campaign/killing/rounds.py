@@ -136,6 +136,21 @@ class Round:
                     resent += not was_accepted
         return resent, refused
 
+    def decide_on(self, machine: Machine) -> None:
+        """Decide on another machine."""
+
+        def work(say: Say) -> None:
+            before = self.decided
+            _, refused = self.decide()
+            say(f"decided {self.decided - before} {refused}")
+
+        operator = Process("operator", work, self.folder, machine)
+        self.processes.append(operator)
+        _, decided, refused = operator.wait_for("decided").split()
+        self.decided += int(decided)
+        if int(refused):
+            self.mistakes.append(f"{refused} decisions were refused where the process was killed")
+
 
 def _send(send: Callable[[Say, int], None], seam: Seam | None, seed: int, say: Say) -> None:
     if seam is not None:
