@@ -21,6 +21,7 @@ from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import (
     driver_message,
     is_deadlock,
+    is_full,
     is_transient,
     ledger_time,
 )
@@ -429,6 +430,8 @@ class OnceSend:
             try:
                 return self._claims.end_single(self._identity, ending)
             except sa.exc.DBAPIError as error:
+                if is_full(error) and self._claims.make_room():
+                    continue
                 if not is_transient(error) or time.monotonic() >= deadline:
                     outcome = (
                         f"accepted as {ending.batch_no}" if ending.batch_no else ending.state.value

@@ -33,7 +33,7 @@ from yunxin_soap.campaign.running.decisions import (
 )
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
-from yunxin_soap.campaign.storage.dialects import driver_message, is_transient
+from yunxin_soap.campaign.storage.dialects import driver_message, is_full, is_transient
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.clock import lease_clock
@@ -56,6 +56,7 @@ clocks that run at different speeds.
 """
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
+_DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -361,6 +362,10 @@ class Runner:
                 del self._endings[: len(endings)]  # they are in the history
                 raise
             except sa.exc.DBAPIError as error:
+                if is_full(error) and (had_reserve := self._claims.make_room()) is not None:
+                    self._pause = Pause(_DISK_IS_FULL)  # so nothing more is claimed
+                    if had_reserve:
+                        continue
                 if not is_transient(error) or time.monotonic() >= first + self._outage_timeout:
                     raise self._unrecorded(error) from None
                 _log.warning("The ledger cannot be written (%s): retrying.", driver_message(error))
@@ -440,6 +445,7 @@ class Runner:
             f" submissions are in flight, and {len(self._endings)} ended unrecorded"
             + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
             + ". The next run makes them unknown."
+            + (" Free some space on its disk." if is_full(error) else "")
         )
 
     async def _record_last(self) -> LedgerError | None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import CampaignState, ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import lease_time, ledger_time
+from yunxin_soap.campaign.storage.dialects import dialect_of, lease_time, ledger_time
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -172,6 +172,14 @@ class Claims:
             )
             for row in rows
         ]
+
+    def make_room(self) -> bool | None:
+        """Give the ledger's reserve back to a full disk.
+
+        Returns:
+            Whether there was a reserve; None if the disk is a server's.
+        """
+        return dialect_of(self._engine).release_reserve(self._engine)
 
     def finish(self, campaign_id: int) -> None:
         """Mark a campaign as done if it has nothing left to send."""

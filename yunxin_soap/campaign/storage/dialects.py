@@ -13,6 +13,8 @@ import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
 from yunxin_soap.campaign.storage.lock_holder import lock_holder
+from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, make_reserve, release_reserve
 from yunxin_soap.clock import lease_clock
 
 _log = logging.getLogger(__name__)
@@ -123,6 +126,17 @@ class Dialect(ABC):
     ) -> None:
         """Insert many rows, by the fastest way that the database has."""
 
+    def make_reserve(self, engine: sa.Engine) -> None:  # noqa: B027 - a server has its own disk
+        """Keep some room on this machine's disk."""
+
+    def release_reserve(self, engine: sa.Engine) -> bool | None:
+        """Give that room back; return whether there was any. None: the disk is a server's."""
+        return None
+
+    @abstractmethod
+    def is_full(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the disk is full."""
+
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, so that waiting may help."""
         return error.connection_invalidated or (
@@ -155,7 +169,7 @@ class SQLite(Dialect):
         """Register the settings that each new connection of an engine needs."""
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "begin", self._begin)
-        sa.event.listen(engine, "handle_error", self._name_lock_holder)
+        sa.event.listen(engine, "handle_error", self._explain)
 
     @staticmethod
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -171,13 +185,16 @@ class SQLite(Dialect):
         cursor.close()
 
     @staticmethod
-    def _name_lock_holder(context: sa.engine.ExceptionContext) -> None:
+    def _explain(context: sa.engine.ExceptionContext) -> None:
+        """Say in an error what its text does not: who locks the file, or that the disk is full."""
         error = context.original_exception
-        if context.engine is None or "locked" not in str(error):
+        if context.engine is None:
             return
-        holder = lock_holder(str(context.engine.url.database))
-        if holder:
-            error.args = (f"{error}: {holder} has been writing it for {BUSY_TIMEOUT:.0f} s",)
+        file, text = str(context.engine.url.database), str(error)
+        if "locked" in text and (holder := lock_holder(file)):
+            error.args = (f"{text}: {holder} has been writing it for {BUSY_TIMEOUT:.0f} s",)
+        elif "disk I/O error" in text and disk_usage(Path(file).parent).free < RESERVE_SIZE:
+            error.args = (f"{_FULL}: {text}",)
 
     @staticmethod
     def _begin(connection: sa.Connection) -> None:
@@ -236,10 +253,22 @@ class SQLite(Dialect):
             f"{_insert_into(connection, table, columns)} VALUES ({marks})", list(rows)
         )
 
+    def make_reserve(self, engine: sa.Engine) -> None:
+        """Keep some room on the disk of the file."""
+        make_reserve(str(engine.url.database))
+
+    def release_reserve(self, engine: sa.Engine) -> bool:
+        """Give that room back; return whether there was any."""
+        return release_reserve(str(engine.url.database))
+
+    def is_full(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the disk is full."""
+        return _FULL in driver_message(error)
+
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
-        """Return whether another process holds the file."""
+        """Return whether another process holds the file, or the disk is full."""
         text = driver_message(error).lower()
-        return "locked" in text or "busy" in text
+        return "locked" in text or "busy" in text or self.is_full(error)
 
 
 class PostgreSQL(Dialect):
@@ -348,6 +377,10 @@ class PostgreSQL(Dialect):
         except connection.dialect.loaded_dbapi.Error as error:
             raise sa.exc.OperationalError(statement, {}, error) from error
 
+    def is_full(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the disk of the server is full."""
+        return getattr(error.orig, "sqlstate", None) == "53100"
+
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
         return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
@@ -358,8 +391,9 @@ class MySQL(Dialect):
 
     driver, extra = "pymysql", "campaign-mysql"
     _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 6), (8, 0, 17)
-    # A server that is full, or an account without a right, does not change by waiting.
-    _LASTING = frozenset({3, 1021, 1030, 1044, 1045, 1049, 1114, 1142, 1143, 1227})
+    # An account without a right does not change by waiting.
+    _LASTING = frozenset({1030, 1044, 1045, 1049, 1142, 1143, 1227})
+    _FULL = frozenset({3, 1021, 1114})
     _DEADLOCKS = frozenset({1020, 1213})
     # The table, column, key or constraint is there, or is gone, already.
     _DONE_ALREADY = frozenset({1050, 1060, 1061, 1091, 1826})
@@ -523,10 +557,16 @@ class MySQL(Dialect):
 
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, or ended a deadlock."""
+        if self.is_full(error):
+            return True
         return error.connection_invalidated or (
             isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
             and _error_number(error) not in self._LASTING
         )
+
+    def is_full(self, error: sa.exc.DBAPIError) -> bool:
+        """Return whether the disk of the server is full."""
+        return _error_number(error) in self._FULL
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -537,6 +577,7 @@ class MySQL(Dialect):
         return _error_number(error) in self._DONE_ALREADY
 
 
+_FULL = "database or disk is full"
 _LIFTED = "yunxin_timeouts_lifted"
 _MYSQL_TIME = sa.text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
 _DIALECTS: dict[str, Dialect] = {
@@ -637,6 +678,11 @@ def is_transient(error: sa.exc.DBAPIError) -> bool:
 def is_deadlock(error: sa.exc.DBAPIError) -> bool:
     """Return whether a server has rolled a transaction back for another one's sake."""
     return _dialect_of_error(error).is_deadlock(error)
+
+
+def is_full(error: sa.exc.DBAPIError) -> bool:
+    """Return whether a database failed since its disk is full."""
+    return _dialect_of_error(error).is_full(error)
 
 
 def driver_message(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from yunxin_soap.campaign.storage.dialects import (
     Dialect,
     dialect_of,
     driver_message,
+    is_full,
 )
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.files import file_id, make_private
@@ -133,7 +134,8 @@ def as_ledger_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        raise LedgerError(f"The ledger cannot be used ({driver_message(error)}).") from None
+        hint = " Free some space on its disk." if is_full(error) else ""
+        raise LedgerError(f"The ledger cannot be used ({driver_message(error)}).{hint}") from None
 
 
 def _parse(url: str | os.PathLike[str]) -> sa.URL:

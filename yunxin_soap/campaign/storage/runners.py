@@ -18,7 +18,7 @@ import psutil
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.storage.dialects import is_local, lease_time, ledger_time
+from yunxin_soap.campaign.storage.dialects import dialect_of, is_local, lease_time, ledger_time
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError, NotInLedger
@@ -197,6 +197,7 @@ class Runners:
         lease: float,
     ) -> None:
         """Register a runner in an open transaction, with a first lease of so many seconds."""
+        dialect_of(connection).make_reserve(self._engine)
         now = ledger_time(connection)
         connection.execute(
             runner.insert().values(
