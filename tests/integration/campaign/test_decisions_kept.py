@@ -37,6 +37,7 @@ from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import lease_time, ledger_time
 from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.transitions import decide
 from yunxin_soap.sandbox import Sandbox
@@ -393,7 +394,8 @@ def test_run_leaves_a_briefly_silent_runner(
 ) -> None:
     """A runner that is silent for less than its lease ends no other run and is not reclaimed."""
     ledger.plan("a", numbers(4), TEXT, channel=37, max_recipients=1)
-    alive = manual_runner(pid_namespace="another machine")
+    boot = RunnerIdentity.new().pid_namespace.partition("/")[0]
+    alive = manual_runner(pid_namespace=f"{boot}/another container")
     (claimed,) = alive.claim()
     stop = threading.Event()
 
