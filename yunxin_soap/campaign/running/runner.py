@@ -57,6 +57,8 @@ clocks that run at different speeds.
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
+_LOOK_BACK = 10.0
+"""Seconds between two looks for what became pending among what was claimed before."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -152,6 +154,8 @@ class Runner:
         """Those in flight that may have been sent, and when."""
         self._endings: list[Ending] = []
         self._pause: Pause | None = None
+        self._found_from = 0
+        self._looked_back = 0.0
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
@@ -352,6 +356,7 @@ class Runner:
                 endings=endings,
                 in_flight=set(self._in_flight),
                 limit=self._limit(),
+                lowest=self._lowest(),
                 pause=pause,
             )
             try:
@@ -380,7 +385,18 @@ class Runner:
             if self._pause is pause and is_settled:
                 self._pause = None
             self._count(endings)
+            self._found_from = min((each.id for each in result.claimed), default=0)
             return result
+
+    def _lowest(self) -> int:
+        """Return the id to claim from: everything before it was claimed, or is not due yet.
+
+        Now and then it is 0, for what has become pending or due since.
+        """
+        now = time.monotonic()
+        if now >= self._looked_back + _LOOK_BACK:
+            self._looked_back, self._found_from = now, 0
+        return self._found_from
 
     def _account_for_dead_tasks(self) -> None:
         """Record an unknown outcome for every task that died after it may have sent."""

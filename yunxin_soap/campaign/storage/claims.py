@@ -5,9 +5,11 @@ Each public method is one transaction, and durable once it returns.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,6 +29,7 @@ from yunxin_soap.campaign.storage.schema import (
     runner,
     submission,
 )
+from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.message import Submission
 
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
@@ -66,6 +69,7 @@ class Claims:
         endings: Sequence[Ending],
         in_flight: Collection[int],
         limit: int,
+        lowest: int = 0,
         pause: Pause | None = None,
     ) -> ClaimResult:
         """Send a heartbeat, record how submissions ended, and claim the next ones.
@@ -78,6 +82,7 @@ class Claims:
             endings: how submissions ended since the last exchange.
             in_flight: the ids of the runner's submissions that have not ended.
             limit: how many submissions it may claim.
+            lowest: the id to look for them from, first; if there are none, it looks for all.
             pause: why the campaign is to wait.
 
         Raises:
@@ -92,12 +97,11 @@ class Claims:
             ).rowcount
             if is_registered:
                 held = set(connection.scalars(_HELD, {"runner": identity.id}).all())
-                self._end(
-                    connection,
-                    [each for each in endings if each.claimed.id in held],
-                    now=now,
-                    now_monotonic=now_monotonic,
-                    runner_id=identity.id,
+                ended = [each for each in endings if each.claimed.id in held]
+                splits = [each.claimed for each in ended if each.state is State.SPLIT]
+                self._split(connection, campaign_id, splits)
+                transitions.end(
+                    connection, ended, now=now, now_monotonic=now_monotonic, runner_id=identity.id
                 )
                 lost = held.difference(in_flight, (each.claimed.id for each in endings))
                 transitions.reclaim(
@@ -106,7 +110,9 @@ class Claims:
                 if pause is not None:
                     transitions.pause_campaign(connection, campaign_id, pause, now=now)
                 is_idle = not in_flight
-                return self._next(connection, identity, campaign_id, limit, now, is_idle=is_idle)
+                return self._next(
+                    connection, identity, campaign_id, limit, lowest, now, is_idle=is_idle
+                )
             transitions.note_late(connection, endings, now=now, runner_id=identity.id)
         raise RunnerReclaimed(
             "This runner sent no heartbeat in time, and another one reclaimed its submissions: what"
@@ -133,7 +139,7 @@ class Claims:
             )
             now_monotonic, now = time.monotonic(), ledger_time(connection)
             if held is not None:
-                self._end(
+                transitions.end(
                     connection,
                     [ending],
                     now=now,
@@ -154,24 +160,29 @@ class Claims:
         now: float,
     ) -> list[ClaimedSubmission]:
         """Commit pending submissions to a runner, in an open transaction, and return them."""
-        if not ids:
-            return []
         transitions.claim(connection, ids, now=now, runner_id=identity.id)
-        rows = connection.execute(_CLAIMED, {"ids": ids}).all()
-        return [
-            ClaimedSubmission(
-                row.id,
-                row.content_id,
-                row.attempts,
-                Submission(
-                    recipients=tuple(row.numbers.split(",")),
-                    message=row.message,
-                    channel=row.channel,
-                    extension=row.extension,
-                ),
-            )
-            for row in rows
-        ]
+        return _claimed_submissions(connection.execute(_CLAIMED, {"ids": ids}))
+
+    def _claim_from(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        limit: int,
+        lowest: int,
+        now: float,
+    ) -> list[ClaimedSubmission]:
+        """Claim the first pending submissions from an id on."""
+        if limit <= 0:
+            return []
+        values: dict[str, Any] = {"campaign": campaign_id, "now": now, "lowest": lowest}
+        if dialect_of(connection).writing_ctes:
+            statement = _claim_statement(connection.dialect, limit)
+            values |= {"new_at": now, "new_runner": identity.id}
+            return _claimed_submissions(statement.execute(connection, values))
+        statement = _claimable_statement(connection.dialect, limit)
+        ids = [row.id for row in statement.execute(connection, values)]
+        return self.claim(connection, identity, ids, now) if ids else []
 
     def make_room(self) -> bool | None:
         """Give the ledger's reserve back to a full disk.
@@ -186,52 +197,23 @@ class Claims:
         with self._engine.begin() as connection:
             transitions.finish_campaign(connection, campaign_id)
 
-    def _end(
-        self,
-        connection: sa.Connection,
-        endings: Sequence[Ending],
-        *,
-        now: float,
-        now_monotonic: float,
-        runner_id: str,
-    ) -> None:
-        # Every transaction locks contents in the same order.
-        in_order = sorted(endings, key=lambda each: each.claimed.content_id)
-        for each in in_order:
-            if each.state is State.SPLIT:
-                self._split(connection, each.claimed)
-        transitions.end(
-            connection, in_order, now=now, now_monotonic=now_monotonic, runner_id=runner_id
-        )
-
     @staticmethod
-    def _split(connection: sa.Connection, claimed: ClaimedSubmission) -> None:
-        """Replace a submission by two pending ones, with half of its numbers each."""
-        numbers = claimed.submission.recipients
-        middle = (len(numbers) + 1) // 2
-        parent = connection.execute(
-            sa.select(submission.c.campaign_id, submission.c.content_id).where(
-                submission.c.id == claimed.id
-            )
-        ).one()
-        for half in (numbers[:middle], numbers[middle:]):
-            child = connection.execute(
-                submission.insert().values(
-                    campaign_id=parent.campaign_id,
-                    content_id=parent.content_id,
-                    parent_id=claimed.id,
-                    size=len(half),
-                    state=State.PENDING.value,
-                    attempts=0,
-                    reason="",
-                    safe_to_resend=True,
-                )
-            ).inserted_primary_key
-            assert child is not None
-            connection.execute(
-                recipients.insert().values(submission_id=child[0], numbers=",".join(half))
-            )
-        connection.execute(recipients.delete().where(recipients.c.submission_id == claimed.id))
+    def _split(
+        connection: sa.Connection, campaign_id: int, parents: Sequence[ClaimedSubmission]
+    ) -> None:
+        """Replace each submission by two pending ones, with half of its numbers each."""
+        halves = []
+        for each in parents:
+            numbers = each.submission.recipients
+            middle = (len(numbers) + 1) // 2
+            halves += [
+                (each.content_id, each.id, len(half), ",".join(half))
+                for half in (numbers[:middle], numbers[middle:])
+            ]
+        if halves:
+            transitions.insert_pending(connection, campaign_id, halves)
+            ids = [each.id for each in parents]
+            connection.execute(recipients.delete().where(recipients.c.submission_id.in_(ids)))
 
     def _next(
         self,
@@ -239,6 +221,7 @@ class Claims:
         identity: RunnerIdentity,
         campaign_id: int,
         limit: int,
+        lowest: int,
         now: float,
         *,
         is_idle: bool,
@@ -257,11 +240,8 @@ class Claims:
             if not transitions.open_if_due(connection, campaign_id, now=now):
                 return ClaimResult([], state, found.reason, 0.0)
             state = CampaignState.OPEN
-        claimed: list[ClaimedSubmission] = []
-        if limit > 0:
-            values = {"campaign": campaign_id, "now": now, "limit": limit}
-            ids = connection.scalars(_CLAIMABLE, values).all()
-            claimed = self.claim(connection, identity, ids, now)
+        claim = functools.partial(self._claim_from, connection, identity, campaign_id, limit)
+        claimed = claim(lowest, now) or (claim(0, now) if lowest else [])
         # An idle runner that may claim nothing now, as outside its sending hours, still has to know
         # whether anything is left.
         if claimed or (limit <= 0 and not is_idle):
@@ -308,20 +288,6 @@ _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam(
 _CAMPAIGN = sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
     campaign.c.id == sa.bindparam("campaign")
 )
-_CLAIMABLE = (
-    sa.select(submission.c.id)
-    .join(content, submission.c.content_id == content.c.id)
-    .where(
-        submission.c.campaign_id == sa.bindparam("campaign"),
-        submission.c.state == State.PENDING.value,
-        sa.or_(submission.c.not_before.is_(None), submission.c.not_before <= sa.bindparam("now")),
-        content.c.on_hold.is_(None),
-    )
-    .order_by(submission.c.id)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
-    # Skip what another runner is claiming; SQLite has one writer at a time.
-    .with_for_update(of=submission, skip_locked=True)
-)
 _RETURNED = (
     sa.select(submission.c.id)
     .where(
@@ -332,18 +298,76 @@ _RETURNED = (
     # Skip what the operator's own transaction is cancelling.
     .with_for_update(skip_locked=True)
 )
+_CONTENTS = (content.c.message, content.c.channel, content.c.extension)
 _CLAIMED = (
     sa.select(
         submission.c.id,
         submission.c.content_id,
         submission.c.attempts,
         recipients.c.numbers,
-        content.c.message,
-        content.c.channel,
-        content.c.extension,
+        *_CONTENTS,
     )
     .join(content, submission.c.content_id == content.c.id)
     .join(recipients, recipients.c.submission_id == submission.c.id)
     .where(submission.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(submission.c.id)
 )
+
+
+def _claimable(limit: int) -> sa.Select[int]:
+    """Return what selects and locks the first pending submissions from an id on."""
+    # Not a join: it would lock texts on some servers, and leave the planner a choice.
+    on_hold = sa.select(content.c.on_hold).where(content.c.id == submission.c.content_id)
+    return (
+        sa.select(submission.c.id)
+        .where(
+            submission.c.campaign_id == sa.bindparam("campaign"),
+            submission.c.state == State.PENDING.value,
+            # The index has entries of all that was pending until the database cleans it up.
+            submission.c.id >= sa.bindparam("lowest", type_=sa.BigInteger()),
+            sa.or_(
+                submission.c.not_before.is_(None), submission.c.not_before <= sa.bindparam("now")
+            ),
+            on_hold.scalar_subquery().is_(None),
+        )
+        .order_by(submission.c.id)
+        # A number in the text: with a parameter, the planner does not know that it is small.
+        .limit(sa.literal_column(str(limit), sa.Integer()))
+        # Skip what another runner is claiming; SQLite has one writer at a time.
+        .with_for_update(skip_locked=True)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _claimable_statement(dialect: sa.Dialect, limit: int) -> CompiledStatement:
+    return CompiledStatement(_claimable(limit), dialect)
+
+
+@functools.lru_cache(maxsize=256)
+def _claim_statement(dialect: sa.Dialect, limit: int) -> CompiledStatement:
+    """Return what claims the first pending submissions, notes it in the history, and reads them."""
+    claimed, noted = transitions.claim_chosen(_claimable(limit).cte("chosen"))
+    statement = (
+        sa.select(claimed, recipients.c.numbers, *_CONTENTS)
+        .join(content, claimed.c.content_id == content.c.id)
+        .join(recipients, recipients.c.submission_id == claimed.c.id)
+        .order_by(claimed.c.id)
+    )
+    return CompiledStatement(statement.add_cte(noted), dialect)
+
+
+def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:
+    return [
+        ClaimedSubmission(
+            row.id,
+            row.content_id,
+            row.attempts,
+            Submission(
+                recipients=tuple(row.numbers.split(",")),
+                message=row.message,
+                channel=row.channel,
+                extension=row.extension,
+            ),
+        )
+        for row in rows
+    ]

@@ -12,12 +12,13 @@ import socket
 import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
@@ -42,6 +43,7 @@ _CONNECT_TIMEOUT = 10
 _KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 10, 5, 4
 _TCP_USER_TIMEOUT = 30_000
 _Rows = Sequence[tuple[Any, ...]]
+_Types = Mapping[str, sa.types.TypeEngine[Any]]
 
 
 class Dialect(ABC):
@@ -51,6 +53,8 @@ class Dialect(ABC):
     """The package of its driver, as in the module names of its errors."""
     extra: str
     """The extra of this package that installs the driver."""
+    writing_ctes = False
+    """Whether one statement may change several tables, and read others."""
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -136,6 +140,15 @@ class Dialect(ABC):
     @abstractmethod
     def is_full(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the disk is full."""
+
+    def rows_of_json(
+        self, json: sa.BindParameter[str], types: _Types
+    ) -> sa.TableValuedAlias | None:
+        """Return the table that a JSON array of objects stands for in a statement.
+
+        None: the database has no round trips, so that a statement for each row costs no more.
+        """
+        return None
 
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, so that waiting may help."""
@@ -275,6 +288,7 @@ class PostgreSQL(Dialect):
     """A PostgreSQL server."""
 
     driver, extra = "psycopg", "campaign"
+    writing_ctes = True
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -380,6 +394,14 @@ class PostgreSQL(Dialect):
     def is_full(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the disk of the server is full."""
         return getattr(error.orig, "sqlstate", None) == "53100"
+
+    def rows_of_json(
+        self, json: sa.BindParameter[str], types: _Types
+    ) -> sa.TableValuedAlias | None:
+        """Return the table that a JSON array of objects stands for in a statement."""
+        columns = (sa.column(name, type_) for name, type_ in types.items())
+        table = sa.func.json_to_recordset(sa.cast(json, sa.JSON())).table_valued(*columns)
+        return table.render_derived("given", with_types=True)
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -555,6 +577,20 @@ class MySQL(Dialect):
             f"{_insert_into(connection, table, columns)} VALUES ({marks})", list(rows)
         )
 
+    def rows_of_json(
+        self, json: sa.BindParameter[str], types: _Types
+    ) -> sa.TableValuedAlias | None:
+        """Return the table that a JSON array of objects stands for in a statement."""
+        dialect = mysql.dialect()
+        text = mysql.LONGTEXT(charset="utf8mb4")  # whatever the database's default is
+        columns = ", ".join(
+            f"{name} {(text if isinstance(type_, sa.Text) else type_).compile(dialect)}"
+            f" PATH '$.{name}'"
+            for name, type_ in types.items()
+        )
+        table = sa.func.json_table(json, sa.literal_column(f"'$[*]' COLUMNS ({columns})"))
+        return table.table_valued(*types, name="given")
+
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, or ended a deadlock."""
         if self.is_full(error):
@@ -590,10 +626,11 @@ _CREATE_LOCK = 20261123
 """The key of the advisory lock for creating or migrating a ledger."""
 
 
-def dialect_of(where: sa.Engine | sa.Connection | sa.URL) -> Dialect:
+def dialect_of(where: sa.Engine | sa.Connection | sa.URL | sa.Dialect) -> Dialect:
     """Return what a database needs."""
-    name = where.get_backend_name() if isinstance(where, sa.URL) else where.dialect.name
-    return _DIALECTS[name]
+    if isinstance(where, sa.URL):
+        return _DIALECTS[where.get_backend_name()]
+    return _DIALECTS[where.name if isinstance(where, sa.Dialect) else where.dialect.name]
 
 
 def truncate_wal(engine: sa.Engine) -> str:

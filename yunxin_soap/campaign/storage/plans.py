@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, Plan, State
+from yunxin_soap.campaign.models import CampaignState, Plan
 from yunxin_soap.campaign.planning import PlannedSubmission, Planner
 from yunxin_soap.campaign.storage.dialects import (
     bulk_insert,
@@ -18,13 +18,8 @@ from yunxin_soap.campaign.storage.dialects import (
     lift_timeouts,
     set_lock_timeout,
 )
-from yunxin_soap.campaign.storage.schema import (
-    campaign,
-    content,
-    recipients,
-    skipped_line,
-    submission,
-)
+from yunxin_soap.campaign.storage.schema import campaign, content, skipped_line, submission
+from yunxin_soap.campaign.storage.transitions import insert_pending
 from yunxin_soap.errors import ContentConflict
 
 _T = TypeVar("_T")
@@ -131,20 +126,8 @@ class Plans:
             [(text, *about) for text in new],
         )
         known.update(zip(new, contents, strict=True))
-        fixed = campaign_id, State.PENDING.value, 0, "", True
-        columns = "content_id", "size", "campaign_id"
-        ids = insert_with_ids(
-            connection,
-            submission,
-            (*columns, "state", "attempts", "reason", "safe_to_resend"),
-            [(known[text], size, *fixed) for text, _, size in batch],
-        )
-        bulk_insert(
-            connection,
-            recipients,
-            ("submission_id", "numbers"),
-            [(each, numbers) for each, (_, numbers, _) in zip(ids, batch, strict=True)],
-        )
+        rows = [(known[text], None, size, numbers) for text, numbers, size in batch]
+        insert_pending(connection, campaign_id, rows)
         return texts[-1], known[texts[-1]]
 
 

@@ -3,23 +3,82 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import ALLOWED, CampaignState, Ending, Pause, State
-from yunxin_soap.campaign.storage.dialects import ledger_time
-from yunxin_soap.campaign.storage.schema import campaign, content, history, submission
+from yunxin_soap.campaign.storage.dialects import bulk_insert, insert_with_ids, ledger_time
+from yunxin_soap.campaign.storage.schema import (
+    campaign,
+    content,
+    history,
+    recipients,
+    submission,
+)
+from yunxin_soap.campaign.storage.statements import (
+    Columns,
+    CompiledStatement,
+    RowSource,
+    compile_together,
+)
 
 LATE = "its result came after its runner was reclaimed"
 _BATCH = 500
 """Rows of one statement."""
+_CHANGE: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "submission_id": sa.BigInteger(),
+    "old_state": sa.Text(),
+    "new_state": sa.Text(),
+    "new_at": sa.Double(),
+    "new_by": sa.Text(),
+    "new_detail": sa.Text(),
+    "new_runner": sa.Text(),
+    "new_batch_no": sa.Text(),
+    "new_code": sa.Integer(),
+    "new_keyword": sa.Text(),
+    "new_reason": sa.Text(),
+    "new_safe": sa.Boolean(),
+    "new_not_before": sa.Double(),
+    "new_sent_at": sa.Double(),
+}
+"""What a change of a state consists of."""
+_UNCHANGED = dict.fromkeys(_CHANGE)
+
+
+def insert_pending(
+    connection: sa.Connection,
+    campaign_id: int,
+    rows: Sequence[tuple[int, int | None, int, str]],
+) -> None:
+    """Insert submissions of a campaign that are to be sent.
+
+    Args:
+        connection: in a transaction that writes.
+        campaign_id: their campaign.
+        rows: the content, the submission that it is split from, and the count and the text of the
+            numbers, of each.
+    """
+    fixed = campaign_id, State.PENDING.value, 0, "", True
+    columns = "content_id", "parent_id", "size", "campaign_id"
+    ids = insert_with_ids(
+        connection,
+        submission,
+        (*columns, "state", "attempts", "reason", "safe_to_resend"),
+        [(*row, *fixed) for *row, _ in rows],
+    )
+    bulk_insert(
+        connection,
+        recipients,
+        ("submission_id", "numbers"),
+        [(each, numbers) for each, (*_, numbers) in zip(ids, rows, strict=True)],
+    )
 
 
 def transition(
     connection: sa.Connection,
-    update: sa.Update,
+    values: Callable[[Columns], dict[str, Any]],
     changes: Sequence[Mapping[str, Any]],
     *,
     before: State,
@@ -27,14 +86,12 @@ def transition(
 ) -> None:
     """Change the state of submissions, and add an entry to the history of each.
 
-    Every change of a state goes through here.
+    Every change of a state goes through here, or is one statement of this module that does both.
 
     Args:
         connection: in a transaction that holds the submissions.
-        update: the statement. It binds ``submission_id``, ``before_state`` and the values of a
-            change that it needs.
-        changes: ``submission_id``, ``new_state``, ``at`` and ``detail`` of each, and the other
-            values that ``update`` binds.
+        values: returns what the columns of a submission become, for the columns of a change.
+        changes: the columns of each change; those that it has not are null.
         before: the state that they are in.
         by: the id of the runner, or the person who decides.
 
@@ -46,32 +103,40 @@ def transition(
             raise ValueError(
                 f"A submission cannot change from {before.value} to {each['new_state']}."
             )
-    bound = _bound_names(update)
+    source, statements = _transition(connection.dialect, values)
+    common = {**_UNCHANGED, "old_state": before.value, "new_by": by}
     for start in range(0, len(changes), _BATCH):
-        batch = [{**each, "before_state": before.value} for each in changes[start : start + _BATCH]]
-        connection.execute(update, [{name: each[name] for name in bound} for each in batch])
-        connection.execute(
-            _HISTORY,
-            [
-                {
-                    "submission_id": each["submission_id"],
-                    "at": each["at"],
-                    "before": before.value,
-                    "after": each["new_state"],
-                    "batch_no": each.get("new_batch_no"),
-                    "code": each.get("new_code"),
-                    "detail": each["detail"],
-                    "by": by,
-                }
-                for each in batch
-            ],
-        )
+        rows = [{**common, **each} for each in changes[start : start + _BATCH]]
+        for statement in statements:
+            statement.execute(connection, source.parameters(rows))
 
 
-@functools.cache
-def _bound_names(update: sa.Update) -> tuple[str, ...]:
-    parameters = update.compile().binds.items()
-    return tuple(name for name, parameter in parameters if parameter.required)
+@functools.lru_cache(maxsize=64)
+def _transition(
+    dialect: sa.Dialect, values: Callable[[Columns], dict[str, Any]]
+) -> tuple[RowSource, list[CompiledStatement]]:
+    source = RowSource(dialect, _CHANGE)
+    new = source.columns
+    update = (
+        submission.update()
+        .where(submission.c.id == new["submission_id"], submission.c.state == new["old_state"])
+        .values(**values(new))
+    )
+    return source, compile_together(dialect, update, _history(new))
+
+
+def _history(new: Columns) -> sa.Insert:
+    entry = {
+        "submission_id": new["submission_id"],
+        "at": new["new_at"],
+        "before": new["old_state"],
+        "after": new["new_state"],
+        "batch_no": new["new_batch_no"],
+        "code": new["new_code"],
+        "detail": new["new_detail"],
+        "by": new["new_by"],
+    }
+    return history.insert().from_select([*entry], sa.select(*entry.values()))
 
 
 def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner_id: str) -> None:
@@ -80,13 +145,43 @@ def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner
         {
             "submission_id": each,
             "new_state": State.SUBMITTING.value,
-            "at": now,
-            "detail": "",
+            "new_at": now,
+            "new_detail": "",
             "new_runner": runner_id,
         }
         for each in ids
     ]
-    transition(connection, _CLAIM, changes, before=State.PENDING, by=runner_id)
+    transition(connection, _claim_values, changes, before=State.PENDING, by=runner_id)
+
+
+def claim_chosen(chosen: sa.CTE) -> tuple[sa.CTE, sa.CTE]:
+    """Return what claims submissions in one statement, for a database with writing CTEs.
+
+    Args:
+        chosen: the ids of pending submissions, which it locks.
+
+    Returns:
+        The claimed submissions, and the entries of their history. The statement binds ``new_at``
+        and ``new_runner``.
+    """
+    new: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(name, type_=_CHANGE[name]) for name in ("new_at", "new_runner")
+    }
+    new |= {"old_state": _text(State.PENDING), "new_state": _text(State.SUBMITTING)}
+    claimed = (
+        submission.update()
+        .where(submission.c.id == chosen.c.id)
+        .values(**_claim_values(new))
+        .returning(submission.c.id, submission.c.content_id, submission.c.attempts)
+        .cte("claimed")
+    )
+    new |= {"submission_id": claimed.c.id, "new_by": new["new_runner"]}
+    new |= {"new_detail": sa.literal_column("''"), "new_batch_no": sa.null(), "new_code": sa.null()}
+    return claimed, _history(new).cte("noted")
+
+
+def _text(state: State) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{state.value}'", sa.Text())
 
 
 def end(
@@ -114,23 +209,40 @@ def end(
             {
                 "submission_id": each.claimed.id,
                 "new_state": each.state.value,
-                "at": ended_at,
+                "new_at": ended_at,
                 "new_batch_no": each.batch_no,
                 "new_code": each.code,
                 "new_keyword": each.keyword,
-                "detail": each.reason,
+                "new_detail": each.reason,
                 "new_safe": each.safe_to_resend,
                 "new_not_before": ended_at + each.retry_after if each.retry_after else None,
                 "new_sent_at": ended_at - (each.ended_at - each.began_at),
             }
         )
-        if each.hold_content:
-            connection.execute(
-                content.update()
-                .where(content.c.id == each.claimed.content_id, content.c.on_hold.is_(None))
-                .values(on_hold=each.reason)
-            )
-    transition(connection, _END, changes, before=State.SUBMITTING, by=runner_id)
+    _hold_contents(connection, [each for each in endings if each.hold_content])
+    transition(connection, _end_values, changes, before=State.SUBMITTING, by=runner_id)
+
+
+def _hold_contents(connection: sa.Connection, endings: Sequence[Ending]) -> None:
+    """Hold back the texts that were rejected, each for the first reason."""
+    reasons: dict[int, str] = {}
+    for each in endings:
+        reasons.setdefault(each.claimed.content_id, each.reason)
+    if not reasons:
+        return
+    # Every transaction locks contents in the same order.
+    free = connection.scalars(
+        sa.select(content.c.id)
+        .where(content.c.id.in_([*reasons]), content.c.on_hold.is_(None))
+        .order_by(content.c.id)
+        .with_for_update(key_share=True)
+    ).all()
+    if free:
+        connection.execute(
+            content.update()
+            .where(content.c.id.in_(free))
+            .values(on_hold=sa.case({each: reasons[each] for each in free}, value=content.c.id))
+        )
 
 
 def reclaim(
@@ -156,18 +268,18 @@ def reclaim(
         {
             "submission_id": each,
             "new_state": state.value,
-            "at": now,
+            "new_at": now,
             "new_batch_no": None,
             "new_code": None,
             "new_keyword": None,
-            "detail": detail,
+            "new_detail": detail,
             "new_safe": state is State.PENDING,
             "new_not_before": None,
             "new_sent_at": None,  # what the claim wrote stays
         }
         for each in ids
     ]
-    transition(connection, _END, changes, before=State.SUBMITTING, by=by)
+    transition(connection, _end_values, changes, before=State.SUBMITTING, by=by)
 
 
 def decide(
@@ -196,9 +308,9 @@ def decide(
         {
             "submission_id": each,
             "new_state": after.value,
-            "at": now,
+            "new_at": now,
             "new_batch_no": batch_no,
-            "detail": detail,
+            "new_detail": detail,
             # A pending one keeps the reason why it was not accepted before.
             "new_reason": None if after is State.PENDING else f"decided by {by}",
             # To reject it, the person has made sure that it was not sent.
@@ -206,7 +318,7 @@ def decide(
         }
         for each in ids
     ]
-    transition(connection, _DECIDE, changes, before=before, by=by)
+    transition(connection, _decide_values, changes, before=before, by=by)
 
 
 def cancel(connection: sa.Connection, ids: Collection[int], *, by: str, reason: str) -> None:
@@ -223,12 +335,12 @@ def cancel(connection: sa.Connection, ids: Collection[int], *, by: str, reason: 
         {
             "submission_id": each,
             "new_state": State.CANCELLED.value,
-            "at": now,
-            "detail": reason,
+            "new_at": now,
+            "new_detail": reason,
         }
         for each in ids
     ]
-    transition(connection, _CANCEL, changes, before=State.PENDING, by=by)
+    transition(connection, _cancel_values, changes, before=State.PENDING, by=by)
 
 
 def was_recorded(connection: sa.Connection, ending: Ending, runner_id: str) -> bool:
@@ -246,23 +358,34 @@ def note_late(
     connection: sa.Connection, endings: Sequence[Ending], *, now: float, runner_id: str
 ) -> None:
     """Add to the history what became known too late to change a state."""
-    for each in endings:
-        state = connection.scalar(
-            sa.select(submission.c.state).where(submission.c.id == each.claimed.id)
-        )
-        connection.execute(
-            _HISTORY,
-            {
-                "submission_id": each.claimed.id,
-                "at": now,
-                "before": state,
-                "after": state,
-                "batch_no": each.batch_no,
-                "code": each.code,
-                "detail": f"{LATE}: {each.state.value} {each.reason}".strip(),
-                "by": runner_id,
-            },
-        )
+    source, statement = _late(connection.dialect)
+    rows = [
+        {
+            **_UNCHANGED,
+            "submission_id": each.claimed.id,
+            "new_at": now,
+            "new_by": runner_id,
+            "new_batch_no": each.batch_no,
+            "new_code": each.code,
+            "new_detail": f"{LATE}: {each.state.value} {each.reason}".strip(),
+        }
+        for each in endings
+    ]
+    if rows:
+        statement.execute(connection, source.parameters(rows))
+
+
+@functools.lru_cache(maxsize=16)
+def _late(dialect: sa.Dialect) -> tuple[RowSource, CompiledStatement]:
+    source = RowSource(dialect, _CHANGE)
+    state = (
+        sa.select(submission.c.state)
+        .where(submission.c.id == source.columns["submission_id"])
+        .scalar_subquery()
+    )
+    return source, CompiledStatement(
+        _history({**source.columns, "old_state": state, "new_state": state}), dialect
+    )
 
 
 def late_batch_numbers(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> dict[int, str]:
@@ -401,44 +524,46 @@ def _set_campaign(
     return connection.execute(campaign.update().where(*where).values(**values)).rowcount > 0
 
 
-# Built once: building a statement takes longer than running it.
-_HISTORY = history.insert()
-_ONE = submission.update().where(
-    submission.c.id == sa.bindparam("submission_id"),
-    submission.c.state == sa.bindparam("before_state"),
-)
-_CLAIM = _ONE.values(
-    state=sa.bindparam("new_state"),
-    runner_id=sa.bindparam("new_runner"),
-    attempts=submission.c.attempts + 1,
-    not_before=None,
-    sent_at=sa.bindparam("at"),
-    ended_at=None,
-)
-_END = _ONE.values(
-    state=sa.bindparam("new_state"),
-    runner_id=None,
-    batch_no=sa.bindparam("new_batch_no"),
-    code=sa.bindparam("new_code"),
-    keyword=sa.bindparam("new_keyword"),
-    reason=sa.bindparam("detail"),
-    safe_to_resend=sa.bindparam("new_safe"),
-    not_before=sa.bindparam("new_not_before"),
-    sent_at=sa.func.coalesce(sa.bindparam("new_sent_at", type_=sa.Double), submission.c.sent_at),
-    ended_at=sa.bindparam("at"),
-)
-_CANCEL = _ONE.values(
-    state=sa.bindparam("new_state"),
-    not_before=None,
-    reason=sa.bindparam("detail"),
-    ended_at=sa.bindparam("at"),
-)
-_DECIDE = _ONE.values(
-    state=sa.bindparam("new_state"),
-    not_before=None,
-    batch_no=sa.func.coalesce(sa.bindparam("new_batch_no", type_=sa.Text), submission.c.batch_no),
-    reason=sa.func.coalesce(sa.bindparam("new_reason", type_=sa.Text), submission.c.reason),
-    safe_to_resend=sa.func.coalesce(
-        sa.bindparam("new_safe", type_=sa.Boolean), submission.c.safe_to_resend
-    ),
-)
+def _claim_values(new: Columns) -> dict[str, Any]:
+    return {
+        "state": new["new_state"],
+        "runner_id": new["new_runner"],
+        "attempts": submission.c.attempts + 1,
+        "not_before": None,
+        "sent_at": new["new_at"],
+        "ended_at": None,
+    }
+
+
+def _end_values(new: Columns) -> dict[str, Any]:
+    return {
+        "state": new["new_state"],
+        "runner_id": None,
+        "batch_no": new["new_batch_no"],
+        "code": new["new_code"],
+        "keyword": new["new_keyword"],
+        "reason": new["new_detail"],
+        "safe_to_resend": new["new_safe"],
+        "not_before": new["new_not_before"],
+        "sent_at": sa.func.coalesce(new["new_sent_at"], submission.c.sent_at),
+        "ended_at": new["new_at"],
+    }
+
+
+def _cancel_values(new: Columns) -> dict[str, Any]:
+    return {
+        "state": new["new_state"],
+        "not_before": None,
+        "reason": new["new_detail"],
+        "ended_at": new["new_at"],
+    }
+
+
+def _decide_values(new: Columns) -> dict[str, Any]:
+    return {
+        "state": new["new_state"],
+        "not_before": None,
+        "batch_no": sa.func.coalesce(new["new_batch_no"], submission.c.batch_no),
+        "reason": sa.func.coalesce(new["new_reason"], submission.c.reason),
+        "safe_to_resend": sa.func.coalesce(new["new_safe"], submission.c.safe_to_resend),
+    }

@@ -1,0 +1,78 @@
+"""Statements that are compiled once, and take many rows as one parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.storage.dialects import dialect_of
+
+Columns = Mapping[str, sa.ColumnElement[Any]]
+"""The expressions for columns, by their names."""
+_ROWS = "given_rows"
+
+
+class RowSource:
+    """Many rows as the parameter of one statement, so that their count costs no round trips.
+
+    A server gets them as one JSON text. SQLite has no round trips, and executes a statement once
+    for each row.
+
+    Args:
+        dialect: the database.
+        types: the names and types of the columns.
+    """
+
+    def __init__(self, dialect: sa.Dialect, types: Mapping[str, sa.types.TypeEngine[Any]]) -> None:
+        self._table = dialect_of(dialect).rows_of_json(sa.bindparam(_ROWS, type_=sa.Text()), types)
+        self.columns: Columns
+        """What stands for the columns in a statement."""
+        if self._table is None:
+            self.columns = {name: sa.bindparam(name, type_=types[name]) for name in types}
+        else:
+            self.columns = {name: self._table.c[name] for name in types}
+
+    def parameters(self, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Return these rows as `CompiledStatement.execute` takes them."""
+        return rows if self._table is None else {_ROWS: json.dumps(rows, ensure_ascii=False)}
+
+
+class CompiledStatement:
+    """A statement that is compiled once: to compile one takes longer than to run it.
+
+    Args:
+        statement: its values need no conversion by their types, and none of them is a list.
+        dialect: the database.
+    """
+
+    def __init__(self, statement: sa.ClauseElement, dialect: sa.Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self._text = str(compiled)
+        self._fixed = {
+            name: bound.value for name, bound in compiled.binds.items() if not bound.required
+        }
+        self._order = compiled.positiontup
+
+    def execute(
+        self, connection: sa.Connection, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> sa.CursorResult[Any]:
+        """Execute it, once for each of the mappings."""
+        if isinstance(values, Mapping):
+            return connection.exec_driver_sql(self._text, self._arranged(values))
+        return connection.exec_driver_sql(self._text, [self._arranged(each) for each in values])
+
+    def _arranged(self, values: Mapping[str, Any]) -> Any:
+        merged = {**self._fixed, **values}
+        return merged if self._order is None else tuple(merged[name] for name in self._order)
+
+
+def compile_together(
+    dialect: sa.Dialect, update: sa.Update, insert: sa.Insert
+) -> list[CompiledStatement]:
+    """Compile an update and an insert; as one statement, where the database can do so."""
+    both = [insert.add_cte(update.cte("updated"))]
+    statements = both if dialect_of(dialect).writing_ctes else [update, insert]
+    return [CompiledStatement(each, dialect) for each in statements]
