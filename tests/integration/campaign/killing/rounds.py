@@ -201,10 +201,12 @@ def _conclude(round_: Round, outcome: Outcome) -> None:
         if not round_.counts()[State.UNKNOWN]:
             break
         round_.gateway.restart()  # what it has not recorded by now, it never accepts
-        _, refused = round_.decide()
-        if refused:
-            outcome.mistakes.append(f"{refused} decisions were refused after the end of all")
-            break
+        if round_.machine is not None:  # only there it can be seen that a process was killed
+            round_.decide_on(round_.machine)
+        else:
+            _, refused = round_.decide()
+            if refused:
+                round_.mistakes.append(f"{refused} decisions were refused after the end of all")
         work.finish()
     accepted = _compare(round_, outcome)
     with work.ledger() as ledger:
