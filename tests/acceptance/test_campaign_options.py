@@ -7,9 +7,10 @@ import inspect
 import json
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -29,7 +30,9 @@ COUNTS = {
     "rejected": 0,
     "unknown": 0,
     "split": 0,
+    "cancelled": 0,
 }
+CHINA = ZoneInfo("Asia/Shanghai")
 BLACKLISTED = "13900001014"
 """The sandbox rejects it with -14."""
 
@@ -178,6 +181,8 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
         "submissions": {**COUNTS, "accepted": 2, "rejected": 1},
         "codes": {"-14": 1},
         "on_hold": {},
+        "oldest_unknown_at": None,
+        "runners": [],
     }
     assert parsed(run("status", "a", "--json")) == status
     assert parsed(run("resume", "a", "--json"), 3) == status
@@ -202,7 +207,7 @@ def test_run_on_hold_text_exits_3(run: Run, plan: Callable[..., Result], sandbox
 def test_run_timed_pause_shows_when_it_continues(
     run: Run, plan: Callable[..., Result], sandbox: Sandbox
 ) -> None:
-    """A pause that ends by itself is an ISO time in JSON, and a local time in the text."""
+    """A pause that ends by itself is an ISO time in JSON, and in a named time zone in the text."""
     plan(1)
     with (
         Ledger("ledger.sqlite") as ledger,
@@ -216,8 +221,11 @@ def test_run_timed_pause_shows_when_it_continues(
     until = datetime.fromisoformat(status["paused_until"])
     assert until.utcoffset() is not None
     text = run("status", "a").stdout
-    assert f"  continues at {until.astimezone().isoformat(' ', 'seconds')}\n" in text
+    assert f"  continues at {until.astimezone(CHINA):%Y-%m-%d %H:%M:%S} Asia/Shanghai\n" in text
     assert "campaign resume" not in text
+    expected = f"  continues at {until.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC\n"
+    assert expected in run("status", "a", "--timezone", "UTC").stdout
+    assert expected in run("status", "a", YUNXIN_TIMEZONE="UTC").stdout
 
 
 def test_run_isolate_finds_bad_number(
@@ -339,7 +347,8 @@ def test_run_options_are_those_of_the_ledger(command: str) -> None:
     defaults = campaign_group.commands[command].make_context(command, ["a"]).params
     assert {name: defaults[name] for name in expected} == expected
     names = [name for each in campaign_group.commands[command].params for name in each.opts]
-    assert {f"--{name.replace('_', '-')}" for name in expected} <= set(names)
+    options = {"start_at": "--from"}
+    assert {options.get(name, f"--{name.replace('_', '-')}") for name in expected} <= set(names)
 
 
 @pytest.mark.parametrize("command", ["run", "resume"])

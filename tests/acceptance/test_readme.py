@@ -32,9 +32,9 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import Ledger, running, storage
 from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.cli.exit_status import MEANINGS, Exit
 from yunxin_soap.cli.output import EXIT_STATUS
 from yunxin_soap.cli.send import send_command
-from yunxin_soap.cli.wsdl import DIFFERS, SENDS_AFFECTED
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.sandbox import Config, Sandbox
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
@@ -118,10 +118,21 @@ def test_readme_json_table_has_every_key_of_every_error() -> None:
 
 
 def test_readme_exit_statuses_are_those_of_the_commands() -> None:
-    """The table of exit statuses has each status that an error can have."""
-    statuses = re.findall(r"^\| (\d+) \|", section("Command line"), re.MULTILINE)
-    of_check = {DIFFERS, SENDS_AFFECTED}
-    assert {int(each) for each in statuses} == {0, 1, *EXIT_STATUS.values(), *of_check, 130}
+    """The table of exit statuses is the one that the help is made from."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in re.findall(r"^\| .* \|$", section("Command line"), re.MULTILINE)
+    ]
+    start = next(index for index, row in enumerate(rows) if row[0] == "exit status")
+    assert rows[start][1:] == list(MEANINGS)
+    documented = {
+        Exit(int(status)): dict(zip(MEANINGS, cells, strict=True))
+        for status, *cells in rows[start + 2 : start + 2 + len(Exit)]
+    }
+    for status in Exit:
+        for commands, meanings in MEANINGS.items():
+            assert documented[status][commands] == meanings.get(status, "")
+    assert set(EXIT_STATUS.values()) <= set(Exit)
 
 
 def test_readme_fault_options_have_their_defaults_and_kinds() -> None:

@@ -8,6 +8,7 @@ import re
 import sys
 from datetime import datetime, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -57,7 +58,7 @@ def lines() -> list[str]:
 @pytest.fixture
 def report(clock: Clock, lines: list[str]) -> ProgressLines:
     """Prints the progress of a run of 20 numbers."""
-    return ProgressLines(20, write=lines.append, clock=clock)
+    return ProgressLines(20, 0, ZoneInfo("Asia/Shanghai"), write=lines.append, clock=clock)
 
 
 def test_progress_lines_are_ten_seconds_apart(
@@ -73,6 +74,22 @@ def test_progress_lines_are_ten_seconds_apart(
     assert lines == [text.format(13, 10), text.format(23, 20)]
 
 
+def test_progress_lines_count_on_and_rate_only_this_run(clock: Clock, lines: list[str]) -> None:
+    """What was done before counts, and the rate is that of what was done since."""
+    report = ProgressLines(1000, 700, ZoneInfo("UTC"), write=lines.append, clock=clock)
+    clock.now += 10
+    report(progress(accepted=797))
+    (line,) = lines
+    assert line.startswith("800 of 1000 numbers: 797 accepted")
+    assert line.endswith(" 10 numbers/s")
+
+
+def test_progress_lines_name_a_cancelled_campaign(report: ProgressLines, lines: list[str]) -> None:
+    """A cancelled campaign is no paused one."""
+    report(progress(state=CampaignState.CANCELLED, reason="by ops"))
+    assert lines[0].endswith("; cancelled: by ops")
+
+
 def test_progress_lines_show_a_new_reason_at_once(
     report: ProgressLines, clock: Clock, lines: list[str]
 ) -> None:
@@ -85,8 +102,9 @@ def test_progress_lines_show_a_new_reason_at_once(
     report(progress(in_flight=2))
     assert len(lines) == 3
     assert lines[0].endswith(" in flight, 6 numbers/s; paused: the balance is too low")
-    local = until.astimezone().isoformat(" ", "seconds")
-    assert lines[1].endswith(f"; waiting until {local}: the channel is closed")
+    assert lines[1].endswith(
+        "; waiting until 2026-01-02 11:04:05 Asia/Shanghai: the channel is closed"
+    )
     assert lines[2].endswith(", 2 submissions in flight, 6 numbers/s")
 
 

@@ -74,7 +74,7 @@ ledger_options = combine(
         envvar="YUNXIN_LEDGER",
         show_envvar=True,
         metavar="FILE|URL",
-        help="SQLite file or PostgreSQL URL.",
+        help="SQLite file, or URL of a PostgreSQL, MySQL or MariaDB database.",
     ),
     json_option,
 )
@@ -177,6 +177,35 @@ def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinErr
         raise error_type(f"{file.name} is not UTF-8 text: convert it first.") from None
     except OSError as error:
         raise error_type(f"{file.name} cannot be read ({error.strerror}).") from None
+
+
+timezone_option = click.option(
+    "--timezone",
+    envvar="YUNXIN_TIMEZONE",
+    show_envvar=True,
+    default="Asia/Shanghai",
+    show_default=True,
+    help="The time zone of all times, also of --sending-hours and --from.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask at a terminal whether to go on.
+
+    Args:
+        question: what the operator is to confirm.
+        yes: whether ``--yes`` was given.
+
+    Raises:
+        ConfigurationError: the answer is no, or there is no terminal to ask at.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError("There is no terminal to ask for confirmation at: give --yes.")
+    if not click.confirm(question, err=True):
+        raise ConfigurationError("Nothing was changed.")
 
 
 name_argument = click.argument("name")

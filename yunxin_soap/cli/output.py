@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
+from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.errors import (
     ConfigurationError,
     ContentConflict,
@@ -29,18 +30,15 @@ from yunxin_soap.errors import (
 )
 from yunxin_soap.files import file_id
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-EXIT_STATUS: dict[type[YunxinError], int] = {
-    ConfigurationError: 2,
-    InvalidRequest: 2,
-    Rejected: 3,
-    NotSent: 4,
-    OutcomeUnknown: 5,
-    ContentConflict: 2,
-    NotInLedger: 2,
-    LedgerError: 6,
+EXIT_STATUS: dict[type[YunxinError], Exit] = {
+    ConfigurationError: Exit.INVALID,
+    InvalidRequest: Exit.INVALID,
+    Rejected: Exit.REJECTED,
+    NotSent: Exit.NOT_SENT,
+    OutcomeUnknown: Exit.UNKNOWN,
+    ContentConflict: Exit.INVALID,
+    NotInLedger: Exit.INVALID,
+    LedgerError: Exit.LEDGER_FAILED,
 }
 """Subclasses stand before their base: the first match wins."""
 _NO_OUTCOME = {"outcome": None, "safe_to_resend": False, "retryable": False}
@@ -66,14 +64,14 @@ class CommandGroup(click.Group):
         except click.Abort as aborted:
             if isinstance(aborted.__cause__, KeyboardInterrupt):
                 click.echo("yunxin-soap: Interrupted.", err=True)
-                sys.exit(130)
+                sys.exit(Exit.INTERRUPTED)
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
             exit_with(error_at_prompt, "--json" in arguments)
         except OSError as error:
             discard_rest(sys.stdout)
             if not isinstance(error, BrokenPipeError):  # the reader closed it, as "| head" does
                 click.echo(f"yunxin-soap: The output cannot be written ({error}).", err=True)
-            status = 1
+            status = Exit.OUTPUT_FAILED
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -191,11 +189,6 @@ def discard_rest(stream: IO[str]) -> None:
 def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 line`` or ``2 lines``."""
     return f"{count} {noun}" + "s" * (count != 1)
-
-
-def format_local_time(at: datetime) -> str:
-    """Return a time in this machine's time zone, to the second and with its offset."""
-    return at.astimezone().isoformat(" ", "seconds")
 
 
 def refuse_overwrite(output: str | None, **inputs: str | None) -> None:

@@ -8,24 +8,40 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
-from yunxin_soap.campaign import State
-from yunxin_soap.cli.output import discard_rest, format_local_time, pluralize
+from yunxin_soap.campaign import CampaignState, State
+from yunxin_soap.campaign.timezones import format_time
+from yunxin_soap.cli.output import discard_rest, pluralize
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.campaign import AsyncLedger, Progress, Status
+    from yunxin_soap.campaign import AsyncLedger, Ledger, Progress, Status
 
 _LINE_INTERVAL = 10.0
 """Seconds between two lines, unless the reason of a pause changes."""
+_WATCH_INTERVAL = 1.0
+"""Seconds between two looks at a run elsewhere, if a look takes no time."""
+_WATCH_REST = 20.0
+"""How many times as long as a look the pause after it is at least."""
+_MAX_WATCH_INTERVAL = 60.0
+"""Seconds between two looks at most."""
 _OnProgress = Callable[["Progress"], None]
 
 
 def run_with_progress(
-    ledger: AsyncLedger, name: str, client: AsyncClient, *, bar: bool, **options: Any
+    ledger: AsyncLedger,
+    name: str,
+    client: AsyncClient,
+    zone: ZoneInfo,
+    *,
+    bar: bool,
+    **options: Any,
 ) -> Status:
     """Run a campaign, show its progress, and let signals stop it.
 
@@ -33,6 +49,7 @@ def run_with_progress(
         ledger: the ledger; it is closed at the end.
         name: the campaign.
         client: sends; it is closed at the end.
+        zone: the time zone of the times that are shown.
         bar: whether a terminal gets a bar.
         options: as `AsyncLedger.run`.
     """
@@ -40,11 +57,16 @@ def run_with_progress(
     async def main() -> Status:
         async with ledger, client:
             before = await ledger.status(name)
-            left = before.numbers[State.PENDING] + before.numbers[State.SUBMITTING]
             stop = asyncio.Event()
-            with _progress_display(left, bar=bar) as on_progress:
+            with _progress_display(before, zone, bar=bar) as show:
                 run = asyncio.create_task(
-                    ledger.run(name, client, on_progress=on_progress, stop=stop, **options)
+                    ledger.run(
+                        name,
+                        client,
+                        on_progress=lambda progress: show(_count_on(before, progress)),
+                        stop=stop,
+                        **options,
+                    )
                 )
                 _stop_on_signals(run, stop)
                 with contextlib.suppress(asyncio.CancelledError):
@@ -52,6 +74,39 @@ def run_with_progress(
             return await ledger.status(name)
 
     return asyncio.run(main())
+
+
+def _count_on(before: Status, progress: Progress) -> Progress:
+    """Add to the progress of a run what was done before it."""
+    return replace(
+        progress,
+        accepted=before.numbers[State.ACCEPTED] + progress.accepted,
+        rejected=before.numbers[State.REJECTED] + progress.rejected,
+        unknown=before.numbers[State.UNKNOWN] + progress.unknown,
+    )
+
+
+def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
+    """Show the progress of a campaign that runs elsewhere, until it ends.
+
+    Args:
+        ledger: the ledger.
+        name: the campaign.
+        zone: the time zone of the times that are shown.
+        bar: whether a terminal gets a bar.
+    """
+    with _progress_display(ledger.status(name), zone, bar=bar) as show:
+        while True:
+            asked_at = time.monotonic()
+            progress = ledger.progress(name)
+            took = time.monotonic() - asked_at
+            show(progress)
+            waits_for_operator = progress.state is CampaignState.PAUSED and progress.until is None
+            has_ended = progress.state in (CampaignState.DONE, CampaignState.CANCELLED)
+            if (has_ended or waits_for_operator) and not progress.in_flight:
+                return ledger.status(name)
+            # The counting of a large campaign must not burden its database.
+            time.sleep(min(max(_WATCH_INTERVAL, took * _WATCH_REST), _MAX_WATCH_INTERVAL))
 
 
 def _stop_on_signals(run: asyncio.Task[Status], stop: asyncio.Event) -> None:
@@ -111,16 +166,17 @@ def _print_line(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress_display(left: int, *, bar: bool) -> Iterator[_OnProgress]:
+def _progress_display(before: Status, zone: ZoneInfo, *, bar: bool) -> Iterator[_OnProgress]:
+    done = sum(before.numbers[each] for each in (State.ACCEPTED, State.REJECTED, State.UNKNOWN))
     if bar and sys.stderr.isatty():
-        with _bar(left) as on_progress:
+        with _bar(before.planned, done, zone) as on_progress:
             yield on_progress
     else:
-        yield ProgressLines(left)
+        yield ProgressLines(before.planned, done, zone)
 
 
 @contextlib.contextmanager
-def _bar(left: int) -> Iterator[_OnProgress]:
+def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_OnProgress]:
     from rich import progress as rich
     from rich.console import Console, Group
     from rich.live import Live
@@ -132,13 +188,14 @@ def _bar(left: int) -> Iterator[_OnProgress]:
         rich.TimeRemainingColumn(),
     )
     bar = rich.Progress(*columns)
-    task = bar.add_task("", total=left)
+    task = bar.add_task("", total=planned, completed=done)
     began = time.monotonic()
 
     def on_progress(progress: Progress) -> None:
         bar.update(task, completed=_ended(progress))
         # The text has lines of its own: on the bar's line it would leave no space for the bar.
-        live.update(Group(bar, Text(_describe(progress, time.monotonic() - began))))
+        rate = _rate(progress, done, time.monotonic() - began)
+        live.update(Group(bar, Text(_describe(progress, rate, zone))))
 
     with Live(bar, console=Console(file=cast("IO[str]", ResilientStderr()))) as live:
         yield on_progress
@@ -148,19 +205,24 @@ class ProgressLines:
     """Prints the progress as a line every ten seconds, and when the reason to wait changes.
 
     Args:
-        left: the count of numbers that the run starts with.
+        planned: the count of the campaign's numbers.
+        done: how many of them had ended when the run began, or the watching of it.
+        zone: the time zone of the times that are shown.
         write: prints a line.
         clock: returns seconds, as `time.monotonic` does.
     """
 
     def __init__(
         self,
-        left: int,
+        planned: int,
+        done: int,
+        zone: ZoneInfo,
         *,
         write: Callable[[str], None] = _print_line,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._left, self._write, self._clock = left, write, clock
+        self._planned, self._done, self._zone = planned, done, zone
+        self._write, self._clock = write, clock
         self._began = self._last = clock()
         self._reason = ""
 
@@ -170,22 +232,28 @@ class ProgressLines:
         if now - self._last < _LINE_INTERVAL and progress.reason == self._reason:
             return
         self._last, self._reason = now, progress.reason
-        text = _describe(progress, now - self._began)
-        self._write(f"{_ended(progress)} of {self._left} numbers: {text}")
+        text = _describe(progress, _rate(progress, self._done, now - self._began), self._zone)
+        self._write(f"{_ended(progress)} of {self._planned} numbers: {text}")
 
 
 def _ended(progress: Progress) -> int:
     return progress.accepted + progress.rejected + progress.unknown
 
 
-def _describe(progress: Progress, seconds: float) -> str:
-    rate = _ended(progress) / max(0.001, seconds)
+def _rate(progress: Progress, done: int, seconds: float) -> float:
+    """Return the numbers a second since `done` of them had ended."""
+    return max(0, _ended(progress) - done) / max(0.001, seconds)
+
+
+def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
     text = (
         f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
         f" {pluralize(progress.in_flight, 'submission')} in flight, {rate:.0f} numbers/s"
     )
     if not progress.reason:
         return text
+    if progress.state is CampaignState.CANCELLED:
+        return f"{text}; cancelled: {progress.reason}"
     if progress.until is None:
         return f"{text}; paused: {progress.reason}"
-    return f"{text}; waiting until {format_local_time(progress.until)}: {progress.reason}"
+    return f"{text}; waiting until {format_time(progress.until, zone)}: {progress.reason}"

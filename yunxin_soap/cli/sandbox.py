@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.output import handle_errors
 
 # A copy of the models' docstrings: the help must not wait for pydantic. A test compares them.
@@ -31,7 +32,7 @@ probability.
 """
 
 
-@click.command("sandbox", epilog=_EPILOG)
+@click.command("sandbox", epilog=exit_status.epilog(exit_status.OTHER, f"\n{_EPILOG}"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.options import (
     build_client,
     client_options,
@@ -27,14 +28,7 @@ if TYPE_CHECKING:
     from yunxin_soap.results import Receipt
     from yunxin_soap.settings import ClientArguments
 
-_EPILOG = """\b
-Exit status:
-  0  accepted: the batch number is printed
-  2  the options, the settings or the request are invalid; nothing was sent
-  3  rejected by the gateway; fix the cause, then send again
-  4  not sent: the gateway was not reached; you may send again at once
-  5  unknown: the SMS may have been sent; check before you send it again
-
+_MORE = """
 \b
 Settings are read from YUNXIN_USER_CODE, YUNXIN_USER_PASS, YUNXIN_CHANNEL,
 YUNXIN_SIGNATURE, YUNXIN_EXTENSION, YUNXIN_ENDPOINT, YUNXIN_PROTOCOL,
@@ -44,7 +38,7 @@ from YUNXIN_USER_PASS, a file or a prompt, never from an argument.
 _RECIPIENTS_SHOWN = 3
 
 
-@click.command("send", epilog=_EPILOG)
+@click.command("send", epilog=exit_status.epilog(exit_status.SEND, _MORE))
 @click.option(
     "--to",
     "numbers",

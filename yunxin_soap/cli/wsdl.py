@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.cli.options import combine, json_option, with_variable
 from yunxin_soap.cli.output import handle_errors, print_json
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import ClientArguments
     from yunxin_soap.wsdl import Wsdl
-
-DIFFERS = 7
-"""The exit status of ``check`` if the live WSDL differs, but sends are not affected."""
-SENDS_AFFECTED = 8
-"""The exit status of ``check`` if sends over some protocol are affected."""
 
 _url_options = combine(
     click.option(
@@ -140,7 +136,9 @@ def check_command(endpoint: str | None, timeout: float | None, as_json: bool) ->
         used = wsdl.load()
         live = wsdl.fetch(**_fetch_arguments(endpoint, timeout))
         found = wsdl.compare(used, live)
-        status = SENDS_AFFECTED if found.misfits else DIFFERS if found.lines else 0
+        status = Exit.DONE
+        if found.lines or found.misfits:
+            status = Exit.WSDL_AFFECTS_SENDS if found.misfits else Exit.WSDL_DIFFERS
         if as_json:
             print_json(
                 {

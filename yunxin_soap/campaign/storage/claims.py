@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.models import CampaignState, ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import dialect_of, lease_time, ledger_time
-from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -193,7 +192,6 @@ class Claims:
         """
         return dialect_of(self._engine).release_reserve(self._engine)
 
-    @repeat_after_deadlock
     def finish(self, campaign_id: int) -> None:
         """Mark a campaign as done if it has nothing left to send."""
         with self._engine.begin() as connection:

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import State
 from yunxin_soap.campaign.storage.dialects import dialect_of, is_local, lease_time, ledger_time
-from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError, NotInLedger
@@ -169,7 +168,6 @@ class Runners:
     def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
         self._engine, self.heartbeat_timeout = engine, heartbeat_timeout
 
-    @repeat_after_deadlock
     def register(self, identity: RunnerIdentity, campaign_id: int | None) -> int:
         """Register a runner, and reclaim what stalled ones left in flight.
 
@@ -285,7 +283,6 @@ class Runners:
         )
         return ids
 
-    @repeat_after_deadlock
     def unregister(self, identity: RunnerIdentity, *, may_still_send: bool = False) -> None:
         """Remove a runner that has nothing in flight; else it stays, to be reclaimed.
 

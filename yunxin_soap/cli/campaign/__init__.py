@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
+from yunxin_soap.cli.campaign.cancel import cancel_command
+from yunxin_soap.cli.campaign.delete import delete_command
 from yunxin_soap.cli.campaign.export import export_command
 from yunxin_soap.cli.campaign.find import find_command
+from yunxin_soap.cli.campaign.pause import pause_command
 from yunxin_soap.cli.campaign.plan import plan_command
 from yunxin_soap.cli.campaign.purge import purge_command
 from yunxin_soap.cli.campaign.report import report_command
@@ -14,6 +17,8 @@ from yunxin_soap.cli.campaign.resume import resume_command
 from yunxin_soap.cli.campaign.retry import retry_command
 from yunxin_soap.cli.campaign.run import run_command
 from yunxin_soap.cli.campaign.status import status_command
+from yunxin_soap.cli.campaign.watch import watch_command
+from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
 
 
 @click.group("campaign")
@@ -28,13 +33,18 @@ def campaign_group() -> None:
 for _command in (
     plan_command,
     run_command,
+    watch_command,
     status_command,
+    pause_command,
     resume_command,
+    cancel_command,
     retry_command,
     resolve_command,
     find_command,
     export_command,
     report_command,
     purge_command,
+    delete_command,
 ):
+    _command.epilog = _command.epilog or epilog(CAMPAIGN)
     campaign_group.add_command(_command)

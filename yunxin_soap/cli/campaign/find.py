@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yunxin_soap.cli.options import ledger_options, open_ledger
-from yunxin_soap.cli.output import format_local_time, handle_errors, print_json
+from yunxin_soap.cli.options import ledger_options, open_ledger, timezone_option
+from yunxin_soap.cli.output import handle_errors, print_json
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from yunxin_soap.campaign import HistoryEntry, SubmissionRecord
 
 
 @click.command("find")
 @click.argument("number")
 @ledger_options
-def find_command(number: str, ledger_url: str | None, as_json: bool) -> None:
+@timezone_option
+def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: str) -> None:
     """Show what happened to a number.
 
     It shows every submission with the number, its outcome and its history.
     """
+    from yunxin_soap.campaign.timezones import parse_timezone
+
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        zone = parse_timezone(timezone)
         records = ledger.find(number)
         if as_json:
             print_json([asdict(each) for each in records])
@@ -30,31 +36,26 @@ def find_command(number: str, ledger_url: str | None, as_json: bool) -> None:
         if not records:
             click.echo("No submission has that number.")
         for record in records:
-            _print_record(record)
+            _print_record(record, zone)
 
 
-def _print_record(record: SubmissionRecord) -> None:
+def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
     owner = record.campaign if record.campaign is not None else f"key {record.key}"
     batch = f" as batch {record.batch_no}" if record.batch_no else ""
     click.echo(
         f"{owner}, submission {record.submission_id}: {record.state.value}{batch}: {record.message}"
     )
     for entry in record.history:
-        click.echo(f"  {_describe(entry, record)}")
+        click.echo(f"  {_describe(entry, record, zone)}")
 
 
-def _describe(entry: HistoryEntry, record: SubmissionRecord) -> str:
+def _describe(entry: HistoryEntry, record: SubmissionRecord, zone: ZoneInfo) -> str:
+    from yunxin_soap.campaign.timezones import format_time
+
     detail = f" ({entry.detail})" if entry.detail not in ("", entry.after.value) else ""
     # The part of the history before --isolate split it off belongs to another submission.
     origin = (
         f"submission {entry.submission_id} " if entry.submission_id != record.submission_id else ""
     )
-    who = "operator" if _is_decision(entry) else "runner"
-    return f"{format_local_time(entry.at)} {origin}{entry.after.value}{detail}, by {who} {entry.by}"
-
-
-def _is_decision(entry: HistoryEntry) -> bool:
-    """Return whether a person made a change: no runner moves a submission out of these states."""
-    from yunxin_soap.campaign import State
-
-    return entry.before in (State.REJECTED, State.UNKNOWN) and entry.after is not entry.before
+    who = entry.who if entry.who != entry.by else f"operator {entry.by}"
+    return f"{format_time(entry.at, zone)} {origin}{entry.after.value}{detail}, by {who}"

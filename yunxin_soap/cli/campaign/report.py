@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
+from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, timezone_option
 from yunxin_soap.cli.output import (
     handle_errors,
     print_result,
@@ -26,7 +26,10 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
     help="The file to write; NAME.html by default, - is standard output.",
 )
 @ledger_options
-def report_command(name: str, output: str | None, ledger_url: str | None, as_json: bool) -> None:
+@timezone_option
+def report_command(
+    name: str, output: str | None, ledger_url: str | None, as_json: bool, timezone: str
+) -> None:
     """Write an HTML page with charts.
 
     It shows outcomes, rejections, throughput and response times, and no number and no text.
@@ -35,7 +38,7 @@ def report_command(name: str, output: str | None, ledger_url: str | None, as_jso
         path = output or f"{_UNSAFE_IN_FILE_NAMES.sub('_', name)}.html"
         refuse_ledger_overwrite(path, ledger_url)
         with open_ledger(ledger_url) as ledger:
-            html = ledger.report(name)
+            html = ledger.report(name, timezone=timezone)
         if path == "-":
             click.echo(html)
             return

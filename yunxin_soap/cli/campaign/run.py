@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from datetime import datetime
+from typing import IO, Any
 
 import click
 
-from yunxin_soap.cli.campaign.status import print_status
+from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.campaign.status import exit_status_of, print_status
 from yunxin_soap.cli.options import (
     build_client,
     client_options,
@@ -16,25 +18,28 @@ from yunxin_soap.cli.options import (
     ledger_options,
     name_argument,
     open_ledger,
+    timezone_option,
 )
 from yunxin_soap.cli.output import handle_errors
 
-if TYPE_CHECKING:
-    from yunxin_soap.campaign import Status
-
-EPILOG = """\b
-Exit status of run and resume:
-  0  every number was accepted
-  2  the options, the settings, the list or the name are invalid
-  3  some numbers or messages were rejected
-  4  some numbers are still pending: the campaign is paused, or was stopped
-  5  some outcomes are unknown: those SMS may have been sent
-  6  the ledger cannot be used
-
+_MORE = """
 \b
 The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
-postgresql://...; the account and the gateway are those of "send".
+postgresql://... or mysql://...; the account and the gateway are those of "send".
 """
+EPILOG = exit_status.epilog(exit_status.RUN, _MORE)
+
+
+def _parse_time(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time such as 2026-12-12T10:00.") from None
+
 
 run_options = combine(
     click.option(
@@ -44,11 +49,13 @@ run_options = combine(
     click.option("--numbers-rate-limit", type=float, help="The most numbers a second."),
     click.option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
     click.option(
-        "--timezone",
-        default="Asia/Shanghai",
-        show_default=True,
-        help="The time zone of those hours.",
+        "--from",
+        "start_at",
+        metavar="TIME",
+        callback=_parse_time,
+        help="Wait until then before sending, as in 2026-12-12T10:00.",
     ),
+    timezone_option,
     click.option(
         "--isolate",
         is_flag=True,
@@ -87,6 +94,7 @@ def run_campaign(
     protocol: str | None,
     endpoint: str | None,
     timeout: float | None,
+    timezone: str,
     **options: Any,
 ) -> None:
     """Run a campaign, print its status, and exit.
@@ -101,13 +109,16 @@ def run_campaign(
         protocol: the protocol.
         endpoint: the URL of the service's page.
         timeout: seconds to wait for a response.
+        timezone: the name of the time zone of all times.
         options: the rest of `run_options`, as `AsyncLedger.run` takes them.
     """
     with handle_errors(as_json):
         from yunxin_soap.async_client import AsyncClient
         from yunxin_soap.campaign import AsyncLedger
+        from yunxin_soap.campaign.timezones import parse_timezone
         from yunxin_soap.cli.progress import run_with_progress
 
+        zone = parse_timezone(timezone)
         arguments = given_arguments(
             user_code=user_code, protocol=protocol, endpoint=endpoint, timeout=timeout
         )
@@ -117,17 +128,8 @@ def run_campaign(
             if resume:
                 opened.resume(name)
         ledger = AsyncLedger(ledger_url, create=False)
-        status = run_with_progress(ledger, name, client, bar=not as_json, **options)
-        print_status(status, as_json)
-        sys.exit(_exit_status(status))
-
-
-def _exit_status(status: Status) -> int:
-    from yunxin_soap.campaign import State
-
-    numbers = status.numbers
-    if numbers[State.UNKNOWN]:
-        return 5
-    if numbers[State.PENDING] - sum(status.on_hold.values()) or numbers[State.SUBMITTING]:
-        return 4
-    return 3 if numbers[State.REJECTED] or status.on_hold else 0
+        status = run_with_progress(
+            ledger, name, client, zone, bar=not as_json, timezone=timezone, **options
+        )
+        print_status(status, zone, as_json)
+        sys.exit(exit_status_of(status))

@@ -1,0 +1,42 @@
+"""``yunxin-soap campaign cancel``: never send what is pending."""
+
+from __future__ import annotations
+
+import click
+
+from yunxin_soap.cli.options import (
+    by_option,
+    confirm,
+    ledger_options,
+    name_argument,
+    open_ledger,
+    yes_option,
+)
+from yunxin_soap.cli.output import handle_errors, pluralize, print_result
+
+
+@click.command("cancel")
+@name_argument
+@yes_option
+@by_option
+@ledger_options
+def cancel_command(name: str, yes: bool, by: str, ledger_url: str | None, as_json: bool) -> None:
+    """Cancel a campaign: what is pending is never sent.
+
+    Submissions in flight end as they end. This is final: to send to the numbers that are left,
+    plan another campaign.
+    """
+    from yunxin_soap.campaign import State
+
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        pending = pluralize(ledger.status(name).numbers[State.PENDING], "pending number")
+        confirm(f"Cancel {name}, with {pending}? This is final.", yes=yes)
+        count = ledger.cancel(name, by=by)
+        in_flight = ledger.status(name).submissions[State.SUBMITTING]
+        still = (
+            f" {pluralize(in_flight, 'submission')} in flight: that ends as it ends."
+            if in_flight
+            else ""
+        )
+        text = f"{pluralize(count, 'submission')} cancelled.{still}"
+        print_result(as_json, "submissions", count, text)

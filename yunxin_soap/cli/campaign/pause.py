@@ -1,0 +1,23 @@
+"""``yunxin-soap campaign pause``: let a campaign wait for an operator."""
+
+from __future__ import annotations
+
+import click
+
+from yunxin_soap.cli.options import by_option, ledger_options, name_argument, open_ledger
+from yunxin_soap.cli.output import handle_errors, print_result
+
+
+@click.command("pause")
+@name_argument
+@click.option("--reason", default="", help="Why; status shows it.")
+@by_option
+@ledger_options
+def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_json: bool) -> None:
+    """Pause a campaign until it is resumed.
+
+    Its runs end once the submissions in flight have ended.
+    """
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        ledger.pause(name, by=by, reason=reason)
+        print_result(as_json, "paused", name, f"{name} is paused; campaign resume continues it.")
