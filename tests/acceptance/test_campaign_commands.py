@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,21 +10,26 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
+from tests.integration.campaign.conftest import transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
 from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.storage.schema import runner
 from yunxin_soap.cli import cli
 from yunxin_soap.sandbox import Sandbox
 
@@ -650,3 +656,359 @@ def test_export_closed_pipe_exits_1(run: Run, environment: dict[str, str], tmp_p
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("pasue", "pause"), ("cancle", "cancel"), ("delte", "delete"), ("wathc", "watch")],
+)
+def test_command_misspelt_is_suggested(run_in_process: Run, typed: str, meant: str) -> None:
+    """An error about a command that does not exist names the one that was meant first."""
+    error = run_in_process(typed).stderr
+    assert re.search(f"No such command '{typed}'.*Did you mean[^']*'{meant}'", error), error
+
+
+@contextmanager
+def running(
+    environment: dict[str, str], sandbox: Sandbox, *options: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the campaign ``a`` as a process; it goes on once a submission has arrived."""
+    arrived = threading.Event()
+    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+    with started(
+        [*COMMAND, "run", "a", *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert arrived.wait(30)
+        yield process
+    stop()
+
+
+@pytest.fixture
+def plan(run_in_process: Run, list_file: str) -> Callable[[str], None]:
+    """Plans a campaign with a submission for each number of the list."""
+
+    def call(name: str) -> None:
+        options = ("--csv", list_file, "--message", TEXT, "--max-recipients", "1")
+        assert run_in_process("plan", name, *options).returncode == 0
+
+    return call
+
+
+def test_pause_ends_run_elsewhere(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """A pause ends a run in another process after what is in flight; resume sends the rest."""
+    plan("a")
+    with (
+        sandbox.inject_fault("delay", seconds=0.3, times=None),
+        running(environment, sandbox, "--concurrency", "2") as process,
+    ):
+        paused = run_in_process("pause", "a", "--by", "ops", "--reason", "holiday")
+        assert (paused.returncode, paused.stderr) == (0, "")
+        assert paused.stdout == "a is paused; campaign resume continues it.\n"
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert "a: paused: by ops: holiday\n" in output
+    assert "unknown" not in output
+    assert 0 < len(sandbox.accepted_numbers) < 25
+    assert run_in_process("run", "a").returncode == 4
+    assert run_in_process("resume", "a").returncode == 0
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
+    again = run_in_process("pause", "a")
+    assert again.returncode == 2
+    assert "is done, so there is nothing to pause" in again.stderr
+
+
+def test_cancel_ends_run_elsewhere(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """A cancelled campaign sends what is in flight and nothing more, and refuses to go on."""
+    plan("a")
+    with (
+        sandbox.inject_fault("delay", seconds=0.3, times=None),
+        running(environment, sandbox, "--concurrency", "2") as process,
+    ):
+        cancelled = run_in_process("cancel", "a", "--yes", "--by", "ops")
+        assert re.match(r"\d+ submissions cancelled\.", cancelled.stdout), cancelled.stderr
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "a: cancelled: by ops\n" in output
+    sent = len(sandbox.accepted_numbers)
+    assert 0 < sent < 25
+    status = json.loads(run_in_process("status", "a", "--json").stdout)
+    assert (status["numbers"]["accepted"], status["numbers"]["cancelled"]) == (sent, 25 - sent)
+    for arguments in (["resume", "a"], ["retry", "a"], ["resolve", "a", "--resend"]):
+        refused = run_in_process(*arguments)
+        assert refused.returncode == 2
+        assert "was cancelled, so nothing of it is sent again" in refused.stderr
+    assert run_in_process("run", "a").returncode == 3
+    exported = run_in_process("export", "a", "--state", "cancelled").stdout
+    assert exported.count("cancelled by ops") == 25 - sent
+    assert len(sandbox.accepted_numbers) == sent
+
+
+@pytest.mark.parametrize("command", ["cancel", "delete"])
+def test_cancel_and_delete_ask_first(run: Run, plan: Callable[[str], None], command: str) -> None:
+    """Both ask at a terminal; without one they need --yes. A no changes nothing."""
+    plan("a")
+    before = run("status", "a").stdout
+    refused = run(command, "a", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("There is no terminal to ask for confirmation at: give --yes.\n")
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"n\n")
+        refused = run(command, "a", stdin=theirs)
+        assert refused.returncode == 2
+        assert f"{command.capitalize()} a, with 25 " in refused.stderr
+        assert refused.stderr.endswith("Nothing was changed.\n")
+        assert run("status", "a").stdout == before
+        os.write(ours, b"y\n")
+        assert run(command, "a", stdin=theirs).returncode == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert run("status", "a").stdout != before
+
+
+def test_delete_only_what_never_sent(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """A campaign that runs or has sent is not deleted; another one leaves its name free."""
+    plan("a")
+    with (
+        sandbox.inject_fault("delay", seconds=0.3, times=None),
+        running(environment, sandbox, "--concurrency", "2") as process,
+    ):
+        refused = run_in_process("delete", "a", "--yes")
+        assert refused.returncode == 2
+        assert f"is being run by process {process.pid} on " in refused.stderr
+        run_in_process("pause", "a")
+        process.communicate(timeout=30)
+    refused = run_in_process("delete", "a", "--yes")
+    assert refused.returncode == 2
+    assert "has begun to send, so its record stays" in refused.stderr
+    plan("b")
+    deleted = run_in_process("delete", "b", "--yes", "--json")
+    assert json.loads(deleted.stdout) == {"deleted": "b"}
+    assert run_in_process("status", "b").returncode == 2
+    plan("b")
+    assert json.loads(run_in_process("status", "b", "--json").stdout)["planned"] == 25
+
+
+def _read_until(terminal: int, wanted: str) -> str:
+    """Return what a process wrote to a terminal until a text is in it, or until it ended."""
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux reports the closed end as an error
+        while wanted.encode() not in shown and (piece := os.read(terminal, 65536)):
+            shown += piece
+    return shown.decode()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_watch_shows_run_elsewhere(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+    interrupted: bool,
+) -> None:
+    """Watch shows the bar of a run in another process, and ends with it, or with Ctrl-C."""
+    plan("a")
+    ours, theirs = pty.openpty()
+    with (
+        _inherited(signal.SIGINT, signal.default_int_handler),
+        started(
+            [*COMMAND, "watch", "a"],
+            env={**environment, "TERM": "xterm", "COLUMNS": "120"},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        ) as process,
+    ):
+        os.close(theirs)
+        assert "0/25" in _read_until(ours, "0/25")
+        if interrupted:
+            process.send_signal(signal.SIGINT)
+            assert "Interrupted" in _read_until(ours, "Interrupted")
+        assert run_in_process("run", "a").returncode == 0
+        if not interrupted:
+            assert "25/25" in _read_until(ours, "25/25")
+        output, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == (130 if interrupted else 0)
+    assert ("25 accepted" in output) is not interrupted
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "status"),
+    [(0, "run", 0), (1, "run", 5), (0, "pause", 4), (0, "cancel", 3)],
+)
+def test_watch_has_exit_status_of_run(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    sandbox: Sandbox,
+    closed: int,
+    command: str,
+    status: int,
+) -> None:
+    """What has ended, or waits for an operator, is shown at once, with the exit status of run."""
+    plan("a")
+    if closed:
+        sandbox.inject_fault("close", times=closed)
+    run_in_process(command, "a", *(("--yes",) if command == "cancel" else ()))
+    done = run_in_process("watch", "a")
+    assert done.returncode == run_in_process("run", "a").returncode == status
+    assert done.stdout == run_in_process("status", "a").stdout
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+def test_run_from_waits_until_then(
+    run_in_process: Run, plan: Callable[[str], None], ledger_file: Path, zone: str
+) -> None:
+    """Nothing is sent before --from, which is in the time zone of --timezone."""
+    plan("a")
+    start = datetime.now(ZoneInfo(zone)) + timedelta(seconds=1)
+    text = start.replace(tzinfo=None).isoformat()
+    done = run_in_process("run", "a", "--from", text, "--timezone", zone)
+    assert done.returncode == 0, done.stderr
+    assert f"waiting until {start:%Y-%m-%d %H:%M:%S} {zone}: " in done.stderr
+    with Ledger(ledger_file) as ledger:
+        assert min(each.sent_at for each in ledger.timings("a")) >= start
+
+
+def test_export_state_chooses_numbers(
+    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+) -> None:
+    """--state exports the numbers in one state, or in several."""
+    plan("a")
+    sandbox.inject_fault("close")
+    sandbox.inject_fault("code", code="-14")
+    assert run_in_process("run", "a", "--concurrency", "1").returncode == 5
+
+    def states(*options: str) -> dict[str, str]:
+        exported = run_in_process("export", "a", *options).stdout.lstrip("\ufeff")
+        rows = csv.DictReader(io.StringIO(exported))
+        return {row["number"]: row["state"] for row in rows}
+
+    first, second = numbers(2)
+    assert states("--state", "unknown") == {first: "unknown"}
+    several = states("--state", "unknown", "--state", "rejected")
+    assert several == {first: "unknown", second: "rejected"}
+    assert len(states()) == 25
+    rows = run_in_process("export", "a", "--state", "rejected", "--json").stdout.splitlines()
+    assert [json.loads(row)["number"] for row in rows] == [second]
+    assert run_in_process("export", "a", "--state", "lost").returncode == 2
+
+
+def test_status_of_all_has_a_line_each(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """A line has the counts, the age of the oldest unknown, and the process that runs it."""
+    plan("a")
+    plan("双十一")
+    sandbox.inject_fault("close")
+    sandbox.inject_fault("hang", times=None)
+    with running(environment, sandbox, "--concurrency", "1") as process:
+        # The second arrives once the first is recorded as unknown.
+        while len(sandbox.arrivals) < 2:
+            assert process.poll() is None
+            threading.Event().wait(0.05)
+        heading, running_line, other = run_in_process("status").stdout.splitlines()
+        (shown, _) = json.loads(run_in_process("status", "--json").stdout)["campaigns"]
+        process.kill()
+        process.communicate(timeout=30)
+    assert re.split(r"  +", heading) == [
+        *("campaign", "state", "numbers", "pending", "submitting", "accepted", "rejected"),
+        *("unknown", "cancelled", "oldest unknown", "run by"),
+    ]
+    *counts, oldest, runner = re.split(r"  +", running_line)
+    assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0"]
+    assert re.fullmatch(r"\d+s", oldest)
+    assert runner == f"process {process.pid} on {socket.gethostname()}"
+    assert other.split() == ["双十一", "open", "25", "25", *"00000", "-", "-"]
+    assert [each["pid"] for each in shown["runners"]] == [process.pid]
+    assert datetime.fromisoformat(shown["oldest_unknown_at"]).utcoffset() == timedelta(0)
+
+
+def test_resolve_even_if_alive_takes_the_risk(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    ledger_file: Path,
+    sandbox: Sandbox,
+) -> None:
+    """What a process that stands still had in flight is sent again only by --even-if-alive."""
+    plan("a")
+    sandbox.inject_fault("hang")
+    with running(environment, sandbox, "--concurrency", "1") as process:
+        process.send_signal(signal.SIGSTOP)
+        with transaction(ledger_file) as connection:
+            connection.execute(sa.update(runner).values(expires_at=1.0))
+        assert run_in_process("run", "a").returncode == 5
+        refused = run_in_process("resolve", "a", "--resend")
+        assert refused.returncode == 2
+        assert f"process {process.pid} on {socket.gethostname()}" in refused.stderr
+        assert "--even-if-alive" in refused.stderr
+        resolved = run_in_process("resolve", "a", "--resend", "--even-if-alive", "--by", "ops")
+        assert (resolved.returncode, resolved.stdout) == (0, "1 submission resolved.\n")
+        process.kill()
+        process.communicate(timeout=30)
+    found = run_in_process("find", numbers(1)[0], "--timezone", "UTC").stdout
+    assert "pending (resend, although its runner may be alive), by operator ops\n" in found
+    assert re.search(
+        rf"\d\d:\d\d UTC submitting, by process {process.pid} on {socket.gethostname()}\n", found
+    )
+
+
+def test_campaign_on_sqlite_needs_no_other_driver(
+    environment: dict[str, str], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A list is planned and sent where the drivers of other databases cannot be imported."""
+    script = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('psycopg', 'pymysql'):\n"
+        "            raise ModuleNotFoundError(name + ' is not there', name=name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "from yunxin_soap.__main__ import main\n"
+        "main()\n"
+    )
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, "campaign", *arguments],
+            env=environment,
+            cwd=tmp_path,
+            input="\n".join(numbers(3)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    planned = call("plan", "a", "--text", "-", "--message", TEXT)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    done = call("run", "a")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(3), 1)
+    other = call("status", "--ledger", "postgresql://127.0.0.1/x")
+    assert other.returncode == 2
+    assert "needs psycopg: pip install" in other.stderr
