@@ -76,7 +76,7 @@ class Ledger:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
         self._engine = open_engine(address, create=create)
         self._plans = Plans(self._engine)
-        self._reads = Reads(self._engine)
+        self._reads = Reads(self._engine, heartbeat_timeout)
         self._admin = Admin(self._engine)
         self._claims = Claims(self._engine, heartbeat_timeout)
         self.once = OnceSends(self._engine, self._claims, self._reads, self._admin)

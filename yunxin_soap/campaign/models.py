@@ -151,6 +151,10 @@ class ActiveRunner:
     host: str
     pid: int
     started_at: datetime
+    in_flight: int
+    """Submissions that it has claimed, and that have not ended in the ledger."""
+    counts_as_stalled_at: datetime
+    """When these become unknown if it sends no heartbeat before."""
 
     def __str__(self) -> str:
         """Name the process and its host."""
@@ -267,3 +271,5 @@ class Progress:
     """Why the campaign, or this runner for its sending hours, waits; empty if it does not."""
     until: datetime | None
     """When that wait ends; None if nothing but an operator ends it."""
+    waiting_for: tuple[ActiveRunner, ...] = ()
+    """Whose submissions this run waits for, because it has nothing else to do."""

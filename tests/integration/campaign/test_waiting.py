@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 
 import psutil
 import pytest
@@ -16,10 +18,10 @@ import sqlalchemy as sa
 from tests.integration.campaign.conftest import ManualRunner, transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
-from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
 from yunxin_soap.campaign.storage import dialects
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
-from yunxin_soap.campaign.storage.schema import runner
+from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Sandbox
 
 Manual = Callable[..., ManualRunner]
@@ -173,3 +175,71 @@ def test_run_runner_of_another_boot_is_dead(
         connection.execute(sa.update(runner).values(expires_at=1e9))
     status = ledger.run("a", client)
     assert status.submissions[State.UNKNOWN] == status.submissions[State.ACCEPTED] == 1
+
+
+def waits_for(ledger: Ledger, client: Client) -> tuple[ActiveRunner, ...]:
+    """Run the campaign ``a`` until it waits for other runners, and return these."""
+    stop, seen = threading.Event(), []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.waiting_for:
+            seen.append(progress.waiting_for)
+            stop.set()
+
+    ledger.run("a", client, on_progress=on_progress, stop=stop)
+    return seen[0]
+
+
+def test_run_says_whose_submissions_it_waits_for(
+    ledger: Ledger, client: Client, manual_runner: Manual
+) -> None:
+    """It names the process, its host, how many it has in flight, and when it is given up."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    manual_runner(host="web-3", pid=4711, pid_namespace=f"{_BOOT}/another container").claim(2)
+    before = datetime.now(timezone.utc)
+    (other,) = waits_for(ledger, client)
+    assert (str(other), other.in_flight) == ("process 4711 on web-3", 2)
+    assert abs(other.counts_as_stalled_at - before) < timedelta(seconds=60)
+    assert other.counts_as_stalled_at > before
+    assert [str(each) for each in ledger.status("a").runners] == ["process 4711 on web-3"]
+    assert ledger.status("a").runners[0].in_flight == 2
+
+
+def test_run_waits_ten_leases_for_a_process_that_lives(
+    ledger: Ledger, client: Client, manual_runner: Manual
+) -> None:
+    """A living process of this machine is given up later than one that cannot be looked at."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    manual_runner().claim()
+    (other,) = waits_for(ledger, client)
+    assert other.counts_as_stalled_at > datetime.now(timezone.utc) + timedelta(seconds=300)
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_run_names_a_runner_whose_row_is_locked(
+    ledger: Ledger, client: Client, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """A runner in the middle of a transaction is named without a wait for its lock."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    frozen = manual_runner(pid_namespace=f"{_BOOT}/another container")
+    frozen.claim()
+    with engine.begin() as connection:
+        connection.execute(sa.update(runner).values(expires_at=1.0))
+        (other,) = waits_for(ledger, client)
+    assert other.in_flight == 1
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_run_names_who_may_have_locked_what_is_pending(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """While another transaction has all that is pending, it waits a moment, and says for whom."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    manual_runner(host="web-3", pid=4711, pid_namespace=f"{_BOOT}/another container")
+    waiting = manual_runner()
+    with engine.begin() as connection:
+        connection.execute(sa.select(submission.c.id).with_for_update())
+        result = waiting.exchange(limit=1)
+    assert [str(each) for each in result.waiting_for] == ["process 4711 on web-3"]
+    assert result.wait
+    assert waiting.exchange(limit=1).waiting_for == ()

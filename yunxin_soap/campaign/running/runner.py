@@ -442,6 +442,7 @@ class Runner:
             state=result.state,
             reason=reason,
             until=until,
+            waiting_for=result.waiting_for,
         )
         try:
             self._on_progress(progress)

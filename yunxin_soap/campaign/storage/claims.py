@@ -13,7 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import CampaignState, ClaimedSubmission, Ending, Pause, State
+from yunxin_soap.campaign.models import (
+    ActiveRunner,
+    CampaignState,
+    ClaimedSubmission,
+    Ending,
+    Pause,
+    State,
+)
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import dialect_of, lease_time, ledger_time
 from yunxin_soap.campaign.storage.runners import (
@@ -32,6 +39,8 @@ from yunxin_soap.campaign.storage.schema import (
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.message import Submission
 
+_LOCKED_WAIT = 0.1
+"""Seconds until the next look for submissions that another transaction has locked."""
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
 
 
@@ -47,6 +56,8 @@ class ClaimResult:
     """Seconds until a submission may be claimed; None if this runner has nothing left to claim."""
     others_in_flight: bool = False
     """Whether other runners have submissions in flight."""
+    waiting_for: tuple[ActiveRunner, ...] = ()
+    """Who they are, if this runner has nothing to claim."""
 
 
 class Claims:
@@ -246,6 +257,18 @@ class Claims:
         # whether anything is left.
         if claimed or (limit <= 0 and not is_idle):
             return ClaimResult(claimed, state, "", 0.0)
+        return self._nothing_claimed(connection, identity, campaign_id, limit, now)
+
+    def _nothing_claimed(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        limit: int,
+        now: float,
+    ) -> ClaimResult:
+        """Return what a runner waits for that found nothing to claim in an open campaign."""
+        state = CampaignState.OPEN
         due = connection.execute(
             sa.select(sa.func.min(sa.func.coalesce(submission.c.not_before, 0.0)))
             .join(content, submission.c.content_id == content.c.id)
@@ -267,7 +290,14 @@ class Claims:
         if others and self.runners.reclaim_stalled(connection, campaign_id):
             return ClaimResult([], state, "", 0.0)
         wait = None if due is None else max(0.0, due - now)
-        return ClaimResult([], state, "", wait, bool(others))
+        waiting_for: tuple[ActiveRunner, ...] = ()
+        is_locked = limit > 0 and wait == 0.0
+        if is_locked:
+            wait = _LOCKED_WAIT
+        if others or is_locked:
+            active = self.runners.active(connection, [campaign_id], but=identity)
+            waiting_for = tuple(each for _, each in active if each.in_flight or is_locked)
+        return ClaimResult([], state, "", wait, bool(others), waiting_for)
 
     @staticmethod
     def _cancel_returned(

@@ -24,13 +24,12 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, Runners
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
     history,
     recipients,
-    runner,
     skipped_line,
     submission,
 )
@@ -69,10 +68,11 @@ class Reads:
 
     Args:
         engine: the ledger's database.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
+        self._engine, self._runners = engine, Runners(engine, heartbeat_timeout)
 
     def campaigns(self) -> list[str]:
         """Return the names of all campaigns, the oldest first."""
@@ -97,14 +97,16 @@ class Reads:
         """
         with self._reading() as connection:
             row = campaign_row(connection, name)
-            (status,) = _statuses(connection, [row], submission.c.campaign_id == row.id)
+            scope = submission.c.campaign_id == row.id
+            (status,) = _statuses(connection, self._runners, [row], scope)
             return status
 
     def statuses(self) -> list[Status]:
         """Return the state of every campaign, the oldest first."""
         with self._reading() as connection:
             rows = connection.execute(sa.select(campaign).order_by(campaign.c.id)).all()
-            return _statuses(connection, rows, submission.c.campaign_id.is_not(None))
+            scope = submission.c.campaign_id.is_not(None)
+            return _statuses(connection, self._runners, rows, scope)
 
     def progress(self, name: str) -> Progress:
         """Return how far a campaign is, by one query.
@@ -306,12 +308,16 @@ def _counts(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> Sequenc
 
 
 def _statuses(
-    connection: sa.Connection, rows: Sequence[Any], scope: sa.ColumnElement[bool]
+    connection: sa.Connection,
+    runners: Runners,
+    rows: Sequence[Any],
+    scope: sa.ColumnElement[bool],
 ) -> list[Status]:
     """Return the status of campaigns; each query is about all of them.
 
     Args:
         connection: reads.
+        runners: knows who runs them.
         rows: the rows of the campaigns.
         scope: chooses their submissions.
     """
@@ -334,15 +340,8 @@ def _statuses(
         codes[campaign_id][code] = int(size)
     on_hold = _on_hold(connection, scope)
     active: dict[int, list[ActiveRunner]] = {row.id: [] for row in rows}
-    for row in connection.execute(
-        sa.select(runner)
-        .where(runner.c.campaign_id.in_(active), runner.c.reclaimed_at.is_(None))
-        .order_by(runner.c.started_at)
-    ):
-        if not RunnerIdentity.of(row).is_dead():
-            active[row.campaign_id].append(
-                ActiveRunner(row.host, row.pid, _datetime(row.started_at))
-            )
+    for row, each in runners.active(connection, active):
+        active[row.campaign_id].append(each)
     return [
         Status(
             name=row.name,

@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import State
+from yunxin_soap.campaign.models import ActiveRunner, State
 from yunxin_soap.campaign.storage.dialects import dialect_of, is_local, lease_time, ledger_time
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.transitions import reclaim
@@ -245,13 +247,7 @@ class Runners:
         for row in found:
             identity = RunnerIdentity.of(row)
             dead = identity.is_dead(on_this_machine=is_local(connection))
-            # A live process may have ended its work without being able to record that. A single
-            # send ends by its own timeout; a campaign's runner may only be suspended for a while.
-            patience = (
-                0.0
-                if dead is None or campaign_id is None
-                else _LEASES_WHILE_ALIVE * self.heartbeat_timeout
-            )
+            patience = 0.0 if campaign_id is None else self._patience(is_alive=dead is False)
             overdue = lease_time(connection, now) - row.expires_at
             if dead or overdue > patience:
                 reclaimed += self._reclaim(connection, identity, now, is_dead=bool(dead))
@@ -262,6 +258,66 @@ class Runners:
                     f" {patience - overdue:.0f} s, when the runner counts as stalled."
                 )
         return sorted(reclaimed)
+
+    def _patience(self, *, is_alive: bool) -> float:
+        """Return the seconds from the end of its lease until a campaign's runner is stalled.
+
+        A live process may have ended its work without being able to record that, or may only be
+        suspended for a while. A single send ends by its own timeout.
+        """
+        return _LEASES_WHILE_ALIVE * self.heartbeat_timeout if is_alive else 0.0
+
+    def active(
+        self,
+        connection: sa.Connection,
+        campaign_ids: Collection[int],
+        *,
+        but: RunnerIdentity | None = None,
+    ) -> Iterator[tuple[sa.Row[Any], ActiveRunner]]:
+        """Yield the rows and the values of the runners of campaigns, the oldest first.
+
+        It waits for no lock: a runner that is in the middle of a transaction is among them. One
+        that was reclaimed, or that is known to be dead, is not.
+
+        Args:
+            connection: reads.
+            campaign_ids: the campaigns.
+            but: a runner to leave out.
+        """
+        held = (
+            sa.select(submission.c.runner_id, sa.func.count().label("count"))
+            .where(
+                submission.c.campaign_id.in_(campaign_ids),
+                submission.c.state == State.SUBMITTING.value,
+            )
+            .group_by(submission.c.runner_id)
+            .subquery()
+        )
+        found = connection.execute(
+            sa.select(runner, sa.func.coalesce(held.c.count, 0).label("in_flight"))
+            .outerjoin(held, held.c.runner_id == runner.c.id)
+            .where(runner.c.campaign_id.in_(campaign_ids), runner.c.reclaimed_at.is_(None))
+            .order_by(runner.c.started_at, runner.c.id)
+        ).all()
+        if not found:
+            return
+        now = ledger_time(connection)
+        ahead = now - lease_time(connection, now)
+        for row in found:
+            dead = RunnerIdentity.of(row).is_dead(on_this_machine=is_local(connection))
+            if dead or (but is not None and row.id == but.id):
+                continue
+            stalled_at = row.expires_at + ahead + self._patience(is_alive=dead is False)
+            yield (
+                row,
+                ActiveRunner(
+                    host=row.host,
+                    pid=row.pid,
+                    started_at=datetime.fromtimestamp(row.started_at, timezone.utc),
+                    in_flight=row.in_flight,
+                    counts_as_stalled_at=datetime.fromtimestamp(stalled_at, timezone.utc),
+                ),
+            )
 
     @staticmethod
     def _reclaim(
