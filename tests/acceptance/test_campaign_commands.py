@@ -660,7 +660,7 @@ def test_export_closed_pipe_exits_1(run: Run, environment: dict[str, str], tmp_p
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("pasue", "pause"), ("cancl", "cancel"), ("dellete", "delete"), ("wach", "watch")],
+    [("pasue", "pause"), ("canncel", "cancel"), ("dellete", "delete"), ("wach", "watch")],
 )
 def test_command_misspelt_is_suggested(run_in_process: Run, typed: str, meant: str) -> None:
     """An error about a command that does not exist names the one that was meant first."""
