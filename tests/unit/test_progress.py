@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from yunxin_soap.campaign import CampaignState, Progress
+from yunxin_soap.campaign import ActiveRunner, CampaignState, Progress
 from yunxin_soap.cli.progress import ProgressLines, ResilientStderr
 
 
@@ -106,6 +106,38 @@ def test_progress_lines_show_a_new_reason_at_once(
         "; waiting until 2026-01-02 11:04:05 Asia/Shanghai: the channel is closed"
     )
     assert lines[2].endswith(", 2 submissions in flight, 6 numbers/s")
+
+
+def test_progress_lines_without_change_become_rare_and_say_for_how_long(
+    report: ProgressLines, clock: Clock, lines: list[str]
+) -> None:
+    """A run that stands still gives a sign of life, and never the same line twice."""
+    for _ in range(200):
+        report(progress(reason="the balance is too low"))
+        clock.now += 1
+    ends = [line.rpartition("; ")[2] for line in lines]
+    assert ends == [
+        "paused: the balance is too low",
+        *(f"no change for {seconds} s" for seconds in (10, 30, 70, 150)),
+    ]
+    report(progress(accepted=4, reason="the balance is too low"))
+    clock.now += 10
+    report(progress(accepted=4, reason="the balance is too low"))
+    assert lines[-1].endswith("; no change for 10 s")
+
+
+def test_progress_lines_name_whom_a_run_waits_for(
+    report: ProgressLines, clock: Clock, lines: list[str]
+) -> None:
+    """They come at once, name process and host, and say when its submissions are given up."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    report(progress(waiting_for=(ActiveRunner("web-3", 4711, at, 2, at),)))
+    report(progress(waiting_for=(ActiveRunner("web-3", 4711, at, 1, at),)))
+    (line,) = lines
+    assert line.endswith(
+        "; waiting for 2 submissions of process 4711 on web-3, unknown at 2026-01-02 11:04:05"
+        " Asia/Shanghai if it sends no heartbeat before"
+    )
 
 
 def test_progress_lines_at_start_divide_by_no_zero(report: ProgressLines, lines: list[str]) -> None:

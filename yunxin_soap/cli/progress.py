@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.campaign import AsyncLedger, Ledger, Progress, Status
+    from yunxin_soap.campaign import ActiveRunner, AsyncLedger, Ledger, Progress, Status
 
 _LINE_INTERVAL = 10.0
-"""Seconds between two lines, unless the reason of a pause changes."""
+"""Seconds between two lines while numbers end."""
+_MAX_LINE_INTERVAL = 600.0
+"""Seconds between two lines at most, while nothing changes."""
 _WATCH_INTERVAL = 1.0
 """Seconds between two looks at a run elsewhere, if a look takes no time."""
 _WATCH_REST = 20.0
@@ -32,6 +34,8 @@ _WATCH_REST = 20.0
 _MAX_WATCH_INTERVAL = 60.0
 """Seconds between two looks at most."""
 _OnProgress = Callable[["Progress"], None]
+_Counts = tuple[int, ...]
+_Waits = tuple[str, tuple[str, ...]]
 
 
 def run_with_progress(
@@ -202,7 +206,10 @@ def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_OnProgress]:
 
 
 class ProgressLines:
-    """Prints the progress as a line every ten seconds, and when the reason to wait changes.
+    """Prints the progress as a line every ten seconds, and when what it waits for changes.
+
+    While nothing changes, the next line comes after twice as long as the one before, and says for
+    how long that has been so.
 
     Args:
         planned: the count of the campaign's numbers.
@@ -223,17 +230,38 @@ class ProgressLines:
     ) -> None:
         self._planned, self._done, self._zone = planned, done, zone
         self._write, self._clock = write, clock
-        self._began = self._last = clock()
-        self._reason = ""
+        self._began = self._last = self._changed = clock()
+        self._interval = _LINE_INTERVAL
+        self._counts: _Counts = ()
+        self._waits: _Waits = ("", ())
 
     def __call__(self, progress: Progress) -> None:
         """Print a line if it is time for one."""
         now = self._clock()
-        if now - self._last < _LINE_INTERVAL and progress.reason == self._reason:
+        counts, waits = _counts(progress), _waits(progress)
+        is_same = (counts, waits) == (self._counts, self._waits)
+        interval = self._interval if is_same else _LINE_INTERVAL
+        if waits == self._waits and now - self._last < interval:
             return
-        self._last, self._reason = now, progress.reason
         text = _describe(progress, _rate(progress, self._done, now - self._began), self._zone)
+        if is_same:
+            self._interval = min(2 * self._interval, _MAX_LINE_INTERVAL)
+            text += f"; no change for {now - self._changed:.0f} s"
+        else:
+            self._interval, self._changed = _LINE_INTERVAL, now
+        self._last, self._counts, self._waits = now, counts, waits
         self._write(f"{_ended(progress)} of {self._planned} numbers: {text}")
+
+
+def _counts(progress: Progress) -> _Counts:
+    """Return what changes as numbers end."""
+    others = (each.in_flight for each in progress.waiting_for)
+    return progress.accepted, progress.rejected, progress.unknown, progress.in_flight, *others
+
+
+def _waits(progress: Progress) -> _Waits:
+    """Return why a run waits, and for whom."""
+    return progress.reason, tuple(str(each) for each in progress.waiting_for)
 
 
 def _ended(progress: Progress) -> int:
@@ -250,6 +278,9 @@ def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
         f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
         f" {pluralize(progress.in_flight, 'submission')} in flight, {rate:.0f} numbers/s"
     )
+    if progress.waiting_for:
+        others = ", ".join(_describe_runner(each, zone) for each in progress.waiting_for)
+        return f"{text}; waiting for {others}"
     if not progress.reason:
         return text
     if progress.state is CampaignState.CANCELLED:
@@ -257,3 +288,10 @@ def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
     if progress.until is None:
         return f"{text}; paused: {progress.reason}"
     return f"{text}; waiting until {format_time(progress.until, zone)}: {progress.reason}"
+
+
+def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
+    return (
+        f"{pluralize(runner.in_flight, 'submission')} of {runner}, unknown at"
+        f" {format_time(runner.counts_as_stalled_at, zone)} if it sends no heartbeat before"
+    )

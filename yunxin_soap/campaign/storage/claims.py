@@ -6,6 +6,7 @@ Each public method is one transaction, and durable once it returns.
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -125,10 +126,8 @@ class Claims:
                     connection, identity, campaign_id, limit, lowest, now, is_idle=is_idle
                 )
             transitions.note_late(connection, endings, now=now, runner_id=identity.id)
-        raise RunnerReclaimed(
-            "This runner sent no heartbeat in time, and another one reclaimed its submissions: what"
-            " it had in flight is unknown."
-        )
+            name = connection.scalar(_NAME, {"campaign": campaign_id})
+        raise _reclaimed(name)
 
     def end_single(self, identity: RunnerIdentity, ending: Ending) -> bool:
         """Record how a single send ended, and unregister its runner.
@@ -318,6 +317,7 @@ _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam(
 _CAMPAIGN = sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
     campaign.c.id == sa.bindparam("campaign")
 )
+_NAME = sa.select(campaign.c.name).where(campaign.c.id == sa.bindparam("campaign"))
 _RETURNED = (
     sa.select(submission.c.id)
     .where(
@@ -384,6 +384,23 @@ def _claim_statement(dialect: sa.Dialect, limit: int) -> CompiledStatement:
         .order_by(claimed.c.id)
     )
     return CompiledStatement(statement.add_cte(noted), dialect)
+
+
+def _reclaimed(name: str | None) -> RunnerReclaimed:
+    """Return why a runner is not registered any more.
+
+    Args:
+        name: the campaign; None if it was deleted.
+    """
+    if name is None:
+        return RunnerReclaimed("This runner sent no heartbeat, and its campaign was deleted.")
+    command, name = "yunxin-soap campaign", shlex.quote(name)
+    return RunnerReclaimed(
+        "This runner sent no heartbeat in time, and another one reclaimed its submissions: what"
+        " it had in flight is unknown. The campaign goes on in the other runner:"
+        f' "{command} status {name}" names it, "{command} watch {name}" shows its progress, and'
+        f' "{command} resolve {name}" decides what is unknown.'
+    )
 
 
 def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,11 +17,11 @@ from yunxin_soap.cli.options import (
     open_ledger,
     optional_name_argument,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_result
+from yunxin_soap.cli.output import handle_errors, pluralize, print_json
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from yunxin_soap.campaign import DecisionName
+    from yunxin_soap.campaign import DecisionName, Status
 
 
 @click.command("resolve")
@@ -70,7 +73,7 @@ def resolve_command(
             )
         decision = cast("DecisionName", chosen[0])
         check_target(name, key, submission=submission_ids)
-        count = 1
+        count, status = 1, None
         with open_ledger(ledger_url) as ledger:
             if key is not None:
                 ledger.once.resolve(
@@ -85,6 +88,42 @@ def resolve_command(
                     batch_no=batch_no,
                     even_if_alive=even_if_alive,
                 )
+                status = ledger.status(name)
         none = ": none is unknown" if count == 0 else ""
         text = f"{pluralize(count, 'submission')} resolved{none}."
-        print_result(as_json, "submissions", count, text)
+        if as_json:
+            print_json({"submissions": count} | ({} if status is None else _in_flight(status)))
+            return
+        click.echo(text)
+        if status is not None:
+            for line in _in_flight_lines(status):
+                click.echo(line)
+
+
+def _in_flight(status: Status) -> dict[str, Any]:
+    """Return what is not known to be unknown yet, and whose it is."""
+    from yunxin_soap.campaign import State
+
+    runners = [asdict(each) for each in status.runners if each.in_flight]
+    return {"in_flight": status.submissions[State.SUBMITTING], "runners": runners}
+
+
+def _in_flight_lines(status: Status) -> Iterator[str]:
+    """Yield a sentence for each runner that still has submissions in flight."""
+    from yunxin_soap.campaign import State
+
+    now = datetime.now(timezone.utc)
+    left = status.submissions[State.SUBMITTING]
+    for each in status.runners:
+        if each.in_flight:
+            left -= each.in_flight
+            seconds = max(0.0, (each.counts_as_stalled_at - now).total_seconds())
+            yield (
+                f"{pluralize(each.in_flight, 'submission')} of {each} still in flight, so not yet"
+                f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes them so."
+            )
+    if left > 0:
+        yield (
+            f"{pluralize(left, 'submission')} of a process that has ended, so not yet unknown: the"
+            " next run makes them so."
+        )

@@ -153,7 +153,12 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     if status.oldest_unknown_at is not None:
         click.echo(f"  unknown since {format_time(status.oldest_unknown_at, zone)}")
     for runner in status.runners:
-        click.echo(f"  run by {runner} since {format_time(runner.started_at, zone)}")
+        since = format_time(runner.started_at, zone)
+        stalled_at = format_time(runner.counts_as_stalled_at, zone)
+        click.echo(
+            f"  run by {runner} since {since}: {pluralize(runner.in_flight, 'submission')} in"
+            f" flight, unknown at {stalled_at} if it sends no heartbeat before"
+        )
     for hint in _hints(status):
         click.echo(f"  {hint}")
 
