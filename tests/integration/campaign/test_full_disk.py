@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
+from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, reserve_of
 from yunxin_soap.sandbox import Sandbox
 
@@ -125,3 +131,31 @@ def test_run_without_room_for_the_reserve_sends_nothing(
         with pytest.raises(LedgerError, match=r"[Ff]ree some space"):
             ledger.run("a", client)
     assert sandbox.arrivals == ()
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_run_full_disk_of_a_server_is_waited_for(
+    ledger: Ledger,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What has ended is kept and recorded once there is room again, and the log says what to do."""
+    exchange = Claims.exchange
+    full = iter([True, True])
+
+    @functools.wraps(exchange)
+    def fail_when_recording(*args: Any, **options: Any) -> Any:
+        if options["endings"] and next(full, False):
+            error = psycopg.errors.DiskFull("could not extend file: No space left on device")
+            raise sa.exc.OperationalError("", {}, error)
+        return exchange(*args, **options)
+
+    monkeypatch.setattr(Claims, "exchange", fail_when_recording)
+    ledger.plan("a", numbers(4), TEXT, channel=37, max_recipients=1)
+    with caplog.at_level(logging.WARNING, "yunxin_soap.campaign"):
+        status = ledger.run("a", client)
+    assert status.submissions[State.ACCEPTED] == 4
+    messages = [each.getMessage() for each in caplog.records]
+    assert len(messages) == 2
+    assert all(each.endswith("retrying. Free some space on its disk.") for each in messages)

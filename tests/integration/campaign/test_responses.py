@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from tests.support.lists import TEXT, numbers
@@ -102,6 +108,60 @@ def test_run_too_many_requests_waits_and_goes_on(
     assert len(server.requests) == 2
     (reason, *_) = [each.reason for each in seen if each.state is CampaignState.PAUSED]
     assert "429" in reason
+
+
+_RUNS = """
+import asyncio, sys
+from yunxin_soap import AsyncClient, Client
+from yunxin_soap.campaign import AsyncLedger, Ledger
+
+url, gateway, kind = sys.argv[1:]
+arguments = dict(channel="37", endpoint=gateway, timeout=0.5, retries=0)
+
+async def run():
+    async with AsyncLedger(url) as ledger, AsyncClient("u", "p", **arguments) as client:
+        await ledger.run("a", client)
+
+if kind == "async":
+    asyncio.run(run())
+else:
+    with Ledger(url) as ledger, Client("u", "p", **arguments) as client:
+        ledger.run("a", client)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_run_responses_that_came_while_it_was_stopped_count(
+    ledger: Ledger, ledger_url: str, kind: str
+) -> None:
+    """A run that was stopped for longer than its timeout records the responses that wait."""
+    both = threading.Barrier(2, timeout=20)
+    started = threading.Event()
+
+    def script(connection: Connection) -> None:
+        if connection.number <= both.parties:
+            connection.read()
+            started.wait(20)
+            if both.wait() == 0:
+                running.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, running.pid, os.WSTOPPED)
+            both.wait()
+            connection.send(result_response("soap"))
+            connection.ended.wait(0.7)  # longer than the timeout
+            if both.wait() == 0:
+                running.send_signal(signal.SIGCONT)
+        while connection.read() is not None:
+            connection.send(result_response("soap"))
+
+    ledger.plan("a", numbers(6), TEXT, channel=37, max_recipients=1)
+    with ScriptedServer(script) as server:
+        running = subprocess.Popen([sys.executable, "-c", _RUNS, ledger_url, server.url, kind])
+        started.set()
+        assert running.wait(30) == 0
+    assert ledger.status("a").numbers[State.ACCEPTED] == 6
+    assert len(server.requests) == 6
 
 
 def numbers_in(body: bytes) -> list[str]:

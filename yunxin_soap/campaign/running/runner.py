@@ -57,6 +57,7 @@ clocks that run at different speeds.
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
+_FREE_SOME_SPACE = " Free some space on its disk."
 _LOOK_BACK = 10.0
 """Seconds between two looks for what became pending among what was claimed before."""
 _POLL_STOP = 0.1
@@ -373,7 +374,11 @@ class Runner:
                         continue
                 if not is_transient(error) or time.monotonic() >= first + self._outage_timeout:
                     raise self._unrecorded(error) from None
-                _log.warning("The ledger cannot be written (%s): retrying.", driver_message(error))
+                _log.warning(
+                    "The ledger cannot be written (%s): retrying.%s",
+                    driver_message(error),
+                    _FREE_SOME_SPACE if is_full(error) else "",
+                )
                 await asyncio.sleep(backoff)
                 backoff = min(5.0, backoff * 2)
                 continue
@@ -462,7 +467,7 @@ class Runner:
             f" submissions are in flight, and {len(self._endings)} ended unrecorded"
             + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
             + ". The next run makes them unknown."
-            + (" Free some space on its disk." if is_full(error) else "")
+            + (_FREE_SOME_SPACE if is_full(error) else "")
         )
 
     async def _record_last(self) -> LedgerError | None:

@@ -152,10 +152,7 @@ class Dialect(ABC):
 
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, so that waiting may help."""
-        return error.connection_invalidated or (
-            isinstance(error, sa.exc.OperationalError)
-            and "no space" not in driver_message(error).lower()
-        )
+        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
