@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,13 @@ from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.once import OnceSend
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
-from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.schema import (
+    content,
+    history,
+    recipients,
+    runner,
+    submission,
+)
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -318,6 +325,32 @@ def test_once_send_not_sent_is_sent_by_the_next_call(
         assert back.times_accepted(TO) == 1
 
 
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that all connections execute meanwhile."""
+    statements: list[str] = []
+
+    def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):  # SQLite's transaction; a driver's own is not shown
+            statements.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", executed)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", executed)
+
+
+def test_once_send_of_a_new_key_takes_few_statements(
+    ledger: Ledger, engine: sa.Engine, sender: Client
+) -> None:
+    """PostgreSQL claims a new key by one statement, and records how it ended by another."""
+    with counted() as statements:
+        ledger.once.send(sender, "k", TO, TEXT)
+    expected = {"postgresql": 2, "sqlite": 12, "mysql": 14}
+    assert len(statements) == expected[engine.dialect.name], "\n".join(statements)
+
+
 def test_once_send_invalid_request_is_not_recorded(
     ledger: Ledger, engine: sa.Engine, sender: Client, identities: list[RunnerIdentity]
 ) -> None:
@@ -341,10 +374,71 @@ def test_once_send_empty_or_unprintable_key_is_invalid(
         ledger.once.send(sender, key, TO, TEXT)
 
 
-def test_once_send_racing_threads_send_once(
-    ledger: Ledger, sender: Client, sandbox: Sandbox
+def row_counts(engine: sa.Engine) -> dict[str, int]:
+    """Return how many rows the tables have that a single send is written to."""
+    with engine.connect() as connection:
+        return {
+            each.name: connection.scalar(sa.select(sa.func.count()).select_from(each)) or 0
+            for each in (submission, content, recipients, history, runner)
+        }
+
+
+ONE_SEND = {
+    "yunxin_submission": 1,
+    "yunxin_content": 1,
+    "yunxin_recipients": 1,
+    "yunxin_history": 2,
+    "yunxin_runner": 0,
+}
+
+
+def test_once_send_repeated_adds_no_rows(
+    ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
-    """Eight threads that race with one key send once."""
+    """A call with a used key leaves the ledger as it was, whatever the call ends with."""
+    ledger.once.send(sender, "k", TO, TEXT)
+    assert row_counts(engine) == ONE_SEND
+    ledger.once.send(sender, "k", TO, TEXT)
+    with pytest.raises(ContentConflict):
+        ledger.once.send(sender, "k", TO, f"又{TEXT}")
+    assert row_counts(engine) == ONE_SEND
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_once_send_ends_while_it_is_reclaimed(
+    ledger: Ledger,
+    engine: sa.Engine,
+    sender: Client,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ending that comes while another process reclaims it waits, and is kept as late."""
+    end = Claims.end_single
+
+    def meanwhile(self: Claims, *args: Any) -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            with engine.begin() as connection:
+                connection.execute(
+                    runner.update().values(expires_at=1.0, pid_namespace="another machine")
+                )
+                call = pool.submit(end, self, *args)
+                wait_for_locks(engine, 1)
+                assert len(self.runners.reclaim_stalled(connection, None)) == 1
+            return call.result(30)
+
+    monkeypatch.setattr(Claims, "end_single", meanwhile)
+    with pytest.raises(OutcomeUnknown, match="its process stood still too long"):
+        ledger.once.send(sender, "k", TO, TEXT)
+    (found,) = ledger.find(TO)
+    assert found.state is State.UNKNOWN
+    assert found.history[-1].detail.startswith("its result came after its runner was reclaimed")
+    assert row_counts(engine) == ONE_SEND | {"yunxin_history": 3}
+
+
+def test_once_send_racing_threads_send_once(
+    ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
+) -> None:
+    """Eight threads that race with one key send once, and write it once."""
     start = threading.Barrier(8)
 
     def ask(_: int) -> str:
@@ -354,6 +448,7 @@ def test_once_send_racing_threads_send_once(
     with sandbox.inject_fault("delay", seconds=0.2, times=None), ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
     assert sandbox.times_accepted(TO) == 1
+    assert row_counts(engine) == ONE_SEND
 
 
 _DIES = """

@@ -23,7 +23,6 @@ from yunxin_soap.campaign.storage.dialects import (
     is_deadlock,
     is_full,
     is_transient,
-    ledger_time,
 )
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
@@ -297,16 +296,24 @@ class OnceSend:
         ).hexdigest()
         try:
             with self._engine.begin() as connection:
+                lease = self._begin_lease(client)
+                claimed = self._claims.claim_unused(
+                    connection, self._identity, self._key, digest, checked, lease
+                )
+                if claimed is not None:
+                    return claimed
                 found = connection.execute(
                     sa.select(submission).where(submission.c.key == self._key).with_for_update()
                 ).one_or_none()
-                claimable: int | None = None
+                claimable: ClaimedSubmission | None = None
                 if found is None:
                     claimable = self._insert(connection, checked, digest)
                 else:
                     self._check_content(found, digest)
                     if found.state == State.PENDING.value:
-                        claimable = found.id
+                        claimable = ClaimedSubmission(
+                            found.id, found.content_id, found.attempts + 1, checked
+                        )
                     elif found.state == State.SUBMITTING.value:
                         reclaimed = self._claims.runners.reclaim_stalled(connection, None)
                         if found.id not in reclaimed:
@@ -314,7 +321,12 @@ class OnceSend:
                     else:
                         return _earlier_outcome(connection, found, checked, client.protocol)
                 if claimable is not None:
-                    return self._claim(connection, claimable, client.total_timeout + LEASE_MARGIN)
+                    lease = self._begin_lease(client)
+                    now = self._claims.runners.add(connection, self._identity, None, lease)
+                    transitions.claim(
+                        connection, [claimable.id], now=now, runner_id=self._identity.id
+                    )
+                    return claimable
         except sa.exc.IntegrityError:
             return None  # another call inserted the key first
         except sa.exc.DBAPIError as error:
@@ -377,17 +389,17 @@ class OnceSend:
                 " Nothing was sent: give this one another key."
             )
 
-    def _claim(
-        self, connection: sa.Connection, submission_id: int, lease: float
-    ) -> ClaimedSubmission:
+    def _begin_lease(self, client: Client | AsyncClient) -> float:
+        """Return the seconds of a lease that the ledger is about to begin."""
+        lease = client.total_timeout + LEASE_MARGIN
         # Before the ledger's own clock is read: this process must be the first to give up.
         self._valid_until = lease_clock() + lease - LEASE_MARGIN / 2
-        self._claims.runners.add(connection, self._identity, None, lease)
-        now = ledger_time(connection)
-        (claimed,) = self._claims.claim(connection, self._identity, [submission_id], now)
-        return claimed
+        return lease
 
-    def _insert(self, connection: sa.Connection, checked: Submission, digest: str) -> int:
+    def _insert(
+        self, connection: sa.Connection, checked: Submission, digest: str
+    ) -> ClaimedSubmission:
+        """Insert it as pending; return what it is once it is claimed."""
         text = connection.execute(
             content.insert().values(
                 message=checked.message, channel=checked.channel, extension=checked.extension
@@ -410,8 +422,7 @@ class OnceSend:
         connection.execute(
             recipients.insert().values(submission_id=made[0], numbers=",".join(checked.recipients))
         )
-        submission_id: int = made[0]
-        return submission_id
+        return ClaimedSubmission(made[0], text[0], 1, checked)
 
     def _record_error(
         self, claimed: ClaimedSubmission, error: BaseException, began_at: float

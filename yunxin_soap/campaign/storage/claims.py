@@ -9,7 +9,7 @@ import functools
 import shlex
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +23,12 @@ from yunxin_soap.campaign.models import (
     State,
 )
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import dialect_of, lease_time, ledger_time
+from yunxin_soap.campaign.storage.dialects import (
+    WritingCTEs,
+    dialect_of,
+    lease_time,
+    ledger_time,
+)
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -139,6 +144,13 @@ class Claims:
             history keeps the ending.
         """
         with self._engine.begin() as connection:
+            if how := dialect_of(connection).writing_ctes:
+                values = transitions.ending_values(
+                    ending, now_monotonic=time.monotonic(), runner_id=identity.id
+                )
+                statement = _end_single_statement(connection.dialect, how)
+                if statement.execute(connection, {**values, "runner": identity.id}).first():
+                    return True
             connection.execute(
                 sa.select(runner.c.id).where(runner.c.id == identity.id).with_for_update()
             )
@@ -161,6 +173,47 @@ class Claims:
                 transitions.note_late(connection, [ending], now=now, runner_id=identity.id)
             connection.execute(runner.delete().where(runner.c.id == identity.id))
             return not is_late
+
+    def claim_unused(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        key: str,
+        digest: str,
+        given: Submission,
+        lease: float,
+    ) -> ClaimedSubmission | None:
+        """Insert a single send, claim it and register its runner, by one statement.
+
+        Args:
+            connection: in a transaction.
+            identity: its runner.
+            key: its key.
+            digest: of its content.
+            given: its content.
+            lease: seconds until the runner counts as stalled.
+
+        Returns:
+            The claimed send; None if the key is used, or the database needs more statements.
+        """
+        how = dialect_of(connection).writing_ctes
+        if how is None:
+            return None
+        values = {
+            **asdict(identity),
+            "lease": lease,
+            "new_runner": identity.id,
+            "new_key": key,
+            "new_digest": digest,
+            "new_size": len(given.recipients),
+            "new_numbers": ",".join(given.recipients),
+            "new_message": given.message,
+            "new_channel": given.channel,
+            "new_extension": given.extension,
+        }
+        statement = _claim_unused_statement(connection.dialect, how)
+        row = statement.execute(connection, values).one_or_none()
+        return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
 
     def claim(
         self,
@@ -401,6 +454,32 @@ def _reclaimed(name: str | None) -> RunnerReclaimed:
         f' "{command} status {name}" names it, "{command} watch {name}" shows its progress, and'
         f' "{command} resolve {name}" decides what is unknown.'
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _claim_unused_statement(dialect: sa.Dialect, how: WritingCTEs) -> CompiledStatement:
+    """Return what inserts a single send and its runner, unless its key is used."""
+    claimed, others = transitions.insert_claimed(how)
+    registered: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(name, type_=runner.c[name].type)
+        for name in ("id", "host", "pid_namespace", "pid", "process_started")
+    }
+    lease: sa.BindParameter[float] = sa.bindparam("lease", type_=sa.Double())
+    registered |= {"started_at": how.now, "expires_at": how.now + lease}
+    row = sa.select(*registered.values()).select_from(claimed)
+    register = runner.insert().from_select([*registered], row).cte("registered")
+    return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
+
+
+@functools.lru_cache(maxsize=16)
+def _end_single_statement(dialect: sa.Dialect, how: WritingCTEs) -> CompiledStatement:
+    """Return what records how a single send ended, and unregisters its runner."""
+    # Locked before the submission, as by all who lock both.
+    own = sa.select(runner.c.id).where(runner.c.id == sa.bindparam("runner")).with_for_update()
+    held = own.cte("held")
+    ended, noted = transitions.end_held(held, how)
+    gone = runner.delete().where(runner.c.id.in_(sa.select(held.c.id))).cte("gone")
+    return CompiledStatement(sa.select(ended).add_cte(noted, gone), dialect)
 
 
 def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:

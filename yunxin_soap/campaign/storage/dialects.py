@@ -18,7 +18,7 @@ from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
@@ -46,6 +46,29 @@ _Rows = Sequence[tuple[Any, ...]]
 _Types = Mapping[str, sa.types.TypeEngine[Any]]
 
 
+class WritingCTEs:
+    """The parts of a PostgreSQL statement that changes several tables."""
+
+    now: sa.ColumnElement[float] = sa.cast(
+        sa.extract("epoch", sa.func.statement_timestamp()), sa.Double()
+    )
+    """The ledger's time when the statement began: before it waited for any lock."""
+
+    @staticmethod
+    def next_id(table: sa.Table) -> sa.ColumnElement[int]:
+        """Return the next id of a table that numbers its rows."""
+        return sa.func.nextval(sa.func.pg_get_serial_sequence(table.name, "id"))
+
+    @staticmethod
+    def insert_unless_used(column: sa.Column[Any], values: Mapping[str, Any]) -> postgresql.Insert:
+        """Insert a row, unless another one has its value of a unique column."""
+        return (
+            postgresql.insert(column.table)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=[column])
+        )
+
+
 class Dialect(ABC):
     """What one kind of database needs to hold a ledger."""
 
@@ -53,8 +76,8 @@ class Dialect(ABC):
     """The package of its driver, as in the module names of its errors."""
     extra: str
     """The extra of this package that installs the driver."""
-    writing_ctes = False
-    """Whether one statement may change several tables, and read others."""
+    writing_ctes: WritingCTEs | None = None
+    """What a statement that changes several tables needs; None: there is no such statement."""
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -285,7 +308,7 @@ class PostgreSQL(Dialect):
     """A PostgreSQL server."""
 
     driver, extra = "psycopg", "campaign"
-    writing_ctes = True
+    writing_ctes = WritingCTEs()
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -368,9 +391,8 @@ class PostgreSQL(Dialect):
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
     ) -> Sequence[int]:
         """Insert many rows with ids of the table's sequence, and return the ids."""
-        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
         each = sa.func.generate_series(1, len(rows)).table_valued("n")
-        query = sa.select(sa.func.nextval(sequence)).select_from(each)
+        query = sa.select(self.writing_ctes.next_id(table)).select_from(each)
         ids = connection.scalars(query).all()
         _insert_numbered(connection, table, columns, rows, ids)
         return ids

@@ -11,7 +11,7 @@ import os
 import socket
 import uuid
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -197,22 +197,23 @@ class Runners:
         identity: RunnerIdentity,
         campaign_id: int | None,
         lease: float,
-    ) -> None:
-        """Register a runner in an open transaction, with a first lease of so many seconds."""
+    ) -> float:
+        """Register a runner in an open transaction, with a first lease of so many seconds.
+
+        Returns:
+            The ledger's time.
+        """
         dialect_of(connection).make_reserve(self._engine)
         now = ledger_time(connection)
         connection.execute(
             runner.insert().values(
-                id=identity.id,
-                host=identity.host,
-                pid_namespace=identity.pid_namespace,
-                pid=identity.pid,
-                process_started=identity.process_started,
+                **asdict(identity),
                 campaign_id=campaign_id,
                 started_at=now,
                 expires_at=lease_time(connection, now) + lease,
             )
         )
+        return now
 
     def reclaim_stalled(
         self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False

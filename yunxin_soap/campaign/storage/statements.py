@@ -69,6 +69,11 @@ class CompiledStatement:
         return merged if self._order is None else tuple(merged[name] for name in self._order)
 
 
+def insert_selected(table: sa.Table, values: Columns) -> sa.Insert:
+    """Return what inserts a row for each row of what the values come from."""
+    return table.insert().from_select([*values], sa.select(*values.values()))
+
+
 def compile_together(
     dialect: sa.Dialect, update: sa.Update, insert: sa.Insert
 ) -> list[CompiledStatement]:

@@ -9,7 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import ALLOWED, CampaignState, Ending, Pause, State
-from yunxin_soap.campaign.storage.dialects import bulk_insert, insert_with_ids, ledger_time
+from yunxin_soap.campaign.storage.dialects import (
+    WritingCTEs,
+    bulk_insert,
+    insert_with_ids,
+    ledger_time,
+)
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
@@ -22,6 +27,7 @@ from yunxin_soap.campaign.storage.statements import (
     CompiledStatement,
     RowSource,
     compile_together,
+    insert_selected,
 )
 
 LATE = "its result came after its runner was reclaimed"
@@ -99,16 +105,18 @@ def transition(
         ValueError: the state of a change may not follow that state.
     """
     for each in changes:
-        if State(each["new_state"]) not in ALLOWED[before]:
-            raise ValueError(
-                f"A submission cannot change from {before.value} to {each['new_state']}."
-            )
+        _check_allowed(before, State(each["new_state"]))
     source, statements = _transition(connection.dialect, values)
     common = {**_UNCHANGED, "old_state": before.value, "new_by": by}
     for start in range(0, len(changes), _BATCH):
         rows = [{**common, **each} for each in changes[start : start + _BATCH]]
         for statement in statements:
             statement.execute(connection, source.parameters(rows))
+
+
+def _check_allowed(before: State, after: State) -> None:
+    if after not in ALLOWED[before]:
+        raise ValueError(f"A submission cannot change from {before.value} to {after.value}.")
 
 
 @functools.lru_cache(maxsize=64)
@@ -136,7 +144,7 @@ def _history(new: Columns) -> sa.Insert:
         "detail": new["new_detail"],
         "by": new["new_by"],
     }
-    return history.insert().from_select([*entry], sa.select(*entry.values()))
+    return insert_selected(history, entry)
 
 
 def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner_id: str) -> None:
@@ -180,6 +188,63 @@ def claim_chosen(chosen: sa.CTE) -> tuple[sa.CTE, sa.CTE]:
     return claimed, _history(new).cte("noted")
 
 
+def insert_claimed(how: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
+    """Return what inserts a single send and claims it, in one statement.
+
+    Args:
+        how: what such a statement needs.
+
+    Returns:
+        Its id and content_id, or no row if its key is used; and its rows in other tables. The
+        statement binds ``new_runner``, and its columns as ``new_key``, ``new_digest`` and so on.
+    """
+    columns = submission.c.key, submission.c.digest, submission.c.size, recipients.c.numbers
+    text = content.c.message, content.c.channel, content.c.extension
+    new = {
+        each.name: sa.bindparam(f"new_{each.name}", type_=each.type) for each in (*columns, *text)
+    }
+    by = sa.bindparam("new_runner", type_=sa.Text())
+    single = (
+        how.insert_unless_used(
+            submission.c.key,
+            {
+                "key": new["key"],
+                "digest": new["digest"],
+                "content_id": how.next_id(content),
+                "size": new["size"],
+                "state": State.SUBMITTING.value,
+                "attempts": 1,
+                "reason": "",
+                "safe_to_resend": True,
+                "runner_id": by,
+                "sent_at": how.now,
+            },
+        )
+        .returning(submission.c.id, submission.c.content_id)
+        .cte("single")
+    )
+    entry = {
+        "submission_id": single.c.id,
+        "old_state": _text(State.PENDING),
+        "new_state": _text(State.SUBMITTING),
+        "new_at": how.now,
+        "new_by": by,
+        "new_detail": sa.literal_column("''"),
+        "new_batch_no": sa.null(),
+        "new_code": sa.null(),
+    }
+    rows = {
+        "text": insert_selected(
+            content, {"id": single.c.content_id, **{each.name: new[each.name] for each in text}}
+        ),
+        "given": insert_selected(
+            recipients, {"submission_id": single.c.id, "numbers": new["numbers"]}
+        ),
+        "noted": _history(entry),
+    }
+    return single, [insert.cte(name) for name, insert in rows.items()]
+
+
 def _text(state: State) -> sa.ColumnElement[str]:
     return sa.literal_column(f"'{state.value}'", sa.Text())
 
@@ -202,25 +267,70 @@ def end(
             a lock may have been waited for since.
         runner_id: the runner that sent them.
     """
-    changes = []
-    for each in endings:
-        ended_at = now - (now_monotonic - each.ended_at)
-        changes.append(
-            {
-                "submission_id": each.claimed.id,
-                "new_state": each.state.value,
-                "new_at": ended_at,
-                "new_batch_no": each.batch_no,
-                "new_code": each.code,
-                "new_keyword": each.keyword,
-                "new_detail": each.reason,
-                "new_safe": each.safe_to_resend,
-                "new_not_before": ended_at + each.retry_after if each.retry_after else None,
-                "new_sent_at": ended_at - (each.ended_at - each.began_at),
-            }
-        )
+    changes = [_ending(each, now, now_monotonic) for each in endings]
     _hold_contents(connection, [each for each in endings if each.hold_content])
     transition(connection, _end_values, changes, before=State.SUBMITTING, by=runner_id)
+
+
+def _ending(each: Ending, now: float, now_monotonic: float) -> dict[str, Any]:
+    ended_at = now - (now_monotonic - each.ended_at)
+    return {
+        "submission_id": each.claimed.id,
+        "new_state": each.state.value,
+        "new_at": ended_at,
+        "new_batch_no": each.batch_no,
+        "new_code": each.code,
+        "new_keyword": each.keyword,
+        "new_detail": each.reason,
+        "new_safe": each.safe_to_resend,
+        "new_not_before": ended_at + each.retry_after if each.retry_after else None,
+        "new_sent_at": ended_at - (each.ended_at - each.began_at),
+    }
+
+
+def end_held(held: sa.CTE, how: WritingCTEs) -> tuple[sa.CTE, sa.CTE]:
+    """Return what records how the submission of a runner ended, in one statement.
+
+    Args:
+        held: the id of the runner, which it locks; no row if the runner is gone.
+        how: what such a statement needs.
+
+    Returns:
+        The id of the submission, or no row if the runner does not hold it; and the entry of its
+        history. The statement binds `ending_values`.
+    """
+    new: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(name, type_=type_) for name, type_ in _CHANGE.items()
+    }
+    new |= {name: new[name] + how.now for name in ("new_at", "new_not_before", "new_sent_at")}
+    ended = (
+        submission.update()
+        .where(
+            submission.c.id == new["submission_id"],
+            submission.c.runner_id == sa.select(held.c.id).scalar_subquery(),
+            submission.c.state == new["old_state"],
+        )
+        .values(**_end_values(new))
+        .returning(submission.c.id)
+        .cte("ended")
+    )
+    return ended, _history({**new, "submission_id": ended.c.id}).cte("noted")
+
+
+def ending_values(ending: Ending, *, now_monotonic: float, runner_id: str) -> dict[str, Any]:
+    """Return what `end_held` binds: the times are relative to the ledger's.
+
+    Args:
+        ending: how the submission ended.
+        now_monotonic: this process's monotonic clock, right before the statement.
+        runner_id: the runner that sent it.
+
+    Raises:
+        ValueError: no submission in flight may end so.
+    """
+    _check_allowed(State.SUBMITTING, ending.state)
+    change = _ending(ending, 0.0, now_monotonic)
+    return {**_UNCHANGED, **change, "old_state": State.SUBMITTING.value, "new_by": runner_id}
 
 
 def _hold_contents(connection: sa.Connection, endings: Sequence[Ending]) -> None:
