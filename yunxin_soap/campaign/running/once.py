@@ -295,13 +295,11 @@ class OnceSend:
             ).encode()
         ).hexdigest()
         try:
+            lease = self._begin_lease(client)
+            claimed = self._claims.claim_unused(self._identity, self._key, digest, checked, lease)
+            if claimed is not None:
+                return claimed
             with self._engine.begin() as connection:
-                lease = self._begin_lease(client)
-                claimed = self._claims.claim_unused(
-                    connection, self._identity, self._key, digest, checked, lease
-                )
-                if claimed is not None:
-                    return claimed
                 found = connection.execute(
                     sa.select(submission).where(submission.c.key == self._key).with_for_update()
                 ).one_or_none()

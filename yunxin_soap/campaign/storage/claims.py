@@ -143,14 +143,15 @@ class Claims:
             Whether it ended so in the ledger. Else its runner was reclaimed before, and only the
             history keeps the ending.
         """
-        with self._engine.begin() as connection:
-            if how := dialect_of(connection).writing_ctes:
+        if how := dialect_of(self._engine).writing_ctes:
+            statement = _end_single_statement(self._engine.dialect, how)
+            with self._autocommit() as connection:
                 values = transitions.ending_values(
                     ending, now_monotonic=time.monotonic(), runner_id=identity.id
                 )
-                statement = _end_single_statement(connection.dialect, how)
                 if statement.execute(connection, {**values, "runner": identity.id}).first():
                     return True
+        with self._engine.begin() as connection:
             connection.execute(
                 sa.select(runner.c.id).where(runner.c.id == identity.id).with_for_update()
             )
@@ -176,7 +177,6 @@ class Claims:
 
     def claim_unused(
         self,
-        connection: sa.Connection,
         identity: RunnerIdentity,
         key: str,
         digest: str,
@@ -186,7 +186,6 @@ class Claims:
         """Insert a single send, claim it and register its runner, by one statement.
 
         Args:
-            connection: in a transaction.
             identity: its runner.
             key: its key.
             digest: of its content.
@@ -196,7 +195,7 @@ class Claims:
         Returns:
             The claimed send; None if the key is used, or the database needs more statements.
         """
-        how = dialect_of(connection).writing_ctes
+        how = dialect_of(self._engine).writing_ctes
         if how is None:
             return None
         values = {
@@ -211,9 +210,14 @@ class Claims:
             "new_channel": given.channel,
             "new_extension": given.extension,
         }
-        statement = _claim_unused_statement(connection.dialect, how)
-        row = statement.execute(connection, values).one_or_none()
+        statement = _claim_unused_statement(self._engine.dialect, how)
+        with self._autocommit() as connection:
+            row = statement.execute(connection, values).one_or_none()
         return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
+
+    def _autocommit(self) -> sa.Connection:
+        """Return a connection on which each statement is a transaction: one round trip."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def claim(
         self,
