@@ -1012,3 +1012,40 @@ def test_campaign_on_sqlite_needs_no_other_driver(
     other = call("status", "--ledger", "postgresql://127.0.0.1/x")
     assert other.returncode == 2
     assert "needs psycopg: pip install" in other.stderr
+
+
+def test_resolve_and_status_say_what_is_still_in_flight(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """What a run elsewhere has in flight is not unknown yet: they say whose it is, until when."""
+    plan("a")
+    sandbox.inject_fault("hang")
+    with running(environment, sandbox, "--concurrency", "1") as process:
+        who = f"process {process.pid} on {socket.gethostname()}"
+        resolved = run_in_process("resolve", "a", "--accepted")
+        as_json = json.loads(run_in_process("resolve", "a", "--accepted", "--json").stdout)
+        shown = run_in_process("status", "a", "--timezone", "UTC").stdout
+        process.kill()
+        process.communicate(timeout=30)
+    assert re.fullmatch(
+        r"0 submissions resolved: none is unknown\.\n"
+        rf"1 submission of {who} still in flight, so not yet unknown: if it sends no heartbeat"
+        r" within 3\d\d s, a run makes it so\.\n",
+        resolved.stdout,
+    ), resolved.stdout
+    assert (as_json["submissions"], as_json["in_flight"]) == (0, 1)
+    (runner_,) = as_json["runners"]
+    assert (runner_["pid"], runner_["in_flight"]) == (process.pid, 1)
+    until = datetime.fromisoformat(runner_["counts_as_stalled_at"])
+    assert until > datetime.now(timezone.utc)
+    assert re.search(
+        rf"run by {who} since .* UTC: 1 submission in flight, unknown at .* UTC if it sends no"
+        " heartbeat before",
+        shown,
+    ), shown
+    assert run_in_process("resolve", "a", "--accepted").stdout.endswith(
+        "1 submission of a process that has ended, so not yet unknown: the next run makes it so.\n"
+    )

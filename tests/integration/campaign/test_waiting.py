@@ -20,7 +20,7 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
 from yunxin_soap.campaign.storage import dialects
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Sandbox
 
@@ -36,7 +36,7 @@ from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.storage import dialects
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 
 dialects.IDLE_TIMEOUT = 1
 url, gateway, namespace = sys.argv[1:]
@@ -243,3 +243,16 @@ def test_run_names_who_may_have_locked_what_is_pending(
     assert [str(each) for each in result.waiting_for] == ["process 4711 on web-3"]
     assert result.wait
     assert waiting.exchange(limit=1).waiting_for == ()
+
+
+def test_runner_whose_campaign_was_deleted_is_told_so(
+    ledger: Ledger, ledger_url: str, manual_runner: Manual
+) -> None:
+    """A runner that was silent while its campaign was deleted is sent to no command about it."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    silent = manual_runner(pid_namespace=f"{_BOOT}/another container")
+    with transaction(ledger_url) as connection:
+        connection.execute(sa.update(runner).values(expires_at=1.0))
+    ledger.delete("a")
+    with pytest.raises(RunnerReclaimed, match="its campaign was deleted"):
+        silent.exchange()

@@ -120,10 +120,15 @@ def _in_flight_lines(status: Status) -> Iterator[str]:
             seconds = max(0.0, (each.counts_as_stalled_at - now).total_seconds())
             yield (
                 f"{pluralize(each.in_flight, 'submission')} of {each} still in flight, so not yet"
-                f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes them so."
+                f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes"
+                f" {_them(each.in_flight)} so."
             )
     if left > 0:
         yield (
             f"{pluralize(left, 'submission')} of a process that has ended, so not yet unknown: the"
-            " next run makes them so."
+            f" next run makes {_them(left)} so."
         )
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
