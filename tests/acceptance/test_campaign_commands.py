@@ -840,7 +840,9 @@ def test_watch_shows_run_elsewhere(
         ) as process,
     ):
         os.close(theirs)
-        assert "0/25" in _read_until(ours, "0/25")
+        shown = _read_until(ours, "0/25")
+        assert "Nobody runs a: waiting for a run." in shown
+        assert "0/25" in shown
         if interrupted:
             process.send_signal(signal.SIGINT)
             assert "Interrupted" in _read_until(ours, "Interrupted")
@@ -852,6 +854,41 @@ def test_watch_shows_run_elsewhere(
     assert process.returncode == (130 if interrupted else 0)
     assert ("25 accepted" in output) is not interrupted
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_watch_ends_when_run_was_stopped(
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+    number: int,
+) -> None:
+    """Watch ends when the process that ran the campaign stopped or was killed."""
+    plan("a")
+    ours, theirs = pty.openpty()
+    with (
+        sandbox.inject_fault("delay", seconds=0.5, times=None),
+        _inherited(signal.SIGINT, signal.default_int_handler),
+        running(environment, sandbox, "--concurrency", "1") as process,
+        started(
+            [*COMMAND, "watch", "a"],
+            env={**environment, "TERM": "xterm", "COLUMNS": "120"},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        ) as watching,
+    ):
+        os.close(theirs)
+        shown = _read_until(ours, "/25")
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        _read_until(ours, "until it ended")
+        output, _ = watching.communicate(timeout=30)
+    os.close(ours)
+    assert "Nobody runs" not in shown
+    assert watching.returncode == 4
+    assert output.startswith("a: open\n")
+    assert " run by " not in output
 
 
 @pytest.mark.parametrize(
@@ -882,7 +919,7 @@ def test_run_from_waits_until_then(
 ) -> None:
     """Nothing is sent before --from, which is in the time zone of --timezone."""
     plan("a")
-    start = datetime.now(ZoneInfo(zone)) + timedelta(seconds=1)
+    start = datetime.now(ZoneInfo(zone)) + timedelta(seconds=2)
     text = start.replace(tzinfo=None).isoformat()
     done = run_in_process("run", "a", "--from", text, "--timezone", zone)
     assert done.returncode == 0, done.stderr

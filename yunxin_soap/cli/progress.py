@@ -91,7 +91,7 @@ def _count_on(before: Status, progress: Progress) -> Progress:
 
 
 def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
-    """Show the progress of a campaign that runs elsewhere, until it ends.
+    """Show the progress of a campaign that runs elsewhere, until it ends, or nobody runs it.
 
     Args:
         ledger: the ledger.
@@ -99,7 +99,12 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
         zone: the time zone of the times that are shown.
         bar: whether a terminal gets a bar.
     """
-    with _progress_display(ledger.status(name), zone, bar=bar) as show:
+    before = ledger.status(name)
+    was_run = bool(before.runners)
+    if before.state is CampaignState.OPEN and not was_run:
+        _print_line(f"Nobody runs {name}: waiting for a run.")
+    last: Progress | None = None
+    with _progress_display(before, zone, bar=bar) as show:
         while True:
             asked_at = time.monotonic()
             progress = ledger.progress(name)
@@ -109,6 +114,14 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
             has_ended = progress.state in (CampaignState.DONE, CampaignState.CANCELLED)
             if (has_ended or waits_for_operator) and not progress.in_flight:
                 return ledger.status(name)
+            if progress == last:
+                status = ledger.status(name)
+                if was_run and not status.runners:
+                    return status
+                was_run = was_run or bool(status.runners)
+            elif last is not None and progress.submissions != last.submissions:
+                was_run = True
+            last = progress
             # The counting of a large campaign must not burden its database.
             time.sleep(min(max(_WATCH_INTERVAL, took * _WATCH_REST), _MAX_WATCH_INTERVAL))
 

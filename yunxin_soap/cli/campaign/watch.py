@@ -20,7 +20,8 @@ def watch_command(name: str, ledger_url: str | None, as_json: bool, timezone: st
     """Show the progress of a run elsewhere, until it ends.
 
     It ends once the campaign is done, is cancelled, or waits for an operator, and nothing is in
-    flight. It only reads the ledger, and Ctrl-C ends only the watching.
+    flight; and when no process is left that runs it. It only reads the ledger, and Ctrl-C ends only
+    the watching.
     """
     with handle_errors(as_json):
         from yunxin_soap.campaign.timezones import parse_timezone
