@@ -38,6 +38,7 @@ from yunxin_soap import (
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.once import OnceSend
 from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import (
     content,
@@ -433,6 +434,29 @@ def test_once_send_ends_while_it_is_reclaimed(
     assert found.state is State.UNKNOWN
     assert found.history[-1].detail.startswith("its result came after its runner was reclaimed")
     assert row_counts(engine) == ONE_SEND | {"yunxin_history": 3}
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_once_send_end_is_not_later_by_waiting_for_a_lock(
+    ledger: Ledger, engine: sa.Engine, sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The history says when a send ended, however long the ledger was locked then."""
+    end, locked_at = Claims.end_single, []
+
+    def meanwhile(self: Claims, *args: Any) -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            with engine.begin() as connection:
+                connection.execute(sa.select(runner.c.id).with_for_update())
+                call = pool.submit(end, self, *args)
+                wait_for_locks(engine, 1)
+                locked_at.append(ledger_time(connection))
+                wait_for_locks(engine, 1)
+            return call.result(30)
+
+    monkeypatch.setattr(Claims, "end_single", meanwhile)
+    ledger.once.send(sender, "k", TO, TEXT)
+    (found,) = ledger.find(TO)
+    assert found.history[-1].at.timestamp() < locked_at[0]
 
 
 def test_once_send_racing_threads_send_once(
