@@ -60,6 +60,10 @@ _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume th
 _FREE_SOME_SPACE = " Free some space on its disk."
 _LOOK_BACK = 10.0
 """Seconds between two looks for what became pending among what was claimed before."""
+_FIRST_LOOK = 0.05
+"""Seconds until the next look for something to claim, if there was nothing; then twice as long."""
+_LAST_LOOK = 1.0
+"""The longest of these, while something is in flight."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -157,6 +161,9 @@ class Runner:
         self._pause: Pause | None = None
         self._found_from = 0
         self._looked_back = 0.0
+        self._look_at, self._look_interval = 0.0, 0.0
+        self._is_certain = False
+        """Whether the runner knows what it holds in the ledger."""
         self._draining = False
         self._failure: BaseException | None = None
         self._valid_until = 0.0
@@ -213,6 +220,7 @@ class Runner:
                 task = asyncio.create_task(self._send(claimed))
                 task.add_done_callback(lambda _task: self._wake_up.set())
                 self._in_flight[claimed.id] = task
+            self._is_certain = True
             self._report(result)
             if not self._in_flight and not self._endings:
                 if self._failure is not None:
@@ -259,10 +267,26 @@ class Runner:
         if self._is_draining() or self._pause is not None or self._hours_wait() > 0:
             return 0
         now = time.monotonic()
+        if self._look_wait(now) > 0:
+            return 0
         free = self._window.size(now) - len(self._in_flight)
         if self._options.numbers_rate_limit is not None:
             free = min(free, 1)  # the size of the next one is not known before it is claimed
         return max(0, min([free, *(limiter.allowed(now) for limiter in self._limiters)]))
+
+    def _look_wait(self, now: float) -> float:
+        """Return the seconds until it looks for more, after it found nothing.
+
+        To find nothing takes long in a large campaign.
+        """
+        return max(0.0, self._look_at - now) if self._in_flight else 0.0
+
+    def _note_look(self, *, found: bool) -> None:
+        """Note whether it found something to claim."""
+        self._look_interval = (
+            0.0 if found else min(_LAST_LOOK, max(_FIRST_LOOK, 2 * self._look_interval))
+        )
+        self._look_at = time.monotonic() + self._look_interval
 
     def _start_wait(self) -> float:
         """Return the seconds until the run may begin to send."""
@@ -284,7 +308,7 @@ class Runner:
                 ready = _POLL_OTHERS
             if ready is not None:
                 limits = (limiter.wait(now) for limiter in self._limiters)
-                wait = min(wait, max(ready, self._hours_wait(), *limits))
+                wait = min(wait, max(ready, self._hours_wait(), self._look_wait(now), *limits))
         if not self._endings and wait > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake_up.wait(), wait)
@@ -352,13 +376,17 @@ class Runner:
         while True:
             self._account_for_dead_tasks()
             endings, pause, began = list(self._endings), self._pause, lease_clock()
+            if any(each.state in (State.PENDING, State.SPLIT) for each in endings):
+                self._note_look(found=True)
+            limit, is_certain, self._is_certain = self._limit(), self._is_certain, False
             exchange = functools.partial(
                 self._claims.exchange,
                 endings=endings,
                 in_flight=set(self._in_flight),
-                limit=self._limit(),
+                limit=limit,
                 lowest=self._lowest(),
                 pause=pause,
+                is_certain=is_certain,
             )
             try:
                 result: ClaimResult = await self._in_thread(
@@ -390,7 +418,9 @@ class Runner:
             if self._pause is pause and is_settled:
                 self._pause = None
             self._count(endings)
-            self._found_from = min((each.id for each in result.claimed), default=0)
+            if limit > 0:
+                self._note_look(found=bool(result.claimed))
+                self._found_from = min((each.id for each in result.claimed), default=0)
             return result
 
     def _lowest(self) -> int:
@@ -411,6 +441,7 @@ class Runner:
             del self._in_flight[number]
             # A task that was cancelled before it began has sent nothing: the ledger takes its
             # submission back.
+            self._is_certain = False
             if started := self._started.pop(number, None):
                 claimed, began_at = started
                 reason = "the run broke off while it was in flight"

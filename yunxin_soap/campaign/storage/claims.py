@@ -23,12 +23,7 @@ from yunxin_soap.campaign.models import (
     State,
 )
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import (
-    WritingCTEs,
-    dialect_of,
-    lease_time,
-    ledger_time,
-)
+from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -43,6 +38,7 @@ from yunxin_soap.campaign.storage.schema import (
     submission,
 )
 from yunxin_soap.campaign.storage.statements import CompiledStatement
+from yunxin_soap.errors import LedgerError
 from yunxin_soap.message import Submission
 
 _LOCKED_WAIT = 0.1
@@ -88,6 +84,7 @@ class Claims:
         limit: int,
         lowest: int = 0,
         pause: Pause | None = None,
+        is_certain: bool = False,
     ) -> ClaimResult:
         """Send a heartbeat, record how submissions ended, and claim the next ones.
 
@@ -101,26 +98,31 @@ class Claims:
             limit: how many submissions it may claim.
             lowest: the id to look for them from, first; if there are none, it looks for all.
             pause: why the campaign is to wait.
+            is_certain: whether the runner has the result of its last exchange, so that it holds
+                just what is in flight and what ended.
 
         Raises:
             RunnerReclaimed: another runner reclaimed the submissions; the history keeps the
                 endings.
         """
         with self._engine.begin() as connection:
-            now_monotonic, now = time.monotonic(), ledger_time(connection)
-            until = lease_time(connection, now) + self.runners.heartbeat_timeout
-            is_registered = connection.execute(
-                _HEARTBEAT, {"runner": identity.id, "until": until}
-            ).rowcount
+            now, now_monotonic, is_registered = self.runners.beat(connection, identity)
             if is_registered:
-                held = set(connection.scalars(_HELD, {"runner": identity.id}).all())
-                ended = [each for each in endings if each.claimed.id in held]
+                ended, lost = list(endings), set[int]()
+                if not is_certain:
+                    held = set(connection.scalars(_HELD, {"runner": identity.id}).all())
+                    ended = [each for each in endings if each.claimed.id in held]
+                    lost = held.difference(in_flight, (each.claimed.id for each in endings))
                 splits = [each.claimed for each in ended if each.state is State.SPLIT]
                 self._split(connection, campaign_id, splits)
-                transitions.end(
+                recorded = transitions.end(
                     connection, ended, now=now, now_monotonic=now_monotonic, runner_id=identity.id
                 )
-                lost = held.difference(in_flight, (each.claimed.id for each in endings))
+                if recorded != len(ended):
+                    raise LedgerError(
+                        f"The ledger was changed by something else: of {len(ended)} submissions"
+                        f" that ended, this runner held {recorded}."
+                    )
                 transitions.reclaim(
                     connection, lost, State.PENDING, _NEVER_RECEIVED, now=now, by=identity.id
                 )
@@ -293,6 +295,10 @@ class Claims:
         *,
         is_idle: bool,
     ) -> ClaimResult:
+        claim = functools.partial(self._claim_from, connection, identity, campaign_id, limit)
+        # It claims nothing unless the campaign is open.
+        if claimed := claim(lowest, now) or (claim(0, now) if lowest else []):
+            return ClaimResult(claimed, CampaignState.OPEN, "", 0.0)
         found = connection.execute(_CAMPAIGN, {"campaign": campaign_id}).one()
         state = CampaignState(found.state)
         if state is CampaignState.CANCELLED:
@@ -306,13 +312,11 @@ class Claims:
         if state is not CampaignState.OPEN:
             if not transitions.open_if_due(connection, campaign_id, now=now):
                 return ClaimResult([], state, found.reason, 0.0)
-            state = CampaignState.OPEN
-        claim = functools.partial(self._claim_from, connection, identity, campaign_id, limit)
-        claimed = claim(lowest, now) or (claim(0, now) if lowest else [])
+            return self._next(connection, identity, campaign_id, limit, 0, now, is_idle=is_idle)
         # An idle runner that may claim nothing now, as outside its sending hours, still has to know
         # whether anything is left.
-        if claimed or (limit <= 0 and not is_idle):
-            return ClaimResult(claimed, state, "", 0.0)
+        if limit <= 0 and not is_idle:
+            return ClaimResult([], state, "", 0.0)
         return self._nothing_claimed(connection, identity, campaign_id, limit, now)
 
     def _nothing_claimed(
@@ -365,11 +369,6 @@ class Claims:
 
 
 # Built once: building a statement takes longer than running it.
-_HEARTBEAT = (
-    runner.update()
-    .where(runner.c.id == sa.bindparam("runner"), runner.c.reclaimed_at.is_(None))
-    .values(expires_at=sa.bindparam("until"))
-)
 _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam("runner"))
 _CAMPAIGN = sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
     campaign.c.id == sa.bindparam("campaign")
@@ -405,6 +404,7 @@ def _claimable(limit: int) -> sa.Select[int]:
     """Return what selects and locks the first pending submissions from an id on."""
     # Not a join: it would lock texts on some servers, and leave the planner a choice.
     on_hold = sa.select(content.c.on_hold).where(content.c.id == submission.c.content_id)
+    of_campaign = sa.select(campaign.c.state).where(campaign.c.id == sa.bindparam("campaign"))
     return (
         sa.select(submission.c.id)
         .where(
@@ -416,6 +416,7 @@ def _claimable(limit: int) -> sa.Select[int]:
                 submission.c.not_before.is_(None), submission.c.not_before <= sa.bindparam("now")
             ),
             on_hold.scalar_subquery().is_(None),
+            of_campaign.scalar_subquery() == CampaignState.OPEN.value,
         )
         .order_by(submission.c.id)
         # A number in the text: with a parameter, the planner does not know that it is small.

@@ -7,21 +7,30 @@ unknown.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import ActiveRunner, State
-from yunxin_soap.campaign.storage.dialects import dialect_of, is_local, lease_time, ledger_time
+from yunxin_soap.campaign.storage.dialects import (
+    WritingCTEs,
+    dialect_of,
+    is_local,
+    lease_time,
+    ledger_time,
+)
 from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError, NotInLedger
 
@@ -97,6 +106,17 @@ class RunnerIdentity:
     def __str__(self) -> str:
         """Name the process and its host."""
         return f"process {self.pid} on {self.host}"
+
+
+class Heartbeat(NamedTuple):
+    """What a runner learns when it sends a heartbeat."""
+
+    now: float
+    """The ledger's time."""
+    now_monotonic: float
+    """This process's monotonic clock at that time."""
+    is_registered: bool
+    """Whether the runner still has its submissions; else another one has reclaimed them."""
 
 
 def _pid_namespace() -> str:
@@ -214,6 +234,21 @@ class Runners:
             )
         )
         return now
+
+    def beat(self, connection: sa.Connection, identity: RunnerIdentity) -> Heartbeat:
+        """Send a heartbeat, and lock the runner until the transaction ends."""
+        how = dialect_of(connection).writing_ctes
+        statement = _heartbeat(connection.dialect, how)
+        values = {"new_lease": self.heartbeat_timeout, "runner": identity.id}
+        # The clocks are read before a lock is waited for.
+        now_monotonic = time.monotonic()
+        if how is not None:
+            row = statement.execute(connection, values).first()
+            now = ledger_time(connection) if row is None else row[0]
+            return Heartbeat(now, now_monotonic, row is not None)
+        now = ledger_time(connection)
+        values["new_start"] = lease_time(connection, now)
+        return Heartbeat(now, now_monotonic, statement.execute(connection, values).rowcount > 0)
 
     def reclaim_stalled(
         self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False
@@ -356,6 +391,18 @@ class Runners:
                 connection.execute(runner.update().where(idle).values(reclaimed_at=now))
             else:
                 connection.execute(runner.delete().where(idle))
+
+
+@functools.lru_cache(maxsize=16)
+def _heartbeat(dialect: sa.Dialect, how: WritingCTEs | None) -> CompiledStatement:
+    """Return what moves the end of a lease, and where it can, returns the ledger's time."""
+    start = sa.bindparam("new_start", type_=sa.Double()) if how is None else how.now
+    update = (
+        runner.update()
+        .where(runner.c.id == sa.bindparam("runner"), runner.c.reclaimed_at.is_(None))
+        .values(expires_at=start + sa.bindparam("new_lease", type_=sa.Double()))
+    )
+    return CompiledStatement(update if how is None else update.returning(how.now), dialect)
 
 
 def unended_runners(connection: sa.Connection) -> dict[str, RunnerIdentity]:

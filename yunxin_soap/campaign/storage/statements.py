@@ -69,15 +69,6 @@ class CompiledStatement:
         return merged if self._order is None else tuple(merged[name] for name in self._order)
 
 
-def insert_selected(table: sa.Table, values: Columns) -> sa.Insert:
+def insert_selected(table: sa.Table, values: Columns, *where: sa.ColumnElement[bool]) -> sa.Insert:
     """Return what inserts a row for each row of what the values come from."""
-    return table.insert().from_select([*values], sa.select(*values.values()))
-
-
-def compile_together(
-    dialect: sa.Dialect, update: sa.Update, insert: sa.Insert
-) -> list[CompiledStatement]:
-    """Compile an update and an insert; as one statement, where the database can do so."""
-    both = [insert.add_cte(update.cte("updated"))]
-    statements = both if dialect_of(dialect).writing_ctes else [update, insert]
-    return [CompiledStatement(each, dialect) for each in statements]
+    return table.insert().from_select([*values], sa.select(*values.values()).where(*where))

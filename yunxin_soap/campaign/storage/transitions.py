@@ -12,6 +12,7 @@ from yunxin_soap.campaign.models import ALLOWED, CampaignState, Ending, Pause, S
 from yunxin_soap.campaign.storage.dialects import (
     WritingCTEs,
     bulk_insert,
+    dialect_of,
     insert_with_ids,
     ledger_time,
 )
@@ -26,7 +27,6 @@ from yunxin_soap.campaign.storage.statements import (
     Columns,
     CompiledStatement,
     RowSource,
-    compile_together,
     insert_selected,
 )
 
@@ -89,7 +89,7 @@ def transition(
     *,
     before: State,
     by: str,
-) -> None:
+) -> int:
     """Change the state of submissions, and add an entry to the history of each.
 
     Every change of a state goes through here, or is one statement of this module that does both.
@@ -99,19 +99,24 @@ def transition(
         values: returns what the columns of a submission become, for the columns of a change.
         changes: the columns of each change; those that it has not are null.
         before: the state that they are in.
-        by: the id of the runner, or the person who decides.
+        by: the id of the runner, or the person who decides. Only a runner changes what it holds.
+
+    Returns:
+        How many are changed.
 
     Raises:
         ValueError: the state of a change may not follow that state.
     """
     for each in changes:
         _check_allowed(before, State(each["new_state"]))
-    source, statements = _transition(connection.dialect, values)
+    source, statements = _transition(connection.dialect, values, before)
+    changed = 0
     common = {**_UNCHANGED, "old_state": before.value, "new_by": by}
     for start in range(0, len(changes), _BATCH):
         rows = [{**common, **each} for each in changes[start : start + _BATCH]]
-        for statement in statements:
-            statement.execute(connection, source.parameters(rows))
+        results = [each.execute(connection, source.parameters(rows)) for each in statements]
+        changed += results[0].rowcount
+    return changed
 
 
 def _check_allowed(before: State, after: State) -> None:
@@ -121,7 +126,7 @@ def _check_allowed(before: State, after: State) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _transition(
-    dialect: sa.Dialect, values: Callable[[Columns], dict[str, Any]]
+    dialect: sa.Dialect, values: Callable[[Columns], dict[str, Any]], before: State
 ) -> tuple[RowSource, list[CompiledStatement]]:
     source = RowSource(dialect, _CHANGE)
     new = source.columns
@@ -130,10 +135,16 @@ def _transition(
         .where(submission.c.id == new["submission_id"], submission.c.state == new["old_state"])
         .values(**values(new))
     )
-    return source, compile_together(dialect, update, _history(new))
+    if before is State.SUBMITTING:
+        update = update.where(submission.c.runner_id == new["new_by"])
+    if not dialect_of(dialect).writing_ctes:
+        return source, [CompiledStatement(each, dialect) for each in (update, _history(new))]
+    updated = update.returning(submission.c.id).cte("updated")
+    both = _history(new, new["submission_id"] == updated.c.id)
+    return source, [CompiledStatement(both, dialect)]
 
 
-def _history(new: Columns) -> sa.Insert:
+def _history(new: Columns, *where: sa.ColumnElement[bool]) -> sa.Insert:
     entry = {
         "submission_id": new["submission_id"],
         "at": new["new_at"],
@@ -144,7 +155,7 @@ def _history(new: Columns) -> sa.Insert:
         "detail": new["new_detail"],
         "by": new["new_by"],
     }
-    return insert_selected(history, entry)
+    return insert_selected(history, entry, *where)
 
 
 def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner_id: str) -> None:
@@ -256,7 +267,7 @@ def end(
     now: float,
     now_monotonic: float,
     runner_id: str,
-) -> None:
+) -> int:
     """Record how claimed submissions ended.
 
     Args:
@@ -266,10 +277,13 @@ def end(
         now_monotonic: this process's monotonic clock, read just before that. Later would be wrong:
             a lock may have been waited for since.
         runner_id: the runner that sent them.
+
+    Returns:
+        How many of them it still held.
     """
     changes = [_ending(each, now, now_monotonic) for each in endings]
     _hold_contents(connection, [each for each in endings if each.hold_content])
-    transition(connection, _end_values, changes, before=State.SUBMITTING, by=runner_id)
+    return transition(connection, _end_values, changes, before=State.SUBMITTING, by=runner_id)
 
 
 def _ending(each: Ending, now: float, now_monotonic: float) -> dict[str, Any]:
