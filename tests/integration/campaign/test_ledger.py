@@ -696,6 +696,20 @@ def test_ledger_server_commits_are_synchronous(on_server: str) -> None:
         assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
 
 
+def test_ledger_server_compresses_numbers_by_lz4(on_server: str) -> None:
+    """Planning does not wait for the slow compression that servers have by default."""
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(500), TEXT, channel=37)
+    with transaction(on_server) as connection:
+        methods = connection.scalar(
+            sa.text("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+        )
+        if "lz4" not in (methods or ()):
+            pytest.skip("the server was built without LZ4")
+        used = sa.text("SELECT pg_column_compression(numbers) FROM yunxin_recipients")
+        assert connection.scalar(used) == "lz4"
+
+
 def test_retry_leaves_out_purged_submissions(
     ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:

@@ -351,6 +351,12 @@ class PostgreSQL(Dialect):
             "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s",
             (f"{_TRANSACTION_TIMEOUT}s", "transaction_timeout"),
         )
+        # From version 14 on, if the server was built with it. The default method takes long to
+        # find that it cannot compress numbers.
+        connection.execute(
+            "SELECT set_config(name, 'lz4', false) FROM pg_settings"
+            " WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
+        )
         connection.commit()
 
     def lift_timeouts(self, connection: sa.Connection) -> None:
