@@ -24,6 +24,7 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
+from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -230,7 +231,10 @@ class Claims:
     ) -> list[ClaimedSubmission]:
         """Commit pending submissions to a runner, in an open transaction, and return them."""
         transitions.claim(connection, ids, now=now, runner_id=identity.id)
-        return _claimed_submissions(connection.execute(_CLAIMED, {"ids": ids}))
+        claimed = _claimed_submissions(connection.execute(_CLAIMED, {"ids": ids}))
+        if lost := set(ids).difference(each.id for each in claimed):
+            raise damaged(f"the submission {min(lost)} has no yunxin_content or yunxin_recipients")
+        return claimed
 
     def _claim_from(
         self,

@@ -22,6 +22,7 @@ from yunxin_soap.campaign.models import (
     SubmissionRecord,
     Timing,
 )
+from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, Runners
@@ -165,9 +166,10 @@ class Reads:
             wanted = str(number).strip()
             if not _FOREIGN.fullmatch(wanted):
                 raise
+        owner = sa.type_coerce(campaign.c.name, sa.Text()).label("name")  # null for a single send
         with self._reading() as connection:
             rows = connection.execute(
-                sa.select(submission, content.c.message, campaign.c.name, recipients.c.numbers)
+                sa.select(submission, content.c.message, owner, recipients.c.numbers)
                 .join(recipients, recipients.c.submission_id == submission.c.id)
                 .join(content, submission.c.content_id == content.c.id)
                 .outerjoin(campaign, submission.c.campaign_id == campaign.c.id)
@@ -387,5 +389,7 @@ def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row
         yield from rows
 
 
-def _datetime(seconds: float) -> datetime:
+def _datetime(seconds: float | None) -> datetime:
+    if seconds is None:
+        raise damaged("an unknown submission has no ended_at in yunxin_submission")
     return datetime.fromtimestamp(seconds, timezone.utc)

@@ -29,6 +29,7 @@ from yunxin_soap.campaign.storage.dialects import (
     lease_time,
     ledger_time,
 )
+from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
@@ -271,6 +272,15 @@ class Runners:
             if campaign_id is None
             else submission.c.campaign_id == campaign_id
         )
+        known = sa.exists().where(runner.c.id == submission.c.runner_id)
+        orphans = sa.select(submission.c.id).where(
+            scope, submission.c.state == State.SUBMITTING.value, ~known
+        )
+        # Nobody would ever reclaim it, and everybody would wait for it.
+        if (orphan := connection.scalar(orphans.limit(1))) is not None:
+            raise damaged(
+                f"the submission {orphan} is submitting, and its runner_id is of no yunxin_runner"
+            )
         found = connection.execute(
             sa.select(runner)
             .where(sa.exists().where(scope, submission.c.runner_id == runner.c.id))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import NAME_LENGTH
+from yunxin_soap.campaign.models import NAME_LENGTH, CampaignState, State
+from yunxin_soap.campaign.storage.column_types import Checked, one_of
 
 VERSION = 1
 """The version of the tables. An older ledger is migrated; a newer one is an error."""
@@ -143,3 +144,22 @@ skipped_line = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 """The lines of a source that no submission was made of."""
+
+
+def _check_what_is_read() -> None:
+    """Let every column but the ids, which the tables' keys check, refuse what it cannot hold."""
+    known = {
+        campaign.c.state: one_of(CampaignState),
+        submission.c.state: one_of(State),
+        history.c.before: one_of(State),
+        history.c.after: one_of(State),
+    }
+    for table in TABLES.tables.values():
+        for column in table.columns:
+            if column.type is not _Id:
+                column.type = Checked(
+                    column.type, str(column), nullable=bool(column.nullable), known=known.get(column)
+                )
+
+
+_check_what_is_read()

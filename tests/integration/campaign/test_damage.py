@@ -1,0 +1,182 @@
+"""A damaged ledger is one clear error, whoever reads it. SQLite keeps any value in any column."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lists import TEXT, numbers
+from yunxin_soap import Client
+from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.errors import LedgerError, NotInLedger
+from yunxin_soap.sandbox import Sandbox
+
+READERS: dict[str, Callable[[Ledger], Any]] = {
+    "status": lambda ledger: ledger.status("a"),
+    "statuses": lambda ledger: ledger.statuses(),
+    "progress": lambda ledger: ledger.progress("a"),
+    "results": lambda ledger: list(ledger.results("a")),
+    "timings": lambda ledger: ledger.timings("a"),
+    "skipped_lines": lambda ledger: list(ledger.skipped_lines("a")),
+    "find": lambda ledger: ledger.find(numbers(1)[0]),
+    "report": lambda ledger: ledger.report("a"),
+    "campaigns": lambda ledger: ledger.campaigns(),
+    "once.counts": lambda ledger: ledger.once.counts(),
+    "once.keys": lambda ledger: list(ledger.once.keys(State.ACCEPTED)),
+}
+BLOB, NO_TIME = b"\xff\x00", "yesterday"
+DAMAGE: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
+    "unknown state": (
+        "yunxin_submission.state",
+        "sennt",
+        "is 'sennt'",
+        ("status", "statuses", "progress", "results", "find", "report", "once.counts"),
+    ),
+    "BLOB as a state": ("yunxin_submission.state", BLOB, "a BLOB", ("status", "progress", "find")),
+    "state of a campaign": ("yunxin_campaign.state", "opn", "is 'opn'", ("status", "statuses")),
+    "BLOB as a reason": ("yunxin_submission.reason", BLOB, "a BLOB", ("results", "find")),
+    "BLOB as a message": ("yunxin_content.message", BLOB, "a BLOB", ("find",)),
+    "number as numbers": ("yunxin_recipients.numbers", BLOB, "a BLOB", ("results",)),
+    "text as a time": ("yunxin_submission.sent_at", NO_TIME, "a text", ("timings", "report")),
+    "time in the year 300000": ("yunxin_submission.ended_at", 9e12, "number", ("timings",)),
+    "time of the history": ("yunxin_history.at", NO_TIME, "a text", ("find",)),
+    "state of the history": ("yunxin_history.before", "x", "is 'x'", ("find",)),
+    "text as a code": ("yunxin_submission.code", NO_TIME, "a text", ("results", "find")),
+    "text as a truth value": ("yunxin_submission.safe_to_resend", "no", "a text", ("results",)),
+    "text as a size": ("yunxin_submission.size", "many", "another number", ("status", "progress")),
+    "text as a line": ("yunxin_skipped_line.line", "one", "a text", ("skipped_lines",)),
+    "BLOB as a name": ("yunxin_campaign.name", BLOB, "a BLOB", ("campaigns", "statuses")),
+    "BLOB as a key": ("yunxin_submission.key", BLOB, "a BLOB", ("once.keys",)),
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path, client: Client) -> Path:
+    """A ledger in a file, with a campaign that is done and a single send."""
+    file = tmp_path / "ledger.sqlite"
+    with Ledger(file) as ledger:
+        ledger.plan("a", [*numbers(2), "12"], TEXT, channel=37, max_recipients=1)
+        ledger.run("a", client)
+        ledger.once.send(client, "order", numbers(1), TEXT)
+    return file
+
+
+def damage(file: Path, statement: str, *values: Any) -> None:
+    """Change a ledger as no program of ours does."""
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(statement, values)
+
+
+def allow_null(file: Path, column: str) -> None:
+    """Remove NOT NULL from a column."""
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table'",
+            (f"{column} TEXT NOT NULL", f"{column} TEXT"),
+        )
+
+
+def put(file: Path, column: str, value: Any) -> None:
+    """Put a value into a column, in every row; names and keys are unique."""
+    table, _, name = column.partition(".")
+    where = " WHERE id = (SELECT max(id) FROM yunxin_submission)" if name == "key" else ""
+    damage(file, f"UPDATE {table} SET {name} = ?{where}", value)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_one_clear_error(file: Path, kind: str) -> None:
+    """Every method that reads a damaged value names it; the others do as before, or say so, too."""
+    column, value, found, readers = DAMAGE[kind]
+    put(file, column, value)
+    with Ledger(file) as ledger:
+        for name, read in READERS.items():
+            try:
+                read(ledger)
+            except LedgerError as error:
+                if not isinstance(error, NotInLedger):  # the name is damaged
+                    assert f"is damaged: {column} is" in str(error)
+                    assert found in str(error)
+                    assert "while nothing runs" in str(error)
+            else:
+                assert name not in readers
+
+
+def test_damage_null_is_one_clear_error(file: Path) -> None:
+    """So is a NULL where none may be."""
+    allow_null(file, "state")
+    put(file, "yunxin_submission.state", None)
+    allow_null(file, "message")
+    put(file, "yunxin_content.message", None)
+    with Ledger(file) as ledger:
+        with pytest.raises(LedgerError, match=r"damaged: yunxin_submission\.state is NULL"):
+            ledger.status("a")
+        with pytest.raises(LedgerError, match="is NULL"):
+            ledger.find(numbers(1)[0])
+
+
+def test_damage_unknown_without_its_time(file: Path) -> None:
+    """So is an unknown submission without the time when it became so."""
+    damage(file, "UPDATE yunxin_submission SET state = 'unknown', ended_at = NULL")
+    with Ledger(file) as ledger, pytest.raises(LedgerError, match="no ended_at"):
+        ledger.status("a")
+
+
+def test_damage_version(file: Path) -> None:
+    """So is a version that is no number."""
+    damage(file, "UPDATE yunxin_ledger SET version = 'two'")
+    with pytest.raises(LedgerError, match=r"damaged: yunxin_ledger\.version is a text"):
+        Ledger(file)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE yunxin_submission SET state = 'pendig'", "is 'pendig'"),
+        ("UPDATE yunxin_campaign SET state = 'opn'", "is 'opn'"),
+        ("UPDATE yunxin_recipients SET numbers = x'ff'", "numbers is a BLOB"),
+        ("UPDATE yunxin_content SET message = x'ff'", "message is a BLOB"),
+        ("UPDATE yunxin_submission SET not_before = 'x'", "not_before is a text"),
+        ("DELETE FROM yunxin_recipients", "has no yunxin_content or yunxin_recipients"),
+        (
+            "UPDATE yunxin_submission SET state = 'submitting', runner_id = 'nobody'",
+            "its runner_id is of no yunxin_runner",
+        ),
+    ],
+)
+def test_damage_ends_a_run(
+    tmp_path: Path, client: Client, sandbox: Sandbox, statement: str, found: str
+) -> None:
+    """A run on a damaged ledger ends with that error, and sends nothing that is damaged."""
+    file = tmp_path / "ledger.sqlite"
+    with Ledger(file) as ledger:
+        ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    damage(file, statement)
+    with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
+        ledger.run("a", client)
+    assert sandbox.arrivals == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE yunxin_submission SET state = 'sennt'", "is 'sennt'"),
+        ("UPDATE yunxin_submission SET batch_no = x'ff'", "batch_no is a BLOB"),
+        (
+            "UPDATE yunxin_submission SET state = 'submitting', runner_id = 'nobody'",
+            "its runner_id is of no yunxin_runner",
+        ),
+    ],
+)
+def test_damage_ends_a_single_send(file: Path, client: Client, statement: str, found: str) -> None:
+    """So does a single send, instead of sending again or waiting for ever."""
+    damage(file, statement + " WHERE key IS NOT NULL")
+    with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
+        ledger.once.send(client, "order", numbers(1), TEXT)
