@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import transaction
+from tests.integration.campaign.conftest import transaction, wait_for_locks
 from tests.support.lists import TEXT, numbers
 from tests.support.mariadb import mariadb_database
 from tests.support.postgresql import database
@@ -21,6 +21,7 @@ from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.storage import dialects, schema
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotInLedger
+from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 
 
@@ -334,3 +335,26 @@ def test_ledger_mariadb_session(on_mariadb: str) -> None:
         ).one()
     assert "STRICT_ALL_TABLES" in mode
     assert (zone, isolation, charset) == ("+00:00", "READ-COMMITTED", "utf8mb4")
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_deadlock_is_no_failure(
+    ledger: Ledger, engine: sa.Engine, sandbox: Sandbox, client: Client
+) -> None:
+    """A decision that a server ended because of a deadlock is repeated."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    sandbox.inject_fault("code", code="-14", times=2)
+    ledger.run("a", client)
+    one, two = (each.submission_id for each in ledger.results("a"))
+    lock = schema.submission.update().values(reason=schema.submission.c.reason)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            # MySQL ends the transaction that has changed less.
+            rows = [(two, 0.0, "pending", "pending", "", "test")] * 100
+            columns = "submission_id", "at", "before", "after", "detail", "by"
+            dialects.bulk_insert(connection, schema.history, columns, rows)
+            connection.execute(lock.where(schema.submission.c.id == two))
+            retried = pool.submit(ledger.retry, "a", by="test")
+            wait_for_locks(engine, 1)
+            connection.execute(lock.where(schema.submission.c.id == one))
+        assert retried.result(60) == 2

@@ -19,7 +19,11 @@ from yunxin_soap.campaign.storage.dialects import (
     lift_timeouts,
     truncate_wal,
 )
-from yunxin_soap.campaign.storage.engine import PURGE_LOCK, as_ledger_errors
+from yunxin_soap.campaign.storage.engine import (
+    PURGE_LOCK,
+    as_ledger_errors,
+    repeat_after_deadlock,
+)
 from yunxin_soap.campaign.storage.reads import campaign_row
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, unended_runners
 from yunxin_soap.campaign.storage.schema import (
@@ -55,6 +59,7 @@ class Admin:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
+    @repeat_after_deadlock
     def resume(self, name: str) -> None:
         """End a campaign's pause."""
         with as_ledger_errors(), self._engine.begin() as connection:
@@ -62,6 +67,7 @@ class Admin:
             if not transitions.open_campaign(connection, found.id):
                 raise _cancelled(name)
 
+    @repeat_after_deadlock
     def pause(self, name: str, *, by: str, reason: str) -> None:
         """Let a campaign wait for an operator."""
         with as_ledger_errors(), self._engine.begin() as connection:
@@ -75,6 +81,7 @@ class Admin:
                     f"Campaign {name!r} is {found.state}, so there is nothing to pause."
                 )
 
+    @repeat_after_deadlock
     def cancel(self, name: str, *, by: str) -> int:
         """Cancel a campaign and its pending submissions; return the count of these."""
         with as_ledger_errors():
@@ -97,6 +104,7 @@ class Admin:
                 count += batch
             return count
 
+    @repeat_after_deadlock
     def _cancel_some(self, campaign_id: int, by: str) -> int:
         with self._engine.begin() as connection:
             ids = connection.scalars(
@@ -114,6 +122,7 @@ class Admin:
             transitions.cancel(connection, ids, by=by, reason=f"cancelled by {by}")
             return len(ids)
 
+    @repeat_after_deadlock
     def delete(self, name: str) -> None:
         """Delete a campaign that never sent anything."""
         with as_ledger_errors():
@@ -167,6 +176,7 @@ class Admin:
             connection.execute(table.delete().where(table.c.campaign_id == found.id))
         connection.execute(campaign.delete().where(campaign.c.id == found.id))
 
+    @repeat_after_deadlock
     def retry(self, name: str, *, code: int | None, unsafe: bool, by: str) -> int:
         """Make rejected submissions pending, and release held texts; return their count."""
         with as_ledger_errors(), self._engine.begin() as connection:
@@ -227,6 +237,19 @@ class Admin:
         even_if_alive: bool,
     ) -> int:
         """Decide what became of unknown submissions of a campaign; return their count."""
+        chosen = None if submission_ids is None else list(dict.fromkeys(submission_ids))
+        return self._resolve(name, decision, by, chosen, batch_no, even_if_alive)
+
+    @repeat_after_deadlock
+    def _resolve(
+        self,
+        name: str,
+        decision: DecisionName,
+        by: str,
+        chosen: list[int] | None,
+        batch_no: str | None,
+        even_if_alive: bool,
+    ) -> int:
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
             found = campaign_row(connection, name, lock=True)
@@ -246,8 +269,7 @@ class Admin:
                     .with_for_update(key_share=True)
                 )
             )
-            if submission_ids is not None:
-                chosen = list(dict.fromkeys(submission_ids))
+            if chosen is not None:
                 if wrong := sorted(set(chosen).difference(ids)):
                     raise NotInLedger(
                         f"Campaign {name!r} has no unknown submission {wrong[0]}. Its unknown"
@@ -262,6 +284,7 @@ class Admin:
                 transitions.reopen_if_done(connection, found.id)
             return len(ids)
 
+    @repeat_after_deadlock
     def resolve_single(
         self,
         key: str,
@@ -284,6 +307,7 @@ class Admin:
             decided = _Decided(decision, after, by, batch_no, even_if_alive)
             decided.record(connection, [found.id], submission.c.id == found.id, runners)
 
+    @repeat_after_deadlock
     def retry_single(self, key: str, *, unsafe: bool, by: str) -> None:
         """Make a rejected single send pending."""
         with as_ledger_errors(), self._engine.begin() as connection:
@@ -336,6 +360,7 @@ class Admin:
             raise NotInLedger(f"The ledger has no single send {key!r}.")
         return found
 
+    @repeat_after_deadlock
     def purge(self, *, older_than: float | timedelta) -> int:
         """Delete the numbers and texts of old submissions; return the count of numbers."""
         age = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than

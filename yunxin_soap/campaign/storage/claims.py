@@ -25,6 +25,7 @@ from yunxin_soap.campaign.models import (
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
 from yunxin_soap.campaign.storage.column_types import damaged
+from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     RunnerIdentity,
@@ -265,6 +266,7 @@ class Claims:
         """
         return dialect_of(self._engine).release_reserve(self._engine)
 
+    @repeat_after_deadlock
     def finish(self, campaign_id: int) -> None:
         """Mark a campaign as done if it has nothing left to send."""
         with self._engine.begin() as connection:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ from yunxin_soap.campaign.storage.dialects import (
     Dialect,
     dialect_of,
     driver_message,
+    is_deadlock,
     is_full,
 )
 from yunxin_soap.errors import ConfigurationError, LedgerError
@@ -38,6 +40,10 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_DEADLOCKS = 20
+"""Deadlocks after which a transaction is repeated."""
 OUTAGE_TIMEOUT = 120.0
 """Seconds to wait for a ledger that is not reachable, once something was sent."""
 
@@ -128,14 +134,40 @@ def _file_check(file: str) -> Callable[..., None]:
     return check
 
 
+class _Deadlock(LedgerError):
+    """A server rolled a transaction back for another one's sake."""
+
+
 @contextlib.contextmanager
 def as_ledger_errors() -> Iterator[None]:
     """Turn a database's errors into a `LedgerError`."""
     try:
         yield
     except sa.exc.DBAPIError as error:
+        kind = _Deadlock if is_deadlock(error) else LedgerError
         hint = " Free some space on its disk." if is_full(error) else ""
-        raise LedgerError(f"The ledger cannot be used ({driver_message(error)}).{hint}") from None
+        raise kind(f"The ledger cannot be used ({driver_message(error)}).{hint}") from None
+
+
+def repeat_after_deadlock(call: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Repeat a function that is safe to repeat if a server ended it to resolve a deadlock.
+
+    A deadlock is no failure: MySQL locks more rows than a statement names.
+    """
+
+    @functools.wraps(call)
+    def repeated(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for _ in range(_DEADLOCKS):
+            try:
+                return call(*args, **kwargs)
+            except _Deadlock:  # noqa: PERF203 - it is repeated
+                continue
+            except sa.exc.DBAPIError as error:
+                if not is_deadlock(error):
+                    raise
+        return call(*args, **kwargs)
+
+    return repeated
 
 
 def _parse(url: str | os.PathLike[str]) -> sa.URL:

@@ -18,6 +18,7 @@ from yunxin_soap.campaign.storage.dialects import (
     lift_timeouts,
     set_lock_timeout,
 )
+from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import campaign, content, skipped_line, submission
 from yunxin_soap.campaign.storage.transitions import insert_pending
 from yunxin_soap.errors import ContentConflict
@@ -39,6 +40,7 @@ class Plans:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
+    @repeat_after_deadlock
     def add(self, plan: Plan, planner: Planner) -> Plan:
         """Write a campaign, unless the ledger has it already; return what the ledger has now.
 

@@ -30,6 +30,7 @@ from yunxin_soap.campaign.storage.dialects import (
     ledger_time,
 )
 from yunxin_soap.campaign.storage.column_types import damaged
+from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
@@ -191,6 +192,7 @@ class Runners:
     def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
         self._engine, self.heartbeat_timeout = engine, heartbeat_timeout
 
+    @repeat_after_deadlock
     def register(self, identity: RunnerIdentity, campaign_id: int | None) -> int:
         """Register a runner, and reclaim what stalled ones left in flight.
 
@@ -385,6 +387,7 @@ class Runners:
         )
         return ids
 
+    @repeat_after_deadlock
     def unregister(self, identity: RunnerIdentity, *, may_still_send: bool = False) -> None:
         """Remove a runner that has nothing in flight; else it stays, to be reclaimed.
 
