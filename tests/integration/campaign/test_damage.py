@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
@@ -10,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.cli import cli
 from yunxin_soap.errors import LedgerError, NotInLedger
 from yunxin_soap.sandbox import Sandbox
 
@@ -49,7 +50,7 @@ DAMAGE: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
     "state of the history": ("yunxin_history.before", "x", "is 'x'", ("find",)),
     "text as a code": ("yunxin_submission.code", NO_TIME, "a text", ("results", "find")),
     "text as a truth value": ("yunxin_submission.safe_to_resend", "no", "a text", ("results",)),
-    "text as a size": ("yunxin_submission.size", "many", "another number", ("status", "progress")),
+    "text as a size": ("yunxin_submission.size", "many", "is a", ("status", "progress")),
     "text as a line": ("yunxin_skipped_line.line", "one", "a text", ("skipped_lines",)),
     "BLOB as a name": ("yunxin_campaign.name", BLOB, "a BLOB", ("campaigns", "statuses")),
     "BLOB as a key": ("yunxin_submission.key", BLOB, "a BLOB", ("once.keys",)),
@@ -97,16 +98,34 @@ def test_damage_is_one_clear_error(file: Path, kind: str) -> None:
     column, value, found, readers = DAMAGE[kind]
     put(file, column, value)
     with Ledger(file) as ledger:
-        for name, read in READERS.items():
-            try:
-                read(ledger)
-            except LedgerError as error:
-                if not isinstance(error, NotInLedger):  # the name is damaged
-                    assert f"is damaged: {column} is" in str(error)
-                    assert found in str(error)
-                    assert "while nothing runs" in str(error)
-            else:
-                assert name not in readers
+        errors = {name: error_of(read, ledger) for name, read in READERS.items()}
+    for name, error in errors.items():
+        assert (name in readers) <= (error != ""), name
+        if error:
+            assert f"is damaged: {column} is" in error
+            assert found in error
+            assert "while nothing runs" in error
+
+
+def error_of(read: Callable[[Ledger], Any], ledger: Ledger) -> str:
+    """Return how reading fails; empty if it does not, or if there is no such campaign."""
+    try:
+        read(ledger)
+    except NotInLedger:
+        return ""
+    except LedgerError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "a"], ["export", "a"], ["report", "a"]])
+def test_damage_ends_a_command_with_status_6(file: Path, command: list[str]) -> None:
+    """A command ends with one line on standard error, and the exit status of a ledger's error."""
+    put(file, "yunxin_submission.state", "sennt")
+    done = CliRunner().invoke(cli, ["campaign", *command, "--ledger", str(file)])
+    assert done.exit_code == 6
+    assert "yunxin_submission.state is 'sennt'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_damage_null_is_one_clear_error(file: Path) -> None:
@@ -161,7 +180,7 @@ def test_damage_ends_a_run(
     damage(file, statement)
     with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
         ledger.run("a", client)
-    assert sandbox.arrivals == []
+    assert sandbox.arrivals == ()
 
 
 @pytest.mark.parametrize(

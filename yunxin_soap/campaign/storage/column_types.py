@@ -27,7 +27,7 @@ class Checked(sa.types.TypeDecorator[Any]):
         known: the only values that there are, if they are few.
     """
 
-    impl = sa.Text
+    impl: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]] = sa.Text
     cache_ok = True
 
     def __init__(

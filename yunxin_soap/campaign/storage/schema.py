@@ -157,9 +157,8 @@ def _check_what_is_read() -> None:
     for table in TABLES.tables.values():
         for column in table.columns:
             if column.type is not _Id:
-                column.type = Checked(
-                    column.type, str(column), nullable=bool(column.nullable), known=known.get(column)
-                )
+                nullable, values = bool(column.nullable), known.get(column)
+                column.type = Checked(column.type, str(column), nullable=nullable, known=values)
 
 
 _check_what_is_read()
