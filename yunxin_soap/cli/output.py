@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,7 @@ def exit_with(error: YunxinError, as_json: bool) -> NoReturn:
     if as_json:
         print_json({**_as_dict(error), "message": message})
     else:
-        click.echo(f"yunxin-soap: {message}", err=True)
+        print_text(f"yunxin-soap: {message}", err=True)
     sys.exit(status)
 
 
@@ -155,10 +156,29 @@ def _as_dict(error: YunxinError) -> dict[str, Any]:
     return described
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal would act on instead of showing it, as in a reason from a gateway."""
+    if text.isprintable():
+        return text
+    return "".join(json.dumps(each)[1:-1] if _is_control(each) else each for each in text)
+
+
+def _is_control(character: str) -> bool:
+    # Python takes every space but one for not printable, and Chinese texts have a wide one.
+    category = unicodedata.category(character)
+    return category.startswith("C") or category in ("Zl", "Zp")
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print a line that may have texts from a ledger in it."""
+    click.echo(printable(text), err=err)
+
+
 def format_json(value: Any) -> str:
     """Return JSON in characters that the terminal's encoding has; times are in ISO 8601."""
     utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not utf_8, default=lambda at: at.isoformat())
+    text = json.dumps(value, ensure_ascii=not utf_8, default=lambda at: at.isoformat())
+    return printable(text)
 
 
 def print_json(value: Any) -> None:
@@ -178,7 +198,7 @@ def print_result(as_json: bool, key: str, value: Any, text: str) -> None:
     if as_json:
         print_json({key: value})
     else:
-        click.echo(text)
+        print_text(text)
 
 
 def discard_rest(stream: IO[str]) -> None:

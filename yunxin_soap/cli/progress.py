@@ -15,7 +15,7 @@ import click
 
 from yunxin_soap.campaign import CampaignState, State
 from yunxin_soap.campaign.timezones import format_time
-from yunxin_soap.cli.output import discard_rest, pluralize
+from yunxin_soap.cli.output import discard_rest, pluralize, printable
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -179,7 +179,7 @@ class ResilientStderr:
 
 
 def _print_line(text: str) -> None:
-    click.echo(text, file=cast("IO[str]", ResilientStderr()))
+    click.echo(printable(text), file=cast("IO[str]", ResilientStderr()))
 
 
 @contextlib.contextmanager
@@ -212,7 +212,7 @@ def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_OnProgress]:
         bar.update(task, completed=_ended(progress))
         # The text has lines of its own: on the bar's line it would leave no space for the bar.
         rate = _rate(progress, done, time.monotonic() - began)
-        live.update(Group(bar, Text(_describe(progress, rate, zone))))
+        live.update(Group(bar, Text(printable(_describe(progress, rate, zone)))))
 
     with Live(bar, console=Console(file=cast("IO[str]", ResilientStderr()))) as live:
         yield on_progress

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +201,43 @@ def test_damage_ends_a_single_send(file: Path, client: Client, statement: str, f
     damage(file, statement + " WHERE key IS NOT NULL")
     with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
         ledger.once.send(client, "order", numbers(1), TEXT)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["status", "a"],
+        ["find", numbers(1)[0]],
+        ["watch", "a"],
+        ["resolve", "--key", "order", "--by", "x\x9b", "--as", "accepted"],
+    ],
+)
+def test_control_characters_are_not_printed(file: Path, command: list[str], as_json: bool) -> None:
+    """What a terminal would act on is shown as an escape; a wide space is no such thing."""
+    evil = "red \x1b[31m\x9b2J\r\n\u202e\u3000end"
+    put(file, "yunxin_submission.reason", evil)
+    put(file, "yunxin_history.detail", evil)
+    put(file, "yunxin_history.by", evil)
+    put(file, "yunxin_content.message", evil)
+    put(file, "yunxin_submission.key", evil)
+    damage(file, "UPDATE yunxin_submission SET state = 'unknown', batch_no = ?", evil)
+    damage(file, "UPDATE yunxin_campaign SET state = 'paused', reason = ?", evil)
+    arguments = ["campaign", *command, "--ledger", str(file), *(["--json"] if as_json else [])]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert {each for each in done.output if unicodedata.category(each)[0] == "C"} == {"\n"}
+    if command[0] != "resolve":
+        assert "\\u001b[31m\\u009b2J\\r\\n\\u202e\u3000end" in done.output or as_json
+        if as_json:
+            assert evil in strings(json.loads(done.stdout))
+
+
+def strings(value: Any) -> set[str]:
+    """Return all texts in a JSON value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return set().union(*map(strings, value))
+    return {value} if isinstance(value, str) else set()

@@ -358,3 +358,22 @@ def test_deadlock_is_no_failure(
             wait_for_locks(engine, 1)
             connection.execute(lock.where(schema.submission.c.id == one))
         assert retried.result(60) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sms:{}@db.example/ledger",
+        "db.example/ledger?password={}",
+        "host=db.example PASSWORD={} dbname=ledger",
+    ],
+)
+def test_ledger_address_without_a_scheme_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """An address that lacks its scheme is taken for a path; an error does not quote it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LedgerError, match="it may hold a password") as caught:
+        Ledger(address.format("s3cret"), create=False)
+    assert "s3cret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

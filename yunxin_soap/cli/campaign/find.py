@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli.options import ledger_options, open_ledger, timezone_option
-from yunxin_soap.cli.output import handle_errors, print_json
+from yunxin_soap.cli.output import handle_errors, print_json, print_text
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: s
             print_json([asdict(each) for each in records])
             return
         if not records:
-            click.echo("No submission has that number.")
+            print_text("No submission has that number.")
         for record in records:
             _print_record(record, zone)
 
@@ -42,11 +42,11 @@ def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: s
 def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
     owner = record.campaign if record.campaign is not None else f"key {record.key}"
     batch = f" as batch {record.batch_no}" if record.batch_no else ""
-    click.echo(
+    print_text(
         f"{owner}, submission {record.submission_id}: {record.state.value}{batch}: {record.message}"
     )
     for entry in record.history:
-        click.echo(f"  {_describe(entry, record, zone)}")
+        print_text(f"  {_describe(entry, record, zone)}")
 
 
 def _describe(entry: HistoryEntry, record: SubmissionRecord, zone: ZoneInfo) -> str:

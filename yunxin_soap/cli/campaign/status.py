@@ -18,7 +18,7 @@ from yunxin_soap.cli.options import (
     optional_name_argument,
     timezone_option,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_json
+from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_text
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -65,16 +65,16 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
         )
         return
     if not campaigns and not sends:
-        click.echo("The ledger is empty.")
+        print_text("The ledger is empty.")
     for line in _table(campaigns):
-        click.echo(line)
+        print_text(line)
     if sends:
         counts = ", ".join(f"{count} {state}" for state, count in sends.items())
-        click.echo(f"single sends: {counts}")
+        print_text(f"single sends: {counts}")
     for key in unknown_keys:
-        click.echo(f"  unknown: {key}")
+        print_text(f"  unknown: {key}")
         resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
-        click.echo(f'    ask the vendor, then decide with "{resolve}"')
+        print_text(f'    ask the vendor, then decide with "{resolve}"')
 
 
 def _table(campaigns: list[Status]) -> Iterator[str]:
@@ -136,31 +136,31 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
         print_json(asdict(status))
         return
     reason = f": {status.reason}" if status.reason else ""
-    click.echo(f"{status.name}: {status.state.value}{reason}")
+    print_text(f"{status.name}: {status.state.value}{reason}")
     from yunxin_soap.campaign.timezones import format_time
 
     if status.paused_until is not None:
-        click.echo(f"  continues at {format_time(status.paused_until, zone)}")
-    click.echo(f"  planned at {format_time(status.created_at, zone)}")
-    click.echo(f"  {status.planned:9} planned, {pluralize(status.skipped, 'line')} skipped")
+        print_text(f"  continues at {format_time(status.paused_until, zone)}")
+    print_text(f"  planned at {format_time(status.created_at, zone)}")
+    print_text(f"  {status.planned:9} planned, {pluralize(status.skipped, 'line')} skipped")
     for state, count in status.numbers.items():
         if count:
-            click.echo(f"  {count:9} {state.value}")
+            print_text(f"  {count:9} {state.value}")
     for code, count in status.codes.items():
-        click.echo(f"  {count:9} rejected with {code}")
+        print_text(f"  {count:9} rejected with {code}")
     for held_for, count in status.on_hold.items():
-        click.echo(f"  {count:9} on hold: {held_for}")
+        print_text(f"  {count:9} on hold: {held_for}")
     if status.oldest_unknown_at is not None:
-        click.echo(f"  unknown since {format_time(status.oldest_unknown_at, zone)}")
+        print_text(f"  unknown since {format_time(status.oldest_unknown_at, zone)}")
     for runner in status.runners:
         since = format_time(runner.started_at, zone)
         stalled_at = format_time(runner.counts_as_stalled_at, zone)
-        click.echo(
+        print_text(
             f"  run by {runner} since {since}: {pluralize(runner.in_flight, 'submission')} in"
             f" flight, unknown at {stalled_at} if it sends no heartbeat before"
         )
     for hint in _hints(status):
-        click.echo(f"  {hint}")
+        print_text(f"  {hint}")
 
 
 def _hints(status: Status) -> Iterator[str]:
