@@ -74,7 +74,8 @@ ledger_options = combine(
         envvar="YUNXIN_LEDGER",
         show_envvar=True,
         metavar="FILE|URL",
-        help="SQLite file, or URL of a PostgreSQL, MySQL or MariaDB database.",
+        help="SQLite file, or URL of a database in PostgreSQL (?schema=NAME chooses a schema), MySQL"
+        " or MariaDB.",
     ),
     json_option,
 )
