@@ -74,8 +74,8 @@ ledger_options = combine(
         envvar="YUNXIN_LEDGER",
         show_envvar=True,
         metavar="FILE|URL",
-        help="SQLite file, or URL of a database in PostgreSQL (?schema=NAME names its schema), MySQL"
-        " or MariaDB.",
+        help="SQLite file, or URL of a database in PostgreSQL (?schema=NAME: in that schema),"
+        " MySQL or MariaDB.",
     ),
     json_option,
 )
