@@ -23,8 +23,8 @@ from yunxin_soap.campaign.models import (
     State,
 )
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
 from yunxin_soap.campaign.storage.column_types import damaged
+from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,

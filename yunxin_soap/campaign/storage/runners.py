@@ -22,6 +22,7 @@ import psutil
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import ActiveRunner, State
+from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import (
     WritingCTEs,
     dialect_of,
@@ -29,7 +30,6 @@ from yunxin_soap.campaign.storage.dialects import (
     lease_time,
     ledger_time,
 )
-from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
