@@ -79,3 +79,5 @@ def test_campaign_benchmark_small_run_measures_every_combination(
         (gateway, kind) for gateway in ("sandbox", "responder") for kind in ("sqlite", "postgresql")
     }
     assert all(row["plan_s"] > 0 and row["ledger_mib"] > 0 for row in rows)
+    assert all(value > 0 for row in rows for value in row["parts"].values())
+    assert "Where the time goes" in done.stdout
