@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 import sqlalchemy as sa
 
 from tests.integration.campaign.conftest import ManualRunner, ended
 from tests.support.lists import TEXT, numbers
+from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign.running.runner import Runner, RunOptions
+from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.engine import open_engine
+from yunxin_soap.campaign.storage.reads import Reads
+from yunxin_soap.message import Submission
+from yunxin_soap.results import Receipt
+from yunxin_soap.sandbox import Sandbox
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+_HELD = r"SELECT yunxin_submission\.id\s+FROM yunxin_submission\s+WHERE \S+\.runner_id ="
 _SIZE, _DONE = 1_000_000, 500_000
 _FILL = (
     # Without a log, and unchecked: the pages are the same, and are filled in a third of the time.
@@ -43,7 +53,7 @@ _MARK_DONE = (
 
 
 @contextmanager
-def executed(engine: sa.Engine) -> Iterator[list[tuple[str, Any]]]:
+def executed(engine: sa.Engine | type[sa.Engine]) -> Iterator[list[tuple[str, Any]]]:
     """Collect the statements that an engine executes, with their parameters."""
     found: list[tuple[str, Any]] = []
 
@@ -152,3 +162,80 @@ def test_exchange_statements_do_not_grow(
         runner.exchange(*[ended(each, State.ACCEPTED) for each in result.claimed])
     assert counts[0] == counts[1]
     assert ledger.status("a").submissions[State.ACCEPTED] == 66
+
+
+def test_busy_exchange_is_three_statements(on_server: str) -> None:
+    """A heartbeat, the endings and the claim take a server one statement each."""
+    with Ledger(on_server) as ledger:
+        ledger.plan("a", numbers(100), TEXT, channel=37, max_recipients=1)
+    engine = open_engine(on_server)
+    runner = ManualRunner(engine)
+    claimed = runner.claim(8)
+    with executed(engine) as statements:
+        result = runner.claims.exchange(
+            runner.identity,
+            runner.campaign_id,
+            endings=[ended(each, State.ACCEPTED) for each in claimed],
+            in_flight=(),
+            limit=8,
+            is_certain=True,
+        )
+    runner.identity.end()
+    engine.dispose()
+    assert len(result.claimed) == 8
+    assert len(statements) == 3
+
+
+class OneByOne:
+    """Accepts one submission after the other."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def submit(
+        self, submission: Submission, /, *, valid_until: float | None = None
+    ) -> Receipt:
+        """Accept it in its turn."""
+        del valid_until
+        async with self._turn:
+            await asyncio.sleep(0.01)
+        return Receipt("1", submission.recipients, submission.message, "37", "", "soap")
+
+
+def test_run_seldom_asks_what_is_left(ledger: Ledger, engine: sa.Engine) -> None:
+    """While something is in flight, a run does not ask after each ending what else it may send."""
+    ledger.plan("a", numbers(60), TEXT, channel=37, max_recipients=1)
+    claims, campaign_id = Claims(engine), Reads(engine).campaign_id("a")
+    runner = Runner(claims, campaign_id, OneByOne(), RunOptions(concurrency=60))
+    with executed(engine) as statements:
+        asyncio.run(runner.run())
+    texts = [text for text, _ in statements]
+    exchanges = sum("UPDATE yunxin_runner" in text for text in texts)
+    assert sum("min(coalesce" in text for text in texts) < exchanges / 3
+    # What it holds, it knows.
+    held = [each for each in texts if re.match(_HELD, each)]
+    assert len(held) < exchanges / 2
+    assert ledger.status("a").submissions[State.ACCEPTED] == 60
+
+
+def test_exchange_whose_answer_is_lost(
+    ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a commit without an answer recorded and claimed is neither lost nor sent twice."""
+    exchange = Claims.exchange
+    calls: list[ClaimResult] = []
+
+    def lose_answers(*args: Any, **options: Any) -> ClaimResult:
+        calls.append(exchange(*args, **options))
+        if len(calls) % 2 == 0:
+            lost = ConnectionError("the connection was lost")
+            raise sa.exc.OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+        return calls[-1]
+
+    monkeypatch.setattr(Claims, "exchange", lose_answers)
+    monkeypatch.setattr("yunxin_soap.campaign.running.runner.is_transient", lambda _error: True)
+    ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+    status = ledger.run("a", client, concurrency=4)
+    assert any(each.claimed for each in calls[1::2])
+    assert status.submissions[State.ACCEPTED] == 20
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(20), 1)
