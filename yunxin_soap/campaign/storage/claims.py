@@ -47,6 +47,9 @@ _LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
 
+_LIMIT = "the_limit"
+"""Stands for a number in the text of a compiled statement."""
+
 
 @dataclass(frozen=True)
 class ClaimResult:
@@ -251,10 +254,10 @@ class Claims:
             return []
         values: dict[str, Any] = {"campaign": campaign_id, "now": now, "lowest": lowest}
         if dialect_of(connection).writing_ctes:
-            statement = _claim_statement(connection.dialect, limit)
+            statement = _claim_statement(connection.dialect).replace(_LIMIT, str(limit))
             values |= {"new_at": now, "new_runner": identity.id}
             return _claimed_submissions(statement.execute(connection, values))
-        statement = _claimable_statement(connection.dialect, limit)
+        statement = _claimable_statement(connection.dialect).replace(_LIMIT, str(limit))
         ids = [row.id for row in statement.execute(connection, values)]
         return self.claim(connection, identity, ids, now) if ids else []
 
@@ -406,7 +409,7 @@ _CLAIMED = (
 )
 
 
-def _claimable(limit: int) -> sa.Select[int]:
+def _claimable() -> sa.Select[int]:
     """Return what selects and locks the first pending submissions from an id on."""
     # Not a join: it would lock texts on some servers, and leave the planner a choice.
     on_hold = sa.select(content.c.on_hold).where(content.c.id == submission.c.content_id)
@@ -426,21 +429,21 @@ def _claimable(limit: int) -> sa.Select[int]:
         )
         .order_by(submission.c.id)
         # A number in the text: with a parameter, the planner does not know that it is small.
-        .limit(sa.literal_column(str(limit), sa.Integer()))
+        .limit(sa.literal_column(_LIMIT, sa.Integer()))
         # Skip what another runner is claiming; SQLite has one writer at a time.
         .with_for_update(skip_locked=True)
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _claimable_statement(dialect: sa.Dialect, limit: int) -> CompiledStatement:
-    return CompiledStatement(_claimable(limit), dialect)
+@functools.lru_cache(maxsize=16)
+def _claimable_statement(dialect: sa.Dialect) -> CompiledStatement:
+    return CompiledStatement(_claimable(), dialect)
 
 
-@functools.lru_cache(maxsize=256)
-def _claim_statement(dialect: sa.Dialect, limit: int) -> CompiledStatement:
+@functools.lru_cache(maxsize=16)
+def _claim_statement(dialect: sa.Dialect) -> CompiledStatement:
     """Return what claims the first pending submissions, notes it in the history, and reads them."""
-    claimed, noted = transitions.claim_chosen(_claimable(limit).cte("chosen"))
+    claimed, noted = transitions.claim_chosen(_claimable().cte("chosen"))
     statement = (
         sa.select(claimed, recipients.c.numbers, *_CONTENTS)
         .join(content, claimed.c.content_id == content.c.id)
