@@ -401,7 +401,7 @@ def test_resolve_decision_moves_chosen_submission(
     chosen = ("--submission", str(record["submission_id"]), "--by", "小王")
     batch_no = ("--batch-no", "2114355899380234221") if state == "accepted" else ()
     result = run("resolve", "a", decision, *chosen, *batch_no, "--json")
-    assert parsed(result) == {"submissions": 1}
+    assert parsed(result) == {"submissions": 1, "in_flight": 0, "runners": []}
     (record,) = parsed(run("find", numbers(2)[1], "--json"))
     assert record["state"] == state
     assert record["batch_no"] == (batch_no[1] if batch_no else None)
