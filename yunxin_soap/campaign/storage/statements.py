@@ -51,7 +51,7 @@ class CompiledStatement:
 
     def __init__(self, statement: sa.ClauseElement, dialect: sa.Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
-        self._text = str(compiled)
+        self.text = str(compiled)
         self._fixed = {
             name: bound.value for name, bound in compiled.binds.items() if not bound.required
         }
@@ -62,13 +62,13 @@ class CompiledStatement:
     ) -> sa.CursorResult[Any]:
         """Execute it, once for each of the mappings."""
         if isinstance(values, Mapping):
-            return connection.exec_driver_sql(self._text, self._arranged(values))
-        return connection.exec_driver_sql(self._text, [self._arranged(each) for each in values])
+            return connection.exec_driver_sql(self.text, self._arranged(values))
+        return connection.exec_driver_sql(self.text, [self._arranged(each) for each in values])
 
     def replace(self, mark: str, text: str) -> CompiledStatement:
         """Return this statement with another text in place of a mark, without compiling it."""
         changed = copy.copy(self)
-        changed._text = self._text.replace(mark, text)
+        changed.text = self.text.replace(mark, text)
         return changed
 
     def _arranged(self, values: Mapping[str, Any]) -> Any:
