@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from tests.integration.campaign.conftest import ManualRunner, ended, wait_for_locks
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError, LedgerError, NotInLedger
-from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
+from yunxin_soap.campaign import CampaignState, Ledger, Progress, State, Status
 from yunxin_soap.campaign.models import Pause
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.schema import TABLES, campaign, runner
@@ -377,10 +378,19 @@ def test_statuses_are_those_of_each_campaign(
     manual_runner()
     statuses = ledger.statuses()
     assert [each.name for each in statuses] == ledger.campaigns()
-    assert statuses == [ledger.status(each) for each in ledger.campaigns()]
+    one_by_one = [ledger.status(each) for each in ledger.campaigns()]
+    assert [_without_lease_ends(each) for each in statuses] == [
+        _without_lease_ends(each) for each in one_by_one
+    ]
     first, held, *_ = statuses
     assert (first.numbers[State.UNKNOWN], first.codes) == (5, {-14: 5})
     assert sum(held.on_hold.values()) == 2
+
+
+def _without_lease_ends(status: Status) -> Status:
+    """Leave out what a file's ledger reckons from two clocks, anew for each look."""
+    runners = (replace(each, counts_as_stalled_at=each.started_at) for each in status.runners)
+    return replace(status, runners=tuple(runners))
 
 
 def test_statuses_do_not_ask_for_each_campaign(ledger: Ledger) -> None:
