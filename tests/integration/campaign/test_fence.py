@@ -20,10 +20,10 @@ import sqlalchemy as sa
 
 from tests.integration.campaign.conftest import ManualRunner
 from tests.support.lists import TEXT, numbers
-from yunxin_soap import Client, OutcomeUnknown
+from yunxin_soap import Client, OutcomeUnknown, Receipt, Submission
 from yunxin_soap.campaign import Ledger, SubmissionRecord
 from yunxin_soap.campaign.models import State
-from yunxin_soap.campaign.storage.runners import RunnerIdentity
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, Runners
 from yunxin_soap.campaign.storage.schema import runner
 from yunxin_soap.errors import ConfigurationError, NotInLedger
 from yunxin_soap.sandbox import Sandbox
@@ -281,6 +281,39 @@ def test_resend_is_refused_for_a_runner_of_another_machine(
         "not_sent, although its runner may be alive"
     )
     assert second != first
+
+
+def test_resend_is_refused_until_the_late_result_of_a_single_send_is_noted(
+    ledger: Ledger, ledger_url: str, engine: sa.Engine, client: Client
+) -> None:
+    """A reclaimed call that goes on is not forgotten before the ledger has its batch number."""
+    refusals = []
+
+    def resend(_connection: sa.Connection) -> None:
+        with pytest.raises(NotInLedger) as refused:
+            ledger.once.resolve("k", "resend", by="test")
+        refusals.append(str(refused.value))
+
+    class StandsStill(Client):
+        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
+            receipt = super().submit(submission, valid_until=valid_until)
+            with engine.begin() as connection:
+                connection.execute(sa.update(runner).values(expires_at=1.0))
+                Runners(engine).reclaim_stalled(connection, None)
+            if engine.dialect.name != "sqlite":  # which has one writer at a time
+                sa.event.listen(calling._engine, "begin", resend)
+            return receipt
+
+    settings = client.settings
+    with (
+        Ledger(ledger_url) as calling,
+        StandsStill.from_settings(settings) as stands_still,
+        pytest.raises(OutcomeUnknown, match="late result"),
+    ):
+        calling.once.send(stands_still, "k", TO, TEXT)
+    assert refusals or engine.dialect.name == "sqlite"
+    with pytest.raises(NotInLedger, match="has accepted submission"):
+        ledger.once.resolve("k", "resend", by="test")
 
 
 def test_resend_of_what_a_runner_recorded_itself_is_not_refused(

@@ -492,7 +492,10 @@ def _end_single_statement(dialect: sa.Dialect, how: WritingCTEs) -> CompiledStat
     own = sa.select(runner.c.id).where(runner.c.id == sa.bindparam("runner")).with_for_update()
     held = own.cte("held")
     ended, noted = transitions.end_held(held, how)
-    gone = runner.delete().where(runner.c.id.in_(sa.select(held.c.id))).cte("gone")
+    # The runner of a submission that was reclaimed stays until its late result is noted, too: until
+    # then it may not be sent again.
+    is_held = runner.c.id.in_(sa.select(held.c.id))
+    gone = runner.delete().where(is_held, sa.exists(sa.select(ended.c.id))).cte("gone")
     return CompiledStatement(sa.select(ended).add_cte(noted, gone), dialect)
 
 
