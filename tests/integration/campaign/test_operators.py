@@ -175,6 +175,32 @@ def test_cancel_of_a_done_campaign_changes_nothing(ledger: Ledger, client: Clien
     assert ledger.status("a") == status
 
 
+def test_campaign_is_not_done_while_a_retry_makes_it_pending(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends in the middle of a retry sees what the retry makes pending."""
+    plan(ledger, 5)
+    manual = manual_runner()
+    (claimed,) = manual.claim()
+    manual.exchange(ended(claimed, State.REJECTED, code=-7, safe_to_resend=True))
+    finished: list[Future[None]] = []
+    reopen = transitions.reopen_if_done
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def last_step(connection: sa.Connection, campaign_id: int) -> None:
+            reopen(connection, campaign_id)
+            finished.append(pool.submit(manual.claims.finish, campaign_id))
+            if connection.dialect.name != "sqlite":  # which shows nobody who waits
+                wait_for_locks(engine, 1)
+
+        monkeypatch.setattr(transitions, "reopen_if_done", last_step)
+        assert ledger.retry("a", by="ops") == 1
+        finished[0].result(30)
+    assert ledger.status("a").state is CampaignState.OPEN
+    assert ledger.cancel("a", by="ops") == 1
+
+
 def test_cancel_beside_a_runner_cancels_what_comes_back(
     ledger: Ledger, manual_runner: Manual
 ) -> None:

@@ -627,6 +627,10 @@ def cancel_campaign(connection: sa.Connection, campaign_id: int, *, reason: str)
 
 def finish_campaign(connection: sa.Connection, campaign_id: int) -> None:
     """Mark a campaign as done if it has nothing left to send."""
+    # An operator who makes submissions pending locks it, too. A statement that waits for that lock
+    # would not see them.
+    own = sa.select(campaign.c.id).where(campaign.c.id == campaign_id)
+    connection.execute(own.with_for_update(key_share=True))
     unfinished = sa.exists().where(
         submission.c.campaign_id == campaign_id,
         submission.c.state.in_([State.PENDING.value, State.SUBMITTING.value]),
