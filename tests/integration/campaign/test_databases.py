@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -325,6 +326,28 @@ def test_ledger_old_server_is_refused(on_mariadb: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(dialects.MySQL, "_OLDEST_MARIADB", (99, 1))
     with pytest.raises(LedgerError, match=r"it is MariaDB 1\d\.\S+, and a ledger needs .* 99\.1"):
         Ledger(on_mariadb)
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
+def test_ledger_server_that_says_nothing_is_an_error(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is accepted, and then not answered, is not waited for."""
+    monkeypatch.setattr(dialects, "_CONNECT_TIMEOUT", 2)  # PostgreSQL's least
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}://user:secret@127.0.0.1:{server.getsockname()[1]}/ledger"
+        with pytest.raises(LedgerError, match=r"cannot be used \(.*time") as failed:
+            Ledger(address)
+    assert "secret" not in str(failed.value)
+
+
+def test_ledger_mariadb_statement_may_take_longer_than_to_connect(
+    on_mariadb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the handshake has that bound: a lock may be waited for."""
+    monkeypatch.setattr(dialects, "_CONNECT_TIMEOUT", 1)
+    with transaction(on_mariadb) as connection:
+        assert connection.scalar(sa.text("SELECT SLEEP(1.5)")) == 0
 
 
 def test_ledger_mariadb_session(on_mariadb: str) -> None:

@@ -495,7 +495,10 @@ class MySQL(Dialect):
         driver: Any = dialect.loaded_dbapi
         if options.get("unix_socket"):
             return driver.connect(**options)
-        connection = driver.connect(**options, defer_connect=True)
+        # Only for the handshake: a proxy may accept a connection whose server is gone. A statement
+        # may wait for longer.
+        limited = {"read_timeout": _CONNECT_TIMEOUT, **options}
+        connection = driver.connect(**limited, defer_connect=True)
         address = options.get("host") or "localhost", options.get("port") or 3306
         try:
             stream = socket.create_connection(address, _CONNECT_TIMEOUT)
@@ -514,6 +517,7 @@ class MySQL(Dialect):
             if hasattr(socket, name):  # not on every system
                 stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         connection.connect(stream)
+        connection._read_timeout = options.get("read_timeout")
         return connection
 
     def check_server(self, connection: sa.Connection) -> str:
