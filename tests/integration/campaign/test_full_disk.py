@@ -18,7 +18,7 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, reserve_of
+from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, release_reserve, reserve_of
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -119,6 +119,13 @@ def test_once_send_full_disk_records_the_receipt(
             assert ledger.once.send(client, key, TO, TEXT) == receipt
             disk.clear()
     assert len(sandbox.arrivals) == 2
+
+
+def test_reserve_that_cannot_be_removed_is_no_reserve(tmp_path: Path) -> None:
+    """It is no error of its own, which would hide the results that are to be recorded."""
+    file = str(tmp_path / "ledger.sqlite")
+    reserve_of(file).mkdir()  # root may remove another user's file
+    assert not release_reserve(file)
 
 
 def test_run_without_room_for_the_reserve_sends_nothing(

@@ -49,9 +49,9 @@ def make_reserve(file: str) -> None:
 
 
 def release_reserve(file: str) -> bool:
-    """Remove the reserve of a ledger; return whether it was there."""
+    """Remove the reserve of a ledger; return whether it was there, and could be removed."""
     try:
         reserve_of(file).unlink()
-    except FileNotFoundError:
+    except OSError:  # it is gone already, or another user's
         return False
     return True
