@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
 
 import psutil
@@ -19,9 +20,10 @@ from tests.integration.campaign.conftest import ManualRunner, transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
+from yunxin_soap.campaign.running import runner as running
 from yunxin_soap.campaign.storage import dialects
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
-from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.sandbox import Sandbox
 
 Manual = Callable[..., ManualRunner]
@@ -243,6 +245,27 @@ def test_run_names_who_may_have_locked_what_is_pending(
     assert [str(each) for each in result.waiting_for] == ["process 4711 on web-3"]
     assert result.wait
     assert waiting.exchange(limit=1).waiting_for == ()
+
+
+def test_run_says_that_the_ledger_does_not_answer(
+    ledger: Ledger,
+    engine: sa.Engine,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A run that waits for its database says so, however long that takes, and then goes on."""
+    monkeypatch.setattr(running, "_SILENCE", 0.2)
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(sa.select(campaign).with_for_update())
+            run = pool.submit(ledger.run, "a", client)
+            give_up = time.monotonic() + 20
+            while caplog.text.count("has not answered") < 2 and time.monotonic() < give_up:
+                wait([run], 0.05)
+        assert run.result(60).numbers[State.ACCEPTED] == 1
+    assert caplog.text.count("has not answered") >= 2
 
 
 def test_runner_whose_campaign_was_deleted_is_told_so(

@@ -64,6 +64,8 @@ _FIRST_LOOK = 0.05
 """Seconds until the next look for something to claim, if there was nothing; then twice as long."""
 _LAST_LOOK = 1.0
 """The longest of these, while something is in flight."""
+_SILENCE = 20.0
+"""Seconds without an answer of the ledger after which the log says so, again and again."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -534,4 +536,16 @@ class Runner:
                 _log.warning("The ledger cannot be written (%s).", driver_message(error))
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+        answer = asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+        began = time.monotonic()
+        try:
+            while not (await asyncio.wait([answer], timeout=_SILENCE))[0]:
+                _log.warning(
+                    "The ledger has not answered for %.0f s: waiting for it. (To kill this process"
+                    " makes what it has in flight unknown.)",
+                    time.monotonic() - began,
+                )
+        except asyncio.CancelledError:
+            answer.cancel()  # unless it has begun
+            raise
+        return answer.result()
