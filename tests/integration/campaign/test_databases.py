@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -105,6 +106,30 @@ def test_ledger_two_schemas_are_two_ledgers(on_server: str, client: Client) -> N
         assert one.campaigns() == ["a"]
     with transaction(on_server) as connection:
         assert set(sa.inspect(connection).get_schema_names()) > {"sms", '短 "Sms"', "public"}
+
+
+@pytest.mark.parametrize("name", ["a%b", 'we"ird; name', "default", "Ünï.K"])
+def test_ledger_schema_may_have_any_name(on_server: str, name: str) -> None:
+    """A schema is found again by its name, whatever has to be quoted in it."""
+    address = f"{on_server}?{urlencode({'schema': name})}"
+    for _ in range(2):
+        with Ledger(address) as ledger:
+            ledger.plan("a", numbers(1), TEXT, channel=37)
+    engine = sa.create_engine(on_server)
+    assert {name} <= {*sa.inspect(engine).get_schema_names()}
+    engine.dispose()
+
+
+def test_run_on_a_host_with_a_name_of_odd_bytes(
+    ledger: Ledger, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host's name may be any bytes; the history shows it printable."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "h\udcff\n")
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    ledger.run("a", client)
+    (found,) = ledger.find(numbers(1)[0])
+    assert found.state is State.ACCEPTED
+    assert found.history[0].by.startswith("h\ufffd\ufffd/")
 
 
 def test_ledger_schemas_lock_apart(on_server: str) -> None:

@@ -325,7 +325,8 @@ class PostgreSQL(Dialect):
 
     def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register the settings that each new connection of an engine needs."""
-        path = None if namespace is None else engine.dialect.identifier_preparer.quote(namespace)
+        # Not by SQLAlchemy, which doubles a % for a statement with parameters.
+        path = None if namespace is None else '"{}"'.format(namespace.replace('"', '""'))
 
         def set_up(connection: Any, _record: object) -> None:
             self._set_up(connection, path)

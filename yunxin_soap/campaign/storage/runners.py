@@ -35,6 +35,7 @@ from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.errors import LedgerError, NotInLedger
+from yunxin_soap.redact import truncate_printable
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds without a heartbeat after which a runner counts as stalled."""
@@ -42,6 +43,8 @@ _LEASES_WHILE_ALIVE = 10
 """Lease periods granted to a silent runner whose process is still alive."""
 _START_TOLERANCE = 1.0
 """Seconds by which two readings of one process's start may differ."""
+_HOST_LENGTH = 255
+"""Characters of a host's name that are kept; no name in the DNS has more."""
 _RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight: {}"
 
 _active: set[str] = set()
@@ -68,7 +71,8 @@ class RunnerIdentity:
     @classmethod
     def new(cls) -> RunnerIdentity:
         """Return a new runner of this process. It counts as alive until `end`."""
-        host, pid = socket.gethostname(), os.getpid()
+        # A database takes no lone surrogates, which stand for bytes that are no UTF-8.
+        host, pid = truncate_printable(socket.gethostname(), _HOST_LENGTH), os.getpid()
         unique = f"{host}/{pid}/{uuid.uuid4().hex[:12]}"
         new = cls(unique, host, _pid_namespace(), pid, _process_started(pid))
         _active.add(new.id)
