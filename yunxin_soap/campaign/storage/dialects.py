@@ -491,21 +491,30 @@ class MySQL(Dialect):
         if record.info.pop(_LIFTED, False) and connection is not None:
             cls._set_up(connection, record)
 
-    @staticmethod
-    def _connect(dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
+    def _connect(self, dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
         driver: Any = dialect.loaded_dbapi
         if options.get("unix_socket"):
             return driver.connect(**options)
-        # Only for the handshake: a proxy may accept a connection whose server is gone. A statement
-        # may wait for longer.
-        limited = {"read_timeout": _CONNECT_TIMEOUT, **options}
-        connection = driver.connect(**limited, defer_connect=True)
+        connection = driver.connect(**options, defer_connect=True)
         address = options.get("host") or "localhost", options.get("port") or 3306
         try:
-            stream = socket.create_connection(address, _CONNECT_TIMEOUT)
+            stream = self._open_stream(address)
         except OSError as error:
             reason = f"Can't connect to the server {address[0]}:{address[1]} ({error})"
             raise driver.OperationalError(2003, reason) from None
+        connection.connect(stream)
+        return connection
+
+    @staticmethod
+    def _open_stream(address: tuple[str, int]) -> socket.socket:
+        """Connect to a server that answers, so that the driver waits for no other."""
+        stream = socket.create_connection(address, _CONNECT_TIMEOUT)
+        try:
+            # The server speaks first. A proxy accepts a connection also if its server is gone.
+            stream.recv(1, socket.MSG_PEEK)
+        except OSError:
+            stream.close()
+            raise
         stream.settimeout(None)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -517,9 +526,7 @@ class MySQL(Dialect):
         ):
             if hasattr(socket, name):  # not on every system
                 stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        connection.connect(stream)
-        connection._read_timeout = options.get("read_timeout")
-        return connection
+        return stream
 
     def check_server(self, connection: sa.Connection) -> str:
         """Return why the server cannot hold a ledger; empty if it can."""
