@@ -50,8 +50,8 @@ class AsyncLedger:
     raised there.
 
     Args:
-        url: the path of an SQLite file, or a URL, ``sqlite:///…`` or ``postgresql://…``; default:
-            the environment variable ``YUNXIN_LEDGER``.
+        url: the path of an SQLite file, or a URL, ``sqlite:///…``, ``postgresql://…``,
+            ``mysql://…`` or ``mariadb://…``; default: the environment variable ``YUNXIN_LEDGER``.
         heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled, if
             its process cannot be seen from here.
         create: whether to create the ledger if it does not exist.

@@ -1,4 +1,4 @@
-"""The exit statuses of every command, in one table: its help and the README are made from it."""
+"""The exit statuses of every command, in one table, which the README shows, too."""
 
 from __future__ import annotations
 
