@@ -34,7 +34,7 @@ from yunxin_soap.campaign.running.decisions import (
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_full, is_transient
-from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT
+from yunxin_soap.campaign.storage.engine import FREE_SOME_SPACE, OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, OutcomeUnknown, SendError
@@ -57,7 +57,6 @@ clocks that run at different speeds.
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
-_FREE_SOME_SPACE = " Free some space on its disk."
 _LOOK_BACK = 10.0
 """Seconds between two looks for what became pending among what was claimed before."""
 _FIRST_LOOK = 0.05
@@ -407,7 +406,7 @@ class Runner:
                 _log.warning(
                     "The ledger cannot be written (%s): retrying.%s",
                     driver_message(error),
-                    _FREE_SOME_SPACE if is_full(error) else "",
+                    FREE_SOME_SPACE if is_full(error) else "",
                 )
                 await asyncio.sleep(backoff)
                 backoff = min(5.0, backoff * 2)
@@ -500,7 +499,7 @@ class Runner:
             f" submissions are in flight, and {len(self._endings)} ended unrecorded"
             + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
             + ". The next run makes them unknown."
-            + (_FREE_SOME_SPACE if is_full(error) else "")
+            + (FREE_SOME_SPACE if is_full(error) else "")
         )
 
     async def _record_last(self) -> LedgerError | None:

@@ -237,6 +237,7 @@ class Admin:
         even_if_alive: bool,
     ) -> int:
         """Decide what became of unknown submissions of a campaign; return their count."""
+        # Read once: a deadlock repeats the rest.
         chosen = None if submission_ids is None else list(dict.fromkeys(submission_ids))
         return self._resolve(name, decision, by, chosen, batch_no, even_if_alive)
 

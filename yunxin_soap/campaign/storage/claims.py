@@ -1,6 +1,6 @@
 """A runner's work on the ledger: it records how submissions ended, and claims the next ones.
 
-Each public method is one transaction, and durable once it returns.
+Each public method but `Claims.make_room` is one transaction, and durable once it returns.
 """
 
 from __future__ import annotations
@@ -226,14 +226,11 @@ class Claims:
         """Return a connection on which each statement is a transaction: one round trip."""
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def claim(
-        self,
-        connection: sa.Connection,
-        identity: RunnerIdentity,
-        ids: Sequence[int],
-        now: float,
+    @staticmethod
+    def _claim(
+        connection: sa.Connection, identity: RunnerIdentity, ids: Sequence[int], now: float
     ) -> list[ClaimedSubmission]:
-        """Commit pending submissions to a runner, in an open transaction, and return them."""
+        """Commit pending submissions to a runner, and return them."""
         transitions.claim(connection, ids, now=now, runner_id=identity.id)
         claimed = _claimed_submissions(connection.execute(_CLAIMED, {"ids": ids}))
         if lost := set(ids).difference(each.id for each in claimed):
@@ -259,7 +256,7 @@ class Claims:
             return _claimed_submissions(statement.execute(connection, values))
         statement = _claimable_statement(connection.dialect).replace(_LIMIT, str(limit))
         ids = [row.id for row in statement.execute(connection, values)]
-        return self.claim(connection, identity, ids, now) if ids else []
+        return self._claim(connection, identity, ids, now) if ids else []
 
     def make_room(self) -> bool | None:
         """Give the ledger's reserve back to a full disk.

@@ -78,6 +78,8 @@ class Dialect(ABC):
     """The extra of this package that installs the driver."""
     writing_ctes: WritingCTEs | None = None
     """What a statement that changes several tables needs; None: there is no such statement."""
+    is_local = False
+    """Whether every runner is on this machine."""
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -125,9 +127,6 @@ class Dialect(ABC):
     @abstractmethod
     def lift_timeouts(self, connection: sa.Connection) -> None:
         """Let the transaction last, and idle, for as long as it needs."""
-
-    is_local = False
-    """Whether every runner is on this machine."""
 
     @abstractmethod
     def ledger_time(self, connection: sa.Connection) -> float:

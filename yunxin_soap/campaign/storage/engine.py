@@ -46,6 +46,8 @@ _DEADLOCKS = 20
 """Deadlocks after which a transaction is repeated."""
 OUTAGE_TIMEOUT = 120.0
 """Seconds to wait for a ledger that is not reachable, once something was sent."""
+FREE_SOME_SPACE = " Free some space on its disk."
+"""What ends the message of an error or a warning about a full disk."""
 
 
 def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engine:
@@ -145,7 +147,7 @@ def as_ledger_errors() -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         kind = _Deadlock if is_deadlock(error) else LedgerError
-        hint = " Free some space on its disk." if is_full(error) else ""
+        hint = FREE_SOME_SPACE if is_full(error) else ""
         raise kind(f"The ledger cannot be used ({driver_message(error)}).{hint}") from None
 
 

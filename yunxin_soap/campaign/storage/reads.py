@@ -332,6 +332,8 @@ def _statuses(
         if state is not State.SPLIT:  # the smaller submissions count its numbers
             numbers[count.campaign_id][state] = int(count.numbers)
         if state is State.UNKNOWN:
+            if count.first_ended_at is None:
+                raise damaged("an unknown submission has no ended_at in yunxin_submission")
             oldest_unknown[count.campaign_id] = _datetime(count.first_ended_at)
     codes: dict[int, dict[int, int]] = {row.id: {} for row in rows}
     for campaign_id, code, size in connection.execute(
@@ -389,7 +391,5 @@ def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row
         yield from rows
 
 
-def _datetime(seconds: float | None) -> datetime:
-    if seconds is None:
-        raise damaged("an unknown submission has no ended_at in yunxin_submission")
+def _datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)

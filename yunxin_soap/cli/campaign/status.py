@@ -170,8 +170,7 @@ def _hints(status: Status) -> Iterator[str]:
     if status.numbers[State.UNKNOWN]:
         yield (
             f'unknown: ask the vendor ("{command} export {name} --state unknown" lists the'
-            f" numbers), then decide"
-            f' with "{command} resolve {name}"'
+            f' numbers), then decide with "{command} resolve {name}"'
         )
     if status.on_hold:
         yield (
