@@ -662,6 +662,20 @@ _CREATE_LOCK = 20261123
 """The key of the advisory lock for creating or migrating a ledger."""
 
 
+def id_type() -> sa.types.TypeEngine[int]:
+    """Return the type of an id that a table numbers: SQLite numbers only one kind of integers."""
+    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def indexed_text(length: int) -> sa.types.TypeEngine[str]:
+    """Return the type of a text in an index: MySQL indexes only texts of a limited length.
+
+    Args:
+        length: the most characters that such a text has.
+    """
+    return sa.Text().with_variant(sa.String(length), "mysql")
+
+
 def dialect_of(where: sa.Engine | sa.Connection | sa.URL | sa.Dialect) -> Dialect:
     """Return what a database needs."""
     if isinstance(where, sa.URL):

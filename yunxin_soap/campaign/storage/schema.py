@@ -9,17 +9,15 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import NAME_LENGTH, CampaignState, State
 from yunxin_soap.campaign.storage.column_types import Checked, one_of
+from yunxin_soap.campaign.storage.dialects import id_type, indexed_text
 
 VERSION = 1
 """The version of the tables. An older ledger is migrated; a newer one is an error."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """The statements that migrate a ledger to each version, from 2 on, from the version before it."""
 TABLES = sa.MetaData()
-_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-# MySQL indexes only texts of a limited length.
-_Name = sa.Text().with_variant(sa.String(NAME_LENGTH), "mysql")
-_State = sa.Text().with_variant(sa.String(20), "mysql")
-_RunnerId = sa.Text().with_variant(sa.String(300), "mysql")
+_Id = id_type()
+_Name, _State, _RunnerId = indexed_text(NAME_LENGTH), indexed_text(20), indexed_text(300)
 
 ledger = sa.Table("yunxin_ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
 
