@@ -27,7 +27,7 @@ from yunxin_soap.campaign.storage.dialects import (
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
-from yunxin_soap.campaign.storage.schema import content, recipients, submission
+from yunxin_soap.campaign.storage.schema import submission
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
@@ -305,7 +305,8 @@ class OnceSend:
                 ).one_or_none()
                 claimable: ClaimedSubmission | None = None
                 if found is None:
-                    claimable = self._insert(connection, checked, digest)
+                    ids = transitions.insert_pending_single(connection, self._key, digest, checked)
+                    claimable = ClaimedSubmission(*ids, 1, checked)
                 else:
                     self._check_content(found, digest)
                     if found.state == State.PENDING.value:
@@ -393,34 +394,6 @@ class OnceSend:
         # Before the ledger's own clock is read: this process must be the first to give up.
         self._valid_until = lease_clock() + lease - LEASE_MARGIN / 2
         return lease
-
-    def _insert(
-        self, connection: sa.Connection, checked: Submission, digest: str
-    ) -> ClaimedSubmission:
-        """Insert it as pending; return what it is once it is claimed."""
-        text = connection.execute(
-            content.insert().values(
-                message=checked.message, channel=checked.channel, extension=checked.extension
-            )
-        ).inserted_primary_key
-        assert text is not None
-        made = connection.execute(
-            submission.insert().values(
-                key=self._key,
-                digest=digest,
-                content_id=text[0],
-                size=len(checked.recipients),
-                state=State.PENDING.value,
-                attempts=0,
-                reason="",
-                safe_to_resend=True,
-            )
-        ).inserted_primary_key
-        assert made is not None
-        connection.execute(
-            recipients.insert().values(submission_id=made[0], numbers=",".join(checked.recipients))
-        )
-        return ClaimedSubmission(made[0], text[0], 1, checked)
 
     def _record_error(
         self, claimed: ClaimedSubmission, error: BaseException, began_at: float

@@ -29,6 +29,7 @@ from yunxin_soap.campaign.storage.statements import (
     RowSource,
     insert_selected,
 )
+from yunxin_soap.message import Submission
 
 LATE = "its result came after its runner was reclaimed"
 _BATCH = 500
@@ -80,6 +81,48 @@ def insert_pending(
         ("submission_id", "numbers"),
         [(each, numbers) for each, (*_, numbers) in zip(ids, rows, strict=True)],
     )
+
+
+def insert_pending_single(
+    connection: sa.Connection, key: str, digest: str, given: Submission
+) -> tuple[int, int]:
+    """Insert a single send that is to be sent.
+
+    Args:
+        connection: in a transaction that writes.
+        key: its key.
+        digest: of its content.
+        given: its content.
+
+    Returns:
+        Its id and content_id.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: the key is used.
+    """
+    text = connection.execute(
+        content.insert().values(
+            message=given.message, channel=given.channel, extension=given.extension
+        )
+    ).inserted_primary_key
+    assert text is not None
+    made = connection.execute(
+        submission.insert().values(
+            key=key,
+            digest=digest,
+            content_id=text[0],
+            size=len(given.recipients),
+            state=State.PENDING.value,
+            attempts=0,
+            reason="",
+            safe_to_resend=True,
+        )
+    ).inserted_primary_key
+    assert made is not None
+    connection.execute(
+        recipients.insert().values(submission_id=made[0], numbers=",".join(given.recipients))
+    )
+    return made[0], text[0]
 
 
 def transition(
