@@ -360,6 +360,36 @@ def test_once_late_ending_is_kept_in_the_history(
     assert sandbox.accepted_numbers == {TO: 1}
 
 
+def test_once_late_ending_of_what_is_to_be_sent_again(
+    ledger: Ledger,
+    client: Client,
+    sandbox: Sandbox,
+    ledger_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call that was reclaimed says that the next one sends, and the next one does."""
+    end = Claims.end_single
+
+    def late(self: Claims, identity: Any, ending: Any) -> bool:
+        monkeypatch.setattr(Claims, "end_single", end)
+        with transaction(ledger_url) as connection:
+            connection.execute(
+                sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
+            )
+        with pytest.raises(OutcomeUnknown):
+            ledger.once.send(client, "k", TO, TEXT)
+        ledger.once.resolve("k", "resend", by="test", even_if_alive=True)
+        return end(self, identity, ending)
+
+    monkeypatch.setattr(Claims, "end_single", late)
+    with pytest.raises(OutcomeUnknown, match="the next call with that key sends it") as raised:
+        ledger.once.send(client, "k", TO, TEXT)
+    (first,) = sandbox.arrivals
+    assert f"This call ended too late: accepted as {first.result}" in str(raised.value)
+    assert ledger.once.send(client, "k", TO, TEXT).batch_no == sandbox.arrivals[-1].result
+    assert len(sandbox.arrivals) == 2  # the risk that the operator took
+
+
 def test_runners_unregister_leaves_the_others(
     ledger: Ledger, engine: sa.Engine, client: Client, manual_runner: Manual
 ) -> None:

@@ -218,6 +218,26 @@ def test_run_seldom_asks_what_is_left(ledger: Ledger, engine: sa.Engine) -> None
     assert ledger.status("a").submissions[State.ACCEPTED] == 60
 
 
+def test_exchange_finds_what_is_pending_before_the_lowest_id(
+    ledger: Ledger, manual_runner: Callable[..., ManualRunner]
+) -> None:
+    """Only if nothing is pending from the lowest id on, an exchange looks before it."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    runner = manual_runner()
+    first, second = runner.claim(2)
+    for endings, found in (([ended(first, State.PENDING)], second.id + 1), ([], first.id)):
+        result = runner.claims.exchange(
+            runner.identity,
+            runner.campaign_id,
+            endings=endings,
+            in_flight=(),
+            limit=1,
+            lowest=second.id,
+            is_certain=True,
+        )
+        assert [each.id for each in result.claimed] == [found]
+
+
 def test_exchange_whose_answer_is_lost(
     ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
