@@ -108,7 +108,6 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
         while True:
             asked_at = time.monotonic()
             progress = ledger.progress(name)
-            took = time.monotonic() - asked_at
             show(progress)
             waits_for_operator = progress.state is CampaignState.PAUSED and progress.until is None
             has_ended = progress.state in (CampaignState.DONE, CampaignState.CANCELLED)
@@ -122,6 +121,7 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
             elif last is not None and progress.submissions != last.submissions:
                 was_run = True
             last = progress
+            took = time.monotonic() - asked_at
             # The counting of a large campaign must not burden its database.
             time.sleep(min(max(_WATCH_INTERVAL, took * _WATCH_REST), _MAX_WATCH_INTERVAL))
 
