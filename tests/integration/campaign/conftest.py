@@ -157,6 +157,21 @@ class ManualRunner:
             return self.claims.runners.reclaim_stalled(connection, self.campaign_id)
 
 
+@contextmanager
+def executed(engine: sa.Engine | type[sa.Engine] = sa.Engine) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements that an engine, or every engine, executes, with their parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        found.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+
+
 def wait_for_locks(engine: sa.Engine, count: int) -> None:
     """Wait until so many connections to a server wait for a lock."""
     waits = sa.text(

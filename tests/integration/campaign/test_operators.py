@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import ManualRunner, ended, wait_for_locks
+from tests.integration.campaign.conftest import ManualRunner, ended, executed, wait_for_locks
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError, LedgerError, NotInLedger
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State, Status
@@ -423,16 +423,8 @@ def test_statuses_do_not_ask_for_each_campaign(ledger: Ledger) -> None:
     """The number of statements does not grow with the number of campaigns."""
 
     def count() -> int:
-        statements: list[str] = []
-
-        def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        sa.event.listen(sa.Engine, "before_cursor_execute", executed)
-        try:
+        with executed() as statements:
             ledger.statuses()
-        finally:
-            sa.event.remove(sa.Engine, "before_cursor_execute", executed)
         return len(statements)
 
     plan(ledger, 5)

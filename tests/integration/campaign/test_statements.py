@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import ManualRunner, ended
+from tests.integration.campaign.conftest import ManualRunner, ended, executed
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, State
@@ -50,21 +49,6 @@ _MARK_DONE = (
     "SET LOCAL session_replication_role = replica",
     f"UPDATE yunxin_submission SET state = 'accepted' WHERE id <= {_DONE}",
 )
-
-
-@contextmanager
-def executed(engine: sa.Engine | type[sa.Engine]) -> Iterator[list[tuple[str, Any]]]:
-    """Collect the statements that an engine executes, with their parameters."""
-    found: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        found.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
 
 
 def cte(plan: dict[str, Any], name: str) -> dict[str, Any]:
