@@ -367,7 +367,7 @@ class AsyncLedger:
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It
-                may only stand still, and still send it later.
+                may only be suspended, and send it later.
 
         Returns:
             The count of submissions that were decided.
@@ -527,7 +527,7 @@ class AsyncOnceSends:
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It
-                may only stand still, and still send it later.
+                may only be suspended, and send it later.
 
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not

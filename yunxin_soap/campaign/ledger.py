@@ -381,7 +381,7 @@ class Ledger:
             submission_ids: which of them. Default: all that are unknown.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It
-                may only stand still, and still send it later.
+                may only be suspended, and send it later.
 
         Returns:
             The count of submissions that were decided.

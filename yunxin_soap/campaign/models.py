@@ -168,7 +168,7 @@ class Status:
     name: str
     state: CampaignState
     reason: str
-    """Why it is paused; empty if it is not."""
+    """Why it is paused, or who cancelled it; empty if it is neither."""
     paused_until: datetime | None
     """When a pause ends by itself; None if it does not, or if there is no pause."""
     created_at: datetime
@@ -254,7 +254,7 @@ class SubmissionRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """What one run has done so far. It holds no personal data."""
+    """How far one run is, or all runs of a campaign together. It holds no personal data."""
 
     accepted: int
     """Numbers."""
@@ -265,10 +265,11 @@ class Progress:
     in_flight: int
     """Submissions that are being sent now."""
     submissions: int
-    """Submissions that ended in this run."""
+    """Submissions that ended."""
     state: CampaignState
     reason: str
-    """Why the campaign, or this runner for its sending hours, waits; empty if it does not."""
+    """Why the campaign waits, or this run until its start or its sending hours, or who cancelled
+    it; empty if nothing of that is so."""
     until: datetime | None
     """When that wait ends; None if nothing but an operator ends it."""
     waiting_for: tuple[ActiveRunner, ...] = ()

@@ -167,7 +167,7 @@ class OnceSends:
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It
-                may only stand still, and still send it later.
+                may only be suspended, and send it later.
 
         Raises:
             ConfigurationError: the decision is none of these, or ``by`` or ``batch_no`` is not

@@ -497,13 +497,13 @@ def _accepted_late(batch_numbers: Mapping[int, str]) -> NotInLedger:
 def _still_alive(at_risk: Mapping[int, str], runners: Mapping[str, RunnerIdentity]) -> NotInLedger:
     shown = _listed([str(each) for each in at_risk])
     count = len(at_risk)
-    what = f"submission {shown} was" if count == 1 else f"{count} submissions ({shown}) were"
+    what = f"Submission {shown} was" if count == 1 else f"{count} submissions ({shown}) were"
     involved = [runners[each] for each in dict.fromkeys(at_risk.values())]
     processes = _listed([str(each) for each in involved])
     hosts = _listed(list(dict.fromkeys(each.host for each in involved)))
     return NotInLedger(
-        f"The last that is known of {what} in flight in {processes}, which stopped sending"
-        " heartbeats and is not known to have ended: it may only stand still, and still send."
+        f"{what} last in flight in {processes}, which stopped sending heartbeats and is not known"
+        " to have ended: it may only be suspended, and send later."
         f" End it, and run this command on {hosts}, where that can be seen; or take the risk of a"
         " second copy with even_if_alive=True (--even-if-alive). Nothing was changed."
     )

@@ -58,7 +58,7 @@ class ClaimResult:
     claimed: list[ClaimedSubmission]
     state: CampaignState
     reason: str
-    """Why the campaign is paused; empty if it is not."""
+    """Why the campaign is paused, or who cancelled it; empty if it is neither."""
     wait: float | None
     """Seconds until a submission may be claimed; None if this runner has nothing left to claim."""
     others_in_flight: bool = False
