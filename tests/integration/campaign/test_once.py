@@ -392,11 +392,7 @@ def test_once_send_repeated_adds_no_rows(
 
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_once_send_ends_while_it_is_reclaimed(
-    ledger: Ledger,
-    engine: sa.Engine,
-    sender: Client,
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
+    ledger: Ledger, engine: sa.Engine, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ending that comes while another process reclaims it waits, and is kept as late."""
     end = Claims.end_single

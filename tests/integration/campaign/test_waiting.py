@@ -99,9 +99,7 @@ def test_run_takes_over_from_a_runner_frozen_in_a_transaction(
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
-def test_servers_end_idle_transactions_but_not_reads(
-    ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_servers_end_idle_transactions_but_not_reads(engine: sa.Engine) -> None:
     """A transaction that idles is ended, and what streams the ledger may take its time."""
     name = (
         "@@SESSION.idle_transaction_timeout"
@@ -147,11 +145,7 @@ def test_locked_file_names_the_process_that_writes_it(
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("step", [-7200.0, 7200.0])
 def test_run_clock_step_gives_up_no_live_runner(
-    ledger: Ledger,
-    client: Client,
-    manual_runner: Manual,
-    monkeypatch: pytest.MonkeyPatch,
-    step: float,
+    ledger: Ledger, manual_runner: Manual, monkeypatch: pytest.MonkeyPatch, step: float
 ) -> None:
     """A step of the machine's clock changes no lease of a ledger in a file."""
     ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
