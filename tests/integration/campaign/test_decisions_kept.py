@@ -330,6 +330,16 @@ def test_reclaim_keeps_the_time_of_sending(
     assert sent_at is not None
 
 
+def reclaim_single_send(ledger: Ledger, ledger_url: str, client: Client) -> None:
+    """Let another call find that the runner of the key ``k`` has stalled."""
+    with transaction(ledger_url) as connection:
+        connection.execute(
+            sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
+        )
+    with pytest.raises(OutcomeUnknown):
+        ledger.once.send(client, "k", TO, TEXT)
+
+
 def test_once_late_ending_is_kept_in_the_history(
     ledger: Ledger,
     client: Client,
@@ -341,12 +351,7 @@ def test_once_late_ending_is_kept_in_the_history(
     end = Claims.end_single
 
     def late(self: Claims, identity: Any, ending: Any) -> bool:
-        with transaction(ledger_url) as connection:
-            connection.execute(
-                sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
-            )
-        with pytest.raises(OutcomeUnknown):
-            ledger.once.send(client, "k", TO, TEXT)
+        reclaim_single_send(ledger, ledger_url, client)
         return end(self, identity, ending)
 
     monkeypatch.setattr(Claims, "end_single", late)
@@ -372,12 +377,7 @@ def test_once_late_ending_of_what_is_to_be_sent_again(
 
     def late(self: Claims, identity: Any, ending: Any) -> bool:
         monkeypatch.setattr(Claims, "end_single", end)
-        with transaction(ledger_url) as connection:
-            connection.execute(
-                sa.update(runner).values(expires_at=1.0, pid_namespace="another machine")
-            )
-        with pytest.raises(OutcomeUnknown):
-            ledger.once.send(client, "k", TO, TEXT)
+        reclaim_single_send(ledger, ledger_url, client)
         ledger.once.resolve("k", "resend", by="test", even_if_alive=True)
         return end(self, identity, ending)
 
