@@ -150,8 +150,8 @@ class Claims:
             Whether it ended so in the ledger. Else its runner was reclaimed before, and only the
             history keeps the ending.
         """
-        if how := dialect_of(self._engine).writing_ctes:
-            statement = _end_single_statement(self._engine.dialect, how)
+        if ctes := dialect_of(self._engine).writing_ctes:
+            statement = _end_single_statement(self._engine.dialect, ctes)
             with self._autocommit() as connection:
                 values = transitions.ending_values(
                     ending, now_monotonic=time.monotonic(), runner_id=identity.id
@@ -202,8 +202,8 @@ class Claims:
         Returns:
             The claimed send; None if the key is used, or the database needs more statements.
         """
-        how = dialect_of(self._engine).writing_ctes
-        if how is None:
+        ctes = dialect_of(self._engine).writing_ctes
+        if ctes is None:
             return None
         values = {
             **asdict(identity),
@@ -217,7 +217,7 @@ class Claims:
             "new_channel": given.channel,
             "new_extension": given.extension,
         }
-        statement = _claim_unused_statement(self._engine.dialect, how)
+        statement = _claim_unused_statement(self._engine.dialect, ctes)
         with self._autocommit() as connection:
             row = statement.execute(connection, values).one_or_none()
         return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
@@ -468,27 +468,27 @@ def _reclaimed(name: str | None) -> RunnerReclaimed:
 
 
 @functools.lru_cache(maxsize=16)
-def _claim_unused_statement(dialect: sa.Dialect, how: WritingCTEs) -> CompiledStatement:
+def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
     """Return what inserts a single send and its runner, unless its key is used."""
-    claimed, others = transitions.insert_claimed(how)
+    claimed, others = transitions.insert_claimed(ctes)
     registered: dict[str, sa.ColumnElement[Any]] = {
         name: sa.bindparam(name, type_=runner.c[name].type)
         for name in ("id", "host", "pid_namespace", "pid", "process_started")
     }
     lease: sa.BindParameter[float] = sa.bindparam("lease", type_=sa.Double())
-    registered |= {"started_at": how.now, "expires_at": how.now + lease}
+    registered |= {"started_at": ctes.now, "expires_at": ctes.now + lease}
     row = sa.select(*registered.values()).select_from(claimed)
     register = runner.insert().from_select([*registered], row).cte("registered")
     return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
 
 
 @functools.lru_cache(maxsize=16)
-def _end_single_statement(dialect: sa.Dialect, how: WritingCTEs) -> CompiledStatement:
+def _end_single_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
     """Return what records how a single send ended, and unregisters its runner."""
     # Locked before the submission, as by all who lock both.
     own = sa.select(runner.c.id).where(runner.c.id == sa.bindparam("runner")).with_for_update()
     held = own.cte("held")
-    ended, noted = transitions.end_held(held, how)
+    ended, noted = transitions.end_held(held, ctes)
     # The runner of a submission that was reclaimed stays until its late result is noted, too: until
     # then it may not be sent again.
     is_held = runner.c.id.in_(sa.select(held.c.id))

@@ -244,12 +244,12 @@ class Runners:
 
     def beat(self, connection: sa.Connection, identity: RunnerIdentity) -> Heartbeat:
         """Send a heartbeat, and lock the runner until the transaction ends."""
-        how = dialect_of(connection).writing_ctes
-        statement = _heartbeat(connection.dialect, how)
+        ctes = dialect_of(connection).writing_ctes
+        statement = _heartbeat(connection.dialect, ctes)
         values = {"new_lease": self.heartbeat_timeout, "runner": identity.id}
         # The clocks are read before a lock is waited for.
         now_monotonic = time.monotonic()
-        if how is not None:
+        if ctes is not None:
             row = statement.execute(connection, values).first()
             now = ledger_time(connection) if row is None else row[0]
             return Heartbeat(now, now_monotonic, row is not None)
@@ -411,15 +411,15 @@ class Runners:
 
 
 @functools.lru_cache(maxsize=16)
-def _heartbeat(dialect: sa.Dialect, how: WritingCTEs | None) -> CompiledStatement:
+def _heartbeat(dialect: sa.Dialect, ctes: WritingCTEs | None) -> CompiledStatement:
     """Return what moves the end of a lease, and where it can, returns the ledger's time."""
-    start = sa.bindparam("new_start", type_=sa.Double()) if how is None else how.now
+    start = sa.bindparam("new_start", type_=sa.Double()) if ctes is None else ctes.now
     update = (
         runner.update()
         .where(runner.c.id == sa.bindparam("runner"), runner.c.reclaimed_at.is_(None))
         .values(expires_at=start + sa.bindparam("new_lease", type_=sa.Double()))
     )
-    return CompiledStatement(update if how is None else update.returning(how.now), dialect)
+    return CompiledStatement(update if ctes is None else update.returning(ctes.now), dialect)
 
 
 def unended_runners(connection: sa.Connection) -> dict[str, RunnerIdentity]:

@@ -242,11 +242,11 @@ def claim_chosen(chosen: sa.CTE) -> tuple[sa.CTE, sa.CTE]:
     return claimed, _history(new).cte("noted")
 
 
-def insert_claimed(how: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
+def insert_claimed(ctes: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
     """Return what inserts a single send and claims it, in one statement.
 
     Args:
-        how: what such a statement needs.
+        ctes: what such a statement needs.
 
     Returns:
         Its id and content_id, or no row if its key is used; and its rows in other tables. The
@@ -259,19 +259,19 @@ def insert_claimed(how: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
     }
     by = sa.bindparam("new_runner", type_=sa.Text())
     single = (
-        how.insert_unless_used(
+        ctes.insert_unless_used(
             submission.c.key,
             {
                 "key": new["key"],
                 "digest": new["digest"],
-                "content_id": how.next_id(content),
+                "content_id": ctes.next_id(content),
                 "size": new["size"],
                 "state": State.SUBMITTING.value,
                 "attempts": 1,
                 "reason": "",
                 "safe_to_resend": True,
                 "runner_id": by,
-                "sent_at": how.now,
+                "sent_at": ctes.now,
             },
         )
         .returning(submission.c.id, submission.c.content_id)
@@ -281,7 +281,7 @@ def insert_claimed(how: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
         "submission_id": single.c.id,
         "old_state": _text(State.PENDING),
         "new_state": _text(State.SUBMITTING),
-        "new_at": how.now,
+        "new_at": ctes.now,
         "new_by": by,
         "new_detail": sa.literal_column("''"),
         "new_batch_no": sa.null(),
@@ -345,12 +345,12 @@ def _ending(each: Ending, now: float, now_monotonic: float) -> dict[str, Any]:
     }
 
 
-def end_held(held: sa.CTE, how: WritingCTEs) -> tuple[sa.CTE, sa.CTE]:
+def end_held(held: sa.CTE, ctes: WritingCTEs) -> tuple[sa.CTE, sa.CTE]:
     """Return what records how the submission of a runner ended, in one statement.
 
     Args:
         held: the id of the runner, which it locks; no row if the runner is gone.
-        how: what such a statement needs.
+        ctes: what such a statement needs.
 
     Returns:
         The id of the submission, or no row if the runner does not hold it; and the entry of its
@@ -359,7 +359,7 @@ def end_held(held: sa.CTE, how: WritingCTEs) -> tuple[sa.CTE, sa.CTE]:
     new: dict[str, sa.ColumnElement[Any]] = {
         name: sa.bindparam(name, type_=type_) for name, type_ in _CHANGE.items()
     }
-    new |= {name: new[name] + how.now for name in ("new_at", "new_not_before", "new_sent_at")}
+    new |= {name: new[name] + ctes.now for name in ("new_at", "new_not_before", "new_sent_at")}
     ended = (
         submission.update()
         .where(
