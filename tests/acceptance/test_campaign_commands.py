@@ -726,6 +726,29 @@ def test_pause_ends_run_elsewhere(
     assert "is done, so there is nothing to pause" in again.stderr
 
 
+def test_resumed_run_counts_on(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """The progress of a resumed run counts what ended before it."""
+    plan("a")
+    sandbox.inject_fault("code", code="-7", skip=5)
+    assert run_in_process("run", "a", "--concurrency", "1").returncode == 4
+    with started(
+        [*COMMAND, "resume", "a", "--from", "2100-01-01T00:00"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.kill()
+    assert line.startswith("5 of 25 numbers: 5 accepted, 0 rejected, 0 unknown, "), line
+    assert len(sandbox.accepted_numbers) == 5
+
+
 def test_cancel_ends_run_elsewhere(
     run_in_process: Run,
     plan: Callable[[str], None],
