@@ -1069,9 +1069,13 @@ def test_campaign_on_sqlite_needs_no_other_driver(
     done = call("run", "a")
     assert (done.returncode, done.stderr) == (0, "")
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(3), 1)
-    other = call("status", "--ledger", "postgresql://127.0.0.1/x")
-    assert other.returncode == 2
-    assert "needs psycopg: pip install" in other.stderr
+    for database, driver, extra in (
+        ("postgresql", "psycopg", "campaign"),
+        ("mysql", "pymysql", "campaign-mysql"),
+    ):
+        other = call("status", "--ledger", f"{database}://127.0.0.1/x")
+        assert other.returncode == 2
+        assert f'needs {driver}: pip install "yunxin-soap[{extra}]"' in other.stderr
 
 
 def test_resolve_and_status_say_what_is_still_in_flight(

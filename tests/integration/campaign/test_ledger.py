@@ -115,6 +115,8 @@ ledger.close()
         "postgresql:/u:s3cret@127.0.0.1:1/x",
         "postgresql://u:p@s3cret/w@127.0.0.1:1/x",
         "postgresql://u:p@s3cret?w@127.0.0.1:1/x",
+        "mysql://u:s3cret@127.0.0.1:1/x",
+        "mariadb://u:pa@s3cret@127.0.0.1:1/x",
     ],
 )
 def test_ledger_invalid_url_error_shows_no_password(address: str) -> None:
