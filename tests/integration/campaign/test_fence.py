@@ -6,10 +6,12 @@ to have ended.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown, Receipt, Submission
 from yunxin_soap.campaign import Ledger, SubmissionRecord
 from yunxin_soap.campaign.models import State
+from yunxin_soap.campaign.running.runner import Runner, RunOptions
+from yunxin_soap.campaign.running.senders import sender_for
+from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, Runners
 from yunxin_soap.campaign.storage.schema import runner
 from yunxin_soap.errors import ConfigurationError, NotInLedger
@@ -323,3 +329,40 @@ def test_resend_of_what_a_runner_recorded_itself_is_not_refused(
     sandbox.inject_fault("close")
     ledger.run("a", client)
     assert ledger.resolve("a", "resend", by="test") == 1
+
+
+def test_resend_is_refused_for_a_thread_that_was_left(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> None:
+    """A cancelled run cannot cancel a thread, which may still send what is unknown now."""
+    began, go_on, sent = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Client):
+        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
+            began.set()
+            assert go_on.wait(60)
+            try:
+                return super().submit(submission, valid_until=valid_until)
+            finally:
+                sent.set()
+
+    async def cancel_a_run(slow: Client) -> None:
+        async with sender_for(slow, 1) as sender:
+            campaign_id = Reads(engine).campaign_id("a")
+            one = Runner(Claims(engine), campaign_id, sender, RunOptions(concurrency=1))
+            run = asyncio.create_task(one.run())
+            assert await asyncio.to_thread(began.wait, 60)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+
+    with Slow.from_settings(client.settings) as slow:
+        try:
+            asyncio.run(cancel_a_run(slow))
+            assert ledger.status("a").submissions[State.UNKNOWN] == 1
+            with pytest.raises(NotInLedger, match="is not known to have ended"):
+                ledger.resolve("a", "resend", by="test")
+        finally:
+            go_on.set()
+        assert sent.wait(60)
+    assert sandbox.accepted_numbers == {TO: 1}
