@@ -385,6 +385,39 @@ def test_ledger_mariadb_session(on_mariadb: str) -> None:
     assert (zone, isolation, charset) == ("+00:00", "READ-COMMITTED", "utf8mb4")
 
 
+@pytest.mark.parametrize(
+    ("flush", "has_log", "sync", "warned_of"),
+    [
+        (1, 0, 0, []),
+        (1, 1, 1, []),
+        (2, 0, 0, ["innodb_flush_log_at_trx_commit = 2"]),
+        (1, 1, 0, ["sync_binlog = 0"]),
+        (0, 1, 0, ["innodb_flush_log_at_trx_commit = 0 and sync_binlog = 0"]),
+    ],
+)
+def test_ledger_warns_of_a_server_that_may_lose_commits(
+    on_mariadb: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    flush: int,
+    has_log: int,
+    sync: int,
+    warned_of: list[str],
+) -> None:
+    """A server that may forget its last commits in a power cut is named in the log."""
+    text = sa.text
+
+    def answer(statement: str) -> sa.TextClause:  # the setting is the whole server's
+        is_asked = "@@sync_binlog" in statement
+        return text(f"SELECT {flush}, {has_log}, {sync}" if is_asked else statement)
+
+    monkeypatch.setattr(sa, "text", answer)
+    Ledger(on_mariadb).close()
+    messages = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(messages) == len(warned_of)
+    assert all(f"since it has {found}: " in each for found in warned_of for each in messages)
+
+
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_deadlock_is_no_failure(
     ledger: Ledger, ledger_url: str, engine: sa.Engine, sandbox: Sandbox, client: Client
