@@ -375,6 +375,22 @@ def test_ledger_mariadb_statement_may_take_longer_than_to_connect(
         assert connection.scalar(sa.text("SELECT SLEEP(1.5)")) == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"database": None}, "must name a database"),
+        ({"query": {"ssl_ca": "/not/there"}}, "cannot be used .*No such file"),
+    ],
+)
+def test_ledger_mariadb_address_that_cannot_work_is_an_error(
+    on_mariadb: str, change: dict[str, Any], message: str
+) -> None:
+    """What is wrong in an address is one clear error."""
+    address = sa.make_url(on_mariadb)._replace(**change)
+    with pytest.raises(LedgerError, match=message):
+        Ledger(address.render_as_string(hide_password=False))
+
+
 def test_ledger_mariadb_session(on_mariadb: str) -> None:
     """Each connection to MariaDB has what a ledger relies on."""
     with transaction(on_mariadb) as connection:

@@ -492,11 +492,11 @@ class MySQL(Dialect):
 
     def _connect(self, dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
         driver: Any = dialect.loaded_dbapi
-        if options.get("unix_socket"):
-            return driver.connect(**options)
-        connection = driver.connect(**options, defer_connect=True)
         address = options.get("host") or "localhost", options.get("port") or 3306
         try:
+            if options.get("unix_socket"):
+                return driver.connect(**options)
+            connection = driver.connect(**options, defer_connect=True)
             stream = self._open_stream(address)
         except OSError as error:
             reason = f"Can't connect to the server {address[0]}:{address[1]} ({error})"

@@ -191,6 +191,8 @@ def _parse(url: str | os.PathLike[str]) -> sa.URL:
             )
         if _EMPTY_SCHEMA.search(text):
             raise LedgerError("?schema= in the ledger's address must name one schema.")
+        if _DRIVERS[kind].startswith("mysql") and not address.database:
+            raise LedgerError("The ledger's address must name a database: mysql://host/database.")
         return address.set(drivername=_DRIVERS[kind])
     raise LedgerError(
         "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
