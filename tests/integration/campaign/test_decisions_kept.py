@@ -225,6 +225,16 @@ def test_retry_reopens_what_was_done(ledger: Ledger, client: Client, sandbox: Sa
     assert ledger.status("b").state is CampaignState.DONE
 
 
+def test_decision_about_nothing_leaves_a_campaign_done(ledger: Ledger, client: Client) -> None:
+    """A retry or a resend that finds nothing to send leaves a campaign done."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    assert ledger.run("a", client).state is CampaignState.DONE
+    assert ledger.retry("a", by="test") == 0
+    assert ledger.status("a").state is CampaignState.DONE
+    assert ledger.resolve("a", "resend", by="test") == 0
+    assert ledger.status("a").state is CampaignState.DONE
+
+
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_once_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox

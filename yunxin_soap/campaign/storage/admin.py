@@ -204,13 +204,15 @@ class Admin:
                 by=by,
                 detail="retry",
             )
-            self._release_texts(connection, found.id, code)
-            transitions.reopen_if_done(connection, found.id)
+            # A released text has pending submissions, which may be sent now.
+            released = self._release_texts(connection, found.id, code)
+            if ids or released:
+                transitions.reopen_if_done(connection, found.id)
             return len(ids)
 
     @staticmethod
-    def _release_texts(connection: sa.Connection, campaign_id: int, code: int | None) -> None:
-        """Release the held texts of a campaign, or only those that were rejected with a code."""
+    def _release_texts(connection: sa.Connection, campaign_id: int, code: int | None) -> int:
+        """Release a campaign's held texts, or only those rejected with a code; return the count."""
         held = [content.c.campaign_id == campaign_id, content.c.on_hold.is_not(None)]
         if code is not None:
             text = content.alias()
@@ -224,7 +226,7 @@ class Admin:
                 )
             )
             held.append(content.c.id.in_(rejected_texts))
-        connection.execute(content.update().where(*held).values(on_hold=None))
+        return connection.execute(content.update().where(*held).values(on_hold=None)).rowcount
 
     def resolve(
         self,
@@ -281,7 +283,7 @@ class Admin:
                 ids = chosen
             decided = _Decided(decision, after, by, batch_no, even_if_alive)
             decided.record(connection, ids, submission.c.campaign_id == found.id, runners)
-            if after is State.PENDING:
+            if ids and after is State.PENDING:
                 transitions.reopen_if_done(connection, found.id)
             return len(ids)
 
