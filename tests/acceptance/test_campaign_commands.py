@@ -1113,3 +1113,7 @@ def test_resolve_and_status_say_what_is_still_in_flight(
     assert run_in_process("resolve", "a", "--accepted").stdout.endswith(
         "1 submission of a process that has ended, so not yet unknown: the next run makes it so.\n"
     )
+    assert (
+        "  submitting: 1 submission of a process that has ended; the next"
+        ' "yunxin-soap campaign run a" makes it unknown\n'
+    ) in run_in_process("status", "a").stdout

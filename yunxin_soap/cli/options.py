@@ -45,7 +45,7 @@ def with_variable(text: str, name: str) -> str:
     return f"{text}  [env var: YUNXIN_{name}]"
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 client_options = combine(
     click.option("--user-code", help=with_variable("The account's login name.", "USER_CODE")),
     click.option(

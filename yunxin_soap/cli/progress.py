@@ -259,7 +259,7 @@ class ProgressLines:
         text = _describe(progress, _rate(progress, self._done, now - self._began), self._zone)
         if is_same:
             self._interval = min(2 * self._interval, _MAX_LINE_INTERVAL)
-            text += f"; no change for {now - self._changed:.0f} s"
+            text = f"{text.rstrip('.')}; no change for {now - self._changed:.0f} s"
         else:
             self._interval, self._changed = _LINE_INTERVAL, now
         self._last, self._counts, self._waits = now, counts, waits

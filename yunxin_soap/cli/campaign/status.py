@@ -155,10 +155,13 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     for runner in status.runners:
         since = format_time(runner.started_at, zone)
         stalled_at = format_time(runner.counts_as_stalled_at, zone)
-        print_text(
-            f"  run by {runner} since {since}: {pluralize(runner.in_flight, 'submission')} in"
-            f" flight, unknown at {stalled_at} if it sends no heartbeat before"
+        in_flight = (
+            f"{pluralize(runner.in_flight, 'submission')} in flight, unknown at {stalled_at} if it"
+            " sends no heartbeat before"
+            if runner.in_flight
+            else "nothing in flight"
         )
+        print_text(f"  run by {runner} since {since}: {in_flight}")
     for hint in _hints(status):
         print_text(f"  {hint}")
 
@@ -167,6 +170,12 @@ def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
     command, name = "yunxin-soap campaign", shlex.quote(status.name)
+    left = status.submissions[State.SUBMITTING] - sum(each.in_flight for each in status.runners)
+    if left > 0:
+        yield (
+            f"submitting: {pluralize(left, 'submission')} of a process that has ended; the next"
+            f' "{command} run {name}" makes {"it" if left == 1 else "them"} unknown'
+        )
     if status.numbers[State.UNKNOWN]:
         yield (
             f'unknown: ask the vendor ("{command} export {name} --state unknown" lists the'
