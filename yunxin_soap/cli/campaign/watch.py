@@ -19,9 +19,9 @@ from yunxin_soap.cli.output import handle_errors
 def watch_command(name: str, ledger_url: str | None, as_json: bool, timezone: str) -> None:
     """Show the progress of a run elsewhere, until it ends.
 
-    It ends once the campaign is done, is cancelled, or waits for an operator, and nothing is in
-    flight; and when no process is left that runs it. It only reads the ledger, and Ctrl-C ends only
-    the watching.
+    If nobody runs it yet, it waits for a run. It ends once the campaign is done, is cancelled, or
+    waits for an operator, and nothing is in flight; and when no process is left that runs it. It
+    only reads the ledger, and Ctrl-C ends only the watching.
     """
     with handle_errors(as_json):
         from yunxin_soap.campaign.timezones import parse_timezone
