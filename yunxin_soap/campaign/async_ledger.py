@@ -167,8 +167,8 @@ class AsyncLedger:
             RuntimeError: the client is closed.
             ConfigurationError: an option is out of range.
             NotInLedger: there is no campaign of that name.
-            LedgerError: the ledger cannot be written, another runner is alive and silent, or
-                another one reclaimed this runner's submissions.
+            LedgerError: the ledger cannot be written, or another runner reclaimed this runner's
+                submissions.
         """
         require_client(client, "run", asynchronous=True)
         options = run_options(

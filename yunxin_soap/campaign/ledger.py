@@ -165,8 +165,8 @@ class Ledger:
             RuntimeError: the client is closed, or an event loop is running in this thread.
             ConfigurationError: an option is out of range.
             NotInLedger: there is no campaign of that name.
-            LedgerError: the ledger cannot be written, another runner is alive and silent, or
-                another one reclaimed this runner's submissions.
+            LedgerError: the ledger cannot be written, or another runner reclaimed this runner's
+                submissions.
         """
         require_client(client, "run", asynchronous=False)
         _require_no_event_loop()

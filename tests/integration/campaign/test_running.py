@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -519,14 +520,10 @@ def test_exchange_reclaimed_runner_gets_nothing_more(
     assert "its result came after" in found.history[-1].detail
 
 
-def test_run_silent_runner_of_a_live_process_is_an_error_for_ten_leases(
-    ledger: Ledger,
-    client: Client,
-    sandbox: Sandbox,
-    engine: sa.Engine,
-    manual_runner: Manual,
+def test_run_waits_ten_leases_for_a_silent_runner_of_a_live_process(
+    ledger: Ledger, client: Client, engine: sa.Engine, manual_runner: Manual
 ) -> None:
-    """A silent runner with a live process is an error, and is reclaimed after ten leases."""
+    """A run sends what it can, and waits ten leases for a silent runner whose process is alive."""
     plan(ledger, 50)
     parent = psutil.Process(os.getppid())
     started = parent.create_time() - psutil.boot_time()
@@ -539,11 +536,19 @@ def test_run_silent_runner_of_a_live_process_is_an_error_for_ten_leases(
             )
 
     silent_for(100)
-    with pytest.raises(
-        LedgerError, match=r"is alive .*: end that process, or try again in (200|19[0-9]) s"
-    ):
-        ledger.run("a", client)
-    assert sandbox.arrivals == ()
+    stop, waited_for = threading.Event(), []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.waiting_for and not progress.in_flight:
+            waited_for.append(progress.waiting_for)
+            stop.set()
+
+    status = ledger.run("a", client, on_progress=on_progress, stop=stop)
+    assert (status.submissions[State.SUBMITTING], status.submissions[State.ACCEPTED]) == (3, 7)
+    ((silent,),) = waited_for[:1]
+    assert (silent.pid, silent.in_flight) == (parent.pid, 3)
+    left = silent.counts_as_stalled_at - datetime.now(timezone.utc)
+    assert 0 < left.total_seconds() <= 200
     silent_for(301)
     status = ledger.run("a", client)
     assert (status.submissions[State.UNKNOWN], status.submissions[State.ACCEPTED]) == (3, 7)

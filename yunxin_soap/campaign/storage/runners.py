@@ -208,13 +208,12 @@ class Runners:
             The count of submissions that became unknown.
 
         Raises:
-            LedgerError: another runner sends no heartbeats, and its process is alive.
             NotInLedger: the campaign was deleted.
         """
         try:
             with self._engine.begin() as connection:
                 self.add(connection, identity, campaign_id, self.heartbeat_timeout)
-                return len(self.reclaim_stalled(connection, campaign_id, strict=True))
+                return len(self.reclaim_stalled(connection, campaign_id))
         except sa.exc.IntegrityError:
             raise NotInLedger("The campaign was deleted a moment ago.") from None
 
@@ -257,9 +256,7 @@ class Runners:
         values["new_start"] = lease_time(connection, now)
         return Heartbeat(now, now_monotonic, statement.execute(connection, values).rowcount > 0)
 
-    def reclaim_stalled(
-        self, connection: sa.Connection, campaign_id: int | None, *, strict: bool = False
-    ) -> list[int]:
+    def reclaim_stalled(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
         """Make unknown what stalled runners left in flight, and reclaim these runners.
 
         The row of one that may still be alive stays, marked as reclaimed: it may still send.
@@ -267,7 +264,6 @@ class Runners:
         Args:
             connection: in a transaction that writes.
             campaign_id: the campaign; None for single sends.
-            strict: whether a runner that is silent, while its process is alive, is an error.
 
         Returns:
             The ids of the submissions that became unknown.
@@ -303,12 +299,6 @@ class Runners:
             overdue = lease_time(connection, now) - row.expires_at
             if dead or overdue > patience:
                 reclaimed += self._reclaim(connection, identity, now, is_dead=bool(dead))
-            elif strict and overdue > 0:
-                raise LedgerError(
-                    f"The runner in {identity} is alive and sent no heartbeat for"
-                    f" {overdue + self.heartbeat_timeout:.0f} s: end that process, or try again in"
-                    f" {patience - overdue:.0f} s, when the runner counts as stalled."
-                )
         return sorted(reclaimed)
 
     def _patience(self, *, is_alive: bool) -> float:
