@@ -20,7 +20,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import ManualRunner
+from tests.integration.campaign.conftest import ManualRunner, ended
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown, Receipt, Submission
 from yunxin_soap.campaign import Ledger, SubmissionRecord
@@ -29,7 +29,7 @@ from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.running.senders import sender_for
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.reads import Reads
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, Runners
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed, Runners
 from yunxin_soap.campaign.storage.schema import runner
 from yunxin_soap.errors import ConfigurationError, NotInLedger
 from yunxin_soap.sandbox import Sandbox
@@ -320,6 +320,65 @@ def test_resend_is_refused_until_the_late_result_of_a_single_send_is_noted(
     assert refusals or engine.dialect.name == "sqlite"
     with pytest.raises(NotInLedger, match="has accepted submission"):
         ledger.once.resolve("k", "resend", by="test")
+
+
+def test_resend_is_refused_as_soon_as_a_left_thread_is_recorded(
+    ledger: Ledger,
+    engine: sa.Engine,
+    client: Client,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also before the aborted run has unregistered, and if it never can."""
+    begun, send_now = threading.Event(), threading.Event()
+
+    class InThreads(Client):
+        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
+            begun.set()
+            send_now.wait(60)
+            return super().submit(submission, valid_until=valid_until)
+
+    def unregister(*_: object, **__: object) -> None:
+        with pytest.raises(NotInLedger, match="is not known to have ended"):
+            ledger.resolve("a", "resend", by="test")
+        raise sa.exc.OperationalError("", {}, ConnectionError("the server is gone"))
+
+    async def abort(client: Client) -> None:
+        claims = Claims(engine)
+        async with sender_for(client, 1) as sender:
+            run = asyncio.create_task(Runner(claims, 1, sender, RunOptions(concurrency=1)).run())
+            await asyncio.to_thread(begun.wait, 60)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+
+    monkeypatch.setattr(Runners, "unregister", unregister)
+    with InThreads.from_settings(client.settings) as in_threads:
+        asyncio.run(abort(in_threads))
+        with pytest.raises(NotInLedger, match="is not known to have ended"):
+            ledger.resolve("a", "resend", by="test")
+        assert sandbox.arrivals == ()
+        send_now.set()
+
+
+def test_last_exchange_of_a_left_thread_is_safe_to_repeat(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """If its answer is lost, the second one adds nothing."""
+    manual = manual_runner()
+    (claimed,) = manual.claim()
+    endings = [ended(claimed, State.UNKNOWN, reason="left")]
+    for _ in range(2):
+        manual.claims.exchange(
+            manual.identity, 1, endings=endings, in_flight=(), limit=0, may_still_send=True
+        )
+    assert [each.after for each in record_of(ledger).history] == [State.SUBMITTING, State.UNKNOWN]
+    late = [ended(claimed, State.ACCEPTED, batch_no="7")]
+    with pytest.raises(RunnerReclaimed):
+        manual.claims.exchange(
+            manual.identity, 1, endings=late, in_flight=(), limit=0, may_still_send=True
+        )
+    assert record_of(ledger).history[-1].batch_no == "7"
 
 
 def test_resend_of_what_a_runner_recorded_itself_is_not_refused(

@@ -370,7 +370,7 @@ class Runner:
             Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
         )
 
-    async def _exchange(self) -> ClaimResult:
+    async def _exchange(self, *, is_last: bool = False) -> ClaimResult:
         """Record what ended and claim what is next; retry while the ledger is not reachable."""
         first = time.monotonic()
         backoff = 0.1
@@ -388,6 +388,7 @@ class Runner:
                 lowest=self._lowest(),
                 pause=pause,
                 is_certain=is_certain,
+                may_still_send=is_last and self._may_still_send,
             )
             try:
                 result: ClaimResult = await self._in_thread(
@@ -521,7 +522,7 @@ class Runner:
     async def _exchange_last(self) -> None:
         if self._in_flight:
             await asyncio.wait(list(self._in_flight.values()))
-        await self._exchange()
+        await self._exchange(is_last=True)
 
     async def _unregister(self) -> None:
         try:

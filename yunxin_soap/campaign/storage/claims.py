@@ -90,6 +90,7 @@ class Claims:
         lowest: int = 0,
         pause: Pause | None = None,
         is_certain: bool = False,
+        may_still_send: bool = False,
     ) -> ClaimResult:
         """Send a heartbeat, record how submissions ended, and claim the next ones.
 
@@ -105,6 +106,8 @@ class Claims:
             pause: why the campaign is to wait.
             is_certain: whether the runner has the result of its last exchange, so that it holds
                 just what is in flight and what ended.
+            may_still_send: whether this is its last exchange, and a thread that cannot be cancelled
+                may still send what it records as unknown: then its row stays as a reclaimed one.
 
         Raises:
             RunnerReclaimed: another runner reclaimed the submissions; the history keeps the
@@ -134,10 +137,22 @@ class Claims:
                 if pause is not None:
                     transitions.pause_campaign(connection, campaign_id, pause, now=now)
                 is_idle = not in_flight
-                return self._next(
+                result = self._next(
                     connection, identity, campaign_id, limit, lowest, now, is_idle=is_idle
                 )
-            transitions.note_late(connection, endings, now=now, runner_id=identity.id)
+                if may_still_send:
+                    self.runners.keep(connection, identity, now)
+                return result
+            late = list(endings)
+            if may_still_send:  # it may be the last exchange, whose answer was lost
+                late = [
+                    each
+                    for each in endings
+                    if not transitions.was_recorded(connection, each, identity.id)
+                ]
+                if not late:
+                    return ClaimResult([], CampaignState.OPEN, "", None)
+            transitions.note_late(connection, late, now=now, runner_id=identity.id)
             name = connection.scalar(_NAME, {"campaign": campaign_id})
         raise _reclaimed(name)
 

@@ -373,13 +373,17 @@ class Runners:
         ids = list(connection.scalars(held.with_for_update()))
         detail = _RECLAIMED.format(identity)
         reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
-        own = runner.c.id == identity.id
-        connection.execute(
-            runner.delete().where(own)
-            if is_dead
-            else runner.update().where(own).values(reclaimed_at=now)
-        )
+        if is_dead:
+            connection.execute(runner.delete().where(runner.c.id == identity.id))
+        else:
+            Runners.keep(connection, identity, now)
         return ids
+
+    @staticmethod
+    def keep(connection: sa.Connection, identity: RunnerIdentity, now: float) -> None:
+        """Mark a runner as reclaimed: it may still send, so its row stays until it has ended."""
+        own = runner.c.id == identity.id
+        connection.execute(runner.update().where(own).values(reclaimed_at=now))
 
     @repeat_after_deadlock
     def unregister(self, identity: RunnerIdentity, *, may_still_send: bool = False) -> None:
