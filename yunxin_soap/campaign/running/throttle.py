@@ -116,12 +116,14 @@ class RateLimiter:
         """Return the seconds until one more submission may be sent."""
         if self.allowed(now):
             return 0.0
-        counted = self._counted
+        counted, latest = self._counted, now
         for until, amount in self._sent:
             counted -= amount
+            # They stop to count in the order in which they were sent.
+            latest = max(latest, until)
             if self._capacity - counted >= self._last_amount:
-                return until - now
-        return self._sent[-1][0] - now
+                break
+        return latest - now
 
 
 class ConcurrencyWindow:
