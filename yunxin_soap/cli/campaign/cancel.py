@@ -26,9 +26,9 @@ def cancel_command(name: str, yes: bool, by: str, ledger_url: str | None, as_jso
     Submissions in flight end as they end. This is final: to send to the numbers that are left,
     plan another campaign.
     """
-    from yunxin_soap.campaign import State
-
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign import State
+
         pending = pluralize(ledger.status(name).numbers[State.PENDING], "pending number")
         confirm(f"Cancel {name}, with {pending}? This is final.", yes=yes)
         count = ledger.cancel(name, by=by)

@@ -46,9 +46,9 @@ def export_command(
 
     The output is CSV, or one JSON object a line.
     """
-    from yunxin_soap.campaign import State
-
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign import State
+
         refuse_ledger_overwrite(output, ledger_url)
         chosen = [State(each) for each in states] or None
         _export(ledger.results(name, states=chosen), output, as_json)

@@ -25,9 +25,9 @@ def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: s
 
     It shows every submission with the number, its outcome and its history.
     """
-    from yunxin_soap.campaign.timezones import parse_timezone
-
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign.timezones import parse_timezone
+
         zone = parse_timezone(timezone)
         records = ledger.find(number)
         if as_json:

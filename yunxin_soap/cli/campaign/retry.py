@@ -44,9 +44,9 @@ def retry_command(
     Without --unsafe, those that may have been sent stay as they are. Texts that are on hold are
     released.
     """
-    from yunxin_soap.campaign import State
-
     with handle_errors(as_json):
+        from yunxin_soap.campaign import State
+
         check_target(name, key, code=code)
         count, hint = 1, ""
         with open_ledger(ledger_url) as ledger:

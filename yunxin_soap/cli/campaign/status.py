@@ -39,9 +39,9 @@ def status_command(name: str | None, ledger_url: str | None, as_json: bool, time
 
     Without a name, it shows all of them.
     """
-    from yunxin_soap.campaign.timezones import parse_timezone
-
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign.timezones import parse_timezone
+
         zone = parse_timezone(timezone)
         if name is not None:
             print_status(ledger.status(name), zone, as_json)
