@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
-from tests.support.services import skip_or_fail
+from tests.support.services import new_database, require_server
 
 SERVER = os.environ.get(
     "YUNXIN_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1/postgres"
@@ -19,13 +18,7 @@ SERVER = os.environ.get(
 @pytest.fixture(scope="session")
 def postgresql_server() -> None:
     """A running PostgreSQL server; skips the test if there is none."""
-    engine = sa.create_engine(SERVER)
-    try:
-        engine.connect().close()
-    except sa.exc.OperationalError as error:
-        skip_or_fail(f"no PostgreSQL ({error.orig})")
-    finally:
-        engine.dispose()
+    require_server(SERVER, "PostgreSQL")
 
 
 def database(options: str = "") -> Iterator[str]:
@@ -35,12 +28,5 @@ def database(options: str = "") -> Iterator[str]:
         options: of CREATE DATABASE, such as its encoding.
     """
     engine = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
-    name = f"yunxin_{uuid.uuid4().hex}"
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} {options}"))
-    try:
+    with new_database(engine, options, "WITH (FORCE)") as name:
         yield sa.make_url(SERVER).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-        engine.dispose()
