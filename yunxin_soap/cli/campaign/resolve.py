@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from yunxin_soap.cli.campaign.status import submissions_left_behind
 from yunxin_soap.cli.options import (
     by_option,
     check_target,
@@ -17,7 +18,7 @@ from yunxin_soap.cli.options import (
     open_ledger,
     optional_name_argument,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_json
+from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_text
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -94,10 +95,10 @@ def resolve_command(
         if as_json:
             print_json({"submissions": count} | ({} if status is None else _in_flight(status)))
             return
-        click.echo(text)
+        print_text(text)
         if status is not None:
             for line in _in_flight_lines(status):
-                click.echo(line)
+                print_text(line)
 
 
 def _in_flight(status: Status) -> dict[str, Any]:
@@ -110,20 +111,16 @@ def _in_flight(status: Status) -> dict[str, Any]:
 
 def _in_flight_lines(status: Status) -> Iterator[str]:
     """Yield a sentence for each runner that still has submissions in flight."""
-    from yunxin_soap.campaign import State
-
     now = datetime.now(timezone.utc)
-    left = status.submissions[State.SUBMITTING]
     for each in status.runners:
         if each.in_flight:
-            left -= each.in_flight
             seconds = max(0.0, (each.counts_as_stalled_at - now).total_seconds())
             yield (
                 f"{pluralize(each.in_flight, 'submission')} of {each} still in flight, so not yet"
                 f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes"
                 f" {_them(each.in_flight)} so."
             )
-    if left > 0:
+    if left := submissions_left_behind(status):
         yield (
             f"{pluralize(left, 'submission')} of a process that has ended, so not yet unknown: the"
             f" next run makes {_them(left)} so."

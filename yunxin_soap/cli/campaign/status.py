@@ -135,10 +135,10 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     if as_json:
         print_json(asdict(status))
         return
-    reason = f": {status.reason}" if status.reason else ""
-    print_text(f"{status.name}: {status.state.value}{reason}")
     from yunxin_soap.campaign.timezones import format_time
 
+    reason = f": {status.reason}" if status.reason else ""
+    print_text(f"{status.name}: {status.state.value}{reason}")
     if status.paused_until is not None:
         print_text(f"  continues at {format_time(status.paused_until, zone)}")
     print_text(f"  planned at {format_time(status.created_at, zone)}")
@@ -170,8 +170,7 @@ def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
     command, name = "yunxin-soap campaign", shlex.quote(status.name)
-    left = status.submissions[State.SUBMITTING] - sum(each.in_flight for each in status.runners)
-    if left > 0:
+    if left := submissions_left_behind(status):
         yield (
             f"submitting: {pluralize(left, 'submission')} of a process that has ended; the next"
             f' "{command} run {name}" makes {"it" if left == 1 else "them"} unknown'
@@ -190,6 +189,14 @@ def _hints(status: Status) -> Iterator[str]:
         yield f'pending: the cancelling broke off; "{command} cancel {name}" completes it'
     if status.state is CampaignState.PAUSED and status.paused_until is None:
         yield f'paused: fix the cause, then "{command} resume {name}" continues'
+
+
+def submissions_left_behind(status: Status) -> int:
+    """Return the count of submissions in flight whose process is known to have ended."""
+    from yunxin_soap.campaign import State
+
+    claimed = sum(each.in_flight for each in status.runners)
+    return max(0, status.submissions[State.SUBMITTING] - claimed)
 
 
 def exit_status_of(status: Status) -> Exit:
