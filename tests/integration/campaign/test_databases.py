@@ -6,7 +6,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -272,6 +272,18 @@ def test_ledger_created_by_many_at_once(ledger_url: str) -> None:
         assert sorted(ledger.campaigns()) == [f"c{index}" for index in range(6)]
     with transaction(ledger_url) as connection:
         assert connection.scalars(sa.select(schema.ledger.c.version)).all() == [schema.VERSION]
+
+
+def test_file_that_another_process_creates_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite lets the second one fail at once that switches a new file to write-ahead logging."""
+    path = tmp_path / "l.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("time.sleep", lambda _seconds: other.execute("COMMIT"))
+    with closing(other), Ledger(path) as ledger:
+        assert ledger.campaigns() == []
 
 
 class Crash(Exception):

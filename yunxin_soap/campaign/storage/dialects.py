@@ -31,6 +31,8 @@ LOCK_TIMEOUT = 60
 """Seconds to wait for a lock on a server: its holder may be suspended."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another SQLite writer."""
+_WAL_POLL = 0.01
+"""Seconds until the next try to switch a file to write-ahead logging."""
 IDLE_TIMEOUT = 30
 """Seconds after which a server ends a transaction whose process does nothing: it may be frozen, or
 its machine gone, and other runners wait for its locks."""
@@ -236,10 +238,23 @@ class SQLite(Dialect):
 
     def enable_wal(self, engine: sa.Engine) -> None:
         """Switch an empty file to write-ahead logging, for good."""
+        deadline = time.monotonic() + BUSY_TIMEOUT
         with contextlib.closing(engine.raw_connection()) as connection:
-            cursor = connection.cursor()
+            # Of two processes that switch it at once, SQLite lets one fail without a wait.
+            while not self._switch_to_wal(connection.cursor(), last=time.monotonic() > deadline):
+                time.sleep(_WAL_POLL)
+
+    @staticmethod
+    def _switch_to_wal(cursor: Any, *, last: bool) -> bool:
+        """Try to switch an empty file to write-ahead logging; return whether that is done."""
+        try:
             if not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if last or "locked" not in str(error):
+                raise
+            return False
+        return True
 
     def truncate_wal(self, engine: sa.Engine) -> str:
         """Remove deleted data from the file and its log; return what prevents it."""

@@ -143,7 +143,6 @@ def _disturb(round_: Round, disturb: Callable[[], object], times: int, pause: fl
 def fill(round_: Round) -> None:
     """Fill the disk of an SQLite ledger while two processes send, and empty it again."""
     runners = [round_.start(), round_.start()]
-    round_.allowed += 2 * IN_FLIGHT
     runners[0].wait_for("sending")
     round_.sleep(0.2)
     filler = Path(round_.work.ledger_url).parent / "filler"

@@ -96,7 +96,7 @@ def run_round(setting: Setting, folder: Path, templates: Path) -> Outcome:
             stack.callback(server.stop)
             url = server.url
         else:
-            place = small_disk(folder, 3) if attack.small_disk else folder
+            place = small_disk(folder, 12) if attack.small_disk else folder
             url = stack.enter_context(shared_ledger(setting.kind, place))
         gateway = Gateway(folder)
         stack.callback(gateway.kill)
