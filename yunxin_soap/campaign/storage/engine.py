@@ -40,6 +40,11 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+_SQLITE = b"SQLite format 3\0"
+"""How each SQLite file begins, once it is not empty."""
+_SMALLEST_PAGE = 512
+_UNKNOWN_OPTION = re.compile(r".*unexpected keyword argument '(\w+)'.*")
+"""What a driver says of an option in an address that it does not know."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _DEADLOCKS = 20
@@ -72,6 +77,7 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         raise _no_ledger(shown)
     try:
         if file is not None:
+            _check_path(file, shown)
             make_private(file)
         engine = sa.create_engine(address, **dialect.engine_options())
         _ENGINES.add(engine)
@@ -91,7 +97,8 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two come from options in the URL.
-        raise LedgerError(f"The ledger {shown} cannot be used ({driver_message(error)}).") from None
+        why = _UNKNOWN_OPTION.sub(r"there is no option \1", driver_message(error))
+        raise LedgerError(f"The ledger {shown} cannot be used ({why}).") from None
     return engine
 
 
@@ -104,10 +111,27 @@ def _as_typed(url: str | os.PathLike[str], address: sa.URL, namespace: str | Non
         return path
     # A query may hold a password, too.
     shown = address.set(
-        drivername=address.get_backend_name(),
+        drivername=path.strip().partition(":")[0],
         query={} if namespace is None else {"schema": namespace},
     )
     return shown.render_as_string(hide_password=True)
+
+
+def _check_path(file: str, shown: str) -> None:
+    """Check that SQLite would not overwrite a file that is none of its own.
+
+    It takes a file of less than a page for an empty one.
+
+    Raises:
+        LedgerError: it would, or the file's folder does not exist.
+    """
+    path, start = Path(file), b""
+    if not path.parent.is_dir():
+        raise LedgerError(f"The ledger {shown} cannot be used: its folder does not exist.")
+    with contextlib.suppress(OSError):  # SQLite says why it cannot be read
+        start = path.read_bytes()[: len(_SQLITE)] if path.stat().st_size < _SMALLEST_PAGE else b""
+    if start and start != _SQLITE and not Path(f"{file}-journal").exists():
+        raise LedgerError(f"The ledger {shown} cannot be used (file is not a database).")
 
 
 def _no_ledger(shown: str) -> LedgerError:
