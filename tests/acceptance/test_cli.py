@@ -271,6 +271,22 @@ def test_send_help_lists_exit_statuses() -> None:
         assert word in text
 
 
+@pytest.mark.parametrize(
+    ("command", "statuses"),
+    [
+        (["codes"], "0 1 2 130"),
+        (["sandbox"], "0 1 2"),
+        (["wsdl", "show"], "0 1 2 130"),
+        (["wsdl", "check"], "0 1 2 7 8 130"),
+        (["campaign", "find"], "0 1 2 6 130"),
+    ],
+)
+def test_help_lists_only_the_own_exit_statuses(command: list[str], statuses: str) -> None:
+    """A command's help does not list an exit status that it never has."""
+    text = run(*command, "--help").stdout.partition("Exit status:")[2]
+    assert re.findall(r"^ {2,}(\d+)  \S", text, re.MULTILINE) == statuses.split()
+
+
 def as_json(result: Result, status: int) -> dict[str, Any]:
     assert (result.exit_code, result.stderr) == (status, "")
     found = json.loads(result.stdout)

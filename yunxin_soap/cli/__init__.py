@@ -7,7 +7,7 @@ import click
 from yunxin_soap._version import __version__
 from yunxin_soap.cli.campaign import campaign_group
 from yunxin_soap.cli.codes import codes_command
-from yunxin_soap.cli.exit_status import OTHER, epilog
+from yunxin_soap.cli.exit_status import OF_WSDL_CHECK, OTHER, epilog
 from yunxin_soap.cli.output import CommandGroup
 from yunxin_soap.cli.sandbox import sandbox_command
 from yunxin_soap.cli.send import send_command
@@ -23,4 +23,5 @@ def cli() -> None:
 for _command in (send_command, campaign_group, codes_command, sandbox_command, wsdl_group):
     cli.add_command(_command)
 for _command in (codes_command, *wsdl_group.commands.values()):
-    _command.epilog = epilog(OTHER)
+    _never = () if _command.name == "check" else OF_WSDL_CHECK
+    _command.epilog = epilog(OTHER, never=_never)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection
 from enum import IntEnum
 
 
@@ -25,6 +26,7 @@ SEND = "send"
 RUN = "campaign run, resume, watch"
 CAMPAIGN = "other campaign commands"
 OTHER = "codes, sandbox, wsdl"
+OF_WSDL_CHECK = frozenset({Exit.WSDL_DIFFERS, Exit.WSDL_AFFECTS_SENDS})
 
 MEANINGS: dict[str, dict[Exit, str]] = {
     SEND: {
@@ -77,15 +79,18 @@ MEANINGS: dict[str, dict[Exit, str]] = {
 """What each status means, by the commands that it is about."""
 
 
-def epilog(commands: str, more: str = "") -> str:
+def epilog(commands: str, more: str = "", *, never: Collection[Exit] = ()) -> str:
     """Return the end of a command's help: its exit statuses, and more text.
 
     Args:
         commands: a key of `MEANINGS`.
         more: what comes after the statuses.
+        never: the statuses that this one of the commands never has.
     """
     lines = ["\b", "Exit status:"]
     for status, meaning in MEANINGS[commands].items():
+        if status in never:
+            continue
         lines += textwrap.wrap(
             meaning, 72, initial_indent=f"{status.value:3}  ", subsequent_indent=" " * 5
         )

@@ -32,7 +32,14 @@ probability.
 """
 
 
-@click.command("sandbox", epilog=exit_status.epilog(exit_status.OTHER, f"\n{_EPILOG}"))
+@click.command(
+    "sandbox",
+    epilog=exit_status.epilog(
+        exit_status.OTHER,
+        f"\n{_EPILOG}",
+        never=exit_status.OF_WSDL_CHECK | {exit_status.Exit.INTERRUPTED},
+    ),
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
