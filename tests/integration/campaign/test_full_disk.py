@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.lists import TEXT, numbers
+from tests.support.services import skip_or_fail
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State
 from yunxin_soap.campaign.storage.claims import Claims
@@ -57,9 +58,9 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     try:
         made = subprocess.run(mount, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        pytest.skip("no command mount")
+        skip_or_fail("no command mount")
     if made.returncode:
-        pytest.skip(f"only root can mount a small disk ({made.stderr.strip()})")
+        skip_or_fail(f"only root can mount a small disk ({made.stderr.strip()})")
     try:
         yield SmallDisk(path)
     finally:
