@@ -14,7 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -28,9 +30,13 @@ from click.testing import CliRunner
 from tests.integration.campaign.conftest import transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
-from yunxin_soap.campaign import Ledger
-from yunxin_soap.campaign.storage.schema import runner
+from yunxin_soap.campaign import Activity, Ledger, Progress, State
+from yunxin_soap.campaign.running import runner as running_module
+from yunxin_soap.campaign.storage import admin
+from yunxin_soap.campaign.storage.schema import history, runner
 from yunxin_soap.cli import cli
+from yunxin_soap.cli import progress as progress_module
+from yunxin_soap.cli.campaign import cancel as cancel_module
 from yunxin_soap.sandbox import Sandbox
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -151,8 +157,12 @@ def test_campaign_plan_to_purge_works(
     assert "src=" not in html
     assert numbers(1)[0] not in html
     assert TEXT not in html
-    assert run("purge", "--older-than", "0s").stdout == "25 numbers removed.\n"
-    assert run("find", numbers(1)[0]).stdout == "No submission has that number.\n"
+    assert run("find", numbers(30)[29]).stdout == "No submission has that number.\n"
+    assert run("purge", "--older-than", "0s", "--yes").stdout == "25 numbers removed.\n"
+    assert run("find", numbers(1)[0]).stdout == (
+        "No submission has that number. (The numbers of a were purged.)\n"
+    )
+    assert re.search("  purged at .*: its numbers are gone\n", run("status", "a").stdout)
 
 
 def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox) -> None:
@@ -267,6 +277,14 @@ def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: San
             2,
             "Give either --csv or --text, not both.",
         ),
+        (["status", "--ledger", "mysql://h/db?foo=bar"], 6, "(there is no option foo)"),
+        (["status", "--ledger", "postgres://u@127.0.0.1:1/db"], 6, "ledger postgres://u@127"),
+        (["status", "--ledger", "junk"], 6, "The ledger junk cannot be used (file is not a d"),
+        (
+            ["plan", "a", "--text", "gbk.txt", "--message", TEXT, "--ledger", "no/l"],
+            6,
+            "its folder",
+        ),
         (["status", "--ledger", "oracle://h/db"], 6, "can only be an SQLite file, or a"),
         (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
@@ -286,11 +304,13 @@ def test_command_mistake_is_one_line(
 ) -> None:
     """A mistake is one line on standard error, without secrets."""
     Ledger(ledger_file).close()
+    (tmp_path / "junk").write_text("x")
     (tmp_path / "gbk.txt").write_bytes("您好【签名】\n13900000000".encode("gbk"))
     done = run_in_process(*arguments)
     assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
     assert message in done.stderr
     assert "sekret" not in done.stderr
+    assert (tmp_path / "junk").read_text() == "x"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +325,7 @@ def test_command_mistake_is_one_line(
         ["report", "a"],
         ["find", "13900000000"],
         ["export", "a"],
-        ["purge", "--older-than", "90d"],
+        ["purge", "--older-than", "90d", "--yes"],
     ],
 )
 @pytest.mark.parametrize("empty", [False, True])
@@ -712,7 +732,10 @@ def test_pause_ends_run_elsewhere(
     ):
         paused = run_in_process("pause", "a", "--by", "ops", "--reason", "holiday")
         assert (paused.returncode, paused.stderr) == (0, "")
-        assert paused.stdout == "a is paused; campaign resume continues it.\n"
+        assert paused.stdout == 'a is paused; "yunxin-soap campaign resume a" continues it.\n'
+        other = run_in_process("pause", "a", "--by", "boss")
+        assert other.returncode == 2
+        assert "is paused already (by ops: holiday), until somebody resumes it." in other.stderr
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 4
     assert "a: paused: by ops: holiday\n" in output
@@ -721,9 +744,11 @@ def test_pause_ends_run_elsewhere(
     assert run_in_process("run", "a").returncode == 4
     assert run_in_process("resume", "a").returncode == 0
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
-    again = run_in_process("pause", "a")
-    assert again.returncode == 2
-    assert "is done, so there is nothing to pause" in again.stderr
+    for command in ("pause", "cancel", "delete"):
+        yes = () if command == "pause" else ("--yes",)
+        ended = run_in_process(command, "a", *yes)
+        assert ended.returncode == 2
+        assert f"'a' is done, so there is nothing to {command}. Nothing was" in ended.stderr
 
 
 def test_resumed_run_counts_on(
@@ -780,24 +805,39 @@ def test_cancel_ends_run_elsewhere(
     assert len(sandbox.accepted_numbers) == sent
 
 
-@pytest.mark.parametrize("command", ["cancel", "delete"])
-def test_cancel_and_delete_ask_first(run: Run, plan: Callable[[str], None], command: str) -> None:
-    """Both ask at a terminal; without one they need --yes. A no changes nothing."""
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["cancel", "a"], "Cancel a, with 25 "),
+        (["delete", "a"], "Delete a, with 25 "),
+        (["purge", "--older-than", "0s"], "ended more than 0s ago? This is final."),
+    ],
+)
+def test_what_is_final_asks_first(
+    run: Run,
+    plan: Callable[[str], None],
+    arguments: list[str],
+    question: str,
+) -> None:
+    """It asks at a terminal; without one it needs --yes. A no or an end changes nothing."""
     plan("a")
+    if arguments[0] == "purge":
+        run("run", "a")
     before = run("status", "a").stdout
-    refused = run(command, "a", stdin=subprocess.DEVNULL)
+    refused = run(*arguments, stdin=subprocess.DEVNULL)
     assert refused.returncode == 2
     assert refused.stderr.endswith("There is no terminal to ask for confirmation at: give --yes.\n")
     ours, theirs = pty.openpty()
     try:
-        os.write(ours, b"n\n")
-        refused = run(command, "a", stdin=theirs)
-        assert refused.returncode == 2
-        assert f"{command.capitalize()} a, with 25 " in refused.stderr
-        assert refused.stderr.endswith("Nothing was changed.\n")
-        assert run("status", "a").stdout == before
+        for answer in (b"n\n", b"\x04"):
+            os.write(ours, answer)
+            refused = run(*arguments, stdin=theirs)
+            assert refused.returncode == 2
+            assert question in refused.stderr
+            assert refused.stderr.endswith("yunxin-soap: Nothing was changed.\n")
+            assert run("status", "a").stdout == before
         os.write(ours, b"y\n")
-        assert run(command, "a", stdin=theirs).returncode == 0
+        assert run(*arguments, stdin=theirs).returncode == 0
     finally:
         os.close(ours)
         os.close(theirs)
@@ -938,17 +978,212 @@ def test_watch_has_exit_status_of_run(
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
 def test_run_from_waits_until_then(
-    run_in_process: Run, plan: Callable[[str], None], ledger_file: Path, zone: str
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
 ) -> None:
     """Nothing is sent before --from, which is in the time zone of --timezone."""
     plan("a")
-    start = datetime.now(ZoneInfo(zone)) + timedelta(seconds=2)
+    start = (datetime.now(ZoneInfo(zone)) + timedelta(hours=1)).replace(microsecond=0)
+    report, real_time = running_module.Runner._report, time.time
+    waits: list[int] = []
+
+    def start_once_reported(self: running_module.Runner, progress: Progress) -> None:
+        report(self, progress)
+        if progress.reason and not waits:
+            waits.append(len(sandbox.arrivals))
+            monkeypatch.setattr(time, "time", lambda: real_time() + 3600)
+
+    monkeypatch.setattr(running_module.Runner, "_report", start_once_reported)
     text = start.replace(tzinfo=None).isoformat()
     done = run_in_process("run", "a", "--from", text, "--timezone", zone)
     assert done.returncode == 0, done.stderr
-    assert f"waiting until {start:%Y-%m-%d %H:%M:%S} {zone}: " in done.stderr
-    with Ledger(ledger_file) as ledger:
-        assert min(each.sent_at for each in ledger.timings("a")) >= start
+    assert f"waiting until {start:%Y-%m-%d %H:%M:%S} {zone}: the run starts then" in done.stderr
+    assert waits == [0]
+    assert len(sandbox.arrivals) == 25
+
+
+def test_waiting_run_is_seen_from_elsewhere(
+    run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str]
+) -> None:
+    """Status, its JSON and watch say why a run elsewhere waits, and until when."""
+    plan("a")
+    wait = "waiting until 2100-01-01 00:00:00 Asia/Shanghai: the run starts then"
+    with (
+        started(
+            [*COMMAND, "run", "a", "--from", "2100-01-01T00:00"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+        started(
+            [*COMMAND, "watch", "a"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as watching,
+    ):
+        assert process.stderr is not None
+        assert watching.stderr is not None
+        assert process.stderr.readline().endswith(f"; {wait}\n")
+        who = f"process {process.pid} on {socket.gethostname()}"
+        assert f"  run by {who} since " in (shown := run_in_process("status", "a").stdout)
+        assert f": nothing in flight; {wait}\n" in shown
+        assert run_in_process("status").stdout.endswith(f"  {who}  {wait}\n")
+        (runner_,) = json.loads(run_in_process("status", "a", "--json").stdout)["runners"]
+        assert runner_["reason"] == "the run starts then"
+        assert datetime.fromisoformat(runner_["until"]).astimezone(timezone.utc).year == 2099
+        assert any(line.endswith(f"; {wait}\n") for line in watching.stderr)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        watching.communicate(timeout=30)
+    assert watching.returncode == process.returncode == 4
+
+
+def test_last_line_of_run_counts_what_others_did(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """A run's last line is as the ledger is in the end, also if another run has sent all."""
+    plan("a")
+    start = datetime.now(timezone.utc) + timedelta(seconds=5)
+    text = start.replace(tzinfo=None).isoformat()
+    with started(
+        [*COMMAND, "run", "a", "--from", text, "--timezone", "UTC"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("0 of 25 numbers: ")
+        assert run_in_process("run", "a").returncode == 0
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert errors.splitlines()[-1].startswith("25 of 25 numbers: 25 accepted, "), errors
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
+
+
+def test_watch_says_who_left_submissions_in_flight(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """After a kill, it names the process that ran it, before it waits for another run."""
+    plan("a")
+    with sandbox.inject_fault("hang"), running(environment, sandbox, "--concurrency", "1") as it:
+        it.kill()
+        it.communicate(timeout=30)
+    who = f"process {it.pid} on {socket.gethostname()}"
+    with started(
+        [*COMMAND, "watch", "a"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stderr is not None
+        assert [watching.stderr.readline() for _ in range(2)] == [
+            f"{who} has ended with 1 submission in flight: the next run makes it unknown.\n",
+            "Nobody runs a: waiting for a run.\n",
+        ]
+        assert run_in_process("run", "a").returncode == 5
+        output, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 5
+    assert "24 accepted" in output
+
+
+def test_watch_counts_only_while_something_moves(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    ledger_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While nobody runs a campaign, watching it does not count its submissions again and again."""
+    plan("a")
+    monkeypatch.setattr(progress_module, "_WATCH_INTERVAL", 0.01)
+    looks, counts = threading.Semaphore(0), []
+    with Ledger(ledger_file) as ledger, ThreadPoolExecutor(1) as pool:
+        activity, count = ledger.activity, ledger.progress
+
+        def look(name: str) -> Activity:
+            looks.release()
+            return activity(name)
+
+        def counted(name: str) -> Progress:
+            counts.append(name)
+            return count(name)
+
+        monkeypatch.setattr(ledger, "activity", look)
+        monkeypatch.setattr(ledger, "progress", counted)
+        watching = pool.submit(progress_module.watch, ledger, "a", ZoneInfo("UTC"), bar=False)
+        for _ in range(5):
+            assert looks.acquire(timeout=30)
+        assert counts == ["a"]
+        assert run_in_process("run", "a").returncode == 0
+        assert watching.result(30).numbers[State.ACCEPTED] == 25
+
+
+def test_status_of_all_shows_pauses_and_holds(
+    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+) -> None:
+    """The line of a campaign says why it waits, and how many of its numbers are on hold."""
+    plan("a")
+    plan("b")
+    run_in_process("pause", "a", "--by", "ops", "--reason", "wrong text?")
+    sandbox.inject_fault("code", code="-5")
+    assert run_in_process("run", "b", "--concurrency", "1").returncode == 3
+    heading, paused, held = run_in_process("status").stdout.splitlines()
+    columns = re.split(r"  +", heading)
+    assert re.split(r"  +", paused)[-1] == "by ops: wrong text?"
+    assert re.split(r"  +", held)[columns.index("on hold")] == "24"
+
+
+def test_cancel_shows_how_far_it_is(
+    run_in_process: Run, plan: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long cancel is not silent."""
+    monkeypatch.setattr(admin, "_CANCEL_BATCH", 10)
+    monkeypatch.setattr(cancel_module, "_LINE_INTERVAL", 0.0)
+    plan("a")
+    cancelled = run_in_process("cancel", "a", "--yes")
+    assert cancelled.stdout == "25 submissions cancelled.\n"
+    assert cancelled.stderr.splitlines() == [
+        f"{count} of 25 submissions cancelled" for count in (10, 20, 25)
+    ]
+
+
+def test_export_json_shows_chinese(
+    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+) -> None:
+    """The JSON of an export is UTF-8, and a reason can be read."""
+    plan("a")
+    sandbox.inject_fault("code", code="-14", times=None)
+    run_in_process("run", "a", "--concurrency", "1")
+    first, *_ = run_in_process("export", "a", "--json").stdout.splitlines()
+    assert "用户黑名单" in first
+    assert "用户黑名单" in json.loads(first)["reason"]
+
+
+def test_find_shortens_long_details(
+    run_in_process: Run, plan: Callable[[str], None], ledger_file: Path, sandbox: Sandbox
+) -> None:
+    """The history of a number has short lines; its JSON has all."""
+    plan("a")
+    sandbox.inject_fault("code", code="-14")
+    run_in_process("run", "a", "--concurrency", "1")
+    with transaction(ledger_file) as connection:
+        connection.execute(sa.update(history).values(detail="x" * 500))
+    found = run_in_process("find", numbers(1)[0])
+    assert f"({'x' * 99}…)" in found.stdout
+    assert "x" * 500 in run_in_process("find", numbers(1)[0], "--json").stdout
 
 
 def test_export_state_chooses_numbers(
@@ -997,13 +1232,14 @@ def test_status_of_all_has_a_line_each(
         process.communicate(timeout=30)
     assert re.split(r"  +", heading) == [
         *("campaign", "state", "numbers", "pending", "submitting", "accepted", "rejected"),
-        *("unknown", "cancelled", "oldest unknown", "run by"),
+        *("unknown", "cancelled", "on hold", "oldest unknown", "run by", "reason"),
     ]
-    *counts, oldest, runner = re.split(r"  +", running_line)
-    assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0"]
+    *counts, oldest, runner, reason = re.split(r"  +", running_line)
+    assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0", "0"]
+    assert reason == "-"
     assert re.fullmatch(r"\d+s", oldest)
     assert runner == f"process {process.pid} on {socket.gethostname()}"
-    assert other.split() == ["双十一", "open", "25", "25", *"00000", "-", "-"]
+    assert other.split() == ["双十一", "open", "25", "25", *"000000", *"---"]
     assert [each["pid"] for each in shown["runners"]] == [process.pid]
     assert datetime.fromisoformat(shown["oldest_unknown_at"]).utcoffset() == timedelta(0)
 
@@ -1111,9 +1347,9 @@ def test_resolve_and_status_say_what_is_still_in_flight(
         shown,
     ), shown
     assert run_in_process("resolve", "a", "--accepted").stdout.endswith(
-        "1 submission of a process that has ended, so not yet unknown: the next run makes it so.\n"
+        f"1 submission of {who}, which has ended, so not yet unknown: the next run makes it so.\n"
     )
     assert (
-        "  submitting: 1 submission of a process that has ended; the next"
+        f"  submitting: 1 submission of {who}, which has ended; the next"
         ' "yunxin-soap campaign run a" makes it unknown\n'
     ) in run_in_process("status", "a").stdout

@@ -175,6 +175,7 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
         "reason": "",
         "paused_until": None,
         "created_at": status["created_at"],
+        "purged_at": None,
         "planned": 3,
         "skipped": 1,
         "numbers": {**COUNTS, "accepted": 2, "rejected": 1},
@@ -183,6 +184,7 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
         "on_hold": {},
         "oldest_unknown_at": None,
         "runners": [],
+        "left_behind": {},
     }
     assert parsed(run("status", "a", "--json")) == status
     assert parsed(run("resume", "a", "--json"), 3) == status
@@ -517,10 +519,11 @@ def test_report_json_names_file(run: Run, plan: Callable[..., Result], tmp_path:
 def test_purge_json_counts_numbers(run: Run, plan: Callable[..., Result], age: str) -> None:
     """The JSON of a purge counts the numbers; what is pending stays."""
     plan(3)
-    assert parsed(run("purge", "--older-than", age, "--json")) == {"numbers": 0}
+    purge = ("purge", "--yes", "--json", "--older-than")
+    assert parsed(run(*purge, age)) == {"numbers": 0}
     run("run", "a")
-    assert parsed(run("purge", "--older-than", "1" + age[1], "--json")) == {"numbers": 0}
-    assert parsed(run("purge", "--older-than", age, "--json")) == {"numbers": 3}
+    assert parsed(run(*purge, "1" + age[1])) == {"numbers": 0}
+    assert parsed(run(*purge, age)) == {"numbers": 3}
 
 
 # errors

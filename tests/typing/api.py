@@ -43,6 +43,7 @@ from yunxin_soap import (
     wsdl,
 )
 from yunxin_soap.campaign import (
+    Activity,
     AsyncLedger,
     Csv,
     HistoryEntry,
@@ -333,11 +334,12 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         assert_type(ledger.status("job"), Status)
         assert_type(ledger.statuses(), list[Status])
         assert_type(ledger.progress("job"), Progress)
+        assert_type(ledger.activity("job"), Activity)
         assert_type(ledger.results("job", states=[State.UNKNOWN]), Iterator[NumberResult])
         assert_type(ledger.report("job", timezone="UTC"), str)
         assert_type(ledger.pause("job", by="me", reason="holiday"), None)
         assert_type(ledger.resume("job"), None)
-        assert_type(ledger.cancel("job", by="me"), int)
+        assert_type(ledger.cancel("job", by="me", on_progress=print), int)
         assert_type(ledger.delete("job"), None)
         assert_type(ledger.retry("job", code=-7, unsafe=True, by="ops"), int)
         ledger.retry("job")  # type: ignore[call-arg]
@@ -386,6 +388,8 @@ def ledger_values(
 ) -> None:
     assert_type(status.created_at, datetime)
     assert_type(status.paused_until, datetime | None)
+    assert_type(status.purged_at, datetime | None)
+    assert_type(status.left_behind, dict[str, int])
     assert_type(status.numbers, dict[State, int])
     assert_type(status.submissions, dict[State, int])
     assert_type(status.on_hold, dict[str, int])

@@ -74,6 +74,30 @@ def test_progress_lines_are_ten_seconds_apart(
     assert lines == [text.format(13, 10), text.format(23, 20)]
 
 
+def test_progress_lines_may_begin_at_once(clock: Clock, lines: list[str]) -> None:
+    """Whoever watches a run elsewhere sees its progress at once, the next line later."""
+    report = ProgressLines(20, 0, ZoneInfo("UTC"), at_once=True, write=lines.append, clock=clock)
+    report(progress())
+    clock.now += 9
+    report(progress(accepted=5))
+    (line,) = lines
+    assert line.startswith("6 of 20 numbers: ")
+
+
+def test_progress_lines_end_with_the_last_counts(
+    report: ProgressLines, clock: Clock, lines: list[str]
+) -> None:
+    """The last line is as the ledger is in the end, if an earlier line said something else."""
+    report(progress(accepted=20), is_last=True)
+    assert lines == []
+    clock.now += 10
+    report(progress())
+    report(progress(in_flight=1), is_last=True)
+    assert len(lines) == 1
+    report(progress(accepted=17, in_flight=0, state=CampaignState.DONE), is_last=True)
+    assert lines[1].startswith("20 of 20 numbers: 17 accepted, 2 rejected, 1 unknown, 0 subm")
+
+
 def test_progress_lines_count_on_and_rate_only_this_run(clock: Clock, lines: list[str]) -> None:
     """What was done before counts, and the rate is that of what was done since."""
     report = ProgressLines(1000, 700, ZoneInfo("UTC"), write=lines.append, clock=clock)
@@ -111,7 +135,7 @@ def test_progress_lines_show_a_new_reason_at_once(
 def test_progress_lines_without_change_become_rare_and_say_for_how_long(
     report: ProgressLines, clock: Clock, lines: list[str]
 ) -> None:
-    """A run that stands still gives a sign of life, and never the same line twice."""
+    """A run that waits gives a sign of life, and never the same line twice."""
     for _ in range(200):
         report(progress(reason="the balance is too low"))
         clock.now += 1
@@ -137,6 +161,12 @@ def test_progress_lines_name_whom_a_run_waits_for(
     assert line.endswith(
         "; waiting for 2 submissions of process 4711 on web-3, unknown at 2026-01-02 11:04:05"
         " Asia/Shanghai if it sends no heartbeat before"
+    )
+    waiting = (ActiveRunner("web-3", 4711, at, 1, at),)
+    report(progress(waiting_for=waiting, reason="the channel is closed", until=at))
+    assert lines[-1].endswith(
+        " if it sends no heartbeat before; waiting until 2026-01-02 11:04:05 Asia/Shanghai: the"
+        " channel is closed"
     )
 
 

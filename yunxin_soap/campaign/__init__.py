@@ -22,6 +22,7 @@ from yunxin_soap.campaign.lists.rows import Rows
 from yunxin_soap.campaign.lists.text import Text
 from yunxin_soap.campaign.models import (
     ActiveRunner,
+    Activity,
     CampaignState,
     DecisionName,
     HistoryEntry,
@@ -38,6 +39,7 @@ from yunxin_soap.campaign.planning import PlanOptions, preview
 
 __all__ = [
     "ActiveRunner",
+    "Activity",
     "AsyncLedger",
     "CampaignState",
     "ContentConflict",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.models import (
+    Activity,
     DecisionName,
     NumberResult,
     Plan,
@@ -227,6 +228,16 @@ class Ledger:
         """
         return self._reads.progress(name)
 
+    def activity(self, name: str) -> Activity:
+        """Return who runs a campaign now, and what that waits for.
+
+        It is cheap for a campaign of any size: it counts only what is in flight.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.activity(name)
+
     def results(
         self, name: str, *, states: Collection[State] | None = None
     ) -> Iterator[NumberResult]:
@@ -291,7 +302,8 @@ class Ledger:
     def pause(self, name: str, *, by: str, reason: str = "") -> None:
         """Let a campaign wait until `resume`, as for an operator; its runners drain and end.
 
-        What is in flight ends as it ends.
+        What is in flight ends as it ends. It replaces a pause that ends by itself; one that does
+        not, from whomever it is, stays. Safe to repeat, as after a crash.
 
         Args:
             name: the campaign.
@@ -300,29 +312,37 @@ class Ledger:
 
         Raises:
             ConfigurationError: ``by`` or ``reason`` is not printable text.
-            NotInLedger: there is no campaign of that name, or it is done or cancelled.
+            NotInLedger: there is no campaign of that name, it is done or cancelled, or it is paused
+                already until somebody resumes it.
         """
         self._admin.pause(name, by=by, reason=reason)
 
-    def cancel(self, name: str, *, by: str) -> int:
+    def cancel(
+        self,
+        name: str,
+        *,
+        by: str,
+        on_progress: Callable[[int], None] = lambda _count: None,
+    ) -> int:
         """Cancel a campaign: what is pending is never sent, and its runners drain and end.
 
         What is in flight ends as it ends; what would become pending again is cancelled, too. A
-        campaign that is done stays done. A cancelled one is final: `resume`, `retry` and the
-        decision ``resend`` refuse it. Safe to repeat, as after a crash.
+        cancelled campaign is final: `resume`, `retry` and the decision ``resend`` refuse it. Safe
+        to repeat, as after a crash.
 
         Args:
             name: the campaign.
             by: the person who decides; the history keeps the name.
+            on_progress: called now and then with the count of submissions so far.
 
         Returns:
             The count of submissions that were cancelled.
 
         Raises:
             ConfigurationError: ``by`` is not printable text.
-            NotInLedger: there is no campaign of that name.
+            NotInLedger: there is no campaign of that name, or it is done.
         """
-        return self._admin.cancel(name, by=by)
+        return self._admin.cancel(name, by=by, on_progress=on_progress)
 
     def delete(self, name: str) -> None:
         """Delete a campaign that never sent anything, with its numbers and texts; the name is free.

@@ -155,6 +155,13 @@ class ActiveRunner:
     """Submissions that it has claimed, and that have not ended in the ledger."""
     counts_as_stalled_at: datetime
     """When these become unknown if it sends no heartbeat before."""
+    is_stalled: bool = False
+    """Whether that time has passed: the next run makes them unknown."""
+    reason: str = ""
+    """Why it waits although its campaign does not, as for its sending hours; empty if it does not
+    wait, or only for other runners."""
+    until: datetime | None = None
+    """When that wait ends."""
 
     def __str__(self) -> str:
         """Name the process and its host."""
@@ -172,6 +179,8 @@ class Status:
     paused_until: datetime | None
     """When a pause ends by itself; None if it does not, or if there is no pause."""
     created_at: datetime
+    purged_at: datetime | None
+    """When the last of its numbers and texts were deleted; None if some are left."""
     planned: int
     """The count of its numbers."""
     skipped: int
@@ -186,6 +195,22 @@ class Status:
     """The count of pending numbers whose text was rejected, by the reason."""
     oldest_unknown_at: datetime | None
     """When the first of the unknown submissions became unknown; None if there is none."""
+    runners: tuple[ActiveRunner, ...]
+    """Who runs it now."""
+    left_behind: dict[str, int]
+    """The count of submissions in flight of each process that is known to have ended, as by
+    ``process 4711 on web-3``: the next run makes them unknown."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Who runs a campaign now, and what that waits for."""
+
+    state: CampaignState
+    reason: str
+    """As in `Progress`."""
+    until: datetime | None
+    """As in `Progress`."""
     runners: tuple[ActiveRunner, ...]
     """Who runs it now."""
 
@@ -268,8 +293,8 @@ class Progress:
     """Submissions that ended."""
     state: CampaignState
     reason: str
-    """Why the campaign waits, or this run until its start or its sending hours, or who cancelled
-    it; empty if nothing of that is so."""
+    """Why the campaign waits, or this run (or all of its runs), as until the sending hours, or who
+    cancelled it; empty if nothing of that is so."""
     until: datetime | None
     """When that wait ends; None if nothing but an operator ends it."""
     waiting_for: tuple[ActiveRunner, ...] = ()

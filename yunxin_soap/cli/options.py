@@ -186,7 +186,8 @@ timezone_option = click.option(
     show_envvar=True,
     default="Asia/Shanghai",
     show_default=True,
-    help="The time zone of all times, also of --sending-hours and --from.",
+    help="The time zone of the times that are shown; with run and resume, of --sending-hours and"
+    " --from too.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
@@ -205,7 +206,13 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to ask for confirmation at: give --yes.")
-    if not click.confirm(question, err=True):
+    try:
+        is_confirmed = click.confirm(question, err=True)
+    except click.Abort as aborted:
+        if isinstance(aborted.__context__, KeyboardInterrupt):
+            raise click.Abort from aborted.__context__
+        is_confirmed = False
+    if not is_confirmed:
         raise ConfigurationError("Nothing was changed.")
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -30,6 +30,10 @@ from yunxin_soap.errors import (
     YunxinError,
 )
 from yunxin_soap.files import file_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
 EXIT_STATUS: dict[type[YunxinError], Exit] = {
     ConfigurationError: Exit.INVALID,
@@ -209,6 +213,23 @@ def discard_rest(stream: IO[str]) -> None:
 def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 line`` or ``2 lines``."""
     return f"{count} {noun}" + "s" * (count != 1)
+
+
+def them(count: int) -> str:
+    """Return the pronoun for so many things."""
+    return "it" if count == 1 else "them"
+
+
+def shorten(text: str, limit: int = 100) -> str:
+    """Return a text that is no longer than so many characters; an ellipsis stands for the rest."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def describe_wait(reason: str, until: datetime, zone: ZoneInfo) -> str:
+    """Say until when something waits, and why."""
+    from yunxin_soap.campaign.timezones import format_time
+
+    return f"waiting until {format_time(until, zone)}: {reason}"
 
 
 def refuse_overwrite(output: str | None, **inputs: str | None) -> None:

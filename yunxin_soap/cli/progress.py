@@ -7,21 +7,21 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 import click
 
-from yunxin_soap.campaign import CampaignState, State
+from yunxin_soap.campaign import CampaignState, Progress, State
 from yunxin_soap.campaign.timezones import format_time
-from yunxin_soap.cli.output import discard_rest, pluralize, printable
+from yunxin_soap.cli.output import describe_wait, discard_rest, pluralize, printable, them
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.campaign import ActiveRunner, AsyncLedger, Ledger, Progress, Status
+    from yunxin_soap.campaign import ActiveRunner, Activity, AsyncLedger, Ledger, Status
 
 _LINE_INTERVAL = 10.0
 """Seconds between two lines while numbers end."""
@@ -32,10 +32,16 @@ _WATCH_INTERVAL = 1.0
 _WATCH_REST = 20.0
 """How many times as long as a look the pause after it is at least."""
 _MAX_WATCH_INTERVAL = 60.0
-"""Seconds between two looks at most."""
-_OnProgress = Callable[["Progress"], None]
+"""Seconds between two looks at most, and between two counts while nothing moves."""
 _Counts = tuple[int, ...]
 _Waits = tuple[str, tuple[str, ...]]
+
+
+class _Show(Protocol):
+    """Shows the progress."""
+
+    def __call__(self, progress: Progress, *, is_last: bool = False) -> None:
+        """Show it; the last one is what the ledger says at the end."""
 
 
 def run_with_progress(
@@ -75,9 +81,27 @@ def run_with_progress(
                 _stop_on_signals(run, stop)
                 with contextlib.suppress(asyncio.CancelledError):
                     await run
-            return await ledger.status(name)
+                # Other runs and operators have changed the counts, too.
+                status = await ledger.status(name)
+                show(_progress_of(status), is_last=True)
+            return status
 
     return asyncio.run(main())
+
+
+def _progress_of(status: Status) -> Progress:
+    """Return the progress of all runs of a campaign, from its status."""
+    left = status.submissions[State.PENDING] + status.submissions[State.SUBMITTING]
+    return Progress(
+        accepted=status.numbers[State.ACCEPTED],
+        rejected=status.numbers[State.REJECTED],
+        unknown=status.numbers[State.UNKNOWN],
+        in_flight=status.submissions[State.SUBMITTING],
+        submissions=sum(status.submissions.values()) - left,
+        state=status.state,
+        reason=status.reason,
+        until=status.paused_until,
+    )
 
 
 def _count_on(before: Status, progress: Progress) -> Progress:
@@ -100,30 +124,77 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
         bar: whether a terminal gets a bar.
     """
     before = ledger.status(name)
-    was_run = bool(before.runners)
-    if before.state is CampaignState.OPEN and not was_run:
-        _print_line(f"Nobody runs {name}: waiting for a run.")
-    last: Progress | None = None
-    with _progress_display(before, zone, bar=bar) as show:
+    for line in _who_runs(before):
+        _print_line(line)
+    was_run = bool(_live(before.runners))
+    last: Activity | None = None
+    counted_at, submissions = 0.0, 0
+    with _progress_display(before, zone, bar=bar, at_once=True) as show:
         while True:
             asked_at = time.monotonic()
-            progress = ledger.progress(name)
+            activity = ledger.activity(name)
+            moves = last is None or _moves(last, activity)
+            if moves or asked_at >= counted_at + _MAX_WATCH_INTERVAL:
+                progress = ledger.progress(name)
+                was_run = was_run or (last is not None and progress.submissions != submissions)
+                counted_at, submissions = asked_at, progress.submissions
             show(progress)
             waits_for_operator = progress.state is CampaignState.PAUSED and progress.until is None
             has_ended = progress.state in (CampaignState.DONE, CampaignState.CANCELLED)
-            if (has_ended or waits_for_operator) and not progress.in_flight:
-                return ledger.status(name)
-            if progress == last:
+            is_over = (has_ended or waits_for_operator) and not progress.in_flight
+            is_left = was_run and not moves and not _live(activity.runners)
+            if is_over or is_left:
                 status = ledger.status(name)
-                if was_run and not status.runners:
-                    return status
-                was_run = was_run or bool(status.runners)
-            elif last is not None and progress.submissions != last.submissions:
-                was_run = True
-            last = progress
+                show(_progress_of(status), is_last=True)
+                return status
+            was_run = was_run or bool(_live(activity.runners))
+            last = activity
             took = time.monotonic() - asked_at
             # The counting of a large campaign must not burden its database.
             time.sleep(min(max(_WATCH_INTERVAL, took * _WATCH_REST), _MAX_WATCH_INTERVAL))
+
+
+def _who_runs(status: Status) -> Iterator[str]:
+    """Yield a sentence for each process that runs a campaign, or left submissions in flight."""
+    name = status.name
+    for process, count in status.left_behind.items():
+        yield (
+            f"{process} has ended with {pluralize(count, 'submission')} in flight: the next run"
+            f" makes {them(count)} unknown."
+        )
+    for each in status.runners:
+        if not each.is_stalled:
+            yield f"{each} runs {name}."
+        elif each.in_flight:
+            yield (
+                f"{each} sends no heartbeat any more, and has"
+                f" {pluralize(each.in_flight, 'submission')} in flight: the next run makes"
+                f" {them(each.in_flight)} unknown."
+            )
+    if status.state is CampaignState.OPEN and not _live(status.runners):
+        yield f"Nobody runs {name}: waiting for a run."
+
+
+def _live(runners: Iterable[ActiveRunner]) -> list[ActiveRunner]:
+    """Return the runners that still send heartbeats, as far as is known."""
+    return [each for each in runners if not each.is_stalled]
+
+
+def _moves(last: Activity, activity: Activity) -> bool:
+    """Return whether the counts of a campaign may have changed between two looks."""
+    if any(each.in_flight and not each.is_stalled for each in activity.runners):
+        return True
+    before, after = (
+        (
+            each.state,
+            each.reason,
+            each.until,
+            # The ends of leases move with every heartbeat.
+            [replace(one, counts_as_stalled_at=one.started_at) for one in each.runners],
+        )
+        for each in (last, activity)
+    )
+    return before != after
 
 
 def _stop_on_signals(run: asyncio.Task[Status], stop: asyncio.Event) -> None:
@@ -183,17 +254,27 @@ def _print_line(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress_display(before: Status, zone: ZoneInfo, *, bar: bool) -> Iterator[_OnProgress]:
+def _progress_display(
+    before: Status, zone: ZoneInfo, *, bar: bool, at_once: bool = False
+) -> Iterator[_Show]:
+    """Show the progress.
+
+    Args:
+        before: the status at the start.
+        zone: the time zone of the times that are shown.
+        bar: whether a terminal gets a bar.
+        at_once: whether the first line comes at once where there is no bar.
+    """
     done = sum(before.numbers[each] for each in (State.ACCEPTED, State.REJECTED, State.UNKNOWN))
     if bar and sys.stderr.isatty():
-        with _bar(before.planned, done, zone) as on_progress:
-            yield on_progress
+        with _bar(before.planned, done, zone) as show:
+            yield show
     else:
-        yield ProgressLines(before.planned, done, zone)
+        yield ProgressLines(before.planned, done, zone, at_once=at_once)
 
 
 @contextlib.contextmanager
-def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_OnProgress]:
+def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_Show]:
     from rich import progress as rich
     from rich.console import Console, Group
     from rich.live import Live
@@ -208,14 +289,14 @@ def _bar(planned: int, done: int, zone: ZoneInfo) -> Iterator[_OnProgress]:
     task = bar.add_task("", total=planned, completed=done)
     began = time.monotonic()
 
-    def on_progress(progress: Progress) -> None:
+    def show(progress: Progress, *, is_last: bool = False) -> None:
         bar.update(task, completed=_ended(progress))
         # The text has lines of its own: on the bar's line it would leave no space for the bar.
         rate = _rate(progress, done, time.monotonic() - began)
         live.update(Group(bar, Text(printable(_describe(progress, rate, zone)))))
 
     with Live(bar, console=Console(file=cast("IO[str]", ResilientStderr()))) as live:
-        yield on_progress
+        yield show
 
 
 class ProgressLines:
@@ -228,6 +309,7 @@ class ProgressLines:
         planned: the count of the campaign's numbers.
         done: how many of them had ended when the run began, or the watching of it.
         zone: the time zone of the times that are shown.
+        at_once: whether the first line comes at once, and not after ten seconds.
         write: prints a line.
         clock: returns seconds, as `time.monotonic` does.
     """
@@ -238,6 +320,7 @@ class ProgressLines:
         done: int,
         zone: ZoneInfo,
         *,
+        at_once: bool = False,
         write: Callable[[str], None] = _print_line,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -245,16 +328,20 @@ class ProgressLines:
         self._write, self._clock = write, clock
         self._began = self._last = self._changed = clock()
         self._interval = _LINE_INTERVAL
+        self._is_due = at_once
         self._counts: _Counts = ()
         self._waits: _Waits = ("", ())
 
-    def __call__(self, progress: Progress) -> None:
-        """Print a line if it is time for one."""
+    def __call__(self, progress: Progress, *, is_last: bool = False) -> None:
+        """Print a line if it is time for one, or if what the last line said is not so any more."""
         now = self._clock()
         counts, waits = _counts(progress), _waits(progress)
         is_same = (counts, waits) == (self._counts, self._waits)
         interval = self._interval if is_same else _LINE_INTERVAL
-        if waits == self._waits and now - self._last < interval:
+        if is_last:
+            if not self._counts or counts == self._counts[: len(counts)]:
+                return
+        elif not self._is_due and waits == self._waits and now - self._last < interval:
             return
         text = _describe(progress, _rate(progress, self._done, now - self._began), self._zone)
         if is_same:
@@ -262,7 +349,7 @@ class ProgressLines:
             text = f"{text.rstrip('.')}; no change for {now - self._changed:.0f} s"
         else:
             self._interval, self._changed = _LINE_INTERVAL, now
-        self._last, self._counts, self._waits = now, counts, waits
+        self._last, self._counts, self._waits, self._is_due = now, counts, waits, False
         self._write(f"{_ended(progress)} of {self._planned} numbers: {text}")
 
 
@@ -293,14 +380,14 @@ def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
     )
     if progress.waiting_for:
         others = ", ".join(_describe_runner(each, zone) for each in progress.waiting_for)
-        return f"{text}; waiting for {others}"
+        text += f"; waiting for {others}"
     if not progress.reason:
         return text
     if progress.state is CampaignState.CANCELLED:
         return f"{text}; cancelled: {progress.reason}"
     if progress.until is None:
         return f"{text}; paused: {progress.reason}"
-    return f"{text}; waiting until {format_time(progress.until, zone)}: {progress.reason}"
+    return f"{text}; {describe_wait(progress.reason, progress.until, zone)}"
 
 
 def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:

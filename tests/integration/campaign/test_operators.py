@@ -19,7 +19,7 @@ from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError, LedgerError, NotInLedger
 from yunxin_soap.campaign import CampaignState, Ledger, Progress, State, Status
 from yunxin_soap.campaign.models import Pause
-from yunxin_soap.campaign.storage import transitions
+from yunxin_soap.campaign.storage import admin, transitions
 from yunxin_soap.campaign.storage.schema import TABLES, campaign, runner
 from yunxin_soap.campaign.storage.schema import ledger as version
 from yunxin_soap.sandbox import Sandbox
@@ -60,7 +60,7 @@ def test_pause_ends_a_run_until_resumed(ledger: Ledger, client: Client, sandbox:
 
 
 def test_pause_of_an_operator_is_not_replaced(ledger: Ledger, manual_runner: Manual) -> None:
-    """What a runner meets does not replace a pause by an operator, which replaces any other."""
+    """What a runner meets does not replace a pause by an operator, which replaces a timed one."""
     plan(ledger, 5)
     manual = manual_runner()
     manual.exchange(pause=Pause("the channel is closed", 60.0))
@@ -69,8 +69,22 @@ def test_pause_of_an_operator_is_not_replaced(ledger: Ledger, manual_runner: Man
         manual.exchange(pause=pause)
         found = ledger.status("a")
         assert (found.reason, found.paused_until) == ("by ops", None)
-    ledger.pause("a", by="boss", reason="holiday")
-    assert ledger.status("a").reason == "by boss: holiday"
+
+
+def test_pause_twice_keeps_the_first_and_says_so(ledger: Ledger, manual_runner: Manual) -> None:
+    """Who paused a campaign, and why, stays until somebody resumes it; a repeated call is none."""
+    plan(ledger, 5)
+    ledger.pause("a", by="ops", reason="wrong text?")
+    before = ledger.status("a")
+    ledger.pause("a", by="ops", reason="wrong text?")
+    for by, reason in (("boss", "wrong text?"), ("ops", "")):
+        with pytest.raises(NotInLedger, match=r"'a' is paused already \(by ops: wrong text\?\)"):
+            ledger.pause("a", by=by, reason=reason)
+    assert ledger.status("a") == before
+    ledger.resume("a")
+    manual_runner().exchange(pause=Pause("the balance is too low"))
+    with pytest.raises(NotInLedger, match=r"is paused already \(the balance is too low\), until"):
+        ledger.pause("a", by="ops")
 
 
 def test_pause_beside_the_end_of_a_timed_pause_stays(
@@ -142,7 +156,9 @@ def test_cancel_pending_are_never_sent(ledger: Ledger, client: Client, sandbox: 
     assert not sandbox.arrivals
     time.sleep(0.01)
     assert ledger.purge(older_than=0) == 23
-    assert ledger.status("a") == status
+    purged = ledger.status("a")
+    assert purged.purged_at is not None
+    assert replace(purged, purged_at=None) == status
 
 
 def test_cancel_is_final(ledger: Ledger, client: Client, sandbox: Sandbox) -> None:
@@ -171,8 +187,20 @@ def test_cancel_of_a_done_campaign_changes_nothing(ledger: Ledger, client: Clien
     """There is nothing to cancel in a campaign that is done."""
     plan(ledger, 5)
     status = ledger.run("a", client)
-    assert ledger.cancel("a", by="ops") == 0
+    with pytest.raises(NotInLedger, match="'a' is done, so there is nothing to cancel"):
+        ledger.cancel("a", by="ops")
+    with pytest.raises(NotInLedger, match="'a' is done, so there is nothing to delete"):
+        ledger.delete("a")
     assert ledger.status("a") == status
+
+
+def test_cancel_reports_its_progress(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long cancel says how far it is."""
+    monkeypatch.setattr(admin, "_CANCEL_BATCH", 4)
+    plan(ledger, 10, size=1)
+    seen: list[int] = []
+    assert ledger.cancel("a", by="ops", on_progress=seen.append) == 10
+    assert seen == [4, 8, 10]
 
 
 def test_campaign_is_not_done_while_a_retry_makes_it_pending(

@@ -54,6 +54,7 @@ class Campaigns(RuleBasedStateMachine):
         self._in_flight: dict[int, dict[int, ClaimedSubmission]] = {0: {}, 1: {}}
         self._accepted: dict[str, int] = {}
         self._campaign = CampaignState.OPEN
+        self._paused_by_run = False
 
     @initialize()
     def plan(self) -> None:
@@ -97,6 +98,8 @@ class Campaigns(RuleBasedStateMachine):
         endings = self._end_some(in_flight, ends)
         is_left = State.PENDING in self._model.values()
         if pause and is_left and self._campaign is not CampaignState.CANCELLED:
+            if self._campaign is not CampaignState.PAUSED:
+                self._paused_by_run = True
             self._campaign = CampaignState.PAUSED
 
         def go() -> ClaimResult:
@@ -198,17 +201,22 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        with self._refused_if(CampaignState.CANCELLED, CampaignState.DONE) as refused:
+        states = [CampaignState.CANCELLED, CampaignState.DONE]
+        if self._paused_by_run:  # by another reason, which stays
+            states.append(CampaignState.PAUSED)
+        with self._refused_if(*states) as refused:
             self._ledger.pause("a", by="test")
         if not refused:
             self._campaign = CampaignState.PAUSED
+            self._paused_by_run = False
 
     @rule(sure=st.integers(0, 3))
     def cancel(self, sure: int) -> None:
         if sure < 3:  # else most examples would be cancelled soon
             return
-        self._ledger.cancel("a", by="test")
-        if self._campaign is not CampaignState.DONE:
+        with self._refused_if(CampaignState.DONE) as refused:
+            self._ledger.cancel("a", by="test")
+        if not refused:
             self._campaign = CampaignState.CANCELLED
             self._move(State.PENDING, State.CANCELLED)
 

@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import psutil
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import ManualRunner, transaction
+from tests.integration.campaign.conftest import ManualRunner, executed, transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
+from yunxin_soap.campaign.running import decisions
 from yunxin_soap.campaign.running import runner as running
 from yunxin_soap.campaign.storage import dialects
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
@@ -199,6 +201,122 @@ def test_run_says_whose_submissions_it_waits_for(
     assert other.counts_as_stalled_at > before
     assert [str(each) for each in ledger.status("a").runners] == ["process 4711 on web-3"]
     assert ledger.status("a").runners[0].in_flight == 2
+
+
+@pytest.mark.parametrize("option", ["start", "hours"])
+def test_run_tells_others_what_it_waits_for(ledger: Ledger, client: Client, option: str) -> None:
+    """A start and sending hours are in the status and the progress that others read."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    hour = (datetime.now(timezone.utc).hour + 12) % 24
+    options: dict[str, Any] = {"sending_hours": f"{hour:02}:00-{hour:02}:30", "timezone": "UTC"}
+    if option == "start":
+        options = {"start_at": datetime.now(timezone.utc) + timedelta(hours=12)}
+    stop, seen = threading.Event(), []
+
+    def on_progress(progress: Progress) -> None:
+        if not stop.is_set():
+            seen.append((progress, ledger.status("a").runners, ledger.progress("a")))
+            assert ledger.activity("a").reason == progress.reason
+            stop.set()
+
+    ledger.run("a", client, on_progress=on_progress, stop=stop, **options)
+    ((own, (runner_,), elsewhere),) = seen
+    assert own.reason
+    assert runner_.reason == elsewhere.reason == own.reason
+    assert runner_.until == elsewhere.until
+    assert own.until is not None
+    assert runner_.until is not None
+    assert abs(runner_.until - own.until) <= timedelta(seconds=1)
+
+
+def test_run_tells_others_only_when_it_changes(ledger_url: str, client: Client) -> None:
+    """However often a run looks at the ledger, it writes what it waits for once."""
+    stop, reports = threading.Event(), 0
+
+    def on_progress(_: Progress) -> None:
+        nonlocal reports
+        reports += 1
+        if reports == 5:
+            stop.set()
+
+    start = datetime.now(timezone.utc) + timedelta(hours=12)
+    with Ledger(ledger_url, heartbeat_timeout=0.3) as ledger:
+        ledger.plan("a", numbers(3), TEXT, channel=37)
+        with executed() as statements:
+            ledger.run("a", client, start_at=start, on_progress=on_progress, stop=stop)
+    assert reports >= 5
+    assert sum("wait_reason=" in statement for statement, _ in statements) == 1
+
+
+def test_run_tells_others_when_it_tries_again(
+    ledger: Ledger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose submissions were not sent says when it tries again."""
+    monkeypatch.setattr(decisions, "FIRST_BACKOFF", 60.0)
+    monkeypatch.setattr(decisions, "MAX_BACKOFF", 60.0)
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    stop, seen = threading.Event(), []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.reason:
+            seen.append((progress, ledger.status("a").runners))
+            stop.set()
+
+    with Client("demo", "demo", endpoint="http://127.0.0.1:1/", channel=37, retries=0) as client:
+        ledger.run("a", client, on_progress=on_progress, stop=stop)
+    progress, (runner_,) = seen[0]
+    assert progress.reason == runner_.reason == "what was not sent is tried again then"
+    assert runner_.until is not None
+    assert timedelta(0) < runner_.until - datetime.now(timezone.utc) <= timedelta(seconds=61)
+
+
+def test_progress_elsewhere_waits_only_if_all_runs_do(
+    ledger: Ledger, manual_runner: Manual
+) -> None:
+    """A campaign with one run that sends does not wait; else the first end counts."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    first, second = manual_runner(), manual_runner()
+    until = datetime(2100, 1, 2, tzinfo=timezone.utc)
+    first.claims.runners.note_wait(first.identity, "the run starts then", until)
+    assert ledger.progress("a").reason == ""
+    later = until + timedelta(days=1)
+    second.claims.runners.note_wait(second.identity, "it is outside the sending hours", later)
+    found = ledger.progress("a")
+    assert (found.reason, found.until) == ("the run starts then", until)
+    first.claims.runners.note_wait(first.identity, "", None)
+    assert ledger.progress("a").reason == ""
+    assert {each.reason for each in ledger.activity("a").runners} == {
+        "",
+        "it is outside the sending hours",
+    }
+
+
+def test_status_names_who_left_submissions_in_flight(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
+) -> None:
+    """A process that has ended is named with its count; a silent one elsewhere is stalled."""
+    ledger.plan("a", numbers(5), TEXT, channel=37, max_recipients=1)
+    ended = [manual_runner(host="web-3", pid=2**22 + 1) for _ in range(2)]
+    elsewhere = manual_runner(host="web-4", pid_namespace=f"{_BOOT}/another container")
+    for each, count in zip((*ended, elsewhere), (2, 1, 1), strict=True):
+        each.claim(count)
+    status = ledger.status("a")
+    assert status.left_behind == {f"process {2**22 + 1} on web-3": 3}
+    assert [each.is_stalled for each in status.runners] == [False]
+    with engine.begin() as connection:
+        connection.execute(sa.update(runner).values(expires_at=1.0))
+    assert [each.is_stalled for each in ledger.activity("a").runners] == [True]
+
+
+def test_run_with_nothing_left_does_not_wait(ledger: Ledger, client: Client) -> None:
+    """A campaign that is done does not wait for the sending hours."""
+    ledger.plan("a", numbers(1), TEXT, channel=37)
+    ledger.run("a", client)
+    seen: list[Progress] = []
+    hour = (datetime.now(timezone.utc).hour + 12) % 24
+    hours = f"{hour:02}:00-{hour:02}:30"
+    ledger.run("a", client, sending_hours=hours, timezone="UTC", on_progress=seen.append)
+    assert {each.reason for each in seen} == {""}
 
 
 def test_run_waits_ten_leases_for_a_process_that_lives(

@@ -32,6 +32,7 @@ def status(
         reason=reason,
         paused_until=None,
         created_at=START,
+        purged_at=None,
         planned=30,
         skipped=4,
         numbers={**dict.fromkeys(State, 0), **(numbers or {State.ACCEPTED: 30})},
@@ -40,6 +41,7 @@ def status(
         on_hold={},
         oldest_unknown_at=None,
         runners=(),
+        left_behind={},
     )
 
 

@@ -54,6 +54,8 @@ _USED_SHARE_OF_LEASE = 0.9
 The rest is for what no look at a clock can see: the moment between the look and the first byte, and
 clocks that run at different speeds.
 """
+_SHOWN_WAIT = 1.0
+"""Seconds that a wait for a retry lasts at least to be told, and that two ends of a wait differ."""
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
@@ -67,6 +69,10 @@ _SILENCE = 20.0
 """Seconds without an answer of the ledger after which the log says so, again and again."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
+
+
+_Wait = tuple[str, datetime | None]
+"""Why a run waits, and until when."""
 
 
 class Sender(Protocol):
@@ -174,6 +180,8 @@ class Runner:
         """Whether a thread was left that may still send."""
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
         self._ended = 0
+        self._noted_wait: _Wait = ("", None)
+        """What the ledger says that this runner waits for."""
 
     async def run(self) -> None:
         """Send until nothing is left, the campaign is paused, or the run is stopped.
@@ -222,7 +230,9 @@ class Runner:
                 task.add_done_callback(lambda _task: self._wake_up.set())
                 self._in_flight[claimed.id] = task
             self._is_certain = True
-            self._report(result)
+            progress = self._progress(result)
+            await self._note_wait(progress)
+            self._report(progress)
             if not self._in_flight and not self._endings:
                 if self._failure is not None:
                     raise self._failure
@@ -459,19 +469,39 @@ class Runner:
                 self._numbers[each.state] += each.claimed.size
             self._ended += 1
 
-    def _report(self, result: ClaimResult) -> None:
-        """Call the progress callback."""
-        reason, wait = result.reason, result.wait
-        if not reason and not self._is_draining() and (wait := self._hours_wait()) > 0:
-            reason = (
-                "the run starts then"
-                if self._start_wait() > 0
-                else f"it is outside the sending hours, {self._options.sending_hours}"
-            )
+    def _wait(self, result: ClaimResult) -> tuple[str, float | None]:
+        """Return why this run waits, and for how many seconds; None if that has no end."""
+        if result.reason or result.wait is None or self._is_draining():
+            return result.reason, result.wait
+        if (wait := self._hours_wait()) > 0:
+            if self._start_wait() > 0:
+                return "the run starts then", wait
+            return f"it is outside the sending hours, {self._options.sending_hours}", wait
+        if result.wait >= _SHOWN_WAIT and not self._in_flight:
+            return "what was not sent is tried again then", result.wait
+        return "", None
+
+    async def _note_wait(self, progress: Progress) -> None:
+        """Let others read in the ledger what this runner waits for, if that has changed.
+
+        The row of the campaign says why all of it waits.
+        """
+        wait: _Wait = ("", None)
+        if progress.state is CampaignState.OPEN:
+            wait = progress.reason, progress.until
+        if self._is_draining() or _is_same_wait(wait, self._noted_wait):
+            return
+        # It is for display only: the next exchange says what is wrong with the ledger.
+        with contextlib.suppress(sa.exc.DBAPIError):
+            await self._in_thread(self._claims.runners.note_wait, self._identity, *wait)
+            self._noted_wait = wait
+
+    def _progress(self, result: ClaimResult) -> Progress:
+        reason, wait = self._wait(result)
         until = None
         if reason and wait is not None:
             until = datetime.fromtimestamp(time.time() + wait, timezone.utc)
-        progress = Progress(
+        return Progress(
             accepted=self._numbers[State.ACCEPTED],
             rejected=self._numbers[State.REJECTED],
             unknown=self._numbers[State.UNKNOWN],
@@ -482,6 +512,9 @@ class Runner:
             until=until,
             waiting_for=result.waiting_for,
         )
+
+    def _report(self, progress: Progress) -> None:
+        """Call the progress callback."""
         try:
             self._on_progress(progress)
         except Exception as error:  # noqa: BLE001 - the run ends with it
@@ -549,3 +582,11 @@ class Runner:
             answer.cancel()  # unless it has begun
             raise
         return answer.result()
+
+
+def _is_same_wait(one: _Wait, other: _Wait) -> bool:
+    """Return whether two waits have one reason, and one end as far as clocks can tell."""
+    (reason, until), (other_reason, other_until) = one, other
+    if reason != other_reason or until is None or other_until is None:
+        return (reason, until) == (other_reason, other_until)
+    return abs((until - other_until).total_seconds()) <= _SHOWN_WAIT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -76,18 +76,25 @@ class Admin:
             if reason and not reason.isprintable():
                 raise ConfigurationError(f"reason={reason!r} must be printable text.")
             text = f"by {by}: {reason}" if reason.strip() else f"by {by}"
-            if not transitions.pause_by_operator(connection, found.id, reason=text):
+            if found.state == CampaignState.PAUSED.value and found.paused_until is None:
+                if found.reason == text:  # the same call again, as after a crash
+                    return
                 raise NotInLedger(
-                    f"Campaign {name!r} is {found.state}, so there is nothing to pause."
+                    f"Campaign {name!r} is paused already ({found.reason}), until somebody resumes"
+                    " it. Nothing was changed."
                 )
+            if not transitions.pause_by_operator(connection, found.id, reason=text):
+                raise _nothing_left(found, "pause")
 
     @repeat_after_deadlock
-    def cancel(self, name: str, *, by: str) -> int:
+    def cancel(self, name: str, *, by: str, on_progress: Callable[[int], None]) -> int:
         """Cancel a campaign and its pending submissions; return the count of these."""
         with as_ledger_errors():
             with self._engine.begin() as connection:
-                found = campaign_row(connection, name)
+                found = campaign_row(connection, name, lock=True)
                 _check(by)
+                if found.state == CampaignState.DONE.value:
+                    raise _nothing_left(found, "cancel")
                 transitions.cancel_campaign(connection, found.id, reason=f"by {by}")
             with self._engine.begin() as connection:
                 # A runner's exchange locks its row. One that read the campaign before it was
@@ -102,6 +109,7 @@ class Admin:
             # Live runners must be able to record what is in flight in between.
             while batch := self._cancel_some(found.id, by):
                 count += batch
+                on_progress(count)
             return count
 
     @repeat_after_deadlock
@@ -164,6 +172,8 @@ class Admin:
             ),
         )
         if connection.scalar(sa.select(was_sent)):
+            if found.state == CampaignState.DONE.value:
+                raise _nothing_left(found, "delete")
             raise NotInLedger(
                 f"Campaign {name!r} has begun to send, so its record stays: cancel what is left of"
                 " it, and purge its numbers and texts once they are old enough. Nothing was"
@@ -527,6 +537,15 @@ def _refuse_cancelled(found: Any) -> None:
     """Check that a campaign is not cancelled, so that its submissions may become pending."""
     if found.state == CampaignState.CANCELLED.value:
         raise _cancelled(found.name)
+
+
+def _nothing_left(found: Any, verb: str) -> NotInLedger:
+    """Return the error about a campaign that has ended, for all that only others allow."""
+    more = " Its record stays; purge removes its numbers and texts once they are old enough."
+    return NotInLedger(
+        f"Campaign {found.name!r} is {found.state}, so there is nothing to {verb}. Nothing was"
+        f" changed.{more if verb == 'delete' else ''}"
+    )
 
 
 def _cancelled(name: str) -> NotInLedger:

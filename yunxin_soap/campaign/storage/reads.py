@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import (
     ActiveRunner,
+    Activity,
     CampaignState,
     HistoryEntry,
     NumberResult,
@@ -40,6 +41,7 @@ from yunxin_soap.message import normalise_recipients
 _FOREIGN = re.compile(r"\+?[0-9]{3,20}")
 _ROWS = 500
 """Rows fetched together, so that memory does not grow with a campaign."""
+_NEVER = datetime.max.replace(tzinfo=timezone.utc)
 
 
 def campaign_row(connection: sa.Connection, name: str, *, lock: bool = False) -> Any:
@@ -110,7 +112,7 @@ class Reads:
             return _statuses(connection, self._runners, rows, scope)
 
     def progress(self, name: str) -> Progress:
-        """Return how far a campaign is, by one query.
+        """Return how far a campaign is.
 
         Raises:
             NotInLedger: there is no campaign of that name.
@@ -122,16 +124,35 @@ class Reads:
                 numbers[State(count.state)] = int(count.numbers)
                 submissions[State(count.state)] = count.submissions
             left = submissions[State.PENDING] + submissions[State.SUBMITTING]
+            activity = self._activity(connection, row)
             return Progress(
                 accepted=numbers[State.ACCEPTED],
                 rejected=numbers[State.REJECTED],
                 unknown=numbers[State.UNKNOWN],
                 in_flight=submissions[State.SUBMITTING],
                 submissions=sum(submissions.values()) - left,
-                state=CampaignState(row.state),
-                reason=row.reason,
-                until=None if row.paused_until is None else _datetime(row.paused_until),
+                state=activity.state,
+                reason=activity.reason,
+                until=activity.until,
             )
+
+    def activity(self, name: str) -> Activity:
+        """Return who runs a campaign, and what that waits for.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            return self._activity(connection, campaign_row(connection, name))
+
+    def _activity(self, connection: sa.Connection, row: Any) -> Activity:
+        runners = tuple(each for _, each in self._runners.active(connection, [row.id]))
+        state, reason = CampaignState(row.state), row.reason
+        until = None if row.paused_until is None else _datetime(row.paused_until)
+        if state is CampaignState.OPEN and runners and all(each.reason for each in runners):
+            first = min(runners, key=lambda each: each.until or _NEVER)
+            reason, until = first.reason, first.until
+        return Activity(state, reason, until, runners)
 
     def once_counts(self) -> dict[State, int]:
         """Return the count of single sends in each state."""
@@ -344,8 +365,13 @@ def _statuses(
         codes[campaign_id][code] = int(size)
     on_hold = _on_hold(connection, scope)
     active: dict[int, list[ActiveRunner]] = {row.id: [] for row in rows}
-    for row, each in runners.active(connection, active):
-        active[row.campaign_id].append(each)
+    left_behind: dict[int, dict[str, int]] = {row.id: {} for row in rows}
+    for row, each, is_dead in runners.registered(connection, active):
+        if not is_dead:
+            active[row.campaign_id].append(each)
+        elif each.in_flight:
+            left = left_behind[row.campaign_id]
+            left[str(each)] = left.get(str(each), 0) + each.in_flight
     return [
         Status(
             name=row.name,
@@ -353,6 +379,7 @@ def _statuses(
             reason=row.reason,
             paused_until=None if row.paused_until is None else _datetime(row.paused_until),
             created_at=_datetime(row.created_at),
+            purged_at=None if row.purged_at is None else _datetime(row.purged_at),
             planned=row.numbers,
             skipped=row.skipped,
             numbers=numbers[row.id],
@@ -361,6 +388,7 @@ def _statuses(
             on_hold=on_hold.get(row.id, {}),
             oldest_unknown_at=oldest_unknown.get(row.id),
             runners=tuple(active[row.id]),
+            left_behind=left_behind[row.id],
         )
         for row in rows
     ]

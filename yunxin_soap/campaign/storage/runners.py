@@ -326,6 +326,14 @@ class Runners:
             campaign_ids: the campaigns.
             but: a runner to leave out.
         """
+        for row, each, is_dead in self.registered(connection, campaign_ids):
+            if not is_dead and (but is None or row.id != but.id):
+                yield row, each
+
+    def registered(
+        self, connection: sa.Connection, campaign_ids: Collection[int]
+    ) -> Iterator[tuple[sa.Row[Any], ActiveRunner, bool]]:
+        """Yield what `active` yields and whether it is known to be dead, also of dead runners."""
         held = (
             sa.select(submission.c.runner_id, sa.func.count().label("count"))
             .where(
@@ -347,8 +355,6 @@ class Runners:
         ahead = now - lease_time(connection, now)
         for row in found:
             dead = RunnerIdentity.of(row).is_dead(on_this_machine=is_local(connection))
-            if dead or (but is not None and row.id == but.id):
-                continue
             stalled_at = row.expires_at + ahead + self._patience(is_alive=dead is False)
             yield (
                 row,
@@ -358,8 +364,31 @@ class Runners:
                     started_at=datetime.fromtimestamp(row.started_at, timezone.utc),
                     in_flight=row.in_flight,
                     counts_as_stalled_at=datetime.fromtimestamp(stalled_at, timezone.utc),
+                    is_stalled=stalled_at < now,
+                    reason=row.wait_reason or "",
+                    until=(
+                        None
+                        if row.wait_until is None
+                        else datetime.fromtimestamp(row.wait_until, timezone.utc)
+                    ),
                 ),
+                bool(dead),
             )
+
+    def note_wait(self, identity: RunnerIdentity, reason: str, until: datetime | None) -> None:
+        """Let others read what a runner waits for.
+
+        Args:
+            identity: the runner.
+            reason: why it waits; empty if it does not.
+            until: when that ends.
+        """
+        values = {
+            "wait_reason": reason or None,
+            "wait_until": None if until is None else until.timestamp(),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(runner.update().where(runner.c.id == identity.id).values(**values))
 
     @staticmethod
     def _reclaim(

@@ -67,6 +67,9 @@ runner = sa.Table(
     # When others took its submissions. The row stays while its process may still be alive, as after
     # a suspension, and may still send.
     sa.Column("reclaimed_at", sa.Double),
+    # Why it waits although its campaign does not, and until when; null if it does not.
+    sa.Column("wait_reason", sa.Text),
+    sa.Column("wait_until", sa.Double),
 )
 
 submission = sa.Table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from yunxin_soap.cli.options import (
@@ -12,7 +14,10 @@ from yunxin_soap.cli.options import (
     open_ledger,
     yes_option,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_result
+from yunxin_soap.cli.output import handle_errors, pluralize, print_result, print_text
+
+_LINE_INTERVAL = 5.0
+"""Seconds between two lines about how far it is."""
 
 
 @click.command("cancel")
@@ -27,11 +32,14 @@ def cancel_command(name: str, yes: bool, by: str, ledger_url: str | None, as_jso
     plan another campaign.
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
-        from yunxin_soap.campaign import State
+        from yunxin_soap.campaign import CampaignState, State
 
-        pending = pluralize(ledger.status(name).numbers[State.PENDING], "pending number")
-        confirm(f"Cancel {name}, with {pending}? This is final.", yes=yes)
-        count = ledger.cancel(name, by=by)
+        status = ledger.status(name)
+        if status.state is not CampaignState.DONE:  # which is refused without a question
+            pending = pluralize(status.numbers[State.PENDING], "pending number")
+            confirm(f"Cancel {name}, with {pending}? This is final.", yes=yes)
+        show = _Progress(status.submissions[State.PENDING])
+        count = ledger.cancel(name, by=by, on_progress=show)
         in_flight = ledger.status(name).submissions[State.SUBMITTING]
         still = (
             f" {pluralize(in_flight, 'submission')} in flight: that ends as it ends."
@@ -40,3 +48,21 @@ def cancel_command(name: str, yes: bool, by: str, ledger_url: str | None, as_jso
         )
         text = f"{pluralize(count, 'submission')} cancelled.{still}"
         print_result(as_json, "submissions", count, text)
+
+
+class _Progress:
+    """Prints now and then how many submissions are cancelled.
+
+    Args:
+        pending: how many there are to cancel.
+    """
+
+    def __init__(self, pending: int) -> None:
+        self._pending, self._last = pending, time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        """Print it if it is time."""
+        now = time.monotonic()
+        if now >= self._last + _LINE_INTERVAL:
+            self._last = now
+            print_text(f"{count} of {self._pending} submissions cancelled", err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
-from yunxin_soap.cli.output import handle_errors, open_output, refuse_ledger_overwrite
+from yunxin_soap.cli.output import handle_errors, open_output, printable, refuse_ledger_overwrite
 from yunxin_soap.files import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _export(results: Iterator[NumberResult], output: str, as_json: bool) -> None
             writer.writerow(_COLUMNS)
         for each in chain(first, results):
             if as_json:
-                file.write(json.dumps(asdict(each)) + "\n")
+                file.write(printable(json.dumps(asdict(each), ensure_ascii=False)) + "\n")
             else:
                 writer.writerow(
                     (

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli.options import ledger_options, open_ledger, timezone_option
-from yunxin_soap.cli.output import handle_errors, print_json, print_text
+from yunxin_soap.cli.output import handle_errors, print_json, print_text, shorten
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from yunxin_soap.campaign import HistoryEntry, SubmissionRecord
+
+_SHOWN = 10
+"""Names that the answer lists."""
 
 
 @click.command("find")
@@ -34,9 +37,18 @@ def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: s
             print_json([asdict(each) for each in records])
             return
         if not records:
-            print_text("No submission has that number.")
+            purged = [each.name for each in ledger.statuses() if each.purged_at is not None]
+            print_text(f"No submission has that number.{_hint(purged)}")
         for record in records:
             _print_record(record, zone)
+
+
+def _hint(purged: list[str]) -> str:
+    """Say of which campaigns nobody knows any more whether they had the number."""
+    if not purged:
+        return ""
+    names = ", ".join(purged[:_SHOWN]) + (", …" if len(purged) > _SHOWN else "")
+    return f" (The numbers of {names} were purged.)"
 
 
 def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
@@ -52,7 +64,7 @@ def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
 def _describe(entry: HistoryEntry, record: SubmissionRecord, zone: ZoneInfo) -> str:
     from yunxin_soap.campaign.timezones import format_time
 
-    detail = f" ({entry.detail})" if entry.detail not in ("", entry.after.value) else ""
+    detail = f" ({shorten(entry.detail)})" if entry.detail not in ("", entry.after.value) else ""
     # The part of the history before --isolate split it off belongs to another submission.
     origin = (
         f"submission {entry.submission_id} " if entry.submission_id != record.submission_id else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from yunxin_soap.cli.options import by_option, ledger_options, name_argument, open_ledger
@@ -16,8 +18,10 @@ from yunxin_soap.cli.output import handle_errors, print_result
 def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_json: bool) -> None:
     """Pause a campaign until it is resumed.
 
-    Its runs end once the submissions in flight have ended.
+    Its runs end once the submissions in flight have ended. A campaign that waits for an operator
+    already keeps the reason that it has.
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.pause(name, by=by, reason=reason)
-        print_result(as_json, "paused", name, f"{name} is paused; campaign resume continues it.")
+        resume = f"yunxin-soap campaign resume {shlex.quote(name)}"
+        print_result(as_json, "paused", name, f'{name} is paused; "{resume}" continues it.')

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from yunxin_soap.cli.options import ledger_options, open_ledger
+from yunxin_soap.cli.options import confirm, ledger_options, open_ledger, yes_option
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result
 from yunxin_soap.errors import ConfigurationError
 
@@ -20,8 +20,9 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
     metavar="AGE",
     help="Minimum time since a submission ended, such as 90d or 12h.",
 )
+@yes_option
 @ledger_options
-def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> None:
+def purge_command(older_than: str, yes: bool, ledger_url: str | None, as_json: bool) -> None:
     """Remove old numbers and texts; counts stay.
 
     Submissions that are pending or unknown keep theirs.
@@ -29,6 +30,8 @@ def purge_command(older_than: str, ledger_url: str | None, as_json: bool) -> Non
     with handle_errors(as_json):
         seconds = _parse_age(older_than)
         with open_ledger(ledger_url) as ledger:
+            what = "the numbers and texts of all that ended"
+            confirm(f"Remove {what} more than {older_than} ago? This is final.", yes=yes)
             count = ledger.purge(older_than=seconds)
         print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} removed.")
 

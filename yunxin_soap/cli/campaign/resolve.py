@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from yunxin_soap.cli.campaign.status import submissions_left_behind
 from yunxin_soap.cli.options import (
     by_option,
     check_target,
@@ -18,7 +17,7 @@ from yunxin_soap.cli.options import (
     open_ledger,
     optional_name_argument,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_text
+from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_text, them
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -118,14 +117,10 @@ def _in_flight_lines(status: Status) -> Iterator[str]:
             yield (
                 f"{pluralize(each.in_flight, 'submission')} of {each} still in flight, so not yet"
                 f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes"
-                f" {_them(each.in_flight)} so."
+                f" {them(each.in_flight)} so."
             )
-    if left := submissions_left_behind(status):
+    for process, count in status.left_behind.items():
         yield (
-            f"{pluralize(left, 'submission')} of a process that has ended, so not yet unknown: the"
-            f" next run makes {_them(left)} so."
+            f"{pluralize(count, 'submission')} of {process}, which has ended, so not yet unknown:"
+            f" the next run makes {them(count)} so."
         )
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"

@@ -18,16 +18,24 @@ from yunxin_soap.cli.options import (
     optional_name_argument,
     timezone_option,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_text
+from yunxin_soap.cli.output import (
+    describe_wait,
+    handle_errors,
+    pluralize,
+    print_json,
+    print_text,
+    shorten,
+    them,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from yunxin_soap.campaign import Ledger, Status
+    from yunxin_soap.campaign import ActiveRunner, Ledger, Status
 
 
 _TEXT_COLUMNS = 2
-"""The first columns of the table, which are aligned at their left; numbers are at their right."""
+"""The first and the last columns of the table are aligned at their left; numbers at their right."""
 
 
 @click.command("status")
@@ -46,10 +54,10 @@ def status_command(name: str | None, ledger_url: str | None, as_json: bool, time
         if name is not None:
             print_status(ledger.status(name), zone, as_json)
         else:
-            _print_overview(ledger, as_json)
+            _print_overview(ledger, zone, as_json)
 
 
-def _print_overview(ledger: Ledger, as_json: bool) -> None:
+def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
     from yunxin_soap.campaign import State
 
     campaigns = ledger.statuses()
@@ -66,7 +74,7 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
         return
     if not campaigns and not sends:
         print_text("The ledger is empty.")
-    for line in _table(campaigns):
+    for line in _table(campaigns, zone):
         print_text(line)
     if sends:
         counts = ", ".join(f"{count} {state}" for state, count in sends.items())
@@ -77,7 +85,7 @@ def _print_overview(ledger: Ledger, as_json: bool) -> None:
         print_text(f'    ask the vendor, then decide with "{resolve}"')
 
 
-def _table(campaigns: list[Status]) -> Iterator[str]:
+def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
     """Yield the lines of a table of campaigns, whose first line names the columns."""
     from yunxin_soap.campaign import State
 
@@ -92,8 +100,10 @@ def _table(campaigns: list[Status]) -> Iterator[str]:
             "state",
             "numbers",
             *(each.value for each in states),
+            "on hold",
             "oldest unknown",
             "run by",
+            "reason",
         ]
     ]
     for each in campaigns:
@@ -104,8 +114,10 @@ def _table(campaigns: list[Status]) -> Iterator[str]:
                 each.state.value,
                 str(each.planned),
                 *(str(each.numbers[state]) for state in states),
+                str(sum(each.on_hold.values())),
                 "-" if oldest is None else _age((now - oldest).total_seconds()),
                 ", ".join(str(runner) for runner in each.runners) or "-",
+                _reason(each, zone) or "-",
             ]
         )
     widths = [max(_width(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -113,9 +125,20 @@ def _table(campaigns: list[Status]) -> Iterator[str]:
         cells = []
         for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
             space = " " * (width - _width(cell))
-            is_text = index < _TEXT_COLUMNS or index == len(row) - 1
+            is_text = index < _TEXT_COLUMNS or index >= len(row) - _TEXT_COLUMNS
             cells.append(cell + space if is_text else space + cell)
         yield "  ".join(cells).rstrip()
+
+
+def _reason(status: Status, zone: ZoneInfo) -> str:
+    """Return why a campaign, or who runs it, waits, or who cancelled it."""
+    waits = [(each.reason, each.until) for each in status.runners if each.reason]
+    if status.reason:
+        waits = [(status.reason, status.paused_until)]
+    texts = [
+        reason if until is None else describe_wait(reason, until, zone) for reason, until in waits
+    ]
+    return shorten("; ".join(dict.fromkeys(texts)))
 
 
 def _width(text: str) -> int:
@@ -143,37 +166,46 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
         print_text(f"  continues at {format_time(status.paused_until, zone)}")
     print_text(f"  planned at {format_time(status.created_at, zone)}")
     print_text(f"  {status.planned:9} planned, {pluralize(status.skipped, 'line')} skipped")
-    for state, count in status.numbers.items():
-        if count:
-            print_text(f"  {count:9} {state.value}")
-    for code, count in status.codes.items():
-        print_text(f"  {count:9} rejected with {code}")
-    for held_for, count in status.on_hold.items():
-        print_text(f"  {count:9} on hold: {held_for}")
+    if status.purged_at is not None:
+        print_text(f"  purged at {format_time(status.purged_at, zone)}: its numbers are gone")
+    counts = [(each.value, count) for each, count in status.numbers.items() if count]
+    counts += [(f"rejected with {code}", count) for code, count in status.codes.items()]
+    counts += [(f"on hold: {why}", count) for why, count in status.on_hold.items()]
+    for what, count in counts:
+        print_text(f"  {count:9} {what}")
     if status.oldest_unknown_at is not None:
         print_text(f"  unknown since {format_time(status.oldest_unknown_at, zone)}")
     for runner in status.runners:
-        since = format_time(runner.started_at, zone)
-        stalled_at = format_time(runner.counts_as_stalled_at, zone)
-        in_flight = (
-            f"{pluralize(runner.in_flight, 'submission')} in flight, unknown at {stalled_at} if it"
-            " sends no heartbeat before"
-            if runner.in_flight
-            else "nothing in flight"
-        )
-        print_text(f"  run by {runner} since {since}: {in_flight}")
+        print_text(f"  {_describe_runner(runner, zone)}")
     for hint in _hints(status):
         print_text(f"  {hint}")
+
+
+def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
+    from yunxin_soap.campaign.timezones import format_time
+
+    text = f"run by {runner} since {format_time(runner.started_at, zone)}"
+    count = runner.in_flight
+    text += f": {pluralize(count, 'submission') if count else 'nothing'} in flight"
+    if runner.is_stalled:
+        text += ", and no heartbeat any more"
+        return f"{text}: the next run makes {them(count)} unknown" if count else text
+    if count:
+        stalled_at = format_time(runner.counts_as_stalled_at, zone)
+        text += f", unknown at {stalled_at} if it sends no heartbeat before"
+    if runner.reason and runner.until is not None:
+        text += f"; {describe_wait(runner.reason, runner.until, zone)}"
+    return text
 
 
 def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
     command, name = "yunxin-soap campaign", shlex.quote(status.name)
-    if left := submissions_left_behind(status):
+    for process, count in status.left_behind.items():
         yield (
-            f"submitting: {pluralize(left, 'submission')} of a process that has ended; the next"
-            f' "{command} run {name}" makes {"it" if left == 1 else "them"} unknown'
+            f"submitting: {pluralize(count, 'submission')} of {process}, which has ended; the next"
+            f' "{command} run {name}" makes {them(count)} unknown'
         )
     if status.numbers[State.UNKNOWN]:
         yield (
@@ -188,15 +220,7 @@ def _hints(status: Status) -> Iterator[str]:
     if status.state is CampaignState.CANCELLED and status.numbers[State.PENDING]:
         yield f'pending: the cancelling broke off; "{command} cancel {name}" completes it'
     if status.state is CampaignState.PAUSED and status.paused_until is None:
-        yield f'paused: fix the cause, then "{command} resume {name}" continues'
-
-
-def submissions_left_behind(status: Status) -> int:
-    """Return the count of submissions in flight whose process is known to have ended."""
-    from yunxin_soap.campaign import State
-
-    claimed = sum(each.in_flight for each in status.runners)
-    return max(0, status.submissions[State.SUBMITTING] - claimed)
+        yield f'paused: "{command} resume {name}" continues it'
 
 
 def exit_status_of(status: Status) -> Exit:
