@@ -1100,6 +1100,23 @@ def test_watch_says_who_left_submissions_in_flight(
     assert "24 accepted" in output
 
 
+def test_watch_of_a_pause_does_not_wait_for_a_dead_process(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+) -> None:
+    """What a killed process left in flight ends with the next run only, so watch ends before."""
+    plan("a")
+    with sandbox.inject_fault("hang"), running(environment, sandbox, "--concurrency", "1") as it:
+        it.kill()
+        it.communicate(timeout=30)
+    run_in_process("pause", "a")
+    watched = run_in_process("watch", "a")
+    assert watched.returncode == 4
+    assert watched.stdout == run_in_process("status", "a").stdout
+
+
 def test_watch_counts_only_while_something_moves(
     run_in_process: Run,
     plan: Callable[[str], None],

@@ -141,13 +141,15 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
             show(progress)
             waits_for_operator = progress.state is CampaignState.PAUSED and progress.until is None
             has_ended = progress.state in (CampaignState.DONE, CampaignState.CANCELLED)
-            is_over = (has_ended or waits_for_operator) and not progress.in_flight
-            is_left = was_run and not moves and not _live(activity.runners)
+            runs = bool(_live(activity.runners))
+            # What a process that has ended left in flight ends only with the next run.
+            is_over = (has_ended or waits_for_operator) and not (runs and progress.in_flight)
+            is_left = was_run and not moves and not runs
             if is_over or is_left:
                 status = ledger.status(name)
                 show(_progress_of(status), is_last=True)
                 return status
-            was_run = was_run or bool(_live(activity.runners))
+            was_run = was_run or runs
             last = activity
             took = time.monotonic() - asked_at
             # The counting of a large campaign must not burden its database.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -120,13 +122,9 @@ def test_servers_end_idle_transactions_but_not_reads(engine: sa.Engine) -> None:
     assert [str(each).removesuffix("s") for each in limits] == ["30", "0", "30"]
 
 
-@_ON_LINUX
-@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
-def test_locked_file_names_the_process_that_writes_it(
-    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A ledger that is locked says by which process."""
-    monkeypatch.setattr(dialects, "BUSY_TIMEOUT", 0.1)
+@contextmanager
+def locked(ledger_url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has locked a ledger's file, until a line comes."""
     script = (
         "import sqlite3, sys, time; connection = sqlite3.connect(sys.argv[1]);"
         " connection.execute('BEGIN IMMEDIATE'); print('locked', flush=True); time.sleep(60)"
@@ -136,12 +134,46 @@ def test_locked_file_names_the_process_that_writes_it(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
-        with (
-            Ledger(ledger_url) as waiting,
-            pytest.raises(LedgerError, match=rf"locked: process {process.pid} \(\w+"),
-        ):
-            waiting.plan("a", numbers(1), TEXT, channel=37)
+        yield process
         process.kill()
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_locked_file_names_the_process_that_writes_it(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that is locked says by which process."""
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT", 0.1)
+    with (
+        locked(ledger_url) as process,
+        Ledger(ledger_url) as waiting,
+        pytest.raises(LedgerError, match=rf"locked: process {process.pid} \(\w+"),
+    ):
+        waiting.plan("a", numbers(1), TEXT, channel=37)
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_locked_file_is_not_waited_for_in_silence(
+    ledger: Ledger,
+    ledger_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A wait for another writer says soon for which process, and ends when that ends."""
+    monkeypatch.setattr(dialects, "_SILENCE", 0.1)
+    with locked(ledger_url) as process, ThreadPoolExecutor(1) as pool:
+        plan = pool.submit(ledger.plan, "a", numbers(1), TEXT, channel=37)
+        give_up = time.monotonic() + 20
+        while "is waited for" not in caplog.text and time.monotonic() < give_up:
+            wait([plan], 0.05)
+        assert not plan.done()
+        process.kill()
+        assert plan.result(30).numbers == 1
+    assert re.search(
+        rf"process {process.pid} \(\w+\) writes the ledger, .* waited for", caplog.text
+    )
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)

@@ -33,6 +33,8 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another SQLite writer."""
 _WAL_POLL = 0.01
 """Seconds until the next try to switch a file to write-ahead logging."""
+_SILENCE = 1.0
+"""Seconds of that wait after which the log says for whom it is."""
 IDLE_TIMEOUT = 30
 """Seconds after which a server ends a transaction whose process does nothing: it may be frozen, or
 its machine gone, and other runners wait for its locks."""
@@ -233,8 +235,20 @@ class SQLite(Dialect):
     @staticmethod
     def _begin(connection: sa.Connection) -> None:
         # A writer locks at once: what it has read in its transaction still holds when it writes.
-        reads = connection.get_execution_options().get(READ_ONLY)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get(READ_ONLY):
+            connection.exec_driver_sql("BEGIN")
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {min(_SILENCE, BUSY_TIMEOUT) * 1000:.0f}")
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
+            if holder := lock_holder(str(connection.engine.url.database)):
+                _log.warning("%s writes the ledger, and is waited for.", holder)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
 
     def enable_wal(self, engine: sa.Engine) -> None:
         """Switch an empty file to write-ahead logging, for good."""
