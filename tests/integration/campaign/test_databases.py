@@ -476,6 +476,39 @@ def test_deadlock_is_no_failure(
         assert retried.result(60) == 2
 
 
+def end_other_sessions(connection: sa.Connection) -> None:
+    """End every session in this database but this one."""
+    if connection.dialect.name == "postgresql":
+        own = "datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(
+            sa.text(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {own}")
+        )
+        return
+    others = "SELECT id FROM information_schema.processlist WHERE db = database()"
+    for each in connection.scalars(sa.text(f"{others} AND id <> connection_id()")).all():
+        connection.execute(sa.text(f"KILL {each}"))
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_ledger_replaces_connections_that_were_lost_while_idle(
+    ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was idle for a while is checked before it is used, a busy one is not."""
+    pings = []
+    real = engine.dialect.do_ping
+    monkeypatch.setattr(engine.dialect, "do_ping", lambda each: pings.append(each) or real(each))
+    monkeypatch.setattr(dialects, "_PING_AFTER", 3600.0)
+    for _ in range(3):
+        with engine.connect() as connection:
+            assert connection.scalar(sa.select(schema.ledger.c.version)) == schema.VERSION
+    assert pings == []
+    monkeypatch.setattr(dialects, "_PING_AFTER", 0.0)
+    with engine.connect() as connection:
+        end_other_sessions(connection)
+    assert len(pings) == 1
+    assert ledger.campaigns() == []
+
+
 @pytest.mark.parametrize(
     "address",
     [

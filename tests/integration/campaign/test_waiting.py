@@ -19,13 +19,13 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.campaign.conftest import ManualRunner, executed, transaction
+from tests.integration.campaign.conftest import ManualRunner, ended, executed, transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
 from yunxin_soap.campaign.running import decisions
 from yunxin_soap.campaign.running import runner as running
-from yunxin_soap.campaign.storage import dialects
+from yunxin_soap.campaign.storage import dialects, runners
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.sandbox import Sandbox
@@ -40,7 +40,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger
-from yunxin_soap.campaign.storage import dialects
+from yunxin_soap.campaign.storage import dialects, runners
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 
@@ -205,6 +205,59 @@ def test_run_runner_of_another_boot_is_dead(
         connection.execute(sa.update(runner).values(expires_at=1e9))
     status = ledger.run("a", client)
     assert status.submissions[State.UNKNOWN] == status.submissions[State.ACCEPTED] == 1
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_run_lease_ends_after_a_restart_where_the_boot_is_not_known(
+    ledger: Ledger, client: Client, manual_runner: Manual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that hides the boot's id measures by a clock that goes on after a restart."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    monkeypatch.setattr(runners, "lease_clock", lambda: 1e6)  # the machine has run for long
+    before = manual_runner(pid_namespace="")
+    before.claim()
+    before.exchange(in_flight=[1])
+    assert before.reclaim_stalled() == []
+    monkeypatch.setattr(runners, "lease_clock", lambda: 5.0)  # it was restarted
+    assert before.reclaim_stalled() == []
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 31)
+    assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
+
+
+def test_idle_runners_are_removed(
+    ledger: Ledger, ledger_url: str, client: Client, manual_runner: Manual
+) -> None:
+    """A runner that died idle is removed by the next one; of another host, after a day."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    day = timedelta(days=1).total_seconds()
+    elsewhere = {"pid_namespace": f"{_BOOT}/another container"}
+    dead, alive = manual_runner(), manual_runner()
+    silent, forgotten, busy, reclaimed = (manual_runner(**elsewhere) for _ in range(4))
+    (held,) = busy.claim()
+    dead.identity.end()
+    with transaction(ledger_url) as connection:
+        now = alive.identity.lease_time(connection, time.time())
+        for each, ago in ((silent, day - 60), (forgotten, day + 60), (reclaimed, day + 60)):
+            own = runner.c.id == each.identity.id
+            connection.execute(sa.update(runner).where(own).values(expires_at=now - ago))
+        own = runner.c.id == reclaimed.identity.id
+        connection.execute(sa.update(runner).where(own).values(reclaimed_at=time.time()))
+    ledger.run("a", client, stop=set_event())
+    with transaction(ledger_url) as connection:
+        left = set(connection.scalars(sa.select(runner.c.id)))
+    assert left == {each.identity.id for each in (alive, silent, busy, reclaimed)}
+    busy.exchange(ended(held, State.ACCEPTED, batch_no="1"))
+    with pytest.raises(RunnerReclaimed):
+        forgotten.exchange(limit=1)
+
+
+def set_event() -> threading.Event:
+    """Return an event that is set, for a run that is to claim nothing."""
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def waits_for(ledger: Ledger, client: Client) -> tuple[ActiveRunner, ...]:

@@ -14,7 +14,6 @@ from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.dialects import (
     advisory_lock,
     is_local,
-    lease_time,
     ledger_time,
     lift_timeouts,
     truncate_wal,
@@ -25,7 +24,7 @@ from yunxin_soap.campaign.storage.engine import (
     repeat_after_deadlock,
 )
 from yunxin_soap.campaign.storage.reads import campaign_row
-from yunxin_soap.campaign.storage.runners import RunnerIdentity, unended_runners
+from yunxin_soap.campaign.storage.runners import RunnerIdentity, remove_ended_runners
 from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
@@ -155,11 +154,11 @@ class Admin:
             sa.select(campaign.c.id).where(campaign.c.id == campaign_id).with_for_update()
         )
         found = campaign_row(connection, name)
-        now = lease_time(connection, ledger_time(connection))
+        now = ledger_time(connection)
         for row in connection.execute(own):
             identity = RunnerIdentity.of(row)
             dead = identity.is_dead(on_this_machine=is_local(connection))
-            if not dead and row.expires_at > now:
+            if not dead and row.expires_at > identity.lease_time(connection, now):
                 raise NotInLedger(
                     f"Campaign {name!r} is being run by {identity}: stop that first. Nothing was"
                     " deleted."
@@ -267,7 +266,7 @@ class Admin:
         with as_ledger_errors(), self._engine.begin() as connection:
             found = campaign_row(connection, name, lock=True)
             _check(by, batch_no, after, even_if_alive=even_if_alive)
-            runners = unended_runners(connection)
+            runners = remove_ended_runners(connection)
             if after is State.PENDING:
                 _refuse_cancelled(found)
             ids = list(
@@ -310,7 +309,7 @@ class Admin:
         """Decide what became of an unknown single send."""
         after = _state_after(decision)
         with as_ledger_errors(), self._engine.begin() as connection:
-            runners = unended_runners(connection)
+            runners = remove_ended_runners(connection)
             found = self._single_send(connection, key)
             if found.state != State.UNKNOWN.value:
                 raise NotInLedger(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import math
 import socket
 import sqlite3
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,7 @@ from sqlalchemy.schema import CreateTable
 
 from yunxin_soap.campaign.storage.lock_holder import lock_holder
 from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, make_reserve, release_reserve
-from yunxin_soap.clock import lease_clock
+from yunxin_soap.errors import LedgerError
 
 _log = logging.getLogger(__name__)
 LOCK_TIMEOUT = 60
@@ -43,6 +45,18 @@ _TRANSACTION_TIMEOUT = 300
 READ_ONLY = "yunxin_read_only"
 """The execution option of a connection that only reads, and so takes no write lock."""
 _CONNECT_TIMEOUT = 10
+_PING_AFTER = 1.0
+"""Seconds without use after which a connection is checked before it is used again.
+
+A runner uses its connection all the time. It repeats what fails by a lost one anyway, and would
+wait for one more answer in each exchange.
+"""
+_SILENCE_TIMEOUT = 3600
+"""Seconds of a silent MySQL server, within one statement, after which a connection is given up.
+
+No statement of a ledger takes that long: the longest wait for a lock is the half an hour of a
+second plan, and a purge or a report of a million submissions takes a few minutes.
+"""
 # A server that vanishes silently is noticed within half a minute instead of hours.
 _KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 10, 5, 4
 _TCP_USER_TIMEOUT = 30_000
@@ -76,6 +90,10 @@ class WritingCTEs:
 class Dialect(ABC):
     """What one kind of database needs to hold a ledger."""
 
+    name: str
+    """SQLAlchemy's name of it."""
+    schemes: tuple[str, ...]
+    """The schemes of its addresses."""
     driver: str
     """The package of its driver, as in the module names of its errors."""
     extra: str
@@ -85,12 +103,33 @@ class Dialect(ABC):
     is_local = False
     """Whether every runner is on this machine."""
 
+    def full_address(self, address: sa.URL) -> sa.URL:
+        """Return an address with one of the schemes as SQLAlchemy needs it.
+
+        Raises:
+            LedgerError: a ledger cannot be there.
+        """
+        return address.set(drivername=f"{self.name}+{self.driver}")
+
+    def file_of(self, address: sa.URL) -> str | None:
+        """Return the path of the ledger's file; None if it is on a server."""
+        return None
+
+    def split_schema(self, address: sa.URL) -> tuple[sa.URL, str | None]:
+        """Return an address without ``?schema=…``, and the name of that schema.
+
+        Raises:
+            LedgerError: it has one, which is for PostgreSQL only.
+        """
+        if "schema" in address.query:
+            raise LedgerError("?schema= is for PostgreSQL only: name the database in the address.")
+        return address, None
+
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
         return {
             # The end of a send must be recorded, however many threads want a connection.
             "max_overflow": -1,
-            "pool_pre_ping": True,
             # Whatever the server's default is: after waiting for a lock, a transaction must see
             # what was committed meanwhile.
             "isolation_level": "READ COMMITTED",
@@ -192,8 +231,27 @@ class Dialect(ABC):
 class SQLite(Dialect):
     """A file. It has one writer at a time, and one clock: this machine's."""
 
+    name, schemes = "sqlite", ("sqlite",)
     driver, extra = "sqlite3", "campaign"
     is_local = True
+
+    def full_address(self, address: sa.URL) -> sa.URL:
+        """Return an address as SQLAlchemy needs it, with the whole path.
+
+        Raises:
+            LedgerError: it names no file.
+        """
+        path = address.database or ""
+        if not path or ":memory:" in path:
+            raise LedgerError("A ledger must survive the process: name a file.")
+        if "uri" in address.query:
+            raise LedgerError("Name an SQLite ledger by its path, not by an SQLite URI.")
+        # The process may change its directory, and the file is opened again for each connection.
+        return address.set(drivername=self.name, database=str(Path(path).resolve()))
+
+    def file_of(self, address: sa.URL) -> str | None:
+        """Return the path of the ledger's file."""
+        return address.database
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -333,10 +391,31 @@ class SQLite(Dialect):
 
 
 class PostgreSQL(Dialect):
-    """A PostgreSQL server."""
+    """A PostgreSQL server.
 
+    A server that cannot be reached, or that accepts a connection and says nothing, is given up
+    after ten seconds; a connection whose other end is gone, after half a minute. But a server
+    whose process stands still, on a machine that runs, keeps its connections, and libpq waits for
+    its answer without a limit: a run says so every 20 seconds, and ends on Ctrl-C; every other call
+    waits until the server goes on or its process ends.
+    """
+
+    name, schemes = "postgresql", ("postgresql", "postgres")
     driver, extra = "psycopg", "campaign"
     writing_ctes = WritingCTEs()
+
+    def split_schema(self, address: sa.URL) -> tuple[sa.URL, str | None]:
+        """Return an address without ``?schema=…``, and the name of that schema.
+
+        Raises:
+            LedgerError: it names no schema, or two.
+        """
+        if "schema" not in address.query:
+            return address, None
+        namespace = address.query["schema"]
+        if not isinstance(namespace, str) or not namespace.strip():
+            raise LedgerError("?schema= in the ledger's address must name one schema.")
+        return address.difference_update_query(["schema"]), namespace
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -359,6 +438,7 @@ class PostgreSQL(Dialect):
         def set_up(connection: Any, _record: object) -> None:
             self._set_up(connection, path)
 
+        _ping_idle_connections(engine)
         # First of all: SQLAlchemy's own first look at the server uses the schema, too.
         sa.event.listen(engine, "connect", set_up, insert=True)
 
@@ -463,8 +543,15 @@ class PostgreSQL(Dialect):
 
 
 class MySQL(Dialect):
-    """A MySQL or MariaDB server."""
+    """A MySQL or MariaDB server.
 
+    A server that cannot be reached, or that says nothing before a connection is complete, is given
+    up after ten seconds; a connection whose other end is gone, after half a minute; and a server
+    whose process stands still, on a machine that runs, after an hour (`_SILENCE_TIMEOUT`). By a
+    Unix socket, that hour is the only limit.
+    """
+
+    name, schemes = "mysql", ("mysql", "mariadb")
     driver, extra = "pymysql", "campaign-mysql"
     _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 6), (8, 0, 17)
     # An account without a right does not change by waiting.
@@ -475,6 +562,16 @@ class MySQL(Dialect):
     _DONE_ALREADY = frozenset({1050, 1060, 1061, 1091, 1826})
     _STATEMENT_SIZE = 500_000
     """Bytes of one statement, about: a server may allow 1 MiB."""
+
+    def full_address(self, address: sa.URL) -> sa.URL:
+        """Return an address as SQLAlchemy needs it.
+
+        Raises:
+            LedgerError: it names no database.
+        """
+        if not address.database:
+            raise LedgerError("The ledger's address must name a database: mysql://host/database.")
+        return super().full_address(address)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `sqlalchemy.create_engine`."""
@@ -487,17 +584,20 @@ class MySQL(Dialect):
             "foreign_key_checks": "1",
             "unique_checks": "1",
             # Rows that are streamed to a slow reader.
-            "net_write_timeout": "3600",
+            "net_write_timeout": str(_SILENCE_TIMEOUT),
         }
         connect_args = {
             "charset": "utf8mb4",
             "connect_timeout": _CONNECT_TIMEOUT,
+            "read_timeout": _SILENCE_TIMEOUT,
+            "write_timeout": _SILENCE_TIMEOUT,
             "init_command": "SET " + ", ".join(f"{name} = {settings[name]}" for name in settings),
         }
         return {**super().engine_options(), "connect_args": connect_args}
 
     def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register how a new connection of an engine is made."""
+        _ping_idle_connections(engine)
         sa.event.listen(engine, "do_connect", self._connect)
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "checkin", self._restore_timeout)
@@ -530,7 +630,15 @@ class MySQL(Dialect):
         except OSError as error:
             reason = f"Can't connect to the server {address[0]}:{address[1]} ({error})"
             raise driver.OperationalError(2003, reason) from None
-        connection.connect(stream)
+        with _shut_down_after(stream, _CONNECT_TIMEOUT) as was_shut_down:
+            try:
+                connection.connect(stream)
+            except driver.Error:
+                if not was_shut_down.is_set():
+                    raise
+        if was_shut_down.is_set():
+            reason = f"Can't connect to the server {address[0]}:{address[1]} (timed out)"
+            raise driver.OperationalError(2003, reason)
         return connection
 
     @staticmethod
@@ -679,21 +787,18 @@ class MySQL(Dialect):
 
 
 _FULL = "database or disk is full"
-_LIFTED = "yunxin_timeouts_lifted"
+_LIFTED, _IDLE_SINCE = "yunxin_timeouts_lifted", "yunxin_idle_since"
 _MYSQL_TIME = sa.text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": SQLite(),
-    "postgresql": PostgreSQL(),
-    "mysql": MySQL(),
-}
+_DIALECTS: dict[str, Dialect] = {each.name: each for each in (SQLite(), PostgreSQL(), MySQL())}
 _BY_DRIVER = {each.driver: each for each in _DIALECTS.values()}
+_BY_SCHEME = {scheme: each for each in _DIALECTS.values() for scheme in each.schemes}
 _CREATE_LOCK = 20261123
 """The key of the advisory lock for creating or migrating a ledger."""
 
 
 def id_type() -> sa.types.TypeEngine[int]:
     """Return the type of an id that a table numbers: SQLite numbers only one kind of integers."""
-    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.BigInteger().with_variant(sa.Integer(), SQLite.name)
 
 
 def indexed_text(length: int) -> sa.types.TypeEngine[str]:
@@ -702,7 +807,30 @@ def indexed_text(length: int) -> sa.types.TypeEngine[str]:
     Args:
         length: the most characters that such a text has.
     """
-    return sa.Text().with_variant(sa.String(length), "mysql")
+    return sa.Text().with_variant(sa.String(length), MySQL.name)
+
+
+def address_of_file(path: str) -> sa.URL:
+    """Return the address of a ledger in a file.
+
+    Raises:
+        LedgerError: it names no file.
+    """
+    return _DIALECTS[SQLite.name].full_address(sa.URL.create(SQLite.name, database=path))
+
+
+def dialect_of_scheme(scheme: str) -> Dialect:
+    """Return what the database of an address needs.
+
+    Raises:
+        LedgerError: it is no database that can hold a ledger.
+    """
+    if scheme not in _BY_SCHEME:
+        raise LedgerError(
+            "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
+            f" {scheme!r}."
+        )
+    return _BY_SCHEME[scheme]
 
 
 def dialect_of(where: sa.Engine | sa.Connection | sa.URL | sa.Dialect) -> Dialect:
@@ -733,18 +861,6 @@ def ledger_time(connection: sa.Connection) -> float:
     that the clocks of the runners' machines do not matter.
     """
     return dialect_of(connection).ledger_time(connection)
-
-
-def lease_time(connection: sa.Connection, now: float) -> float:
-    """Return the time by the clock that leases are measured by, in seconds.
-
-    It is the ledger's clock, or the boot clock of this machine for a file: nobody can set that.
-
-    Args:
-        connection: the ledger.
-        now: the ledger's time.
-    """
-    return lease_clock() if is_local(connection) else now
 
 
 def is_local(connection: sa.Connection) -> bool:
@@ -786,6 +902,15 @@ def bulk_insert(
         dialect_of(connection).bulk_insert(connection, table, columns, rows)
 
 
+def make_room(engine: sa.Engine) -> bool | None:
+    """Give the ledger's reserve back to a full disk.
+
+    Returns:
+        Whether there was a reserve; None if the disk is a server's.
+    """
+    return dialect_of(engine).release_reserve(engine)
+
+
 def is_transient(error: sa.exc.DBAPIError) -> bool:
     """Return whether waiting may help: another writer holds the file, or the server is down."""
     return _dialect_of_error(error).is_transient(error)
@@ -812,7 +937,51 @@ def driver_message(error: BaseException) -> str:
 
 def _dialect_of_error(error: sa.exc.DBAPIError) -> Dialect:
     driver = type(error.orig).__module__.partition(".")[0]
-    return _BY_DRIVER.get(driver, _DIALECTS["postgresql"])  # which has the general rules
+    return _BY_DRIVER.get(driver, _DIALECTS[PostgreSQL.name])  # which has the general rules
+
+
+def _ping_idle_connections(engine: sa.Engine) -> None:
+    """Replace a connection that was lost while it was idle, before it is used."""
+
+    def check_in(_connection: object, record: Any) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    def check_out(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() < record.info.pop(_IDLE_SINCE, math.inf) + _PING_AFTER:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.InvalidatePoolError from error
+
+    sa.event.listen(engine, "checkin", check_in)
+    sa.event.listen(engine, "checkout", check_out)
+
+
+@contextlib.contextmanager
+def _shut_down_after(stream: socket.socket, seconds: float) -> Iterator[threading.Event]:
+    """Shut a connection down if the block takes longer, so that a read in it ends.
+
+    Yields:
+        An event that is set once it is shut down.
+    """
+    was_shut_down = threading.Event()
+    # TLS takes the socket itself over.
+    with stream.dup() as same:
+
+        def shut_down() -> None:
+            was_shut_down.set()
+            with contextlib.suppress(OSError):  # the other end has closed it
+                same.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield was_shut_down
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 def _error_number(error: sa.exc.DBAPIError) -> int | None:
@@ -857,7 +1026,7 @@ def _is_mariadb(dialect: sa.Dialect) -> bool:
     return bool(getattr(dialect, "is_mariadb", False))
 
 
-@compiles(CreateTable, "mysql")
+@compiles(CreateTable, MySQL.name)
 def _create_mysql_table(element: CreateTable, compiler: Any, **options: Any) -> str:
     # Whatever the database's defaults are. Equal texts have the same bytes: no other case, no
     # other width, no spaces at their end.
@@ -866,6 +1035,6 @@ def _create_mysql_table(element: CreateTable, compiler: Any, **options: Any) -> 
     return f"{statement.rstrip()} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
 
 
-@compiles(sa.Text, "mysql")
+@compiles(sa.Text, MySQL.name)
 def _mysql_text(_element: sa.Text, _compiler: Any, **_options: Any) -> str:
     return "LONGTEXT"  # TEXT ends at 64 KiB

@@ -9,7 +9,6 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +17,9 @@ from yunxin_soap.campaign.storage import schema
 from yunxin_soap.campaign.storage.dialects import (
     READ_ONLY,
     Dialect,
+    address_of_file,
     dialect_of,
+    dialect_of_scheme,
     driver_message,
     is_deadlock,
     is_full,
@@ -34,12 +35,6 @@ _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+(:[a-z0-9+.-]+)*:/", re.IGNORECASE)
 _EMPTY_SCHEMA = re.compile(r"[?&]schema=\s*(&|$)")
 # As `yunxin-soap sandbox --record` makes them.
 _SANDBOX_TABLES = frozenset({"arrivals", "cleared", "accepted"})
-_DRIVERS = {
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mysql+pymysql",
-}
 _SQLITE = b"SQLite format 3\0"
 """How each SQLite file begins, once it is not empty."""
 _SMALLEST_PAGE = 512
@@ -69,10 +64,11 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         LedgerError: the ledger cannot be opened or written, is corrupt or newer than this package,
             or the database is not a ledger.
     """
-    address, namespace = _split_schema(_parse(url))
+    given = _parse(url)
+    dialect = dialect_of(given)
+    address, namespace = dialect.split_schema(given)
     shown = _as_typed(url, address, namespace)
-    dialect = dialect_of(address)
-    file = file_of(url)
+    file = dialect.file_of(address)
     if not create and file is not None and file_id(file) is None:
         raise _no_ledger(shown)
     try:
@@ -145,7 +141,7 @@ def file_of(url: str | os.PathLike[str]) -> str | None:
         LedgerError: the address is not valid for a ledger.
     """
     address = _parse(url)
-    return address.database if address.get_backend_name() == "sqlite" else None
+    return dialect_of(address).file_of(address)
 
 
 def _file_check(file: str) -> Callable[..., None]:
@@ -200,50 +196,20 @@ def _parse(url: str | os.PathLike[str]) -> sa.URL:
     text = os.fspath(url)
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return _sqlite_file(sa.URL.create("sqlite", database=text))
+        return address_of_file(text)
     try:
         address = sa.make_url(scheme[0].lower().strip() + text[scheme.end() :])
     except (sa.exc.ArgumentError, ValueError):  # ValueError: for its TCP port
         raise LedgerError("The ledger's address is not a URL: give a path or a URL.") from None
-    kind = address.get_backend_name()
-    if kind == "sqlite":
-        return _sqlite_file(address.set(drivername="sqlite"))
-    if kind in _DRIVERS:
+    dialect = dialect_of_scheme(address.get_backend_name())
+    if not dialect.is_local:
         if text.count("@") > 1:
             raise LedgerError(
                 "The ledger's address has more than one @: write an @ in the password as %40."
             )
         if _EMPTY_SCHEMA.search(text):
             raise LedgerError("?schema= in the ledger's address must name one schema.")
-        if _DRIVERS[kind].startswith("mysql") and not address.database:
-            raise LedgerError("The ledger's address must name a database: mysql://host/database.")
-        return address.set(drivername=_DRIVERS[kind])
-    raise LedgerError(
-        "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
-        f" {kind!r}."
-    )
-
-
-def _split_schema(address: sa.URL) -> tuple[sa.URL, str | None]:
-    """Return an address without ``?schema=…``, and the name of that schema."""
-    if "schema" not in address.query:
-        return address, None
-    namespace = address.query["schema"]
-    if address.get_backend_name() != "postgresql":
-        raise LedgerError("?schema= is for PostgreSQL only: name the database in the address.")
-    if not isinstance(namespace, str) or not namespace.strip():
-        raise LedgerError("?schema= in the ledger's address must name one schema.")
-    return address.difference_update_query(["schema"]), namespace
-
-
-def _sqlite_file(address: sa.URL) -> sa.URL:
-    name = address.database or ""
-    if not name or ":memory:" in name:
-        raise LedgerError("A ledger must survive the process: name a file.")
-    if "uri" in address.query:
-        raise LedgerError("Name an SQLite ledger by its path, not by an SQLite URI.")
-    # The process may change its directory, and the file is opened again for each connection.
-    return address.set(database=str(Path(name).resolve()))
+    return dialect.full_address(address)
 
 
 _ENGINES: weakref.WeakSet[sa.Engine] = weakref.WeakSet()

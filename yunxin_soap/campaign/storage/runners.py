@@ -27,13 +27,13 @@ from yunxin_soap.campaign.storage.dialects import (
     WritingCTEs,
     dialect_of,
     is_local,
-    lease_time,
     ledger_time,
 )
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
+from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import LedgerError, NotInLedger
 from yunxin_soap.redact import truncate_printable
 
@@ -45,6 +45,8 @@ _START_TOLERANCE = 1.0
 """Seconds by which two readings of one process's start may differ."""
 _HOST_LENGTH = 255
 """Characters of a host's name that are kept; no name in the DNS has more."""
+_FORGOTTEN_AFTER = 86400.0
+"""Seconds from the end of its lease until an idle runner is removed that may still be alive."""
 _RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight: {}"
 
 _active: set[str] = set()
@@ -82,6 +84,21 @@ class RunnerIdentity:
     def of(cls, row: sa.Row[Any]) -> RunnerIdentity:
         """Return the runner of a row of the table."""
         return cls(row.id, row.host, row.pid_namespace, row.pid, row.process_started)
+
+    def lease_time(self, connection: sa.Connection, now: float) -> float:
+        """Return the time by the clock that its lease is measured by, in seconds.
+
+        It is the ledger's clock, or the boot clock of this machine for a file: nobody can set that.
+        After a restart, that clock begins at 0, and an old lease would look as if it lasted long.
+        So it is used only if a restart can be told, as by the boot's id on Linux. In a container
+        that hides it, a lease is measured by the machine's clock, and a step of that may give a
+        live runner up: then its results come late, and are kept in the history.
+
+        Args:
+            connection: the ledger.
+            now: the ledger's time.
+        """
+        return lease_clock() if self.pid_namespace and is_local(connection) else now
 
     def end(self) -> None:
         """Let others reclaim what this runner may have left in flight."""
@@ -212,6 +229,7 @@ class Runners:
         """
         try:
             with self._engine.begin() as connection:
+                _remove_idle(connection)
                 self.add(connection, identity, campaign_id, self.heartbeat_timeout)
                 return len(self.reclaim_stalled(connection, campaign_id))
         except sa.exc.IntegrityError:
@@ -236,7 +254,7 @@ class Runners:
                 **asdict(identity),
                 campaign_id=campaign_id,
                 started_at=now,
-                expires_at=lease_time(connection, now) + lease,
+                expires_at=identity.lease_time(connection, now) + lease,
             )
         )
         return now
@@ -253,7 +271,7 @@ class Runners:
             now = ledger_time(connection) if row is None else row[0]
             return Heartbeat(now, now_monotonic, row is not None)
         now = ledger_time(connection)
-        values["new_start"] = lease_time(connection, now)
+        values["new_start"] = identity.lease_time(connection, now)
         return Heartbeat(now, now_monotonic, statement.execute(connection, values).rowcount > 0)
 
     def reclaim_stalled(self, connection: sa.Connection, campaign_id: int | None) -> list[int]:
@@ -296,7 +314,7 @@ class Runners:
             identity = RunnerIdentity.of(row)
             dead = identity.is_dead(on_this_machine=is_local(connection))
             patience = 0.0 if campaign_id is None else self._patience(is_alive=dead is False)
-            overdue = lease_time(connection, now) - row.expires_at
+            overdue = identity.lease_time(connection, now) - row.expires_at
             if dead or overdue > patience:
                 reclaimed += self._reclaim(connection, identity, now, is_dead=bool(dead))
         return sorted(reclaimed)
@@ -352,9 +370,10 @@ class Runners:
         if not found:
             return
         now = ledger_time(connection)
-        ahead = now - lease_time(connection, now)
         for row in found:
-            dead = RunnerIdentity.of(row).is_dead(on_this_machine=is_local(connection))
+            identity = RunnerIdentity.of(row)
+            dead = identity.is_dead(on_this_machine=is_local(connection))
+            ahead = now - identity.lease_time(connection, now)
             stalled_at = row.expires_at + ahead + self._patience(is_alive=dead is False)
             yield (
                 row,
@@ -445,8 +464,27 @@ def _heartbeat(dialect: sa.Dialect, ctes: WritingCTEs | None) -> CompiledStateme
     return CompiledStatement(update if ctes is None else update.returning(ctes.now), dialect)
 
 
-def unended_runners(connection: sa.Connection) -> dict[str, RunnerIdentity]:
-    """Return the reclaimed runners that may still be alive, by their ids; remove all others.
+def _remove_idle(connection: sa.Connection) -> None:
+    """Remove the runners of ended processes that held nothing, so that nobody reclaims them.
+
+    One that cannot be looked at from here, as of another host, is removed a day after its lease
+    has run out. If it is alive after all, it ends as one that was reclaimed: it has sent nothing.
+    """
+    now, on_this_machine = ledger_time(connection), is_local(connection)
+    is_idle = ~sa.exists().where(submission.c.runner_id == runner.c.id)
+    idle = sa.select(runner).where(runner.c.reclaimed_at.is_(None), is_idle)
+    for row in connection.execute(idle.order_by(runner.c.id)).all():
+        identity = RunnerIdentity.of(row)
+        dead = identity.is_dead(on_this_machine=on_this_machine)
+        long_ago = identity.lease_time(connection, now) - _FORGOTTEN_AFTER
+        if dead or (dead is None and row.expires_at < long_ago):
+            # Unless it has claimed something, or sent a heartbeat, meanwhile.
+            is_same = sa.and_(runner.c.id == row.id, runner.c.expires_at == row.expires_at)
+            connection.execute(runner.delete().where(is_same, is_idle))
+
+
+def remove_ended_runners(connection: sa.Connection) -> dict[str, RunnerIdentity]:
+    """Remove the reclaimed runners that have ended; return those that may be alive, by their ids.
 
     Call it before you lock submissions, as all who lock a runner do.
     """
