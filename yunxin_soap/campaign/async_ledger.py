@@ -141,7 +141,9 @@ class AsyncLedger:
 
         First it marks the submissions of stalled runners as unknown. Several runners may run one
         campaign, each with its own limits. Cancelling the task aborts the run: what is in
-        flight becomes unknown, and the ledger records that.
+        flight becomes unknown, and the ledger records that; a ledger that does not answer is given
+        up after five seconds, and the cause of the `CancelledError` says what the next run makes
+        unknown.
 
         Args:
             name: the campaign.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,6 +36,7 @@ from yunxin_soap.campaign.storage.engine import as_ledger_errors, open_engine
 from yunxin_soap.campaign.storage.plans import Plans
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
+from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from yunxin_soap.client import Client
+
+_log = logging.getLogger("yunxin_soap.campaign")
 
 
 class Ledger:
@@ -80,7 +84,8 @@ class Ledger:
         self._reads = Reads(self._engine, heartbeat_timeout)
         self._admin = Admin(self._engine)
         self._claims = Claims(self._engine, heartbeat_timeout)
-        self.once = OnceSends(self._engine, self._claims, self._reads, self._admin)
+        singles = Singles(self._engine, heartbeat_timeout)
+        self.once = OnceSends(self._engine, singles, self._reads, self._admin)
 
     def plan(
         self,
@@ -139,7 +144,8 @@ class Ledger:
 
         First it marks the submissions of stalled runners as unknown. Several runners may run one
         campaign, each with its own limits. Ctrl-C aborts the run: what is in flight becomes
-        unknown, and the ledger records that.
+        unknown, and the ledger records that; a ledger that does not answer is given up after five
+        seconds, and the log says what the next run makes unknown.
 
         Args:
             name: the campaign.
@@ -184,7 +190,13 @@ class Ledger:
 
         async def main() -> None:
             async with sender_for(client, concurrency) as sender:
-                await self._run(name, sender, options, on_progress, stop)
+                try:
+                    await self._run(name, sender, options, on_progress, stop)
+                except asyncio.CancelledError as aborted:
+                    # After Ctrl-C, Python raises a KeyboardInterrupt, and may drop the cause.
+                    if aborted.__cause__ is not None:
+                        _log.error("%s", aborted.__cause__)
+                    raise
 
         asyncio.run(main())
         return self.status(name)

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,6 +16,7 @@ import click
 from yunxin_soap.campaign import CampaignState, Progress, State
 from yunxin_soap.campaign.timezones import format_time
 from yunxin_soap.cli.output import describe_wait, discard_rest, pluralize, printable, them
+from yunxin_soap.errors import LedgerError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -70,12 +71,14 @@ def run_with_progress(
             stop = asyncio.Event()
             with _progress_display(before, zone, bar=bar) as show:
                 run = asyncio.create_task(
-                    ledger.run(
-                        name,
-                        client,
-                        on_progress=lambda progress: show(_count_on(before, progress)),
-                        stop=stop,
-                        **options,
+                    _end_of(
+                        ledger.run(
+                            name,
+                            client,
+                            on_progress=lambda progress: show(_count_on(before, progress)),
+                            stop=stop,
+                            **options,
+                        )
                     )
                 )
                 _stop_on_signals(run, stop)
@@ -102,6 +105,16 @@ def _progress_of(status: Status) -> Progress:
         reason=status.reason,
         until=status.paused_until,
     )
+
+
+async def _end_of(run: Awaitable[Status]) -> Status:
+    """Wait for a run; if it was aborted, and the ledger could not record that, raise the reason."""
+    try:
+        return await run
+    except asyncio.CancelledError as aborted:
+        if isinstance(aborted.__cause__, LedgerError):
+            raise aborted.__cause__ from None
+        raise
 
 
 def _count_on(before: Status, progress: Progress) -> Progress:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client
-from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign import Ledger, Progress, State
 from yunxin_soap.cli import cli
 from yunxin_soap.errors import LedgerError, NotInLedger
 from yunxin_soap.sandbox import Sandbox
@@ -163,6 +163,8 @@ def test_damage_version(file: Path) -> None:
         ("UPDATE yunxin_submission SET state = 'pendig'", "is 'pendig'"),
         ("UPDATE yunxin_campaign SET state = 'opn'", "is 'opn'"),
         ("UPDATE yunxin_recipients SET numbers = x'ff'", "numbers is a BLOB"),
+        ("UPDATE yunxin_recipients SET numbers = 'xx'", "submission 1 is no phone numbers"),
+        ("UPDATE yunxin_recipients SET numbers = numbers || ','", "is no phone numbers"),
         ("UPDATE yunxin_content SET message = x'ff'", "message is a BLOB"),
         ("UPDATE yunxin_submission SET not_before = 'x'", "not_before is a text"),
         ("DELETE FROM yunxin_recipients", "has no yunxin_content or yunxin_recipients"),
@@ -183,6 +185,36 @@ def test_damage_ends_a_run(
     with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
         ledger.run("a", client)
     assert sandbox.arrivals == ()
+
+
+@pytest.mark.parametrize(
+    ("damaging", "found"),
+    [
+        ("UPDATE yunxin_campaign SET state = 'opn'", "is 'opn'"),
+        ("UPDATE yunxin_recipients SET numbers = 'xx'", "is no phone numbers"),
+    ],
+)
+def test_damage_during_a_run_loses_no_result(
+    tmp_path: Path, client: Client, sandbox: Sandbox, damaging: str, found: str
+) -> None:
+    """What is in flight when damage is found is recorded before the run ends with the error."""
+    file = tmp_path / "ledger.sqlite"
+
+    def on_progress(progress: Progress) -> None:
+        if progress.in_flight:
+            damage(file, damaging)
+
+    with Ledger(file) as ledger:
+        ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+        with (
+            sandbox.inject_fault("delay", seconds=0.2, times=None),
+            pytest.raises(LedgerError, match=found),
+        ):
+            ledger.run("a", client, on_progress=on_progress)
+        damage(file, "UPDATE yunxin_campaign SET state = 'open'")
+        submissions = ledger.status("a").submissions
+    assert submissions[State.ACCEPTED] == len(sandbox.arrivals) > 0
+    assert submissions[State.PENDING] == 20 - len(sandbox.arrivals)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,11 @@ from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.running.senders import ThreadSender
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
-from yunxin_soap.campaign.storage.dialects import lease_time, ledger_time
+from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
-from yunxin_soap.campaign.storage.schema import campaign, runner, submission
+from yunxin_soap.campaign.storage.schema import campaign, history, runner, submission
+from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.transitions import decide
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.transport.sync import HttpTransport
@@ -73,7 +74,7 @@ def test_run_banned_word_is_recorded(ledger: Ledger, engine: sa.Engine, client: 
     assert keywords == ["促销", "促销"]
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_run_retry_waits_by_the_ledgers_clock(ledger: Ledger, fast_clock: None) -> None:
     """A runner whose clock is an hour ahead waits one second before it retries, not 3,601."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
@@ -98,7 +99,7 @@ def test_run_retry_waits_by_the_ledgers_clock(ledger: Ledger, fast_clock: None) 
     assert status.numbers[State.ACCEPTED] == 1
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_times_come_from_the_servers_clock(
     ledger: Ledger, client: Client, sandbox: Sandbox, engine: sa.Engine, fast_clock: None
 ) -> None:
@@ -107,16 +108,16 @@ def test_times_come_from_the_servers_clock(
     ledger.resolve("a", "accepted", by="test")
     assert ledger.purge(older_than=timedelta(seconds=-10)) == 3
     with engine.connect() as connection:
-        server = connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
+        server = ledger_time(connection)
         row = connection.execute(sa.select(submission.c.sent_at, submission.c.ended_at)).one()
         made = connection.execute(sa.select(campaign.c.created_at, campaign.c.purged_at)).one()
-        at = connection.scalars(sa.text("SELECT at FROM yunxin_history")).all()
+        at = connection.scalars(sa.select(history.c.at)).all()
     assert len(at) == 3
     for each in (*row, *made, *at):
-        assert abs(float(server or 0) - each) < 60
+        assert abs(server - each) < 60
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_exchange_that_waits_for_a_lock_stores_when_it_ended(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -235,7 +236,7 @@ def test_decision_about_nothing_leaves_a_campaign_done(ledger: Ledger, client: C
     assert ledger.status("a").state is CampaignState.DONE
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_once_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
@@ -358,13 +359,13 @@ def test_once_late_ending_is_kept_in_the_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A single send whose runner was reclaimed keeps its late result in the history."""
-    end = Claims.end_single
+    end = Singles.end
 
-    def late(self: Claims, identity: Any, ending: Any) -> bool:
+    def late(self: Singles, identity: Any, ending: Any) -> bool:
         reclaim_single_send(ledger, ledger_url, client)
         return end(self, identity, ending)
 
-    monkeypatch.setattr(Claims, "end_single", late)
+    monkeypatch.setattr(Singles, "end", late)
     with pytest.raises(OutcomeUnknown, match="its process stood still too long") as raised:
         ledger.once.send(client, "k", TO, TEXT)
     (found,) = ledger.find(TO)
@@ -383,15 +384,15 @@ def test_once_late_ending_of_what_is_to_be_sent_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A call that was reclaimed says that the next one sends, and the next one does."""
-    end = Claims.end_single
+    end = Singles.end
 
-    def late(self: Claims, identity: Any, ending: Any) -> bool:
-        monkeypatch.setattr(Claims, "end_single", end)
+    def late(self: Singles, identity: Any, ending: Any) -> bool:
+        monkeypatch.setattr(Singles, "end", end)
         reclaim_single_send(ledger, ledger_url, client)
         ledger.once.resolve("k", "resend", by="test", even_if_alive=True)
         return end(self, identity, ending)
 
-    monkeypatch.setattr(Claims, "end_single", late)
+    monkeypatch.setattr(Singles, "end", late)
     with pytest.raises(OutcomeUnknown, match="the next call with that key sends it") as raised:
         ledger.once.send(client, "k", TO, TEXT)
     (first,) = sandbox.arrivals
@@ -454,11 +455,11 @@ def test_run_waits_for_another_machine_no_longer_than_its_lease(
 ) -> None:
     """A runner on another machine is reclaimed as soon as its lease has run out."""
     ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
-    manual_runner(pid_namespace="another machine").claim()
+    other = manual_runner(pid_namespace="another machine")
+    other.claim()
     with engine.begin() as connection:
-        connection.execute(
-            sa.update(runner).values(expires_at=lease_time(connection, time.time()) - 1)
-        )
+        now = other.identity.lease_time(connection, time.time())
+        connection.execute(sa.update(runner).values(expires_at=now - 1))
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
 
 
@@ -509,7 +510,7 @@ def test_once_cancelled_while_recording_is_cancelled_and_recorded(
     ledger_url: str, sandbox: Sandbox, async_client: Callable[[], AsyncClient], monkeypatch: Any
 ) -> None:
     """A task that is cancelled while its ending is recorded is cancelled, and leaves no runner."""
-    end = Claims.end_single
+    end = Singles.end
 
     async def main() -> None:
         loop, recording, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
@@ -519,7 +520,7 @@ def test_once_cancelled_while_recording_is_cancelled_and_recorded(
             assert go_on.wait(30)
             return end(*args)
 
-        monkeypatch.setattr(Claims, "end_single", slow)
+        monkeypatch.setattr(Singles, "end", slow)
         async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             task = asyncio.create_task(ledger.once.send(client, "k", TO, TEXT))
             await recording.wait()
@@ -542,41 +543,46 @@ def test_once_ending_that_cannot_be_recorded_is_an_error(
     def full(*_: object) -> None:
         raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("no space left"))
 
-    monkeypatch.setattr(Claims, "end_single", full)
+    monkeypatch.setattr(Singles, "end", full)
     with pytest.raises(LedgerError, match=r"ended \(accepted as [0-9]+\).*no space left"):
         ledger.once.send(client, "k", TO, TEXT)
     assert sandbox.accepted_numbers == {TO: 1}
 
 
-class Unreachable(Claims):
-    """A ledger that is lost once something was sent: it records no ending.
+class Lost:
+    """A ledger that is lost once something was sent: it records no ending."""
 
-    Args:
-        engine: the ledger's database.
-    """
+    attempts = 0
 
-    def __init__(self, engine: sa.Engine) -> None:
-        super().__init__(engine)
-        self.attempts = 0
-
-    def end_single(self, *_: object) -> NoReturn:
-        self._fail()
-
-    def exchange(self, *args: Any, endings: Sequence[Ending], **options: Any) -> ClaimResult:
-        if endings:
-            self._fail()
-        return super().exchange(*args, endings=endings, **options)
-
-    def _fail(self) -> NoReturn:
+    def fail(self) -> NoReturn:
+        """Fail as a server does that is gone."""
         self.attempts += 1
         raise sa.exc.OperationalError("", {}, Exception("the server is gone"))
+
+
+class LostSingles(Lost, Singles):
+    """A ledger that loses single sends."""
+
+    def end(self, *_: object) -> NoReturn:
+        """Record nothing."""
+        self.fail()
+
+
+class LostClaims(Lost, Claims):
+    """A ledger that loses a run."""
+
+    def exchange(self, *args: Any, endings: Sequence[Ending], **options: Any) -> ClaimResult:
+        """Record nothing."""
+        if endings:
+            self.fail()
+        return super().exchange(*args, endings=endings, **options)
 
 
 def test_once_ending_of_a_lost_ledger_is_an_error_after_the_timeout(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
     """A ledger that stays lost is retried until the timeout; the error has the outcome."""
-    lost = Unreachable(engine)
+    lost = LostSingles(engine)
     once = OnceSends(engine, lost, Reads(engine), Admin(engine), outage_timeout=0.25)
     with pytest.raises(LedgerError, match=r"ended \(accepted as [0-9]+\).*server is gone"):
         once.send(client, "k", TO, TEXT)
@@ -595,7 +601,7 @@ def test_run_ending_of_a_lost_ledger_is_an_error_after_the_timeout(
 ) -> None:
     """A run retries a lost ledger until the timeout; the error names what was accepted."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
-    lost = Unreachable(engine)
+    lost = LostClaims(engine)
 
     async def main() -> None:
         async with async_client() as sender:
@@ -655,7 +661,7 @@ def test_once_not_sent_stays_pending(ledger: Ledger) -> None:
 
 
 def test_claims_ending_of_another_runner_is_not_taken_for_its_own(
-    ledger: Ledger, manual_runner: Manual
+    ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
     """A late ending is kept even if another runner has recorded the same state."""
     ledger.plan("a", numbers(1), TEXT, channel=37)
@@ -666,7 +672,7 @@ def test_claims_ending_of_another_runner_is_not_taken_for_its_own(
     ledger.resolve("a", "resend", by="test")
     (second,) = other.claim()
     other.exchange(ended(second, State.ACCEPTED, batch_no="2"))
-    dead.claims.end_single(dead.identity, ended(first, State.ACCEPTED, batch_no="1"))
+    Singles(engine).end(dead.identity, ended(first, State.ACCEPTED, batch_no="1"))
     (found,) = ledger.find(numbers(1)[0])
     assert found.batch_no == "2"
     assert [each.batch_no for each in found.history][-2:] == ["2", "1"]
@@ -696,7 +702,7 @@ def test_async_once_send_cancelled_while_the_ledger_fails_is_cancelled(
             assert go_on.wait(30)
             raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("no space left"))
 
-        monkeypatch.setattr(Claims, "end_single", fail)
+        monkeypatch.setattr(Singles, "end", fail)
         async with async_client() as client, AsyncLedger(ledger_url) as ledger:
             task = asyncio.create_task(cancelled(ledger.once.send(client, "k", TO, TEXT)))
             await recording.wait()

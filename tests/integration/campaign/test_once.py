@@ -36,7 +36,6 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.once import OnceSend
-from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import (
@@ -46,6 +45,7 @@ from yunxin_soap.campaign.storage.schema import (
     runner,
     submission,
 )
+from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -215,7 +215,7 @@ def test_once_retry_purged_send_is_an_error(
     assert ledger.once.counts()[State.REJECTED] == 1
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_once_send_two_calls_of_a_pending_key_send_once(
     ledger: Ledger, engine: sa.Engine, sender: Client, sandbox: Sandbox
 ) -> None:
@@ -261,13 +261,13 @@ def test_once_send_repeated_commit_leaves_one_entry(
     ledger: Ledger, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recording an ending again, after a commit without an answer, adds no entry."""
-    end = Claims.end_single
+    end = Singles.end
 
     def twice(*args: Any) -> None:
         for _ in range(2):  # the response to the first COMMIT was lost
             end(*args)
 
-    monkeypatch.setattr(Claims, "end_single", twice)
+    monkeypatch.setattr(Singles, "end", twice)
     ledger.once.send(sender, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
@@ -395,9 +395,9 @@ def test_once_send_ends_while_it_is_reclaimed(
     ledger: Ledger, engine: sa.Engine, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ending that comes while another process reclaims it waits, and is kept as late."""
-    end = Claims.end_single
+    end = Singles.end
 
-    def meanwhile(self: Claims, *args: Any) -> bool:
+    def meanwhile(self: Singles, *args: Any) -> bool:
         with ThreadPoolExecutor(1) as pool:
             with engine.begin() as connection:
                 connection.execute(
@@ -408,7 +408,7 @@ def test_once_send_ends_while_it_is_reclaimed(
                 assert len(self.runners.reclaim_stalled(connection, None)) == 1
             return call.result(30)
 
-    monkeypatch.setattr(Claims, "end_single", meanwhile)
+    monkeypatch.setattr(Singles, "end", meanwhile)
     with pytest.raises(OutcomeUnknown, match="its process stood still too long"):
         ledger.once.send(sender, "k", TO, TEXT)
     (found,) = ledger.find(TO)
@@ -422,9 +422,9 @@ def test_once_send_end_is_not_later_by_waiting_for_a_lock(
     ledger: Ledger, engine: sa.Engine, sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The history says when a send ended, however long the ledger was locked then."""
-    end, locked_at = Claims.end_single, []
+    end, locked_at = Singles.end, []
 
-    def meanwhile(self: Claims, *args: Any) -> bool:
+    def meanwhile(self: Singles, *args: Any) -> bool:
         with ThreadPoolExecutor(1) as pool:
             with engine.begin() as connection:
                 connection.execute(sa.select(runner.c.id).with_for_update())
@@ -434,7 +434,7 @@ def test_once_send_end_is_not_later_by_waiting_for_a_lock(
                 wait_for_locks(engine, 1)
             return call.result(30)
 
-    monkeypatch.setattr(Claims, "end_single", meanwhile)
+    monkeypatch.setattr(Singles, "end", meanwhile)
     ledger.once.send(sender, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert found.history[-1].at.timestamp() < locked_at[0]
@@ -518,12 +518,12 @@ import sqlalchemy as sa
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.running import once
-from yunxin_soap.campaign.storage.claims import Claims
+from yunxin_soap.campaign.storage.singles import Singles
 
 def conclude(*_):
     raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("no space left"))
 
-Claims.end_single, once.LEASE_MARGIN = conclude, 0.0
+Singles.end, once.LEASE_MARGIN = conclude, 0.0
 client = Client(
     "demo", "demo", channel="37", endpoint=sys.argv[2], timeout=0.5, connect_timeout=0.5
 )

@@ -15,6 +15,7 @@ from yunxin_soap.campaign.running.once import OnceSends
 TWINS = [(Ledger, AsyncLedger, ()), (OnceSends, AsyncOnceSends, ("begin",))]
 _DIFFERENT_WORDS = [
     (r"Ctrl-C aborts the run", "Cancelling the task aborts the run"),
+    (r"the log says what", "the cause of the `CancelledError` says what"),
     (r"an? `(Async)?Client`", "a `Client`"),
     (r"the client is closed, or an event loop is running in this thread", "the client is closed"),
     (r"asyncio\.CancelledError: the task was cancelled; the ledger has recorded the outcome\.", ""),

@@ -17,17 +17,18 @@ from yunxin_soap.campaign.models import NAME_LENGTH, ClaimedSubmission, Decision
 from yunxin_soap.campaign.running.decisions import ending_of
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.admin import Admin
-from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.dialects import (
     driver_message,
     is_deadlock,
     is_full,
     is_transient,
+    make_room,
 )
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import submission
+from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
@@ -60,7 +61,7 @@ class OnceSends:
 
     Args:
         engine: the ledger's database.
-        claims: claims submissions.
+        singles: claims single sends.
         reads: reads the ledger.
         admin: changes it by decisions.
         outage_timeout: seconds to wait for a ledger that cannot record how a send ended.
@@ -69,13 +70,13 @@ class OnceSends:
     def __init__(
         self,
         engine: sa.Engine,
-        claims: Claims,
+        singles: Singles,
         reads: Reads,
         admin: Admin,
         *,
         outage_timeout: float = OUTAGE_TIMEOUT,
     ) -> None:
-        self._engine, self._claims, self._reads, self._admin = engine, claims, reads, admin
+        self._engine, self._singles, self._reads, self._admin = engine, singles, reads, admin
         self._outage_timeout = outage_timeout
 
     def send(
@@ -181,7 +182,7 @@ class OnceSends:
 
     def begin(self, key: str) -> OnceSend:
         """Return one call's work on a key, for this class and its asynchronous twin."""
-        return OnceSend(self._engine, self._claims, key, outage_timeout=self._outage_timeout)
+        return OnceSend(self._engine, self._singles, key, outage_timeout=self._outage_timeout)
 
 
 class OnceSend:
@@ -189,7 +190,7 @@ class OnceSend:
 
     Args:
         engine: the ledger's database.
-        claims: claims the submission.
+        singles: claims the submission.
         key: names what is sent.
         outage_timeout: seconds to wait for a ledger that cannot record how it ended.
 
@@ -198,13 +199,13 @@ class OnceSend:
     """
 
     def __init__(
-        self, engine: sa.Engine, claims: Claims, key: str, *, outage_timeout: float
+        self, engine: sa.Engine, singles: Singles, key: str, *, outage_timeout: float
     ) -> None:
         if not key.strip() or not key.isprintable():
             raise ConfigurationError(f"key={key!r} must be printable text.")
         if len(key) > NAME_LENGTH:
             raise ConfigurationError(f"A key may have {NAME_LENGTH} characters at most.")
-        self._engine, self._claims, self._key = engine, claims, key
+        self._engine, self._singles, self._key = engine, singles, key
         self._outage_timeout = outage_timeout
         self._valid_until = 0.0
 
@@ -296,7 +297,7 @@ class OnceSend:
         ).hexdigest()
         try:
             lease = self._begin_lease(client)
-            claimed = self._claims.claim_unused(self._identity, self._key, digest, checked, lease)
+            claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
             if claimed is not None:
                 return claimed
             with self._engine.begin() as connection:
@@ -314,14 +315,14 @@ class OnceSend:
                             found.id, found.content_id, found.attempts + 1, checked
                         )
                     elif found.state == State.SUBMITTING.value:
-                        reclaimed = self._claims.runners.reclaim_stalled(connection, None)
+                        reclaimed = self._singles.runners.reclaim_stalled(connection, None)
                         if found.id not in reclaimed:
                             return None
                     else:
                         return _earlier_outcome(connection, found, checked, client.protocol)
                 if claimable is not None:
                     lease = self._begin_lease(client)
-                    now = self._claims.runners.add(connection, self._identity, None, lease)
+                    now = self._singles.runners.add(connection, self._identity, None, lease)
                     transitions.claim(
                         connection, [claimable.id], now=now, runner_id=self._identity.id
                     )
@@ -359,7 +360,7 @@ class OnceSend:
                 sa.select(submission).where(submission.c.key == self._key)
             ).one()
             if found.state == State.SUBMITTING.value:
-                self._claims.runners.reclaim_stalled(connection, None)
+                self._singles.runners.reclaim_stalled(connection, None)
                 return None
             if found.state != State.PENDING.value:
                 return _earlier_outcome(
@@ -410,9 +411,9 @@ class OnceSend:
         deadline = time.monotonic() + self._outage_timeout
         while True:
             try:
-                return self._claims.end_single(self._identity, ending)
+                return self._singles.end(self._identity, ending)
             except sa.exc.DBAPIError as error:
-                if is_full(error) and self._claims.make_room():
+                if is_full(error) and make_room(self._engine):
                     continue
                 if not is_transient(error) or time.monotonic() >= deadline:
                     outcome = (

@@ -10,7 +10,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +30,7 @@ from yunxin_soap.campaign.running.decisions import (
     decide,
     ending_of,
 )
+from yunxin_soap.campaign.running.ledger_thread import LedgerThread
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_full, is_transient
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("yunxin_soap.campaign")
 ABORT_TIMEOUT = 5.0
-"""Seconds to wait for a ledger that is not reachable when a run is aborted."""
+"""Seconds to wait for a ledger that does not answer, or is not reachable, when a run is aborted."""
 _COMMIT_DELAY = 0.005
 """Seconds to collect endings before they are recorded together."""
 _USED_SHARE_OF_LEASE = 0.9
@@ -67,6 +67,8 @@ _LAST_LOOK = 1.0
 """The longest of these, while something is in flight."""
 _SILENCE = 20.0
 """Seconds without an answer of the ledger after which the log says so, again and again."""
+_CHECK_ANSWER = 0.5
+"""Seconds between two looks whether a run that waits for an answer is to end."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -86,6 +88,10 @@ class Sender(Protocol):
 
 class LeftRunning(OutcomeUnknown):
     """The submission was cancelled, and a thread may still send it."""
+
+
+class _NoAnswer(LedgerError):
+    """The ledger did not answer before a run that is to end had waited long enough."""
 
 
 class StopEvent(Protocol):
@@ -137,7 +143,9 @@ class Runner:
         options: how to run.
         on_progress: called after each exchange with the ledger.
         stop: once it is set, the runner claims nothing more, and ends when nothing is in flight.
-        outage_timeout: seconds to wait for a ledger that is not reachable.
+        outage_timeout: seconds to wait for a ledger that is not reachable; and for one that does
+            not answer, from the moment when the run is to stop. Until then it waits for an answer
+            without a limit.
     """
 
     def __init__(
@@ -171,11 +179,16 @@ class Runner:
         self._look_at, self._look_interval = 0.0, 0.0
         self._is_certain = False
         """Whether the runner knows what it holds in the ledger."""
-        self._draining = False
+        self._draining_since = math.inf
+        """When the runner was told to begin nothing more, by the monotonic clock."""
         self._failure: BaseException | None = None
         self._valid_until = 0.0
         """The time by `lease_clock` from which on nothing more may be begun."""
         self._outage_timeout = outage_timeout
+        self._given_up = False
+        """Whether the last call of the ledger was given up without an answer."""
+        self._claiming = 0
+        """How many submissions it may have claimed without knowing it."""
         self._may_still_send = False
         """Whether a thread was left that may still send."""
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
@@ -189,12 +202,14 @@ class Runner:
         Whoever cancels it aborts the run: what is in flight becomes unknown, and is recorded.
 
         Raises:
-            LedgerError: the ledger cannot be written, or another runner reclaimed this one's
-                submissions.
+            LedgerError: the ledger cannot be written, it is damaged, or another runner reclaimed
+                this one's submissions.
+            asyncio.CancelledError: the run was cancelled. Its cause is a `LedgerError` if the
+                ledger could not record how its submissions ended.
         """
         self._identity = RunnerIdentity.new()
         self._wake_up = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "yunxin-soap ledger")
+        self._thread = LedgerThread()
         watch = asyncio.create_task(self._watch_stop())
         try:
             await self._in_thread(self._claims.runners.register, self._identity, self._campaign)
@@ -210,15 +225,14 @@ class Runner:
                     raise
                 if isinstance(error, LedgerError):  # more submissions have ended since it was made
                     raise unrecorded from None
-                _log.error("%s", unrecorded)
-                raise
+                raise error from unrecorded
             finally:
                 await self._unregister()
         finally:
             watch.cancel()
             if not self._may_still_send:
                 self._identity.end()
-            self._thread.shutdown(wait=False)
+            self._thread.close()
 
     async def _loop(self) -> None:
         while True:
@@ -246,16 +260,22 @@ class Runner:
         """Wake the runner up once it is to stop."""
         while not self._stop.is_set():  # noqa: ASYNC110 - a threading.Event can only be polled
             await asyncio.sleep(_POLL_STOP)
-        self._draining = True  # whatever becomes of the event
+        self._begin_to_drain()  # whatever becomes of the event
         self._wake_up.set()
 
     def _is_draining(self) -> bool:
         """Return whether nothing more is to be claimed, so that what is in flight can end."""
-        return self._draining or self._stop.is_set()
+        if self._stop.is_set():
+            self._begin_to_drain()
+        return self._draining_since < math.inf
+
+    def _begin_to_drain(self) -> None:
+        """Claim nothing more."""
+        self._draining_since = min(self._draining_since, time.monotonic())
 
     async def _drain(self) -> None:
         """Wait until what is in flight has ended, or the run is cancelled; begin nothing more."""
-        self._draining = True
+        self._begin_to_drain()
         if self._in_flight:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(list(self._in_flight.values()))
@@ -263,7 +283,7 @@ class Runner:
     def _abort(self) -> None:
         """Cancel what is in flight."""
         self._outage_timeout = min(self._outage_timeout, ABORT_TIMEOUT)
-        self._draining = True
+        self._begin_to_drain()
         for task in list(self._in_flight.values()):
             task.cancel()
 
@@ -370,7 +390,8 @@ class Runner:
                 ending_of(cancelled, claimed, began_at=began_at, ended_at=time.monotonic())
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._failure, self._draining = error, True
+            self._failure = error
+            self._begin_to_drain()
             ended_at = time.monotonic()
             return Decision(
                 ending_of(error, claimed, began_at=began_at, ended_at=ended_at), failed=True
@@ -382,7 +403,7 @@ class Runner:
 
     async def _exchange(self, *, is_last: bool = False) -> ClaimResult:
         """Record what ended and claim what is next; retry while the ledger is not reachable."""
-        first = time.monotonic()
+        give_up_at = time.monotonic() + self._outage_timeout
         backoff = 0.1
         while True:
             self._account_for_dead_tasks()
@@ -390,6 +411,7 @@ class Runner:
             if any(each.state in (State.PENDING, State.SPLIT) for each in endings):
                 self._note_look(found=True)
             limit, is_certain, self._is_certain = self._limit(), self._is_certain, False
+            self._claiming = max(self._claiming, limit)
             exchange = functools.partial(
                 self._claims.exchange,
                 endings=endings,
@@ -407,24 +429,20 @@ class Runner:
             except RunnerReclaimed:
                 del self._endings[: len(endings)]  # they are in the history
                 raise
+            except _NoAnswer:
+                raise self._unrecorded("it does not answer") from None
             except sa.exc.DBAPIError as error:
-                if is_full(error) and (had_reserve := self._claims.make_room()) is not None:
-                    self._pause = Pause(_DISK_IS_FULL)  # so nothing more is claimed
-                    if had_reserve:
-                        continue
-                if not is_transient(error) or time.monotonic() >= first + self._outage_timeout:
-                    raise self._unrecorded(error) from None
-                _log.warning(
-                    "The ledger cannot be written (%s): retrying.%s",
-                    driver_message(error),
-                    FREE_SOME_SPACE if is_full(error) else "",
-                )
-                await asyncio.sleep(backoff)
+                await self._wait_for_ledger(error, give_up_at, backoff)
                 backoff = min(5.0, backoff * 2)
                 continue
             lease = self._claims.runners.heartbeat_timeout
             self._valid_until = began + lease * _USED_SHARE_OF_LEASE
             del self._endings[: len(endings)]
+            self._claiming = 0
+            if result.damage is not None:
+                # What is in flight is recorded, too, before the run ends with it.
+                self._failure = self._failure or result.damage
+                self._begin_to_drain()
             # With nothing pending, there is nothing to pause, unless what is in flight comes back.
             is_settled = result.state is CampaignState.PAUSED or not self._in_flight
             if self._pause is pause and is_settled:
@@ -434,6 +452,24 @@ class Runner:
                 self._note_look(found=bool(result.claimed))
                 self._found_from = min((each.id for each in result.claimed), default=0)
             return result
+
+    async def _wait_for_ledger(
+        self, error: sa.exc.DBAPIError, give_up_at: float, backoff: float
+    ) -> None:
+        """Wait until an exchange that failed may be repeated.
+
+        Raises:
+            LedgerError: waiting does not help, or has lasted long enough.
+        """
+        if is_full(error) and (had_reserve := self._claims.make_room()) is not None:
+            self._pause = Pause(_DISK_IS_FULL)  # so nothing more is claimed
+            if had_reserve:
+                return
+        hint = FREE_SOME_SPACE if is_full(error) else ""
+        if not is_transient(error) or time.monotonic() >= give_up_at:
+            raise self._unrecorded(driver_message(error), hint) from None
+        _log.warning("The ledger cannot be written (%s): retrying.%s", driver_message(error), hint)
+        await asyncio.sleep(backoff)
 
     def _lowest(self) -> int:
         """Return the id to claim from: everything before it was claimed, or is not due yet.
@@ -461,7 +497,7 @@ class Runner:
                     Ending(claimed, State.UNKNOWN, began_at, time.monotonic(), reason)
                 )
                 self._failure = self._failure or (None if task.cancelled() else task.exception())
-                self._draining = True
+                self._begin_to_drain()
 
     def _count(self, endings: list[Ending]) -> None:
         for each in endings:
@@ -520,20 +556,22 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the run ends with it
             # A failing progress callback must not lose results in flight: drain, then raise.
             self._failure = self._failure or error
-            self._draining = True
+            self._begin_to_drain()
 
-    def _unrecorded(self, error: sa.exc.DBAPIError) -> LedgerError:
+    def _unrecorded(self, cause: str, hint: str = "") -> LedgerError:
+        """Return what is not recorded, and so becomes unknown."""
         accepted = [
             f"submission {each.claimed.id} as {each.batch_no}"
             for each in self._endings
             if each.batch_no
         ]
         return LedgerError(
-            f"The ledger cannot be written ({driver_message(error)}): {len(self._in_flight)}"
-            f" submissions are in flight, and {len(self._endings)} ended unrecorded"
+            f"The ledger cannot be written ({cause}): {len(self._in_flight)} submissions are in"
+            f" flight, and {len(self._endings)} ended unrecorded"
             + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
+            + (f"; up to {self._claiming} more may be claimed" if self._claiming else "")
             + ". The next run makes them unknown."
-            + (FREE_SOME_SPACE if is_full(error) else "")
+            + hint
         )
 
     async def _record_last(self) -> LedgerError | None:
@@ -558,29 +596,55 @@ class Runner:
         await self._exchange(is_last=True)
 
     async def _unregister(self) -> None:
+        if self._given_up:  # the thread still waits for the ledger
+            return
         try:
             unregister = functools.partial(
                 self._claims.runners.unregister, may_still_send=self._may_still_send
             )
             await self._in_thread(unregister, self._identity)
             await self._in_thread(self._claims.finish, self._campaign)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, _NoAnswer) as error:
             if self._failure is None:  # or the failure names the cause already
                 _log.warning("The ledger cannot be written (%s).", driver_message(error))
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
-        answer = asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+        """Call the ledger in its thread, and wait for its answer.
+
+        Raises:
+            _NoAnswer: the run is to end, and has waited long enough for the answer.
+        """
+        answer = asyncio.wrap_future(self._thread.submit(call, *args))
         began = time.monotonic()
+        said_at, said_limit = began, False
         try:
-            while not (await asyncio.wait([answer], timeout=_SILENCE))[0]:
-                _log.warning(
-                    "The ledger has not answered for %.0f s: waiting for it. (To kill this process"
-                    " makes what it has in flight unknown.)",
-                    time.monotonic() - began,
-                )
-        except asyncio.CancelledError:
+            while not (await asyncio.wait([answer], timeout=_CHECK_ANSWER))[0]:
+                now = time.monotonic()
+                waited, is_to_end = now - began, self._is_draining()
+                if is_to_end:
+                    left = max(began, self._draining_since) + self._outage_timeout - now
+                    if left <= 0:
+                        self._given_up = True
+                        raise _NoAnswer(f"The ledger has not answered for {waited:.0f} s.")
+                if is_to_end and not said_limit:
+                    said_limit, said_at = True, now
+                    _log.warning(
+                        "The ledger has not answered for %.0f s: trying for %.0f s more to record"
+                        " what has ended.",
+                        waited,
+                        left,
+                    )
+                elif now - said_at >= _SILENCE:
+                    said_at = now
+                    _log.warning(
+                        "The ledger has not answered for %.0f s: waiting for it. (To kill this"
+                        " process makes what it has in flight unknown.)",
+                        waited,
+                    )
+        except (asyncio.CancelledError, _NoAnswer):
             answer.cancel()  # unless it has begun
             raise
+        self._given_up = False
         return answer.result()
 
 

@@ -6,10 +6,10 @@ Each public method but `Claims.make_room` is one transaction, and durable once i
 from __future__ import annotations
 
 import functools
+import re
 import shlex
-import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,11 +23,12 @@ from yunxin_soap.campaign.models import (
     State,
 )
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.column_types import damaged
-from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
+from yunxin_soap.campaign.storage.column_types import LedgerDamaged, damaged
+from yunxin_soap.campaign.storage.dialects import dialect_of, make_room
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
+    Heartbeat,
     RunnerIdentity,
     RunnerReclaimed,
     Runners,
@@ -36,7 +37,6 @@ from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
     recipients,
-    runner,
     submission,
 )
 from yunxin_soap.campaign.storage.statements import CompiledStatement
@@ -47,6 +47,8 @@ _LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
 
+# Whatever pattern they were planned with.
+_NUMBERS = re.compile(r"\+?[0-9]+(?:,\+?[0-9]+)*")
 _LIMIT = "the_limit"
 """Stands for a number in the text of a compiled statement."""
 
@@ -65,6 +67,17 @@ class ClaimResult:
     """Whether other runners have submissions in flight."""
     waiting_for: tuple[ActiveRunner, ...] = ()
     """Who they are, if this runner has nothing to claim."""
+    damage: LedgerError | None = None
+    """What in the ledger is damaged, so that nothing was claimed."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a runner knows of its submissions. The fields are arguments of `Claims.exchange`."""
+
+    endings: Sequence[Ending]
+    in_flight: Collection[int]
+    is_certain: bool
 
 
 class Claims:
@@ -109,137 +122,114 @@ class Claims:
             may_still_send: whether this is its last exchange, and a thread that cannot be cancelled
                 may still send what it records as unknown: then its row stays as a reclaimed one.
 
+        Returns:
+            What it claimed. If something that it read is damaged, it recorded the endings all the
+            same, and claimed nothing.
+
         Raises:
             RunnerReclaimed: another runner reclaimed the submissions; the history keeps the
                 endings.
+            LedgerError: the ledger was changed by something else; nothing was recorded.
         """
-        with self._engine.begin() as connection:
-            now, now_monotonic, is_registered = self.runners.beat(connection, identity)
-            if is_registered:
-                ended, lost = list(endings), set[int]()
-                if not is_certain:
-                    held = set(connection.scalars(_HELD, {"runner": identity.id}).all())
-                    ended = [each for each in endings if each.claimed.id in held]
-                    lost = held.difference(in_flight, (each.claimed.id for each in endings))
-                splits = [each.claimed for each in ended if each.state is State.SPLIT]
-                self._split(connection, campaign_id, splits)
-                recorded = transitions.end(
-                    connection, ended, now=now, now_monotonic=now_monotonic, runner_id=identity.id
-                )
-                if recorded != len(ended):
-                    raise LedgerError(
-                        f"The ledger was changed by something else: of {len(ended)} submissions"
-                        f" that ended, this runner held {recorded}."
+        ended = _Ended(endings, in_flight, is_certain)
+        try:
+            with self._engine.begin() as connection:
+                beat = self.runners.beat(connection, identity)
+                if beat.is_registered:
+                    self._reconcile(connection, identity, campaign_id, ended, beat)
+                    if pause is not None:
+                        transitions.pause_campaign(connection, campaign_id, pause, now=beat.now)
+                    result = self._next(
+                        connection,
+                        identity,
+                        campaign_id,
+                        limit,
+                        lowest,
+                        beat.now,
+                        is_idle=not in_flight,
                     )
-                transitions.reclaim(
-                    connection, lost, State.PENDING, _NEVER_RECEIVED, now=now, by=identity.id
-                )
-                if pause is not None:
-                    transitions.pause_campaign(connection, campaign_id, pause, now=now)
-                is_idle = not in_flight
-                result = self._next(
-                    connection, identity, campaign_id, limit, lowest, now, is_idle=is_idle
-                )
-                if may_still_send:
-                    self.runners.keep(connection, identity, now)
-                return result
-            late = list(endings)
-            if may_still_send:  # it may be the last exchange, whose answer was lost
-                late = [
-                    each
-                    for each in endings
-                    if not transitions.was_recorded(connection, each, identity.id)
-                ]
-                if not late:
+                    if may_still_send:
+                        self.runners.keep(connection, identity, beat.now)
+                    return result
+                if not self._note_late(connection, identity, ended, beat.now, may_still_send):
                     return ClaimResult([], CampaignState.OPEN, "", None)
-            transitions.note_late(connection, late, now=now, runner_id=identity.id)
-            name = connection.scalar(_NAME, {"campaign": campaign_id})
+                name = connection.scalar(_NAME, {"campaign": campaign_id})
+        except LedgerDamaged as found:
+            self._only_record(identity, campaign_id, ended, may_still_send=may_still_send)
+            return ClaimResult([], CampaignState.OPEN, "", None, damage=found)
         raise _reclaimed(name)
 
-    def end_single(self, identity: RunnerIdentity, ending: Ending) -> bool:
-        """Record how a single send ended, and unregister its runner.
-
-        Safe to repeat if it is not known whether it was committed.
-
-        Returns:
-            Whether it ended so in the ledger. Else its runner was reclaimed before, and only the
-            history keeps the ending.
-        """
-        if ctes := dialect_of(self._engine).writing_ctes:
-            statement = _end_single_statement(self._engine.dialect, ctes)
-            with self._autocommit() as connection:
-                values = transitions.ending_values(
-                    ending, now_monotonic=time.monotonic(), runner_id=identity.id
-                )
-                if statement.execute(connection, {**values, "runner": identity.id}).first():
-                    return True
+    def _only_record(
+        self, identity: RunnerIdentity, campaign_id: int, ended: _Ended, *, may_still_send: bool
+    ) -> None:
+        """Record how submissions ended, and read nothing else of a damaged ledger."""
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.select(runner.c.id).where(runner.c.id == identity.id).with_for_update()
-            )
-            held = connection.scalar(
-                sa.select(submission.c.id).where(
-                    submission.c.id == ending.claimed.id, submission.c.runner_id == identity.id
-                )
-            )
-            now_monotonic, now = time.monotonic(), ledger_time(connection)
-            if held is not None:
-                transitions.end(
-                    connection,
-                    [ending],
-                    now=now,
-                    now_monotonic=now_monotonic,
-                    runner_id=identity.id,
-                )
-            is_late = held is None and not transitions.was_recorded(connection, ending, identity.id)
-            if is_late:
-                transitions.note_late(connection, [ending], now=now, runner_id=identity.id)
-            connection.execute(runner.delete().where(runner.c.id == identity.id))
-            return not is_late
+            beat = self.runners.beat(connection, identity)
+            if beat.is_registered:
+                self._reconcile(connection, identity, campaign_id, ended, beat)
+                if may_still_send:
+                    self.runners.keep(connection, identity, beat.now)
+            else:
+                self._note_late(connection, identity, ended, beat.now, may_still_send)
 
-    def claim_unused(
-        self,
+    @staticmethod
+    def _note_late(
+        connection: sa.Connection,
         identity: RunnerIdentity,
-        key: str,
-        digest: str,
-        given: Submission,
-        lease: float,
-    ) -> ClaimedSubmission | None:
-        """Insert a single send, claim it and register its runner, by one statement.
-
-        Args:
-            identity: its runner.
-            key: its key.
-            digest: of its content.
-            given: its content.
-            lease: seconds until the runner counts as stalled.
+        ended: _Ended,
+        now: float,
+        may_still_send: bool,
+    ) -> bool:
+        """Keep the endings of a runner that was reclaimed in the history.
 
         Returns:
-            The claimed send; None if the key is used, or the database needs more statements.
+            Whether it was reclaimed by another one. Else this is its last exchange again, whose
+            answer was lost.
         """
-        ctes = dialect_of(self._engine).writing_ctes
-        if ctes is None:
-            return None
-        values = {
-            **asdict(identity),
-            "lease": lease,
-            "new_runner": identity.id,
-            "new_key": key,
-            "new_digest": digest,
-            "new_size": len(given.recipients),
-            "new_numbers": ",".join(given.recipients),
-            "new_message": given.message,
-            "new_channel": given.channel,
-            "new_extension": given.extension,
-        }
-        statement = _claim_unused_statement(self._engine.dialect, ctes)
-        with self._autocommit() as connection:
-            row = statement.execute(connection, values).one_or_none()
-        return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
+        late = list(ended.endings)
+        if may_still_send:
+            late = [
+                each for each in late if not transitions.was_recorded(connection, each, identity.id)
+            ]
+        transitions.note_late(connection, late, now=now, runner_id=identity.id)
+        return bool(late) or not may_still_send
 
-    def _autocommit(self) -> sa.Connection:
-        """Return a connection on which each statement is a transaction: one round trip."""
-        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    def _reconcile(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        ended: _Ended,
+        beat: Heartbeat,
+    ) -> None:
+        """Record how submissions ended, and take back what the runner never got.
+
+        Raises:
+            LedgerError: the ledger was changed by something else.
+        """
+        endings, lost = list(ended.endings), set[int]()
+        if not ended.is_certain:
+            held = set(connection.scalars(_HELD, {"runner": identity.id}).all())
+            lost = held.difference(ended.in_flight, (each.claimed.id for each in endings))
+            # The others were recorded by an exchange whose answer was lost.
+            endings = [each for each in endings if each.claimed.id in held]
+        splits = [each.claimed for each in endings if each.state is State.SPLIT]
+        self._split(connection, campaign_id, splits)
+        recorded = transitions.end(
+            connection,
+            endings,
+            now=beat.now,
+            now_monotonic=beat.now_monotonic,
+            runner_id=identity.id,
+        )
+        if recorded != len(endings):
+            raise LedgerError(
+                f"The ledger was changed by something else: of {len(endings)} submissions that"
+                f" ended, this runner held {recorded}."
+            )
+        transitions.reclaim(
+            connection, lost, State.PENDING, _NEVER_RECEIVED, now=beat.now, by=identity.id
+        )
 
     @staticmethod
     def _claim(
@@ -279,7 +269,7 @@ class Claims:
         Returns:
             Whether there was a reserve; None if the disk is a server's.
         """
-        return dialect_of(self._engine).release_reserve(self._engine)
+        return make_room(self._engine)
 
     @repeat_after_deadlock
     def finish(self, campaign_id: int) -> None:
@@ -482,36 +472,16 @@ def _reclaimed(name: str | None) -> RunnerReclaimed:
     )
 
 
-@functools.lru_cache(maxsize=16)
-def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
-    """Return what inserts a single send and its runner, unless its key is used."""
-    claimed, others = transitions.insert_claimed(ctes)
-    registered: dict[str, sa.ColumnElement[Any]] = {
-        name: sa.bindparam(name, type_=runner.c[name].type)
-        for name in ("id", "host", "pid_namespace", "pid", "process_started")
-    }
-    lease: sa.BindParameter[float] = sa.bindparam("lease", type_=sa.Double())
-    registered |= {"started_at": ctes.now, "expires_at": ctes.now + lease}
-    row = sa.select(*registered.values()).select_from(claimed)
-    register = runner.insert().from_select([*registered], row).cte("registered")
-    return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
-
-
-@functools.lru_cache(maxsize=16)
-def _end_single_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
-    """Return what records how a single send ended, and unregisters its runner."""
-    # Locked before the submission, as by all who lock both.
-    own = sa.select(runner.c.id).where(runner.c.id == sa.bindparam("runner")).with_for_update()
-    held = own.cte("held")
-    ended, noted = transitions.end_held(held, ctes)
-    # The runner of a submission that was reclaimed stays until its late result is noted, too: until
-    # then it may not be sent again.
-    is_held = runner.c.id.in_(sa.select(held.c.id))
-    gone = runner.delete().where(is_held, sa.exists(sa.select(ended.c.id))).cte("gone")
-    return CompiledStatement(sa.select(ended).add_cte(noted, gone), dialect)
-
-
 def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:
+    """Return what was claimed.
+
+    Raises:
+        LedgerDamaged: some numbers are no phone numbers.
+    """
+    found = list(rows)
+    if found and not _NUMBERS.fullmatch(",".join([row.numbers for row in found])):
+        wrong = next(row.id for row in found if not _NUMBERS.fullmatch(row.numbers))
+        raise damaged(f"yunxin_recipients.numbers of the submission {wrong} is no phone numbers")
     return [
         ClaimedSubmission(
             row.id,
@@ -524,5 +494,5 @@ def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:
                 extension=row.extension,
             ),
         )
-        for row in rows
+        for row in found
     ]

@@ -47,7 +47,7 @@ class Checked(sa.types.TypeDecorator[Any]):
         return self.stored.dialect_impl(dialect)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return the check; it raises `LedgerError`."""
+        """Return the check; it raises `LedgerDamaged`."""
         nullable, is_boolean = self.nullable, isinstance(self.stored, sa.Boolean)
         is_valid = self._is_valid()
 
@@ -81,9 +81,13 @@ def one_of(kind: type[Enum]) -> frozenset[str]:
     return frozenset(each.value for each in kind)
 
 
-def damaged(found: str) -> LedgerError:
+class LedgerDamaged(LedgerError):
+    """The ledger has something in it that this package never writes."""
+
+
+def damaged(found: str) -> LedgerDamaged:
     """Return the error of a ledger with something that this package never writes."""
-    return LedgerError(
+    return LedgerDamaged(
         f"The ledger is damaged: {found}. Correct that in the database while nothing runs. (An"
         " older copy of the ledger would send again what was sent since.)"
     )

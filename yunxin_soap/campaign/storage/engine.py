@@ -9,6 +9,7 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa

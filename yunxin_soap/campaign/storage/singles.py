@@ -1,0 +1,148 @@
+"""Single sends: claims each by its key, and records how it ended, in as few statements as possible.
+
+Each public method is one transaction, and durable once it returns.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.models import ClaimedSubmission, Ending
+from yunxin_soap.campaign.storage import transitions
+from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
+from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, RunnerIdentity, Runners
+from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.statements import CompiledStatement
+from yunxin_soap.message import Submission
+
+
+class Singles:
+    """Claims single sends. One thread at a time may use a runner's identity.
+
+    Args:
+        engine: the ledger's database.
+        heartbeat_timeout: seconds without a heartbeat after which a runner counts as stalled.
+    """
+
+    def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
+        self._engine = engine
+        self.runners = Runners(engine, heartbeat_timeout)
+
+    def claim_unused(
+        self,
+        identity: RunnerIdentity,
+        key: str,
+        digest: str,
+        given: Submission,
+        lease: float,
+    ) -> ClaimedSubmission | None:
+        """Insert a single send, claim it and register its runner, by one statement.
+
+        Args:
+            identity: its runner.
+            key: its key.
+            digest: of its content.
+            given: its content.
+            lease: seconds until the runner counts as stalled.
+
+        Returns:
+            The claimed send; None if the key is used, or the database needs more statements.
+        """
+        ctes = dialect_of(self._engine).writing_ctes
+        if ctes is None:
+            return None
+        values = {
+            **asdict(identity),
+            "lease": lease,
+            "new_runner": identity.id,
+            "new_key": key,
+            "new_digest": digest,
+            "new_size": len(given.recipients),
+            "new_numbers": ",".join(given.recipients),
+            "new_message": given.message,
+            "new_channel": given.channel,
+            "new_extension": given.extension,
+        }
+        statement = _claim_unused_statement(self._engine.dialect, ctes)
+        with self._autocommit() as connection:
+            row = statement.execute(connection, values).one_or_none()
+        return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
+
+    def end(self, identity: RunnerIdentity, ending: Ending) -> bool:
+        """Record how a single send ended, and unregister its runner.
+
+        Safe to repeat if it is not known whether it was committed.
+
+        Returns:
+            Whether it ended so in the ledger. Else its runner was reclaimed before, and only the
+            history keeps the ending.
+        """
+        if ctes := dialect_of(self._engine).writing_ctes:
+            statement = _end_statement(self._engine.dialect, ctes)
+            with self._autocommit() as connection:
+                values = transitions.ending_values(
+                    ending, now_monotonic=time.monotonic(), runner_id=identity.id
+                )
+                if statement.execute(connection, {**values, "runner": identity.id}).first():
+                    return True
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.select(runner.c.id).where(runner.c.id == identity.id).with_for_update()
+            )
+            held = connection.scalar(
+                sa.select(submission.c.id).where(
+                    submission.c.id == ending.claimed.id, submission.c.runner_id == identity.id
+                )
+            )
+            now_monotonic, now = time.monotonic(), ledger_time(connection)
+            if held is not None:
+                transitions.end(
+                    connection,
+                    [ending],
+                    now=now,
+                    now_monotonic=now_monotonic,
+                    runner_id=identity.id,
+                )
+            is_late = held is None and not transitions.was_recorded(connection, ending, identity.id)
+            if is_late:
+                transitions.note_late(connection, [ending], now=now, runner_id=identity.id)
+            connection.execute(runner.delete().where(runner.c.id == identity.id))
+            return not is_late
+
+    def _autocommit(self) -> sa.Connection:
+        """Return a connection on which each statement is a transaction: one round trip."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+@functools.lru_cache(maxsize=16)
+def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
+    """Return what inserts a single send and its runner, unless its key is used."""
+    claimed, others = transitions.insert_claimed(ctes)
+    registered: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(name, type_=runner.c[name].type)
+        for name in ("id", "host", "pid_namespace", "pid", "process_started")
+    }
+    lease: sa.BindParameter[float] = sa.bindparam("lease", type_=sa.Double())
+    registered |= {"started_at": ctes.now, "expires_at": ctes.now + lease}
+    row = sa.select(*registered.values()).select_from(claimed)
+    register = runner.insert().from_select([*registered], row).cte("registered")
+    return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
+
+
+@functools.lru_cache(maxsize=16)
+def _end_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
+    """Return what records how a single send ended, and unregisters its runner."""
+    # Locked before the submission, as by all who lock both.
+    own = sa.select(runner.c.id).where(runner.c.id == sa.bindparam("runner")).with_for_update()
+    held = own.cte("held")
+    ended, noted = transitions.end_held(held, ctes)
+    # The runner of a submission that was reclaimed stays until its late result is noted, too: until
+    # then it may not be sent again.
+    is_held = runner.c.id.in_(sa.select(held.c.id))
+    gone = runner.delete().where(is_held, sa.exists(sa.select(ended.c.id))).cte("gone")
+    return CompiledStatement(sa.select(ended).add_cte(noted, gone), dialect)
