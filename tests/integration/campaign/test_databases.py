@@ -494,9 +494,14 @@ def test_ledger_replaces_connections_that_were_lost_while_idle(
     ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that was idle for a while is checked before it is used, a busy one is not."""
-    pings = []
+    pings: list[object] = []
     real = engine.dialect.do_ping
-    monkeypatch.setattr(engine.dialect, "do_ping", lambda each: pings.append(each) or real(each))
+
+    def ping(connection: Any) -> bool:
+        pings.append(connection)
+        return real(connection)
+
+    monkeypatch.setattr(engine.dialect, "do_ping", ping)
     monkeypatch.setattr(dialects, "_PING_AFTER", 3600.0)
     for _ in range(3):
         with engine.connect() as connection:

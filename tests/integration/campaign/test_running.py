@@ -27,7 +27,6 @@ from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, Progress, S
 from yunxin_soap.campaign.models import Pause
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.dialects import lease_time
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.sandbox import Account, InjectedFault, Sandbox
@@ -527,13 +526,13 @@ def test_run_waits_ten_leases_for_a_silent_runner_of_a_live_process(
     plan(ledger, 50)
     parent = psutil.Process(os.getppid())
     started = parent.create_time() - psutil.boot_time()
-    manual_runner(pid=parent.pid, process_started=started).claim(3)
+    alive = manual_runner(pid=parent.pid, process_started=started)
+    alive.claim(3)
 
     def silent_for(seconds: float) -> None:
         with engine.begin() as connection:
-            connection.execute(
-                sa.update(runner).values(expires_at=lease_time(connection, time.time()) - seconds)
-            )
+            now = alive.identity.lease_time(connection, time.time())
+            connection.execute(sa.update(runner).values(expires_at=now - seconds))
 
     silent_for(100)
     stop, waited_for = threading.Event(), []
@@ -554,7 +553,7 @@ def test_run_waits_ten_leases_for_a_silent_runner_of_a_live_process(
     assert (status.submissions[State.UNKNOWN], status.submissions[State.ACCEPTED]) == (3, 7)
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -566,9 +565,7 @@ def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     with engine.begin() as connection:
         connection.execute(silent)
     with engine.begin() as exchange:
-        exchange.execute(
-            sa.update(runner).values(expires_at=lease_time(exchange, time.time()) + 30)
-        )
+        exchange.execute(sa.update(runner).values(expires_at=time.time() + 30))
         assert slow.reclaim_stalled() == []
     assert slow.reclaim_stalled() == []
     with engine.begin() as connection:
@@ -576,7 +573,7 @@ def test_reclaim_leaves_a_runner_that_sends_a_heartbeat(
     assert len(slow.reclaim_stalled()) == 3
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_reclaim_takes_everything_of_a_dead_runner(
     ledger: Ledger, engine: sa.Engine, manual_runner: Manual
 ) -> None:
@@ -594,7 +591,7 @@ def test_reclaim_takes_everything_of_a_dead_runner(
     assert ledger.status("a").submissions[State.SUBMITTING] == 0
 
 
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_resolve_second_decision_finds_the_first(
     ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
 ) -> None:
