@@ -381,10 +381,9 @@ def test_status_names_who_left_submissions_in_flight(
 ) -> None:
     """A process that has ended is named with its count; a silent one elsewhere is stalled."""
     ledger.plan("a", numbers(5), TEXT, channel=37, max_recipients=1)
-    ended = [manual_runner(host="web-3", pid=2**22 + 1) for _ in range(2)]
-    elsewhere = manual_runner(host="web-4", pid_namespace=f"{_BOOT}/another container")
-    for each, count in zip((*ended, elsewhere), (2, 1, 1), strict=True):
-        each.claim(count)
+    for count in (2, 1):
+        manual_runner(host="web-3", pid=2**22 + 1).claim(count)
+    manual_runner(host="web-4", pid_namespace=f"{_BOOT}/another container").claim()
     status = ledger.status("a")
     assert status.left_behind == {f"process {2**22 + 1} on web-3": 3}
     assert [each.is_stalled for each in status.runners] == [False]

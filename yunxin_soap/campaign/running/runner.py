@@ -528,7 +528,7 @@ class Runner:
         if self._is_draining() or _is_same_wait(wait, self._noted_wait):
             return
         # It is for display only: the next exchange says what is wrong with the ledger.
-        with contextlib.suppress(sa.exc.DBAPIError):
+        with contextlib.suppress(sa.exc.DBAPIError, _NoAnswer):
             await self._in_thread(self._claims.runners.note_wait, self._identity, *wait)
             self._noted_wait = wait
 
