@@ -1268,7 +1268,7 @@ def test_resolve_even_if_alive_takes_the_risk(
     ledger_file: Path,
     sandbox: Sandbox,
 ) -> None:
-    """What a process that stands still had in flight is sent again only by --even-if-alive."""
+    """What a process that is suspended had in flight is sent again only by --even-if-alive."""
     plan("a")
     sandbox.inject_fault("hang")
     with running(environment, sandbox, "--concurrency", "1") as process:

@@ -457,7 +457,7 @@ class AsyncHttpTransport:
             closed = self._pool.idle.close()
             if self._loop is not None:
                 self._deadlines.cancel_timer()
-            # Another loop, which may stand still, would be waited for in vain.
+            # Another loop, which may have stopped, would be waited for in vain.
             if closed and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([connection.ended for connection in closed])
 

@@ -366,7 +366,7 @@ def test_once_late_ending_is_kept_in_the_history(
         return end(self, identity, ending)
 
     monkeypatch.setattr(Singles, "end", late)
-    with pytest.raises(OutcomeUnknown, match="its process stood still too long") as raised:
+    with pytest.raises(OutcomeUnknown, match="its process was suspended too long") as raised:
         ledger.once.send(client, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert found.state is State.UNKNOWN

@@ -1,4 +1,4 @@
-"""A process that stands still right before a request leaves, while others take over.
+"""A process that is suspended right before a request leaves, while others take over.
 
 It does not send once it was reclaimed. What it may have sent is not sent again before it is known
 to have ended.
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ import sqlalchemy as sa
 from tests.integration.campaign.conftest import ManualRunner, ended
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown, Receipt, Submission
-from yunxin_soap.campaign import Ledger, SubmissionRecord
+from yunxin_soap.campaign import DecisionName, Ledger, SubmissionRecord
 from yunxin_soap.campaign.models import State
 from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.running.senders import sender_for
@@ -38,10 +39,11 @@ Manual = Callable[..., ManualRunner]
 RUNS = ["run", "run in threads"]
 ONCE = ["once", "async once"]
 TO = numbers(1)[0]
+_RESENDING: tuple[DecisionName, ...] = ("resend", "not_sent")
 _VALID_FOR = 0.3
-"""Seconds in which the process that stands still must have begun its request."""
+"""Seconds in which the process that is suspended must have begun its request."""
 
-_STANDS_STILL = f"""
+_IS_SUSPENDED = f"""
 import asyncio, signal, sys, threading, time
 from yunxin_soap import AsyncClient, Client
 from yunxin_soap.campaign import AsyncLedger, Ledger
@@ -51,7 +53,7 @@ from yunxin_soap.transport.http11 import Exchange
 kind, where, set_back, ledger_url, gateway = sys.argv[1:]
 begin, true_time = Exchange.begin, time.time
 
-def stand_still():
+def suspend():
     # To this very thread, which could run on for a moment otherwise.
     signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     if set_back == "set back":
@@ -59,10 +61,10 @@ def stand_still():
 
 def stopping(exchange):
     if where == "before the look":
-        stand_still()
+        suspend()
     data = begin(exchange)
     if where == "after the look":
-        stand_still()
+        suspend()
     return data
 
 Exchange.begin = stopping
@@ -95,7 +97,7 @@ except Exception as error:
 """
 
 
-class StandingStill:
+class SuspendedProcess:
     """A process that stopped itself."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -109,60 +111,129 @@ class StandingStill:
         return output
 
 
-@contextmanager
-def standing_still(
-    kind: str, where: str, ledger_url: str, sandbox: Sandbox, set_back: str = ""
-) -> Iterator[StandingStill]:
-    """Start a process that sends, and wait until it stands still for longer than its lease."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _STANDS_STILL, kind, where, set_back, ledger_url, sandbox.url],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+@dataclass
+class Case:
+    """A process of one kind that is suspended, and what others do meanwhile."""
+
+    kind: str
+    ledger: Ledger
+    ledger_url: str
+    engine: sa.Engine
+    client: Client
+    sandbox: Sandbox
+
+    @contextmanager
+    def suspended(self, where: str, set_back: str = "") -> Iterator[SuspendedProcess]:
+        """Start a process that sends, and wait until it is suspended for longer than its lease."""
+        arguments = [self.kind, where, set_back, self.ledger_url, self.sandbox.url]
+        with subprocess.Popen(
+            [sys.executable, "-c", _IS_SUSPENDED, *arguments], stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                watched = psutil.Process(process.pid)
+                give_up = time.monotonic() + 60
+                while watched.status() != psutil.STATUS_STOPPED:
+                    assert process.poll() is None, process.communicate()[0]
+                    assert time.monotonic() < give_up
+                    time.sleep(0.01)
+                time.sleep(_VALID_FOR)  # nothing but time ends a lease
+                yield SuspendedProcess(process)
+            finally:
+                process.kill()
+
+    def take_over(self) -> None:
+        """Let another process find out that the lease has run out, and send all that it may."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.update(runner).values(expires_at=1.0))
+        self.send()
+
+    def send(self) -> None:
+        """Send all that may be sent."""
+        if self.kind in RUNS:
+            self.ledger.run("a", self.client)
+            return
         try:
-            watched = psutil.Process(process.pid)
-            give_up = time.monotonic() + 60
-            while watched.status() != psutil.STATUS_STOPPED:
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < give_up
-                time.sleep(0.01)
-            time.sleep(_VALID_FOR)  # nothing but time ends a lease
-            yield StandingStill(process)
-        finally:
-            process.kill()
+            self.ledger.once.send(self.client, "k", TO, TEXT)
+        except OutcomeUnknown:
+            assert self.ledger.once.counts()[State.UNKNOWN] == 1
+
+    def resolve(self, decision: DecisionName, *, even_if_alive: bool = False) -> None:
+        """Decide about what is unknown."""
+        if self.kind in RUNS:
+            self.ledger.resolve("a", decision, by="test", even_if_alive=even_if_alive)
+        else:
+            self.ledger.once.resolve("k", decision, by="test", even_if_alive=even_if_alive)
+
+    def record(self) -> SubmissionRecord:
+        """Return what the ledger knows of the submission that was claimed first."""
+        return record_of(self.ledger)
 
 
-def take_over(kind: str, ledger: Ledger, engine: sa.Engine, client: Client) -> None:
-    """Let another process find out that the lease has run out, and send all that it may."""
-    with engine.begin() as connection:
-        connection.execute(sa.update(runner).values(expires_at=1.0))
-    send(kind, ledger, client)
-
-
-def send(kind: str, ledger: Ledger, client: Client) -> None:
-    """Send all that may be sent."""
-    if kind in RUNS:
-        ledger.run("a", client)
-        return
-    try:
-        ledger.once.send(client, "k", TO, TEXT)
-    except OutcomeUnknown:
-        assert ledger.once.counts()[State.UNKNOWN] == 1
-
-
-def resolve(kind: str, ledger: Ledger, decision: str, *, even_if_alive: bool = False) -> None:
-    """Decide about what is unknown."""
-    options = {"by": "test", "even_if_alive": even_if_alive}
-    if kind in RUNS:
-        ledger.resolve("a", decision, **options)  # type: ignore[arg-type]
-    else:
-        ledger.once.resolve("k", decision, **options)  # type: ignore[arg-type]
+@pytest.fixture
+def case(
+    kind: str, ledger: Ledger, ledger_url: str, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> Case:
+    """What a process of the test's kind and others do."""
+    return Case(kind, ledger, ledger_url, engine, client, sandbox)
 
 
 def record_of(ledger: Ledger) -> SubmissionRecord:
     """Return what the ledger knows of the submission that was claimed first."""
     (found,) = ledger.find(TO)
     return found
+
+
+class LeftThread:
+    """A run that was aborted while a thread of it, which cannot be cancelled, still sends.
+
+    Args:
+        engine: the ledger's database.
+        client: how to send.
+    """
+
+    def __init__(self, engine: sa.Engine, client: Client) -> None:
+        self._engine, self._settings = engine, client.settings
+        self.go_on = threading.Event()
+        """Lets the thread send."""
+        self.sent = threading.Event()
+        """The thread has sent."""
+
+    def abort_a_run(self) -> Client:
+        """Run the campaign until a thread sends, and abort the run; return the thread's client."""
+        began, go_on, sent = threading.Event(), self.go_on, self.sent
+
+        class InThreads(Client):
+            def submit(
+                self, submission: Submission, *, valid_until: float | None = None
+            ) -> Receipt:
+                began.set()
+                assert go_on.wait(60)
+                try:
+                    return super().submit(submission, valid_until=valid_until)
+                finally:
+                    sent.set()
+
+        async def abort(client: Client) -> None:
+            claims, campaign_id = Claims(self._engine), Reads(self._engine).campaign_id("a")
+            async with sender_for(client, 1) as sender:
+                one = Runner(claims, campaign_id, sender, RunOptions(concurrency=1))
+                run = asyncio.create_task(one.run())
+                assert await asyncio.to_thread(began.wait, 60)
+                run.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await run
+
+        client = InThreads.from_settings(self._settings)
+        asyncio.run(abort(client))
+        return client
+
+
+@pytest.fixture
+def left_thread(engine: sa.Engine, client: Client) -> Iterator[LeftThread]:
+    """An aborted run whose thread still sends, once the test lets it."""
+    left = LeftThread(engine, client)
+    yield left
+    left.go_on.set()
 
 
 @pytest.fixture(autouse=True)
@@ -174,21 +245,15 @@ def planned(ledger: Ledger, request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize("set_back", ["", "set back"])
 @pytest.mark.parametrize("kind", RUNS + ONCE)
-def test_reclaimed_process_sends_nothing_after_it_stood_still(
-    kind: str,
-    set_back: str,
-    ledger: Ledger,
-    ledger_url: str,
-    engine: sa.Engine,
-    client: Client,
-    sandbox: Sandbox,
+def test_reclaimed_process_sends_nothing_after_it_was_suspended(
+    kind: str, set_back: str, case: Case, sandbox: Sandbox
 ) -> None:
-    """It stood still before it looked at its lease: it sends nothing, even after a resend."""
-    with standing_still(kind, "before the look", ledger_url, sandbox, set_back) as process:
-        take_over(kind, ledger, engine, client)
-        resolve(kind, ledger, "resend", even_if_alive=True)
-        send(kind, ledger, client)
-        assert record_of(ledger).state is State.ACCEPTED
+    """It was suspended before it looked at its lease: it sends nothing, even after a resend."""
+    with case.suspended("before the look", set_back) as process:
+        case.take_over()
+        case.resolve("resend", even_if_alive=True)
+        case.send()
+        assert case.record().state is State.ACCEPTED
         accepted = dict(sandbox.accepted_numbers)
         output = process.thaw()
     assert set(accepted.values()) == {1}
@@ -197,34 +262,29 @@ def test_reclaimed_process_sends_nothing_after_it_stood_still(
         assert output == ""  # it returned the receipt of the other call
     else:
         assert "another one reclaimed its submissions" in output
-    details = [each.detail for each in record_of(ledger).history]
+    details = [each.detail for each in case.record().history]
     assert "resend, although its runner may be alive" in details
     assert any("valid_until" in each for each in details)
 
 
 @pytest.mark.parametrize("kind", RUNS + ONCE)
-def test_resend_is_refused_while_the_process_stands_still(
-    kind: str,
-    ledger: Ledger,
-    ledger_url: str,
-    engine: sa.Engine,
-    client: Client,
-    sandbox: Sandbox,
+def test_resend_is_refused_while_the_process_is_suspended(
+    kind: str, case: Case, ledger: Ledger, client: Client, sandbox: Sandbox
 ) -> None:
-    """It stood still after that look: what it then sends is sent once, and known in the end."""
-    with standing_still(kind, "after the look", ledger_url, sandbox) as process:
-        take_over(kind, ledger, engine, client)
-        for decision in ("resend", "not_sent"):
+    """It was suspended after that look: what it then sends is sent once, and known in the end."""
+    with case.suspended("after the look") as process:
+        case.take_over()
+        for decision in _RESENDING:
             with pytest.raises(NotInLedger) as refused:
-                resolve(kind, ledger, decision)
+                case.resolve(decision)
             assert f"process {process.pid} on {socket.gethostname()}" in str(refused.value)
             assert "run this command on" in str(refused.value)
             assert "--even-if-alive" in str(refused.value)
-        assert record_of(ledger).state is State.UNKNOWN
+        assert case.record().state is State.UNKNOWN
         output = process.thaw()
-    send(kind, ledger, client)
+    case.send()
     batch_no = sandbox.arrivals[-1].result
-    found = record_of(ledger)
+    found = case.record()
     assert found.state is State.UNKNOWN
     assert batch_no in [each.batch_no for each in found.history]
     if kind in ONCE:
@@ -234,31 +294,26 @@ def test_resend_is_refused_while_the_process_stands_still(
         assert str(batch_no) in output
     for even_if_alive in (False, True):
         with pytest.raises(NotInLedger, match=f"has accepted .* as {batch_no}"):
-            resolve(kind, ledger, "resend", even_if_alive=even_if_alive)
-    resolve(kind, ledger, "accepted")
-    send(kind, ledger, client)
+            case.resolve("resend", even_if_alive=even_if_alive)
+    case.resolve("accepted")
+    case.send()
     assert set(sandbox.accepted_numbers.values()) == {1}
 
 
 @pytest.mark.parametrize("kind", RUNS + ONCE)
 def test_resend_after_the_process_was_killed(
-    kind: str,
-    ledger: Ledger,
-    ledger_url: str,
-    engine: sa.Engine,
-    client: Client,
-    sandbox: Sandbox,
+    case: Case, engine: sa.Engine, sandbox: Sandbox
 ) -> None:
     """Once the process has ended, which this machine can see, a resend sends it."""
-    with standing_still(kind, "after the look", ledger_url, sandbox) as process:
-        take_over(kind, ledger, engine, client)
+    with case.suspended("after the look") as process:
+        case.take_over()
         with pytest.raises(NotInLedger):
-            resolve(kind, ledger, "resend")
+            case.resolve("resend")
         process.process.kill()
         process.process.wait()
-        resolve(kind, ledger, "resend")
-    send(kind, ledger, client)
-    assert record_of(ledger).state is State.ACCEPTED
+        case.resolve("resend")
+    case.send()
+    assert case.record().state is State.ACCEPTED
     assert set(sandbox.accepted_numbers.values()) == {1}
     with engine.connect() as connection:
         assert connection.execute(sa.select(runner)).all() == []
@@ -300,7 +355,7 @@ def test_resend_is_refused_until_the_late_result_of_a_single_send_is_noted(
             ledger.once.resolve("k", "resend", by="test")
         refusals.append(str(refused.value))
 
-    class StandsStill(Client):
+    class Stopping(Client):
         def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
             receipt = super().submit(submission, valid_until=valid_until)
             with engine.begin() as connection:
@@ -313,10 +368,10 @@ def test_resend_is_refused_until_the_late_result_of_a_single_send_is_noted(
     settings = client.settings
     with (
         Ledger(ledger_url) as calling,
-        StandsStill.from_settings(settings) as stands_still,
+        Stopping.from_settings(settings) as stopping,
         pytest.raises(OutcomeUnknown, match="late result"),
     ):
-        calling.once.send(stands_still, "k", TO, TEXT)
+        calling.once.send(stopping, "k", TO, TEXT)
     assert refusals or engine.dialect.name == "sqlite"
     with pytest.raises(NotInLedger, match="has accepted submission"):
         ledger.once.resolve("k", "resend", by="test")
@@ -324,41 +379,23 @@ def test_resend_is_refused_until_the_late_result_of_a_single_send_is_noted(
 
 def test_resend_is_refused_as_soon_as_a_left_thread_is_recorded(
     ledger: Ledger,
-    engine: sa.Engine,
-    client: Client,
+    left_thread: LeftThread,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also before the aborted run has unregistered, and if it never can."""
-    begun, send_now = threading.Event(), threading.Event()
-
-    class InThreads(Client):
-        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
-            begun.set()
-            send_now.wait(60)
-            return super().submit(submission, valid_until=valid_until)
 
     def unregister(*_: object, **__: object) -> None:
         with pytest.raises(NotInLedger, match="is not known to have ended"):
             ledger.resolve("a", "resend", by="test")
         raise sa.exc.OperationalError("", {}, ConnectionError("the server is gone"))
 
-    async def abort(client: Client) -> None:
-        claims = Claims(engine)
-        async with sender_for(client, 1) as sender:
-            run = asyncio.create_task(Runner(claims, 1, sender, RunOptions(concurrency=1)).run())
-            await asyncio.to_thread(begun.wait, 60)
-            run.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await run
-
     monkeypatch.setattr(Runners, "unregister", unregister)
-    with InThreads.from_settings(client.settings) as in_threads:
-        asyncio.run(abort(in_threads))
+    with left_thread.abort_a_run():
         with pytest.raises(NotInLedger, match="is not known to have ended"):
             ledger.resolve("a", "resend", by="test")
         assert sandbox.arrivals == ()
-        send_now.set()
+        left_thread.go_on.set()
 
 
 def test_last_exchange_of_a_left_thread_is_safe_to_repeat(
@@ -391,37 +428,13 @@ def test_resend_of_what_a_runner_recorded_itself_is_not_refused(
 
 
 def test_resend_is_refused_for_a_thread_that_was_left(
-    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+    ledger: Ledger, left_thread: LeftThread, sandbox: Sandbox
 ) -> None:
     """A cancelled run cannot cancel a thread, which may still send what is unknown now."""
-    began, go_on, sent = threading.Event(), threading.Event(), threading.Event()
-
-    class Slow(Client):
-        def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
-            began.set()
-            assert go_on.wait(60)
-            try:
-                return super().submit(submission, valid_until=valid_until)
-            finally:
-                sent.set()
-
-    async def cancel_a_run(slow: Client) -> None:
-        async with sender_for(slow, 1) as sender:
-            campaign_id = Reads(engine).campaign_id("a")
-            one = Runner(Claims(engine), campaign_id, sender, RunOptions(concurrency=1))
-            run = asyncio.create_task(one.run())
-            assert await asyncio.to_thread(began.wait, 60)
-            run.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await run
-
-    with Slow.from_settings(client.settings) as slow:
-        try:
-            asyncio.run(cancel_a_run(slow))
-            assert ledger.status("a").submissions[State.UNKNOWN] == 1
-            with pytest.raises(NotInLedger, match="is not known to have ended"):
-                ledger.resolve("a", "resend", by="test")
-        finally:
-            go_on.set()
-        assert sent.wait(60)
+    with left_thread.abort_a_run():
+        assert ledger.status("a").submissions[State.UNKNOWN] == 1
+        with pytest.raises(NotInLedger, match="is not known to have ended"):
+            ledger.resolve("a", "resend", by="test")
+        left_thread.go_on.set()
+        assert left_thread.sent.wait(60)
     assert sandbox.accepted_numbers == {TO: 1}

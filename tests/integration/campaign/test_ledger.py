@@ -149,8 +149,8 @@ def test_ledger_server_lock_timeout_is_an_error(
     monkeypatch.setattr("yunxin_soap.campaign.storage.dialects.LOCK_TIMEOUT", 1)
     with Ledger(ledger_url) as ledger:
         ledger.plan("a", numbers(2), TEXT, channel=37)
-        with transaction(ledger_url) as stands_still:
-            stands_still.execute(sa.update(campaign).values(reason="x"))
+        with transaction(ledger_url) as suspended:
+            suspended.execute(sa.update(campaign).values(reason="x"))
             with pytest.raises(LedgerError, match=r"[Ll]ock (wait )?timeout"):
                 ledger.resume("a")
 

@@ -409,7 +409,7 @@ def test_once_send_ends_while_it_is_reclaimed(
             return call.result(30)
 
     monkeypatch.setattr(Singles, "end", meanwhile)
-    with pytest.raises(OutcomeUnknown, match="its process stood still too long"):
+    with pytest.raises(OutcomeUnknown, match="its process was suspended too long"):
         ledger.once.send(sender, "k", TO, TEXT)
     (found,) = ledger.find(TO)
     assert found.state is State.UNKNOWN

@@ -637,12 +637,12 @@ def test_run_suspended_past_its_lease_sends_nothing(
 ) -> None:
     """A runner that was suspended for longer than its lease does not send what it has claimed."""
     exchange = Claims.exchange
-    stood_still: list[bool] = []
+    was_suspended: list[bool] = []
 
     def slow(*args: Any, **options: Any) -> Any:
         result = exchange(*args, **options)
-        if result.claimed and not stood_still:
-            stood_still.append(True)
+        if result.claimed and not was_suspended:
+            was_suspended.append(True)
             time.sleep(0.3)  # the process is suspended, as by SIGSTOP
         return result
 

@@ -125,7 +125,7 @@ def test_cancel_at_any_step_of_connecting_on_uvloop_keeps_no_connection() -> Non
 
 
 def test_close_in_another_event_loop_does_not_wait() -> None:
-    """Nobody waits for connections of an event loop that stands still."""
+    """Nobody waits for connections of an event loop that has stopped."""
     with ScriptedServer(reply_with(result_response("soap"))) as server:
         yunxin = client(server.url)
         first = asyncio.new_event_loop()

@@ -342,7 +342,7 @@ class OnceSend:
     ) -> Receipt | None:
         """Return what the ledger says, once another call has reclaimed this one.
 
-        All calls with a key get the same outcome, also one whose process stood still.
+        All calls with a key get the same outcome, also one whose process was suspended.
 
         Args:
             checked: what was to be sent.
@@ -364,13 +364,13 @@ class OnceSend:
                 return None
             if found.state != State.PENDING.value:
                 return _earlier_outcome(
-                    connection, found, checked, client.protocol, stood_still=True
+                    connection, found, checked, client.protocol, was_suspended=True
                 )
         if isinstance(late, NotSent):
             raise late
         ended = f"accepted as {late.batch_no}" if isinstance(late, Receipt) else str(late)
         raise OutcomeUnknown(
-            f"Another process took over the send {self._key!r} while this one stood still, and it"
+            f"Another process took over the send {self._key!r} while this one was suspended, and it"
             " was decided to send it again: the next call with that key sends it. This call ended"
             f" too late: {ended}"
         )
@@ -475,9 +475,11 @@ def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> 
     return Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
 
 
-def _which(key: str, *, stood_still: bool) -> str:
-    if stood_still:
-        return f"this call with the key {key!r} is unknown, since its process stood still too long"
+def _which(key: str, *, was_suspended: bool) -> str:
+    if was_suspended:
+        return (
+            f"this call with the key {key!r} is unknown, since its process was suspended too long"
+        )
     return f"an earlier call with the key {key!r} is unknown, and this call sent nothing"
 
 
@@ -487,7 +489,7 @@ def _earlier_outcome(
     checked: Submission,
     protocol: str,
     *,
-    stood_still: bool = False,
+    was_suspended: bool = False,
 ) -> Receipt:
     """Return the receipt of a send that has ended, or raise its outcome."""
     if found.state == State.ACCEPTED.value:
@@ -503,8 +505,9 @@ def _earlier_outcome(
         late = transitions.late_batch_numbers(connection, submission.c.id == found.id)
         learnt = f" Its late result was the batch number {late[found.id]}." if late else ""
         raise OutcomeUnknown(
-            f"The outcome of {_which(found.key, stood_still=stood_still)}.{learnt} Ask the vendor,"
-            f" then decide with once.resolve (campaign resolve --key {shlex.quote(found.key)})."
+            f"The outcome of {_which(found.key, was_suspended=was_suspended)}.{learnt} Ask the"
+            " vendor, then decide with once.resolve (campaign resolve --key"
+            f" {shlex.quote(found.key)})."
             f" Reason: {found.reason}"
         )
     if found.code is not None:

@@ -395,7 +395,7 @@ class PostgreSQL(Dialect):
 
     A server that cannot be reached, or that accepts a connection and says nothing, is given up
     after ten seconds; a connection whose other end is gone, after half a minute. But a server
-    whose process stands still, on a machine that runs, keeps its connections, and libpq waits for
+    whose process is suspended, on a machine that runs, keeps its connections, and libpq waits for
     its answer without a limit: a run says so every 20 seconds, and ends on Ctrl-C; every other call
     waits until the server goes on or its process ends.
     """
@@ -547,7 +547,7 @@ class MySQL(Dialect):
 
     A server that cannot be reached, or that says nothing before a connection is complete, is given
     up after ten seconds; a connection whose other end is gone, after half a minute; and a server
-    whose process stands still, on a machine that runs, after an hour (`_SILENCE_TIMEOUT`). By a
+    whose process is suspended, on a machine that runs, after an hour (`_SILENCE_TIMEOUT`). By a
     Unix socket, that hour is the only limit.
     """
 

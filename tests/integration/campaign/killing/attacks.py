@@ -89,16 +89,16 @@ def _wait_for_stop(process: Process) -> None:
 
 
 def _take_over(round_: Round, other: Process) -> None:
-    """Let another process send all that is left, while the first stands still.
+    """Let another process send all that is left, while the first is suspended.
 
-    In a file, it may stand still in a transaction, which nobody else can end.
+    In a file, it may be suspended in a transaction, which nobody else can end.
     """
     try:
         other.join(_PATIENCE_WITH_SERVER if round_.work.on_server else _PATIENCE_WITH_FILE)
     except Hung:
         if round_.work.on_server:
             raise
-        round_.notes.append("it stands still in a transaction")
+        round_.notes.append("it is suspended in a transaction")
 
 
 def clock(round_: Round) -> None:

@@ -36,7 +36,7 @@ class Gateway:
         run(service, "127.0.0.1", self._port, lambda _url: say("listens"))
 
     def stop(self) -> None:
-        """Let it stand still: from now on, it accepts nothing."""
+        """Stop it: from now on, it accepts nothing."""
         self._process.stop()
 
     def kill(self) -> None:

@@ -107,7 +107,7 @@ class Process:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether all of it stands still."""
+        """Whether all of it is suspended."""
         return _state(self.pid) == "T"
 
     @property
@@ -116,9 +116,9 @@ class Process:
         return _state(self.pid) in ("", "Z", "X")
 
     def stop(self) -> None:
-        """Let it stand still, if it has not ended."""
+        """Suspend it, if it has not ended."""
         self._signal(signal.SIGSTOP)
-        wait_until(lambda: self.is_stopped or self.is_over, f"{self.name} stands still")
+        wait_until(lambda: self.is_stopped or self.is_over, f"{self.name} is suspended")
 
     def thaw(self) -> None:
         """Let it go on."""
