@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ from yunxin_soap.cli.campaign import cancel as cancel_module
 from yunxin_soap.sandbox import Sandbox
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Process = subprocess.Popen[str]
+Start = Callable[..., AbstractContextManager[Process]]
 COMMAND = [sys.executable, "-m", "yunxin_soap", "campaign"]
 
 
@@ -114,6 +116,56 @@ def list_file(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.fixture
+def plan(run_in_process: Run, list_file: str) -> Callable[..., None]:
+    """Plans a campaign of the list, with a submission for each number or for some together."""
+
+    def call(name: str, *, size: int = 1) -> None:
+        options = ("--csv", list_file, "--message", TEXT, "--max-recipients", str(size))
+        assert run_in_process("plan", name, *options).returncode == 0
+
+    return call
+
+
+@pytest.fixture
+def arrived(sandbox: Sandbox) -> Iterator[threading.Event]:
+    """Set once a submission has arrived."""
+    event = threading.Event()
+    stop = sandbox.store.subscribe(lambda _arrival: event.set())
+    yield event
+    stop()
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Start:
+    """Starts a campaign command as a process; ``terminal`` is one for its standard error."""
+
+    def call(*arguments: str, terminal: int | None = None) -> AbstractContextManager[Process]:
+        shown = {} if terminal is None else {"TERM": "xterm", "COLUMNS": "120"}
+        return started(
+            [*COMMAND, *arguments],
+            env={**environment, **shown},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if terminal is None else terminal,
+            text=True,
+        )
+
+    return call
+
+
+@pytest.fixture
+def running(start: Start, arrived: threading.Event) -> Start:
+    """Runs the campaign ``a`` as a process; the test goes on once a submission has arrived."""
+
+    @contextmanager
+    def call(*options: str) -> Iterator[Process]:
+        with start("run", "a", *options) as process:
+            assert arrived.wait(30)
+            yield process
+
+    return call
+
+
 def test_campaign_plan_to_purge_works(
     run: Run, list_file: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -165,9 +217,11 @@ def test_campaign_plan_to_purge_works(
     assert re.search("  purged at .*: its numbers are gone\n", run("status", "a").stdout)
 
 
-def test_run_failures_set_exit_status(run: Run, list_file: str, sandbox: Sandbox) -> None:
+def test_run_failures_set_exit_status(
+    run: Run, list_file: str, sandbox: Sandbox, plan: Callable[..., None]
+) -> None:
     """A pause is 4, an unknown outcome 5, a rejection 3, a conflicting plan 2."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "10")
+    plan("a", size=10)
     sandbox.inject_fault("code", code="-7")
     paused = run("run", "a", "--concurrency", "1")
     assert paused.returncode == 4
@@ -217,9 +271,11 @@ def test_run_json_shows_reason_for_waiting(
         assert json.loads(process.stdout.read())["numbers"]["pending"] == 25
 
 
-def test_retry_possibly_sent_needs_unsafe(run: Run, list_file: str, sandbox: Sandbox) -> None:
+def test_retry_possibly_sent_needs_unsafe(
+    run: Run, sandbox: Sandbox, plan: Callable[..., None]
+) -> None:
     """A submission that may have been sent is retried only with --unsafe."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "10")
+    plan("a", size=10)
     sandbox.inject_fault("code", code="-1")
     assert run("run", "a").returncode == 3
     assert run("retry", "a").stdout == (
@@ -514,27 +570,18 @@ def test_plan_text_from_stdin_is_read(run: Run, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_run_signal_drains(
-    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox, number: int
+    sandbox: Sandbox, number: int, plan: Callable[..., None], start: Start, arrived: threading.Event
 ) -> None:
     """The first signal waits for the submissions in flight, and starts no more."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
-    arrived = threading.Event()
-    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+    plan("a")
     with (
         _inherited(number, signal.SIG_DFL),
         sandbox.inject_fault("delay", seconds=0.3, times=None),
-        started(
-            [*COMMAND, "run", "a", "--concurrency", "2"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        start("run", "a", "--concurrency", "2") as process,
     ):
         assert arrived.wait(30)
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
-    stop()
     assert process.returncode == 4
     assert "Stopping once the submissions in flight have ended" in errors
     assert "unknown" not in output
@@ -554,12 +601,13 @@ def _inherited(number: int, handler: Any) -> Iterator[None]:
 
 
 def test_run_nohup_ignores_hang_up(
-    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox
+    environment: dict[str, str],
+    sandbox: Sandbox,
+    plan: Callable[..., None],
+    arrived: threading.Event,
 ) -> None:
     """Under nohup, the run goes on when the terminal closes."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "5")
-    arrived = threading.Event()
-    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+    plan("a", size=5)
     with (
         _inherited(signal.SIGHUP, signal.SIG_IGN),
         sandbox.inject_fault("delay", seconds=0.2, times=None),
@@ -568,26 +616,17 @@ def test_run_nohup_ignores_hang_up(
         assert arrived.wait(30)
         it.send_signal(signal.SIGHUP)
         assert it.wait(30) == 0
-    stop()
     assert len(sandbox.accepted_numbers) == 25
 
 
 def test_run_second_ctrl_c_ends_at_once(
-    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox
+    sandbox: Sandbox, plan: Callable[..., None], start: Start, arrived: threading.Event
 ) -> None:
     """The second Ctrl-C ends the run; the submission in flight is unknown."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
-    arrived = threading.Event()
-    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
+    plan("a")
     with (
         sandbox.inject_fault("hang", times=None),
-        started(
-            [*COMMAND, "run", "a", "--concurrency", "1"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        start("run", "a", "--concurrency", "1") as process,
     ):
         assert process.stderr is not None
         assert arrived.wait(30)
@@ -595,7 +634,6 @@ def test_run_second_ctrl_c_ends_at_once(
         assert "Stopping" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
-    stop()
     assert process.returncode == 5
     assert "1 unknown" in output
     assert "24 pending" in output
@@ -603,10 +641,10 @@ def test_run_second_ctrl_c_ends_at_once(
 
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_run_terminal_shows_bar(
-    run: Run, list_file: str, environment: dict[str, str], columns: str
+    environment: dict[str, str], columns: str, plan: Callable[..., None]
 ) -> None:
     """A terminal shows a bar with the counts, at any width."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "1")
+    plan("a")
     ours, theirs = pty.openpty()
     with started(
         [*COMMAND, "run", "a"],
@@ -633,13 +671,15 @@ def test_run_terminal_shows_bar(
 
 @pytest.mark.parametrize("kind", ["terminal", "pipe"])
 def test_run_closed_stderr_continues(
-    run: Run, list_file: str, environment: dict[str, str], sandbox: Sandbox, kind: str
+    environment: dict[str, str],
+    sandbox: Sandbox,
+    kind: str,
+    plan: Callable[..., None],
+    arrived: threading.Event,
 ) -> None:
     """A run goes on when its terminal or pipe is closed."""
-    run("plan", "a", "--csv", list_file, "--message", TEXT, "--max-recipients", "5")
+    plan("a", size=5)
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
-    arrived = threading.Event()
-    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
     sandbox.inject_fault("delay", seconds=0.5)
     sandbox.inject_fault("code", code="-7", skip=1)
     with started(
@@ -653,23 +693,16 @@ def test_run_closed_stderr_continues(
         assert arrived.wait(30)
         os.close(ours)
         output, _ = process.communicate(timeout=30)
-    stop()
     assert process.returncode == 4
     assert "a: paused: The gateway rejected the submission with -7" in output
     assert "unknown" not in output
 
 
-def test_export_closed_pipe_exits_1(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
+def test_export_closed_pipe_exits_1(run: Run, tmp_path: Path, start: Start) -> None:
     """A reader that closes the pipe, as head does, causes no message."""
     (tmp_path / "list.txt").write_text("\n".join(numbers(5000)))
     run("plan", "a", "--text", "list.txt", "--message", TEXT)
-    with started(
-        [*COMMAND, "export", "a"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start("export", "a") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert "number,state" in process.stdout.readline()
@@ -688,47 +721,14 @@ def test_command_misspelt_is_suggested(run_in_process: Run, typed: str, meant: s
     assert re.search(f"No such command '{typed}'.*Did you mean[^']*'{meant}'", error), error
 
 
-@contextmanager
-def running(
-    environment: dict[str, str], sandbox: Sandbox, *options: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Run the campaign ``a`` as a process; it goes on once a submission has arrived."""
-    arrived = threading.Event()
-    stop = sandbox.store.subscribe(lambda _arrival: arrived.set())
-    with started(
-        [*COMMAND, "run", "a", *options],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert arrived.wait(30)
-        yield process
-    stop()
-
-
-@pytest.fixture
-def plan(run_in_process: Run, list_file: str) -> Callable[[str], None]:
-    """Plans a campaign with a submission for each number of the list."""
-
-    def call(name: str) -> None:
-        options = ("--csv", list_file, "--message", TEXT, "--max-recipients", "1")
-        assert run_in_process("plan", name, *options).returncode == 0
-
-    return call
-
-
 def test_pause_ends_run_elsewhere(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """A pause ends a run in another process after what is in flight; resume sends the rest."""
     plan("a")
     with (
         sandbox.inject_fault("delay", seconds=0.3, times=None),
-        running(environment, sandbox, "--concurrency", "2") as process,
+        running("--concurrency", "2") as process,
     ):
         paused = run_in_process("pause", "a", "--by", "ops", "--reason", "holiday")
         assert (paused.returncode, paused.stderr) == (0, "")
@@ -752,21 +752,13 @@ def test_pause_ends_run_elsewhere(
 
 
 def test_resumed_run_counts_on(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, start: Start
 ) -> None:
     """The progress of a resumed run counts what ended before it."""
     plan("a")
     sandbox.inject_fault("code", code="-7", skip=5)
     assert run_in_process("run", "a", "--concurrency", "1").returncode == 4
-    with started(
-        [*COMMAND, "resume", "a", "--from", "2100-01-01T00:00"],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start("resume", "a", "--from", "2100-01-01T00:00") as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         process.kill()
@@ -775,16 +767,13 @@ def test_resumed_run_counts_on(
 
 
 def test_cancel_ends_run_elsewhere(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """A cancelled campaign sends what is in flight and nothing more, and refuses to go on."""
     plan("a")
     with (
         sandbox.inject_fault("delay", seconds=0.3, times=None),
-        running(environment, sandbox, "--concurrency", "2") as process,
+        running("--concurrency", "2") as process,
     ):
         cancelled = run_in_process("cancel", "a", "--yes", "--by", "ops")
         assert re.match(r"\d+ submissions cancelled\.", cancelled.stdout), cancelled.stderr
@@ -815,7 +804,7 @@ def test_cancel_ends_run_elsewhere(
 )
 def test_what_is_final_asks_first(
     run: Run,
-    plan: Callable[[str], None],
+    plan: Callable[..., None],
     arguments: list[str],
     question: str,
 ) -> None:
@@ -845,16 +834,13 @@ def test_what_is_final_asks_first(
 
 
 def test_delete_only_what_never_sent(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """A campaign that runs or has sent is not deleted; another one leaves its name free."""
     plan("a")
     with (
         sandbox.inject_fault("delay", seconds=0.3, times=None),
-        running(environment, sandbox, "--concurrency", "2") as process,
+        running("--concurrency", "2") as process,
     ):
         refused = run_in_process("delete", "a", "--yes")
         assert refused.returncode == 2
@@ -884,23 +870,17 @@ def _read_until(terminal: int, wanted: str) -> str:
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_watch_shows_run_elsewhere(
     run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
+    plan: Callable[..., None],
     sandbox: Sandbox,
     interrupted: bool,
+    start: Start,
 ) -> None:
     """Watch shows the bar of a run in another process, and ends with it, or with Ctrl-C."""
     plan("a")
     ours, theirs = pty.openpty()
     with (
         _inherited(signal.SIGINT, signal.default_int_handler),
-        started(
-            [*COMMAND, "watch", "a"],
-            env={**environment, "TERM": "xterm", "COLUMNS": "120"},
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-        ) as process,
+        start("watch", "a", terminal=theirs) as process,
     ):
         os.close(theirs)
         shown = _read_until(ours, "0/25")
@@ -921,10 +901,7 @@ def test_watch_shows_run_elsewhere(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_watch_ends_when_run_was_stopped(
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
-    number: int,
+    plan: Callable[..., None], sandbox: Sandbox, number: int, start: Start, running: Start
 ) -> None:
     """Watch ends when the process that ran the campaign stopped or was killed."""
     plan("a")
@@ -932,14 +909,8 @@ def test_watch_ends_when_run_was_stopped(
     with (
         sandbox.inject_fault("delay", seconds=0.5, times=None),
         _inherited(signal.SIGINT, signal.default_int_handler),
-        running(environment, sandbox, "--concurrency", "1") as process,
-        started(
-            [*COMMAND, "watch", "a"],
-            env={**environment, "TERM": "xterm", "COLUMNS": "120"},
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-        ) as watching,
+        running("--concurrency", "1") as process,
+        start("watch", "a", terminal=theirs) as watching,
     ):
         os.close(theirs)
         shown = _read_until(ours, "/25")
@@ -960,7 +931,7 @@ def test_watch_ends_when_run_was_stopped(
 )
 def test_watch_has_exit_status_of_run(
     run_in_process: Run,
-    plan: Callable[[str], None],
+    plan: Callable[..., None],
     sandbox: Sandbox,
     closed: int,
     command: str,
@@ -979,14 +950,14 @@ def test_watch_has_exit_status_of_run(
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
 def test_run_from_waits_until_then(
     run_in_process: Run,
-    plan: Callable[[str], None],
+    plan: Callable[..., None],
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     zone: str,
 ) -> None:
     """Nothing is sent before --from, which is in the time zone of --timezone."""
     plan("a")
-    start = (datetime.now(ZoneInfo(zone)) + timedelta(hours=1)).replace(microsecond=0)
+    begins = (datetime.now(ZoneInfo(zone)) + timedelta(hours=1)).replace(microsecond=0)
     report, real_time = running_module.Runner._report, time.time
     waits: list[int] = []
 
@@ -997,35 +968,23 @@ def test_run_from_waits_until_then(
             monkeypatch.setattr(time, "time", lambda: real_time() + 3600)
 
     monkeypatch.setattr(running_module.Runner, "_report", start_once_reported)
-    text = start.replace(tzinfo=None).isoformat()
+    text = begins.replace(tzinfo=None).isoformat()
     done = run_in_process("run", "a", "--from", text, "--timezone", zone)
     assert done.returncode == 0, done.stderr
-    assert f"waiting until {start:%Y-%m-%d %H:%M:%S} {zone}: the run starts then" in done.stderr
+    assert f"waiting until {begins:%Y-%m-%d %H:%M:%S} {zone}: the run starts then" in done.stderr
     assert waits == [0]
     assert len(sandbox.arrivals) == 25
 
 
 def test_waiting_run_is_seen_from_elsewhere(
-    run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str]
+    run_in_process: Run, plan: Callable[..., None], start: Start
 ) -> None:
     """Status, its JSON and watch say why a run elsewhere waits, and until when."""
     plan("a")
     wait = "waiting until 2100-01-01 00:00:00 Asia/Shanghai: the run starts then"
     with (
-        started(
-            [*COMMAND, "run", "a", "--from", "2100-01-01T00:00"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-        started(
-            [*COMMAND, "watch", "a"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as watching,
+        start("run", "a", "--from", "2100-01-01T00:00") as process,
+        start("watch", "a") as watching,
     ):
         assert process.stderr is not None
         assert watching.stderr is not None
@@ -1046,21 +1005,13 @@ def test_waiting_run_is_seen_from_elsewhere(
 
 def test_last_line_of_run_counts_what_others_did(
     run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
+    plan: Callable[..., None],
     sandbox: Sandbox,
+    start: Start,
 ) -> None:
     """A run's last line is as the ledger is in the end, also if another run has sent all."""
     plan("a")
-    start = datetime.now(timezone.utc) + timedelta(seconds=5)
-    text = start.replace(tzinfo=None).isoformat()
-    with started(
-        [*COMMAND, "run", "a", "--from", text, "--timezone", "UTC"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start("run", "a", "--from", "2100-01-01T00:00") as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("0 of 25 numbers: ")
         assert run_in_process("run", "a").returncode == 0
@@ -1071,24 +1022,15 @@ def test_last_line_of_run_counts_what_others_did(
 
 
 def test_watch_says_who_left_submissions_in_flight(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, start: Start, running: Start
 ) -> None:
     """After a kill, it names the process that ran it, before it waits for another run."""
     plan("a")
-    with sandbox.inject_fault("hang"), running(environment, sandbox, "--concurrency", "1") as it:
+    with sandbox.inject_fault("hang"), running("--concurrency", "1") as it:
         it.kill()
         it.communicate(timeout=30)
     who = f"process {it.pid} on {socket.gethostname()}"
-    with started(
-        [*COMMAND, "watch", "a"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as watching:
+    with start("watch", "a") as watching:
         assert watching.stderr is not None
         assert [watching.stderr.readline() for _ in range(2)] == [
             f"{who} has ended with 1 submission in flight: the next run makes it unknown.\n",
@@ -1101,14 +1043,11 @@ def test_watch_says_who_left_submissions_in_flight(
 
 
 def test_watch_of_a_pause_does_not_wait_for_a_dead_process(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """What a killed process left in flight ends with the next run only, so watch ends before."""
     plan("a")
-    with sandbox.inject_fault("hang"), running(environment, sandbox, "--concurrency", "1") as it:
+    with sandbox.inject_fault("hang"), running("--concurrency", "1") as it:
         it.kill()
         it.communicate(timeout=30)
     run_in_process("pause", "a")
@@ -1119,7 +1058,7 @@ def test_watch_of_a_pause_does_not_wait_for_a_dead_process(
 
 def test_watch_counts_only_while_something_moves(
     run_in_process: Run,
-    plan: Callable[[str], None],
+    plan: Callable[..., None],
     ledger_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -1149,7 +1088,7 @@ def test_watch_counts_only_while_something_moves(
 
 
 def test_status_of_all_shows_pauses_and_holds(
-    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox
 ) -> None:
     """The line of a campaign says why it waits, and how many of its numbers are on hold."""
     plan("a")
@@ -1164,7 +1103,7 @@ def test_status_of_all_shows_pauses_and_holds(
 
 
 def test_cancel_shows_how_far_it_is(
-    run_in_process: Run, plan: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    run_in_process: Run, plan: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long cancel is not silent."""
     monkeypatch.setattr(admin, "_CANCEL_BATCH", 10)
@@ -1178,7 +1117,7 @@ def test_cancel_shows_how_far_it_is(
 
 
 def test_export_json_shows_chinese(
-    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox
 ) -> None:
     """The JSON of an export is UTF-8, and a reason can be read."""
     plan("a")
@@ -1190,7 +1129,7 @@ def test_export_json_shows_chinese(
 
 
 def test_find_shortens_long_details(
-    run_in_process: Run, plan: Callable[[str], None], ledger_file: Path, sandbox: Sandbox
+    run_in_process: Run, plan: Callable[..., None], ledger_file: Path, sandbox: Sandbox
 ) -> None:
     """The history of a number has short lines; its JSON has all."""
     plan("a")
@@ -1204,7 +1143,7 @@ def test_find_shortens_long_details(
 
 
 def test_export_state_chooses_numbers(
-    run_in_process: Run, plan: Callable[[str], None], sandbox: Sandbox
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox
 ) -> None:
     """--state exports the numbers in one state, or in several."""
     plan("a")
@@ -1228,17 +1167,14 @@ def test_export_state_chooses_numbers(
 
 
 def test_status_of_all_has_a_line_each(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """A line has the counts, the age of the oldest unknown, and the process that runs it."""
     plan("a")
     plan("双十一")
     sandbox.inject_fault("close")
     sandbox.inject_fault("hang", times=None)
-    with running(environment, sandbox, "--concurrency", "1") as process:
+    with running("--concurrency", "1") as process:
         # The second arrives once the first is recorded as unknown.
         while len(sandbox.arrivals) < 2:
             assert process.poll() is None
@@ -1263,15 +1199,15 @@ def test_status_of_all_has_a_line_each(
 
 def test_resolve_even_if_alive_takes_the_risk(
     run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
+    plan: Callable[..., None],
     ledger_file: Path,
     sandbox: Sandbox,
+    running: Start,
 ) -> None:
     """What a process that is suspended had in flight is sent again only by --even-if-alive."""
     plan("a")
     sandbox.inject_fault("hang")
-    with running(environment, sandbox, "--concurrency", "1") as process:
+    with running("--concurrency", "1") as process:
         process.send_signal(signal.SIGSTOP)
         with transaction(ledger_file) as connection:
             connection.execute(sa.update(runner).values(expires_at=1.0))
@@ -1332,15 +1268,12 @@ def test_campaign_on_sqlite_needs_no_other_driver(
 
 
 def test_resolve_and_status_say_what_is_still_in_flight(
-    run_in_process: Run,
-    plan: Callable[[str], None],
-    environment: dict[str, str],
-    sandbox: Sandbox,
+    run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
     """What a run elsewhere has in flight is not unknown yet: they say whose it is, until when."""
     plan("a")
     sandbox.inject_fault("hang")
-    with running(environment, sandbox, "--concurrency", "1") as process:
+    with running("--concurrency", "1") as process:
         who = f"process {process.pid} on {socket.gethostname()}"
         resolved = run_in_process("resolve", "a", "--accepted")
         as_json = json.loads(run_in_process("resolve", "a", "--accepted", "--json").stdout)
