@@ -27,12 +27,14 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from tests.integration.campaign.conftest import transaction
+from tests.integration.campaign.conftest import ManualRunner, transaction
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
 from yunxin_soap.campaign import Activity, Ledger, Progress, State
 from yunxin_soap.campaign.running import runner as running_module
 from yunxin_soap.campaign.storage import admin
+from yunxin_soap.campaign.storage.engine import open_engine
+from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import history, runner
 from yunxin_soap.cli import cli
 from yunxin_soap.cli import progress as progress_module
@@ -1040,6 +1042,42 @@ def test_watch_says_who_left_submissions_in_flight(
         output, _ = watching.communicate(timeout=30)
     assert watching.returncode == 5
     assert "24 accepted" in output
+
+
+def test_watch_says_until_when_a_silent_process_counts_as_alive(
+    run_in_process: Run, plan: Callable[..., None], start: Start, ledger_file: Path
+) -> None:
+    """A process that cannot be looked at has its submissions until its lease ends."""
+    plan("a")
+    engine = open_engine(ledger_file)
+    here = RunnerIdentity.new()
+    here.end()
+    boot = here.pid_namespace.partition("/")[0]
+    silent = ManualRunner(engine, host="web-3", pid=4711, pid_namespace=f"{boot}/another container")
+    silent.claim(2)
+    in_flight = "2 submissions in flight, "
+    with start("watch", "a", "--timezone", "UTC") as watching:
+        assert watching.stderr is not None
+        assert re.fullmatch(
+            f"process 4711 on web-3 runs a: {in_flight}unknown at .* UTC if it sends no heartbeat"
+            r" before\.\n",
+            watching.stderr.readline(),
+        )
+        with engine.begin() as connection:
+            connection.execute(sa.update(runner).values(expires_at=1.0))
+        output, _ = watching.communicate(timeout=30)
+    silent.identity.end()
+    engine.dispose()
+    assert watching.returncode == 4
+    assert ": 2 submissions in flight, and no heartbeat any more: the next run makes them" in output
+    with start("watch", "a") as watching:
+        assert watching.stderr is not None
+        assert [watching.stderr.readline() for _ in range(2)] == [
+            "process 4711 on web-3 sends no heartbeat any more, and has 2 submissions in flight:"
+            " the next run makes them unknown.\n",
+            "Nobody runs a: waiting for a run.\n",
+        ]
+        watching.kill()
 
 
 def test_watch_of_a_pause_does_not_wait_for_a_dead_process(

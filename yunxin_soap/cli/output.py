@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from yunxin_soap.campaign import ActiveRunner
+
 EXIT_STATUS: dict[type[YunxinError], Exit] = {
     ConfigurationError: Exit.INVALID,
     InvalidRequest: Exit.INVALID,
@@ -230,6 +232,14 @@ def describe_wait(reason: str, until: datetime, zone: ZoneInfo) -> str:
     from yunxin_soap.campaign.timezones import format_time
 
     return f"waiting until {format_time(until, zone)}: {reason}"
+
+
+def describe_lease(runner: ActiveRunner, zone: ZoneInfo) -> str:
+    """Say when what a runner has in flight becomes unknown."""
+    from yunxin_soap.campaign.timezones import format_time
+
+    at = format_time(runner.counts_as_stalled_at, zone)
+    return f"unknown at {at} if it sends no heartbeat before"
 
 
 def refuse_overwrite(output: str | None, **inputs: str | None) -> None:

@@ -14,8 +14,14 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 import click
 
 from yunxin_soap.campaign import CampaignState, Progress, State
-from yunxin_soap.campaign.timezones import format_time
-from yunxin_soap.cli.output import describe_wait, discard_rest, pluralize, printable, them
+from yunxin_soap.cli.output import (
+    describe_lease,
+    describe_wait,
+    discard_rest,
+    pluralize,
+    printable,
+    them,
+)
 from yunxin_soap.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -137,7 +143,7 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
         bar: whether a terminal gets a bar.
     """
     before = ledger.status(name)
-    for line in _who_runs(before):
+    for line in _who_runs(before, zone):
         _print_line(line)
     was_run = bool(_live(before.runners))
     last: Activity | None = None
@@ -169,7 +175,7 @@ def watch(ledger: Ledger, name: str, zone: ZoneInfo, *, bar: bool) -> Status:
             time.sleep(min(max(_WATCH_INTERVAL, took * _WATCH_REST), _MAX_WATCH_INTERVAL))
 
 
-def _who_runs(status: Status) -> Iterator[str]:
+def _who_runs(status: Status, zone: ZoneInfo) -> Iterator[str]:
     """Yield a sentence for each process that runs a campaign, or left submissions in flight."""
     name = status.name
     for process, count in status.left_behind.items():
@@ -179,7 +185,9 @@ def _who_runs(status: Status) -> Iterator[str]:
         )
     for each in status.runners:
         if not each.is_stalled:
-            yield f"{each} runs {name}."
+            held = f"{pluralize(each.in_flight, 'submission')} in flight"
+            lease = f": {held}, {describe_lease(each, zone)}" if each.in_flight else ""
+            yield f"{each} runs {name}{lease}."
         elif each.in_flight:
             yield (
                 f"{each} sends no heartbeat any more, and has"
@@ -407,6 +415,5 @@ def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
 
 def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
     return (
-        f"{pluralize(runner.in_flight, 'submission')} of {runner}, unknown at"
-        f" {format_time(runner.counts_as_stalled_at, zone)} if it sends no heartbeat before"
+        f"{pluralize(runner.in_flight, 'submission')} of {runner}, {describe_lease(runner, zone)}"
     )

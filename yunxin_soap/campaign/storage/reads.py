@@ -149,8 +149,9 @@ class Reads:
         runners = tuple(each for _, each in self._runners.active(connection, [row.id]))
         state, reason = CampaignState(row.state), row.reason
         until = None if row.paused_until is None else _datetime(row.paused_until)
-        if state is CampaignState.OPEN and runners and all(each.reason for each in runners):
-            first = min(runners, key=lambda each: each.until or _NEVER)
+        live = [each for each in runners if not each.is_stalled]
+        if state is CampaignState.OPEN and live and all(each.reason for each in live):
+            first = min(live, key=lambda each: each.until or _NEVER)
             reason, until = first.reason, first.until
         return Activity(state, reason, until, runners)
 

@@ -19,6 +19,7 @@ from yunxin_soap.cli.options import (
     timezone_option,
 )
 from yunxin_soap.cli.output import (
+    describe_lease,
     describe_wait,
     handle_errors,
     pluralize,
@@ -191,8 +192,7 @@ def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
         text += ", and no heartbeat any more"
         return f"{text}: the next run makes {them(count)} unknown" if count else text
     if count:
-        stalled_at = format_time(runner.counts_as_stalled_at, zone)
-        text += f", unknown at {stalled_at} if it sends no heartbeat before"
+        text += f", {describe_lease(runner, zone)}"
     if runner.reason and runner.until is not None:
         text += f"; {describe_wait(runner.reason, runner.until, zone)}"
     return text
