@@ -403,6 +403,14 @@ def test_ledger_mariadb_address_that_cannot_work_is_an_error(
         Ledger(address.render_as_string(hide_password=False))
 
 
+def test_ledger_transaction_timeout_where_the_server_has_one(on_server: str) -> None:
+    """PostgreSQL 17 ends a transaction that lasts long; an older one is not asked for that."""
+    with transaction(on_server) as connection:
+        found = connection.scalar(sa.text("SELECT current_setting('transaction_timeout', true)"))
+        version = connection.dialect.server_version_info or ()
+    assert found == ("5min" if version >= (17,) else None)
+
+
 def test_ledger_mariadb_session(on_mariadb: str) -> None:
     """Each connection to MariaDB has what a ledger relies on."""
     with transaction(on_mariadb) as connection:

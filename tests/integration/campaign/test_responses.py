@@ -164,6 +164,60 @@ def test_run_responses_that_came_while_it_was_stopped_count(
     assert len(server.requests) == 6
 
 
+_SENDS_ONCE = """
+import asyncio, sys
+from yunxin_soap import AsyncClient, Client
+from yunxin_soap.campaign import AsyncLedger, Ledger
+
+url, gateway, kind = sys.argv[1:]
+arguments = dict(channel="37", endpoint=gateway, timeout=0.5, retries=0)
+given = "k", "13900000000", "您好【签名】"
+
+async def send():
+    async with AsyncLedger(url) as ledger, AsyncClient("u", "p", **arguments) as client:
+        print((await ledger.once.send(client, *given)).batch_no)
+
+if kind == "async":
+    asyncio.run(send())
+else:
+    with Ledger(url) as ledger, Client("u", "p", **arguments) as client:
+        print(ledger.once.send(client, *given).batch_no)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_once_response_that_came_while_it_was_stopped_counts(
+    ledger: Ledger, ledger_url: str, kind: str
+) -> None:
+    """A single send that was stopped for longer than its timeout records the response."""
+    started = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        started.wait(20)
+        sending.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, sending.pid, os.WSTOPPED)
+        connection.send(result_response("soap"))
+        connection.ended.wait(0.7)  # longer than the timeout
+        sending.send_signal(signal.SIGCONT)
+
+    with ScriptedServer(script) as server:
+        sending = subprocess.Popen(
+            [sys.executable, "-c", _SENDS_ONCE, ledger_url, server.url, kind],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.set()
+        batch_no, _ = sending.communicate(timeout=30)
+    assert sending.returncode == 0
+    assert ledger.once.counts()[State.ACCEPTED] == 1
+    (found,) = ledger.find("13900000000")
+    assert found.batch_no == batch_no.strip()
+    assert len(server.requests) == 1
+
+
 def numbers_in(body: bytes) -> list[str]:
     """Return the recipients of a SOAP request."""
     return body.decode().partition("DesNo>")[2].partition("<")[0].split(",")

@@ -15,6 +15,7 @@ from tests.integration.campaign.conftest import ManualRunner, ended, executed
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign.running import runner as running
 from yunxin_soap.campaign.running.runner import Runner, RunOptions
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.engine import open_engine
@@ -200,6 +201,36 @@ def test_run_seldom_asks_what_is_left(ledger: Ledger, engine: sa.Engine) -> None
     held = [each for each in texts if re.match(_HELD, each)]
     assert len(held) < exchanges / 2
     assert ledger.status("a").submissions[State.ACCEPTED] == 60
+
+
+@pytest.mark.parametrize(("look_back", "looks_back"), [(0.0, True), (3600.0, False)])
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_run_looks_now_and_then_at_what_was_claimed_before(
+    ledger: Ledger,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    look_back: float,
+    looks_back: bool,
+) -> None:
+    """A run claims from the id that it found last, and now and then from 0."""
+    monkeypatch.setattr(running, "_LOOK_BACK", look_back)
+    ledger.plan("a", numbers(20), TEXT, channel=37, max_recipients=1)
+    exchange, lowest = Claims.exchange, []
+
+    def note(*args: Any, **options: Any) -> ClaimResult:
+        result = exchange(*args, **options)
+        if result.claimed:
+            lowest.append(options["lowest"])
+        return result
+
+    monkeypatch.setattr(Claims, "exchange", note)
+    runner = Runner(Claims(engine), Reads(engine).campaign_id("a"), OneByOne(), RunOptions())
+    asyncio.run(runner.run())
+    assert lowest[0] == 0
+    assert len(lowest) > 2
+    assert set(lowest[1:]) == {0} if looks_back else 0 not in lowest[1:]
+    assert ledger.status("a").submissions[State.ACCEPTED] == 20
 
 
 def test_exchange_finds_what_is_pending_before_the_lowest_id(
