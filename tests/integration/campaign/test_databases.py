@@ -501,7 +501,7 @@ def end_other_sessions(connection: sa.Connection) -> None:
 def test_ledger_replaces_connections_that_were_lost_while_idle(
     ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that was idle for a while is checked before it is used, a busy one is not."""
+    """A connection is checked before it is used, but a busy one not for what is repeated."""
     pings: list[object] = []
     real = engine.dialect.do_ping
 
@@ -510,15 +510,34 @@ def test_ledger_replaces_connections_that_were_lost_while_idle(
         return real(connection)
 
     monkeypatch.setattr(engine.dialect, "do_ping", ping)
-    monkeypatch.setattr(dialects, "_PING_AFTER", 3600.0)
-    for _ in range(3):
+
+    def read() -> int:
         with engine.connect() as connection:
-            assert connection.scalar(sa.select(schema.ledger.c.version)) == schema.VERSION
-    assert pings == []
-    monkeypatch.setattr(dialects, "_PING_AFTER", 0.0)
+            connection.scalar(sa.select(schema.ledger.c.version))
+        return len(pings)
+
+    assert (read(), read()) == (1, 2)
+    with dialects.is_repeated():
+        monkeypatch.setattr(dialects, "_PING_AFTER", 3600.0)
+        assert read() == 2
+        monkeypatch.setattr(dialects, "_PING_AFTER", 0.0)
+        assert read() == 3
     with engine.connect() as connection:
         end_other_sessions(connection)
-    assert len(pings) == 1
+    assert ledger.campaigns() == []
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_ledger_connection_that_is_lost_before_a_read_is_an_error(
+    ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is lost right after it was checked is an error of the ledger."""
+    monkeypatch.setattr(dialects, "_PING_AFTER", 3600.0)
+    ledger.campaigns()
+    with engine.connect() as connection:
+        end_other_sessions(connection)
+    with dialects.is_repeated(), pytest.raises(LedgerError, match="The ledger cannot be used"):
+        ledger.campaigns()
     assert ledger.campaigns() == []
 
 

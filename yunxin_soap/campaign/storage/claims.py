@@ -24,7 +24,7 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.column_types import LedgerDamaged, damaged
-from yunxin_soap.campaign.storage.dialects import dialect_of, make_room
+from yunxin_soap.campaign.storage.dialects import dialect_of, is_repeated, make_room
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
@@ -133,7 +133,7 @@ class Claims:
         """
         ended = _Ended(endings, in_flight, is_certain)
         try:
-            with self._engine.begin() as connection:
+            with is_repeated(), self._engine.begin() as connection:
                 beat = self.runners.beat(connection, identity)
                 if beat.is_registered:
                     self._reconcile(connection, identity, campaign_id, ended, beat)

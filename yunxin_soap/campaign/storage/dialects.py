@@ -15,6 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -46,11 +47,9 @@ READ_ONLY = "yunxin_read_only"
 """The execution option of a connection that only reads, and so takes no write lock."""
 _CONNECT_TIMEOUT = 10
 _PING_AFTER = 1.0
-"""Seconds without use after which a connection is checked before it is used again.
-
-A runner uses its connection all the time. It repeats what fails by a lost one anyway, and would
-wait for one more answer in each exchange.
-"""
+"""Seconds without use after which a connection is checked even for what is repeated if it fails."""
+_is_repeated: ContextVar[bool] = ContextVar("yunxin_is_repeated", default=False)
+"""Whether the caller repeats what fails because its connection was lost."""
 _SILENCE_TIMEOUT = 3600
 """Seconds of a silent MySQL server, within one statement, after which a connection is given up.
 
@@ -164,7 +163,10 @@ class Dialect(ABC):
 
     def read_consistently(self, connection: sa.Connection) -> None:
         """Let everything that a connection reads be of one moment, for as long as it takes."""
-        connection.execution_options(isolation_level="REPEATABLE READ")
+        try:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        except connection.dialect.loaded_dbapi.Error as error:  # SQLAlchemy lets it pass as it is
+            raise sa.exc.OperationalError("SET TRANSACTION", {}, error) from error
         self.lift_timeouts(connection)
 
     @abstractmethod
@@ -438,7 +440,7 @@ class PostgreSQL(Dialect):
         def set_up(connection: Any, _record: object) -> None:
             self._set_up(connection, path)
 
-        _ping_idle_connections(engine)
+        _check_connections(engine)
         # First of all: SQLAlchemy's own first look at the server uses the schema, too.
         sa.event.listen(engine, "connect", set_up, insert=True)
 
@@ -597,7 +599,7 @@ class MySQL(Dialect):
 
     def set_up(self, engine: sa.Engine, namespace: str | None) -> None:
         """Register how a new connection of an engine is made."""
-        _ping_idle_connections(engine)
+        _check_connections(engine)
         sa.event.listen(engine, "do_connect", self._connect)
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "checkin", self._restore_timeout)
@@ -940,14 +942,29 @@ def _dialect_of_error(error: sa.exc.DBAPIError) -> Dialect:
     return _BY_DRIVER.get(driver, _DIALECTS[PostgreSQL.name])  # which has the general rules
 
 
-def _ping_idle_connections(engine: sa.Engine) -> None:
+@contextlib.contextmanager
+def is_repeated() -> Iterator[None]:
+    """Take a busy connection without a look whether it was lost, which costs a round trip.
+
+    For a block that is repeated if it fails so.
+    """
+    token = _is_repeated.set(True)
+    try:
+        yield
+    finally:
+        _is_repeated.reset(token)
+
+
+def _check_connections(engine: sa.Engine) -> None:
     """Replace a connection that was lost while it was idle, before it is used."""
 
     def check_in(_connection: object, record: Any) -> None:
         record.info[_IDLE_SINCE] = time.monotonic()
 
     def check_out(connection: Any, record: Any, _proxy: object) -> None:
-        if time.monotonic() < record.info.pop(_IDLE_SINCE, math.inf) + _PING_AFTER:
+        idle_since = record.info.pop(_IDLE_SINCE, math.inf)  # a new one was never checked in
+        needed = idle_since + _PING_AFTER if _is_repeated.get() else idle_since
+        if time.monotonic() < needed:
             return
         try:
             engine.dialect.do_ping(connection)
