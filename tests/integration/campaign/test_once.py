@@ -30,6 +30,7 @@ from yunxin_soap import (
     ContentRejected,
     GatewayRejected,
     InvalidRequest,
+    LedgerError,
     NotInLedger,
     NotSent,
     OutcomeUnknown,
@@ -388,6 +389,34 @@ def test_once_send_repeated_adds_no_rows(
     with pytest.raises(ContentConflict):
         ledger.once.send(sender, "k", TO, f"又{TEXT}")
     assert row_counts(engine) == ONE_SEND
+
+
+@pytest.mark.parametrize("was_committed", [True, False])
+def test_once_send_whose_claim_lost_its_answer(
+    ledger: Ledger,
+    sender: Client,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    was_committed: bool,
+) -> None:
+    """A claim that was committed without an answer is sent; one that was not is an error."""
+    claim = OnceSend._try_to_claim
+
+    def lose_answer(self: OnceSend, *args: Any) -> None:
+        if was_committed:
+            claim(self, *args)
+        lost = ConnectionError("the connection was lost")
+        raise sa.exc.OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+
+    monkeypatch.setattr(OnceSend, "_try_to_claim", lose_answer)
+    if not was_committed:
+        with pytest.raises(LedgerError, match="this call sent nothing"):
+            ledger.once.send(sender, "k", TO, TEXT)
+        assert sandbox.arrivals == ()
+        return
+    assert ledger.once.send(sender, "k", TO, TEXT).batch_no == sandbox.arrivals[0].result
+    (found,) = ledger.find(TO)
+    assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)

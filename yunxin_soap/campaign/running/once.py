@@ -52,6 +52,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
 """Seconds between two polls of a send that another process has in flight."""
+_LOST_ANSWER_TIMEOUT = 10.0
+"""Seconds to find out whether a claim was committed whose answer was lost."""
 LEASE_MARGIN = 60.0
 """Seconds that a lease outlasts the client's total timeout, for the ledger's own time."""
 
@@ -290,52 +292,77 @@ class OnceSend:
             Rejected, OutcomeUnknown: it ended so before.
             ContentConflict: the key was used for something else.
         """
-        digest = hashlib.sha256(
-            json.dumps(
-                [sorted(checked.recipients), checked.message, checked.channel, checked.extension]
-            ).encode()
-        ).hexdigest()
         try:
-            lease = self._begin_lease(client)
-            claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
-            if claimed is not None:
-                return claimed
-            with self._engine.begin() as connection:
-                found = connection.execute(
-                    sa.select(submission).where(submission.c.key == self._key).with_for_update()
-                ).one_or_none()
-                claimable: ClaimedSubmission | None = None
-                if found is None:
-                    ids = transitions.insert_pending_single(connection, self._key, digest, checked)
-                    claimable = ClaimedSubmission(*ids, 1, checked)
-                else:
-                    self._check_content(found, digest)
-                    if found.state == State.PENDING.value:
-                        claimable = ClaimedSubmission(
-                            found.id, found.content_id, found.attempts + 1, checked
-                        )
-                    elif found.state == State.SUBMITTING.value:
-                        reclaimed = self._singles.runners.reclaim_stalled(connection, None)
-                        if found.id not in reclaimed:
-                            return None
-                    else:
-                        return _earlier_outcome(connection, found, checked, client.protocol)
-                if claimable is not None:
-                    lease = self._begin_lease(client)
-                    now = self._singles.runners.add(connection, self._identity, None, lease)
-                    transitions.claim(
-                        connection, [claimable.id], now=now, runner_id=self._identity.id
-                    )
-                    return claimable
+            return self._try_to_claim(checked, client)
         except sa.exc.IntegrityError:
             return None  # another call inserted the key first
         except sa.exc.DBAPIError as error:
             if is_deadlock(error):
                 return None  # the server has chosen another call
+            if error.connection_invalidated and (own := self._own_claim(checked)) is not None:
+                return own
             raise LedgerError(
                 f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
             ) from None
-        return self._claim_or_look_up(checked, client)  # a stalled one was reclaimed
+
+    def _own_claim(self, checked: Submission) -> ClaimedSubmission | None:
+        """Return what this call has claimed although the answer of the ledger was lost.
+
+        None: it has claimed nothing, or the ledger cannot say it in time.
+        """
+        own = sa.select(submission.c.id, submission.c.content_id, submission.c.attempts).where(
+            submission.c.key == self._key, submission.c.runner_id == self._identity.id
+        )
+        give_up_at = time.monotonic() + _LOST_ANSWER_TIMEOUT
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    found = connection.execute(own).one_or_none()
+                return found and ClaimedSubmission(*found, checked)
+            except sa.exc.DBAPIError as error:
+                if not is_transient(error) or time.monotonic() >= give_up_at:
+                    return None
+            time.sleep(_POLL)
+
+    def _try_to_claim(
+        self, checked: Submission, client: Client | AsyncClient
+    ) -> Receipt | ClaimedSubmission | None:
+        """Do as `_claim_or_look_up`, without a look at the errors of the database."""
+        digest = hashlib.sha256(
+            json.dumps(
+                [sorted(checked.recipients), checked.message, checked.channel, checked.extension]
+            ).encode()
+        ).hexdigest()
+        lease = self._begin_lease(client)
+        claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
+        if claimed is not None:
+            return claimed
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                sa.select(submission).where(submission.c.key == self._key).with_for_update()
+            ).one_or_none()
+            claimable: ClaimedSubmission | None = None
+            if found is None:
+                ids = transitions.insert_pending_single(connection, self._key, digest, checked)
+                claimable = ClaimedSubmission(*ids, 1, checked)
+            else:
+                self._check_content(found, digest)
+                if found.state == State.PENDING.value:
+                    claimable = ClaimedSubmission(
+                        found.id, found.content_id, found.attempts + 1, checked
+                    )
+                elif found.state == State.SUBMITTING.value:
+                    reclaimed = self._singles.runners.reclaim_stalled(connection, None)
+                    if found.id not in reclaimed:
+                        return None
+                else:
+                    return _earlier_outcome(connection, found, checked, client.protocol)
+            if claimable is not None:
+                lease = self._begin_lease(client)
+                now = self._singles.runners.add(connection, self._identity, None, lease)
+                transitions.claim(connection, [claimable.id], now=now, runner_id=self._identity.id)
+                return claimable
+        return self._try_to_claim(checked, client)  # a stalled one was reclaimed
 
     def _look_up(
         self, checked: Submission, client: Client | AsyncClient, late: Receipt | SendError
