@@ -54,7 +54,8 @@ _SILENCE_TIMEOUT = 3600
 """Seconds of a silent MySQL server, within one statement, after which a connection is given up.
 
 No statement of a ledger takes that long: the longest wait for a lock is the half an hour of a
-second plan, and a purge or a report of a million submissions takes a few minutes.
+second plan, and each statement of a cancel, a purge or a report of a million submissions takes some
+seconds.
 """
 # A server that vanishes silently is noticed within half a minute instead of hours.
 _KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 10, 5, 4
