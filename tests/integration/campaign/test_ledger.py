@@ -69,6 +69,46 @@ def test_ledger_file_of_something_else_is_an_error_and_unchanged(tmp_path: Path)
         Ledger()
 
 
+def test_ledger_path_of_no_regular_file_is_an_error(tmp_path: Path) -> None:
+    """A folder, a device and a pipe are an error, and are not read."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (tmp_path, "/dev/zero", pipe):
+        with pytest.raises(LedgerError, match=r"cannot be used: it is no regular file\.$"):
+            Ledger(path)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else"
+)
+def test_ledger_in_a_folder_of_somebody_else_is_an_error() -> None:
+    """A folder that this user may not look into is an error of the ledger."""
+    with tempfile.TemporaryDirectory() as private:
+        (Path(private) / "folder").mkdir()
+        for path in (Path(private) / "folder" / "ledger", Path(private) / "ledger"):
+            done = subprocess.run(
+                [sys.executable, "-c", _BY_NOBODY, path], capture_output=True, text=True, timeout=60
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            assert (
+                done.stdout == f"The ledger {path} cannot be used (unable to open database file).\n"
+            )
+
+
+_BY_NOBODY = """
+import os, sys
+from yunxin_soap import LedgerError
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.campaign.storage import dialects
+
+os.setuid(65534)
+try:
+    Ledger(sys.argv[1])
+except LedgerError as error:
+    print(error)
+"""
+
+
 def test_ledger_after_fork_has_own_connections(ledger_url: str) -> None:
     """Parent and children of a fork use one ledger at the same time."""
     # A process that forks must have no threads, so this one forks in a process of its own.

@@ -120,12 +120,14 @@ def _check_path(file: str, shown: str) -> None:
     It takes a file of less than a page for an empty one.
 
     Raises:
-        LedgerError: it would, or the file's folder does not exist.
+        LedgerError: it would, the file's folder does not exist, or it is no regular file.
     """
     path, start = Path(file), b""
-    if not path.parent.is_dir():
-        raise LedgerError(f"The ledger {shown} cannot be used: its folder does not exist.")
     with contextlib.suppress(OSError):  # SQLite says why it cannot be read
+        if not path.parent.is_dir():
+            raise LedgerError(f"The ledger {shown} cannot be used: its folder does not exist.")
+        if path.exists() and not path.is_file():  # to read it may never end
+            raise LedgerError(f"The ledger {shown} cannot be used: it is no regular file.")
         start = path.read_bytes()[: len(_SQLITE)] if path.stat().st_size < _SMALLEST_PAGE else b""
     if start and start != _SQLITE and not Path(f"{file}-journal").exists():
         raise LedgerError(f"The ledger {shown} cannot be used (file is not a database).")
