@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from yunxin_soap.campaign.storage import runners
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.clock import lease_clock
 
@@ -50,3 +51,14 @@ def test_new_boot_time_hidden_is_not_known(proc: Path) -> None:
     assert identity.process_started is None
     identity.end()
     assert identity.is_dead() is None
+
+
+def test_is_dead_machine_renamed_meanwhile_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no boot has an id, a live runner stays alive as the machine's names change."""
+    monkeypatch.setattr(psutil, "LINUX", False)
+    identity = RunnerIdentity.new()
+    monkeypatch.setattr(runners, "_pid_namespace", lambda: "acde48001122/another-name")
+    assert identity.is_dead(on_this_machine=True) is False
+    assert identity.is_dead() is None
+    identity.end()
+    assert identity.is_dead(on_this_machine=True) is True

@@ -112,7 +112,10 @@ class RunnerIdentity:
                 a file: there it did not survive a restart.
         """
         here = _pid_namespace()
-        if not self.pid_namespace or self.pid_namespace != here:
+        # Elsewhere than on Linux, all processes of a machine are in one set, and its names, as of
+        # its network devices, may change while a process lives.
+        is_in_one_set = on_this_machine and not psutil.LINUX
+        if not is_in_one_set and (not self.pid_namespace or self.pid_namespace != here):
             restarted = self.pid_namespace.partition("/")[0] != here.partition("/")[0]
             both_known = bool(self.pid_namespace and here)
             return True if on_this_machine and both_known and restarted else None
