@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
+from tests.integration.campaign.conftest import ManualRunner, ended
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client
 from yunxin_soap.campaign import Ledger, Progress, State
@@ -215,6 +217,32 @@ def test_damage_during_a_run_loses_no_result(
         submissions = ledger.status("a").submissions
     assert submissions[State.ACCEPTED] == len(sandbox.arrivals) > 0
     assert submissions[State.PENDING] == 20 - len(sandbox.arrivals)
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_damage_at_the_end_of_a_run_keeps_what_may_still_be_sent(
+    ledger: Ledger, engine: sa.Engine, manual_runner: Callable[[], ManualRunner]
+) -> None:
+    """A submission that a thread may still send is not sent again, also in a damaged ledger."""
+    ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    left = manual_runner()
+    (claimed,) = left.claim()
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE yunxin_campaign SET state = 'opn'"))
+    result = left.claims.exchange(
+        left.identity,
+        left.campaign_id,
+        endings=[ended(claimed, State.UNKNOWN)],
+        in_flight=(),
+        limit=0,
+        may_still_send=True,
+    )
+    assert "is 'opn'" in str(result.damage)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE yunxin_campaign SET state = 'open'"))
+    assert ledger.status("a").submissions[State.UNKNOWN] == 1
+    with pytest.raises(NotInLedger, match="it may only be suspended, and send later"):
+        ledger.resolve("a", "resend", by="test")
 
 
 @pytest.mark.parametrize(
