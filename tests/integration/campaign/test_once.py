@@ -419,6 +419,27 @@ def test_once_send_whose_claim_lost_its_answer(
     assert [each.after for each in found.history] == [State.SUBMITTING, State.ACCEPTED]
 
 
+def test_once_send_whose_claim_lost_its_answer_leaves_the_claim_of_another(
+    ledger: Ledger, sender: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that does not know whether it has claimed does not send what another one has."""
+    claim, other = OnceSend._try_to_claim, RunnerIdentity.new()
+
+    def lose_answer(self: OnceSend, *args: Any) -> None:
+        own, self._identity = self._identity, other
+        claim(self, *args)
+        self._identity = own
+        lost = ConnectionError("the connection was lost")
+        raise sa.exc.OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+
+    monkeypatch.setattr(OnceSend, "_try_to_claim", lose_answer)
+    with pytest.raises(LedgerError, match="this call sent nothing"):
+        ledger.once.send(sender, "k", TO, TEXT)
+    other.end()
+    assert sandbox.arrivals == ()
+    assert ledger.once.counts()[State.SUBMITTING] == 1
+
+
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_once_send_ends_while_it_is_reclaimed(
     ledger: Ledger, engine: sa.Engine, sender: Client, monkeypatch: pytest.MonkeyPatch

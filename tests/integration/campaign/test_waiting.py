@@ -23,6 +23,7 @@ from tests.integration.campaign.conftest import ManualRunner, ended, executed, t
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import ActiveRunner, Ledger, Progress, State
+from yunxin_soap.campaign.models import ClaimedSubmission
 from yunxin_soap.campaign.running import decisions
 from yunxin_soap.campaign.running import runner as running
 from yunxin_soap.campaign.storage import dialects, runners
@@ -251,6 +252,32 @@ def test_idle_runners_are_removed(
     busy.exchange(ended(held, State.ACCEPTED, batch_no="1"))
     with pytest.raises(RunnerReclaimed):
         forgotten.exchange(limit=1)
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_idle_runner_that_goes_on_meanwhile_is_not_removed(
+    ledger: Ledger,
+    ledger_url: str,
+    client: Client,
+    manual_runner: Manual,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A forgotten runner that claims right before it is removed keeps what it claims."""
+    ledger.plan("a", numbers(3), TEXT, channel=37, max_recipients=1)
+    silent = manual_runner(pid_namespace=f"{_BOOT}/another container")
+    with transaction(ledger_url) as connection:
+        connection.execute(sa.update(runner).values(expires_at=1.0))
+    is_dead, claimed = RunnerIdentity.is_dead, list[ClaimedSubmission]()
+
+    def meanwhile(self: RunnerIdentity, **options: bool) -> bool | None:
+        if self == silent.identity and not claimed:
+            claimed.extend(silent.claim())
+        return is_dead(self, **options)
+
+    monkeypatch.setattr(RunnerIdentity, "is_dead", meanwhile)
+    ledger.run("a", client, stop=set_event())
+    silent.exchange(ended(claimed[0], State.ACCEPTED, batch_no="1"))
+    assert ledger.status("a").submissions[State.ACCEPTED] == 1
 
 
 def set_event() -> threading.Event:
