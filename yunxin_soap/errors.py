@@ -9,6 +9,7 @@
     │   └── NotInLedger         no such campaign, key or submission
     └── SendError               a submission was not accepted
         ├── InvalidRequest      not sent: an argument breaks a rule (also a ValueError)
+        │   └── RecipientsSuppressed  a number is on the ledger's do-not-send list
         ├── NotSent             not sent: nothing can have reached the gateway
         ├── Rejected            rejected, by cause:
         │   ├── CredentialsRejected
@@ -202,6 +203,10 @@ class InvalidRequest(SendError, ValueError):
     """An argument breaks a rule that this package checks. Nothing was sent."""
 
     outcome = Outcome.NOT_SENT
+
+
+class RecipientsSuppressed(InvalidRequest):
+    """A number is on the do-not-send list of the ledger. Nothing was sent or recorded."""
 
 
 class NotSent(SendError):

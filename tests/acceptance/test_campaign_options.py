@@ -31,6 +31,7 @@ COUNTS = {
     "unknown": 0,
     "split": 0,
     "cancelled": 0,
+    "suppressed": 0,
 }
 CHINA = ZoneInfo("Asia/Shanghai")
 BLACKLISTED = "13900001014"
@@ -102,6 +103,7 @@ def test_plan_json_has_counts(run: Run, tmp_path: Path) -> None:
         "texts": 1,
         "segments": 2,
         "skipped": 1,
+        "skipped_by": {"invalid_number": 1},
         "existing": False,
         "dry_run": True,
     }
@@ -152,7 +154,7 @@ def test_plan_skipped_file_has_every_line(run: Run, tmp_path: Path) -> None:
     arguments = ("plan", "a", "--text", "list.txt", "--message", TEXT)
     result = run(*arguments, "--skipped", "skipped.csv")
     assert result.stdout.count("\n  line ") == 10
-    assert "Skipped: 12 lines." in result.stdout
+    assert "Skipped: 12 lines (invalid number: 12)." in result.stdout
     assert result.stdout.endswith("  … (--skipped FILE writes all of them)\n")
     with (tmp_path / "skipped.csv").open(encoding="utf-8-sig", newline="") as file:
         heading, *rows = csv.reader(file)
@@ -178,6 +180,7 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
         "purged_at": None,
         "planned": 3,
         "skipped": 1,
+        "skipped_by": {"invalid_number": 1},
         "numbers": {**COUNTS, "accepted": 2, "rejected": 1},
         "submissions": {**COUNTS, "accepted": 2, "rejected": 1},
         "codes": {"-14": 1},

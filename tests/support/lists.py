@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from yunxin_soap.campaign.lists.rows import as_source
@@ -17,6 +18,26 @@ class Planned(NamedTuple):
     texts: dict[str, list[str]]
     """The numbers of each text, in the order of the submissions."""
     skipped: list[SkippedLine]
+
+
+class Suppressed:
+    """A do-not-send list that a test holds.
+
+    Args:
+        reasons: the reason of each number.
+        has_hashes: whether a planner must look numbers up.
+    """
+
+    def __init__(self, reasons: Mapping[str, str], *, has_hashes: bool = False) -> None:
+        self._reasons, self.has_hashes = reasons, has_hashes
+
+    def reasons(self, numbers: Sequence[str]) -> Mapping[str, str]:
+        """Return those of some numbers that are on the list."""
+        return {each: self._reasons[each] for each in numbers if each in self._reasons}
+
+    def numbers(self) -> Iterator[list[str]]:
+        """Yield all of them."""
+        yield list(self._reasons)
 
 
 def numbers(count: int, start: int = 13910000000) -> list[str]:

@@ -53,11 +53,13 @@ from yunxin_soap.campaign import (
     PlanOptions,
     Progress,
     Rows,
+    SkipKind,
     SkippedLine,
     Source,
     State,
     Status,
     SubmissionRecord,
+    SuppressedNumber,
     Text,
     Timing,
     preview,
@@ -352,6 +354,12 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         assert_type(ledger.report("job"), str)
         assert_type(ledger.purge(older_than=timedelta(days=90)), int)
         assert_type(ledger.purge(older_than=7_776_000.0), int)
+        suppression = ledger.suppression
+        added = suppression.add(Csv("a.csv"), by="ops", reason="x", hashed=True)
+        assert_type(added, int)
+        suppression.add(["13900000000"])  # type: ignore[call-arg]
+        assert_type(suppression.remove(13900000000), int)
+        assert_type(suppression.entries(), Iterator[SuppressedNumber])
         once = ledger.once
         assert_type(once.send(client, "order-42", "13900000000", "您好", channel=37), Receipt)
         once.send(async_client, "order-42", "13900000000", "您好")  # type: ignore[arg-type]
@@ -376,6 +384,10 @@ async def async_ledger_calls(client: AsyncClient, sync_client: Client) -> None:
         assert_type(ledger.skipped_lines("job"), AsyncIterator[SkippedLine])
         assert_type(await ledger.timings("job"), list[Timing])
         assert_type(await ledger.find("13900000000"), list[SubmissionRecord])
+        suppression = ledger.suppression
+        assert_type(await suppression.add(["13900000000"], by="ops"), int)
+        assert_type(await suppression.remove(["13900000000"]), int)
+        assert_type(suppression.entries(), AsyncIterator[SuppressedNumber])
         once = ledger.once
         assert_type(await once.send(client, "order-42", "13900000000", "您好"), Receipt)
         assert_type(await once.counts(), dict[State, int])
@@ -393,6 +405,7 @@ def ledger_values(
     assert_type(status.numbers, dict[State, int])
     assert_type(status.submissions, dict[State, int])
     assert_type(status.on_hold, dict[str, int])
+    assert_type(status.skipped_by, dict[SkipKind, int])
     assert_type(result.number, str)
     assert_type(result.state, State)
     assert_type(result.submission_id, int)

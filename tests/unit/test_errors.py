@@ -33,6 +33,7 @@ def every_error() -> list[YunxinError]:
         for name, kind, other in (
             ("not reached", NotSent, "retryable"),
             ("invalid", errors.InvalidRequest, "retryable"),
+            ("on the list", errors.RecipientsSuppressed, "retryable"),
             *((kind.__name__, kind, "temporary") for kind in rejected_kinds()),
         )
         for safe in (False, True)

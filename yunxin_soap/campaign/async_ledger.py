@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from yunxin_soap.campaign.models import (
     State,
     Status,
     SubmissionRecord,
+    SuppressedNumber,
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions
@@ -30,6 +32,7 @@ from yunxin_soap.campaign.running.once import require_client
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
+from yunxin_soap.message import MAINLAND_MOBILE
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -65,6 +68,8 @@ class AsyncLedger:
 
     once: AsyncOnceSends
     """Single sends, each at most once for its key."""
+    suppression: AsyncSuppression
+    """The do-not-send list: numbers that nothing of this ledger is sent to."""
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class AsyncLedger:
             partial(Ledger, url, heartbeat_timeout=heartbeat_timeout, create=create)
         )
         self.once = AsyncOnceSends(self._opener)
+        self.suppression = AsyncSuppression(self._opener)
 
     async def plan(
         self,
@@ -91,7 +97,8 @@ class AsyncLedger:
         """Create a campaign, completely or not at all.
 
         If the ledger has a campaign with this name and content, nothing is written: a job that
-        runs twice under one name sends once.
+        runs twice under one name sends once. Numbers on the do-not-send list are skipped. They
+        still belong to the content, so that it stays the same when that list grows.
 
         Args:
             name: the name of the campaign.
@@ -107,7 +114,7 @@ class AsyncLedger:
 
         Raises:
             InvalidRequest: the text, the channel or another argument breaks a rule.
-            ConfigurationError: the list cannot be read, lacks a column or has no number.
+            ConfigurationError: the list cannot be read, lacks a column or has no number to send to.
             ContentConflict: a campaign of that name has other content.
             LedgerError: the ledger cannot be written.
         """
@@ -491,6 +498,8 @@ class AsyncOnceSends:
             ConfigurationError: the key is empty or not printable.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken; nothing was sent.
+            RecipientsSuppressed: a number is on the do-not-send list; nothing was sent, and the key
+                stays as it was.
             NotSent: nothing can have reached the gateway; the next call tries again.
             Rejected: the gateway rejected it.
             OutcomeUnknown: it may have been sent.
@@ -562,6 +571,96 @@ class AsyncOnceSends:
                 key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
             )
         )
+
+
+class AsyncSuppression:
+    """The do-not-send list, for asyncio: `AsyncLedger.suppression`.
+
+    Args:
+        opener: opens the ledger.
+    """
+
+    def __init__(self, opener: _Opener) -> None:
+        self._opener = opener
+
+    async def add(
+        self,
+        numbers: Source | str | int | Iterable[Any],
+        *,
+        by: str,
+        reason: str = "",
+        hashed: bool = False,
+        recipient_pattern: str | re.Pattern[str] = MAINLAND_MOBILE,
+        on_skipped: Callable[[SkippedLine], None] | None = None,
+    ) -> int:
+        """Put numbers on the do-not-send list.
+
+        Once it returns, no submission that is claimed later contains one of them. What is in flight
+        at that moment may still be sent. Safe to repeat, as after a crash: what is on the list
+        stays as it is.
+
+        Args:
+            numbers: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
+            by: the person who decides; the list keeps the name.
+            reason: why, for those who read a skipped line or a history.
+            hashed: whether to keep only a keyed hash of each number, also of one that is on the
+                list already. The key is in the ledger: whoever reads only the list learns no
+                number; whoever has the whole ledger can try all numbers that there are.
+            recipient_pattern: the pattern that a normalised number must match. Default: mainland
+                mobile numbers.
+            on_skipped: called, in a thread, with each line that has no valid number. Default: such
+                a line is an error, and nothing is added.
+
+        Returns:
+            The count of numbers that were not on the list before.
+
+        Raises:
+            InvalidRequest: a line has no valid number, and there is no ``on_skipped``.
+            ConfigurationError: the source cannot be read, or ``by`` or ``reason`` is not printable
+                text.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._opener.call(
+            lambda ledger: ledger.suppression.add(
+                numbers,
+                by=by,
+                reason=reason,
+                hashed=hashed,
+                recipient_pattern=recipient_pattern,
+                on_skipped=on_skipped,
+            )
+        )
+
+    async def remove(
+        self,
+        numbers: Source | str | int | Iterable[Any],
+        *,
+        recipient_pattern: str | re.Pattern[str] = MAINLAND_MOBILE,
+    ) -> int:
+        """Take numbers off the do-not-send list, so that later plans contain them again.
+
+        What a campaign has left out stays left out.
+
+        Args:
+            numbers: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
+            recipient_pattern: the pattern that a normalised number must match. Default: mainland
+                mobile numbers.
+
+        Returns:
+            The count of numbers that were on the list.
+
+        Raises:
+            InvalidRequest: a line has no valid number; nothing was removed.
+            ConfigurationError: the source cannot be read.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._opener.call(
+            lambda ledger: ledger.suppression.remove(numbers, recipient_pattern=recipient_pattern)
+        )
+
+    def entries(self) -> AsyncIterator[SuppressedNumber]:
+        """Yield what is on the do-not-send list, the oldest first."""
+        return self._opener.rows(lambda ledger: ledger.suppression.entries())
 
 
 class _Opener:

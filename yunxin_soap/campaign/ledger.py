@@ -37,6 +37,7 @@ from yunxin_soap.campaign.storage.plans import Plans
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.storage.singles import Singles
+from yunxin_soap.campaign.storage.suppression import Suppression
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
 
@@ -68,6 +69,8 @@ class Ledger:
 
     once: OnceSends
     """Single sends, each at most once for its key."""
+    suppression: Suppression
+    """The do-not-send list: numbers that nothing of this ledger is sent to."""
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Ledger:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
         self._engine = open_engine(address, create=create)
         self._plans = Plans(self._engine)
+        self.suppression = Suppression(self._engine)
         self._reads = Reads(self._engine, heartbeat_timeout)
         self._admin = Admin(self._engine)
         self._claims = Claims(self._engine, heartbeat_timeout)
@@ -100,7 +104,8 @@ class Ledger:
         """Create a campaign, completely or not at all.
 
         If the ledger has a campaign with this name and content, nothing is written: a job that
-        runs twice under one name sends once.
+        runs twice under one name sends once. Numbers on the do-not-send list are skipped. They
+        still belong to the content, so that it stays the same when that list grows.
 
         Args:
             name: the name of the campaign.
@@ -116,13 +121,22 @@ class Ledger:
 
         Raises:
             InvalidRequest: the text, the channel or another argument breaks a rule.
-            ConfigurationError: the list cannot be read, lacks a column or has no number.
+            ConfigurationError: the list cannot be read, lacks a column or has no number to send to.
             ContentConflict: a campaign of that name has other content.
             LedgerError: the ledger cannot be written.
         """
-        planning = prepare_plan(name, source, message, on_progress, on_skipped, **options)
+        suppressions = self.suppression.for_plan()
+        planning = prepare_plan(
+            name,
+            source,
+            message,
+            on_progress,
+            on_skipped,
+            suppressions=suppressions if suppressions.generation else None,
+            **options,
+        )
         with planning as (plan, planner), as_ledger_errors():
-            return self._plans.add(plan, planner)
+            return self._plans.add(plan, planner, suppressions.generation)
 
     def run(
         self,

@@ -32,21 +32,32 @@ class State(str, Enum):
     UNKNOWN = "unknown"
     """It may have been sent. Only a person's decision changes this state."""
     SPLIT = "split"
-    """The gateway rejected it for its numbers, and two smaller submissions replace it."""
+    """Smaller submissions replace it: the gateway rejected it for its numbers, or some of them were
+    put on the do-not-send list."""
     CANCELLED = "cancelled"
     """Its campaign was cancelled before it was sent; it never will be."""
+    SUPPRESSED = "suppressed"
+    """Its numbers were put on the do-not-send list after the plan; it never will be sent."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.SUBMITTING, State.CANCELLED}),
+    State.PENDING: frozenset({State.SUBMITTING, State.CANCELLED, State.SUPPRESSED}),
     State.SUBMITTING: frozenset(
-        {State.PENDING, State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.SPLIT}
+        {
+            State.PENDING,
+            State.ACCEPTED,
+            State.REJECTED,
+            State.UNKNOWN,
+            State.SPLIT,
+            State.SUPPRESSED,
+        }
     ),
     State.ACCEPTED: frozenset(),
     State.REJECTED: frozenset({State.PENDING}),
     State.UNKNOWN: frozenset({State.PENDING, State.ACCEPTED, State.REJECTED}),
     State.SPLIT: frozenset(),
     State.CANCELLED: frozenset(),
+    State.SUPPRESSED: frozenset(),
 }
 """The states that may follow each state. Only a person moves a submission out of REJECTED and
 UNKNOWN."""
@@ -113,6 +124,36 @@ class Ending:
     """Whether the campaign holds back every other submission with the same text."""
 
 
+class SkipKind(str, Enum):
+    """Why a line of a list is in no submission. `SkippedLine.reason` says more."""
+
+    INVALID_NUMBER = "invalid_number"
+    """It has no valid number."""
+    INVALID_TEXT = "invalid_text"
+    """Its text has a hole, or breaks a rule."""
+    DUPLICATE = "duplicate"
+    """Its number is in the campaign already."""
+    SUPPRESSED = "suppressed"
+    """Its number is on the do-not-send list."""
+    UNCLOSED_QUOTE = "unclosed_quote"
+    """It is inside a quoted field that is never closed."""
+
+    @property
+    def label(self) -> str:
+        """The cause in words, for people to read."""
+        value: str = self.value
+        return suppressed_reason("") if self is SkipKind.SUPPRESSED else value.replace("_", " ")
+
+
+def suppressed_reason(reason: str) -> str:
+    """Return why nothing is sent to a number on the do-not-send list.
+
+    Args:
+        reason: what the list says about the number; it may be empty.
+    """
+    return "on the do-not-send list" + (f": {reason}" if reason else "")
+
+
 @dataclass(frozen=True)
 class Plan:
     """The counts of a campaign, before it is written to the ledger or after."""
@@ -129,6 +170,8 @@ class Plan:
     one is split into parts of 67."""
     skipped: int
     """How many lines of the list are in no submission."""
+    skipped_by: dict[SkipKind, int]
+    """How many of them, by each cause that there is."""
     existing: bool = False
     """Whether the ledger had the same campaign already, so that nothing was written."""
 
@@ -142,6 +185,19 @@ class SkippedLine:
     value: str
     """The cell with the number, truncated to 200 characters."""
     reason: str
+
+
+@dataclass(frozen=True)
+class SuppressedNumber:
+    """A number on the do-not-send list."""
+
+    number: str | None
+    """The number; None if the list has only its hash."""
+    reason: str
+    """Why nothing is to be sent to it; it may be empty."""
+    by: str
+    """The person who put it on the list."""
+    added_at: datetime
 
 
 @dataclass(frozen=True)
@@ -185,6 +241,8 @@ class Status:
     """The count of its numbers."""
     skipped: int
     """The count of lines that no submission was made of."""
+    skipped_by: dict[SkipKind, int]
+    """The count of these lines by each cause that there is."""
     numbers: dict[State, int]
     """The count of numbers in each state."""
     submissions: dict[State, int]

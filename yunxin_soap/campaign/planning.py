@@ -15,12 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import compress, groupby, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.lists import Batch, Source
 from yunxin_soap.campaign.lists.rows import as_source
-from yunxin_soap.campaign.models import NAME_LENGTH, Plan, SkippedLine
+from yunxin_soap.campaign.models import (
+    NAME_LENGTH,
+    Plan,
+    SkipKind,
+    SkippedLine,
+    suppressed_reason,
+)
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
 from yunxin_soap.message import (
@@ -36,6 +42,8 @@ _CACHE_KIB = 64 << 10
 """KiB of the scratch file that are kept in memory, at most."""
 _READ_ROWS = 20_000
 """Numbers read from the scratch file at once."""
+_LOADING_BATCH = 2
+"""The batch before which a plan loads the do-not-send list; it looks the numbers before it up."""
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 UNBALANCED_QUOTE_REASON = (
@@ -62,6 +70,19 @@ class PlanOptions(TypedDict, total=False):
     """Whether a line that would be skipped is an error. Default: False."""
 
 
+class Suppressions(Protocol):
+    """The do-not-send list, as a plan uses it."""
+
+    has_hashes: bool
+    """Whether numbers must be looked up, since the list has only their hashes."""
+
+    def reasons(self, numbers: Sequence[str]) -> Mapping[str, str]:
+        """Return those of some numbers that are on the list, with the reason of each."""
+
+    def numbers(self) -> Iterator[list[str]]:
+        """Yield the numbers that are on the list without a hash, some at a time."""
+
+
 class PlannedSubmission(NamedTuple):
     """A submission that the ledger does not have yet."""
 
@@ -82,7 +103,9 @@ class Planner:
         signature: appended to a message that has none.
         max_recipients: numbers in a submission, at most; from 1 to 1000.
         recipient_pattern: the pattern that a normalised number must match.
-        strict: whether a line that would be skipped is an error.
+        strict: whether a line that would be skipped is an error; a number on the do-not-send list
+            is none.
+        suppressions: the do-not-send list; None if nothing is on it.
 
     Raises:
         InvalidRequest: the message, the channel or another argument is invalid.
@@ -92,6 +115,7 @@ class Planner:
         self,
         message: str,
         *,
+        suppressions: Suppressions | None = None,
         channel: str | int = "",
         extension: str | int = "",
         signature: str | None = None,
@@ -116,8 +140,9 @@ class Planner:
         self._mainland = self._pattern.pattern == MAINLAND_MOBILE.pattern
         self._message = None if self._template.columns else self._fill({})
         """The message of all submissions; None if it depends on the row."""
+        self._suppressions = suppressions
         self._batch = 0
-        self._skipped = 0
+        self._skipped = dict.fromkeys(SkipKind, 0)
         self._digest = ""
         self._ungrouped: list[str] = []
         """Numbers that are in no submission yet."""
@@ -130,10 +155,12 @@ class Planner:
         self._db.execute("PRAGMA synchronous = OFF")
         # A mainland number is an integer, so it can be the row's key: the smallest and fastest.
         kind = "n INTEGER PRIMARY KEY" if self._mainland else "n TEXT PRIMARY KEY"
+        # The batch is 0 for a number on the do-not-send list, and -1 once the source has had it: it
+        # then belongs to the digest, so that a plan stays the same when that list grows.
         self._db.execute(f"CREATE TABLE seen ({kind}, batch INTEGER)")
         # The other tables are written and read in order: a second file with a small cache will do.
         self._db.execute("ATTACH '' AS rest")
-        self._db.execute("CREATE TABLE rest.row (message TEXT, n TEXT)")
+        self._db.execute("CREATE TABLE rest.row (message TEXT, n TEXT, is_kept INTEGER)")
         self._db.execute("CREATE TABLE rest.submission (message TEXT, numbers TEXT, size INTEGER)")
         self._db.execute("CREATE TABLE rest.skipped (line INTEGER, value TEXT, reason TEXT)")
         self._db.execute("BEGIN")
@@ -153,15 +180,14 @@ class Planner:
         try:
             for batch in source.batches(columns=self._message is None):
                 for line, text in batch.unbalanced:
-                    self._skip(line, text, UNBALANCED_QUOTE_REASON)
+                    self._skip(line, text, UNBALANCED_QUOTE_REASON, SkipKind.UNCLOSED_QUOTE)
                 if rows == 0 and batch.values:
                     self._check_columns(batch)
                 self._add(batch)
                 rows += len(batch.values)
                 on_progress(rows)
         except OSError as error:
-            cause = error.strerror or error
-            raise ConfigurationError(f"The list cannot be read ({cause}).") from error
+            raise unreadable(error) from error
         self._finish()
 
     def close(self) -> None:
@@ -170,7 +196,7 @@ class Planner:
 
     def plan(self, name: str) -> Plan:
         """Return the counts and the digest of the list."""
-        (numbers,) = self._db.execute("SELECT count(*) FROM seen").fetchone()
+        (numbers,) = self._db.execute("SELECT count(*) FROM seen WHERE batch > 0").fetchone()
         (submissions,) = self._db.execute("SELECT count(*) FROM submission").fetchone()
         texts = parts = 0
         for message, size in self._db.execute(
@@ -185,7 +211,8 @@ class Planner:
             submissions=submissions,
             texts=texts,
             segments=parts,
-            skipped=self._skipped,
+            skipped=sum(self._skipped.values()),
+            skipped_by={kind: count for kind, count in self._skipped.items() if count},
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:
@@ -210,12 +237,13 @@ class Planner:
 
     def _add(self, batch: Batch) -> None:
         numbers, lines, texts = self._parse(batch)
-        is_new = self._deduplicate(numbers, lines)
+        is_new = self._deduplicate(numbers, lines, texts)
         if is_new is not None:
             numbers = list(compress(numbers, is_new))
             texts = None if texts is None else list(compress(texts, is_new))
         if texts is not None:
-            self._db.executemany("INSERT INTO row VALUES (?, ?)", zip(texts, numbers, strict=True))
+            rows = zip(texts, numbers, strict=True)
+            self._db.executemany("INSERT INTO row VALUES (?, ?, 1)", rows)
         else:
             assert self._message is not None
             self._ungrouped += numbers
@@ -233,11 +261,13 @@ class Planner:
         places: list[int] = []
         texts: list[str] = []
         for at, (line, value) in enumerate(zip(lines, values, strict=True)):
+            kind = SkipKind.INVALID_NUMBER
             try:
                 found = self._numbers(value)
+                kind = SkipKind.INVALID_TEXT
                 text = self._message or self._fill(batch.rows[at] if batch.rows else {})
             except InvalidRequest as error:
-                self._skip(line, value, _reason(error))
+                self._skip(line, value, skip_reason(error), kind)
                 continue
             numbers += found
             places += [line] * len(found)
@@ -260,16 +290,19 @@ class Planner:
             text += self._required_end
         return rules.normalise_message(text, self._signature)
 
-    def _deduplicate(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
-        """Skip the numbers that are in the campaign already.
+    def _deduplicate(
+        self, numbers: list[str], lines: Sequence[int], texts: Sequence[str] | None
+    ) -> list[bool] | None:
+        """Skip the numbers that are in the campaign already, or on the do-not-send list.
 
         Returns:
-            Which numbers are new; None if all are.
+            Which numbers are to be sent to; None if all are.
         """
         self._batch += 1
+        self._mark_suppressed(numbers)
         # In order, so that SQLite writes few pages of the tree.
         keys = sorted(numbers)
-        array = f"[{','.join(keys)}]" if self._mainland else json.dumps(keys)
+        array = self._array(keys)
         inserted = self._db.execute(
             "INSERT OR IGNORE INTO seen SELECT value, ? FROM json_each(?)", (self._batch, array)
         ).rowcount
@@ -282,18 +315,71 @@ class Planner:
                 (array, self._batch),
             )
         }
+        suppressed, met = self._find_suppressed(array)
         is_new = []
-        for number, line in zip(numbers, lines, strict=True):
+        for at, (number, line) in enumerate(zip(numbers, lines, strict=True)):
             is_new.append(number in new)
             new.discard(number)
-            if not is_new[-1]:
-                self._skip(line, number, DUPLICATE_REASON)
+            if number in suppressed:
+                reason = suppressed_reason(suppressed[number])
+                self._skip(line, number, reason, SkipKind.SUPPRESSED)
+                if texts is not None and number not in met:
+                    self._db.execute("INSERT INTO row VALUES (?, ?, 0)", (texts[at], number))
+                met.add(number)
+            elif not is_new[-1]:
+                self._skip(line, number, DUPLICATE_REASON, SkipKind.DUPLICATE)
         return is_new
 
-    def _skip(self, line: int, value: str, reason: str) -> None:
-        if self._strict:
+    def _mark_suppressed(self, numbers: list[str]) -> None:
+        """Let `seen` have those of a batch's numbers that are on the do-not-send list."""
+        if self._suppressions is None:
+            return
+        # A short list of numbers costs one query, however long the do-not-send list is. For a long
+        # one, to have all of that list here is faster.
+        parts: Iterable[Iterable[str]] = ()
+        if self._batch == 1 or self._suppressions.has_hashes:
+            parts = [self._suppressions.reasons(numbers)]
+        elif self._batch == _LOADING_BATCH:
+            parts = self._suppressions.numbers()
+        for part in parts:
+            array = self._array([each for each in part if self._pattern.fullmatch(each)])
+            self._db.execute(
+                "INSERT OR IGNORE INTO seen SELECT value, 0 FROM json_each(?)", (array,)
+            )
+
+    def _find_suppressed(self, array: str) -> tuple[dict[str, str], set[str]]:
+        """Return the reasons of a batch's numbers on the do-not-send list, and which came before.
+
+        Args:
+            array: the batch's numbers, as `_array` makes it.
+        """
+        if self._suppressions is None:
+            return {}, set()
+        rows = self._db.execute(
+            "SELECT DISTINCT n, batch FROM seen JOIN json_each(?) ON n = value WHERE batch < 1",
+            (array,),
+        )
+        found = {str(key): batch for key, batch in rows}
+        first = self._array([key for key, batch in found.items() if batch == 0])
+        self._db.execute(
+            "UPDATE seen SET batch = -1 WHERE n IN (SELECT value FROM json_each(?))", (first,)
+        )
+        # A number that was taken off the list meanwhile has no reason any more.
+        reasons = self._suppressions.reasons(list(found)) if found else {}
+        met = {key for key, batch in found.items() if batch < 0}
+        return {key: reasons.get(key, "") for key in found}, met
+
+    def _array(self, numbers: list[str]) -> str:
+        """Return numbers as a JSON array of what is the key of `seen`."""
+        return f"[{','.join(numbers)}]" if self._mainland else json.dumps(numbers)
+
+    def _skip(
+        self, line: int, value: str, reason: str, kind: SkipKind = SkipKind.INVALID_NUMBER
+    ) -> None:
+        # Nothing is wrong with a list that has a number which is not to be sent to.
+        if self._strict and kind is not SkipKind.SUPPRESSED:
             raise ConfigurationError(f"Line {line} of the list is invalid: {reason}")
-        self._skipped += 1
+        self._skipped[kind] += 1
         # Not every database can store NUL or half of a surrogate pair.
         shown = value[:_MAX_VALUE].encode("utf-8", "backslashreplace").decode()
         row = (line, shown.replace("\0", r"\x00"), reason)
@@ -322,19 +408,19 @@ class Planner:
             self._group(self._message, final=True)
             self._hash(digest, self._message, self._sorted_numbers())
         else:
-            rows = self._db.execute("SELECT message, n FROM row ORDER BY message, n")
+            rows = self._db.execute("SELECT message, n, is_kept FROM row ORDER BY message, n")
             for message, group in groupby(rows, key=itemgetter(0)):
-                numbers = map(itemgetter(1), group)
-                self._hash(digest, message, self._grouped_numbers(message, numbers))
+                self._hash(digest, message, self._grouped_numbers(message, group))
                 self._group(message, final=True)
         self._digest = digest.hexdigest()
 
-    def _grouped_numbers(self, message: str, numbers: Iterator[str]) -> Iterator[str]:
-        """Yield one text's numbers, some at a time, and make submissions of them."""
-        while part := list(islice(numbers, _READ_ROWS)):
-            self._ungrouped += part
+    def _grouped_numbers(self, message: str, rows: Iterator[tuple[str, str, int]]) -> Iterator[str]:
+        """Yield one text's numbers, some at a time, and make submissions of those to send to."""
+        while part := list(islice(rows, _READ_ROWS)):
+            _, numbers, kept = zip(*part, strict=True)
+            self._ungrouped += compress(numbers, kept)
             self._group(message, final=False)
-            yield ",".join(part)
+            yield ",".join(numbers)
 
     def _sorted_numbers(self) -> Iterator[str]:
         """Yield all numbers in order, some at a time, joined by commas."""
@@ -342,7 +428,7 @@ class Planner:
         while True:
             joined, last = self._db.execute(
                 "SELECT group_concat(n), max(n) FROM"
-                " (SELECT n FROM seen WHERE n > ? ORDER BY n LIMIT ?)",
+                " (SELECT n FROM seen WHERE n > ? AND batch <> 0 ORDER BY n LIMIT ?)",
                 (last, _READ_ROWS),
             ).fetchone()
             if joined is None:
@@ -363,25 +449,28 @@ def prepare_plan(
     message: str,
     on_progress: Callable[[int], None] = lambda _rows: None,
     on_skipped: Callable[[SkippedLine], None] | None = None,
+    *,
+    suppressions: Suppressions | None = None,
     **options: Unpack[PlanOptions],
 ) -> Iterator[tuple[Plan, Planner]]:
-    """Read a list to its end, without a ledger; the arguments are those of `Ledger.plan`.
+    """Read a list to its end; the arguments are those of `Ledger.plan` and `Planner`.
 
     Yields:
-        The plan, and the planner that holds its submissions until the block ends.
+        The plan, and the planner that holds its submissions until the block ends. The plan has no
+        number if all of them are on the do-not-send list: a ledger may have the campaign already.
     """
     if not name.strip() or not name.isprintable():
         raise ConfigurationError("A campaign needs a name of printable characters.")
     if len(name) > NAME_LENGTH:
         raise ConfigurationError(f"A campaign's name may have {NAME_LENGTH} characters at most.")
-    planner = Planner(message, **options)
+    planner = Planner(message, suppressions=suppressions, **options)
     try:
         planner.read(as_source(source), on_progress)
         if on_skipped is not None:
             for line in planner.skipped_lines():
                 on_skipped(line)
         plan = planner.plan(name)
-        if plan.numbers == 0:
+        if plan.numbers == 0 and SkipKind.SUPPRESSED not in plan.skipped_by:
             raise ConfigurationError(_why_empty(planner))
         yield plan, planner
     finally:
@@ -450,6 +539,12 @@ def _why_empty(planner: Planner) -> str:
     return "The list is empty."
 
 
-def _reason(error: InvalidRequest) -> str:
+def unreadable(error: OSError) -> ConfigurationError:
+    """Return the error for a list that cannot be read."""
+    return ConfigurationError(f"The list cannot be read ({error.strerror or error}).")
+
+
+def skip_reason(error: InvalidRequest) -> str:
+    """Return why a line is skipped."""
     # The skipped line says where the number is, so "Recipient 3" would only confuse.
     return re.sub(r"\ARecipient [0-9]+(, .*?, | )", "the number ", str(error), flags=re.DOTALL)

@@ -34,6 +34,7 @@ _COLOURS = {
     State.PENDING: "#6b7785",
     State.SUBMITTING: "#0b5cad",
     State.CANCELLED: "#5d4a8a",
+    State.SUPPRESSED: "#8a6d3b",
 }
 
 
@@ -106,6 +107,9 @@ def render_report(status: Status, timings: Sequence[Timing], timezone: str) -> s
     """
     zone = parse_timezone(timezone)
     by_state = [(state.value, status.numbers[state], colour) for state, colour in _COLOURS.items()]
+    skipped_by = [
+        (kind.label, count, _COLOURS[State.PENDING]) for kind, count in status.skipped_by.items()
+    ]
     by_code = [
         (_code_label(code), count, _COLOURS[State.REJECTED])
         for code, count in sorted(status.codes.items(), key=lambda item: -item[1])
@@ -117,6 +121,7 @@ def render_report(status: Status, timings: Sequence[Timing], timezone: str) -> s
             status=status,
             created_at=format_time(status.created_at, zone),
             outcomes=_rows(by_state),
+            skipped_by=_rows(skipped_by),
             codes=_rows(by_code),
             throughput=_throughput(timings, zone) if timings else None,
             response_times=_response_times(timings) if timings else None,

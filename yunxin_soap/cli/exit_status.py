@@ -41,7 +41,7 @@ MEANINGS: dict[str, dict[Exit, str]] = {
         ),
     },
     RUN: {
-        Exit.DONE: "every number was accepted",
+        Exit.DONE: "every number was accepted, or is on the do-not-send list",
         Exit.OUTPUT_FAILED: "the output cannot be written",
         Exit.INVALID: "the options, the settings or the name are invalid",
         Exit.REJECTED: "some numbers were rejected or cancelled, or their message is on hold",

@@ -32,6 +32,8 @@ READERS: dict[str, Callable[[Ledger], Any]] = {
     "find": lambda ledger: ledger.find(numbers(1)[0]),
     "report": lambda ledger: ledger.report("a"),
     "campaigns": lambda ledger: ledger.campaigns(),
+    "suppression": lambda ledger: list(ledger.suppression.entries()),
+    "plan": lambda ledger: ledger.plan("b", numbers(2, 13990000000), TEXT, channel=37),
     "once.counts": lambda ledger: ledger.once.counts(),
     "once.keys": lambda ledger: list(ledger.once.keys(State.ACCEPTED)),
 }
@@ -57,6 +59,16 @@ DAMAGE: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
     "text as a size": ("yunxin_submission.size", "many", "is a", ("status", "progress")),
     "text as a line": ("yunxin_skipped_line.line", "one", "a text", ("skipped_lines",)),
     "BLOB as a name": ("yunxin_campaign.name", BLOB, "a BLOB", ("campaigns", "statuses")),
+    "text as counts": (
+        "yunxin_campaign.skipped_by",
+        "many",
+        "is no count",
+        ("status", "statuses", "report"),
+    ),
+    "BLOB as why not to send": ("yunxin_suppression.reason", BLOB, "is a", ("suppression", "plan")),
+    "text as a generation": ("yunxin_suppression_state.generation", "x", "a text", ("plan",)),
+    "text as the key of hashes": ("yunxin_suppression_state.hash_key", "x", "is no key", ("plan",)),
+    "text as whether it is a hash": ("yunxin_suppression.is_hash", "x", "a text", ("suppression",)),
     "BLOB as a key": ("yunxin_submission.key", BLOB, "a BLOB", ("once.keys",)),
 }
 
@@ -69,6 +81,7 @@ def file(tmp_path: Path, client: Client) -> Path:
         ledger.plan("a", [*numbers(2), "12"], TEXT, channel=37, max_recipients=1)
         ledger.run("a", client)
         ledger.once.send(client, "order", numbers(1), TEXT)
+        ledger.suppression.add(numbers(1, 13990000000), by="ops")
     return file
 
 
@@ -169,6 +182,8 @@ def test_damage_version(file: Path) -> None:
         ("UPDATE yunxin_recipients SET numbers = numbers || ','", "is no phone numbers"),
         ("UPDATE yunxin_content SET message = x'ff'", "message is a BLOB"),
         ("UPDATE yunxin_submission SET not_before = 'x'", "not_before is a text"),
+        ("DELETE FROM yunxin_suppression_state", "yunxin_suppression_state has not one row"),
+        ("UPDATE yunxin_suppression_state SET generation = 'x'", "generation is a text"),
         ("DELETE FROM yunxin_recipients", "has no yunxin_content or yunxin_recipients"),
         (
             "UPDATE yunxin_submission SET state = 'submitting', runner_id = 'nobody'",

@@ -25,7 +25,7 @@ from yunxin_soap.campaign.models import ALLOWED, ClaimedSubmission, Ending, Paus
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
-from yunxin_soap.campaign.storage.schema import TABLES
+from yunxin_soap.campaign.storage.schema import TABLES, suppression_state
 from yunxin_soap.campaign.storage.schema import ledger as ledger_table
 from yunxin_soap.errors import NotInLedger
 
@@ -47,18 +47,21 @@ class Campaigns(RuleBasedStateMachine):
         self._claims = Claims(self._engine)
         with engine.begin() as connection:
             for table in reversed(TABLES.sorted_tables):
-                if table is not ledger_table:
+                if table not in (ledger_table, suppression_state):
                     connection.execute(table.delete())
         self._model: dict[str, State] = {}
         self._runners: dict[int, RunnerIdentity] = {}
         self._in_flight: dict[int, dict[int, ClaimedSubmission]] = {0: {}, 1: {}}
         self._accepted: dict[str, int] = {}
+        self._suppressed: set[str] = set()
         self._campaign = CampaignState.OPEN
         self._paused_by_run = False
 
-    @initialize()
-    def plan(self) -> None:
-        self._ledger.plan("a", numbers(_COUNT), TEXT, channel=37, max_recipients=_SIZE)
+    @initialize(suppressed=st.sets(st.sampled_from(numbers(3, 13920000000))))
+    def plan(self, suppressed: set[str]) -> None:
+        self._ledger.suppression.add(suppressed, by="test")
+        listed = [*numbers(_COUNT), *suppressed]
+        self._ledger.plan("a", listed, TEXT, channel=37, max_recipients=_SIZE)
         self._model = dict.fromkeys(numbers(_COUNT), State.PENDING)
         self._id = Reads(self._engine).campaign_id("a")
 
@@ -117,6 +120,7 @@ class Campaigns(RuleBasedStateMachine):
             # The response to the first was lost: the ledger takes back what it had claimed.
             result = go()
         self._reopen()
+        self._note_suppressed()
         if self._campaign is not CampaignState.OPEN:
             assert not result.claimed
         elif (limit or not in_flight) and not result.claimed:
@@ -124,6 +128,7 @@ class Campaigns(RuleBasedStateMachine):
         if self._campaign is CampaignState.CANCELLED:
             self._move(State.PENDING, State.CANCELLED)
         for claimed in result.claimed:
+            assert self._suppressed.isdisjoint(claimed.submission.recipients)
             in_flight[claimed.id] = claimed
             self._mark(claimed, State.SUBMITTING)
 
@@ -150,6 +155,29 @@ class Campaigns(RuleBasedStateMachine):
                 for number in claimed.submission.recipients:
                     self._accepted[number] = self._accepted.get(number, 0) + 1
         return endings
+
+    @rule(
+        chosen=st.sets(st.sampled_from(numbers(_COUNT)), min_size=1, max_size=6),
+        hashed=st.booleans(),
+    )
+    def suppress(self, chosen: set[str], hashed: bool) -> None:
+        assert self._ledger.suppression.add(chosen, by="test", hashed=hashed) == len(
+            chosen - self._suppressed
+        )
+        self._suppressed |= chosen
+
+    @rule(chosen=st.sets(st.sampled_from(numbers(_COUNT)), max_size=6))
+    def release(self, chosen: set[str]) -> None:
+        removed = self._ledger.suppression.remove(chosen)
+        assert removed == len(chosen & self._suppressed)
+        self._suppressed -= chosen
+
+    def _note_suppressed(self) -> None:
+        """Take over which of the suppressed numbers the ledger has left out of a claim."""
+        for each in self._ledger.results("a", states=[State.SUPPRESSED]):
+            if self._model[each.number] is State.PENDING:
+                assert each.number in self._suppressed
+                self._model[each.number] = State.SUPPRESSED
 
     @rule(which=st.integers(0, 1))
     def die(self, which: int) -> None:

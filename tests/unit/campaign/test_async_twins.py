@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-from yunxin_soap.campaign.async_ledger import AsyncLedger, AsyncOnceSends
+from yunxin_soap.campaign.async_ledger import AsyncLedger, AsyncOnceSends, AsyncSuppression
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.campaign.storage.suppression import Suppression
 
-TWINS = [(Ledger, AsyncLedger, ()), (OnceSends, AsyncOnceSends, ("begin",))]
+TWINS = [
+    (Ledger, AsyncLedger, ()),
+    (OnceSends, AsyncOnceSends, ("begin",)),
+    (Suppression, AsyncSuppression, ("for_plan",)),
+]
 _DIFFERENT_WORDS = [
     (r"Ctrl-C aborts the run", "Cancelling the task aborts the run"),
     (r"the log says what", "the cause of the `CancelledError` says what"),

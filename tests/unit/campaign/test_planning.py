@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.lists import TEXT, numbers, planned
+from tests.support.lists import TEXT, Suppressed, numbers, planned
 from yunxin_soap import Client, ConfigurationError, InvalidRequest
-from yunxin_soap.campaign import Csv, Rows, SkippedLine, Text, preview
+from yunxin_soap.campaign import Csv, Rows, SkipKind, SkippedLine, Text, preview
 from yunxin_soap.campaign.lists import BATCH_SIZE
 from yunxin_soap.campaign.planning import DUPLICATE_REASON, Planner, prepare_plan
 
@@ -109,6 +109,49 @@ def test_planner_every_number_is_planned_once_or_skipped(
     assert sent == list(dict.fromkeys(good))
     assert len(sent) + len(skipped) == len(items)
     assert Counter(each.line for each in skipped).most_common(1)[:1] != [(0, 1)]
+
+
+@given(
+    st.lists(st.tuples(_numbers, st.sampled_from("甲乙丙")), min_size=1),
+    st.sets(_numbers),
+    st.integers(1, 7),
+    st.booleans(),
+    st.sampled_from([TEXT, "您好{name}【签名】"]),
+)
+def test_planner_leaves_out_the_do_not_send_list_and_nothing_else(
+    listed: list[tuple[str, str]],
+    suppressed: set[str],
+    size: int,
+    has_hashes: bool,
+    text: str,
+) -> None:
+    """A plan is the one of the list without these numbers, with the digest of the whole list."""
+    rows = [{"phone": number, "name": name} for number, name in listed]
+    listing = Suppressed(dict.fromkeys(suppressed, "退订"), has_hashes=has_hashes)
+    # Small batches, so that each way to find a number is taken.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("yunxin_soap.campaign.lists.rows.BATCH_SIZE", 3)
+        whole = planner_of(rows, text, max_recipients=size)
+        found = planner_of(rows, text, max_recipients=size, suppressions=listing)
+    rest = [row for row in rows if row["phone"] not in suppressed]
+    expected = planner_of(rest, text, max_recipients=size)
+    assert sorted(found.submissions()) == sorted(expected.submissions())
+    plan, full = found.plan("a"), whole.plan("a")
+    assert plan.digest == full.digest
+    assert plan.numbers == len({row["phone"] for row in rest})
+    assert plan.skipped_by.get(SkipKind.SUPPRESSED, 0) == len(rows) - len(rest)
+    assert plan.skipped == len(rows) - plan.numbers
+    reasons = {line.reason for line in found.skipped_lines()} - {DUPLICATE_REASON}
+    assert reasons <= {"on the do-not-send list: 退订"}
+    for each in (whole, found, expected):
+        each.close()
+
+
+def planner_of(rows: list[dict[str, str]], text: str, **options: Any) -> Planner:
+    """Return a planner that has read some rows."""
+    planner = Planner(text, channel=37, **options)
+    planner.read(Rows(rows))
+    return planner
 
 
 @pytest.mark.parametrize("kind", ["text", "csv", "rows"])

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from yunxin_soap.campaign.models import CampaignState, State, Status, Timing
+from yunxin_soap.campaign.models import CampaignState, SkipKind, State, Status, Timing
 from yunxin_soap.campaign.report import render_report
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -24,6 +24,7 @@ def status(
     reason: str = "",
     numbers: dict[State, int] | None = None,
     codes: dict[int, int] | None = None,
+    skipped_by: dict[SkipKind, int] | None = None,
 ) -> Status:
     """Return the status of a campaign of 30 numbers."""
     return Status(
@@ -35,6 +36,7 @@ def status(
         purged_at=None,
         planned=30,
         skipped=4,
+        skipped_by=skipped_by or {},
         numbers={**dict.fromkeys(State, 0), **(numbers or {State.ACCEPTED: 30})},
         submissions=dict.fromkeys(State, 0),
         codes=codes or {},
@@ -100,8 +102,18 @@ def test_report_counts_numbers_by_outcome() -> None:
         "pending": (0, 0.0),
         "submitting": (0, 0.0),
         "cancelled": (5, 75.0),
+        "suppressed": (0, 0.0),
     }
     assert "30 numbers; lines skipped: 4." in page
+
+
+def test_report_counts_skipped_lines_by_their_cause() -> None:
+    """A table shows why lines were skipped."""
+    page = render_report(
+        status(skipped_by={SkipKind.DUPLICATE: 3, SkipKind.SUPPRESSED: 1}), [], "Asia/Shanghai"
+    )
+    assert rows(page)["duplicate"] == (3, 300.0)
+    assert list(rows(page).items())[-1] == ("on the do-not-send list", (1, 100.0))
 
 
 def test_report_codes_are_sorted_by_count_and_described() -> None:

@@ -114,6 +114,8 @@ class OnceSends:
             ConfigurationError: the key is empty or not printable.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken; nothing was sent.
+            RecipientsSuppressed: a number is on the do-not-send list; nothing was sent, and the key
+                stays as it was.
             NotSent: nothing can have reached the gateway; the next call tries again.
             Rejected: the gateway rejected it.
             OutcomeUnknown: it may have been sent.
@@ -289,6 +291,7 @@ class OnceSend:
         """Claim the send, or return its receipt; None while another call has it in flight.
 
         Raises:
+            RecipientsSuppressed: a number is on the do-not-send list.
             Rejected, OutcomeUnknown: it ended so before.
             ContentConflict: the key was used for something else.
         """
@@ -343,11 +346,13 @@ class OnceSend:
             ).one_or_none()
             claimable: ClaimedSubmission | None = None
             if found is None:
+                self._singles.refuse_suppressed(connection, checked.recipients)
                 ids = transitions.insert_pending_single(connection, self._key, digest, checked)
                 claimable = ClaimedSubmission(*ids, 1, checked)
             else:
                 self._check_content(found, digest)
                 if found.state == State.PENDING.value:
+                    self._singles.refuse_suppressed(connection, checked.recipients)
                     claimable = ClaimedSubmission(
                         found.id, found.content_id, found.attempts + 1, checked
                     )

@@ -393,9 +393,8 @@ class Admin:
         advisory_lock(connection, PURGE_LOCK)
         now = ledger_time(connection)
         before = now - age
-        final = [
-            each.value for each in (State.ACCEPTED, State.REJECTED, State.SPLIT, State.CANCELLED)
-        ]
+        unended = (State.PENDING, State.SUBMITTING, State.UNKNOWN)
+        final = [each.value for each in State if each not in unended]
         is_old = sa.and_(submission.c.state.in_(final), submission.c.ended_at < before)
         count = int(
             connection.scalar(

@@ -21,6 +21,7 @@ from yunxin_soap.campaign.models import (
     Ending,
     Pause,
     State,
+    suppressed_reason,
 )
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.column_types import LedgerDamaged, damaged
@@ -38,14 +39,20 @@ from yunxin_soap.campaign.storage.schema import (
     content,
     recipients,
     submission,
+    suppression_state,
 )
 from yunxin_soap.campaign.storage.statements import CompiledStatement
+from yunxin_soap.campaign.storage.suppression import reasons
 from yunxin_soap.errors import LedgerError
 from yunxin_soap.message import Submission
 
 _LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
+
+_PARTLY_SUPPRESSED = "some of its numbers are on the do-not-send list"
+_MAX_SUPPRESSING = 20
+"""Claims of one exchange that may find only suppressed submissions, so that it ends in time."""
 
 # Whatever pattern they were planned with.
 _NUMBERS = re.compile(r"\+?[0-9]+(?:,\+?[0-9]+)*")
@@ -233,14 +240,67 @@ class Claims:
 
     @staticmethod
     def _claim(
-        connection: sa.Connection, identity: RunnerIdentity, ids: Sequence[int], now: float
-    ) -> list[ClaimedSubmission]:
-        """Commit pending submissions to a runner, and return them."""
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        ids: Sequence[int],
+        now: float,
+    ) -> Sequence[Any]:
+        """Commit pending submissions to a runner, and return their rows."""
         transitions.claim(connection, ids, now=now, runner_id=identity.id)
-        claimed = _claimed_submissions(connection.execute(_CLAIMED, {"ids": ids}))
-        if lost := set(ids).difference(each.id for each in claimed):
+        rows = connection.execute(_CLAIMED, {"ids": ids, "campaign": campaign_id}).all()
+        if lost := set(ids).difference(row.id for row in rows):
             raise damaged(f"the submission {min(lost)} has no yunxin_content or yunxin_recipients")
-        return claimed
+        return rows
+
+    @staticmethod
+    def _leave_out_suppressed(
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        claimed: Sequence[ClaimedSubmission],
+        now: float,
+    ) -> list[ClaimedSubmission]:
+        """Return those of the claimed submissions that no number of is on the do-not-send list.
+
+        Of the others, the numbers that are on it become suppressed, and all others pending again.
+        """
+        found = reasons(connection, [n for each in claimed for n in each.submission.recipients])
+        kept: list[ClaimedSubmission] = []
+        endings: list[tuple[int, State, str]] = []
+        split: list[int] = []
+        parts: list[tuple[int, int | None, int, str]] = []
+        parts_reasons: list[str | None] = []
+        for each in claimed:
+            by_reason: dict[str | None, list[str]] = {}
+            for number in each.submission.recipients:
+                by_reason.setdefault(found.get(number), []).append(number)
+            first, *others = by_reason
+            if others:
+                split.append(each.id)
+                for reason, numbers in by_reason.items():
+                    parts.append((each.content_id, each.id, len(numbers), ",".join(numbers)))
+                    parts_reasons.append(reason)
+            elif first is None:
+                kept.append(each)
+            else:
+                endings.append((each.id, State.SUPPRESSED, suppressed_reason(first)))
+        if split:
+            ids = transitions.insert_pending(connection, campaign_id, parts)
+            suppressed = [
+                (each, State.SUPPRESSED, suppressed_reason(reason))
+                for each, reason in zip(ids, parts_reasons, strict=True)
+                if reason is not None
+            ]
+            transitions.suppress(
+                connection, suppressed, before=State.PENDING, now=now, runner_id=identity.id
+            )
+            connection.execute(recipients.delete().where(recipients.c.submission_id.in_(split)))
+            endings += [(each, State.SPLIT, _PARTLY_SUPPRESSED) for each in split]
+        transitions.suppress(
+            connection, endings, before=State.SUBMITTING, now=now, runner_id=identity.id
+        )
+        return kept
 
     def _claim_from(
         self,
@@ -255,13 +315,23 @@ class Claims:
         if limit <= 0:
             return []
         values: dict[str, Any] = {"campaign": campaign_id, "now": now, "lowest": lowest}
-        if dialect_of(connection).writing_ctes:
-            statement = _claim_statement(connection.dialect).replace(_LIMIT, str(limit))
-            values |= {"new_at": now, "new_runner": identity.id}
-            return _claimed_submissions(statement.execute(connection, values))
-        statement = _claimable_statement(connection.dialect).replace(_LIMIT, str(limit))
-        ids = [row.id for row in statement.execute(connection, values)]
-        return self._claim(connection, identity, ids, now) if ids else []
+        for _ in range(_MAX_SUPPRESSING):
+            if dialect_of(connection).writing_ctes:
+                statement = _claim_statement(connection.dialect).replace(_LIMIT, str(limit))
+                values |= {"new_at": now, "new_runner": identity.id}
+                rows = statement.execute(connection, values).all()
+            else:
+                statement = _claimable_statement(connection.dialect).replace(_LIMIT, str(limit))
+                ids = [row.id for row in statement.execute(connection, values)]
+                rows = self._claim(connection, identity, campaign_id, ids, now) if ids else []
+            claimed = _claimed_submissions(rows)
+            # It is null if the ledger is damaged.
+            if all(row.list_has_grown == 0 for row in rows):
+                break
+            claimed = self._leave_out_suppressed(connection, identity, campaign_id, claimed, now)
+            if claimed:
+                break
+        return claimed
 
     def make_room(self) -> bool | None:
         """Give the ledger's reserve back to a full disk.
@@ -395,7 +465,16 @@ _RETURNED = (
     # Skip what the operator's own transaction is cancelling.
     .with_for_update(skip_locked=True)
 )
-_CONTENTS = (content.c.message, content.c.channel, content.c.extension)
+_GENERATION_OF_PLAN = sa.select(campaign.c.suppression_generation).where(
+    campaign.c.id == sa.bindparam("campaign")
+)
+# In the statement of a claim: whoever adds to the list waits for those that do not see it.
+_LIST_HAS_GROWN = (
+    sa.select(suppression_state.c.generation > _GENERATION_OF_PLAN.scalar_subquery())
+    .scalar_subquery()
+    .label("list_has_grown")
+)
+_CONTENTS = (content.c.message, content.c.channel, content.c.extension, _LIST_HAS_GROWN)
 _CLAIMED = (
     sa.select(
         submission.c.id,

@@ -78,11 +78,17 @@ class WritingCTEs:
         return sa.func.nextval(sa.func.pg_get_serial_sequence(table.name, "id"))
 
     @staticmethod
-    def insert_unless_used(column: sa.Column[Any], values: Mapping[str, Any]) -> postgresql.Insert:
-        """Insert a row, unless another one has its value of a unique column."""
+    def insert_unless_used(
+        column: sa.Column[Any], values: Mapping[str, Any], condition: sa.ColumnElement[bool]
+    ) -> postgresql.Insert:
+        """Insert a row on a condition, unless another one has its value of a unique column."""
+        row = [
+            each if isinstance(each, sa.ColumnElement) else sa.literal(each)
+            for each in values.values()
+        ]
         return (
             postgresql.insert(column.table)
-            .values(values)
+            .from_select([*values], sa.select(*row).where(condition))
             .on_conflict_do_nothing(index_elements=[column])
         )
 
@@ -217,6 +223,10 @@ class Dialect(ABC):
         None: the database has no round trips, so that a statement for each row costs no more.
         """
         return None
+
+    @abstractmethod
+    def texts_of_json(self, json: sa.BindParameter[str]) -> sa.TableValuedAlias:
+        """Return the table, with a column `value`, that a JSON array of texts stands for."""
 
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, so that waiting may help."""
@@ -374,6 +384,10 @@ class SQLite(Dialect):
         connection.exec_driver_sql(
             f"{_insert_into(connection, table, columns)} VALUES ({marks})", list(rows)
         )
+
+    def texts_of_json(self, json: sa.BindParameter[str]) -> sa.TableValuedAlias:
+        """Return the table, with a column `value`, that a JSON array of texts stands for."""
+        return sa.func.json_each(json).table_valued("value", name="given")
 
     def make_reserve(self, engine: sa.Engine) -> None:
         """Keep some room on the disk of the file."""
@@ -539,6 +553,11 @@ class PostgreSQL(Dialect):
         columns = (sa.column(name, type_) for name, type_ in types.items())
         table = sa.func.json_to_recordset(sa.cast(json, sa.JSON())).table_valued(*columns)
         return table.render_derived("given", with_types=True)
+
+    def texts_of_json(self, json: sa.BindParameter[str]) -> sa.TableValuedAlias:
+        """Return the table, with a column `value`, that a JSON array of texts stands for."""
+        texts = sa.func.json_array_elements_text(sa.cast(json, sa.JSON()))
+        return texts.table_valued("value", name="given")
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -766,6 +785,13 @@ class MySQL(Dialect):
         )
         table = sa.func.json_table(json, sa.literal_column(f"'$[*]' COLUMNS ({columns})"))
         return table.table_valued(*types, name="given")
+
+    def texts_of_json(self, json: sa.BindParameter[str]) -> sa.TableValuedAlias:
+        """Return the table, with a column `value`, that a JSON array of texts stands for."""
+        # A type that an index is searched by, whatever the database's default is.
+        columns = "value VARCHAR(255) CHARACTER SET utf8mb4 PATH '$'"
+        table = sa.func.json_table(json, sa.literal_column(f"'$[*]' COLUMNS ({columns})"))
+        return table.table_valued("value", name="given")
 
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, or ended a deadlock."""

@@ -278,6 +278,7 @@ def _create(connection: sa.Connection, namespace: str | None, shown: str, *, cre
     if namespace is not None and not sa.inspect(connection).has_schema(namespace):
         connection.execute(sa.schema.CreateSchema(namespace))
     schema.TABLES.create_all(connection)
+    connection.execute(schema.suppression_state.insert().values(generation=0))
     connection.execute(schema.ledger.insert().values(version=schema.VERSION))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -21,7 +22,7 @@ from yunxin_soap.campaign.storage.dialects import (
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import campaign, content, skipped_line, submission
 from yunxin_soap.campaign.storage.transitions import insert_pending
-from yunxin_soap.errors import ContentConflict
+from yunxin_soap.errors import ConfigurationError, ContentConflict
 
 _T = TypeVar("_T")
 _BATCH = 1000
@@ -41,10 +42,16 @@ class Plans:
         self._engine = engine
 
     @repeat_after_deadlock
-    def add(self, plan: Plan, planner: Planner) -> Plan:
+    def add(self, plan: Plan, planner: Planner, suppression_generation: int) -> Plan:
         """Write a campaign, unless the ledger has it already; return what the ledger has now.
 
+        Args:
+            plan: the campaign.
+            planner: has its submissions.
+            suppression_generation: what of the do-not-send list it has left out.
+
         Raises:
+            ConfigurationError: all of its numbers are on the do-not-send list.
             ContentConflict: a campaign of that name has other content.
         """
         try:
@@ -54,7 +61,12 @@ class Plans:
                 lift_timeouts(connection)
                 if (found := self._existing(connection, plan)) is not None:
                     return found
-                self._insert(connection, plan, planner)
+                if plan.numbers == 0:
+                    raise ConfigurationError(
+                        "Every number of the list is on the do-not-send list: there is nothing to"
+                        " send."
+                    )
+                self._insert(connection, plan, planner, suppression_generation)
                 return plan
         except sa.exc.IntegrityError:
             # Another process planned it at the same moment.
@@ -65,7 +77,9 @@ class Plans:
 
     def _existing(self, connection: sa.Connection, plan: Plan) -> Plan | None:
         found = connection.execute(
-            sa.select(campaign.c.id, campaign.c.digest).where(campaign.c.name == plan.name)
+            sa.select(
+                campaign.c.id, campaign.c.digest, campaign.c.numbers, campaign.c.segments
+            ).where(campaign.c.name == plan.name)
         ).one_or_none()
         if found is None:
             return None
@@ -79,15 +93,32 @@ class Plans:
                 f"A campaign {plan.name!r} exists already, with other numbers, text, channel or"
                 " extension. Nothing was changed: give this one another name."
             )
-        # It may have been planned with another count of numbers in a submission.
+        # It may have been planned with another count of numbers in a submission, and when other
+        # numbers were on the do-not-send list.
         submissions = connection.scalar(
             sa.select(sa.func.count()).where(
                 submission.c.campaign_id == found.id, submission.c.parent_id.is_(None)
             )
         )
-        return replace(plan, submissions=submissions or 0, existing=True)
+        texts = connection.scalar(
+            sa.select(sa.func.count()).where(content.c.campaign_id == found.id)
+        )
+        return replace(
+            plan,
+            numbers=found.numbers,
+            submissions=submissions or 0,
+            texts=texts or 0,
+            segments=found.segments,
+            existing=True,
+        )
 
-    def _insert(self, connection: sa.Connection, plan: Plan, planner: Planner) -> None:
+    def _insert(
+        self,
+        connection: sa.Connection,
+        plan: Plan,
+        planner: Planner,
+        suppression_generation: int,
+    ) -> None:
         made = connection.execute(
             campaign.insert().values(
                 name=plan.name,
@@ -97,7 +128,9 @@ class Plans:
                 created_at=ledger_time(connection),
                 numbers=plan.numbers,
                 skipped=plan.skipped,
+                skipped_by=json.dumps(plan.skipped_by),
                 segments=plan.segments,
+                suppression_generation=suppression_generation,
             )
         ).inserted_primary_key
         assert made is not None

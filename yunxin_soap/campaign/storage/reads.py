@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ from yunxin_soap.campaign.models import (
     HistoryEntry,
     NumberResult,
     Progress,
+    SkipKind,
     SkippedLine,
     State,
     Status,
@@ -383,6 +385,7 @@ def _statuses(
             purged_at=None if row.purged_at is None else _datetime(row.purged_at),
             planned=row.numbers,
             skipped=row.skipped,
+            skipped_by=_skipped_by(row.skipped_by),
             numbers=numbers[row.id],
             submissions=submissions[row.id],
             codes=codes[row.id],
@@ -393,6 +396,14 @@ def _statuses(
         )
         for row in rows
     ]
+
+
+def _skipped_by(text: str) -> dict[SkipKind, int]:
+    """Return the counts of skipped lines that a campaign has as JSON."""
+    try:
+        return {SkipKind(kind): int(count) for kind, count in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise damaged("yunxin_campaign.skipped_by is no count by causes") from None
 
 
 def _on_hold(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> dict[int, dict[str, int]]:

@@ -34,8 +34,12 @@ campaign = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("numbers", sa.BigInteger, nullable=False),
     sa.Column("skipped", sa.BigInteger, nullable=False),
+    # The counts of the skipped lines by their kinds, as a JSON object.
+    sa.Column("skipped_by", sa.Text, nullable=False),
     sa.Column("segments", sa.BigInteger, nullable=False),
     sa.Column("purged_at", sa.Double),
+    # The generation of the do-not-send list that the plan has left out.
+    sa.Column("suppression_generation", sa.BigInteger, nullable=False),
 )
 
 content = sa.Table(
@@ -145,6 +149,30 @@ skipped_line = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 """The lines of a source that no submission was made of."""
+
+suppression = sa.Table(
+    "yunxin_suppression",
+    TABLES,
+    # The number, or its keyed hash in hexadecimal digits, which is longer than any number.
+    sa.Column("value", indexed_text(64), primary_key=True),
+    sa.Column("is_hash", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    # The person who added it.
+    sa.Column("by", sa.Text, nullable=False),
+)
+"""The do-not-send list. Purging a campaign or deleting it leaves this table as it is."""
+
+suppression_state = sa.Table(
+    "yunxin_suppression_state",
+    TABLES,
+    # Every transaction that adds to the list locks this row and counts up: a reader that finds the
+    # same number as before has seen all that is on the list.
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    # The key of the hashes, in hexadecimal digits; null until there is a hash.
+    sa.Column("hash_key", sa.Text),
+)
+"""One row about the do-not-send list."""
 
 
 def _check_what_is_read() -> None:

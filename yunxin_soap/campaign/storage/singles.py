@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,12 @@ from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledge
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, RunnerIdentity, Runners
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
+from yunxin_soap.campaign.storage.suppression import (
+    NO_LIST,
+    lock_list,
+    none_is_suppressed,
+    refuse_suppressed,
+)
 from yunxin_soap.message import Submission
 
 
@@ -32,6 +39,8 @@ class Singles:
     def __init__(self, engine: sa.Engine, heartbeat_timeout: float = HEARTBEAT_TIMEOUT) -> None:
         self._engine = engine
         self.runners = Runners(engine, heartbeat_timeout)
+        self._list_state = NO_LIST
+        """What was read of the do-not-send list."""
 
     def claim_unused(
         self,
@@ -51,13 +60,16 @@ class Singles:
             lease: seconds until the runner counts as stalled.
 
         Returns:
-            The claimed send; None if the key is used, or the database needs more statements.
+            The claimed send; None if the key is used, a recipient is on the do-not-send list, or
+            more statements are needed, since the database has no such statement or the list has
+            changed.
         """
         ctes = dialect_of(self._engine).writing_ctes
         if ctes is None:
             return None
         values = {
             **asdict(identity),
+            **self._list_state.binds(given.recipients),
             "lease": lease,
             "new_runner": identity.id,
             "new_key": key,
@@ -72,6 +84,17 @@ class Singles:
         with self._autocommit() as connection:
             row = statement.execute(connection, values).one_or_none()
         return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
+
+    def refuse_suppressed(self, connection: sa.Connection, recipients: Sequence[str]) -> None:
+        """Check that none of the recipients of a send is on the do-not-send list.
+
+        None of them is put on it before the transaction ends, which claims the send.
+
+        Raises:
+            RecipientsSuppressed: a number is on the list.
+        """
+        self._list_state = lock_list(connection, shared=True)
+        refuse_suppressed(connection, recipients, self._list_state)
 
     def end(self, identity: RunnerIdentity, ending: Ending) -> bool:
         """Record how a single send ended, and unregister its runner.
@@ -121,8 +144,11 @@ class Singles:
 
 @functools.lru_cache(maxsize=16)
 def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
-    """Return what inserts a single send and its runner, unless its key is used."""
-    claimed, others = transitions.insert_claimed(ctes)
+    """Return what inserts a single send and its runner, unless its key is used.
+
+    It does nothing either if a recipient is on the do-not-send list, or if that list has changed.
+    """
+    claimed, others = transitions.insert_claimed(ctes, none_is_suppressed(dialect))
     registered: dict[str, sa.ColumnElement[Any]] = {
         name: sa.bindparam(name, type_=runner.c[name].type)
         for name in ("id", "host", "pid_namespace", "pid", "process_started")

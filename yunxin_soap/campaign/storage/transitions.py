@@ -58,8 +58,8 @@ def insert_pending(
     connection: sa.Connection,
     campaign_id: int,
     rows: Sequence[tuple[int, int | None, int, str]],
-) -> None:
-    """Insert submissions of a campaign that are to be sent.
+) -> Sequence[int]:
+    """Insert submissions of a campaign that are to be sent; return their ids.
 
     Args:
         connection: in a transaction that writes.
@@ -81,6 +81,7 @@ def insert_pending(
         ("submission_id", "numbers"),
         [(each, numbers) for each, (*_, numbers) in zip(ids, rows, strict=True)],
     )
+    return ids
 
 
 def insert_pending_single(
@@ -242,15 +243,19 @@ def claim_chosen(chosen: sa.CTE) -> tuple[sa.CTE, sa.CTE]:
     return claimed, _history(new).cte("noted")
 
 
-def insert_claimed(ctes: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
+def insert_claimed(
+    ctes: WritingCTEs, condition: sa.ColumnElement[bool]
+) -> tuple[sa.CTE, list[sa.CTE]]:
     """Return what inserts a single send and claims it, in one statement.
 
     Args:
         ctes: what such a statement needs.
+        condition: on what it does so.
 
     Returns:
-        Its id and content_id, or no row if its key is used; and its rows in other tables. The
-        statement binds ``new_runner``, and its columns as ``new_key``, ``new_digest`` and so on.
+        Its id and content_id, or no row if its key is used or the condition does not hold; and its
+        rows in other tables. The statement binds ``new_runner``, and its columns as ``new_key``,
+        ``new_digest`` and so on.
     """
     columns = submission.c.key, submission.c.digest, submission.c.size, recipients.c.numbers
     text = content.c.message, content.c.channel, content.c.extension
@@ -273,6 +278,7 @@ def insert_claimed(ctes: WritingCTEs) -> tuple[sa.CTE, list[sa.CTE]]:
                 "runner_id": by,
                 "sent_at": ctes.now,
             },
+            condition,
         )
         .returning(submission.c.id, submission.c.content_id)
         .cte("single")
@@ -510,6 +516,35 @@ def cancel(connection: sa.Connection, ids: Collection[int], *, by: str, reason: 
     transition(connection, _cancel_values, changes, before=State.PENDING, by=by)
 
 
+def suppress(
+    connection: sa.Connection,
+    endings: Sequence[tuple[int, State, str]],
+    *,
+    before: State,
+    now: float,
+    runner_id: str,
+) -> None:
+    """Record that submissions are not sent as they are, because of the do-not-send list.
+
+    Args:
+        connection: in a transaction that holds them.
+        endings: the id of each, SUPPRESSED or SPLIT, and why.
+        before: the state that they are in.
+        now: the ledger's time.
+        runner_id: the runner that was about to send them.
+    """
+    changes = [
+        {
+            "submission_id": each,
+            "new_state": state.value,
+            "new_at": now,
+            "new_detail": reason,
+        }
+        for each, state, reason in endings
+    ]
+    transition(connection, _suppress_values, changes, before=before, by=runner_id)
+
+
 def was_recorded(connection: sa.Connection, ending: Ending, runner_id: str) -> bool:
     """Return whether this runner has recorded this ending already."""
     own = sa.exists().where(
@@ -728,6 +763,10 @@ def _cancel_values(new: Columns) -> dict[str, Any]:
         "reason": new["new_detail"],
         "ended_at": new["new_at"],
     }
+
+
+def _suppress_values(new: Columns) -> dict[str, Any]:
+    return {**_cancel_values(new), "runner_id": None, "sent_at": None}
 
 
 def _decide_values(new: Columns) -> dict[str, Any]:

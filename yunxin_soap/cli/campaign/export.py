@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from yunxin_soap.campaign import NumberResult
 
 # A copy: the help must not wait for SQLAlchemy. A split submission has no numbers.
-_STATES = ("pending", "submitting", "accepted", "rejected", "unknown", "cancelled")
+_STATES = ("pending", "submitting", "accepted", "rejected", "unknown", "cancelled", "suppressed")
 _COLUMNS = ("number", "state", "batch_no", "code", "reason", "submission_id")
 
 

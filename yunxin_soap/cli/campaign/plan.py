@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from yunxin_soap.cli.campaign.status import describe_skipped
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, read_text
 from yunxin_soap.cli.output import (
     handle_errors,
@@ -91,7 +92,7 @@ def plan_command(
         text = _text(message, message_file)
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
-        source = _source(csv_file, text_file, column, encoding)
+        source = list_source(csv_file, text_file, column, encoding)
         skipped_lines = _SkippedLines(skipped_file)
         refuse_overwrite(skipped_file, list=csv_file or text_file, text=_path_of(message_file))
         refuse_ledger_overwrite(skipped_file, ledger_url)
@@ -125,9 +126,10 @@ def _path_of(file: IO[str] | None) -> str | None:
     return "-" if name == "<stdin>" else name
 
 
-def _source(
+def list_source(
     csv_file: str | None, text_file: str | None, column: str | None, encoding: str | None
 ) -> Source:
+    """Return the list that the options of a command name."""
     from yunxin_soap.campaign import Csv, Text
 
     if csv_file is not None and text_file is not None:
@@ -152,7 +154,8 @@ def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
         " estimate)."
     )
     if plan.skipped:
-        click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}.")
+        by_cause = describe_skipped(plan.skipped_by)
+        click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}{by_cause}.")
         for line in skipped:
             click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
         if plan.skipped > len(skipped):

@@ -32,7 +32,7 @@ from yunxin_soap.cli.output import (
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from yunxin_soap.campaign import ActiveRunner, Ledger, Status
+    from yunxin_soap.campaign import ActiveRunner, Ledger, SkipKind, Status
 
 
 _TEXT_COLUMNS = 2
@@ -166,7 +166,8 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     if status.paused_until is not None:
         print_text(f"  continues at {format_time(status.paused_until, zone)}")
     print_text(f"  planned at {format_time(status.created_at, zone)}")
-    print_text(f"  {status.planned:9} planned, {pluralize(status.skipped, 'line')} skipped")
+    skipped = f"{pluralize(status.skipped, 'line')} skipped{describe_skipped(status.skipped_by)}"
+    print_text(f"  {status.planned:9} planned, {skipped}")
     if status.purged_at is not None:
         print_text(f"  purged at {format_time(status.purged_at, zone)}: its numbers are gone")
     counts = [(each.value, count) for each, count in status.numbers.items() if count]
@@ -196,6 +197,12 @@ def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
     if runner.reason and runner.until is not None:
         text += f"; {describe_wait(runner.reason, runner.until, zone)}"
     return text
+
+
+def describe_skipped(counts: dict[SkipKind, int]) -> str:
+    """Return the counts of skipped lines by their cause, in brackets; empty if there are none."""
+    parts = ", ".join(f"{kind.label}: {count}" for kind, count in counts.items())
+    return f" ({parts})" if parts else ""
 
 
 def _hints(status: Status) -> Iterator[str]:
