@@ -1223,14 +1223,14 @@ def test_status_of_all_has_a_line_each(
         process.communicate(timeout=30)
     assert re.split(r"  +", heading) == [
         *("campaign", "state", "numbers", "pending", "submitting", "accepted", "rejected"),
-        *("unknown", "cancelled", "on hold", "oldest unknown", "run by", "reason"),
+        *("unknown", "cancelled", "suppressed", "on hold", "oldest unknown", "run by", "reason"),
     ]
     *counts, oldest, runner, reason = re.split(r"  +", running_line)
-    assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0", "0"]
+    assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0", "0", "0"]
     assert reason == "-"
     assert re.fullmatch(r"\d+s", oldest)
     assert runner == f"process {process.pid} on {socket.gethostname()}"
-    assert other.split() == ["双十一", "open", "25", "25", *"000000", *"---"]
+    assert other.split() == ["双十一", "open", "25", "25", *"0000000", *"---"]
     assert [each["pid"] for each in shown["runners"]] == [process.pid]
     assert datetime.fromisoformat(shown["oldest_unknown_at"]).utcoffset() == timedelta(0)
 
@@ -1341,3 +1341,58 @@ def test_resolve_and_status_say_what_is_still_in_flight(
         f"  submitting: 1 submission of {who}, which has ended; the next"
         ' "yunxin-soap campaign run a" makes it unknown\n'
     ) in run_in_process("status", "a").stdout
+
+
+# suppress
+
+
+def test_suppress_list_is_kept_and_shown(run: Run, tmp_path: Path) -> None:
+    """Numbers are added, imported, listed and removed; bad lines are named."""
+    file = tmp_path / "stop.csv"
+    file.write_text(f"手机\n{numbers(3)[2]}\n12\n", "utf-8")
+    assert run("suppress", "list").stderr.startswith("yunxin-soap: There is no ledger")
+    done = run("suppress", "add", *numbers(2), "--by", "ops", "--reason", "电话退订")
+    assert (done.returncode, done.stdout) == (0, "2 numbers added.\n")
+    done = run("suppress", "import", "--csv", str(file), "--hashed", "--by", "law")
+    assert done.returncode == 0
+    assert done.stdout.startswith("1 number added.\nSkipped: 1 line.\n  line 3: '12': the number")
+    assert run("suppress", "import", "--csv", str(file), "--json").stdout.startswith(
+        '{"numbers": 0, "skipped": [{"line": 3, "value": "12", "reason": '
+    )
+    lines = run("suppress", "list").stdout.splitlines()
+    assert [re.sub(r" \d{4}-.*, by", ", by", each) for each in lines] == [
+        f"{numbers(2)[0]}, by ops: 电话退订",
+        f"{numbers(2)[1]}, by ops: 电话退订",
+        "(a hash), by law",
+    ]
+    listed = [json.loads(each) for each in run("suppress", "list", "--json").stdout.splitlines()]
+    assert [each["number"] for each in listed] == [*numbers(2), None]
+    assert set(listed[0]) == {"number", "reason", "by", "added_at"}
+    done = run("suppress", "remove", *numbers(3), "13900000099", "--json")
+    assert (done.returncode, done.stdout) == (0, '{"numbers": 3}\n')
+    assert run("suppress", "list").stdout == "The do-not-send list is empty.\n"
+
+
+def test_suppress_bad_numbers_change_nothing(run: Run) -> None:
+    """A mistyped number is an error that quotes it."""
+    done = run("suppress", "add", numbers(1)[0], "139")
+    assert done.returncode == 2
+    assert "Line 2, '139', has no valid number" in done.stderr
+    assert run("suppress", "list").stdout == "The do-not-send list is empty.\n"
+
+
+def test_suppressed_numbers_are_named_and_counted_by_a_plan(run: Run, list_file: str) -> None:
+    """Plan, status and JSON say how many lines were skipped for which cause."""
+    run("suppress", "add", numbers(1)[0], "--reason", "退订")
+    planned = run("plan", "a", "--csv", list_file, "--message", TEXT)
+    assert "Skipped: 2 lines (invalid number: 1, on the do-not-send list: 1).\n" in planned.stdout
+    assert f"  line 2: '{numbers(1)[0]}': on the do-not-send list: 退订\n" in planned.stdout
+    again = run("plan", "a", "--csv", list_file, "--message", TEXT, "--json")
+    assert json.loads(again.stdout)["skipped_by"] == {"invalid_number": 1, "suppressed": 1}
+    status = run("status", "a").stdout
+    assert "24 planned, 2 lines skipped (invalid number: 1, on the do-not-send list: 1)\n" in status
+    assert json.loads(run("status", "a", "--json").stdout)["skipped_by"] == {
+        "invalid_number": 1,
+        "suppressed": 1,
+    }
+    assert run("run", "a").returncode == 0

@@ -17,6 +17,7 @@ from yunxin_soap.cli.campaign.resume import resume_command
 from yunxin_soap.cli.campaign.retry import retry_command
 from yunxin_soap.cli.campaign.run import run_command
 from yunxin_soap.cli.campaign.status import status_command
+from yunxin_soap.cli.campaign.suppress import suppress_group
 from yunxin_soap.cli.campaign.watch import watch_command
 from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
 
@@ -45,6 +46,7 @@ for _command in (
     report_command,
     purge_command,
     delete_command,
+    suppress_group,
 ):
     _command.epilog = _command.epilog or epilog(CAMPAIGN)
     campaign_group.add_command(_command)

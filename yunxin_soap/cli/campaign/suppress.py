@@ -1,0 +1,147 @@
+"""``yunxin-soap campaign suppress``: the do-not-send list."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from yunxin_soap.cli.campaign.plan import list_source
+from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
+from yunxin_soap.cli.options import (
+    by_option,
+    combine,
+    ledger_options,
+    open_ledger,
+    timezone_option,
+)
+from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_result, print_text
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import SkippedLine
+
+_numbers_argument = click.argument("numbers", nargs=-1, required=True)
+_decision_options = combine(
+    click.option("--reason", default="", help="Why: skipped lines and histories show it."),
+    click.option(
+        "--hashed",
+        is_flag=True,
+        help="Keep only a keyed hash of each number; the key is in the ledger.",
+    ),
+    by_option,
+)
+
+
+@click.group("suppress")
+def suppress_group() -> None:
+    """Keep the do-not-send list: numbers that nothing is sent to.
+
+    Plans skip its numbers, and runs leave out those that were added after the plan. Purging or
+    deleting campaigns leaves the list as it is.
+    """
+
+
+@suppress_group.command("add")
+@_numbers_argument
+@_decision_options
+@ledger_options
+def add_command(
+    numbers: tuple[str, ...],
+    reason: str,
+    hashed: bool,
+    by: str,
+    ledger_url: str | None,
+    as_json: bool,
+) -> None:
+    """Put numbers on the list.
+
+    Once the command has ended, nothing more is sent to them. What is in flight at that moment ends
+    as it ends.
+    """
+    with handle_errors(as_json), open_ledger(ledger_url, create=True) as ledger:
+        count = ledger.suppression.add(numbers, by=by, reason=reason, hashed=hashed)
+        print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} added.")
+
+
+@suppress_group.command("import")
+@click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
+@click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
+@click.option(
+    "--column", help="The CSV column of the numbers: its heading, or its position, counted from 1."
+)
+@click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
+@_decision_options
+@ledger_options
+def import_command(
+    csv_file: str | None,
+    text_file: str | None,
+    column: str | None,
+    encoding: str | None,
+    reason: str,
+    hashed: bool,
+    by: str,
+    ledger_url: str | None,
+    as_json: bool,
+) -> None:
+    """Put the numbers of a file on the list.
+
+    It names every line without a valid number, and adds all others.
+    """
+    with handle_errors(as_json):
+        source = list_source(csv_file, text_file, column, encoding)
+        skipped: list[SkippedLine] = []
+        with open_ledger(ledger_url, create=True) as ledger:
+            count = ledger.suppression.add(
+                source, by=by, reason=reason, hashed=hashed, on_skipped=skipped.append
+            )
+        if as_json:
+            print_json({"numbers": count, "skipped": [asdict(each) for each in skipped]})
+            return
+        print_text(f"{pluralize(count, 'number')} added.")
+        if skipped:
+            print_text(f"Skipped: {pluralize(len(skipped), 'line')}.")
+        for each in skipped:
+            print_text(f"  line {each.line}: {each.value!r}: {each.reason}")
+
+
+@suppress_group.command("remove")
+@_numbers_argument
+@ledger_options
+def remove_command(numbers: tuple[str, ...], ledger_url: str | None, as_json: bool) -> None:
+    """Take numbers off the list.
+
+    Later plans contain them again. What a campaign has left out stays left out.
+    """
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        count = ledger.suppression.remove(numbers)
+        print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} removed.")
+
+
+@suppress_group.command("list")
+@ledger_options
+@timezone_option
+def list_command(ledger_url: str | None, as_json: bool, timezone: str) -> None:
+    """Show the list, the oldest numbers first.
+
+    The output is text, or one JSON object a line. A number that is kept as a hash is not shown.
+    """
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign.timezones import format_time, parse_timezone
+
+        zone = parse_timezone(timezone)
+        is_empty = True
+        for each in ledger.suppression.entries():
+            is_empty = False
+            if as_json:
+                print_json(asdict(each))
+                continue
+            reason = f": {each.reason}" if each.reason else ""
+            at = format_time(each.added_at, zone)
+            print_text(f"{each.number or '(a hash)'} {at}, by {each.by}{reason}")
+        if is_empty and not as_json:
+            print_text("The do-not-send list is empty.")
+
+
+for _command in suppress_group.commands.values():
+    _command.epilog = epilog(CAMPAIGN)
