@@ -67,7 +67,8 @@ class PlanOptions(TypedDict, total=False):
     recipient_pattern: str | re.Pattern[str]
     """The pattern that a normalised number must match. Default: mainland mobile numbers."""
     strict: bool
-    """Whether a line that would be skipped is an error. Default: False."""
+    """Whether a line that would be skipped is an error, but for the do-not-send list. Default:
+    False."""
 
 
 class Suppressions(Protocol):
