@@ -97,6 +97,7 @@ def test_ledger_in_a_folder_of_somebody_else_is_an_error() -> None:
 
 _BY_NOBODY = """
 import os, sys
+import sqlalchemy.dialects.sqlite  # which nobody may be unable to read
 from yunxin_soap import LedgerError
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.campaign.storage import dialects
