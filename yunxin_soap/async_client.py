@@ -144,6 +144,9 @@ class AsyncClient(ClientBase[AsyncTransport]):
     ) -> Submission:
         """Check the arguments and return the submission without sending it.
 
+        It warns (`UserWarning`) of each of the submission's ``notes``, such as more than 1,000
+        characters.
+
         Args:
             recipients: as in `send`.
             message: as in `send`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature
 from types import TracebackType
@@ -82,6 +83,8 @@ class ClientBase(Generic[_Transport]):
                 Default: mobile numbers of mainland China.
             max_recipients: the most numbers in one submission. The vendor's manual says 500; the
                 result codes allow up to 1000. Default: 500.
+            max_segments: the most SMS segments that one message may take for each number.
+                Default: 10.
             max_connections: the most open connections, from 1 to 10000. A call that finds them all
                 in use waits up to ``connect_timeout`` seconds, and then raises `NotSent`.
                 Default: 100.
@@ -121,8 +124,8 @@ class ClientBase(Generic[_Transport]):
         """Build a client from the ``YUNXIN_*`` environment variables.
 
         They are ``YUNXIN_USER_CODE``, ``_USER_PASS``, ``_CHANNEL``, ``_SIGNATURE``,
-        ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds) and ``_PROXY``. An
-        empty variable counts as unset.
+        ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds), ``_PROXY`` and
+        ``_MAX_SEGMENTS``. An empty variable counts as unset.
 
         Args:
             transport: as in the constructor.
@@ -231,11 +234,14 @@ class ClientBase(Generic[_Transport]):
             raise invalid_request(
                 "There is no channel: pass channel=, or set it on the client (YUNXIN_CHANNEL)."
             )
+        normalised = rules.normalise_recipients(
+            recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
+        )
+        text = rules.normalise_message(message, settings.signature)
+        rules.check_segments(text, settings.max_segments)
         return Submission(
-            rules.normalise_recipients(
-                recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
-            ),
-            rules.normalise_message(message, settings.signature),
+            normalised,
+            text,
             number,
             settings.extension if extension is None else rules.normalise_extension(extension),
         )
@@ -249,6 +255,8 @@ class ClientBase(Generic[_Transport]):
     ) -> Submission:
         """Do as `_prepare`, and check that the protocol can carry the submission.
 
+        It warns, at the caller of `check`, of what is allowed but seldom meant.
+
         Raises:
             InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
@@ -258,6 +266,8 @@ class ClientBase(Generic[_Transport]):
         except BaseException as raised:
             clear_frames(raised)
             raise
+        for note in submission.notes:
+            warnings.warn(note, UserWarning, stacklevel=3)
         return submission
 
     def _parse_response(self, submission: Submission, response: Response) -> Receipt:
@@ -439,6 +449,9 @@ class Client(ClientBase[Transport]):
         extension: str | int | None = None,
     ) -> Submission:
         """Check the arguments and return the submission without sending it.
+
+        It warns (`UserWarning`) of each of the submission's ``notes``, such as more than 1,000
+        characters.
 
         Args:
             recipients: as in `send`.

@@ -13,6 +13,7 @@ from numbers import Integral
 from typing import Any, TypeGuard
 
 from yunxin_soap.errors import invalid_request
+from yunxin_soap.placeholders import find_placeholder
 from yunxin_soap.redact import quote
 
 MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
@@ -23,7 +24,15 @@ DEFAULT_MAX_RECIPIENTS = 500
 """The most numbers in one submission, from the vendor's manual."""
 MAX_RECIPIENTS = 1000
 """The most numbers in one submission that the result codes -9 and -10 allow."""
+DEFAULT_MAX_SEGMENTS = 10
+"""The most segments of one message, unless a setting allows more."""
+MAX_SEGMENTS = 255
+"""The most segments that phones can join to one message."""
 
+_LONG = 1000
+"""The length in UTF-16 units beyond which a message is noted as long."""
+_SINGLE_SEGMENT, _SEGMENT = 70, 67
+"""UTF-16 units of a message of one segment, and of each segment of a longer one."""
 _MAX_ITEMS = 100 * MAX_RECIPIENTS
 """The most recipients to read, duplicates included: an iterable may be endless."""
 
@@ -32,13 +41,30 @@ _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
 _FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _ASCII_DROPPED = {code: None for code in range(128) if chr(code).isspace() or chr(code) == "-"}
-_XML = "\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
-_NOT_XML = re.compile(f"[^{_XML}]")
-_XML_BUT_BRACKETS = _XML.replace("-\ud7ff", "-\u300f\u3012-\ud7ff")
-# The usual message: text and signature start with a visible character.
-_READY = re.compile(rf"(?=\S)[{_XML}]+【(?=\S)[{_XML_BUT_BRACKETS}]+】")
+_NO_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_NOT_XML = re.compile(f"[{_NO_XML}]")
+# The usual message: text and signature start with a visible character, and nothing in the text may
+# be a placeholder or another signature.
+_READY = re.compile(rf"(?=\S)[^{_NO_XML}【】\[{{$#%@<［｛＄＃％＠＜〔]+【(?=\S)[^{_NO_XML}【】]+】")
 _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
 _SIGNATURE = re.compile(r"【([^【】]*)】\Z")
+_SQUARE = "[［〖〔"
+_OPEN, _CLOSE = _SQUARE + "【「『《〈<＜(（", "】］〗〕」』》〉>＞)）"
+_NAME = rf"(?P<name>[^{re.escape(_OPEN)}\]{_CLOSE}\n]{{1,30}})"
+_FRONT = re.compile(rf"\s*(?P<open>[{re.escape(_OPEN)}]){_NAME}(?P<close>[\]{_CLOSE}])")
+_END_IN_OTHER_BRACKETS = re.compile(
+    rf"(?P<open>[{re.escape(_OPEN)}]){_NAME}(?P<close>[\]{_CLOSE}])\Z"
+)
+_HEADING = re.compile(
+    "(?:通知|提醒|提示|公告|通告|重要|紧急|注意|须知|预警|告知|验证码|账单|好消息|邀请函|测试)\\Z"
+)
+"""The ends of headings that stand in 【】 at the front of many messages, and are no signatures."""
+_LOOKS_EMPTY = re.compile(
+    r"(?<![A-Za-z0-9_])(?:nan|NaN|NaT|None|null|NULL|undefined)(?![A-Za-z0-9_])|<NA>|#N/A"
+    r"|#[A-Z]{3,5}[/0]{0,2}[!?]|\[object Object\]|[0-9]\.[0-9]{9,}"
+)
+"""What a program writes into a text for a value that was not there, or not rounded."""
+_ADJACENT = re.compile(r"【([^【】]*)】\s*(?=【[^【】]*】\Z)")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -73,11 +99,19 @@ class Submission:
 
     @property
     def segments(self) -> int:
-        """How many segments the vendor bills for each number, estimated from the length.
-
-        One for up to 70 UTF-16 units, else one for each 67.
-        """
+        """How many segments the vendor bills for each number, estimated by `count_segments`."""
         return count_segments(self.message)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the message before it is sent, a sentence each."""
+        notes = describe_oddities(self.message)
+        if found := _LOOKS_EMPTY.search(self.message):
+            notes.append(
+                f"The message has {found[0]!r}, which looks like a value that was empty or not"
+                " rounded: check the text."
+            )
+        return tuple(notes)
 
     def __repr__(self) -> str:
         """Omit numbers and message: a submission may be logged."""
@@ -216,7 +250,9 @@ def rstrip_invisible(text: str) -> str:
     return text[:length]
 
 
-def normalise_message(message: str, signature: str | None = None) -> str:
+def normalise_message(
+    message: str, signature: str | None = None, *, literal_braces: bool = False
+) -> str:
     """Return the message to send, with the signature appended if it has none.
 
     By the vendor's manual a message ends in its signature: the last character must be ``】``.
@@ -224,10 +260,13 @@ def normalise_message(message: str, signature: str | None = None) -> str:
     Args:
         message: the text. Nothing is removed from it, not even spaces at its start.
         signature: the signature as `normalise_signature` returns it, or None.
+        literal_braces: whether ``{name}`` is text. By default it is a placeholder that was not
+            filled.
 
     Raises:
-        InvalidRequest: the message is empty, has no signature, continues after its signature, or
-            contains a character that XML cannot carry.
+        InvalidRequest: the message is empty, has no signature, two of them, or one that is not
+            ``【…】`` at the end, still has a placeholder such as ``${name}``, or contains a
+            character that XML cannot carry.
     """
     if not isinstance(message, str):
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
@@ -239,36 +278,106 @@ def normalise_message(message: str, signature: str | None = None) -> str:
         raise invalid_request("The message is empty: write a text.")
     found = _SIGNATURE.search(message)
     if found is None:
-        message = _append_signature(message, signature)
+        check_unsigned(message, signature)
+        message = f"{message}【{signature}】"
         found = _SIGNATURE.search(message)
         assert found is not None
-    if not found[1].strip():
+    _check_signed(message[: found.start()], found[1], signature)
+    placeholder = find_placeholder(message, template=literal_braces)
+    if placeholder is not None:
         raise invalid_request(
-            "The message ends in 【】 without a signature: write one between (-5 签名不正确)."
+            f"The message still has the placeholder {placeholder.text!r}, which nothing fills:"
+            f" write the value itself, or {{{placeholder.name}}} for a column in a campaign's text."
         )
-    if not message[: found.start()].strip():
-        raise invalid_request("The message consists of its signature only: write a text before it.")
     return message
 
 
-def _append_signature(message: str, signature: str | None) -> str:
+def ends_in_signature(message: str) -> bool:
+    """Return whether a message ends in ``【…】``, as the vendor's manual asks for."""
+    return _SIGNATURE.search(message) is not None
+
+
+def check_unsigned(message: str, signature: str | None) -> None:
+    """Check that a signature may be appended to a message that does not end in ``【…】``.
+
+    It must not have one in another place or in other brackets: recipients would see two. A heading
+    such as ``【通知】`` is none.
+
+    Args:
+        message: the text, or the template of one.
+        signature: the signature to append, or None.
+
+    Raises:
+        InvalidRequest: it has one already, or half of one, or there is none to append.
+    """
     visible = rstrip_invisible(message)
     if _SIGNATURE.search(visible):
         raise invalid_request(
             f"The message has {len(message) - len(visible)} invisible character(s) after its"
             " signature, but the last character must be 】: remove them."
         )
+    if visible.endswith("】") or visible.rfind("【") > visible.rfind("】"):
+        missing = "without its 【" if visible.endswith("】") else "without its 】"
+        raise invalid_request(
+            f"The message has half a signature, {missing}: write it as 【…】 at the end (-5"
+            " 签名不正确), or remove its bracket."
+        )
+    for found in (_FRONT.match(visible), _END_IN_OTHER_BRACKETS.search(visible)):
+        if found and _is_signature(found, signature):
+            raise invalid_request(
+                f"The message has its signature as {quote(found[0].strip())}, but it must be 【…】"
+                " at the end, and the last character 】 (-5 签名不正确): move it there. If it is"
+                " none, write the signature at the end of the message, too."
+            )
     if signature is None:
         raise invalid_request(
             "The message does not end in a signature: end it in 【…】, or set one to append"
             " (signature=, YUNXIN_SIGNATURE; -5 签名不正确)."
         )
-    if f"【{signature}】" in message:
+
+
+def _is_signature(found: re.Match[str], signature: str | None) -> bool:
+    """Return whether brackets at the start or the end of a message hold a signature.
+
+    Args:
+        found: the brackets, as ``open``, ``name`` and ``close``.
+        signature: the signature that would be appended.
+    """
+    name = found["name"].strip()
+    if name == signature:
+        return True
+    if found.start() == 0:
+        return found["open"] == "【" and not _HEADING.search(name)
+    # "[1]" is a footnote, and "（含税）" a remark.
+    return found["open"] in _SQUARE and not name.isdigit()
+
+
+def _check_signed(text: str, own: str, signature: str | None) -> None:
+    """Check a message that ends in a signature.
+
+    Args:
+        text: the message before its signature.
+        own: its signature.
+        signature: the one that would be appended if it had none.
+
+    Raises:
+        InvalidRequest: signature or text are missing, or there is a second signature.
+    """
+    if not own.strip():
         raise invalid_request(
-            f"The message has its signature 【{signature}】 before its end, but the last"
-            " character must be 】: move the signature to the end."
+            "The message ends in 【】 without a signature: write one between (-5 签名不正确)."
         )
-    return f"{message}【{signature}】"
+    if not text.strip():
+        raise invalid_request("The message consists of its signature only: write a text before it.")
+    second = next((each for each in (own, signature) if each and f"【{each}】" in text), None)
+    for found in (_FRONT.match(text), _END_IN_OTHER_BRACKETS.search(rstrip_invisible(text))):
+        if found and found["name"].strip() == own.strip():
+            second = found["name"]
+    if second is not None:
+        raise invalid_request(
+            f"The message has two signatures, {second} before its end and 【{own}】 at its end:"
+            " remove the first one."
+        )
 
 
 def normalise_signature(signature: str) -> str:
@@ -318,10 +427,63 @@ def utf16_length(message: str) -> int:
 def count_segments(message: str) -> int:
     """Estimate how many segments the vendor bills for a message.
 
-    A message of up to 70 UTF-16 units is one segment. A longer one has 67 in each segment.
+    A message of up to 70 UTF-16 units is one segment. A longer one has 67 in each segment, or 66
+    where the last two would be halves of one character, such as an emoji.
     """
     length = utf16_length(message)
-    return 1 if length <= 70 else -(-length // 67)
+    if length <= _SINGLE_SEGMENT:
+        return 1
+    if length == len(message):  # no character takes two units
+        return -(-length // _SEGMENT)
+    high_bytes = message.encode("utf-16-be", "surrogatepass")[::2]
+    count = start = 0
+    while start < length:
+        count, start = count + 1, start + _SEGMENT
+        is_pair = start < length and (
+            0xD8 <= high_bytes[start - 1] <= 0xDB and 0xDC <= high_bytes[start] <= 0xDF
+        )
+        start -= is_pair
+    return count
+
+
+def check_segments(message: str, limit: int) -> None:
+    """Check that a message has no more segments than it may have.
+
+    Args:
+        message: the text with its signature.
+        limit: the most segments (``max_segments``).
+
+    Raises:
+        InvalidRequest: it has more.
+    """
+    # A character takes two units at most, so nearly no message need be measured.
+    if len(message) > limit * _SEGMENT // 2 and (count := count_segments(message)) > limit:
+        raise invalid_request(
+            f"The message has {count} segments ({utf16_length(message)} characters), more than"
+            f" max_segments={limit}: shorten it, or raise that limit."
+        )
+
+
+def describe_oddities(message: str) -> list[str]:
+    """Return what is allowed in a message, but seldom meant, a sentence each."""
+    notes: list[str] = []
+    # A character takes two units at most.
+    if len(message) > _LONG // 2 and (length := utf16_length(message)) > _LONG:
+        notes.append(
+            f"The message has {length} characters, more than {_LONG}: it takes about"
+            f" {count_segments(message)} segments for each number."
+        )
+    if message.count("【") > 1:
+        found = _ADJACENT.search(message)
+        front = _FRONT.match(message)
+        if found is None and front and front["open"] == "【" and not _HEADING.search(front["name"]):
+            found = front
+        if found is not None and found.end() < len(message):
+            notes.append(
+                f"The message has {quote(found[0].strip())} beside the signature at its end: if it"
+                " is a signature, too, remove it."
+            )
+    return notes
 
 
 def check_characters(text: str, name: str) -> None:

@@ -39,6 +39,7 @@ _ENV_NAMES = (
     "protocol",
     "timeout",
     "proxy",
+    "max_segments",
 )
 _Validator = Callable[[str, Any], Any]
 """Takes a setting's name and value; returns the normalised value or raises ConfigurationError."""
@@ -77,6 +78,7 @@ class ClientOptions(TypedDict, total=False):
     verify: Verify
     recipient_pattern: str | re.Pattern[str] | None
     max_recipients: int
+    max_segments: int
     max_connections: int
     wsdl: str | os.PathLike[str] | None
 
@@ -280,6 +282,10 @@ class Settings:
         _integer(1, message.MAX_RECIPIENTS, f"a whole number from 1 to {message.MAX_RECIPIENTS}"),
         message.DEFAULT_MAX_RECIPIENTS,
     )
+    max_segments: int = _setting(
+        _integer(1, message.MAX_SEGMENTS, f"a whole number from 1 to {message.MAX_SEGMENTS}"),
+        message.DEFAULT_MAX_SEGMENTS,
+    )
     max_connections: int = _setting(
         _integer(1, MAX_CONNECTIONS, f"a whole number from 1 to {MAX_CONNECTIONS}"),
         DEFAULT_MAX_CONNECTIONS,
@@ -367,18 +373,19 @@ def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
     An empty variable counts as unset.
 
     Raises:
-        ConfigurationError: ``YUNXIN_TIMEOUT`` is not a number.
+        ConfigurationError: ``YUNXIN_TIMEOUT`` or ``YUNXIN_MAX_SEGMENTS`` is not a number.
     """
     found: dict[str, Any] = {
         name: value for name in _ENV_NAMES if (value := environ.get(f"YUNXIN_{name.upper()}"))
     }
-    if "timeout" in found:
-        try:
-            found["timeout"] = float(found["timeout"])
-        except ValueError:
-            raise ConfigurationError(
-                f"YUNXIN_TIMEOUT={found['timeout']!r} must be a number of seconds."
-            ) from None
+    for name, kind, what in (("timeout", float, "of seconds"), ("max_segments", int, "such as 10")):
+        if name in found:
+            try:
+                found[name] = kind(found[name])
+            except ValueError:
+                raise ConfigurationError(
+                    f"YUNXIN_{name.upper()}={found[name]!r} must be a number {what}."
+                ) from None
     return cast(ClientArguments, found)
 
 

@@ -105,6 +105,7 @@ def test_plan_json_has_counts(run: Run, tmp_path: Path) -> None:
         "skipped": 1,
         "skipped_by": {"invalid_number": 1},
         "existing": False,
+        "notes": [],
         "dry_run": True,
     }
     assert dry == expected
@@ -145,6 +146,46 @@ def test_plan_strict_bad_line_exits_2(run: Run) -> None:
     arguments = ("plan", "a", "--text", "-", "--message", TEXT, "--strict")
     assert "Line 2 of the list" in failed(run(*arguments, stdin="13900000000\n12\n"))
     assert run("status").stdout == "The ledger is empty.\n"
+
+
+def test_plan_notes_and_max_segments(run: Run) -> None:
+    """A long text is refused, or noted where the option allows it."""
+    options = ("plan", "a", "--text", "-", "--message", "长" * 1000 + TEXT)
+    error = failed(run(*options, stdin="13900000000"))
+    assert "has 16 segments (1006 characters), more than" in error
+    result = run(*options, "--max-segments", "16", stdin="13900000000")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("yunxin-soap: Note: The message has 1006 characters")
+    as_json = run(*options, "--json", stdin="13900000000", YUNXIN_MAX_SEGMENTS="16")
+    assert [len(each) > 9 for each in parsed(as_json)["notes"]] == [True]
+
+
+def test_plan_marketing_asks_for_a_way_out_and_hours(run: Run) -> None:
+    """--marketing refuses a text without a way out, and a run outside of the hours."""
+    plan = ("plan", "a", "--text", "-", "--message")
+    noted = run(*plan, "全场五折【签名】", "--dry-run", stdin="13900000000")
+    assert "yunxin-soap: Note: The message looks like marketing (五折)" in noted.stderr
+    error = failed(run(*plan, "全场五折【签名】", "--marketing", stdin="13900000000"))
+    assert "marketing without a way out" in error
+    made = run(*plan, "全场五折，拒收请回复R【签名】", "--marketing", stdin="13900000000")
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert "give --sending-hours '08:00-21:00' or narrower" in failed(run("run", "a"))
+    assert "--sending-hours" in failed(run("resume", "a", "--sending-hours", "08:00-22:00"))
+
+
+def test_plan_dash_is_empty_skips_the_line(run: Run, tmp_path: Path, sandbox: Sandbox) -> None:
+    """With --dash-is-empty, a lone - is a hole; dates follow the format in the text."""
+    rows = "手机,到期\n13900000000,2026-11-30\n13900000001,-\n"
+    (tmp_path / "list.csv").write_text(rows, "utf-8")
+    options = ("--csv", "list.csv", "--message", "{到期:%m月%d日}到期【签名】", "--dash-is-empty")
+    planned = run("plan", "a", *options)
+    assert (
+        "line 3: '13900000001': The column '到期', which the message uses, is empty: it holds"
+        in (planned.stdout)
+    )
+    assert run("run", "a").exit_code == 0
+    (arrival,) = sandbox.inbox
+    assert (arrival.recipients, arrival.message) == (("13900000000",), "11月30日到期【签名】")
 
 
 def test_plan_skipped_file_has_every_line(run: Run, tmp_path: Path) -> None:

@@ -471,6 +471,20 @@ def test_send_dry_run_needs_no_account(sandbox: Sandbox) -> None:
     assert result.exit_code == 0
 
 
+def test_send_dry_run_shows_notes(sandbox: Sandbox) -> None:
+    """What is allowed but seldom meant is a line on standard error, or a note in JSON."""
+    long = ("--to", "13900000000", "--message", "长" * 1000 + TEXT, "--dry-run")
+    assert "has 16 segments (1014 characters), more than --max-segments 10" in failed(
+        send(sandbox, *long, "--max-segments", "10"), 2
+    )
+    result = send(sandbox, *long, YUNXIN_MAX_SEGMENTS="16")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("yunxin-soap: Note: The message has 1014 characters")
+    assert result.stderr.count("\n") == 1
+    (note,) = as_json(send(sandbox, *long, "--max-segments", "16", "--json"), 0)["notes"]
+    assert note in result.stderr
+
+
 def test_send_dry_run_shows_submission(sandbox: Sandbox) -> None:
     """A dry run checks and shows the submission, and sends nothing."""
     numbers = ",".join(str(13900000000 + i) for i in range(5))
@@ -489,6 +503,7 @@ def test_send_dry_run_shows_submission(sandbox: Sandbox) -> None:
         "extension": "",
         "recipients": numbers.split(","),
         "message": "x【签名】",
+        "notes": [],
     }
     assert "Recipient 1" in failed(send(sandbox, "--to", "1", "--message", TEXT, "--dry-run"), 2)
     assert sandbox.inbox == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,6 +76,12 @@ class CheckedClient:
         with assert_no_secret_logged():
             submission = self.client.check(NUMBERS, "您好")
             return self.client.submit(submission, valid_until=valid_until)
+
+    def submit_large(self) -> Receipt:
+        """Send 16 MiB, which `send` would refuse, and check the logs."""
+        with assert_no_secret_logged():
+            submission = self.client.check(NUMBERS, "您好")
+            return self.client.submit(replace(submission, message="x" * (16 << 20)))
 
     def assert_accepted(self, batch_no: str = BATCH_NO) -> Receipt:
         """Send, and check that the gateway accepted it with this batch number."""

@@ -88,7 +88,7 @@ def client_arguments() -> None:
     Client("user", "secret", verify=Path("authority.pem"))
     Client("user", "secret", verify=ssl.create_default_context(), wsdl="MsgSend.wsdl")
     Client("user", "secret", recipient_pattern=re.compile("1[0-9]{10}"), max_recipients=1000)
-    Client("user", "secret", max_connections=10)
+    Client("user", "secret", max_connections=10, max_segments=3)
     Client("user", "secret", max_connections="10")  # type: ignore[arg-type]
     Client("user")  # type: ignore[call-arg]
     Client("user", "secret", "37")  # type: ignore[call-arg, arg-type]
@@ -114,6 +114,7 @@ def client_calls() -> None:
         assert_type(client.send(["13900000000", 13900000001], "您好"), Receipt)
         submission = client.check({"13900000000", "13900000001"}, "您好")
         assert_type(submission, Submission)
+        assert_type(submission.notes, tuple[str, ...])
         assert_type(client.submit(submission), Receipt)
         assert_type(client.submit(submission, valid_until=60.0), Receipt)
         client.submit(submission, 60.0)  # type: ignore[call-arg]
@@ -299,7 +300,14 @@ def sources() -> None:
 
 
 def ledger_calls(client: Client, async_client: AsyncClient) -> None:
-    options: PlanOptions = {"channel": 37, "signature": "签名", "strict": True}
+    options: PlanOptions = {
+        "channel": 37,
+        "signature": "签名",
+        "max_segments": 3,
+        "strict": True,
+        "dash_is_empty": True,
+        "marketing": False,
+    }
 
     def on_skipped(line: SkippedLine) -> None:
         assert_type(line.line, int)

@@ -17,7 +17,9 @@ from yunxin_soap.message import (
     Submission,
     check_characters,
     check_request_validation,
+    check_segments,
     count_segments,
+    describe_oddities,
     normalise_channel,
     normalise_extension,
     normalise_message,
@@ -235,6 +237,26 @@ def test_normalise_recipients_negative_integer_raises() -> None:
         normalise_recipients(-13900000000)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("您好nan，余额1.5元", "您好None", "余额NaN元", "余额#N/A元", "余额#DIV/0!元", "到期NaT"),
+        *("余额0.30000000000000004元", "null您好", "您好undefined", "余额#REF!", "余额<NA>元"),
+        "[object Object]您好",
+    ],
+)
+def test_submission_notes_a_value_that_looks_empty(text: str) -> None:
+    """A program filled the text itself: it may be meant, as in an alert, so it is only noted."""
+    (note,) = Submission(("13900000000",), f"{text}【签名】", "37", "").notes
+    assert "looks like a value that was empty or not rounded" in note
+
+
+@pytest.mark.parametrize("text", ["您好Nancy", "nano", "余额1.5元", "#双11#", "3#NULLS", "1.2.3"])
+def test_submission_has_no_notes_on_a_usual_text(text: str) -> None:
+    """Names and amounts are not noted."""
+    assert Submission(("13900000000",), f"{text}【签名】", "37", "").notes == ()
+
+
 def test_submission_repr_omits_numbers_and_message() -> None:
     """The ``repr`` of a submission has no number and no text."""
     shown = repr(Submission(("13900000000", "13900000001"), "text【签名】", "37", ""))
@@ -267,8 +289,18 @@ def test_normalise_recipients_custom_pattern_applies() -> None:
         ("  a\r\nb ", "签名", "  a\r\nb 【签名】"),
         ("见【附件】说明", "签名", "见【附件】说明【签名】"),
         ("【通知】明天开会", "签名", "【通知】明天开会【签名】"),
-        ("a】", "签名", "a】【签名】"),
         ("a【b【签名】", None, "a【b【签名】"),
+        ("【重要】您的包裹已到【签名】", "签名", "【重要】您的包裹已到【签名】"),
+        ("【温馨提示】您好", "签名", "【温馨提示】您好【签名】"),
+        ("[通知]您好", "签名", "[通知]您好【签名】"),
+        ("回复【是】确认", "签名", "回复【是】确认【签名】"),
+        ("请回复【是】【签名】", "签名", "请回复【是】【签名】"),
+        ("见附件[1]", "签名", "见附件[1]【签名】"),
+        ("100元（含税）", "签名", "100元（含税）【签名】"),
+        ("见《合同》", "签名", "见《合同》【签名】"),
+        ("a】b", "签名", "a】b【签名】"),
+        ("签名您好", "签名", "签名您好【签名】"),
+        ("您好[签名]您", "签名", "您好[签名]您【签名】"),
     ],
 )
 def test_normalise_message_signature_is_appended_once(
@@ -280,7 +312,11 @@ def test_normalise_message_signature_is_appended_once(
 
 
 @given(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="【】\ufffe\uffff")),
+    st.text(
+        st.characters(
+            exclude_categories=["Cs", "Cc"], exclude_characters="【】[［〖〔{｛$#%@<\ufffe\uffff"
+        )
+    ),
     st.text(st.characters(categories=["L", "N"]), min_size=1),
 )
 def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: str) -> None:
@@ -314,10 +350,17 @@ def test_normalise_channel_enum_counts_by_its_value(channel: Any) -> None:
 def test_normalise_message_is_unchanged_or_invalid_without_a_default_signature(text: str) -> None:
     """A text stays as it is if its characters are XML, and a text precedes a signature at its end.
 
-    Text and signature must not be blank. Any other text is invalid.
+    Text and signature must not be blank, and the text must not have the same signature. Any other
+    text is invalid.
     """
     found = re.fullmatch("(.*)【([^【】]*)】", text, re.DOTALL)
-    valid = found and found[1].strip() and found[2].strip() and not set(text) & {"\x00", "\ufffe"}
+    valid = (
+        found
+        and f"【{found[2]}】" not in found[1]
+        and found[1].strip()
+        and found[2].strip()
+        and not set(text) & {"\x00", "\ufffe"}
+    )
     if valid:
         assert normalise_message(text) == text
         return
@@ -337,9 +380,8 @@ def test_normalise_message_is_unchanged_or_invalid_without_a_default_signature(t
         (" 【签名】", None, "consists of its signature only"),
         ("您好【签名】 \n", "签名", "2 invisible character"),
         ("您好【签名】\u200b", "签名", "1 invisible character"),
-        ("您好【签名】。", "签名", "before its end"),
-        ("【签名】您好", "签名", "before its end"),
-        ("您好】", None, "does not end in a signature"),
+        ("您好【签名】。", "签名", "two signatures, 签名 before its end"),
+        ("您好】", None, "half a signature, without its 【"),
         ("a\x00b【签名】", None, r"U\+0000 at character 2"),
         ("a\x0b", "签名", r"U\+000B at character 2"),
         ("a\ufffe", "签名", r"U\+FFFE at character 2"),
@@ -355,6 +397,167 @@ def test_normalise_message_invalid_text_raises_with_reason(
     with pytest.raises(InvalidRequest, match=reason) as caught:
         normalise_message(message, signature)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("【公司】您好", "has its signature as '【公司】'"),
+        ("【签名】您好", "has its signature as '【签名】'"),
+        (" 【公司】您好", "has its signature as '【公司】'"),
+        ("[签名]您好", r"has its signature as '\[签名\]'"),
+        ("（签名）您好", "has its signature as '（签名）'"),
+        ("您好[签名]", r"has its signature as '\[签名\]'"),
+        ("您好[公司]", r"has its signature as '\[公司\]'"),
+        ("您好［签名］", "has its signature as '［签名］'"),
+        ("您好〖签名〗", "has its signature as '〖签名〗'"),
+        ("您好〔签名〕", "has its signature as '〔签名〕'"),
+        ("您好「签名」", "has its signature as '「签名」'"),
+        ("您好（签名）", "has its signature as '（签名）'"),
+        ("您好(签名)", r"has its signature as '\(签名\)'"),
+        ("您好<签名>", "has its signature as '<签名>'"),
+        ("您好[签名］", r"has its signature as '\[签名］'"),
+        ("您好[ 签名 ] ", r"has its signature as '\[ 签名 \]'"),
+        ("您好【签名", "half a signature, without its 】"),
+        ("您好【签名]", "half a signature, without its 】"),
+        ("您好【", "half a signature, without its 】"),
+        ("您好签名】", "half a signature, without its 【"),
+        ("您好[签名】", "half a signature, without its 【"),
+        ("您好【签名】【", "half a signature, without its 】"),
+        ("见【附件】您好签名】", "half a signature, without its 【"),
+    ],
+)
+def test_normalise_message_signature_in_a_wrong_form_is_never_doubled(
+    message: str, reason: str
+) -> None:
+    """A signature in front, in other brackets or half written: no second one is appended."""
+    with pytest.raises(InvalidRequest, match=rf"{reason}.*-5 签名不正确"):
+        normalise_message(message, "签名")
+
+
+@pytest.mark.parametrize(
+    "message", ["您好[公司]", "【公司】您好", "您好〖公司〗", "您好【公司", "您好公司】"]
+)
+def test_normalise_message_wrong_signature_is_named_without_a_default_one(message: str) -> None:
+    """The error says which form is wrong, and not only that there is no signature."""
+    with pytest.raises(InvalidRequest, match=r"(has its|half a) signature"):
+        normalise_message(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "signature"),
+    [
+        ("【签名】您好【签名】", None),
+        ("您好【签名】【签名】", None),
+        ("您好【签名】再见【签名】", None),
+        ("[签名]您好【签名】", None),
+        ("您好[签名]【签名】", None),
+        ("您好[签名] 【签名】", None),
+        ("【签名】您好【公司】", "签名"),
+        ("您好【签名】【公司】", "签名"),
+        ("您好【签名】吗", "签名"),
+    ],
+)
+def test_normalise_message_two_signatures_are_invalid(message: str, signature: str | None) -> None:
+    """The same signature twice, or the default one beside another."""
+    with pytest.raises(InvalidRequest, match="two signatures, 签名 before its end"):
+        normalise_message(message, signature)
+
+
+@pytest.mark.parametrize(
+    ("message", "noted"),
+    [
+        ("【公司】您好【签名】", "'【公司】'"),
+        ("请回复【是】【签名】", "'【是】'"),
+        ("【公司】请回复【是】 【签名】", "'【是】'"),
+        ("【重要通知】您好【签名】", None),
+        ("您好【附件】您好【签名】", None),
+        ("您好【签名】", None),
+        ("[公司]您好【签名】", None),
+    ],
+)
+def test_describe_oddities_second_bracket_is_noted(message: str, noted: str | None) -> None:
+    """What may be a second signature is noted; a heading or a word in the middle is none."""
+    notes = describe_oddities(message)
+    assert [f"has {noted} beside the signature" in each for each in notes] == [True] * bool(noted)
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "${name}",
+        "{{name}}",
+        "{name}",
+        "{}",
+        "#name#",
+        "%s",
+        "%name%",
+        "｛name｝",
+        "【变量】",
+        "[变量]",
+    ],
+)
+@pytest.mark.parametrize("signed", ["【签名】", ""])
+def test_normalise_message_placeholder_that_nothing_fills_raises(
+    placeholder: str, signed: str
+) -> None:
+    """A text that was written for another service, or that was never formatted, is not sent."""
+    with pytest.raises(InvalidRequest, match="still has the placeholder") as caught:
+        normalise_message(f"您好{placeholder}，余额不足{signed}", "签名")
+    assert repr(placeholder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "50%折扣，满100%返",
+        "C#和F#",
+        "#双11#大促",
+        "【重要】您好",
+        "{您好，世界}",
+        "见[1]处",
+        "a@b.cn",
+    ],
+)
+def test_normalise_message_marks_in_honest_text_are_kept(text: str) -> None:
+    """Percentages, hashtags, headings and footnotes are no placeholders."""
+    assert normalise_message(f"{text}【签名】") == f"{text}【签名】"
+
+
+def test_normalise_message_braces_may_be_text() -> None:
+    """A campaign's text has braces where the template doubled them."""
+    assert normalise_message("{A}区【签名】", literal_braces=True) == "{A}区【签名】"
+
+
+@pytest.mark.parametrize("length", [9, 10])
+def test_check_segments_limit_names_the_count(length: int) -> None:
+    """A message of more segments than allowed is an error that says how many it has."""
+    message = "长" * (67 * length)
+    check_segments(message, length)
+    with pytest.raises(InvalidRequest) as caught:
+        check_segments(message + "长", length)
+    assert str(caught.value) == (
+        f"The message has {length + 1} segments ({67 * length + 1} characters), more than"
+        f" max_segments={length}: shorten it, or raise that limit."
+    )
+
+
+@given(st.text(st.sampled_from("长a😀"), max_size=400), st.integers(1, 5))
+def test_check_segments_agrees_with_the_count(message: str, limit: int) -> None:
+    """Exactly the messages of more segments are refused."""
+    if count_segments(message) <= limit:
+        check_segments(message, limit)
+        return
+    with pytest.raises(InvalidRequest, match="more than max_segments"):
+        check_segments(message, limit)
+
+
+def test_describe_oddities_long_message_is_noted() -> None:
+    """Beyond 1,000 characters, a person should look at it."""
+    assert describe_oddities("长" * 1000) == []
+    assert describe_oddities("😀" * 500) == []
+    (note,) = describe_oddities("😀" * 501)
+    assert note.startswith("The message has 1002 characters, more than 1000: it takes about 16 ")
 
 
 @pytest.mark.parametrize("signature", ["签名", "【签名】"])
@@ -439,15 +642,39 @@ def test_normalise_message_invisible_text_is_empty(message: str, signature: str 
         ("😀" * 35, 70, 1),
         ("😀" * 35 + "x", 71, 2),
         ("\ud800", 1, 1),
+        # An emoji that would be cut at 67 goes into the next segment.
+        ("x" * 66 + "😀" + "x" * 66, 134, 3),
+        ("x" * 65 + "😀" + "x" * 67, 134, 2),
+        ("😀" * 66, 132, 2),
+        ("😀" * 67, 134, 3),
+        ("😀" * 99, 198, 3),
+        ("😀" * 100, 200, 4),
+        ("x" + "😀" * 66, 133, 2),
+        ("x" + "😀" * 66 + "x", 134, 2),
+        ("\ud83d" * 134, 134, 2),
+        ("x" * 66 + "\ud83d" + "\ue000" * 67, 134, 2),
     ],
 )
 def test_submission_length_and_segments_count_utf_16_units(
     text: str, length: int, segments: int
 ) -> None:
-    """A message of 70 UTF-16 units is one segment; a longer one has 67 in each."""
+    """A message of 70 UTF-16 units is one segment; a longer one has 67 in each, or 66."""
     submission = Submission(("13900000000",), text, "37", "")
     assert (submission.length, submission.segments) == (length, segments)
     assert (utf16_length(text), count_segments(text)) == (length, segments)
+
+
+@given(st.lists(st.tuples(st.integers(0, 140), st.integers(0, 70)), max_size=4))
+def test_count_segments_equals_a_plain_splitter(runs: list[tuple[int, int]]) -> None:
+    """Whatever the order of characters of one and of two units, no character is cut."""
+    text = "".join("长" * short + "😀" * long for short, long in runs)
+    segments, room = 1, 67 if utf16_length(text) > 70 else 70
+    for character in text:
+        units = 2 if character == "😀" else 1
+        if room < units:
+            segments, room = segments + 1, 67
+        room -= units
+    assert count_segments(text) == segments
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "verify": True,
         "recipient_pattern": None,
         "max_recipients": 500,
+        "max_segments": 10,
         "max_connections": 100,
         "wsdl": None,
     }
@@ -62,6 +63,8 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         ("retries", 0, 0),
         ("max_recipients", 1, 1),
         ("max_recipients", 1000, 1000),
+        ("max_segments", 1, 1),
+        ("max_segments", 255, 255),
         ("timeout", 86400, 86400),
         ("wsdl", "x.wsdl", "x.wsdl"),
         ("proxy", "http://u:p@h:1", "http://u:p@h:1"),
@@ -130,6 +133,18 @@ def test_settings_from_env_overrides_take_precedence() -> None:
     assert (settings.user_code, settings.channel, settings.protocol) == ("other", "38", "soap")
     assert (settings.timeout, settings.retries) == (2.5, 2)
     assert set(arguments_from_env(environ)) == {"user_code", "user_pass", "channel", "timeout"}
+
+
+def test_settings_from_env_reads_numbers() -> None:
+    """A variable that is no number is named, with what it has."""
+    base = {"YUNXIN_USER_CODE": "demo", "YUNXIN_USER_PASS": "demo"}
+    assert Settings.from_env({**base, "YUNXIN_MAX_SEGMENTS": "20"}).max_segments == 20
+    for name, value, error in [
+        ("MAX_SEGMENTS", "2.5", "must be a number such as 10"),
+        ("TIMEOUT", "long", "must be a number of seconds"),
+    ]:
+        with pytest.raises(ConfigurationError, match=f"YUNXIN_{name}='{value}' {error}"):
+            Settings.from_env({**base, f"YUNXIN_{name}": value})
 
 
 def test_parse_endpoint_takes_a_parsed_endpoint() -> None:

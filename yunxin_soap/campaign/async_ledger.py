@@ -103,11 +103,13 @@ class AsyncLedger:
         Args:
             name: the name of the campaign.
             source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
-            message: the text; ``{name}`` in it is replaced by the column of that name.
+            message: the text; ``{name}`` in it is replaced by the column of that name, and
+                ``{due:%m月%d日}`` by a date in that format.
             on_progress: called now and then, in a thread, with the count of rows read so far.
             on_skipped: called, in a thread, with each skipped line.
             options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
-                ``recipient_pattern``, ``strict``; see `PlanOptions`.
+                ``max_segments``, ``recipient_pattern``, ``strict``, ``dash_is_empty``,
+                ``marketing``; see `PlanOptions`.
 
         Returns:
             What the campaign is.
@@ -159,7 +161,8 @@ class AsyncLedger:
             rate_limit: submissions a second at most. Default: no limit.
             numbers_rate_limit: numbers a second at most. Default: no limit.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
-                outside of them. Default: always.
+                outside of them. Default: always. A campaign that was planned as marketing needs
+                hours from 08:00 to 21:00 in China's time, or narrower ones.
             timezone: of the sending hours, and of a ``start_at`` that has none.
             start_at: when to begin to send; the run waits until then. Default: at once.
             isolate: whether to split a submission in halves if it is rejected for its numbers (-14

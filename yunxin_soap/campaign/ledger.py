@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.campaign.lists import Source
+from yunxin_soap.campaign.marketing import CHINA_OFFSET, CLOSES, OPENS
 from yunxin_soap.campaign.models import (
     Activity,
     DecisionName,
@@ -110,11 +111,13 @@ class Ledger:
         Args:
             name: the name of the campaign.
             source: numbers, rows with a column of numbers, or a `Csv`, `Text` or `Rows`.
-            message: the text; ``{name}`` in it is replaced by the column of that name.
+            message: the text; ``{name}`` in it is replaced by the column of that name, and
+                ``{due:%m月%d日}`` by a date in that format.
             on_progress: called now and then with the count of rows read so far.
             on_skipped: called with each skipped line.
             options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
-                ``recipient_pattern``, ``strict``; see `PlanOptions`.
+                ``max_segments``, ``recipient_pattern``, ``strict``, ``dash_is_empty``,
+                ``marketing``; see `PlanOptions`.
 
         Returns:
             What the campaign is.
@@ -168,7 +171,8 @@ class Ledger:
             rate_limit: submissions a second at most. Default: no limit.
             numbers_rate_limit: numbers a second at most. Default: no limit.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
-                outside of them. Default: always.
+                outside of them. Default: always. A campaign that was planned as marketing needs
+                hours from 08:00 to 21:00 in China's time, or narrower ones.
             timezone: of the sending hours, and of a ``start_at`` that has none.
             start_at: when to begin to send; the run waits until then. Default: at once.
             isolate: whether to split a submission in halves if it is rejected for its numbers (-14
@@ -225,6 +229,8 @@ class Ledger:
     ) -> None:
         """Run a campaign in this event loop; `AsyncLedger.run` uses it, too."""
         campaign_id = await asyncio.to_thread(self._reads.campaign_id, name)
+        if await asyncio.to_thread(self._reads.is_marketing, name):
+            _check_marketing_hours(name, options.sending_hours)
         with as_ledger_errors():
             await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
 
@@ -493,6 +499,21 @@ def run_options(
     if start_at is not None and start_at.tzinfo is None:
         start_at = start_at.replace(tzinfo=zone)
     return RunOptions(sending_hours=hours, start_at=start_at, **numbers)
+
+
+def _check_marketing_hours(name: str, hours: SendingHours | None) -> None:
+    """Check the hours of a run whose campaign is marketing.
+
+    Raises:
+        ConfigurationError: it may send at other times than the operators allow.
+    """
+    if hours is None or not hours.is_within(OPENS, CLOSES, CHINA_OFFSET):
+        raise ConfigurationError(
+            f"The campaign {name!r} is marketing, which the operators let through from"
+            f" {OPENS:%H:%M} to {CLOSES:%H:%M} in China's time only: give"
+            f" sending_hours='{OPENS:%H:%M}-{CLOSES:%H:%M}' or narrower ones, in"
+            f" {DEFAULT_TIMEZONE}."
+        )
 
 
 def _require_no_event_loop() -> None:

@@ -160,20 +160,23 @@ class Plan:
 
     name: str
     digest: str
-    """Equal for the same numbers, texts, channel and extension, in any order."""
+    """Equal for the same numbers, texts, channel and extension, in any order; another one if it is
+    marketing."""
     numbers: int
     submissions: int
     texts: int
     """How many different texts are sent."""
     segments: int
     """An estimate of the SMS that the vendor bills: a text of up to 70 characters is one, a longer
-    one is split into parts of 67."""
+    one is split into segments of 67."""
     skipped: int
     """How many lines of the list are in no submission."""
     skipped_by: dict[SkipKind, int]
     """How many of them, by each cause that there is."""
     existing: bool = False
     """Whether the ledger had the same campaign already, so that nothing was written."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before the campaign is run, a sentence each."""
 
 
 @dataclass(frozen=True)

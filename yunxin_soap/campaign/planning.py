@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.lists import Batch, Source
 from yunxin_soap.campaign.lists.rows import as_source
+from yunxin_soap.campaign.marketing import check_way_out, describe_marketing
 from yunxin_soap.campaign.models import (
     NAME_LENGTH,
     Plan,
@@ -46,6 +47,8 @@ _LOADING_BATCH = 2
 """The batch before which a plan loads the do-not-send list; it looks the numbers before it up."""
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
+_MAX_NOTES = 10
+"""Notes about the texts, about that many; each of a million texts may have its own."""
 UNBALANCED_QUOTE_REASON = (
     'this line is inside a quoted field that is never closed: add the missing " or remove the'
     " opening one"
@@ -64,11 +67,18 @@ class PlanOptions(TypedDict, total=False):
     """Appended to a message that has none. Default: none, so the message needs its own."""
     max_recipients: int
     """Numbers in a submission, at most; from 1 to 1000. Default: 500."""
+    max_segments: int
+    """Segments of a text, at most; from 1 to 255. Default: 10."""
     recipient_pattern: str | re.Pattern[str]
     """The pattern that a normalised number must match. Default: mainland mobile numbers."""
     strict: bool
     """Whether a line that would be skipped is an error, but for the do-not-send list. Default:
     False."""
+    marketing: bool
+    """Whether the campaign is marketing: every text must say how to refuse further ones, and a run
+    must keep to the hours from 08:00 to 21:00 in China's time. Default: False."""
+    dash_is_empty: bool
+    """Whether a lone ``-`` in a column that the message uses counts as empty. Default: False."""
 
 
 class Suppressions(Protocol):
@@ -103,9 +113,12 @@ class Planner:
         extension: the extension number (the vendor's ``ExeNo``).
         signature: appended to a message that has none.
         max_recipients: numbers in a submission, at most; from 1 to 1000.
+        max_segments: segments of a text, at most; from 1 to 255.
         recipient_pattern: the pattern that a normalised number must match.
         strict: whether a line that would be skipped is an error; a number on the do-not-send list
             is none.
+        dash_is_empty: whether a lone ``-`` in a column that the message uses counts as empty.
+        marketing: whether every text must say how to refuse further ones.
         suppressions: the do-not-send list; None if nothing is on it.
 
     Raises:
@@ -121,8 +134,11 @@ class Planner:
         extension: str | int = "",
         signature: str | None = None,
         max_recipients: int = DEFAULT_MAX_RECIPIENTS,
+        max_segments: int = rules.DEFAULT_MAX_SEGMENTS,
         recipient_pattern: str | re.Pattern[str] = MAINLAND_MOBILE,
         strict: bool = False,
+        dash_is_empty: bool = False,
+        marketing: bool = False,
     ) -> None:
         self.channel = rules.normalise_channel(channel)
         self.extension = rules.normalise_extension(extension)
@@ -130,12 +146,27 @@ class Planner:
             raise invalid_request(
                 f"max_recipients={max_recipients!r} must be from 1 to {rules.MAX_RECIPIENTS}."
             )
+        if not 1 <= max_segments <= rules.MAX_SEGMENTS:
+            raise invalid_request(
+                f"max_segments={max_segments!r} must be from 1 to {rules.MAX_SEGMENTS}."
+            )
+        self._max_segments = max_segments
+        self.marketing = marketing
+        self._notes: dict[str, None] = {}
+        """What `Plan.notes` has, in order."""
         self._signature = None if signature is None else rules.normalise_signature(signature)
-        self._template = Template(message)
+        self._template = Template(message, dash_is_empty=dash_is_empty)
+        self._template.check_notation()
+        if not marketing and (note := describe_marketing(message)):
+            self._notes[note] = None
         self._required_end = "" if self._signature is None else f"【{self._signature}】"
         """The end that each text must have, if a column could bring another signature."""
         if not self._template.columns or rules.rstrip_invisible(self._template.end).endswith("】"):
             self._required_end = ""
+        text = self._template.text
+        has_bracket = rules.rstrip_invisible(text).endswith("】")
+        if self._required_end or (has_bracket and not rules.ends_in_signature(text)):
+            rules.check_unsigned(text, self._signature)
         self._max_recipients, self._strict = max_recipients, strict
         self._pattern = re.compile(recipient_pattern)
         self._mainland = self._pattern.pattern == MAINLAND_MOBILE.pattern
@@ -178,8 +209,9 @@ class Planner:
                 strict.
         """
         rows = 0
+        needs_columns = self._message is None or self._template.may_have_foreign_placeholders
         try:
-            for batch in source.batches(columns=self._message is None):
+            for batch in source.batches(columns=needs_columns):
                 for line, text in batch.unbalanced:
                     self._skip(line, text, UNBALANCED_QUOTE_REASON, SkipKind.UNCLOSED_QUOTE)
                 if rows == 0 and batch.values:
@@ -214,6 +246,7 @@ class Planner:
             segments=parts,
             skipped=sum(self._skipped.values()),
             skipped_by={kind: count for kind, count in self._skipped.items() if count},
+            notes=tuple(self._notes),
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:
@@ -227,14 +260,23 @@ class Planner:
             yield SkippedLine(*row)
 
     def _check_columns(self, batch: Batch) -> None:
-        """Raise an error if the message names a column that no row has."""
+        """Raise an error if the message names a column that no row has, or in a wrong notation."""
+        usable = tuple(batch.rows[0]) if batch.rows else ()
         for name in self._template.columns:
-            if not any(name in row for row in batch.rows or ()):
-                known = ", ".join(batch.rows[0]) if batch.rows else "none"
+            if any(name in row for row in batch.rows or ()):
+                continue
+            before = re.split("[:：]", name)[0].strip()
+            if before in usable:
                 raise ConfigurationError(
-                    f"The message uses {{{name}}}, but the list does not have exactly one column"
-                    f" {name!r}. Usable columns: {known}. Fix the message or the heading."
+                    f"The message uses {{{name}}}: a format after the colon is for dates only, as"
+                    f" in {{{before}:%m月%d日}}. Write {{{before}}}."
                 )
+            raise ConfigurationError(
+                f"The message uses {{{name}}}, but the list does not have exactly one column"
+                f" {name!r}. Usable columns: {', '.join(usable) or 'none'}. Fix the message or the"
+                " heading."
+            )
+        self._template.check_notation(usable)
 
     def _add(self, batch: Batch) -> None:
         numbers, lines, texts = self._parse(batch)
@@ -284,12 +326,18 @@ class Planner:
             limit=len(value),
         )
 
-    def _fill(self, row: Mapping[str, str]) -> str:
+    def _fill(self, row: Mapping[str, Any]) -> str:
         """Return the text for a row, with its signature."""
         text = self._template.fill(row)
         if self._required_end and not rules.rstrip_invisible(text).endswith(self._required_end):
             text += self._required_end
-        return rules.normalise_message(text, self._signature)
+        message = rules.normalise_message(text, self._signature, literal_braces=True)
+        rules.check_segments(message, self._max_segments)
+        if self.marketing:
+            check_way_out(message)
+        if len(self._notes) < _MAX_NOTES:
+            self._notes.update(dict.fromkeys(rules.describe_oddities(message)))
+        return message
 
     def _deduplicate(
         self, numbers: list[str], lines: Sequence[int], texts: Sequence[str] | None
@@ -404,7 +452,8 @@ class Planner:
 
     def _finish(self) -> None:
         """Make the last submissions, and the digest."""
-        digest = hashlib.sha256(json.dumps([self.channel, self.extension]).encode())
+        about = [self.channel, self.extension, *["marketing"] * self.marketing]
+        digest = hashlib.sha256(json.dumps(about).encode())
         if self._message is not None:
             self._group(self._message, final=True)
             self._hash(digest, self._message, self._sorted_numbers())

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
-from yunxin_soap.campaign.lists.encoding import REPLACEMENT_CHARACTER
+from yunxin_soap.campaign.values import as_written, check_spec
 from yunxin_soap.errors import invalid_request
-from yunxin_soap.message import rstrip_invisible
+from yunxin_soap.placeholders import candidates, find_placeholder
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+# Input methods write the colon in its full width.
+_DATE_FORMAT = re.compile(r"([^:：]+)[:：](.*%.*)", re.DOTALL)
+
+
+class _Part(NamedTuple):
+    """Some literal text and the placeholder behind it."""
+
+    literal: str
+    column: str | None
+    """The name of the column; None behind the last text."""
+    spec: str = ""
+    """How to write a date; empty for none."""
+    label: str = ""
+    """How an error names the column."""
 
 
 class Template:
     """A message in which ``{name}`` stands for the row's column of that name.
 
-    Blanks around the name are ignored. ``{{`` and ``}}`` stand for the braces themselves.
+    Blanks around the name are ignored. ``{due:%m月%d日}`` says how to write a date; see
+    `values.check_spec`. ``{{`` and ``}}`` stand for the braces themselves.
 
     Args:
         text: the message.
+        dash_is_empty: whether a lone ``-`` in a column counts as empty.
 
     Raises:
-        InvalidRequest: a brace has no counterpart.
+        InvalidRequest: a brace has no counterpart, or the format of a date is unknown.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, dash_is_empty: bool = False) -> None:
         if not isinstance(text, str):
             raise invalid_request(f"The message must be a string, not {type(text).__name__}.")
-        self._parts: list[tuple[str, str | None]] = []
-        """Literal text and the name of the column that follows it; None behind the last text."""
+        self._text, self._dash_is_empty = text, dash_is_empty
+        self._parts: list[_Part] = []
         end, literal = 0, ""
         for token in _TOKEN.finditer(text):
             literal += text[end : token.start()]
             end = token.end()
             if token[1] is not None:
-                self._parts.append((literal, token[1].strip()))
+                self._parts.append(_part(literal, token[1].strip()))
                 literal = ""
             elif len(token[0]) == 2:
                 literal += token[0][0]
@@ -43,42 +60,70 @@ class Template:
                     f"The message has an unpaired {token[0]!r} at character {token.start() + 1}:"
                     f" write {token[0] * 2!r} for the brace itself."
                 )
-        self._parts.append((literal + text[end:], None))
+        self._parts.append(_Part(literal + text[end:], None))
 
     @property
     def end(self) -> str:
         """The literal text behind the last placeholder."""
-        return self._parts[-1][0]
+        return self._parts[-1].literal
+
+    @property
+    def text(self) -> str:
+        """The message with its placeholders."""
+        return self._text
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the placeholders, in their order."""
-        return tuple(name for _, name in self._parts if name is not None)
+        return tuple(part.column for part in self._parts if part.column is not None)
 
-    def fill(self, row: Mapping[str, str]) -> str:
+    @property
+    def may_have_foreign_placeholders(self) -> bool:
+        """Whether the list decides if something is a placeholder in another notation."""
+        return any(candidates(self._text, template=True))
+
+    def check_notation(self, columns: Collection[str] = ()) -> None:
+        """Check that no placeholder is in another vendor's notation, such as ``${name}``.
+
+        Args:
+            columns: the columns of the list. What may be honest text, such as ``#活动#``, is a
+                placeholder if it names one of them.
+
+        Raises:
+            InvalidRequest: there is one; the message says how to write it.
+        """
+        found = find_placeholder(self._text, columns, template=True)
+        if found is not None:
+            known = [each for each in columns if each.strip().casefold() == found.name.casefold()]
+            name = known[0] if known else found.name
+            raise invalid_request(
+                f"The message has {found.text!r}, which is another vendor's notation and would be"
+                f" sent as it is: write {{{name}}} for the column {name!r} of the list."
+            )
+
+    def fill(self, row: Mapping[str, Any]) -> str:
         """Return the text for a row. Blanks around a value are removed.
 
         Args:
             row: the row's values by column.
 
         Raises:
-            InvalidRequest: a column is missing, empty, invisible or was not decodable.
+            InvalidRequest: a column is missing, empty, stands for "nothing", as ``#N/A`` does, was
+                not decodable, or has a value that nobody would write.
         """
+        get, dash_is_empty = row.get, self._dash_is_empty
         return "".join(
-            literal if name is None else literal + _value(row, name)
-            for literal, name in self._parts
+            [
+                literal
+                if column is None
+                else literal + as_written(get(column), spec, label, dash_is_empty)
+                for literal, column, spec, label in self._parts
+            ]
         )
 
 
-def _value(row: Mapping[str, str], name: str) -> str:
-    value = row.get(name, "").strip()
-    # Characters without width, such as U+200B, leave the same hole as an empty value.
-    if not rstrip_invisible(value):
-        # A text such as "您的余额是元" cannot be unsent.
-        raise invalid_request(f"The column {name!r}, which the message uses, is empty.")
-    if REPLACEMENT_CHARACTER in value:
-        raise invalid_request(
-            f"The column {name!r}, which the message uses, contains bytes that the list's encoding"
-            " cannot decode (U+FFFD)."
-        )
-    return value
+def _part(literal: str, content: str) -> _Part:
+    found = _DATE_FORMAT.fullmatch(content)
+    column, spec = (found[1].strip(), found[2].strip()) if found else (content, "")
+    check_spec(spec)
+    return _Part(literal, column, spec, f"The column {column!r}, which the message uses,")

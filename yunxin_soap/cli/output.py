@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -178,6 +178,12 @@ def _is_control(character: str) -> bool:
 def print_text(text: str, *, err: bool = False) -> None:
     """Print a line that may have texts from a ledger in it."""
     click.echo(printable(text), err=err)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what a person should know before anything is sent, a line each, on standard error."""
+    for note in notes:
+        print_text(f"yunxin-soap: Note: {note}", err=True)
 
 
 def format_json(value: Any) -> str:

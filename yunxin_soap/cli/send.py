@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from yunxin_soap.cli.options import (
     read_lines,
     with_variable,
 )
-from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json
+from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json, print_notes
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ _MORE = """
 \b
 Settings are read from YUNXIN_USER_CODE, YUNXIN_USER_PASS, YUNXIN_CHANNEL,
 YUNXIN_SIGNATURE, YUNXIN_EXTENSION, YUNXIN_ENDPOINT, YUNXIN_PROTOCOL,
-YUNXIN_TIMEOUT and YUNXIN_PROXY; options take precedence. The password comes
-from YUNXIN_USER_PASS, a file or a prompt, never from an argument.
+YUNXIN_TIMEOUT, YUNXIN_PROXY and YUNXIN_MAX_SEGMENTS; options take precedence.
+The password comes from YUNXIN_USER_PASS, a file or a prompt, never from an
+argument.
 """
 _RECIPIENTS_SHOWN = 3
 
@@ -59,6 +61,11 @@ _RECIPIENTS_SHOWN = 3
 )
 @click.option("--channel", help=with_variable("The channel number, such as 37.", "CHANNEL"))
 @click.option("--extension", help=with_variable("The extension number.", "EXTENSION"))
+@click.option(
+    "--max-segments",
+    type=int,
+    help=with_variable("The most segments of the text (default 10).", "MAX_SEGMENTS"),
+)
 @client_options
 @click.option(
     "--sandbox",
@@ -134,7 +141,9 @@ def _send(client: Client, recipients: list[str], message: str) -> Receipt:
 
 
 def _print_dry_run(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
-    submission = client.check(recipients, message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the notes are shown below
+        submission = client.check(recipients, message)
     shown: dict[str, Any] = {
         "endpoint": client.endpoint,
         "protocol": client.protocol,
@@ -144,7 +153,7 @@ def _print_dry_run(client: Client, recipients: list[str], message: str, as_json:
         "message": submission.message,
     }
     if as_json:
-        print_json({"outcome": "dry_run", **shown})
+        print_json({"outcome": "dry_run", **shown, "notes": submission.notes})
         return
     click.echo("Dry run: nothing was sent.")
     count, first = len(submission.recipients), submission.recipients[:_RECIPIENTS_SHOWN]
@@ -152,6 +161,7 @@ def _print_dry_run(client: Client, recipients: list[str], message: str, as_json:
     shown["recipients"] = f"{count} ({', '.join(first)}{rest})"
     for name, value in shown.items():
         click.echo(f"{name:>10}: {value}")
+    print_notes(submission.notes)
 
 
 def _print_receipt(receipt: Receipt, as_json: bool) -> None:

@@ -315,7 +315,7 @@ def test_delete_removes_everything(ledger: Ledger, engine: sa.Engine) -> None:
     assert ledger.campaigns() == []
     with pytest.raises(NotInLedger):
         ledger.delete("a")
-    ledger.plan("a", numbers(3), TEXT + TEXT, channel=38)
+    ledger.plan("a", numbers(3), f"再次{TEXT}", channel=38)
     assert ledger.status("a").numbers[State.PENDING] == 3
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.lists import TEXT, numbers
-from yunxin_soap import ConfigurationError, ContentConflict, InvalidRequest
+from yunxin_soap import Client, ConfigurationError, ContentConflict, InvalidRequest
 from yunxin_soap.campaign import Csv, Ledger, SkippedLine, State
+from yunxin_soap.sandbox import Sandbox
 
 A, B, C = numbers(3)
 
@@ -113,3 +115,33 @@ def test_plan_with_many_texts_keeps_each_number_with_its_own(ledger: Ledger) -> 
     for at in (0, 699, 700, 1399):
         (found,) = ledger.find(numbers(1400)[at])
         assert found.message == f"第{at % 700}【签名】"
+
+
+def test_run_of_marketing_needs_its_hours(ledger: Ledger, sandbox: Sandbox) -> None:
+    """The ledger remembers that a campaign is marketing, and every run is asked for the hours."""
+    text = "全场五折，拒收请回复R【签名】"
+    ledger.plan("a", [A], text, channel=37, marketing=True)
+    ledger.plan("b", [A], text, channel=37)
+    with Client("demo", "demo", channel="37", endpoint=sandbox.url) as client:
+        for hours in (None, "08:00-22:00", "21:00-08:00"):
+            with pytest.raises(
+                ConfigurationError, match="from 08:00 to 21:00 in China's time only"
+            ):
+                ledger.run("a", client, sending_hours=hours)
+        with pytest.raises(ConfigurationError, match="in China's time only"):
+            ledger.run("a", client, sending_hours="09:00-20:00", timezone="UTC")
+        assert ledger.status("a").submissions[State.PENDING] == 1
+        assert ledger.run("b", client).numbers[State.ACCEPTED] == 1
+        stop = threading.Event()
+        stop.set()  # whatever the time is
+        status = ledger.run("a", client, sending_hours="09:00-20:00", stop=stop)
+    assert status.submissions[State.PENDING] == 1
+
+
+def test_plan_as_marketing_is_another_campaign(ledger: Ledger) -> None:
+    """A second plan must not change silently what the first one promised."""
+    text = "全场五折，拒收请回复R【签名】"
+    ledger.plan("a", [A], text, channel=37, marketing=True)
+    assert ledger.plan("a", [A], text, channel=37, marketing=True).existing
+    with pytest.raises(ContentConflict, match="or only one of the two is marketing"):
+        ledger.plan("a", [A], text, channel=37)

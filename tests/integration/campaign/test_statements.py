@@ -36,9 +36,9 @@ _FILL = (
     "ALTER TABLE yunxin_recipients SET (autovacuum_enabled = off)",
     "SET LOCAL session_replication_role = replica",
     "INSERT INTO yunxin_campaign"
-    " (name, digest, state, reason, created_at, numbers, skipped, skipped_by, segments,"
+    " (name, digest, state, reason, created_at, numbers, skipped, skipped_by, segments, marketing,"
     " suppression_generation)"
-    f" VALUES ('a', 'x', 'open', '', 0, {_SIZE}, 0, '{{}}', 1, 0)",
+    f" VALUES ('a', 'x', 'open', '', 0, {_SIZE}, 0, '{{}}', 1, false, 0)",
     "INSERT INTO yunxin_content (campaign_id, message, channel, extension)"
     " SELECT id, 'text', '37', '' FROM yunxin_campaign",
     "INSERT INTO yunxin_submission"

@@ -32,6 +32,7 @@ from yunxin_soap import (
     OutcomeUnknown,
     Request,
     Response,
+    Submission,
     wsdl,
 )
 from yunxin_soap.errors import SendError
@@ -64,7 +65,8 @@ def test_close_while_a_large_request_is_sent_keeps_the_timeout() -> None:
     async def main() -> None:
         with ScriptedServer(script) as server:
             yunxin = client(server.url, timeout=0.5)
-            sending = asyncio.ensure_future(yunxin.send("13900000000", "x" * (16 << 20)))
+            large = Submission(("13900000000",), "x" * (16 << 20), "37", "")
+            sending = asyncio.ensure_future(yunxin.submit(large))
             await asyncio.to_thread(begun.wait, 20)
             closing = asyncio.ensure_future(yunxin.close())
             with pytest.raises(OutcomeUnknown):

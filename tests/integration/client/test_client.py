@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import yunxin_soap
 from tests.support.checked_client import CheckedClient
@@ -30,6 +31,7 @@ from yunxin_soap import (
     Response,
     ResultCode,
 )
+from yunxin_soap.campaign import preview
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Account, Sandbox
@@ -245,6 +247,43 @@ def test_check_returns_the_submission_and_sends_nothing(sandbox: Sandbox) -> Non
     assert sandbox.inbox == ()
 
 
+def test_check_warns_of_a_long_message(sandbox: Sandbox) -> None:
+    """Beyond 1,000 characters, the warning points at the caller and has no text in it."""
+    with build(sandbox, max_segments=20) as client:
+        assert client.check("13900000000", "长" * 996).notes == ()
+        with pytest.warns(UserWarning, match="1002 characters, more than 1000") as caught:
+            submission = client.check("13900000000", "长" * 998)
+    assert [str(each.message) for each in caught] == list(submission.notes)
+    assert caught[0].filename == __file__
+    assert "长" not in submission.notes[0]
+
+
+def test_check_refuses_a_message_of_too_many_segments(sandbox: Sandbox) -> None:
+    """The limit is 10 segments unless a setting says another; the error has the count."""
+    with build(sandbox) as client:
+        assert client.check("13900000000", "长" * 666).segments == 10
+        for call in (client.check, client.send):
+            with pytest.raises(InvalidRequest, match=r"has 11 segments .* max_segments=10"):
+                call("13900000000", "长" * 667)
+    with build(sandbox, max_segments=1) as client:
+        assert client.check("13900000000", "长" * 66).segments == 1
+        with pytest.raises(InvalidRequest, match=r"has 2 segments .* max_segments=1"):
+            client.check("13900000000", "长" * 67)
+    assert sandbox.inbox == ()
+
+
+def test_segments_are_the_same_everywhere(sandbox: Sandbox) -> None:
+    """The client, its receipt, a plan and the sandbox count by one function."""
+    for text in ("您好", "😀" * 67, "x" * 66 + "😀" * 67):
+        with build(sandbox) as client:
+            submission = client.check("13900000000", text)
+            receipt = client.submit(submission)
+        planned = preview("a", ["13900000000"], submission.message, channel=37).segments
+        origin = sandbox.url.removesuffix("/api/MsgSend.asmx")
+        (shown,) = requests.get(f"{origin}/api/v1/arrivals?limit=1", timeout=20).json()["arrivals"]
+        assert submission.segments == receipt.segments == planned == shown["segments"]
+
+
 def test_send_without_channel_is_invalid(sandbox: Sandbox) -> None:
     """Without a channel, the error names the argument and the variable."""
     with (
@@ -323,6 +362,8 @@ def test_from_env_reads_the_variables_and_overrides_them(
         ({"retries": True}, "retries"),
         ({"max_recipients": 1001}, "1 to 1000"),
         ({"max_recipients": 0}, "1 to 1000"),
+        ({"max_segments": 0}, "1 to 255"),
+        ({"max_segments": 256}, "1 to 255"),
         ({"proxy": "socks5://h:1"}, "only http and https"),
         ({"proxy": "u:hidden@h"}, "proxy"),
         ({"proxy": "http://u:hid/den@h:1"}, "Percent-encode .* / is %2F"),

@@ -612,5 +612,5 @@ def test_status_413_before_the_request_is_read_is_rejected() -> None:
         CheckedClient(server) as checked,
         pytest.raises(ConfigurationRejected, match="413"),
     ):
-        checked.send("x" * (16 << 20))
+        checked.submit_large()
     assert server.connections == 1

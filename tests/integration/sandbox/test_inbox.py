@@ -18,7 +18,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from tests.support.raw_http import connected, exchange, written
-from yunxin_soap import BalanceRejected, Client, NotSent
+from yunxin_soap import BalanceRejected, Client, NotSent, Submission
 from yunxin_soap.message import count_segments
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
@@ -180,12 +180,12 @@ def test_clear_refuse_fault_opens_the_port(api: Api, client: Client, sandbox: Sa
 
 def test_list_long_message_is_shortened(api: Api, client: Client) -> None:
     """Only lists shorten a message; details and downloads have all of it."""
-    client.send("13900000000", "字" * 20_000)
+    client.submit(Submission(("13900000000",), "字" * 19_996 + "【签名】", "37", ""))
     (listed,) = api.get("/arrivals")["arrivals"]
-    assert (len(listed["message"]), listed["length"]) == (10_000, 20_004)
-    assert len(api.get(f"/arrivals/{listed['id']}")["message"]) == 20_004
-    assert len(api.get("/arrivals.json")[0]["message"]) == 20_004
-    assert "字" * 20_000 in api.call("GET", "/arrivals.csv").content.decode()
+    assert (len(listed["message"]), listed["length"]) == (10_000, 20_000)
+    assert len(api.get(f"/arrivals/{listed['id']}")["message"]) == 20_000
+    assert len(api.get("/arrivals.json")[0]["message"]) == 20_000
+    assert "字" * 19_996 in api.call("GET", "/arrivals.csv").content.decode()
 
 
 def test_search_mistyped_parameter_is_an_error(api: Api, client: Client) -> None:

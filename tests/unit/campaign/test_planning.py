@@ -9,9 +9,12 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +94,94 @@ def test_planner_skips_texts_that_cannot_be_sent() -> None:
     _, skipped = planned(rows, "{city}【签名】")
     assert "The column 'city', which the message uses, is empty." in skipped[0].reason
     assert "XML cannot carry" in skipped[1].reason
+
+
+@pytest.mark.parametrize("kind", ["csv", "rows"])
+@pytest.mark.parametrize(
+    "text",
+    ["您好#客户#", "您好【客户】！", "您好{{客户}}", "{客户}您好，余额%amount%", "您好[客户]"],
+)
+def test_planner_column_in_another_notation_is_invalid(kind: str, text: str) -> None:
+    """It would be sent as it is: the columns of the list tell it from honest text."""
+    source: Any = [{"手机": A, "客户": "甲", "amount": "5"}]
+    if kind == "csv":
+        source = Csv(io.BytesIO(f"手机,客户,amount\n{A},甲,5\n".encode()))
+    with pytest.raises(InvalidRequest, match=r"another vendor's notation .* write {(客户|amount)}"):
+        planned(source, f"{text}【签名】")
+
+
+def test_planner_marks_that_name_no_column_are_text() -> None:
+    """Without such a column, hashtags and headings are honest text."""
+    for text in (
+        "您好#客户#【签名】",
+        "【客户】您好【签名】",
+        "{{您好}}，50%折扣，满100%返【签名】",
+    ):
+        sent = text.replace("{{", "{").replace("}}", "}")
+        assert planned([{"手机": A}], text).texts == {sent: [A]}
+        assert planned([A], text).texts == {sent: [A]}
+
+
+@pytest.mark.parametrize("text", ["您好${name}", "您好{{name}}", "您好#name#", "您好【变量】！"])
+def test_planner_sure_placeholder_is_found_before_the_list_is_read(text: str) -> None:
+    """What cannot be honest text needs no columns to be found."""
+    unread = iter([A])
+    with pytest.raises(InvalidRequest, match="another vendor's notation"):
+        planned(unread, f"{text}【签名】")
+    assert list(unread) == [A]
+
+
+def test_planner_format_of_a_column_that_is_no_date_is_explained() -> None:
+    """``{amount:.2f}`` is a notation of Python's, and the list has no such column."""
+    with pytest.raises(ConfigurationError, match=r"a format after the colon is for dates only"):
+        planned([{"phone": A, "amount": 1.5}], "余额{amount:.2f}元【签名】")
+
+
+def test_planner_cells_with_nothing_in_them_are_skipped() -> None:
+    """Each line is named, with what its cell holds."""
+    cells = ["1.5", "#N/A", "nan", "-", "NULL"]
+    rows = "\n".join(f"{number},{cell}" for number, cell in zip(numbers(5), cells, strict=True))
+    content = f"手机,amount\n{rows}\n".encode()
+    texts, skipped = planned(Csv(io.BytesIO(content)), "余额{amount}元【签名】")
+    assert texts == {"余额1.5元【签名】": [numbers(5)[0]], "余额-元【签名】": [numbers(5)[3]]}
+    assert [(each.line, each.reason.rpartition(" ")[2]) for each in skipped] == [
+        (3, "'#N/A'."),
+        (4, "'nan'."),
+        (6, "'NULL'."),
+    ]
+    texts, skipped = planned(Csv(io.BytesIO(content)), "余额{amount}元【签名】", dash_is_empty=True)
+    assert [each.line for each in skipped] == [3, 4, 5, 6]
+
+
+def test_planner_rows_of_a_database_keep_their_types() -> None:
+    """Decimals, floats, dates and None come as they are."""
+    rows = [
+        {"phone": A, "amount": Decimal("12.50"), "due": date(2026, 11, 3)},
+        {"phone": B, "amount": 0.1 + 0.2, "due": "2026-12-24"},
+        {"phone": C, "amount": None, "due": date(2026, 11, 3)},
+    ]
+    texts, skipped = planned(rows, "余额{amount}元，请于{due:%m月%d日}前缴费【签名】")
+    assert texts == {
+        "余额12.50元，请于11月03日前缴费【签名】": [A],
+        "余额0.3元，请于12月24日前缴费【签名】": [B],
+    }
+    assert [each.line for each in skipped] == [3]
+
+
+def test_planner_rows_of_a_data_frame_have_no_holes() -> None:
+    """The NaN, NaT and NA of pandas skip their lines; its dates are dates."""
+    frame = pd.DataFrame(
+        {
+            "phone": numbers(4),
+            "amount": [1.5, float("nan"), 3.0, 4.0],
+            "due": pd.to_datetime(["2026-11-30", "2026-11-30", "NaT", "2026-12-01"]),
+            "level": pd.array(["甲", "乙", "丙", pd.NA], dtype="string"),
+        }
+    )
+    text = "{level}您好，余额{amount}元，{due:%-m月%-d日}到期【签名】"
+    texts, skipped = planned(frame.to_dict("records"), text)
+    assert texts == {"甲您好，余额1.5元，11月30日到期【签名】": [A]}
+    assert [each.line for each in skipped] == [2, 3, 4]
 
 
 _numbers = st.integers(0, 40).map(lambda at: str(13900000000 + at))
@@ -225,8 +316,33 @@ def test_planner_column_cannot_replace_the_signature() -> None:
         "王【签名】",
         "李【签名】",
     }
-    texts, skipped = planned(signed, "{who}【签名】 \n", signature="签名")
-    assert (texts, len(skipped)) == ({}, 2)  # the last character must be 】
+    with pytest.raises(InvalidRequest, match="2 invisible character"):
+        planned(signed, "{who}【签名】 \n", signature="签名")  # the last character must be 】
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【公司】您好{who}",
+        "{who}您好[签名]",
+        "{who}您好【签名",
+        "{who}您好签名】",
+        "【签名】{who}您好",
+    ],
+)
+def test_planner_signature_in_a_wrong_form_is_found_before_the_list_is_read(text: str) -> None:
+    """No second signature is appended to a text with columns, either."""
+    unread = iter([{"phone": A, "who": "王"}])
+    with pytest.raises(InvalidRequest, match=r"(has its|half a) signature"):
+        planned(unread, text, signature="签名")
+    assert list(unread) != []
+
+
+def test_planner_notes_a_second_signature() -> None:
+    """The plan says so, once for all texts."""
+    rows = [{"phone": A, "who": "王"}, {"phone": B, "who": "李"}]
+    (note,) = preview("a", rows, "【公司】您好{who}【签名】", channel=37).notes
+    assert "'【公司】' beside the signature at its end" in note
 
 
 def test_planner_digest_depends_on_content_alone() -> None:
@@ -257,6 +373,29 @@ def test_preview_counts_numbers_submissions_texts_and_segments() -> None:
     assert (plan.numbers, plan.submissions, plan.texts, plan.segments, plan.skipped) == (
         (3, 2, 2, 4, 1)
     )
+
+
+def test_planner_text_of_too_many_segments_is_skipped() -> None:
+    """A text with a long column costs more than anybody meant; the reason has the count."""
+    rows = [{"phone": A, "x": "长" * 667}, {"phone": B, "x": "短"}]
+    texts, (skipped,) = planned(rows, "{x}【签名】")
+    assert (texts, skipped.line) == ({"短【签名】": [B]}, 1)
+    assert "has 11 segments (671 characters), more than max_segments=10" in skipped.reason
+    assert len(planned(rows, "{x}【签名】", max_segments=11).texts) == 2
+    with pytest.raises(InvalidRequest, match="has 2 segments"):
+        planned([A], "长" * 70 + "【签名】", max_segments=1)
+    for wrong in (0, 256):
+        with pytest.raises(InvalidRequest, match=f"max_segments={wrong} must be from 1 to 255"):
+            planned([A], max_segments=wrong)
+
+
+def test_preview_notes_long_texts() -> None:
+    """A note says what is allowed, but seldom meant; there are only a few of them."""
+    rows = [{"phone": number, "x": "长" * (1000 + at)} for at, number in enumerate(numbers(20))]
+    plan = preview("a", rows, "{x}【签名】", channel=37, max_segments=20)
+    assert 10 <= len(plan.notes) < 20
+    assert plan.notes[0].startswith("The message has 1004 characters")
+    assert preview("a", [A], TEXT, channel=37).notes == ()
 
 
 def test_preview_gives_each_skipped_line() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +74,7 @@ def test_template_of_another_type_is_invalid() -> None:
         Template(b"x")  # type: ignore[arg-type]
 
 
-@given(st.text(), st.text(st.characters(exclude_categories=["Cf"])).filter(str.strip))
+@given(st.text(), st.text("王五xyz ").filter(str.strip))
 def test_template_doubled_braces_are_single_braces(text: str, value: str) -> None:
     """Any text can be written with doubled braces, and comes out as it was."""
     doubled = text.replace("{", "{{").replace("}", "}}")
@@ -104,3 +107,59 @@ def test_template_undecodable_value_is_invalid(value: str) -> None:
 def test_template_undecodable_value_of_an_unused_column_is_accepted() -> None:
     """What the message does not use may contain anything."""
     assert Template("{a}").fill({"a": "王", "b": "\ufffd", "c": ""}) == "王"
+
+
+@pytest.mark.parametrize(
+    "value", [None, float("nan"), "#N/A", "NULL", "\\N", "########", True, b"x"]
+)
+def test_template_value_that_fills_no_hole_is_invalid(value: object) -> None:
+    """The error names the column."""
+    with pytest.raises(InvalidRequest, match="The column 'a', which the message uses"):
+        Template("余额{a}元").fill({"a": value})
+
+
+def test_template_values_are_written_as_a_person_would() -> None:
+    """Numbers and dates need no text of their own."""
+    row = {"n": 0.1 + 0.2, "d": Decimal("12.50"), "on": date(2026, 11, 3)}
+    assert Template("{n} {d} {on} {on:%m月%d日}").fill(row) == "0.3 12.50 2026-11-03 11月03日"
+
+
+@pytest.mark.parametrize(
+    "text", ["{on:%-m月%-d日}", "{on：%-m月%-d日}", "{ on : %-m月%-d日 }", "{on:%-m}月{on:%-d}日"]
+)
+def test_template_date_has_a_format(text: str) -> None:
+    """The colon may be of full width, and blanks around name and format are ignored."""
+    template = Template(text)
+    assert set(template.columns) == {"on"}
+    assert template.fill({"on": "2026-11-03"}) == "11月3日"
+
+
+@pytest.mark.parametrize("text", ["{on:%B}", "{on:100%}", "{on:%d日%}"])
+def test_template_unknown_format_is_invalid(text: str) -> None:
+    """It is found before the list is read."""
+    with pytest.raises(InvalidRequest, match="a date may use %Y"):
+        Template(text)
+
+
+def test_template_colon_without_a_format_belongs_to_the_name() -> None:
+    """A column may be called "a:b"."""
+    assert Template("{a:b}").fill({"a:b": "王"}) == "王"
+
+
+def test_template_dash_is_empty_only_if_asked() -> None:
+    """A lone dash may be a text of its own."""
+    assert Template("{a}").fill({"a": "-"}) == "-"
+    with pytest.raises(InvalidRequest, match="'a', which the message uses, is empty"):
+        Template("{a}", dash_is_empty=True).fill({"a": "-"})
+
+
+def test_template_check_notation_says_how_to_write_it() -> None:
+    """The error names the column as the list has it."""
+    template = Template("您好#客户 名#【签名】")
+    template.check_notation()
+    assert template.may_have_foreign_placeholders
+    with pytest.raises(
+        InvalidRequest, match=r"has '#客户 名#', .*: write {客户 名} for the column"
+    ):
+        template.check_notation(["手机", "客户 名"])
+    assert not Template("您好{客户}【签名】").may_have_foreign_placeholders

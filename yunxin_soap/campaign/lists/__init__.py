@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BATCH_SIZE = 20_000
 """Rows in a batch, at most."""
@@ -30,8 +30,8 @@ class Batch:
     """The line on which each row starts, counted from 1."""
     values: list[str]
     """The unparsed cell with the number, for each row."""
-    rows: Sequence[Mapping[str, str]] | None = None
-    """The columns of each row by name, if the source has named columns."""
+    rows: Sequence[Mapping[str, Any]] | None = None
+    """The columns of each row by name, as the source holds them, if it has named columns."""
     unbalanced: Sequence[UnbalancedQuote] = ()
     """Lines that are in no row, because a quote before them is not closed."""
 

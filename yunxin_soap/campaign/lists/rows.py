@@ -58,7 +58,7 @@ class Rows(Source):
                 column = self._column = self._column or find_heading(rows[0])
                 if not isinstance(column, str) or column not in rows[0]:
                     raise missing_column(column, rows[0])
-                yield Batch(lines, [row.get(column, "") for row in rows], rows)
+                yield Batch(lines, [_as_text(row.get(column)) for row in rows], rows)
 
     def _index(self, first: Sequence[Any]) -> int:
         """Return the index of the numbers in a tuple."""
@@ -89,10 +89,10 @@ def _is_tuple(item: Any) -> bool:
     return isinstance(item, (tuple, list)) and not hasattr(item, "_asdict")
 
 
-def _as_mapping(item: Any, line: int) -> Mapping[str, str]:
+def _as_mapping(item: Any, line: int) -> Mapping[str, Any]:
     found = getattr(item, "_mapping", item)  # a row of SQLAlchemy
     if isinstance(found, Mapping):
-        return {as_text(name): _as_text(value) for name, value in found.items()}
+        return {as_text(name): value for name, value in found.items()}
     if hasattr(item, "keys"):  # sqlite3.Row
         names = item.keys()  # iterating over the row itself yields its values
         return _as_mapping({name: item[name] for name in names}, line)

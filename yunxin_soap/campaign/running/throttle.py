@@ -50,6 +50,19 @@ class SendingHours:
         """Show them, as in ``08:00-21:00 Asia/Shanghai``."""
         return f"{self.start:%H:%M}-{self.end:%H:%M} {self.timezone.key}"
 
+    def is_within(self, opens: time, closes: time, offset: timedelta) -> bool:
+        """Return whether nothing is sent outside of other hours, which do not run past midnight.
+
+        Args:
+            opens: when these begin.
+            closes: when they end.
+            offset: how far their clock is ahead of UTC, in summer and in winter. Hours in a zone
+                with another clock are not within.
+        """
+        seasons = (datetime(2026, month, 1, tzinfo=self.timezone) for month in (1, 7))
+        has_offset = all(each.utcoffset() == offset for each in seasons)
+        return has_offset and opens <= self.start < self.end <= closes
+
     def wait(self, now: float) -> float:
         """Return the seconds until submissions may be sent; 0 if they may be now.
 

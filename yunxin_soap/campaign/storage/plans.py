@@ -91,7 +91,8 @@ class Plans:
         if found.digest != plan.digest:
             raise ContentConflict(
                 f"A campaign {plan.name!r} exists already, with other numbers, text, channel or"
-                " extension. Nothing was changed: give this one another name."
+                " extension, or only one of the two is marketing. Nothing was changed: give this"
+                " one another name."
             )
         # It may have been planned with another count of numbers in a submission, and when other
         # numbers were on the do-not-send list.
@@ -131,6 +132,7 @@ class Plans:
                 skipped_by=json.dumps(plan.skipped_by),
                 segments=plan.segments,
                 suppression_generation=suppression_generation,
+                marketing=planner.marketing,
             )
         ).inserted_primary_key
         assert made is not None

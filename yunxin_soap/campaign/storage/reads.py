@@ -94,6 +94,16 @@ class Reads:
             found: int = campaign_row(connection, name).id
             return found
 
+    def is_marketing(self, name: str) -> bool:
+        """Return whether a campaign was planned as marketing.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            found: bool = campaign_row(connection, name).marketing
+            return found
+
     def status(self, name: str) -> Status:
         """Return the state of a campaign.
 

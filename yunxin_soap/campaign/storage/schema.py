@@ -37,6 +37,8 @@ campaign = sa.Table(
     # The counts of the skipped lines by their kinds, as a JSON object.
     sa.Column("skipped_by", sa.Text, nullable=False),
     sa.Column("segments", sa.BigInteger, nullable=False),
+    # Whether it may be sent in the hours for marketing only.
+    sa.Column("marketing", sa.Boolean, nullable=False),
     sa.Column("purged_at", sa.Double),
     # The generation of the do-not-send list that the plan has left out.
     sa.Column("suppression_generation", sa.BigInteger, nullable=False),

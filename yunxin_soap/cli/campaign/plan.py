@@ -18,6 +18,7 @@ from yunxin_soap.cli.output import (
     handle_errors,
     pluralize,
     print_json,
+    print_notes,
     refuse_ledger_overwrite,
     refuse_overwrite,
     unwritable,
@@ -43,7 +44,11 @@ _SKIPPED_SHOWN = 10
     "--column", help="The CSV column of the numbers: its heading, or its position, counted from 1."
 )
 @click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
-@click.option("--message", help="The text; {name} in it is filled from the column of that name.")
+@click.option(
+    "--message",
+    help="The text; {name} in it is filled from the column of that name, {due:%m月%d日} from one"
+    " with dates.",
+)
 @click.option(
     "--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text."
 )
@@ -66,7 +71,21 @@ _SKIPPED_SHOWN = 10
 @click.option(
     "--max-recipients", default=500, show_default=True, help="The most numbers in one submission."
 )
+@click.option(
+    "--max-segments",
+    envvar="YUNXIN_MAX_SEGMENTS",
+    show_envvar=True,
+    default=10,
+    show_default=True,
+    help="The most segments of a text.",
+)
 @click.option("--skipped", "skipped_file", metavar="FILE", help="Write skipped lines as CSV.")
+@click.option("--dash-is-empty", is_flag=True, help="Skip a line if a used column holds a lone -.")
+@click.option(
+    "--marketing",
+    is_flag=True,
+    help="Every text must have a way out, such as 拒收请回复R, and a run must keep to 08:00-21:00.",
+)
 @click.option("--strict", is_flag=True, help="Fail on the first bad line; plan nothing.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything; write no ledger.")
 @ledger_options
@@ -108,6 +127,7 @@ def plan_command(
             print_json({**asdict(plan), "dry_run": dry_run})
         else:
             _print_plan(plan, skipped.first, dry_run)
+            print_notes(plan.notes)
 
 
 def _text(message: str | None, file: IO[str] | None) -> str:
