@@ -285,9 +285,10 @@ def normalise_message(
     _check_signed(message[: found.start()], found[1], signature)
     placeholder = find_placeholder(message, template=literal_braces)
     if placeholder is not None:
+        name = placeholder.name if placeholder.name.isidentifier() else "name"
         raise invalid_request(
             f"The message still has the placeholder {placeholder.text!r}, which nothing fills:"
-            f" write the value itself, or {{{placeholder.name}}} for a column in a campaign's text."
+            f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's text."
         )
     return message
 

@@ -508,6 +508,19 @@ def test_normalise_message_placeholder_that_nothing_fills_raises(
 
 
 @pytest.mark.parametrize(
+    ("placeholder", "name"),
+    [("${客户}", "客户"), ("{{user}}", "user"), ("%s", "name"), ("{}", "name"), ("{1}", "name")],
+)
+def test_normalise_message_placeholder_error_says_how_to_write_it(
+    placeholder: str, name: str
+) -> None:
+    """The error shows the notation of a campaign's text, by the name if there is one."""
+    with pytest.raises(InvalidRequest) as caught:
+        normalise_message(f"您好{placeholder}【签名】")
+    assert f"or {{{name}}} for the column {name!r} in a campaign's text" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "50%折扣，满100%返",
