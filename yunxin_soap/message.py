@@ -9,7 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from decimal import Decimal
+from numbers import Integral, Number
 from typing import Any, TypeGuard
 
 from yunxin_soap.errors import invalid_request
@@ -37,8 +38,18 @@ _MAX_ITEMS = 100 * MAX_RECIPIENTS
 """The most recipients to read, duplicates included: an iterable may be endless."""
 
 _COUNTRY_CODE = re.compile(r"\A(?:\+|00)?86(?=1[3-9][0-9]{9}\Z)")
+_COUNTRY_CODE_IN_BRACKETS = re.compile(r"\A(?:\((?:\+|00)?86\)|(?:\+|00)?86(?=\())(?:\(0\))?")
+# 1-862-401-7194: the digits are those of a mainland number, the grouping is the one of America.
+_AMERICAN = re.compile(
+    r"[^0-9+]*1(?:[\W_]+[0-9]{3}[\W_]+[0-9]{3}[\W_]*|[-\u2010-\u2015\u2212][0-9]{6})[0-9]{4}\W*"
+)
+_DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE]\+?[0-9]{1,3})?")
+_MAX_DIGITS = 20
 # The full-width forms of input methods. NFKC would turn ① and ½ into digits, too.
-_FULL_WIDTH = str.maketrans("".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、", "0123456789+,-,")
+_FULL_WIDTH = str.maketrans(
+    "".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、（）．＝", "0123456789+,-,().="
+)
+_QUOTES = "'\"`\u2018\u2019\u201c\u201d\uff02\uff07"
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _ASCII_DROPPED = {code: None for code in range(128) if chr(code).isspace() or chr(code) == "-"}
 _NO_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
@@ -127,8 +138,10 @@ def normalise_recipients(
     """Return the numbers as the request carries them: only digits, without duplicates, in order.
 
     Spaces, hyphens, invisible marks and full-width digits are normalised, and the country code
-    86 (``+86``, ``0086``) is removed from a mainland number. A string may contain several numbers,
-    separated by commas, ASCII or Chinese, or by line breaks.
+    86 (``+86``, ``0086``, ``(+86)``, ``+86 (0)``) is removed from a mainland number. So is what a
+    spreadsheet adds: ``13900000001.0``, ``1.3900000001E10``, ``'13900000001``, ``="13900000001"``,
+    ``139.0000.0001``. A string may contain several numbers, separated by commas, ASCII or Chinese,
+    or by line breaks. Whole floats and Decimals count by their value, and arrays are iterables.
 
     Args:
         recipients: one number, several joined by commas, or an iterable of either.
@@ -146,13 +159,14 @@ def normalise_recipients(
     normalised: dict[str, None] = {}
     for position, item in enumerate(_items(recipients), 1):
         number = _bare(item)
+        if not pattern.fullmatch(number):
+            number = _from_spreadsheet(number)
         if not number:
             raise invalid_request(f"Recipient {position} is empty: remove it, or give a number.")
-        if not pattern.fullmatch(number):
+        mainland = pattern is MAINLAND_MOBILE
+        if not pattern.fullmatch(number) or (mainland and _AMERICAN.fullmatch(item)):
             raise invalid_request(
-                f"Recipient {position}, {quote(item)}, is not a"
-                f" {'mainland mobile ' if pattern is MAINLAND_MOBILE else ''}number"
-                f" (it must match {pattern.pattern}): fix it or remove it."
+                f"Recipient {position}, {quote(item)}, {_why_invalid(item, number, pattern)}"
             )
         normalised[number] = None
         # Checked for each number, since an iterable may be endless.
@@ -192,26 +206,62 @@ def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, .
 
 
 def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
-    if isinstance(recipients, str) or _is_integer(recipients):
-        recipients = [recipients]
-    elif isinstance(recipients, (bytes, bytearray, Mapping)) or not isinstance(
-        recipients, Iterable
-    ):
+    given: Any = (recipients,) if _is_number_type(recipients) else recipients
+    try:
+        if isinstance(given, (bytes, bytearray, Mapping)):
+            raise TypeError
+        items = iter(given)
+    except TypeError:  # also for an array without dimensions
         raise invalid_request(
             "Recipients must be a string or an iterable of strings, not"
             f" {type(recipients).__name__}."
-        )
-    for position, item in enumerate(recipients, 1):
-        if not isinstance(item, str) and not _is_integer(item):
+        ) from None
+    for position, item in enumerate(items, 1):
+        if item is None or not (_is_number_type(item) or is_missing(item)):
             raise invalid_request(
                 f"Recipient {position} is of type {type(item).__name__}: give it as a string."
             )
-        if _is_integer(item) and item < 0:
+        text = number_as_text(item)
+        if text.startswith(_NEGATIVE):
             raise invalid_request(
                 f"Recipient {position}, {item}, is negative: fix it or remove it."
             )
-        for part in as_text(item).translate(_FULL_WIDTH).split(","):
+        for part in text.translate(_FULL_WIDTH).split(","):
             yield from [line for line in part.splitlines() if line.strip()] or [part]
+
+
+_NEGATIVE = "minus "
+
+
+def number_as_text(value: object) -> str:
+    """Return the text of a number that may be no string, as in a workbook, a query or an array.
+
+    A string is returned as it is. A whole number of any type is its digits: 13900000001.0 is
+    ``13900000001``. A value that means "nothing" is the empty string. Any other value is its text,
+    which is no valid number.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if is_missing(value):
+        return ""
+    if not _is_integer(value) and not isinstance(value, (float, Decimal)):
+        # Also NumPy's smaller floats, which cannot hold the digits of a number exactly.
+        return str(value)
+    if not abs(value) < 10**_MAX_DIGITS:
+        return f"(more than {_MAX_DIGITS} digits)"
+    text = str(int(value)) if value == int(value) else str(value)
+    return f"{_NEGATIVE}{text[1:]}" if text.startswith("-") else text
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value means "nothing": None, NaN, or the NaT and NA of pandas."""
+    if isinstance(value, (float, Decimal)):
+        return value != value  # only NaN differs from itself
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _is_number_type(value: object) -> TypeGuard[Any]:
+    return isinstance(value, (str, Number)) and not isinstance(value, bool)
 
 
 def as_text(value: object) -> str:
@@ -234,6 +284,51 @@ def _bare(item: str) -> str:
     if not kept.isascii():
         kept = "".join(each for each in kept if not _invisible(each) and each not in _HYPHENS)
     return _COUNTRY_CODE.sub("", kept)
+
+
+def _from_spreadsheet(bare: str) -> str:
+    """Return the digits of a number in the notation of a spreadsheet or an address book.
+
+    Args:
+        bare: the number as `_bare` returns it.
+
+    Returns:
+        The digits; the text itself if they are not certain.
+    """
+    text = bare.removeprefix("=").strip(_QUOTES)
+    text = _COUNTRY_CODE_IN_BRACKETS.sub("86", text)
+    # One point may be a decimal point. Two or more are separators.
+    if text.count(".") > 1 and not text.startswith(".") and ".." not in text:
+        joined = text.removeprefix("+").replace(".", "")
+        text = joined if joined.isascii() and joined.isdigit() else text
+    elif _DECIMAL.fullmatch(text):
+        value = Decimal(text)
+        # An exponent is left where not every digit is written.
+        if value == value.to_integral_value() and _exponent(value) <= 0:
+            text = str(int(value))
+    return _COUNTRY_CODE.sub("", text)
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)  # it is finite
+    return exponent
+
+
+def _why_invalid(item: str, number: str, pattern: re.Pattern[str]) -> str:
+    """Return the end of the sentence about an invalid number."""
+    if pattern.fullmatch(number):
+        return (
+            "is written as an American number: remove it, or write its 11 digits without separators"
+            " if it is one of mainland China."
+        )
+    if _DECIMAL.fullmatch(number) and _exponent(Decimal(number)) > 0:
+        return (
+            "was cut by a spreadsheet, and its last digits are lost: format the column as text,"
+            " enter the numbers again and save the list."
+        )
+    kind = "mainland mobile " if pattern is MAINLAND_MOBILE else ""
+    return f"is not a {kind}number (it must match {pattern.pattern}): fix it or remove it."
 
 
 def _invisible(character: str) -> bool:

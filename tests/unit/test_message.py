@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import enum
 import itertools
+import math
 import re
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,7 +198,6 @@ def test_normalise_recipients_no_number_raises() -> None:
         (b"13900000000", "bytes"),
         ({"13900000000": 1}, "dict"),
         (None, "NoneType"),
-        (1.5, "float"),
         (True, "bool"),
         (["13900000000", None], "Recipient 2 is of type NoneType"),
         ([True], "bool"),
@@ -205,6 +208,149 @@ def test_normalise_recipients_other_type_raises(recipients: Any, named: str) -> 
     """A value of another type is an error that names the type."""
     with pytest.raises(InvalidRequest, match=named):
         normalise_recipients(recipients)
+
+
+SPREADSHEET_NOTATIONS = [
+    "{}.0",
+    "{}.",
+    "{}.00",
+    "86{}.0",
+    "'{}",
+    "\u2019{}",
+    "＇{}",
+    "'{}'",
+    '"{}"',
+    '="{}"',
+    "={}",
+    "＝“{}”",
+    "(+86){}",
+    "（+86）{}",
+    "(86) {}",
+    "(0086){}",
+    "+86 (0){}",
+    "+86(0) {}",
+    "(+86)(0){}",
+    "\t{}\u00a0",
+    "'\u00a0{}\t",
+]
+
+
+@pytest.mark.parametrize("notation", SPREADSHEET_NOTATIONS)
+def test_normalise_recipients_notation_of_a_spreadsheet_is_the_number(notation: str) -> None:
+    """Marks of a text cell, a whole decimal and brackets around the country code are no digits."""
+    assert normalise_recipients(notation.format("13900000001")) == ("13900000001",)
+    both = [notation.format("13900000001"), "13900000002"]
+    assert normalise_recipients(both) == ("13900000001", "13900000002")
+
+
+@given(MOBILES)
+def test_normalise_recipients_notation_with_all_digits_is_exact(number: str) -> None:
+    """Points between groups, and an exponent behind all of the digits."""
+    head, rest = number[0], number[1:]
+    for text in (
+        f"{number[:3]}.{number[3:7]}.{number[7:]}",
+        f"+86.{number[:3]}.{number[3:7]}.{number[7:]}",
+        f"{number[:2]}.{number[2:5]}.{number[5:8]}.{number[8:]}",
+        f"{head}.{rest}E10",
+        f"{head}.{rest}E+10",
+        f"{head}.{rest}e+010",
+        f"8.6{number}E+12",
+    ):
+        assert normalise_recipients(text) == (number,)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1.39E+10", "was cut by a spreadsheet"),
+        ("1.39E10", "was cut by a spreadsheet"),
+        ("1.390000000E+10", "was cut by a spreadsheet"),
+        ("8.6139E+12", "was cut by a spreadsheet"),
+        ("1E999", "was cut by a spreadsheet"),
+        ("1.39000000015E+10", "is not a mainland mobile number"),
+        ("1390000000.1", "is not a mainland mobile number"),
+        ("139.00000001", "is not a mainland mobile number"),
+        ("13900000001.5", "is not a mainland mobile number"),
+        ("139..0000.0001", "is not a mainland mobile number"),
+        ("########", "is not a mainland mobile number"),
+        ("=13900000001+1", "is not a mainland mobile number"),
+        ("1-862-401-7194", "is written as an American number"),
+        ("1 862 401 7194", "is written as an American number"),
+        ("1.862.401.7194", "is written as an American number"),
+        ("1-8624017194", "is written as an American number"),
+        ("1\u2013862\u2013401\u20137194", "is written as an American number"),
+        ("1 (862) 401-7194", "is not a mainland mobile number"),
+        ("+1 862 401 7194", "is not a mainland mobile number"),
+        ("'", "is empty"),
+        ('=""', "is empty"),
+    ],
+)
+def test_normalise_recipients_uncertain_notation_raises(text: str, reason: str) -> None:
+    """What may be another number is not guessed."""
+    with pytest.raises(InvalidRequest, match=rf"Recipient 2\b.* {reason}"):
+        normalise_recipients(["13900000001", text])
+
+
+def test_normalise_recipients_american_grouping_is_fine_for_another_pattern() -> None:
+    """Only a mainland number would be another one by that."""
+    pattern = re.compile(r"1[2-9][0-9]{9}")
+    assert normalise_recipients("1-862-401-7194", pattern=pattern) == ("18624017194",)
+    assert normalise_recipients("+86 186-240-17194") == ("18624017194",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        13900000001.0,
+        Decimal(13900000001),
+        Decimal("13900000001.00"),
+        Decimal("1.3900000001E10"),
+        np.int64(13900000001),
+        np.uint64(13900000001),
+        np.float64(13900000001),
+        np.str_("13900000001"),
+    ],
+)
+def test_normalise_recipients_number_of_any_exact_type_is_taken(value: Any) -> None:
+    """A query, a data frame or a workbook may give a float, a Decimal or a type of NumPy."""
+    assert normalise_recipients(value) == ("13900000001",)
+    assert normalise_recipients([value]) == ("13900000001",)
+    assert normalise_recipients(np.array([value])) == ("13900000001",)
+    assert {type(each) for each in normalise_recipients([value])} == {str}
+
+
+@pytest.mark.parametrize("dtype", [None, "str", "Int64", "float64", "object", "string", "category"])
+def test_normalise_recipients_series_of_pandas_is_taken(dtype: Any) -> None:
+    """A Series of any type is an iterable of its values."""
+    series = pd.Series([13900000001, 13900000002], dtype=dtype)
+    assert normalise_recipients(series) == ("13900000001", "13900000002")
+
+
+@pytest.mark.parametrize("value", [math.nan, np.nan, Decimal("NaN"), pd.NA, pd.NaT])
+def test_normalise_recipients_missing_value_is_empty(value: Any) -> None:
+    """What means "nothing" is an empty number, and not the number "nan"."""
+    with pytest.raises(InvalidRequest, match="Recipient 2 is empty"):
+        normalise_recipients(["13900000001", value])
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (1.5, "'1.5', is not a mainland"),
+        (np.float32(13900000001), "was cut by a spreadsheet"),  # it has 24 bits for 34
+        (-13900000001.0, "is negative"),
+        (Decimal(-13900000001), "is negative"),
+        (math.inf, "more than 20 digits"),
+        (10**20, "more than 20 digits"),
+        (Decimal("1E+999999"), "more than 20 digits"),
+        (np.array(13900000001), "not ndarray"),
+        (np.True_, "bool"),
+    ],
+)
+def test_normalise_recipients_number_that_is_none_raises(value: Any, named: str) -> None:
+    """A fraction, a rounded or a negative number, and one without an end."""
+    with pytest.raises(InvalidRequest, match=named):
+        normalise_recipients(value)
 
 
 def test_normalise_recipients_limit_ignores_duplicates() -> None:
