@@ -135,8 +135,8 @@ class SkipKind(str, Enum):
     """Its number is in the campaign already."""
     SUPPRESSED = "suppressed"
     """Its number is on the do-not-send list."""
-    UNCLOSED_QUOTE = "unclosed_quote"
-    """It is inside a quoted field that is never closed."""
+    UNREADABLE = "unreadable"
+    """Nobody can tell what it says: a quote is not closed in it, for example."""
 
     @property
     def label(self) -> str:
@@ -176,7 +176,8 @@ class Plan:
     existing: bool = False
     """Whether the ledger had the same campaign already, so that nothing was written."""
     notes: tuple[str, ...] = ()
-    """What a person should know before the campaign is run, a sentence each."""
+    """What a person should know before the campaign is run, a sentence each: how the list was read,
+    with a line that shows its encoding, and what is unusual about the texts."""
 
 
 @dataclass(frozen=True)

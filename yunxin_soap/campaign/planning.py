@@ -49,10 +49,6 @@ _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 _MAX_NOTES = 10
 """Notes about the texts, about that many; each of a million texts may have its own."""
-UNBALANCED_QUOTE_REASON = (
-    'this line is inside a quoted field that is never closed: add the missing " or remove the'
-    " opening one"
-)
 DUPLICATE_REASON = "a duplicate: this number is in the campaign already"
 
 
@@ -176,6 +172,7 @@ class Planner:
         self._batch = 0
         self._skipped = dict.fromkeys(SkipKind, 0)
         self._digest = ""
+        self._source_notes: tuple[str, ...] = ()
         self._ungrouped: list[str] = []
         """Numbers that are in no submission yet."""
         # The name "" makes a file that no other process sees and that ends with the connection.
@@ -212,8 +209,8 @@ class Planner:
         needs_columns = self._message is None or self._template.may_have_foreign_placeholders
         try:
             for batch in source.batches(columns=needs_columns):
-                for line, text in batch.unbalanced:
-                    self._skip(line, text, UNBALANCED_QUOTE_REASON, SkipKind.UNCLOSED_QUOTE)
+                for each in batch.skipped:
+                    self._skip(each.line, each.value, each.reason, SkipKind.UNREADABLE)
                 if rows == 0 and batch.values:
                     self._check_columns(batch)
                 self._add(batch)
@@ -221,6 +218,7 @@ class Planner:
                 on_progress(rows)
         except OSError as error:
             raise unreadable(error) from error
+        self._source_notes = tuple(source.notes)
         self._finish()
 
     def close(self) -> None:
@@ -246,7 +244,7 @@ class Planner:
             segments=parts,
             skipped=sum(self._skipped.values()),
             skipped_by={kind: count for kind, count in self._skipped.items() if count},
-            notes=tuple(self._notes),
+            notes=(*self._source_notes, *self._notes),
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:

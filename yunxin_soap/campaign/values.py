@@ -14,7 +14,7 @@ from decimal import Decimal
 from numbers import Integral, Rational, Real
 from typing import Any
 
-from yunxin_soap.campaign.lists.encoding import REPLACEMENT_CHARACTER
+from yunxin_soap.encoding import REPLACEMENT_CHARACTER
 from yunxin_soap.errors import InvalidRequest, invalid_request
 from yunxin_soap.message import as_text, rstrip_invisible
 from yunxin_soap.placeholders import find_placeholder

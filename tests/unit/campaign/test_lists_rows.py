@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
+import math
 import sqlite3
 from collections import namedtuple
 from contextlib import closing
+from decimal import Decimal
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -69,7 +74,11 @@ def test_rows_column_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("rows", "column", "error"),
     [
-        ([{"who": A}], None, "No column with numbers was found. Name it with column=, one of: who"),
+        (
+            [{"who": "x", "b": "y"}],
+            None,
+            "No column with numbers was found. Name it with column=, one of: who, b",
+        ),
         ([{"who": A}], "x", "There is no column 'x': the columns are who"),
         ([{"who": A}], 1, "There is no column 1: the columns are who"),
         ([("x", "y")], 3, "There is no column 3: the columns are 1, 2"),
@@ -97,8 +106,8 @@ def test_rows_error_lists_twenty_columns_at_most() -> None:
         planned([row])
 
 
-def test_rows_of_tuples_use_the_first_number() -> None:
-    """The first column that holds a number in the first row is used for all rows."""
+def test_rows_of_tuples_use_the_column_of_numbers() -> None:
+    """The one column in which nearly all values are numbers."""
     with closing(sqlite3.connect(":memory:")) as database:
         query = "SELECT 1, ? UNION SELECT 2, ? UNION SELECT 3, NULL"
         texts, skipped = planned(database.execute(query, (A, B)))
@@ -127,10 +136,71 @@ def test_rows_of_tuples_have_no_named_columns() -> None:
 
 
 @pytest.mark.parametrize(
+    "items",
+    [
+        [float(A), Decimal(B)],
+        np.array([int(A), int(B)]),
+        np.array([A, B]),
+        np.array([float(A), float(B)]),
+        pd.Series([int(A), int(B)]),
+        pd.Series([A, B], dtype="string"),
+        pd.DataFrame({"phone": [int(A), int(B)], "x": [1.5, None]}),
+        pd.DataFrame({"Phone Number": [float(A), float(B)], "id": [1, 2]}),
+        [{"phone": float(A)}, {"phone": f"{B}.0"}],
+        [(1, np.int64(A)), (2, Decimal(B))],
+    ],
+)
+def test_rows_of_numbers_of_any_exact_type_are_numbers(items: Any) -> None:
+    """Arrays, Series and DataFrames, floats and Decimals: as a database or pandas gives them."""
+    assert planned(items) == ({TEXT: [A, B]}, [])
+
+
+def test_rows_of_a_data_frame_have_its_columns() -> None:
+    """A value that means "nothing" is no number; columns of the same name are an error."""
+    frame = pd.DataFrame({"手机号": [float(A), None, float(B)], "姓名": ["甲", "丙", "乙"]})
+    texts, skipped = planned(frame, "您好{姓名}【签名】")
+    assert texts == {"您好甲【签名】": [A], "您好乙【签名】": [B]}
+    assert [(each.line, each.value) for each in skipped] == [(2, "")]
+    twice = pd.DataFrame([[A, B]], columns=["phone", "phone"])
+    with pytest.raises(ConfigurationError, match="Several columns are called 'phone': rename"):
+        planned(twice)
+
+
+@pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, Decimal("NaN")])
+def test_rows_missing_value_is_skipped_as_empty(value: Any) -> None:
+    """It is not the number "nan"."""
+    texts, skipped = planned([A, value, B])
+    assert texts == {TEXT: [A, B]}
+    assert [(each.line, each.value) for each in skipped] == [(2, "")]
+
+
+@pytest.mark.parametrize("value", [13900000000.5, -13900000000, np.float32(13900000000), True])
+def test_rows_number_that_is_none_is_skipped(value: Any) -> None:
+    """A fraction, a negative or a rounded number is not guessed."""
+    texts, skipped = planned([A, value])
+    assert texts == {TEXT: [A]}
+    assert [each.line for each in skipped] == [2]
+
+
+def test_rows_with_two_columns_of_numbers_ask() -> None:
+    """In mappings and in tuples; the name or the position answers."""
+    mappings = [{"联系电话": A, "手机": B}]
+    with pytest.raises(
+        ConfigurationError, match=r"could be in column 1 \('联系电话'\) and 2 \('手"
+    ):
+        planned(mappings)
+    assert planned(Rows(mappings, "手机")).texts == {TEXT: [B]}
+    with pytest.raises(ConfigurationError, match="could be in column 1 and 2"):
+        planned([(A, B)])
+    assert planned(Rows([(A, B)], 2)).texts == {TEXT: [B]}
+    assert planned(Rows([{"x": A, "Mobile Phone": B}], "mobile_phone")).texts == {TEXT: [B]}
+
+
+@pytest.mark.parametrize(
     ("items", "error"),
     [
-        ([A, 13900000000.0], "Item 2 of the recipients is a float"),
-        ([{"phone": A}, 1.5], "Item 2 of the recipients is a float"),
+        ([A, object()], "Item 2 of the recipients is a object"),
+        ([{"phone": A}, 1.5], "Item 1 of the recipients is a dict"),
         ([A, {"phone": B}], "Item 2 of the recipients is a dict"),
         ([{"phone": B}, A], "Item 1 of the recipients is a dict"),
         ([b"13900000000"], "Item 1 of the recipients is a bytes"),

@@ -53,7 +53,7 @@ def test_planner_strict_fails_at_the_first_bad_line() -> None:
         planned([A, A], strict=True)
     unbalanced = Csv(io.BytesIO(f'phone,name\n{A},"a\n{B},b\n'.encode()))
     with pytest.raises(
-        ConfigurationError, match="Line 2 of the list is invalid: this line is inside"
+        ConfigurationError, match="Line 2 of the list is invalid: this line has an unbal"
     ):
         planned(unbalanced, strict=True)
     assert planned([A, B], strict=True).texts == {TEXT: [A, B]}

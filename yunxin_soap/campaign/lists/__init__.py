@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+from yunxin_soap.campaign.models import SkippedLine
 
 BATCH_SIZE = 20_000
 """Rows in a batch, at most."""
-
-
-class UnbalancedQuote(NamedTuple):
-    """A line of a CSV file that is inside a quoted field which was never closed properly."""
-
-    line: int
-    """Counted from 1."""
-    text: str
-    """The line, without its line break."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +25,16 @@ class Batch:
     """The unparsed cell with the number, for each row."""
     rows: Sequence[Mapping[str, Any]] | None = None
     """The columns of each row by name, as the source holds them, if it has named columns."""
-    unbalanced: Sequence[UnbalancedQuote] = ()
-    """Lines that are in no row, because a quote before them is not closed."""
+    skipped: Sequence[SkippedLine] = ()
+    """Lines that are in no row, because the source cannot tell what they say."""
 
 
 class Source:
     """A list of numbers, with or without other columns. It can be read once."""
+
+    notes: Sequence[str] = ()
+    """What a person should know about how the source was read, one sentence each: its encoding, for
+    example. It is complete after the last batch."""
 
     def batches(self, *, columns: bool = True) -> Iterator[Batch]:
         """Read the source to its end.

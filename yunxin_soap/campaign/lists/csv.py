@@ -1,46 +1,66 @@
-"""Reads numbers from CSV files, and finds quoted fields that swallow the rows behind them."""
+"""Reads numbers from CSV files."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import IO, TYPE_CHECKING, NamedTuple, cast, overload
+from typing import IO, Any, NamedTuple, overload
 
-from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source, UnbalancedQuote
+from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
 from yunxin_soap.campaign.lists.columns import (
-    find_heading,
-    has_mistyped_number,
+    MAX_COLUMNS,
+    SAMPLE_ROWS,
+    find_table,
+    is_blank,
     is_number,
-    missing_column,
+    too_many_columns,
 )
-from yunxin_soap.campaign.lists.encoding import open_text
+from yunxin_soap.campaign.lists.text import note_encoding
+from yunxin_soap.campaign.models import SkippedLine
+from yunxin_soap.encoding import open_text
 from yunxin_soap.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _CHUNK_ROWS = 200
 """Rows held at once. The garbage collector inspects every one of them, so more would be slower."""
-_BLOCK = 1 << 20
-"""Bytes read at once."""
-_MAX_FIELD = 1 << 20
-"""Characters in a field, at most. A spreadsheet may have long cells; a longer one is no list."""
-_POSITION = re.compile("[0-9]{1,9}")
+_MOST_FIELDS = 100
+"""Fields of a line that are looked at to find the delimiter, at most."""
+_MAX_CHUNK = 1 << 21
+"""Characters of lines that are parsed at once without a look at each."""
+_MAX_RECORD = 1 << 20
+"""Characters of a record of several lines, at most."""
+_DELIMITERS = ",;\t"
+_DELIMITER_LINE = re.compile('"?sep=([^A-Za-z0-9"])"?[\r\n]*', re.IGNORECASE)
+_END = "end"
+"""A line behind the others. If a quoted field takes it in, a line before does not close it."""
+_NAMES = {";": "semicolons", "\t": "tabs"}
+_MAX_CELL = 32_767
+"""Characters of a spreadsheet's cell, at most. No quoted field of several lines is longer."""
+UNBALANCED_QUOTE_REASON = (
+    'this line has an unbalanced quote ("), or is between two lines that have: fix the quotes, or'
+    " read a list with fields of several lines with multiline=True (--multiline)"
+)
 
 
 class Csv(Source):
     """A CSV file as a spreadsheet saves it: with commas, semicolons or tabs between the fields.
 
+    Blank lines, a first line such as ``sep=;`` and a title above the headings are left out.
+
     Args:
         file: a path, or an open binary file such as ``sys.stdin.buffer``.
         column: the column with the numbers: its heading, or its position from 1. By default the
-            column with a usual heading (such as ``phone``), or the first one that holds a number.
-        encoding: the file's encoding. By default it is detected: UTF-8, GBK, or UTF-16 with a
-            byte order mark.
+            one column with a usual heading (such as ``phone``) in which nearly all values are
+            numbers, or the one with numbers if no heading is a usual one.
+        encoding: the file's encoding. By default it is detected: UTF-8, GBK or UTF-16.
+        multiline: whether a quoted field may have several lines. By default a line with a quote
+            that it does not close is skipped, since such a quote may swallow the lines behind it.
     """
 
     def __init__(
@@ -48,139 +68,52 @@ class Csv(Source):
         file: str | os.PathLike[str] | IO[bytes],
         column: str | int | None = None,
         encoding: str | None = None,
+        *,
+        multiline: bool = False,
     ) -> None:
         self._file, self._column, self._encoding = file, column, encoding
+        self._multiline = multiline
 
     def batches(self, *, columns: bool = True) -> Iterator[Batch]:
-        """Read the file to its end and skip empty rows.
+        """Read the file to its end and skip blank rows.
 
         Args:
             columns: whether the caller needs `Batch.rows`; without them reading is faster.
 
         Yields:
-            The rows in their order. The heading is not one of them.
+            The rows in their order. The headings are not one of them.
 
         Raises:
-            ConfigurationError: the file cannot be read or is no CSV, or no column has the numbers.
+            ConfigurationError: the file cannot be read or is no CSV, no column has the numbers, or
+                several could have them.
         """
         with open_text(self._file, self._encoding) as text:
-            csv.field_size_limit(_MAX_FIELD)
-            reader = _RecordReader(text, _delimiter(text))
-            try:
-                yield from self._read(reader, columns=columns)
-            except csv.Error as error:
-                raise ConfigurationError(
-                    f"The CSV cannot be read beyond line {reader.line} ({error})."
-                ) from None
-
-    def _read(self, reader: _RecordReader, *, columns: bool) -> Iterator[Batch]:
-        first = reader.first()
-        headings, index = self._find_column(first)
-        unread: list[list[str]] = [] if headings or not first else [first]
-        lines: list[int] = []
-        values: list[str] = []
-        for starts, rows, unbalanced in reader.chunks(index, unread):
-            if unbalanced:
-                yield Batch([], [], unbalanced=unbalanced)
-            try:
-                cells = [row[index] for row in rows]
-            except IndexError:
-                kept = [(line, row) for line, row in zip(starts, rows, strict=True) if row]
-                starts, rows = [line for line, _ in kept], [row for _, row in kept]
-                cells = [row[index] if len(row) > index else "" for row in rows]
-            if columns and headings:
-                yield Batch(starts, cells, _NamedRows(headings, rows))
-                continue
-            lines += starts
-            values += cells
-            if len(values) >= BATCH_SIZE:
-                yield Batch(lines, values)
-                lines, values = [], []
-        if values:
-            yield Batch(lines, values)
-
-    def _find_column(self, first: list[str]) -> tuple[dict[str, int], int]:
-        """Return the index of each heading, and the index of the column with the numbers.
-
-        There are no headings if the first row is a row of numbers.
-
-        Args:
-            first: the first row of the file.
-        """
-        cells = [cell.strip() for cell in first]
-        # A heading that is there twice cannot be used: nobody knows which column it means.
-        headings = {cell: at for at, cell in enumerate(cells) if cell and cells.count(cell) == 1}
-        wanted = self._column
-        numbers = [at for at, cell in enumerate(cells) if is_number(cell)]
-        if isinstance(wanted, int) or (wanted is not None and _POSITION.fullmatch(wanted)):
-            index = int(wanted) - 1
-            if not 0 <= index < max(1, len(cells)):
-                raise ConfigurationError(
-                    f"There is no column {wanted}: the first row has {len(cells)} column"
-                    f"{'s' * (len(cells) != 1)}."
+            head = list(islice(text, SAMPLE_ROWS))
+            text.seek(0)
+            for delimiter in _DELIMITERS:
+                _check_width(head, delimiter)
+            notes = [note_encoding(text.encoding, head)]
+            declared = _DELIMITER_LINE.fullmatch(head[0]) if head else None
+            if declared:
+                text.readline()
+            delimiter = declared[1] if declared else _find_delimiter(head)
+            if delimiter != ",":
+                kind = _NAMES.get(delimiter, f"{delimiter!r}")
+                notes.append(f"The fields are separated by {kind}.")
+            before = 1 if declared else 0
+            chunks = (_read_records if self._multiline else _read_lines)(text, delimiter, before)
+            first = _Chunk([], [], [])
+            while len(first.rows) < SAMPLE_ROWS and (chunk := next(chunks, None)):
+                first = _Chunk(
+                    [*first.lines, *chunk.lines],
+                    first.rows + chunk.rows,
+                    first.skipped + chunk.skipped,
                 )
-            is_data = numbers or has_mistyped_number(cells[index : index + 1])
-            return ({} if is_data else headings), index
-        folded = [cell.lower() for cell in cells]
-        repeated = [cell for cell in cells if cell and folded.count(cell.lower()) > 1]
-        ambiguous = find_heading(repeated) if wanted is None else wanted
-        if ambiguous is not None and (wanted is None or cells.count(wanted) > 1) and not numbers:
-            raise ConfigurationError(
-                f"Several columns are called {ambiguous!r}: name one by its position, from 1."
-            )
-        if wanted is not None:
-            if wanted not in headings:
-                raise missing_column(wanted, headings)
-            return headings, headings[wanted]
-        if numbers:  # the first row is data
-            return {}, numbers[0]
-        found = find_heading(headings)
-        if found is None:
-            if len(cells) > 1:
-                raise missing_column(None, headings)
-            # With one column there is no choice. If it is the wrong one, each line says why.
-            return ({} if has_mistyped_number(cells) else headings), 0
-        return headings, headings[found]
-
-
-class _NamedRows(Sequence[Mapping[str, str]]):
-    """Rows with their headings. Most rows are never accessed, so a row is made when it is."""
-
-    def __init__(self, headings: dict[str, int], rows: list[list[str]]) -> None:
-        self._headings, self._rows = headings, rows
-
-    @overload
-    def __getitem__(self, index: int) -> Mapping[str, str]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mapping[str, str]]: ...
-
-    def __getitem__(self, index: int | slice) -> Mapping[str, str] | Sequence[Mapping[str, str]]:
-        if isinstance(index, slice):
-            return _NamedRows(self._headings, self._rows[index])
-        return _NamedRow(self._headings, self._rows[index])
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
-class _NamedRow(Mapping[str, str]):
-    """A row by its headings. It shares them with the others and needs no dictionary of its own."""
-
-    __slots__ = ("_cells", "_headings")
-
-    def __init__(self, headings: dict[str, int], cells: list[str]) -> None:
-        self._headings, self._cells = headings, cells
-
-    def __getitem__(self, name: str) -> str:
-        index = self._headings[name]
-        return self._cells[index] if index < len(self._cells) else ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._headings)
-
-    def __len__(self) -> int:
-        return len(self._headings)
+            table = find_table(first.rows, first.lines, self._column)
+            self.notes = (*notes, *table.notes)
+            data = _Chunk(first.lines[table.first :], first.rows[table.first :], first.skipped)
+            headings = table.headings if columns else {}
+            yield from _batches(itertools.chain([data], chunks), table.index, headings)
 
 
 class _Chunk(NamedTuple):
@@ -189,167 +122,227 @@ class _Chunk(NamedTuple):
     lines: Sequence[int]
     """The line on which each record starts, counted from 1."""
     rows: list[list[str]]
-    unbalanced: list[UnbalancedQuote]
+    skipped: list[SkippedLine]
 
 
-class _RecordReader:
-    """Reads the records of a CSV file.
-
-    A quote that is never closed extends its field to the next quote, which may be many lines
-    later, and the rows between would be lost without an error. So a record of several lines
-    counts only if it follows the CSV rules strictly, has no more fields than a record of one
-    line, and contains no line that looks like a row.
+def _batches(chunks: Iterable[_Chunk], index: int, headings: dict[str, int]) -> Iterator[Batch]:
+    """Make batches of records.
 
     Args:
-        text: the file, at its start.
+        chunks: the records, without the headings.
+        index: the index of the number in a record.
+        headings: the index of each heading; empty if the caller does not need them.
+    """
+    lines: list[int] = []
+    values: list[str] = []
+    for starts, rows, skipped in chunks:
+        if skipped:
+            yield Batch([], [], skipped=skipped)
+        try:
+            cells = [row[index] for row in rows]
+        except IndexError:
+            cells = [""]
+        if not all(cells):
+            kept = [pair for pair in zip(starts, rows, strict=True) if not is_blank(pair[1])]
+            starts, rows = [line for line, _ in kept], [row for _, row in kept]
+            cells = [row[index] if len(row) > index else "" for row in rows]
+        if headings:
+            yield Batch(starts, cells, NamedRows(headings, rows))
+        else:
+            lines += starts
+            values += cells
+            if len(values) >= BATCH_SIZE:
+                yield Batch(lines, values)
+                lines, values = [], []
+    if values:
+        yield Batch(lines, values)
+
+
+def _read_lines(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator[_Chunk]:
+    """Read a file in which each line is a record.
+
+    A field of several lines makes two lines unbalanced, the first one and the last one. What is
+    between them may be rows of the list or lines of the field, so no number of it may be used.
+
+    Args:
+        text: the file.
+        delimiter: the character between the fields.
+        before: the lines that were read already.
+    """
+    waiting: list[str] = []
+    """Lines that were read in search of the other unbalanced line."""
+    while lines := waiting[:_CHUNK_ROWS] or list(islice(text, _CHUNK_ROWS)):
+        del waiting[: len(lines)]
+        rows = _parse_lines(lines, delimiter, before)
+        if max(map(len, rows), default=0) > MAX_COLUMNS:
+            raise too_many_columns()
+        skipped: list[SkippedLine] = []
+        good = range(before + 1, before + 1 + len(rows))
+        before += len(rows)
+        if len(rows) < len(lines):
+            waiting = lines[len(rows) :] + waiting
+            covered = waiting[: _find_other_end(waiting, text, delimiter)]
+            del waiting[: len(covered)]
+            skipped = [
+                SkippedLine(number, line.rstrip("\r\n"), UNBALANCED_QUOTE_REASON)
+                for number, line in enumerate(covered, before + 1)
+            ]
+            before += len(covered)
+        yield _Chunk(good, rows, skipped)
+
+
+def _parse_lines(lines: list[str], delimiter: str, before: int) -> list[list[str]]:
+    """Return the records of the lines before the first unbalanced one."""
+    joined = "".join(lines)
+    if len(joined) > _MAX_CHUNK:
+        _check_width(lines, delimiter)
+    if '"' not in joined or not any(line.count('"') & 1 for line in lines):
+        with contextlib.suppress(csv.Error):
+            # One reader for all lines is several times as fast as one for each.
+            rows = list(csv.reader([*lines, _END], delimiter=delimiter))
+            if len(rows) == len(lines) + 1:
+                rows.pop()
+                return rows
+    rows = []
+    for number, line in enumerate(lines, before + 1):
+        if _is_unbalanced(line, delimiter):
+            break
+        try:
+            rows += csv.reader([line], delimiter=delimiter)
+        except csv.Error as error:
+            raise _unreadable(number, error) from None
+    return rows
+
+
+def _is_unbalanced(line: str, delimiter: str) -> bool:
+    """Return whether a quoted field begins in a line and does not end in it, or the reverse."""
+    quotes = line.count('"')
+    if quotes == 0 or quotes & 1:
+        return quotes != 0
+    with contextlib.suppress(csv.Error):
+        return len(list(csv.reader([line, _END], delimiter=delimiter))) == 1
+    return False
+
+
+def _find_other_end(waiting: list[str], text: io.TextIOWrapper, delimiter: str) -> int:
+    """Return how many lines a field may have; 1 if no line can be its last one.
+
+    Args:
+        waiting: an unbalanced line and what follows it. Lines are added to it.
+        text: the rest of the file.
         delimiter: the character between the fields.
     """
-
-    def __init__(self, text: io.TextIOWrapper, delimiter: str) -> None:
-        self._delimiter = delimiter
-        # Without quotes each line is a record, and no line need be remembered.
-        self._lines = _LineRecorder(text) if _has_quotes(text) else None
-        self._reader = csv.reader(text if self._lines is None else self._lines, delimiter=delimiter)
-        self._width = 0
-        """Fields of the widest record of one line."""
-
-    @property
-    def line(self) -> int:
-        """The last line that was read, counted from 1."""
-        return self._reader.line_num
-
-    def first(self) -> list[str]:
-        """Return the first record; an empty one if the file is empty.
-
-        Raises:
-            ConfigurationError: a quote in the first line is not closed there.
-        """
-        row = next(self._reader, [])
-        self._width = len(row)
-        if self._lines is not None and self.line > 1:
-            inside = (
-                cell for line in _continuation_lines(row) for cell in line.split(self._delimiter)
-            )
-            if not self._is_strict(self._lines.recorded) or any(map(_contains_number, inside)):
-                raise ConfigurationError(
-                    "A quote that opens in the first line is not closed before other rows: close"
-                    " it where the field ends."
-                )
-        return row
-
-    def chunks(self, index: int, unread: list[list[str]]) -> Iterator[_Chunk]:
-        """Read the other records.
-
-        Args:
-            index: the index of the number in a row.
-            unread: the first record if it is data, to be part of the first chunk.
-        """
-        before = 0 if unread else self.line
-        if self._lines is not None and not unread:
-            self._lines.take()
-        while rows := unread + list(islice(self._reader, _CHUNK_ROWS)):
-            unread, unbalanced = [], list[UnbalancedQuote]()
-            lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
-            if self._lines is not None:
-                recorded = self._lines.take()
-                if len(recorded) != len(rows):
-                    lines, rows, unbalanced = self._remove_unbalanced(recorded, before + 1, index)
-                else:
-                    self._width = max(self._width, *map(len, rows))
-            before = self.line
-            yield _Chunk(lines, rows, unbalanced)
-
-    def _remove_unbalanced(self, lines: list[str], start: int, index: int) -> _Chunk:
-        """Parse some lines again, one record at a time, and take out the unbalanced quotes.
-
-        Args:
-            lines: complete records, at least one of them of several lines.
-            start: the place of the first line in the file.
-            index: the index of the number in a row.
-        """
-        starts, rows, unbalanced, before = [], [], list[UnbalancedQuote](), 0
-        reader = csv.reader(lines, delimiter=self._delimiter)
-        for row in reader:
-            own = lines[before : reader.line_num]
-            if len(own) > 1 and (
-                not self._is_strict(own)
-                or (self._width and any(row[self._width :]))
-                or any(self._looks_like_row(line, index) for line in _continuation_lines(row))
-            ):
-                unbalanced += [
-                    UnbalancedQuote(place, line.rstrip("\r\n"))
-                    for place, line in enumerate(own, start + before)
-                ]
-            else:
-                starts.append(start + before)
-                rows.append(row)
-                if len(own) == 1:
-                    self._width = max(self._width, len(row))
-            before = reader.line_num
-        return _Chunk(starts, rows, unbalanced)
-
-    def _is_strict(self, lines: list[str]) -> bool:
-        """Return whether each quote of a record opens and closes at the edge of a field."""
-        try:
-            return len(list(csv.reader(lines, delimiter=self._delimiter, strict=True))) == 1
-        except csv.Error:
-            return False
-
-    def _looks_like_row(self, line: str, index: int) -> bool:
-        """Return whether a line inside of a field has a number where a row would have it."""
-        cells = line.split(self._delimiter)
-        # If rows have several columns, a line without a delimiter is text of the field.
-        return len(cells) > max(index, 1 if self._width > 1 else 0) and _contains_number(
-            cells[index]
-        )
+    size = 0
+    for at in itertools.count(1):
+        if at == len(waiting):
+            waiting += islice(text, 1)
+        if at == len(waiting) or size > _MAX_CELL:
+            return 1
+        if _is_unbalanced(waiting[at], delimiter):
+            return at + 1
+        size += len(waiting[at])
+    raise AssertionError  # count() has no end
 
 
-class _LineRecorder:
-    """An iterator over a text that remembers the lines it gave until they are taken."""
+def _read_records(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator[_Chunk]:
+    """Read a file with fields of several lines; the arguments are those of `_read_lines`."""
+    record_size = 0
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self.recorded: list[str] = []
+    def bounded_lines() -> Iterator[str]:
+        nonlocal record_size
+        for line in text:
+            record_size += len(line)
+            if record_size > _MAX_RECORD:
+                raise csv.Error(f"a record has more than {_MAX_RECORD} characters")
+            yield line
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._text)
-        self.recorded.append(line)
-        return line
-
-    def take(self) -> list[str]:
-        """Return the lines given since the last call, and forget them."""
-        lines, self.recorded = self.recorded, []
-        return lines
-
-
-def _contains_number(cell: str) -> bool:
-    return is_number(cell.strip(' \t\r"'))
-
-
-def _continuation_lines(row: list[str]) -> list[str]:
-    """Return the lines of a record that start inside of a field."""
-    return [line for cell in row for line in cell.splitlines()[1:]]
-
-
-def _has_quotes(text: io.TextIOWrapper) -> bool:
-    """Return whether a text contains a quote. The text is at its start again afterwards."""
-    binary = cast("IO[bytes]", text.buffer)
-    binary.seek(0)
+    # In strict mode, a quote of another line that closes a field is an error where text follows.
+    reader = csv.reader(bounded_lines(), delimiter=delimiter, strict=True)
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    start = before + 1
     try:
-        while block := binary.read(_BLOCK):
-            if b'"' in block:
-                return True
-        return False
-    finally:
-        text.seek(0)
+        for row in reader:
+            if len(row) > MAX_COLUMNS:
+                raise too_many_columns()
+            lines.append(start)
+            rows.append(row)
+            start = before + reader.line_num + 1
+            record_size = 0
+            if len(rows) == _CHUNK_ROWS:
+                yield _Chunk(lines, rows, [])
+                lines, rows = [], []
+    except csv.Error as error:
+        raise _unreadable(start, error) from None
+    if rows:
+        yield _Chunk(lines, rows, [])
 
 
-def _delimiter(text: io.TextIOWrapper) -> str:
-    """Return the delimiter that the first line has most of. The text is at its start again."""
-    first = text.readline(_MAX_FIELD)
-    text.seek(0)
-    counts = {each: first.count(each) for each in ",;\t"}
-    return max(counts, key=lambda each: counts[each])
+def _check_width(lines: Sequence[str], delimiter: str) -> None:
+    if any(line.count(delimiter) >= MAX_COLUMNS for line in lines):
+        raise too_many_columns()
+
+
+def _unreadable(line: int, error: csv.Error) -> ConfigurationError:
+    return ConfigurationError(f"The CSV cannot be read beyond line {line} ({error}).")
+
+
+def _find_delimiter(head: Sequence[str]) -> str:
+    """Return the delimiter with which most lines have a number, and as many fields as the others.
+
+    Args:
+        head: the first lines of the file.
+    """
+    lines = [line for line in head if line.strip()]
+
+    def agreement(delimiter: str) -> tuple[int, int, int]:
+        try:
+            rows = list(csv.reader(lines, delimiter=delimiter))
+        except csv.Error:
+            return (0, 0, 0)
+        numbers = sum(any(map(is_number, row[:_MOST_FIELDS])) for row in rows)
+        widths = Counter(len(row) for row in rows if len(row) > 1)
+        width, count = max(widths.items(), key=lambda item: item[::-1], default=(0, 0))
+        return (numbers, count, width)
+
+    return max(_DELIMITERS, key=agreement)
+
+
+class NamedRows(Sequence[Mapping[str, Any]]):
+    """Rows with their headings. Most rows are never accessed, so a row is made when it is."""
+
+    def __init__(self, headings: dict[str, int], rows: Sequence[Sequence[Any]]) -> None:
+        self._headings, self._rows = headings, rows
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mapping[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        if isinstance(index, slice):
+            return NamedRows(self._headings, self._rows[index])
+        return _NamedRow(self._headings, self._rows[index])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class _NamedRow(Mapping[str, Any]):
+    """A row by its headings. It shares them with the others and needs no dictionary of its own."""
+
+    __slots__ = ("_cells", "_headings")
+
+    def __init__(self, headings: dict[str, int], cells: Sequence[Any]) -> None:
+        self._headings, self._cells = headings, cells
+
+    def __getitem__(self, name: str) -> Any:
+        index = self._headings[name]
+        return self._cells[index] if index < len(self._cells) else ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headings)
+
+    def __len__(self) -> int:
+        return len(self._headings)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Number
 from typing import Any
 
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
-from yunxin_soap.campaign.lists.columns import find_heading, is_number, missing_column
+from yunxin_soap.campaign.lists.columns import (
+    SAMPLE_ROWS,
+    choose_column,
+    missing_column,
+    named_column,
+)
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.message import as_text
+from yunxin_soap.message import as_text, is_missing, number_as_text
 
 
 class Rows(Source):
@@ -18,8 +24,8 @@ class Rows(Source):
     Args:
         items: the numbers or the rows, not mixed.
         column: the column with the numbers: its name, or its position from 1 in a tuple. By
-            default the column with a usual name (such as ``phone``), or in tuples the first one
-            that holds a number.
+            default the one column with a usual name (such as ``phone``) in which nearly all values
+            are numbers, or the one with numbers if no name is a usual one.
     """
 
     def __init__(self, items: Iterable[Any], column: str | int | None = None) -> None:
@@ -42,11 +48,12 @@ class Rows(Source):
             lines = range(start, start + len(items))
             start += len(items)
             if all(map(_is_cell, items)):
-                yield Batch(lines, list(map(_as_text, items)))
+                yield Batch(lines, list(map(number_as_text, items)))
             elif all(map(_is_tuple, items)):
-                index = self._index(items[0])
+                index = self._index(items)
                 yield Batch(
-                    lines, [_as_text(row[index]) if index < len(row) else "" for row in items]
+                    lines,
+                    [number_as_text(row[index]) if index < len(row) else "" for row in items],
                 )
             else:
                 # All items must be mappings. If some are numbers, the error names the first item
@@ -55,34 +62,55 @@ class Rows(Source):
                 rows = [_as_mapping(*each) for each in rest]
                 if len(rest) < len(items):
                     raise _unsupported(*rest[0])
-                column = self._column = self._column or find_heading(rows[0])
-                if not isinstance(column, str) or column not in rows[0]:
-                    raise missing_column(column, rows[0])
-                yield Batch(lines, [_as_text(row.get(column)) for row in rows], rows)
+                name = self._name(rows)
+                yield Batch(lines, [number_as_text(row.get(name)) for row in rows], rows)
 
-    def _index(self, first: Sequence[Any]) -> int:
+    def _index(self, rows: Sequence[Sequence[Any]]) -> int:
         """Return the index of the numbers in a tuple."""
         if self._column is None:
-            positions = (at for at, cell in enumerate(first, 1) if is_number(_as_text(cell)))
-            self._column = next(positions, 1 if len(first) == 1 else None)
+            self._column = choose_column((), _sample(rows)) + 1
+        first = rows[0]
         if not isinstance(self._column, int) or not 1 <= self._column <= len(first):
             raise missing_column(self._column, map(str, range(1, len(first) + 1)))
         return self._column - 1
+
+    def _name(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the name of the column with the numbers."""
+        names = list(rows[0])
+        if self._column is None:
+            self._column = names[
+                choose_column(names, _sample([[row.get(name) for name in names] for row in rows]))
+            ]
+        if not isinstance(self._column, str):
+            raise missing_column(self._column, names)
+        if self._column not in names:
+            self._column = names[named_column(self._column, names)]
+        return self._column
+
+
+def _sample(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    return [[number_as_text(value) for value in row] for row in rows[:SAMPLE_ROWS]]
 
 
 def as_source(recipients: Source | str | int | Iterable[Any]) -> Source:
     """Return the recipients argument of `Ledger.plan` as a source."""
     if isinstance(recipients, Source):
         return recipients
+    if hasattr(recipients, "itertuples"):  # iterating over a DataFrame yields its headings
+        return Rows(_frame_rows(recipients))
     return Rows([recipients] if isinstance(recipients, (str, int)) else recipients)
 
 
+def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
+    names = [as_text(name) for name in frame.columns]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ConfigurationError(f"Several columns are called {repeated[0]!r}: rename them.")
+    for values in frame.itertuples(index=False, name=None):
+        yield dict(zip(names, values, strict=True))
+
+
 def _is_cell(item: Any) -> bool:
-    return item is None or isinstance(item, (str, int))
-
-
-def _as_text(item: Any) -> str:
-    return "" if item is None else as_text(item)
+    return isinstance(item, (str, Number)) or is_missing(item)
 
 
 def _is_tuple(item: Any) -> bool:

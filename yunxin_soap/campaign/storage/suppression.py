@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.lists.rows import as_source
 from yunxin_soap.campaign.models import SkippedLine, SuppressedNumber, suppressed_reason
-from yunxin_soap.campaign.planning import UNBALANCED_QUOTE_REASON, skip_reason, unreadable
+from yunxin_soap.campaign.planning import skip_reason, unreadable
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import (
     READ_ONLY,
@@ -415,8 +415,8 @@ def _read(
 
     try:
         for batch in source.batches(columns=False):
-            for line, text in batch.unbalanced:
-                skip(line, text, UNBALANCED_QUOTE_REASON)
+            for each in batch.skipped:
+                skip(each.line, each.value, each.reason)
             numbers: dict[str, None] = {}
             for line, value in zip(batch.lines, batch.values, strict=True):
                 try:

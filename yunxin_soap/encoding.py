@@ -1,0 +1,312 @@
+"""Opens text files of unknown encoding, standard input and pipes among them."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from yunxin_soap.charsets import best_fit
+from yunxin_soap.errors import ConfigurationError
+
+_BLOCK = 1 << 20
+"""Bytes read at once."""
+_MAX_BYTES = 4 << 30
+"""Bytes of a list, at most."""
+_MAX_LINE = 1 << 18
+"""Characters of a line that is read in any case. Up to a block more may be read in one."""
+_SAMPLE = 1 << 14
+"""Bytes of lines that are not ASCII by which the encoding is judged."""
+_HEAD = 1 << 12
+_NON_ASCII_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # it starts with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+OLD_WORKBOOK = (
+    "is an old or a protected Excel workbook: open it, remove its password, and save it as .xlsx"
+)
+"""What a file of Microsoft's compound format is, as the rest of a sentence."""
+_FIRST_OF_THREE_BYTES = "\u0800"
+REPLACEMENT_CHARACTER = "\ufffd"
+"""What replaces bytes that the encoding cannot decode."""
+
+
+def open_text(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) -> io.TextIOWrapper:
+    """Open a text file and detect its encoding.
+
+    Undecodable bytes become U+FFFD, so that they cost only their own line.
+
+    Args:
+        file: a path, or an open binary file. What cannot be rewound is copied to a temporary file.
+        encoding: its name; None to detect UTF-8, GBK or UTF-16.
+
+    Returns:
+        The text at its start, with its line ends as they are. The caller closes it.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is a workbook, the encoding does not exist,
+            half of the lines or more cannot be decoded, another encoding fits better than GBK, or
+            the file has more than 4 GiB or a line of more than 1 MiB.
+    """
+    try:
+        if isinstance(file, (str, os.PathLike)):
+            binary: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
+            if not binary.seekable():  # a pipe, such as the shell's <(...)
+                with binary:
+                    binary = copy_stream(binary)
+        else:
+            binary = copy_stream(file)
+        return _decode(binary, encoding)
+    except OSError as error:
+        shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
+        raise ConfigurationError(f"{shown} cannot be read ({error.strerror}).") from None
+    except (LookupError, UnicodeError):  # UnicodeError: the codec supports no replacement
+        raise ConfigurationError(f"There is no encoding {encoding!r}.") from None
+
+
+def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
+    try:
+        name = _detect(binary, encoding)
+        text = io.TextIOWrapper(binary, name, "replace", newline="")
+        text.read(1)  # fails now, not in the middle of the list, if the codec cannot replace
+        text.seek(0)
+    except BaseException:
+        binary.close()
+        raise
+    return text
+
+
+def copy_stream(file: IO[bytes]) -> IO[bytes]:
+    """Copy a stream to a temporary file that only this process can read.
+
+    Returns:
+        The copy at its start. The caller closes it.
+
+    Raises:
+        ConfigurationError: it has more than 4 GiB, or a block without the end of a line.
+    """
+    # A pipe can be read only once, and the byte that decides on the encoding may be its last.
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        for block in _blocks(file):
+            # A stream without an end must not fill the disk. Workbooks have bytes of any value.
+            if len(block) == _BLOCK and b"\n" not in block and b"\r" not in block:
+                raise _endless_line()
+            copy.write(block)
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _blocks(binary: IO[bytes]) -> Iterator[bytes]:
+    size = 0
+    while block := binary.read(_BLOCK):
+        size += len(block)
+        if size > _MAX_BYTES:
+            raise ConfigurationError(f"The list has more than {_MAX_BYTES >> 30} GiB: split it.")
+        yield block
+
+
+def _endless_line() -> ConfigurationError:
+    return ConfigurationError(
+        f"The list has a line of more than {_MAX_LINE} characters: it is no list of numbers, or its"
+        " lines have no ends."
+    )
+
+
+def _detect(binary: IO[bytes], named: str | None) -> str:
+    """Return the encoding of a file: the one that decodes all lines, or else the most.
+
+    Args:
+        binary: the file, at its start.
+        named: the encoding that the caller named; no other is tried then.
+
+    Raises:
+        ConfigurationError: it is no text, half of the lines or more cannot be decoded, or another
+            encoding fits better than GBK.
+    """
+    head = binary.read(_HEAD)
+    if head.startswith(_OLE):
+        raise ConfigurationError(f"The list {OLD_WORKBOOK}.")
+    if head.startswith(_ZIP):
+        raise ConfigurationError(
+            "The list is an Excel workbook: read it as one (Excel, --excel), or save it as CSV."
+        )
+    if named is not None:
+        io.TextIOWrapper(io.BytesIO(), named)  # LookupError for a codec of bytes to bytes
+    known = named or _utf_16_or_32(head)
+    if known:
+        if not _decode_all(binary, known):
+            _check_majority(_count_lines(binary, known), named)
+        return known
+    decoded = _decode_all(binary, "utf-8-sig")
+    if decoded is None:
+        return _choose_by_lines(binary)
+    is_certain = decoded.is_ascii or decoded.is_typical
+    return "utf-8-sig" if is_certain else _choose_by_words(binary)
+
+
+def _choose_by_lines(binary: IO[bytes]) -> str:
+    """Return the encoding of a text that is not valid UTF-8, at least not in every line."""
+    name, count = "utf-8-sig", _count_lines(binary, "utf-8-sig")
+    # Most byte sequences are valid GBK, and few are valid UTF-8. So GBK needs better evidence:
+    # it is tried only if most lines that are not ASCII are invalid UTF-8.
+    if count.undecodable > count.typical:
+        fit = best_fit(_sample(binary))
+        if fit not in ("utf-8", "gb18030", None):
+            raise _neither(fit)
+        # gb18030 is a superset of GBK and of GB2312, so it decodes a list in any of the three.
+        if fit == "gb18030":
+            if _decode_all(binary, fit):
+                return fit
+            gbk_count = _count_lines(binary, fit)
+            if gbk_count.undecodable < count.undecodable:
+                name, count = fit, gbk_count
+    _check_majority(count, None)
+    return name
+
+
+def _check_majority(count: _LineCount, named: str | None) -> None:
+    if count.undecodable * 2 >= count.lines:
+        if named is None:
+            raise _neither(None)
+        raise ConfigurationError(
+            f"The list is not {named} text: name its encoding, or leave it out to have it detected."
+        )
+
+
+def _choose_by_words(binary: IO[bytes]) -> str:
+    """Return the encoding of a text that is valid UTF-8, and has no character of three bytes.
+
+    Some words in GBK are valid UTF-8, such as 联通, but not Chinese in it.
+    """
+    fit = best_fit(_sample(binary))
+    if fit == "gb18030" and _decode_all(binary, fit):
+        return fit
+    if fit == "utf-8":
+        return "utf-8-sig"
+    raise ConfigurationError(
+        "The list could be UTF-8 or GBK text: name its encoding with encoding=."
+    )
+
+
+def _neither(fit: str | None) -> ConfigurationError:
+    what = "The list is neither UTF-8 nor GBK text"
+    if fit is None:
+        return ConfigurationError(f"{what}: name its encoding with encoding=, or save it as UTF-8.")
+    return ConfigurationError(
+        f"{what}: {fit} fits it best. If it is that, say so with encoding={fit!r}, or save the list"
+        " as UTF-8."
+    )
+
+
+def _utf_16_or_32(head: bytes) -> str | None:
+    """Return the encoding if it is UTF-16 or UTF-32, by its mark or by its zero bytes."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    # A list has digits, commas and line ends. One of the two bytes of each of them is zero.
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd > len(head) // 20 and even <= odd // 20:
+        return "utf-16-le"
+    return "utf-16-be" if even > len(head) // 20 and odd <= even // 20 else None
+
+
+def _sample(binary: IO[bytes]) -> bytes:
+    """Return the first lines that are not ASCII."""
+    binary.seek(0)
+    lines: list[bytes] = []
+    size = 0
+    for block in _blocks(binary):
+        for found in _NON_ASCII_LINE.finditer(block):
+            lines.append(found[0])
+            size += len(found[0])
+            if size > _SAMPLE:
+                break
+        else:
+            continue
+        break
+    binary.seek(0)
+    return b"\n".join(lines)[: 2 * _SAMPLE]
+
+
+class _Decoded(NamedTuple):
+    """What is known of a text that an encoding decodes."""
+
+    is_ascii: bool
+    is_typical: bool
+    """Whether a character has three bytes or more in UTF-8, as all Chinese ones have."""
+
+
+def _decode_all(binary: IO[bytes], encoding: str) -> _Decoded | None:
+    """Decode a whole file, and return None if there is an error in it."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    binary.seek(0)
+    unended = 0
+    is_ascii, is_typical = True, False
+    try:
+        for block in _blocks(binary):
+            text = decoder.decode(block)
+            end = max(text.rfind("\n"), text.rfind("\r"))
+            unended = len(text) - end - 1 if end >= 0 else unended + len(text)
+            if unended > _MAX_LINE:
+                raise _endless_line()
+            if not text.isascii():
+                is_ascii = False
+                is_typical = is_typical or max(text) >= _FIRST_OF_THREE_BYTES
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return None
+    finally:
+        binary.seek(0)
+    return _Decoded(is_ascii, is_typical)
+
+
+class _LineCount(NamedTuple):
+    """The lines of a text in one encoding that are not empty."""
+
+    lines: int
+    typical: int
+    """Those that are decoded, and have a character of three bytes or more in UTF-8."""
+    undecodable: int
+    """Lines with at least one byte sequence that is invalid in the encoding."""
+
+
+def _count_lines(binary: IO[bytes], encoding: str) -> _LineCount:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    binary.seek(0)
+    lines = typical = undecodable = 0
+    rest = ""
+    try:
+        for block in itertools.chain(_blocks(binary), [b""]):
+            text = rest + decoder.decode(block, final=not block)
+            *complete, rest = text.replace("\r", "\n").split("\n")
+            if len(rest) > _MAX_LINE:
+                raise _endless_line()
+            if not block:
+                complete.append(rest)
+            lines += sum(map(bool, complete))
+            for line in complete:
+                if line.isascii():
+                    continue
+                if REPLACEMENT_CHARACTER in line:
+                    undecodable += 1
+                else:
+                    typical += max(line) >= _FIRST_OF_THREE_BYTES
+    except UnicodeError:  # the codec supports no replacement
+        return _LineCount(1, 0, 1)
+    finally:
+        binary.seek(0)
+    return _LineCount(lines, typical, undecodable)
