@@ -31,7 +31,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+WORKBOOK_MARK = b"PK\x03\x04"
+"""The first bytes of an ``.xlsx`` file, which is a zip file."""
+OLD_WORKBOOK_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""The first bytes of an ``.xls`` file, and of a workbook with a password."""
 OLD_WORKBOOK = (
     "is an old or a protected Excel workbook: open it, remove its password, and save it as .xlsx"
 )
@@ -58,20 +61,43 @@ def open_text(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) ->
             half of the lines or more cannot be decoded, another encoding fits better than GBK, or
             the file has more than 4 GiB or a line of more than 1 MiB.
     """
+    binary = open_binary(file)
     try:
-        if isinstance(file, (str, os.PathLike)):
-            binary: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
-            if not binary.seekable():  # a pipe, such as the shell's <(...)
-                with binary:
-                    binary = copy_stream(binary)
-        else:
-            binary = copy_stream(file)
         return _decode(binary, encoding)
     except OSError as error:
-        shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
-        raise ConfigurationError(f"{shown} cannot be read ({error.strerror}).") from None
+        raise _cannot_be_read(file, error) from None
     except (LookupError, UnicodeError):  # UnicodeError: the codec supports no replacement
         raise ConfigurationError(f"There is no encoding {encoding!r}.") from None
+
+
+def open_binary(file: str | os.PathLike[str] | IO[bytes], *, is_text: bool = True) -> IO[bytes]:
+    """Open a file of bytes that can be rewound.
+
+    Args:
+        file: a path, or an open binary file. What cannot be rewound is copied to a temporary file.
+        is_text: whether it has lines, so that a block without the end of one is an error.
+
+    Returns:
+        The file at its start. The caller closes it.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or has more than 4 GiB or an endless line.
+    """
+    try:
+        if not isinstance(file, (str, os.PathLike)):
+            return _copy(file, is_text)
+        binary = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
+        if binary.seekable():
+            return binary
+        with binary:  # a pipe, such as the shell's <(...)
+            return _copy(binary, is_text)
+    except OSError as error:
+        raise _cannot_be_read(file, error) from None
+
+
+def _cannot_be_read(file: str | os.PathLike[str] | IO[bytes], error: OSError) -> ConfigurationError:
+    shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
+    return ConfigurationError(f"{shown} cannot be read ({error.strerror}).")
 
 
 def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
@@ -86,21 +112,13 @@ def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
     return text
 
 
-def copy_stream(file: IO[bytes]) -> IO[bytes]:
-    """Copy a stream to a temporary file that only this process can read.
-
-    Returns:
-        The copy at its start. The caller closes it.
-
-    Raises:
-        ConfigurationError: it has more than 4 GiB, or a block without the end of a line.
-    """
+def _copy(file: IO[bytes], is_text: bool) -> IO[bytes]:
     # A pipe can be read only once, and the byte that decides on the encoding may be its last.
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         for block in _blocks(file):
-            # A stream without an end must not fill the disk. Workbooks have bytes of any value.
-            if len(block) == _BLOCK and b"\n" not in block and b"\r" not in block:
+            # A stream without an end must not fill the disk.
+            if is_text and len(block) == _BLOCK and b"\n" not in block and b"\r" not in block:
                 raise _endless_line()
             copy.write(block)
         copy.seek(0)
@@ -138,9 +156,9 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
             encoding fits better than GBK.
     """
     head = binary.read(_HEAD)
-    if head.startswith(_OLE):
+    if head.startswith(OLD_WORKBOOK_MARK):
         raise ConfigurationError(f"The list {OLD_WORKBOOK}.")
-    if head.startswith(_ZIP):
+    if head.startswith(WORKBOOK_MARK):
         raise ConfigurationError(
             "The list is an Excel workbook: read it as one (Excel, --excel), or save it as CSV."
         )

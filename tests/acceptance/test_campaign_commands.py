@@ -333,7 +333,7 @@ def test_retry_possibly_sent_needs_unsafe(
         (
             ["plan", "a", "--message", TEXT, "--text", "-", "--csv", "gbk.txt"],
             2,
-            "Give either --csv or --text, not both.",
+            "Give only one of --csv, --text and --excel.",
         ),
         (["status", "--ledger", "mysql://h/db?foo=bar"], 6, "(there is no option foo)"),
         (["status", "--ledger", "postgres://u@127.0.0.1:1/db"], 6, "ledger postgres://u@127"),
@@ -344,7 +344,11 @@ def test_retry_possibly_sent_needs_unsafe(
             "its folder",
         ),
         (["status", "--ledger", "oracle://h/db"], 6, "can only be an SQLite file, or a"),
-        (["plan", "a", "--message", TEXT], 2, "Give the numbers, by --csv or by --text."),
+        (
+            ["plan", "a", "--message", TEXT],
+            2,
+            "Give the numbers, by --csv, by --text or by --excel.",
+        ),
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
         (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
         (["purge", "--older-than", "x"], 2, "must be a whole number with a unit"),

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from openpyxl.worksheet.worksheet import Worksheet
 
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, OutcomeUnknown
@@ -50,7 +52,7 @@ def run(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Ru
         "YUNXIN_ENDPOINT": sandbox.url,
     }
 
-    def call(*arguments: str, stdin: str | None = None, **env: str) -> Result:
+    def call(*arguments: str, stdin: str | bytes | None = None, **env: str) -> Result:
         return CliRunner().invoke(
             cli, ["campaign", *arguments], input=stdin, env={**environment, **env}
         )
@@ -106,12 +108,90 @@ def test_plan_json_has_counts(run: Run, tmp_path: Path) -> None:
         "skipped_by": {"invalid_number": 1},
         "existing": False,
         "notes": [],
+        "source_notes": ["The list was read as UTF-8; line 1 is '13900000000'."],
         "dry_run": True,
     }
     assert dry == expected
     assert not (tmp_path / "ledger.sqlite").exists()
     assert parsed(run("plan", *options)) == {**expected, "dry_run": False}
     assert parsed(run("plan", *options)) == {**expected, "dry_run": False, "existing": True}
+
+
+def test_plan_shows_how_the_list_was_read(run: Run, tmp_path: Path) -> None:
+    """The encoding with a line in it, the title, the delimiter and the column."""
+    content = "客户名单;\n姓名;手机号\n甲;13900000000\n"
+    (tmp_path / "list.csv").write_bytes(content.encode("gbk"))
+    result = run("plan", "a", "--csv", "list.csv", "--message", TEXT)
+    assert result.stdout.splitlines()[2:] == [
+        "The list was read as GBK (GB18030); line 1 is '客户名单;'.",
+        "The fields are separated by semicolons.",
+        "Line 1 is a title and was left out: '客户名单'.",
+        "The headings are in line 2.",
+        "The numbers are in column 2, '手机号'.",
+    ]
+
+
+def test_plan_asks_for_the_column_by_its_option(run: Run, tmp_path: Path) -> None:
+    """The error names the option that answers, which then does."""
+    (tmp_path / "list.csv").write_text("联系电话,手机\n13900000000,13900000001\n", "utf-8")
+    options = ("plan", "a", "--csv", "list.csv", "--message", TEXT)
+    assert "name the one to write to with --column, by its heading" in failed(run(*options))
+    assert parsed(run(*options, "--column", "手机", "--json"))["numbers"] == 1
+
+
+def test_plan_multiline_lets_a_field_have_several_lines(run: Run, tmp_path: Path) -> None:
+    """Without it, its lines are skipped and say so."""
+    (tmp_path / "list.csv").write_text('phone,x\n13900000000,"a\nb"\n13900000001,c\n', "utf-8")
+    options = ("plan", "a", "--csv", "list.csv", "--message", TEXT, "--dry-run")
+    result = run(*options)
+    assert "Skipped: 2 lines." in result.stdout
+    assert "--multiline" in result.stdout
+    assert parsed(run(*options, "--multiline", "--json"))["numbers"] == 2
+
+
+def test_plan_excel_reads_a_sheet(run: Run, tmp_path: Path) -> None:
+    """The sheet is named or found, and hidden rows are asked about."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert isinstance(sheet, Worksheet)
+    for row in (["手机", "姓名"], [13900000000, "甲"], ["13900000001", "乙"]):
+        sheet.append(row)
+    sheet.row_dimensions[3].hidden = True
+    book.create_sheet("名单").append([13900000002])
+    book.save(tmp_path / "list.xlsx")
+    options = ("plan", "a", "--excel", "list.xlsx", "--message", TEXT, "--dry-run")
+    assert "Several sheets have numbers: 'Sheet', '名单'. Name one with --sheet." in failed(
+        run(*options)
+    )
+    assert "--hidden-rows 'skip', or send to them" in failed(run(*options, "--sheet", "Sheet"))
+    hidden = (*options, "--sheet", "Sheet", "--json", "--hidden-rows")
+    assert parsed(run(*hidden, "skip"))["numbers"] == 1
+    assert parsed(run(*hidden, "send"))["numbers"] == 2
+    assert parsed(run(*options, "--sheet", "名单", "--json"))["numbers"] == 1
+    piped = run(
+        *("plan", "a", "--excel", "-", "--sheet", "名单", "--message", TEXT, "--dry-run"),
+        stdin=(tmp_path / "list.xlsx").read_bytes(),
+    )
+    assert piped.exit_code == 0, piped.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--text", "x", "--column", "2"), "--column does not go with --text"),
+        (("--text", "x", "--sheet", "a"), "--sheet does not go with --text"),
+        (("--csv", "x", "--hidden-rows", "skip"), "--hidden-rows does not go with --csv"),
+        (("--excel", "x", "--encoding", "gbk"), "--encoding does not go with --excel"),
+        (("--excel", "x", "--multiline"), "--multiline does not go with --excel"),
+        (("--excel", "x", "--csv", "x"), "Give only one of --csv, --text and --excel."),
+        (("--excel", "missing.xlsx"), "missing.xlsx cannot be read (No such file"),
+    ],
+)
+def test_plan_list_options_that_do_not_fit_exit_2(
+    run: Run, options: tuple[str, ...], error: str
+) -> None:
+    """An option that would be ignored is a mistake."""
+    assert error in failed(run("plan", "a", *options, "--message", TEXT))
 
 
 def test_plan_text_options_reach_the_submission(run: Run, tmp_path: Path, sandbox: Sandbox) -> None:

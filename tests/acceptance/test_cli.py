@@ -509,12 +509,39 @@ def test_send_dry_run_shows_submission(sandbox: Sandbox) -> None:
     assert sandbox.inbox == ()
 
 
-def test_send_file_not_utf_8_exits_2(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A file in another encoding is an error."""
-    file = tmp_path / "gbk.txt"
-    file.write_bytes("号码\n13900000000".encode("gbk"))
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gbk", "utf-16", "utf-16-le"])
+def test_send_file_is_read_as_a_campaign_reads_it(
+    sandbox: Sandbox, tmp_path: Path, encoding: str
+) -> None:
+    """In every encoding that is detected, and in every notation of a number."""
+    file = tmp_path / "list.txt"
+    file.write_bytes(
+        "\r\n１３９００００００００\r\n'13900000001、13900000002.0\r\n".encode(encoding)
+    )
+    assert send(sandbox, "--to-file", str(file), "--message", TEXT).exit_code == 0
+    assert sandbox.inbox[-1].recipients == tuple(f"1390000000{digit}" for digit in range(3))
+    planned = run(
+        "campaign",
+        "plan",
+        "c",
+        "--text",
+        str(file),
+        "--message",
+        TEXT,
+        "--channel",
+        "37",
+        "--dry-run",
+        "--json",
+    )
+    assert json.loads(planned.stdout)["numbers"] == 3
+
+
+def test_send_file_in_another_encoding_exits_2(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing is guessed."""
+    file = tmp_path / "big5.txt"
+    file.write_bytes("手機號碼名單\n13900000000".encode("big5"))
     result = send(sandbox, "--to-file", str(file), "--message", TEXT)
-    assert "not UTF-8" in failed(result, 2)
+    assert "neither UTF-8 nor GBK text: big5 fits it best" in failed(result, 2)
 
 
 def test_send_unreadable_file_exits_2(sandbox: Sandbox) -> None:

@@ -18,6 +18,7 @@ from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.lists.csv import Csv
+from yunxin_soap.campaign.lists.excel import Excel
 from yunxin_soap.campaign.lists.rows import Rows
 from yunxin_soap.campaign.lists.text import Text
 from yunxin_soap.campaign.models import (
@@ -47,6 +48,7 @@ __all__ = [
     "ContentConflict",
     "Csv",
     "DecisionName",
+    "Excel",
     "HistoryEntry",
     "Ledger",
     "LedgerError",

@@ -176,8 +176,10 @@ class Plan:
     existing: bool = False
     """Whether the ledger had the same campaign already, so that nothing was written."""
     notes: tuple[str, ...] = ()
-    """What a person should know before the campaign is run, a sentence each: how the list was read,
-    with a line that shows its encoding, and what is unusual about the texts."""
+    """What a person should know before the campaign is run, a sentence each."""
+    source_notes: tuple[str, ...] = ()
+    """How the list was read, a sentence each: its encoding with a line in it, what was left out
+    above its headings, the column with the numbers."""
 
 
 @dataclass(frozen=True)

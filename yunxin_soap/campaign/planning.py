@@ -244,7 +244,8 @@ class Planner:
             segments=parts,
             skipped=sum(self._skipped.values()),
             skipped_by={kind: count for kind, count in self._skipped.items() if count},
-            notes=(*self._source_notes, *self._notes),
+            notes=tuple(self._notes),
+            source_notes=self._source_notes,
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:

@@ -6,11 +6,13 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from yunxin_soap.errors import ConfigurationError, InvalidRequest, YunxinError
+from yunxin_soap.encoding import open_text
+from yunxin_soap.errors import ConfigurationError, YunxinError
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Ledger
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _Client = TypeVar("_Client", bound="ClientBase[Any]")
 _Command = Callable[..., None]
 _Decorator = Callable[[_Command], _Command]
+_MAX_LINES = 100_001
+"""Lines with numbers for one submission that are read. So many are too many in any case."""
 
 
 def combine(*options: Callable[[Any], Any]) -> _Decorator:
@@ -154,14 +158,14 @@ def read_password(file: IO[str]) -> str:
     return line
 
 
-def read_lines(file: IO[str]) -> list[str]:
-    """Read the lines of a file that are not blank.
+def read_numbers(file: IO[bytes]) -> list[str]:
+    """Read the lines of a file that are not blank, as ``campaign plan --text`` reads them.
 
     Raises:
-        InvalidRequest: the file is unreadable.
+        ConfigurationError: the file is unreadable, or its encoding is none that is detected.
     """
-    text = read_text(file, file.read, InvalidRequest)
-    return [line for line in text.splitlines() if line.strip()]
+    with open_text(file, None) as text:
+        return [line.rstrip("\r\n") for line in islice(text, _MAX_LINES) if line.strip()]
 
 
 def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinError]) -> str:

@@ -18,7 +18,7 @@ from yunxin_soap.cli.options import (
     client_options,
     given_arguments,
     json_option,
-    read_lines,
+    read_numbers,
     with_variable,
 )
 from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json, print_notes
@@ -50,7 +50,7 @@ _RECIPIENTS_SHOWN = 3
 )
 @click.option(
     "--to-file",
-    type=click.File("r", encoding="utf-8-sig"),
+    type=click.File("rb"),
     help="A file with numbers, one a line or joined by commas; - is standard input.",
 )
 @click.option(
@@ -78,7 +78,7 @@ _RECIPIENTS_SHOWN = 3
 @json_option
 def send_command(
     numbers: tuple[str, ...],
-    to_file: IO[str] | None,
+    to_file: IO[bytes] | None,
     message: str,
     password_file: IO[str] | None,
     sandbox: bool,
@@ -93,7 +93,7 @@ def send_command(
     from yunxin_soap.client import Client
 
     with handle_errors(as_json):
-        recipients = [*numbers, *(read_lines(to_file) if to_file else ())]
+        recipients = [*numbers, *(read_numbers(to_file) if to_file else ())]
         arguments = given_arguments(**options)
         with _embedded_sandbox(sandbox, arguments):
             if dry_run:

@@ -212,7 +212,7 @@ def _find_heading_row(
     possible: list[int] = []
     for at in candidates:
         width = sum(1 for cell in rows[at] if cell.strip())
-        if width > widest:
+        if width > widest or width == 1:
             possible.append(at)
             widest = width
     for at in possible:

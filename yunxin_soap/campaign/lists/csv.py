@@ -9,9 +9,9 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import IO, Any, NamedTuple, overload
+from typing import IO, NamedTuple
 
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
 from yunxin_soap.campaign.lists.columns import (
@@ -22,6 +22,7 @@ from yunxin_soap.campaign.lists.columns import (
     is_number,
     too_many_columns,
 )
+from yunxin_soap.campaign.lists.named_rows import NamedRows
 from yunxin_soap.campaign.lists.text import note_encoding
 from yunxin_soap.campaign.models import SkippedLine
 from yunxin_soap.encoding import open_text
@@ -306,43 +307,3 @@ def _find_delimiter(head: Sequence[str]) -> str:
         return (numbers, count, width)
 
     return max(_DELIMITERS, key=agreement)
-
-
-class NamedRows(Sequence[Mapping[str, Any]]):
-    """Rows with their headings. Most rows are never accessed, so a row is made when it is."""
-
-    def __init__(self, headings: dict[str, int], rows: Sequence[Sequence[Any]]) -> None:
-        self._headings, self._rows = headings, rows
-
-    @overload
-    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mapping[str, Any]]: ...
-
-    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
-        if isinstance(index, slice):
-            return NamedRows(self._headings, self._rows[index])
-        return _NamedRow(self._headings, self._rows[index])
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
-class _NamedRow(Mapping[str, Any]):
-    """A row by its headings. It shares them with the others and needs no dictionary of its own."""
-
-    __slots__ = ("_cells", "_headings")
-
-    def __init__(self, headings: dict[str, int], cells: Sequence[Any]) -> None:
-        self._headings, self._cells = headings, cells
-
-    def __getitem__(self, name: str) -> Any:
-        index = self._headings[name]
-        return self._cells[index] if index < len(self._cells) else ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._headings)
-
-    def __len__(self) -> int:
-        return len(self._headings)

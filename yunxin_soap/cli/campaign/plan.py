@@ -8,17 +8,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from yunxin_soap.cli.campaign.status import describe_skipped
-from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, read_text
+from yunxin_soap.cli.options import combine, ledger_options, name_argument, open_ledger, read_text
 from yunxin_soap.cli.output import (
     handle_errors,
     pluralize,
     print_json,
     print_notes,
+    print_text,
     refuse_ledger_overwrite,
     refuse_overwrite,
     unwritable,
@@ -30,20 +31,53 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from yunxin_soap.campaign import Plan, SkippedLine, Source
+    from yunxin_soap.campaign.lists.excel import HiddenRows
     from yunxin_soap.campaign.planning import PlanOptions
 
 _SKIPPED_SHOWN = 10
 """Skipped lines that the terminal shows; ``--skipped`` has them all."""
 
 
+class ListOptions(TypedDict):
+    """The values of `list_options`."""
+
+    csv_file: str | None
+    text_file: str | None
+    excel_file: str | None
+    sheet: str | None
+    hidden_rows: HiddenRows | None
+    column: str | None
+    encoding: str | None
+    multiline: bool
+
+
+list_options = combine(
+    click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input."),
+    click.option(
+        "--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input."
+    ),
+    click.option("--excel", "excel_file", metavar="FILE", help="An Excel workbook (.xlsx)."),
+    click.option("--sheet", help="The workbook's sheet; by default the one with numbers."),
+    click.option(
+        "--hidden-rows",
+        type=click.Choice(["skip", "send"]),
+        help="Skip the workbook's hidden rows, or read them; an error by default.",
+    ),
+    click.option(
+        "--column",
+        help="The column of the numbers: its heading, or its position, counted from 1.",
+    ),
+    click.option(
+        "--encoding", help="The list's encoding; detected by default (UTF-8, GBK, UTF-16)."
+    ),
+    click.option("--multiline", is_flag=True, help="Let a quoted CSV field have several lines."),
+)
+"""Where the numbers come from; `list_source` takes their values."""
+
+
 @click.command("plan")
 @name_argument
-@click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
-@click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
-@click.option(
-    "--column", help="The CSV column of the numbers: its heading, or its position, counted from 1."
-)
-@click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
+@list_options
 @click.option(
     "--message",
     help="The text; {name} in it is filled from the column of that name, {due:%m月%d日} from one"
@@ -93,8 +127,12 @@ def plan_command(
     name: str,
     csv_file: str | None,
     text_file: str | None,
+    excel_file: str | None,
+    sheet: str | None,
+    hidden_rows: HiddenRows | None,
     column: str | None,
     encoding: str | None,
+    multiline: bool,
     message: str | None,
     message_file: IO[str] | None,
     skipped_file: str | None,
@@ -111,9 +149,20 @@ def plan_command(
         text = _text(message, message_file)
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
-        source = list_source(csv_file, text_file, column, encoding)
+        source = list_source(
+            csv_file=csv_file,
+            text_file=text_file,
+            excel_file=excel_file,
+            sheet=sheet,
+            hidden_rows=hidden_rows,
+            column=column,
+            encoding=encoding,
+            multiline=multiline,
+        )
         skipped_lines = _SkippedLines(skipped_file)
-        refuse_overwrite(skipped_file, list=csv_file or text_file, text=_path_of(message_file))
+        refuse_overwrite(
+            skipped_file, list=csv_file or text_file or excel_file, text=_path_of(message_file)
+        )
         refuse_ledger_overwrite(skipped_file, ledger_url)
         with skipped_lines as skipped:
             if dry_run:
@@ -146,19 +195,35 @@ def _path_of(file: IO[str] | None) -> str | None:
     return "-" if name == "<stdin>" else name
 
 
-def list_source(
-    csv_file: str | None, text_file: str | None, column: str | None, encoding: str | None
-) -> Source:
-    """Return the list that the options of a command name."""
-    from yunxin_soap.campaign import Csv, Text
+_OPTIONS_OF = {
+    "csv": ("column", "encoding", "multiline"),
+    "text": ("encoding",),
+    "excel": ("column", "sheet", "hidden_rows"),
+}
 
-    if csv_file is not None and text_file is not None:
-        raise ConfigurationError("Give either --csv or --text, not both.")
-    if csv_file is None and text_file is None:
-        raise ConfigurationError("Give the numbers, by --csv or by --text.")
-    path = csv_file if csv_file is not None else text_file
+
+def list_source(**options: Unpack[ListOptions]) -> Source:
+    """Return the list that the options of a command name.
+
+    Raises:
+        ConfigurationError: there is none or more than one, or an option does not go with it.
+    """
+    from yunxin_soap.campaign import Csv, Excel, Text
+
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    paths = {kind: given.pop(f"{kind}_file", None) for kind in _OPTIONS_OF}
+    found = [(kind, path) for kind, path in paths.items() if path is not None]
+    if len(found) > 1:
+        raise ConfigurationError("Give only one of --csv, --text and --excel.")
+    if not found:
+        raise ConfigurationError("Give the numbers, by --csv, by --text or by --excel.")
+    ((kind, path),) = found
+    for name in given:
+        if name not in _OPTIONS_OF[kind]:
+            raise ConfigurationError(f"--{name.replace('_', '-')} does not go with --{kind}.")
     file: Any = sys.stdin.buffer if path == "-" else path
-    return Csv(file, column, encoding) if csv_file is not None else Text(file, encoding)
+    kinds: dict[str, Callable[..., Source]] = {"csv": Csv, "text": Text, "excel": Excel}
+    return kinds[kind](file, **given)
 
 
 def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
@@ -173,6 +238,8 @@ def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
         f" {pluralize(plan.texts, 'text')}, about {pluralize(plan.segments, 'segment')} (an"
         " estimate)."
     )
+    for note in plan.source_notes:
+        print_text(note)
     if plan.skipped:
         by_cause = describe_skipped(plan.skipped_by)
         click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}{by_cause}.")

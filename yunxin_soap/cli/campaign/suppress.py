@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yunxin_soap.cli.campaign.plan import list_source
+from yunxin_soap.cli.campaign.plan import ListOptions, list_options, list_source
 from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
 from yunxin_soap.cli.options import (
     by_option,
@@ -19,6 +19,8 @@ from yunxin_soap.cli.options import (
 from yunxin_soap.cli.output import handle_errors, pluralize, print_json, print_result, print_text
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from yunxin_soap.campaign import SkippedLine
 
 _numbers_argument = click.argument("numbers", nargs=-1, required=True)
@@ -65,31 +67,23 @@ def add_command(
 
 
 @suppress_group.command("import")
-@click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input.")
-@click.option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input.")
-@click.option(
-    "--column", help="The CSV column of the numbers: its heading, or its position, counted from 1."
-)
-@click.option("--encoding", help="The list's encoding; detected by default (UTF-8 or GBK).")
+@list_options
 @_decision_options
 @ledger_options
 def import_command(
-    csv_file: str | None,
-    text_file: str | None,
-    column: str | None,
-    encoding: str | None,
     reason: str,
     hashed: bool,
     by: str,
     ledger_url: str | None,
     as_json: bool,
+    **options: Unpack[ListOptions],
 ) -> None:
     """Put the numbers of a file on the list.
 
     It names every line without a valid number, and adds all others.
     """
     with handle_errors(as_json):
-        source = list_source(csv_file, text_file, column, encoding)
+        source = list_source(**options)
         skipped: list[SkippedLine] = []
         with open_ledger(ledger_url, create=True) as ledger:
             count = ledger.suppression.add(
