@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.lists import TEXT, numbers, planned
 from yunxin_soap import ConfigurationError
 from yunxin_soap.campaign import Csv
-from yunxin_soap.campaign.lists.csv import UNBALANCED_QUOTE_REASON
+from yunxin_soap.campaign.lists.csv import BROKEN_LINE_REASON, UNBALANCED_QUOTE_REASON
 
 A, B, C = numbers(3)
 NAMED = "您好{name}【签名】"
@@ -410,6 +410,42 @@ def test_csv_unbalanced_quote_with_fields_of_several_lines_is_an_error(
     """It may have swallowed rows: a quote must open and close at the edges of its field."""
     with pytest.raises(ConfigurationError, match=f"cannot be read beyond line {line} "):
         planned(Csv(io.BytesIO(content.encode()), multiline=True))
+
+
+def test_csv_carriage_return_within_a_line_costs_that_line() -> None:
+    """A program that ends lines in a line feed may leave one in a field without quotes."""
+    content = f"name,phone\na,{A}\nb\rc,{B}\nd,{C}\n"
+    texts, skipped = planned(csv_of(content), NAMED)
+    assert texts == {"您好a【签名】": [A], "您好d【签名】": [C]}
+    assert [(each.line, each.value, each.reason) for each in skipped] == [
+        (3, "b", BROKEN_LINE_REASON),
+        (4, f"c,{B}", BROKEN_LINE_REASON),
+    ]
+    with pytest.raises(ConfigurationError, match=r"beyond line 4 .a carriage return is in the"):
+        planned(Csv(io.BytesIO(content.encode()), multiline=True))
+
+
+@pytest.mark.parametrize("start", [0, 150, 197, 198, 199, 200, 450])
+@pytest.mark.parametrize("returns", [1, 2, 250, 401])
+def test_csv_line_with_carriage_returns_is_skipped_anywhere(start: int, returns: int) -> None:
+    """Its last part has a number, too, and another name."""
+    before, after = numbers(start), numbers(9, start=13920000000)
+    lines = [f"x,{number}\n" for number in before]
+    content = "".join(["name,phone\n", *lines, "b\r" * returns, f"c,{C}\n"])
+    content += "".join(f"x,{number}\n" for number in after)
+    texts, skipped = planned(csv_of(content))
+    assert texts == {TEXT: [*before, *after]}
+    assert [each.line for each in skipped] == list(range(start + 2, start + 3 + returns))
+
+
+@pytest.mark.parametrize("multiline", [False, True])
+@pytest.mark.parametrize("count", [2, 199, 200, 300, 450])
+def test_csv_doubled_carriage_returns_are_line_ends(multiline: bool, count: int) -> None:
+    """Text mode on Windows writes them where a program has ended the lines already."""
+    listed = numbers(count)
+    content = "name,phone\r\r\n" + "".join(f"x,{number}\r\r\n" for number in listed)
+    source = Csv(io.BytesIO(content.encode()), multiline=multiline)
+    assert planned(source) == ({TEXT: listed}, [])
 
 
 @pytest.mark.parametrize("first", ["\n", ",,\n \t,,\n", f"{C},x\n"])

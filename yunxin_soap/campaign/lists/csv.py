@@ -47,6 +47,9 @@ UNBALANCED_QUOTE_REASON = (
     'this line has an unbalanced quote ("), or is between two lines that have: fix the quotes, or'
     " read a list with fields of several lines with multiline=True (--multiline)"
 )
+BROKEN_LINE_REASON = (
+    "a carriage return breaks this line or the one before: remove it, or put its field in quotes"
+)
 
 
 class Csv(Source):
@@ -102,7 +105,10 @@ class Csv(Source):
                 kind = _NAMES.get(delimiter, f"{delimiter!r}")
                 notes.append(f"The fields are separated by {kind}.")
             before = 1 if declared else 0
-            chunks = (_read_records if self._multiline else _read_lines)(text, delimiter, before)
+            # A carriage return alone ends a line only where nothing else does.
+            has_newlines = any(line.endswith("\n") for line in head)
+            read = _read_records if self._multiline else _read_lines
+            chunks = read(text, delimiter, before, has_newlines=has_newlines)
             first = _Chunk([], [], [])
             while len(first.rows) < SAMPLE_ROWS and (chunk := next(chunks, None)):
                 first = _Chunk(
@@ -159,7 +165,9 @@ def _batches(chunks: Iterable[_Chunk], index: int, headings: dict[str, int]) -> 
         yield Batch(lines, values)
 
 
-def _read_lines(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator[_Chunk]:
+def _read_lines(
+    text: io.TextIOWrapper, delimiter: str, before: int, *, has_newlines: bool
+) -> Iterator[_Chunk]:
     """Read a file in which each line is a record.
 
     A field of several lines makes two lines unbalanced, the first one and the last one. What is
@@ -169,12 +177,15 @@ def _read_lines(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator
         text: the file.
         delimiter: the character between the fields.
         before: the lines that were read already.
+        has_newlines: whether lines end in a line feed, so that a carriage return alone breaks one.
     """
     waiting: list[str] = []
     """Lines that were read in search of the other unbalanced line."""
     while lines := waiting[:_CHUNK_ROWS] or list(islice(text, _CHUNK_ROWS)):
         del waiting[: len(lines)]
-        rows = _parse_lines(lines, delimiter, before)
+        if has_newlines and lines[-1].endswith("\r"):
+            lines += [waiting.pop(0)] if waiting else islice(text, 1)
+        rows = _parse_lines(lines, delimiter, before, has_newlines)
         if max(map(len, rows), default=0) > MAX_COLUMNS:
             raise too_many_columns()
         skipped: list[SkippedLine] = []
@@ -182,22 +193,31 @@ def _read_lines(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator
         before += len(rows)
         if len(rows) < len(lines):
             waiting = lines[len(rows) :] + waiting
-            covered = waiting[: _find_other_end(waiting, text, delimiter)]
+            is_broken = has_newlines and _is_broken(waiting, 0)
+            if is_broken:
+                end = _find_broken_end(waiting, text)
+            else:
+                end = _find_other_end(waiting, text, delimiter)
+            covered = waiting[:end]
             del waiting[: len(covered)]
+            reason = BROKEN_LINE_REASON if is_broken else UNBALANCED_QUOTE_REASON
             skipped = [
-                SkippedLine(number, line.rstrip("\r\n"), UNBALANCED_QUOTE_REASON)
+                SkippedLine(number, line.rstrip("\r\n"), reason)
                 for number, line in enumerate(covered, before + 1)
             ]
             before += len(covered)
         yield _Chunk(good, rows, skipped)
 
 
-def _parse_lines(lines: list[str], delimiter: str, before: int) -> list[list[str]]:
-    """Return the records of the lines before the first unbalanced one."""
+def _parse_lines(
+    lines: list[str], delimiter: str, before: int, has_newlines: bool
+) -> list[list[str]]:
+    """Return the records of the lines before the first one that is unbalanced or broken."""
     joined = "".join(lines)
     if len(joined) > _MAX_CHUNK:
         _check_width(lines, delimiter)
-    if '"' not in joined or not any(line.count('"') & 1 for line in lines):
+    are_whole = not has_newlines or joined.count("\r") == joined.count("\r\n")
+    if are_whole and ('"' not in joined or not any(line.count('"') & 1 for line in lines)):
         with contextlib.suppress(csv.Error):
             # One reader for all lines is several times as fast as one for each.
             rows = list(csv.reader([*lines, _END], delimiter=delimiter))
@@ -205,14 +225,22 @@ def _parse_lines(lines: list[str], delimiter: str, before: int) -> list[list[str
                 rows.pop()
                 return rows
     rows = []
-    for number, line in enumerate(lines, before + 1):
-        if _is_unbalanced(line, delimiter):
+    for at, line in enumerate(lines):
+        if _is_unbalanced(line, delimiter) or (has_newlines and _is_broken(lines, at)):
             break
         try:
             rows += csv.reader([line], delimiter=delimiter)
         except csv.Error as error:
-            raise _unreadable(number, error) from None
+            raise _unreadable(before + 1 + at, error) from None
     return rows
+
+
+def _is_broken(lines: list[str], at: int) -> bool:
+    """Return whether a carriage return alone ends a line, and the line goes on behind it.
+
+    Where a blank line follows, a program has written the end of a line as ``\\r\\r\\n``.
+    """
+    return lines[at].endswith("\r") and lines[at + 1 : at + 2] not in ([], ["\r\n"], ["\n"])
 
 
 def _is_unbalanced(line: str, delimiter: str) -> bool:
@@ -223,6 +251,16 @@ def _is_unbalanced(line: str, delimiter: str) -> bool:
     with contextlib.suppress(csv.Error):
         return len(list(csv.reader([line, _END], delimiter=delimiter))) == 1
     return False
+
+
+def _find_broken_end(waiting: list[str], text: io.TextIOWrapper) -> int:
+    """Return how many lines a broken line has; the arguments are those of `_find_other_end`."""
+    for at in range(_CHUNK_ROWS):
+        if at == len(waiting):
+            waiting += islice(text, 1)
+        if at == len(waiting) or not waiting[at].endswith("\r"):
+            return min(at + 1, len(waiting))
+    return _CHUNK_ROWS
 
 
 def _find_other_end(waiting: list[str], text: io.TextIOWrapper, delimiter: str) -> int:
@@ -245,13 +283,17 @@ def _find_other_end(waiting: list[str], text: io.TextIOWrapper, delimiter: str) 
     raise AssertionError  # count() has no end
 
 
-def _read_records(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterator[_Chunk]:
+def _read_records(
+    text: io.TextIOWrapper, delimiter: str, before: int, *, has_newlines: bool
+) -> Iterator[_Chunk]:
     """Read a file with fields of several lines; the arguments are those of `_read_lines`."""
     record_size = 0
+    last_line = ""
 
     def bounded_lines() -> Iterator[str]:
-        nonlocal record_size
+        nonlocal record_size, last_line
         for line in text:
+            last_line = line
             record_size += len(line)
             if record_size > _MAX_RECORD:
                 raise csv.Error(f"a record has more than {_MAX_RECORD} characters")
@@ -262,8 +304,12 @@ def _read_records(text: io.TextIOWrapper, delimiter: str, before: int) -> Iterat
     lines: list[int] = []
     rows: list[list[str]] = []
     start = before + 1
+    may_be_broken = False
     try:
         for row in reader:
+            if may_be_broken and row:
+                raise csv.Error("a carriage return is in the middle of a line")
+            may_be_broken = has_newlines and last_line.endswith("\r")
             if len(row) > MAX_COLUMNS:
                 raise too_many_columns()
             lines.append(start)
