@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from yunxin_soap.campaign import (
     Activity,
     AsyncLedger,
     Csv,
+    Excel,
     HistoryEntry,
     Ledger,
     NumberResult,
@@ -291,11 +292,16 @@ def sources() -> None:
     lists: list[Source] = [
         Csv("customers.csv", column="phone", encoding="gbk"),
         Csv(Path("customers.csv"), column=2),
+        Csv("customers.csv", multiline=True),
+        Excel("customers.xlsx", column="phone", sheet="list", hidden_rows="skip"),
         Text("numbers.txt"),
         Rows([{"name": "甲", "phone": "13900000000"}], column="phone"),
         Rows([("甲", 13900000000)], column=2),
     ]
-    assert_type(preview("job", lists[0], "您好【签名】", channel=37), Plan)
+    plan = preview("job", lists[0], "您好【签名】", channel=37)
+    assert_type(plan, Plan)
+    assert_type(plan.notes, tuple[str, ...])
+    assert_type(lists[0].notes, Sequence[str])
     preview("job", lists[0], "您好【签名】")  # type: ignore[call-arg]
 
 
