@@ -144,7 +144,7 @@ def test_plan_multiline_lets_a_field_have_several_lines(run: Run, tmp_path: Path
     (tmp_path / "list.csv").write_text('phone,x\n13900000000,"a\nb"\n13900000001,c\n', "utf-8")
     options = ("plan", "a", "--csv", "list.csv", "--message", TEXT, "--dry-run")
     result = run(*options)
-    assert "Skipped: 2 lines (2 unreadable)." in result.stdout
+    assert "Skipped: 2 lines (unreadable: 2)." in result.stdout
     assert "--multiline" in result.stdout
     assert parsed(run(*options, "--multiline", "--json"))["numbers"] == 2
 

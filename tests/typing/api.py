@@ -300,7 +300,7 @@ def sources() -> None:
     ]
     plan = preview("job", lists[0], "您好【签名】", channel=37)
     assert_type(plan, Plan)
-    assert_type(plan.notes, tuple[str, ...])
+    assert_type(plan.source_notes, tuple[str, ...])
     assert_type(lists[0].notes, Sequence[str])
     preview("job", lists[0], "您好【签名】")  # type: ignore[call-arg]
 

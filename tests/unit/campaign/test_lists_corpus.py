@@ -66,4 +66,4 @@ def test_corpus_file_is_planned_as_stated(path: Path, case: dict[str, Any], stre
     for each, (_, _, reason) in zip(skipped, case["skipped"], strict=True):
         assert reason in each.reason
     for note in case.get("notes", ()):
-        assert note in " ".join(plan.notes)
+        assert note in " ".join(plan.source_notes)
