@@ -125,7 +125,8 @@ class ClientBase(Generic[_Transport]):
 
         They are ``YUNXIN_USER_CODE``, ``_USER_PASS``, ``_CHANNEL``, ``_SIGNATURE``,
         ``_EXTENSION``, ``_ENDPOINT``, ``_PROTOCOL``, ``_TIMEOUT`` (seconds), ``_PROXY`` and
-        ``_MAX_SEGMENTS``. An empty variable counts as unset.
+        ``_MAX_SEGMENTS``. White space around a value is removed (of the password, only line breaks
+        at its end), a value in quotes is refused, and a blank variable counts as unset.
 
         Args:
             transport: as in the constructor.
@@ -155,6 +156,11 @@ class ClientBase(Generic[_Transport]):
     def settings(self) -> Settings:
         """The validated settings. They cannot be changed; the password is not in their ``repr``."""
         return self._settings
+
+    @property
+    def user_code(self) -> str:
+        """The account's login name."""
+        return self._settings.user_code
 
     @property
     def endpoint(self) -> str:

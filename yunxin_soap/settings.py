@@ -12,6 +12,7 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from yunxin_soap import message
+from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import clear_frames
@@ -370,13 +371,14 @@ class Settings:
 def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
     """Return the arguments of `Client` that the ``YUNXIN_*`` variables set.
 
-    An empty variable counts as unset.
+    A blank variable counts as unset.
 
     Raises:
-        ConfigurationError: ``YUNXIN_TIMEOUT`` or ``YUNXIN_MAX_SEGMENTS`` is not a number.
+        ConfigurationError: a value is in quotes or no text, or ``YUNXIN_TIMEOUT`` or
+            ``YUNXIN_MAX_SEGMENTS`` is not a number.
     """
     found: dict[str, Any] = {
-        name: value for name in _ENV_NAMES if (value := environ.get(f"YUNXIN_{name.upper()}"))
+        name: value for name in _ENV_NAMES if (value := read_variable(name.upper(), environ))
     }
     for name, kind, what in (("timeout", float, "of seconds"), ("max_segments", int, "such as 10")):
         if name in found:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.redact import truncate_printable
 
@@ -27,7 +28,7 @@ _PARTIAL_EXPIRY_SECONDS = 3600.0
 
 def cache_dir() -> Path:
     """Return the cache directory of the user; ``YUNXIN_WSDL_CACHE`` overrides it."""
-    if override := os.environ.get("YUNXIN_WSDL_CACHE"):
+    if override := read_variable("WSDL_CACHE"):
         # A service manager or a .env file does not expand ~; `find` does.
         named = Path(os.path.expanduser(override))  # noqa: PTH111 - the other raises for ~nobody
         return named.absolute()

@@ -181,7 +181,7 @@ def test_campaign_plan_to_purge_works(
     assert "line 27: '12': the number" in dry.stdout
     planned = run("plan", "a", *options, "--skipped", "skipped.csv", "--json")
     assert json.loads(planned.stdout)["submissions"] == 3
-    assert "27,12," in (tmp_path / "skipped.csv").read_text("utf-8-sig")
+    assert '"27","12",' in (tmp_path / "skipped.csv").read_text("utf-8-sig")
     heading, row = run("status").stdout.splitlines()
     assert heading.split()[:4] == ["campaign", "state", "numbers", "pending"]
     assert row.split()[:4] == ["a", "open", "25", "25"]
@@ -295,7 +295,7 @@ def test_retry_possibly_sent_needs_unsafe(
         (["resolve", "--key", "x", "--resend"], 2, "The ledger has no single send 'x'."),
         (["resolve", "x", "--accepted", "--not-sent"], 2, "give one of --resend, --accepted"),
         (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
-        (["status", "\udcff"], 2, "There is no campaign"),
+        (["status", "\udcff"], 2, "An argument is not UTF-8 text"),
         (["retry", "x", "--code", "9" * 20], 2, "is not in the range"),
         (["plan", "a", "--message-file", "gbk.txt", "--text", "-"], 2, "gbk.txt is not UTF-8"),
         (["plan", "a", "--message", TEXT, "--csv", "gbk.txt", "--column", "²"], 2, "column '²'"),
@@ -711,7 +711,7 @@ def test_export_closed_pipe_exits_1(run: Run, tmp_path: Path, start: Start) -> N
     with start("export", "a") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert "number,state" in process.stdout.readline()
+        assert '"number","state"' in process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
@@ -839,6 +839,173 @@ def test_what_is_final_asks_first(
     assert run("status", "a").stdout != before
 
 
+@contextmanager
+def terminal(typed: bytes) -> Iterator[tuple[int, int]]:
+    """A terminal at which something was typed: our end and the end of a process."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, typed)
+        yield ours, theirs
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def ask(
+    environment: dict[str, str], typed: bytes, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command whose input and errors are a terminal; return what this showed as stderr."""
+    with terminal(typed) as (ours, theirs):
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env={**environment, "TERM": "xterm", "COLUMNS": "200"},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        os.write(theirs, b"\0")
+        shown = _read_until(ours, "\0", errors="backslashreplace")
+    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout, shown)
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_run_asks_at_a_terminal(
+    run_in_process: Run,
+    plan: Callable[[str], None],
+    environment: dict[str, str],
+    sandbox: Sandbox,
+    command: str,
+) -> None:
+    """It shows numbers, texts, cost and gateway, and sends after a yes only."""
+    plan("a")
+    if command == "resume":
+        run_in_process("pause", "a")
+    before = run_in_process("status", "a").stdout
+    options = ("--price", "0.045", "--sending-hours", "00:00-24:00", "--from", "2020-01-02T03:04")
+    refused = ask(environment, b"\n", command, "a", *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    lines = [line.rstrip() for line in refused.stderr.splitlines()]
+    shown = "a: 25 pending numbers in 25 submissions with 1 text, about 25 segments (an estimate)"
+    start = lines.index(shown)
+    assert lines[start : start + 6] == [
+        shown,
+        "Cost: 25 segments × 0.045 = 1.125 (an estimate)",
+        "First, longest, shortest text, to 139****0000, 1 segment:",
+        f"  {TEXT}",
+        f"Gateway: {sandbox.url} (soap), account demo, channel 37; at 00:00-24:00"
+        " (Asia/Shanghai), from 2020-01-02 03:04:00+08:00",
+        "Send? [y/N]: yunxin-soap: Nothing was sent.",
+    ]
+    assert run_in_process("status", "a").stdout == before
+    assert sandbox.arrivals == ()
+    done = ask(environment, b"y\n", command, "a")
+    assert done.returncode == 0
+    assert "Send? [y/N]" in done.stderr
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
+    again = ask(environment, b"", "run", "a")
+    assert (again.returncode, "Send?" in again.stderr) == (0, False)
+
+
+def test_run_does_not_ask_about_what_it_would_not_send(
+    run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    """A run of a campaign that waits for an operator says so, and ends."""
+    plan("a")
+    run_in_process("pause", "a")
+    done = ask(environment, b"", "run", "a")
+    assert (done.returncode, "Send?" in done.stderr) == (4, False)
+    assert sandbox.arrivals == ()
+
+
+@pytest.mark.parametrize("option", ["--yes", "-y"])
+def test_run_yes_does_not_ask(
+    plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox, option: str
+) -> None:
+    """With --yes, a run at a terminal sends at once."""
+    plan("a")
+    done = ask(environment, b"", "run", "a", option)
+    assert (done.returncode, "Send?" in done.stderr) == (0, False)
+    assert len(sandbox.accepted_numbers) == 25
+
+
+def test_run_whose_errors_are_in_a_file_does_not_ask(
+    run: Run, plan: Callable[[str], None], sandbox: Sandbox
+) -> None:
+    """Nobody would see the question, though the input is a terminal; cron has not even that."""
+    plan("a")
+    with terminal(b"") as (_, theirs):
+        assert run("run", "a", stdin=theirs).returncode == 0
+    assert len(sandbox.accepted_numbers) == 25
+
+
+def test_run_without_time_zone_data_keeps_chinas_hours(
+    plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    """A slim image has neither the system's data nor the package tzdata."""
+    plan("a")
+    script = "import sys; sys.modules['tzdata'] = None; import yunxin_soap.__main__ as m; m.main()"
+
+    def call(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, "campaign", "run", "a", *options],
+            env={**environment, "PYTHONTZPATH": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    refused = call("--timezone", "Europe/Berlin")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("yunxin-soap: --timezone 'Europe/Berlin' is not known, ")
+    assert refused.stderr.endswith(": pip install tzdata.\n")
+    assert sandbox.arrivals == ()
+    done = call("--sending-hours", "00:00-24:00")
+    assert done.returncode == 0, done.stderr
+    assert " Asia/Shanghai" in done.stdout
+    assert len(sandbox.accepted_numbers) == 25
+
+
+@pytest.mark.parametrize("streams", ["<&-", "<&- 2>&-"])
+def test_run_closed_input_sends(
+    plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox, streams: str
+) -> None:
+    """A job whose standard input is closed is not asked, and sends."""
+    plan("a")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *COMMAND, "run", "a"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert "a: done" in done.stdout
+    assert len(sandbox.accepted_numbers) == 25
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+def test_campaign_in_another_encoding_has_no_traceback(
+    plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox, encoding: str
+) -> None:
+    """What the terminal cannot show is escaped; a text that was planned is sent as it was."""
+    plan("a")
+    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment |= {"PYTHONIOENCODING": encoding}
+    for answer, status in ((b"n\n", 2), (b"\xff\n", 2), (b"y\n", 0)):
+        done = ask(environment, answer, "run", "a", "--price", "0.05")
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr
+        assert "Send? [y/N]" in done.stderr
+        assert (sandbox.arrivals == ()) is (status == 2)
+    assert {each.message for each in sandbox.inbox} == {TEXT}
+
+
 def test_delete_only_what_never_sent(
     run_in_process: Run, plan: Callable[..., None], sandbox: Sandbox, running: Start
 ) -> None:
@@ -864,13 +1031,13 @@ def test_delete_only_what_never_sent(
     assert json.loads(run_in_process("status", "b", "--json").stdout)["planned"] == 25
 
 
-def _read_until(terminal: int, wanted: str) -> str:
+def _read_until(terminal: int, wanted: str, errors: str = "strict") -> str:
     """Return what a process wrote to a terminal until a text is in it, or until it ended."""
     shown = b""
     with contextlib.suppress(OSError):  # Linux reports the closed end as an error
         while wanted.encode() not in shown and (piece := os.read(terminal, 65536)):
             shown += piece
-    return shown.decode()
+    return shown.decode(errors=errors)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

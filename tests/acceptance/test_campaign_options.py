@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import inspect
+import io
 import json
+import stat
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -110,6 +113,18 @@ def test_plan_json_has_counts(run: Run, tmp_path: Path) -> None:
         "notes": [],
         "source_notes": ["The list was read as UTF-8; line 1 is '13900000000'."],
         "dry_run": True,
+        "numbers_by_segments": {"1": 2},
+        "price": None,
+        "cost": None,
+        "samples": [
+            {
+                "names": ["first", "longest", "shortest"],
+                "number": "13900000000",
+                "message": TEXT,
+                "segments": 1,
+                "values": {},
+            }
+        ],
     }
     assert dry == expected
     assert not (tmp_path / "ledger.sqlite").exists()
@@ -122,7 +137,7 @@ def test_plan_shows_how_the_list_was_read(run: Run, tmp_path: Path) -> None:
     content = "客户名单;\n姓名;手机号\n甲;13900000000\n"
     (tmp_path / "list.csv").write_bytes(content.encode("gbk"))
     result = run("plan", "a", "--csv", "list.csv", "--message", TEXT)
-    assert result.stdout.splitlines()[2:] == [
+    assert result.stdout.splitlines()[2:7] == [
         "The list was read as GBK (GB18030); line 1 is '客户名单;'.",
         "The fields are separated by semicolons.",
         "Line 1 is a title and was left out: '客户名单'.",
@@ -192,6 +207,97 @@ def test_plan_list_options_that_do_not_fit_exit_2(
 ) -> None:
     """An option that would be ignored is a mistake."""
     assert error in failed(run("plan", "a", *options, "--message", TEXT))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("skipped.csv", ("plan", "b", "--text", "list.txt", "--message", TEXT, "--skipped")),
+        ("export.csv", ("export", "a", "--output")),
+        ("export.json", ("export", "a", "--json", "--output")),
+        ("report.html", ("report", "a", "--output")),
+    ],
+)
+def test_output_is_readable_by_its_owner_alone(
+    run: Run,
+    plan: Callable[..., Result],
+    tmp_path: Path,
+    exists: bool,
+    name: str,
+    command: tuple[str, ...],
+) -> None:
+    """Whatever a command writes is private, also if the file was not."""
+    plan(1)
+    path = tmp_path / name
+    if exists:
+        path.write_text("old" * 100_000)
+        path.chmod(0o644)
+    (tmp_path / "list.txt").write_text("13900000000\nx")
+    done = run(*command, name)
+    assert done.exit_code == 0, done.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "old" not in path.read_text("utf-8-sig")
+
+
+def test_export_has_no_formula_whatever_the_delimiter(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    """A word from the gateway cannot become a formula; each cell is quoted."""
+    sandbox.inject_fault("code", code="-6:a;=cmd()")
+    plan(1)
+    assert run("run", "a").exit_code == 3
+    text = run("export", "a").stdout
+    assert "a;'=cmd()" in text
+    for line in text.removeprefix("\ufeff").splitlines():
+        assert line[0] == line[-1] == '"'
+    for row in csv.reader(io.StringIO(text), delimiter=";"):
+        assert not [cell for cell in row if cell.startswith("=")]
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()])
+def test_plan_shows_finished_texts(run: Run, tmp_path: Path, dry_run: tuple[str, ...]) -> None:
+    """A plan shows the first, the longest and the shortest text, what was filled in, and the cost.
+
+    Only JSON has whole numbers and whole texts.
+    """
+    long = "长" * 300
+    rows = f"phone,name\n13900000000,甲甲\n13900000001,{long}\n13900000002,乙\n"
+    (tmp_path / "list.csv").write_text(rows)
+    options = ("--csv", "list.csv", "--message", "您好{name}，\n再见【签名】", "--price", "0.045")
+    shown = run("plan", "a", *options, *dry_run)
+    assert shown.exit_code == 0, shown.stderr
+    _, counts, *lines = shown.stdout.splitlines()
+    assert "about 7 segments" in counts
+    lines = [each for each in lines if not each.startswith("The ")]  # how the list was read
+    start, name = f"您好{long[:198]}", f"'{long[:40]}…'"
+    assert lines == [
+        "Segments: 2 numbers with 1, 1 number with 5",
+        "Cost: 7 segments × 0.045 = 0.315 (an estimate)",
+        "First text, to 139****0000, 1 segment, name = '甲甲':",
+        "  您好甲甲，\\n再见【签名】",
+        f"Longest text, to 139****0001, 5 segments, name = {name}:",
+        f"  {start} … {long[:52]}，\\n再见【签名】",
+        "Shortest text, to 139****0002, 1 segment, name = '乙':",
+        "  您好乙，\\n再见【签名】",
+    ]
+    found = parsed(run("plan", "b", *options, *dry_run, "--json"))
+    assert (found["price"], found["cost"]) == ("0.045", "0.315")
+    assert found["numbers_by_segments"] == {"1": 2, "5": 1}
+    longest = found["samples"][1]
+    assert (longest["number"], longest["values"]) == ("13900000001", {"name": long})
+    assert longest["message"] == f"您好{long}，\n再见【签名】"
+
+
+@pytest.mark.parametrize("price", ["x", "-1", "NaN", "1e9", "0.00000000001", "0,045", ""])
+def test_plan_price_that_is_no_amount_exits_2(run: Run, tmp_path: Path, price: str) -> None:
+    """A wrong price is found before anything is written."""
+    line = failed(
+        run("plan", "a", "--text", "-", "--message", TEXT, "--price", price, stdin="13900000000")
+    )
+    assert f"--price {price!r} must be an amount such as 0.045" in line
+    assert not (tmp_path / "ledger.sqlite").exists()
 
 
 def test_plan_text_options_reach_the_submission(run: Run, tmp_path: Path, sandbox: Sandbox) -> None:
@@ -432,7 +538,7 @@ def test_run_client_options_reach_the_gateway(
         ("--timeout", "0", "--timeout 0.0 "),
         ("--protocol", "x", "--protocol 'x' "),
         ("--sending-hours", "8-9", "--sending-hours '8-9' "),
-        ("--timezone", "Mars/Olympus", "time zone 'Mars/Olympus'"),
+        ("--timezone", "Mars/Olympus", "--timezone 'Mars/Olympus' is no time zone"),
     ],
 )
 def test_run_invalid_option_exits_2(
@@ -483,6 +589,69 @@ def test_run_help_lists_exit_statuses(run: Run, command: str) -> None:
     text = run(command, "--help").stdout
     for status in ("0", "2", "3", "4", "5", "6"):
         assert f"\n    {status}  " in text
+
+
+# test
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "您好甲【签名】"),  # the first that is sent: texts are planned in order
+        (("--sample", "longest"), "您好甲甲甲【签名】"),
+        (("--sample", "shortest"), "您好甲【签名】"),
+    ],
+)
+def test_test_sends_one_text_outside_of_the_campaign(
+    run: Run, tmp_path: Path, sandbox: Sandbox, options: tuple[str, ...], message: str
+) -> None:
+    """The text goes to one's own number by the campaign's channel; the campaign does not change."""
+    rows = "phone,name\n13900000001,甲甲\n13900000002,甲\n13900000003,甲甲甲\n"
+    (tmp_path / "list.csv").write_text(rows)
+    planned = ("--csv", "list.csv", "--message", "您好{name}【签名】", "--extension", "7")
+    assert run("plan", "a", *planned).exit_code == 0
+    before = run("status", "a", "--json").stdout
+    others = {"YUNXIN_CHANNEL": "99", "YUNXIN_EXTENSION": "8", "YUNXIN_SIGNATURE": "别的"}
+    done = parsed(run("test", "a", "--to", "+86 139-0000-0000", *options, "--json", **others))
+    (arrival,) = sandbox.inbox
+    assert (arrival.recipients, arrival.message) == (("13900000000",), message)
+    assert (arrival.channel, arrival.extension) == ("37", "7")
+    assert (done["outcome"], done["batch_no"]) == ("accepted", arrival.batch_no)
+    assert run("status", "a", "--json").stdout == before
+    assert run("find", "13900000000").stdout == "No submission has that number.\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [("13900001007", 3), ("13900002000", 5)])
+def test_test_exits_as_send(
+    run: Run, plan: Callable[..., Result], number: str, status: int
+) -> None:
+    """A rejected or unknown test has the exit status of send."""
+    plan(1)
+    failed(run("test", "a", "--to", number), status)
+
+
+@pytest.mark.parametrize(
+    ("to", "named"),
+    [
+        ("13900000000,13900000001", "--to '13900000000,13900000001' has several numbers"),
+        ("139", "Recipient 1, '139', is not a mainland mobile number"),
+    ],
+)
+def test_test_needs_one_number(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox, to: str, named: str
+) -> None:
+    """A list in the wrong place is refused."""
+    plan(1)
+    assert named in failed(run("test", "a", "--to", to))
+    assert sandbox.arrivals == ()
+
+
+def test_test_without_a_pending_text_exits_2(run: Run, plan: Callable[..., Result]) -> None:
+    """A campaign that is sent, or that is not there, has no text to test."""
+    plan(1)
+    assert run("run", "a").exit_code == 0
+    assert "has no text that is still pending" in failed(run("test", "a", "--to", "13900000000"))
+    assert "no campaign 'b'" in failed(run("test", "b", "--to", "13900000000"))
 
 
 # status

@@ -206,6 +206,12 @@ def test_send_invalid_request_exits_2(
         ("YUNXIN_TIMEOUT", "0", "YUNXIN_TIMEOUT=0.0"),
         ("YUNXIN_PROXY", "socks5://proxy:1080", "YUNXIN_PROXY must"),
         ("YUNXIN_USER_PASS", "a\x01b", "The password contains"),
+        ("YUNXIN_USER_CODE", "a\x01b", "YUNXIN_USER_CODE contains"),
+        ("YUNXIN_CHANNEL", "x", "YUNXIN_CHANNEL must"),
+        ("YUNXIN_EXTENSION", "x", "YUNXIN_EXTENSION must"),
+        ("YUNXIN_SIGNATURE", "a】b", "YUNXIN_SIGNATURE 'a】b' contains"),
+        ("YUNXIN_CHANNEL", '"37"', "YUNXIN_CHANNEL is in quotes,"),
+        ("YUNXIN_USER_PASS", "'demo'", "YUNXIN_USER_PASS is in quotes,"),
     ],
 )
 def test_send_invalid_environment_names_variable(
@@ -214,6 +220,136 @@ def test_send_invalid_environment_names_variable(
     """An invalid setting of the environment is named by its variable."""
     line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT, **{variable: value}), 2)
     assert line.startswith(f"yunxin-soap: {shown} ")
+
+
+_SEND = ("send", "--to", "13900000000", "--message", TEXT)
+_PLAN = ("campaign", "plan", "a", "--text", "-", "--message", TEXT, "--channel", "37")
+_RUN = ("campaign", "run", "a")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        (_SEND, "--user-code", "a\x01"),
+        (_SEND, "--channel", "x"),
+        (_SEND, "--extension", "x"),
+        (_SEND, "--signature", ""),
+        (_SEND, "--endpoint", "x"),
+        (_SEND, "--endpoint", "http://u:p@h/"),
+        (_SEND, "--protocol", "x"),
+        (_SEND, "--timeout", "0"),
+        (_SEND, "--proxy", "x"),
+        (_SEND, "--proxy", "http://u:p@h"),
+        (_PLAN, "--channel", "x"),
+        (_PLAN, "--extension", "x"),
+        (_PLAN, "--signature", "a】b"),
+        (_PLAN, "--max-recipients", "0"),
+        (_PLAN, "--price", "x"),
+        (_RUN, "--concurrency", "0"),
+        (_RUN, "--rate-limit", "0"),
+        (_RUN, "--numbers-rate-limit", "-1"),
+        (_RUN, "--sending-hours", "x"),
+        (_RUN, "--timezone", "x"),
+        (_RUN, "--failure-threshold", "0"),
+        (_RUN, "--price", "0,1"),
+        (_RUN, "--proxy", "socks5://h"),
+        (_RUN, "--timeout", "nan"),
+        (("campaign", "test", "a", "--to", "13900000000"), "--proxy", "x"),
+        (("campaign", "pause", "a"), "--by", ""),
+        (("campaign", "pause", "a"), "--reason", "\x01"),
+        (("campaign", "resolve", "a", "--accepted"), "--batch-no", ""),
+        (("campaign", "report", "a"), "--timezone", "x"),
+        (("campaign", "status"), "--timezone", "x"),
+        (("wsdl", "check"), "--url", "x"),
+        (("wsdl", "check"), "--timeout", "0"),
+    ],
+)
+def test_command_wrong_option_is_named(
+    sandbox: Sandbox, tmp_path: Path, command: Sequence[str], option: str, value: str
+) -> None:
+    """An error about an option starts with it, and shows no argument of Python."""
+    environment = {
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+        "YUNXIN_CHANNEL": "37",
+        "YUNXIN_ENDPOINT": sandbox.url,
+        "YUNXIN_LEDGER": str(tmp_path / "ledger.sqlite"),
+    }
+    if command[0] == "campaign":
+        assert run(*_PLAN, stdin="13900000000", env=environment).exit_code == 0
+    line = failed(run(*command, option, value, stdin="13900000000", env=environment), 2)
+    assert line.startswith(f"yunxin-soap: {option} ")
+    assert not re.search(r"[a-z_]=", line)
+    assert sandbox.arrivals == ()
+
+
+def test_send_proxy_option_carries_the_request(sandbox: Sandbox) -> None:
+    """--proxy takes precedence over YUNXIN_PROXY; one with a password is refused, unseen."""
+    with ScriptedServer(reply_with(http_response("", "407 Proxy Authentication"))) as server:
+        options = ("--to", "13900000000", "--message", TEXT, "--proxy", proxy_url(server))
+        line = failed(send(sandbox, *options, YUNXIN_PROXY="http://127.0.0.1:9"), 3)
+    assert "407" in line
+    assert [each.target for each in server.requests] == [sandbox.url]
+    secret = ("--to", "13900000000", "--message", TEXT, "--proxy", "http://u:s3cr3t@proxy:3128")
+    line = failed(send(sandbox, *secret), 2)
+    assert "set YUNXIN_PROXY instead" in line
+    assert "s3cr3t" not in line
+    assert sandbox.arrivals == ()
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    ("env", "encode", "cause"),
+    [
+        (C_LOCALE, "utf-8", "has characters that the encoding of the locale (ascii) does not have"),
+        (C_LOCALE, "gbk", "has characters that the encoding of the locale (ascii) does not have"),
+        ({"PYTHONUTF8": "1"}, "gbk", "is not UTF-8 text, as from a terminal in GBK"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--message", TEXT), "--message"),
+        ((f"--message={TEXT}",), "--message"),
+        (("--message", "x", "--signature", "签名"), "--signature"),
+        (("--dry-run", TEXT), "An argument"),
+    ],
+)
+def test_send_text_in_another_encoding_names_the_cause(
+    sandbox: Sandbox,
+    env: dict[str, str],
+    encode: str,
+    cause: str,
+    arguments: tuple[str, ...],
+    named: str,
+) -> None:
+    """A text that was not decoded is one clear line before anything is sent."""
+    encoded: Any = [each.encode(encode) for each in ("send", "--to", "13900000000", *arguments)]
+    done = real(sandbox, *encoded, env=env, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"yunxin-soap: {named} {cause}")
+    assert done.stderr.count("\n") == 1
+    assert sandbox.arrivals == ()
+
+
+def test_send_variable_in_another_encoding_names_it(sandbox: Sandbox) -> None:
+    """The signature may come from a job that runs in another locale."""
+    env = {**C_LOCALE, "YUNXIN_SIGNATURE": "签名"}
+    done = real(sandbox, "send", "--to", "13900000000", "--message", "x", env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("yunxin-soap: YUNXIN_SIGNATURE has characters that the encoding")
+    assert sandbox.arrivals == ()
+
+
+def test_send_file_name_in_another_encoding_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The name of a file may have any bytes; only texts must be decoded."""
+    path = tmp_path / "名单.txt"
+    path.write_text("13900000000")
+    text = ("send", "--message", "hi【Sign】".encode().decode("ascii", "ignore"), "--dry-run")
+    done = real(sandbox, *text, "--signature", "Sign", "--to-file", str(path), env=C_LOCALE)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_send_missing_signature_names_option(sandbox: Sandbox) -> None:
@@ -255,7 +391,7 @@ def test_send_unknown_outcome_exits_5(sandbox: Sandbox) -> None:
 def test_send_interrupted_exits_5(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between request and response leaves the outcome unknown."""
 
-    def interrupted(*args: object) -> None:
+    def interrupted(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     # A signal cannot be timed to the moment between request and response.
@@ -446,21 +582,23 @@ def test_send_closed_streams_keep_the_exit_status(streams: str, number: str, sta
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "cause"),
     [
-        ("send", "--sandbox", "--to-file", "-"),
-        ("campaign", "plan", "c", "--text", "-", "--channel", "37", "--dry-run"),
-        ("send", "--user-code", "demo", "--channel", "37", "--to", "13900000000"),
+        (("send", "--sandbox", "--to-file", "-"), "--to-file - has nothing to read, because"),
+        (("send", "--sandbox", "--to-file=-"), "--to-file - has nothing to read, because"),
+        (("send", "--to", "1", "--password-file", "-"), "--password-file - has nothing to read"),
+        (("campaign", "plan", "c", "--text", "-", "--dry-run"), "--text - has nothing to read"),
+        (("send", "--user-code", "demo", "--channel", "37", "--to", "1"), "There is no password"),
     ],
 )
-def test_command_closed_stdin_is_empty(
-    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch
+def test_command_closed_stdin_names_the_cause(
+    arguments: Sequence[str], cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A closed standard input has no numbers and no password, and says so in one line."""
     monkeypatch.delenv("YUNXIN_USER_PASS", raising=False)
     result = closed("<&-", *arguments, "--message", TEXT)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("yunxin-soap: ")
+    assert result.stderr.startswith(f"yunxin-soap: {cause}")
     assert result.stderr.count("\n") == 1
 
 
@@ -838,7 +976,7 @@ def test_help_short_option_equals_long(arguments: list[str]) -> None:
     assert short.stdout.startswith(" ".join(["Usage: cli", *arguments]).rstrip())
 
 
-def prompted(sandbox: Sandbox, typed: bytes) -> subprocess.CompletedProcess[bytes]:
+def prompted(sandbox: Sandbox, typed: bytes, **env: str) -> subprocess.CompletedProcess[bytes]:
     """Send with a terminal as standard input and no password in the environment."""
     ours, theirs = pty.openpty()
     environment = {
@@ -846,6 +984,7 @@ def prompted(sandbox: Sandbox, typed: bytes) -> subprocess.CompletedProcess[byte
         "YUNXIN_USER_CODE": "demo",
         "YUNXIN_CHANNEL": "37",
         "YUNXIN_ENDPOINT": sandbox.url,
+        **env,
     }
     command = ["-m", "yunxin_soap", "send", "--to", "13900000000", "--message", TEXT]
     with subprocess.Popen(
@@ -877,4 +1016,15 @@ def test_send_prompt_closed_exits_2(sandbox: Sandbox) -> None:
     done = prompted(sandbox, b"\x04")
     assert done.returncode == 2
     assert b"Ended at the prompt; nothing was sent." in done.stderr
+    assert sandbox.arrivals == ()
+
+
+def test_send_prompt_in_another_encoding_names_the_cause(sandbox: Sandbox) -> None:
+    """A password that the locale cannot decode is one clear line, and nothing is sent."""
+    done = prompted(sandbox, "密码\n".encode("gbk"), PYTHONUTF8="1")
+    assert done.returncode == 2
+    assert (
+        b"yunxin-soap: What was typed is not UTF-8 text, as from a terminal in GBK" in done.stderr
+    )
+    assert b"Traceback" not in done.stderr
     assert sandbox.arrivals == ()

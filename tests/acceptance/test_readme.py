@@ -87,14 +87,14 @@ def test_readme_campaigns_names_every_method_of_a_ledger() -> None:
 
 
 def test_readme_settings_says_which_variables_are_options_of_send() -> None:
-    """`send` has an option for each variable in the table but the proxy's and the password's."""
+    """`send` has an option for each variable in the table but the password's."""
     text = section("Settings")
     rows = re.findall(r"^\| `.+? \| (`YUNXIN_.+?) \|", text, re.MULTILINE)
     variables = {name.lower() for row in rows for name in re.findall(r"YUNXIN_(\w+)", row)}
     options = {name for each in send_command.params for name in each.opts}
     missing = {name for name in variables if f"--{name.replace('_', '-')}" not in options}
-    assert missing == {"proxy", "user_pass"}
-    claimed = text.partition("has an option for each variable but two: ")[2].partition(". ")[0]
+    assert missing == {"user_pass"}
+    claimed = text.partition("has an option for each variable but one: ")[2].partition(". ")[0]
     assert set(re.findall(r"`(--[\w-]+)`", claimed)) == {
         f"--{name.replace('_', '-')}" for name in variables - missing
     }

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ from yunxin_soap.campaign import (
     NumberResult,
     Plan,
     PlanOptions,
+    Preview,
     Progress,
     Rows,
+    Sample,
     SkipKind,
     SkippedLine,
     Source,
@@ -298,9 +301,14 @@ def sources() -> None:
         Rows([{"name": "甲", "phone": "13900000000"}], column="phone"),
         Rows([("甲", 13900000000)], column=2),
     ]
-    plan = preview("job", lists[0], "您好【签名】", channel=37)
-    assert_type(plan, Plan)
-    assert_type(plan.source_notes, tuple[str, ...])
+    shown = preview("job", lists[0], "您好【签名】", channel=37)
+    assert_type(shown, Preview)
+    assert_type(shown.plan, Plan)
+    assert_type(shown.samples, tuple[Sample, ...])
+    assert_type(shown.numbers_by_segments, dict[int, int])
+    assert_type(shown.cost("0.045"), Decimal)
+    shown.cost(0.045)  # type: ignore[arg-type]
+    assert_type(shown.plan.source_notes, tuple[str, ...])
     assert_type(lists[0].notes, Sequence[str])
     preview("job", lists[0], "您好【签名】")  # type: ignore[call-arg]
 
@@ -330,6 +338,7 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
             ledger.plan("job", Csv("a.csv"), "您好", on_skipped=on_skipped, **options), Plan
         )
         ledger.plan("job", ["13900000000", 13900000001], "您好【签名】", channel="37")
+        assert_type(ledger.preview("job"), Preview)
         status = ledger.run(
             "job",
             client,
@@ -386,6 +395,7 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
 async def async_ledger_calls(client: AsyncClient, sync_client: Client) -> None:
     async with AsyncLedger("postgresql://localhost/sms") as ledger:
         assert_type(ledger, AsyncLedger)
+        assert_type(await ledger.preview("job"), Preview)
         assert_type(await ledger.plan("job", Text("a.txt"), "您好【签名】", channel=37), Plan)
         status = await ledger.run("job", client, concurrency=8, stop=asyncio.Event())
         assert_type(status, Status)

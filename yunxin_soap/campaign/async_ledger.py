@@ -19,6 +19,7 @@ from yunxin_soap.campaign.models import (
     DecisionName,
     NumberResult,
     Plan,
+    Preview,
     Progress,
     SkippedLine,
     State,
@@ -92,6 +93,7 @@ class AsyncLedger:
         *,
         on_progress: Callable[[int], None] = lambda _rows: None,
         on_skipped: Callable[[SkippedLine], None] | None = None,
+        on_preview: Callable[[Preview], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
         """Create a campaign, completely or not at all.
@@ -107,6 +109,8 @@ class AsyncLedger:
                 ``{due:%m月%d日}`` by a date in that format.
             on_progress: called now and then, in a thread, with the count of rows read so far.
             on_skipped: called, in a thread, with each skipped line.
+            on_preview: called, in a thread, with the finished texts before anything is written. An
+                error that it raises ends the planning, and nothing is written.
             options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
                 ``max_segments``, ``recipient_pattern``, ``strict``, ``dash_is_empty``,
                 ``marketing``; see `PlanOptions`.
@@ -127,6 +131,7 @@ class AsyncLedger:
             message,
             on_progress=on_progress,
             on_skipped=on_skipped,
+            on_preview=on_preview,
             **options,
         )
 
@@ -213,6 +218,17 @@ class AsyncLedger:
     async def statuses(self) -> list[Status]:
         """Return the state of every campaign, the oldest first; one query counts them all."""
         return await self._opener.call(Ledger.statuses)
+
+    async def preview(self, name: str) -> Preview:
+        """Return what a run would send now: the counts and texts of what is pending.
+
+        What is on hold is left out. The first text is the one that is sent first. It reads each
+        pending text once.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return await self._opener.call(Ledger.preview, name)
 
     async def progress(self, name: str) -> Progress:
         """Return how far a campaign is, over all of its runs: for a display of a run elsewhere.

@@ -18,6 +18,7 @@ from yunxin_soap.campaign.models import (
     DecisionName,
     NumberResult,
     Plan,
+    Preview,
     Progress,
     SkippedLine,
     State,
@@ -40,6 +41,7 @@ from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.suppression import Suppression
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
+from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Ledger:
         heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
         create: bool = True,
     ) -> None:
-        address = url or os.environ.get("YUNXIN_LEDGER")
+        address = url or read_variable("LEDGER")
         if not address:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
         self._engine = open_engine(address, create=create)
@@ -100,6 +102,7 @@ class Ledger:
         *,
         on_progress: Callable[[int], None] = lambda _rows: None,
         on_skipped: Callable[[SkippedLine], None] | None = None,
+        on_preview: Callable[[Preview], None] | None = None,
         **options: Unpack[PlanOptions],
     ) -> Plan:
         """Create a campaign, completely or not at all.
@@ -115,6 +118,8 @@ class Ledger:
                 ``{due:%m月%d日}`` by a date in that format.
             on_progress: called now and then with the count of rows read so far.
             on_skipped: called with each skipped line.
+            on_preview: called with the finished texts before anything is written. An
+                error that it raises ends the planning, and nothing is written.
             options: ``channel`` (required), ``extension``, ``signature``, ``max_recipients``,
                 ``max_segments``, ``recipient_pattern``, ``strict``, ``dash_is_empty``,
                 ``marketing``; see `PlanOptions`.
@@ -135,6 +140,7 @@ class Ledger:
             message,
             on_progress,
             on_skipped,
+            on_preview,
             suppressions=suppressions if suppressions.generation else None,
             **options,
         )
@@ -249,6 +255,17 @@ class Ledger:
     def statuses(self) -> list[Status]:
         """Return the state of every campaign, the oldest first; one query counts them all."""
         return self._reads.statuses()
+
+    def preview(self, name: str) -> Preview:
+        """Return what a run would send now: the counts and texts of what is pending.
+
+        What is on hold is left out. The first text is the one that is sent first. It reads each
+        pending text once.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        return self._reads.preview(name)
 
     def progress(self, name: str) -> Progress:
         """Return how far a campaign is, over all of its runs: for a display of a run elsewhere.

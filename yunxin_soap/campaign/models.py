@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Literal
 
+from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import Submission
 
 _RUNNER_ID = re.compile(r"(?P<host>.*)/(?P<pid>[0-9]+)/[0-9a-f]{12}")
 DecisionName = Literal["resend", "accepted", "not_sent"]
 """What a person may decide about an unknown submission."""
+SampleName = Literal["first", "longest", "shortest"]
+"""Why a text is shown before a campaign is sent."""
 
 NAME_LENGTH = 255
 """Characters of a campaign's name, and of a single send's key, at most."""
@@ -180,6 +184,72 @@ class Plan:
     source_notes: tuple[str, ...] = ()
     """How the list was read, a sentence each: its encoding with a line in it, what was left out
     above its headings, the column with the numbers."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished text of a campaign, and a number that gets it."""
+
+    names: tuple[SampleName, ...]
+    """What it is: the first, the longest, the shortest, or several of these. Empty if it is shown
+    for its count of segments only."""
+    number: str
+    message: str
+    """The text with its signature."""
+    segments: int
+    """The segments of this text, estimated as in `Plan`."""
+    values: dict[str, str]
+    """What the columns filled in, by name. Empty if the message uses no column, and in what
+    `Ledger.preview` returns: a ledger has only the finished texts."""
+
+
+def parse_price(price: Decimal | str | int) -> Decimal:
+    """Return the price of one segment as an exact amount.
+
+    Raises:
+        ConfigurationError: it is no amount from 0 to 1,000,000 with at most 10 decimals.
+    """
+    if isinstance(price, float):
+        raise ConfigurationError(
+            f"price={price!r} is a float, which is no exact amount: give a string or a Decimal."
+        )
+    try:
+        exact = Decimal("NaN" if isinstance(price, bool) else price)
+    except (InvalidOperation, TypeError, ValueError):
+        exact = Decimal("NaN")
+    # The limits keep the cost of any campaign exact, and short enough to read.
+    if not exact.is_finite() or not 0 <= exact <= 1_000_000 or exact != round(exact, 10):
+        raise ConfigurationError(
+            f"price={price!r} must be an amount such as 0.045, from 0 to 1,000,000 with at most 10"
+            " decimals."
+        )
+    return exact
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a campaign sends, before it is sent."""
+
+    plan: Plan
+    channel: str
+    extension: str
+    samples: tuple[Sample, ...]
+    """Finished texts: the first, the longest and the shortest, and one of each other count of
+    segments."""
+    numbers_by_segments: dict[int, int]
+    """How many numbers get a text of each count of segments, the smallest count first."""
+
+    def cost(self, price: Decimal | str | int) -> Decimal:
+        """Return the estimated cost: the price of one segment, times the plan's segments.
+
+        Args:
+            price: the price of one segment, such as ``"0.045"``, in any currency. A float is no
+                exact amount, so it is refused.
+
+        Raises:
+            ConfigurationError: the price is no amount from 0 to 1,000,000 with at most 10 decimals.
+        """
+        return parse_price(price) * self.plan.segments
 
 
 @dataclass(frozen=True)

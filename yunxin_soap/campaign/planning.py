@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import compress, groupby, islice
@@ -24,10 +25,13 @@ from yunxin_soap.campaign.marketing import check_way_out, describe_marketing
 from yunxin_soap.campaign.models import (
     NAME_LENGTH,
     Plan,
+    Preview,
+    Sample,
     SkipKind,
     SkippedLine,
     suppressed_reason,
 )
+from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
 from yunxin_soap.message import (
@@ -173,6 +177,7 @@ class Planner:
         self._skipped = dict.fromkeys(SkipKind, 0)
         self._digest = ""
         self._source_notes: tuple[str, ...] = ()
+        self._samples = Samples()
         self._ungrouped: list[str] = []
         """Numbers that are in no submission yet."""
         # The name "" makes a file that no other process sees and that ends with the connection.
@@ -228,24 +233,31 @@ class Planner:
     def plan(self, name: str) -> Plan:
         """Return the counts and the digest of the list."""
         (numbers,) = self._db.execute("SELECT count(*) FROM seen WHERE batch > 0").fetchone()
-        (submissions,) = self._db.execute("SELECT count(*) FROM submission").fetchone()
-        texts = parts = 0
-        for message, size in self._db.execute(
-            "SELECT message, sum(size) FROM submission GROUP BY message"
-        ):
-            texts += 1
-            parts += size * rules.count_segments(message)
+        submissions, texts = self._db.execute(
+            "SELECT count(*), count(DISTINCT message) FROM submission"
+        ).fetchone()
+        by_segments = self._samples.numbers_by_segments.items()
         return Plan(
             name=name,
             digest=self._digest,
             numbers=numbers,
             submissions=submissions,
             texts=texts,
-            segments=parts,
+            segments=sum(segments * count for segments, count in by_segments),
             skipped=sum(self._skipped.values()),
             skipped_by={kind: count for kind, count in self._skipped.items() if count},
             notes=tuple(self._notes),
             source_notes=self._source_notes,
+        )
+
+    def preview(self, plan: Plan) -> Preview:
+        """Return a plan with the texts that a person should see."""
+        return Preview(
+            plan=plan,
+            channel=self.channel,
+            extension=self.extension,
+            samples=self._samples.chosen(),
+            numbers_by_segments=dict(sorted(self._samples.numbers_by_segments.items())),
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:
@@ -281,8 +293,10 @@ class Planner:
         numbers, lines, texts = self._parse(batch)
         is_new = self._deduplicate(numbers, lines, texts)
         if is_new is not None:
-            numbers = list(compress(numbers, is_new))
+            numbers, lines = list(compress(numbers, is_new)), list(compress(lines, is_new))
             texts = None if texts is None else list(compress(texts, is_new))
+        if numbers:
+            self._look_at(batch, numbers, lines, texts)
         if texts is not None:
             rows = zip(texts, numbers, strict=True)
             self._db.executemany("INSERT INTO row VALUES (?, ?, 1)", rows)
@@ -290,6 +304,24 @@ class Planner:
             assert self._message is not None
             self._ungrouped += numbers
             self._group(self._message, final=False)
+
+    def _look_at(
+        self,
+        batch: Batch,
+        numbers: Sequence[str],
+        lines: Sequence[int],
+        texts: Sequence[str] | None,
+    ) -> None:
+        """Choose samples of a batch; the arguments are what is new in it, as in `_parse`."""
+
+        def sample(message: str, segments: int) -> Sample:
+            at = 0 if texts is None else texts.index(message)
+            row = batch.rows[batch.lines.index(lines[at])] if batch.rows else {}
+            return Sample((), numbers[at], message, segments, self._template.values(row))
+
+        counts = Counter(texts) if texts is not None else {self._message or "": len(numbers)}
+        for text, count in counts.items():
+            self._samples.add(text, count, sample)
 
     def _parse(self, batch: Batch) -> tuple[list[str], Sequence[int], list[str] | None]:
         """Return a batch's numbers, the line of each, and the text of each if texts differ."""
@@ -498,6 +530,7 @@ def prepare_plan(
     message: str,
     on_progress: Callable[[int], None] = lambda _rows: None,
     on_skipped: Callable[[SkippedLine], None] | None = None,
+    on_preview: Callable[[Preview], None] | None = None,
     *,
     suppressions: Suppressions | None = None,
     **options: Unpack[PlanOptions],
@@ -521,6 +554,8 @@ def prepare_plan(
         plan = planner.plan(name)
         if plan.numbers == 0 and SkipKind.SUPPRESSED not in plan.skipped_by:
             raise ConfigurationError(_why_empty(planner))
+        if on_preview is not None:
+            on_preview(planner.preview(plan))
         yield plan, planner
     finally:
         planner.close()
@@ -534,8 +569,10 @@ def preview(
     on_progress: Callable[[int], None] = lambda _rows: None,
     on_skipped: Callable[[SkippedLine], None] | None = None,
     **options: Unpack[PlanOptions],
-) -> Plan:
-    """Return the plan that `Ledger.plan` would make of the same arguments. It needs no ledger.
+) -> Preview:
+    """Return the plan that `Ledger.plan` would make of the same arguments, and some of its texts.
+
+    It needs no ledger.
 
     Args:
         name: the campaign's name.
@@ -549,8 +586,9 @@ def preview(
         InvalidRequest: the message, the channel or another argument is invalid.
         ConfigurationError: the list cannot be read, or has no valid number.
     """
-    with prepare_plan(name, source, message, on_progress, on_skipped, **options) as (plan, _):
-        return plan
+    planning = prepare_plan(name, source, message, on_progress, on_skipped, **options)
+    with planning as (plan, planner):
+        return planner.preview(plan)
 
 
 class _ScratchConnection(sqlite3.Connection):

@@ -121,6 +121,23 @@ class Template:
             ]
         )
 
+    def values(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Return what `fill` puts in for each placeholder, by its column and its date format.
+
+        Args:
+            row: the row's values by column.
+
+        Raises:
+            InvalidRequest: as `fill`.
+        """
+        return {
+            f"{column}:{spec}" if spec else column: as_written(
+                row.get(column), spec, label, self._dash_is_empty
+            )
+            for _, column, spec, label in self._parts
+            if column is not None
+        }
+
 
 def _part(literal: str, content: str) -> _Part:
     found = _DATE_FORMAT.fullmatch(content)

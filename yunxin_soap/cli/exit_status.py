@@ -22,7 +22,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-SEND = "send"
+SEND = "send, campaign test"
 RUN = "campaign run, resume, watch"
 CAMPAIGN = "other campaign commands"
 OTHER = "codes, sandbox, wsdl"
@@ -36,6 +36,7 @@ MEANINGS: dict[str, dict[Exit, str]] = {
         Exit.REJECTED: "rejected by the gateway; fix the cause, then send again",
         Exit.NOT_SENT: "not sent: the gateway was not reached; you may send again at once",
         Exit.UNKNOWN: "unknown: the SMS may have been sent; check before you send it again",
+        Exit.LEDGER_FAILED: "campaign test: the ledger cannot be used",
         Exit.INTERRUPTED: (
             "Ctrl-C before the submission (during it: 5; at the password prompt: 2)"
         ),
@@ -43,7 +44,7 @@ MEANINGS: dict[str, dict[Exit, str]] = {
     RUN: {
         Exit.DONE: "every number was accepted, or is on the do-not-send list",
         Exit.OUTPUT_FAILED: "the output cannot be written",
-        Exit.INVALID: "the options, the settings or the name are invalid",
+        Exit.INVALID: "the options, the settings or the name are invalid, or the answer was no",
         Exit.REJECTED: "some numbers were rejected or cancelled, or their message is on hold",
         Exit.NOT_SENT: "some numbers are still pending: the campaign is paused, or was stopped",
         Exit.UNKNOWN: "some outcomes are unknown: those SMS may have been sent",

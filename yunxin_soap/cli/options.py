@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from yunxin_soap.encoding import open_text
+from yunxin_soap.environment import explain_undecodable, is_undecodable, read_variable
 from yunxin_soap.errors import ConfigurationError, YunxinError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from yunxin_soap.settings import ClientArguments
 
 _Client = TypeVar("_Client", bound="ClientBase[Any]")
+_T = TypeVar("_T")
 _Command = Callable[..., None]
 _Decorator = Callable[[_Command], _Command]
 _MAX_LINES = 100_001
@@ -49,6 +51,29 @@ def with_variable(text: str, name: str) -> str:
     return f"{text}  [env var: YUNXIN_{name}]"
 
 
+class VariableOption(click.Option):
+    """An option that a ``YUNXIN_*`` variable may set, as `read_variable` reads it."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the variable, or None."""
+        assert isinstance(self.envvar, str)
+        try:
+            return read_variable(self.envvar.removeprefix("YUNXIN_"))
+        except ConfigurationError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _refuse_password(
+    _context: click.Context, _parameter: click.Parameter, address: str | None
+) -> str | None:
+    if address is not None and "@" in address:
+        # Not quoted: it contains a password, as a list of the processes does.
+        raise click.ClickException(
+            "--proxy has a user name: set YUNXIN_PROXY instead, which other users cannot see."
+        )
+    return address
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 client_options = combine(
     click.option("--user-code", help=with_variable("The account's login name.", "USER_CODE")),
@@ -63,6 +88,15 @@ client_options = combine(
     ),
     click.option("--endpoint", help=with_variable("The URL of the service's page.", "ENDPOINT")),
     click.option(
+        "--proxy",
+        callback=_refuse_password,
+        help=with_variable(
+            "An http or https proxy, such as http://proxy.example:3128. One with a password comes"
+            " from the variable.",
+            "PROXY",
+        ),
+    ),
+    click.option(
         "--timeout",
         type=float,
         help=with_variable(
@@ -75,6 +109,7 @@ ledger_options = combine(
     click.option(
         "--ledger",
         "ledger_url",
+        cls=VariableOption,
         envvar="YUNXIN_LEDGER",
         show_envvar=True,
         metavar="FILE|URL",
@@ -114,7 +149,7 @@ def build_client(
     """
     for name in required:
         option = f"--{name.replace('_', '-')}"
-        if not dict(arguments).get(name) and not os.environ.get(f"YUNXIN_{name.upper()}"):
+        if not dict(arguments).get(name) and not read_variable(name.upper()):
             raise ConfigurationError(
                 f"There is no {name.replace('_', ' ')}: give {option}, or set"
                 f" YUNXIN_{name.upper()}."
@@ -122,9 +157,11 @@ def build_client(
     if "user_pass" not in arguments:
         if password_file:
             arguments["user_pass"] = read_password(password_file)
-        elif not os.environ.get("YUNXIN_USER_PASS") and sys.stdin.isatty():
-            arguments["user_pass"] = click.prompt("Password", hide_input=True, err=True)
-        elif not os.environ.get("YUNXIN_USER_PASS"):
+        elif not read_variable("USER_PASS") and sys.stdin.isatty():
+            arguments["user_pass"] = _read_typed(
+                lambda: click.prompt("Password", hide_input=True, err=True)
+            )
+        elif not read_variable("USER_PASS"):
             raise ConfigurationError(
                 "There is no password: set YUNXIN_USER_PASS, give --password-file, or run the"
                 " command at a terminal, which prompts for it."
@@ -186,6 +223,7 @@ def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinErr
 
 timezone_option = click.option(
     "--timezone",
+    cls=VariableOption,
     envvar="YUNXIN_TIMEZONE",
     show_envvar=True,
     default="Asia/Shanghai",
@@ -193,7 +231,7 @@ timezone_option = click.option(
     help="The time zone of the times that are shown; with run and resume, of --sending-hours and"
     " --from too.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -210,14 +248,42 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to ask for confirmation at: give --yes.")
+    ask(question, refusal="Nothing was changed.")
+
+
+def ask(question: str, *, refusal: str) -> None:
+    """Ask at a terminal whether to go on.
+
+    Args:
+        question: what the operator is to confirm.
+        refusal: the error if the answer is no, or if the input ends.
+
+    Raises:
+        ConfigurationError: the answer is no.
+    """
     try:
-        is_confirmed = click.confirm(question, err=True)
+        is_confirmed = _read_typed(lambda: click.confirm(question, err=True))
     except click.Abort as aborted:
         if isinstance(aborted.__context__, KeyboardInterrupt):
             raise click.Abort from aborted.__context__
         is_confirmed = False
     if not is_confirmed:
-        raise ConfigurationError("Nothing was changed.")
+        raise ConfigurationError(refusal)
+
+
+def _read_typed(read: Callable[[], _T]) -> _T:
+    """Return what a prompt read.
+
+    Raises:
+        ConfigurationError: what was typed is in another encoding than the locale's.
+    """
+    try:
+        typed = read()
+        if not (isinstance(typed, str) and is_undecodable(typed)):
+            return typed
+    except UnicodeDecodeError:
+        pass
+    raise ConfigurationError(explain_undecodable("What was typed"))
 
 
 name_argument = click.argument("name")

@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from yunxin_soap.cli.exit_status import Exit
+from yunxin_soap.environment import explain_undecodable, is_undecodable
 from yunxin_soap.errors import (
     ConfigurationError,
     ContentConflict,
@@ -29,7 +30,7 @@ from yunxin_soap.errors import (
     Rejected,
     YunxinError,
 )
-from yunxin_soap.files import file_id
+from yunxin_soap.files import file_id, open_private
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +49,8 @@ EXIT_STATUS: dict[type[YunxinError], Exit] = {
     LedgerError: Exit.LEDGER_FAILED,
 }
 """Subclasses stand before their base: the first match wins."""
+_NAMED_IN_WORDS = ("channel", "extension", "signature")
+"""The arguments whose errors start with "The channel", for example."""
 _NO_OUTCOME = {"outcome": None, "safe_to_resend": False, "retryable": False}
 """The entries of an error in JSON that has none of its own."""
 
@@ -57,29 +60,70 @@ class CommandGroup(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command and exit."""
+        is_input_closed = sys.stdin is None
         _replace_closed_streams()
         kwargs["standalone_mode"] = False
         arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
+        as_json = "--json" in arguments
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A character outside the terminal's encoding must not end a command.
                 stream.reconfigure(errors="backslashreplace")
+        if name := _find_undecodable(arguments, set(_options_with_value(self))):
+            exit_with(ConfigurationError(explain_undecodable(name)), as_json)
+        if is_input_closed and (name := _find_input(arguments)):
+            closed = f"{name} - has nothing to read, because standard input is closed."
+            exit_with(ConfigurationError(closed), as_json)
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
-            exit_with(ConfigurationError(error.format_message()), "--json" in arguments)
+            exit_with(ConfigurationError(error.format_message()), as_json)
         except click.Abort as aborted:
             if isinstance(aborted.__cause__, KeyboardInterrupt):
                 click.echo("yunxin-soap: Interrupted.", err=True)
                 sys.exit(Exit.INTERRUPTED)
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
-            exit_with(error_at_prompt, "--json" in arguments)
+            exit_with(error_at_prompt, as_json)
         except OSError as error:
             discard_rest(sys.stdout)
             if not isinstance(error, BrokenPipeError):  # the reader closed it, as "| head" does
                 click.echo(f"yunxin-soap: The output cannot be written ({error}).", err=True)
             status = Exit.OUTPUT_FAILED
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _options_with_value(command: click.Command) -> Iterator[str]:
+    """Yield the options of a command, and of those in its group, that take a value."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            yield from parameter.opts
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from _options_with_value(each)
+
+
+def _find_undecodable(arguments: list[str], options: set[str]) -> str:
+    """Return the name of the first argument that the locale's encoding cannot show, or "".
+
+    Args:
+        arguments: the command line.
+        options: the options that take a value.
+    """
+    for before, each in zip(["", *arguments], arguments, strict=False):
+        # A file may have any name.
+        if is_undecodable(each) and not os.path.lexists(each):
+            found = options & {before, each.partition("=")[0]}
+            return found.pop() if found else "An argument"
+    return ""
+
+
+def _find_input(arguments: list[str]) -> str:
+    """Return the first option that reads standard input, or ""."""
+    for before, each in zip(["", *arguments], arguments, strict=False):
+        option, _, value = (before, "=", each) if each == "-" else each.partition("=")
+        if value == "-" and option.startswith("--") and option != "--output":
+            return option
+    return ""
 
 
 def _replace_closed_streams() -> None:
@@ -142,11 +186,13 @@ def _name_options(message: str) -> str:
         option, sign = (variable, "=") if in_environment else (parameter.opts[0], " ")
         # A message starts with a bare name, or has name=value; "timeout=" is no "total_timeout=".
         message = re.sub(rf"^{name}(?= )", option, message)
+        if name in _NAMED_IN_WORDS:
+            message = re.sub(rf"^The {name}(?= )", option, message)
         if parameter.is_flag:
             message = re.sub(rf"(?<![\w-]){name}=True\b", option, message)
         message = re.sub(rf"(?<![\w-]){name}=(?=[\w'\"-])", f"{option}{sign}", message)
         message = re.sub(rf"(?<![\w-]){name}=", option, message)
-    # Two arguments have no option, and the password comes from one of three places.
+    # Not every command has --proxy, and the password comes from one of three places.
     message = re.sub(r"^proxy(?= )", "YUNXIN_PROXY", message)
     return re.sub(r"^user_pass(?= )", "The password", message)
 
@@ -289,13 +335,17 @@ def refuse_ledger_overwrite(output: str | None, ledger: str | None) -> None:
 
 @contextmanager
 def open_output(path: str, *, encoding: str) -> Iterator[IO[str]]:
-    """Open a file to write to; "-" is standard output.
+    """Open a file to write to, which only its owner may read; "-" is standard output.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
     try:
-        with click.open_file(path, "w", encoding=encoding) as file:
+        with (
+            click.open_file("-", "w", encoding=encoding)
+            if path == "-"
+            else open_private(path, encoding=encoding)
+        ) as file:
             yield file
     except OSError as error:
         if path == "-":

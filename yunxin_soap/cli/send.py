@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from yunxin_soap.cli.options import (
     with_variable,
 )
 from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json, print_notes
+from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ def send_command(
         with _embedded_sandbox(sandbox, arguments):
             if dry_run:
                 # Nothing is sent, so the account may be missing.
-                arguments.setdefault("user_code", os.environ.get("YUNXIN_USER_CODE") or "-")
+                arguments.setdefault("user_code", read_variable("USER_CODE") or "-")
                 arguments.setdefault("user_pass", "-")
             required = ("user_code", "channel")
             with build_client(Client, arguments, password_file, *required) as client:
                 if dry_run:
                     _print_dry_run(client, recipients, message, as_json)
                 else:
-                    _print_receipt(_send(client, recipients, message), as_json)
+                    print_receipt(send(client, recipients, message), as_json)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _embedded_sandbox(wanted: bool, arguments: ClientArguments) -> Iterator[None
     from yunxin_soap.sandbox.config import DEMO
     from yunxin_soap.sandbox.sandbox import Sandbox
 
-    for option in ("endpoint", "user_code"):
+    for option in ("endpoint", "user_code", "proxy"):
         if option in arguments:
             name = option.replace("_", "-")
             raise ConfigurationError(f"--sandbox and --{name} exclude each other: leave one out.")
@@ -130,9 +130,17 @@ def _embedded_sandbox(wanted: bool, arguments: ClientArguments) -> Iterator[None
         yield
 
 
-def _send(client: Client, recipients: list[str], message: str) -> Receipt:
+def send(
+    client: Client,
+    recipients: list[str],
+    message: str,
+    *,
+    channel: str | None = None,
+    extension: str | None = None,
+) -> Receipt:
+    """Send as `Client.send` does; Ctrl-C makes the outcome unknown."""
     try:
-        return client.send(recipients, message)
+        return client.send(recipients, message, channel=channel, extension=extension)
     except KeyboardInterrupt:
         raise OutcomeUnknown(
             "Interrupted: the outcome is unknown, the SMS may have been sent. Check with the vendor"
@@ -164,7 +172,8 @@ def _print_dry_run(client: Client, recipients: list[str], message: str, as_json:
     print_notes(submission.notes)
 
 
-def _print_receipt(receipt: Receipt, as_json: bool) -> None:
+def print_receipt(receipt: Receipt, as_json: bool) -> None:
+    """Print the batch number, or the receipt as JSON."""
     accepted = {"outcome": "accepted", **asdict(receipt)}
     try:
         click.echo(format_json(accepted) if as_json else receipt.batch_no)

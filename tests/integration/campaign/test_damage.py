@@ -205,6 +205,25 @@ def test_damage_ends_a_run(
 
 
 @pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE yunxin_recipients SET numbers = x'ff'", "numbers is a BLOB"),
+        ("UPDATE yunxin_content SET message = x'ff'", "message is a BLOB"),
+        ("UPDATE yunxin_content SET channel = x'ff'", "channel is a BLOB"),
+        ("DELETE FROM yunxin_recipients", "the submission 1 has no yunxin_recipients"),
+    ],
+)
+def test_damage_ends_a_preview(tmp_path: Path, statement: str, found: str) -> None:
+    """The texts of a damaged ledger are not shown."""
+    file = tmp_path / "ledger.sqlite"
+    with Ledger(file) as ledger:
+        ledger.plan("a", numbers(2), TEXT, channel=37, max_recipients=1)
+    damage(file, statement)
+    with Ledger(file) as ledger, pytest.raises(LedgerError, match=found):
+        ledger.preview("a")
+
+
+@pytest.mark.parametrize(
     ("damaging", "found"),
     [
         ("UPDATE yunxin_campaign SET state = 'opn'", "is 'opn'"),

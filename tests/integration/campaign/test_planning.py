@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import Client, ConfigurationError, ContentConflict, InvalidRequest
-from yunxin_soap.campaign import Csv, Ledger, SkippedLine, State
+from yunxin_soap.campaign import Csv, Ledger, NotInLedger, PlanOptions, Preview, SkippedLine, State
 from yunxin_soap.sandbox import Sandbox
 
 A, B, C = numbers(3)
@@ -51,6 +52,48 @@ def test_plan_same_content_is_the_same_campaign(ledger: Ledger) -> None:
         with pytest.raises(ContentConflict, match="A campaign 'a' exists already"):
             ledger.plan("a", listed, text, channel=channel, extension=extension)
     assert ledger.campaigns() == ["a"]
+
+
+def test_preview_of_a_ledger_is_what_is_pending(ledger: Ledger, client: Client) -> None:
+    """It has the texts of the plan; what was sent, or is on hold, is not in it."""
+    rows = [
+        {"phone": number, "x": x}
+        for number, x in zip(numbers(5), ["短", "长" * 80, "中中", "促销", "促销"], strict=True)
+    ]
+    seen: list[Preview] = []
+    options: PlanOptions = {"channel": 37, "extension": 7, "max_recipients": 1}
+    ledger.plan("a", rows, "{x}【签名】", on_preview=seen.append, **options)
+    (planned,) = seen
+    found = ledger.preview("a")
+    assert (found.channel, found.extension) == (planned.channel, planned.extension) == ("37", "7")
+    assert found.plan == replace(planned.plan, existing=True)
+    assert found.numbers_by_segments == planned.numbers_by_segments == {1: 4, 2: 1}
+    assert {each.message for each in found.samples} <= {f"{row['x']}【签名】" for row in rows}
+    by_number = {row["phone"]: f"{row['x']}【签名】" for row in rows}
+    assert all(by_number[each.number] == each.message for each in found.samples)
+    for name in ("longest", "shortest"):
+        (ours,), (theirs,) = (
+            [replace(each, names=(), values={}) for each in shown.samples if name in each.names]
+            for shown in (found, planned)
+        )
+        assert ours == theirs
+    ledger.run("a", client, concurrency=1)
+    assert ledger.status("a").on_hold
+    done = ledger.preview("a")
+    assert (done.plan.numbers, done.plan.submissions, done.samples) == (0, 0, ())
+    with pytest.raises(NotInLedger, match="no campaign 'b'"):
+        ledger.preview("b")
+
+
+def test_plan_preview_that_raises_writes_nothing(ledger: Ledger) -> None:
+    """A caller may look at the texts, and end the planning."""
+
+    def refuse(_preview: Preview) -> None:
+        raise RuntimeError("not this text")
+
+    with pytest.raises(RuntimeError, match="not this text"):
+        ledger.plan("a", [A], TEXT, channel=37, on_preview=refuse)
+    assert ledger.campaigns() == []
 
 
 def test_plan_existing_campaign_keeps_its_submissions(ledger: Ledger) -> None:

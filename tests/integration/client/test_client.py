@@ -278,7 +278,7 @@ def test_segments_are_the_same_everywhere(sandbox: Sandbox) -> None:
         with build(sandbox) as client:
             submission = client.check("13900000000", text)
             receipt = client.submit(submission)
-        planned = preview("a", ["13900000000"], submission.message, channel=37).segments
+        planned = preview("a", ["13900000000"], submission.message, channel=37).plan.segments
         origin = sandbox.url.removesuffix("/api/MsgSend.asmx")
         (shown,) = requests.get(f"{origin}/api/v1/arrivals?limit=1", timeout=20).json()["arrivals"]
         assert submission.segments == receipt.segments == planned == shown["segments"]

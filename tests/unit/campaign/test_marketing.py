@@ -135,11 +135,11 @@ def test_planner_marketing_wants_a_way_out() -> None:
 def test_preview_notes_what_looks_like_marketing() -> None:
     """Without marketing=True, such a text is planned, with a note; it has another digest."""
     text = "全场五折，拒收请回复R"
-    plan = preview("a", [A], f"{text}【签名】", channel=37)
-    marketing = preview("a", [A], f"{text}【签名】", channel=37, marketing=True)
+    plan = preview("a", [A], f"{text}【签名】", channel=37).plan
+    marketing = preview("a", [A], f"{text}【签名】", channel=37, marketing=True).plan
     assert plan.notes == marketing.notes == ()
     assert plan.digest != marketing.digest
-    (note,) = preview("a", [A], "全场五折", channel=37, signature="签名").notes
+    (note,) = preview("a", [A], "全场五折", channel=37, signature="签名").plan.notes
     assert "looks like marketing (五折)" in note
 
 

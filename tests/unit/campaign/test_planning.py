@@ -295,7 +295,7 @@ def test_planner_numbers_of_a_wider_pattern_are_normalised_as_the_client_does() 
     """A plan and a single send count the same numbers as equal."""
     pattern = r"\+?[0-9]{6,15}"
     listed = ["13900000000", "8613900000000", "+8613900000000", "+8613900000001"]
-    plan = preview("a", listed, TEXT, channel=37, recipient_pattern=pattern)
+    plan = preview("a", listed, TEXT, channel=37, recipient_pattern=pattern).plan
     with Client("u", "p", channel="37", recipient_pattern=pattern) as client:
         assert plan.numbers == len(client.check(listed, TEXT).recipients) == 2
 
@@ -341,7 +341,7 @@ def test_planner_signature_in_a_wrong_form_is_found_before_the_list_is_read(text
 def test_planner_notes_a_second_signature() -> None:
     """The plan says so, once for all texts."""
     rows = [{"phone": A, "who": "王"}, {"phone": B, "who": "李"}]
-    (note,) = preview("a", rows, "【公司】您好{who}【签名】", channel=37).notes
+    (note,) = preview("a", rows, "【公司】您好{who}【签名】", channel=37).plan.notes
     assert "'【公司】' beside the signature at its end" in note
 
 
@@ -349,7 +349,7 @@ def test_planner_digest_depends_on_content_alone() -> None:
     """Order, duplicates, notation and the size of submissions make no difference."""
 
     def digest(source: Any, message: str = TEXT, **options: Any) -> str:
-        return preview("a", source, message, **{"channel": 37, **options}).digest
+        return preview("a", source, message, **{"channel": 37, **options}).plan.digest
 
     first = digest([A, B, C])
     assert digest([C, A, f"+86{B}", A, "x"], max_recipients=1) == first
@@ -368,7 +368,7 @@ def test_planner_digest_depends_on_content_alone() -> None:
 def test_preview_counts_numbers_submissions_texts_and_segments() -> None:
     """A text of up to 70 characters is one segment for each number, a longer one several."""
     rows = [{"phone": A, "x": "短"}, {"phone": B, "x": "长" * 80}, {"phone": C, "x": "短"}, {}]
-    plan = preview("a", Rows(rows, "phone"), "{x}【签名】", channel=37)
+    plan = preview("a", Rows(rows, "phone"), "{x}【签名】", channel=37).plan
     assert (plan.name, plan.existing) == ("a", False)
     assert (plan.numbers, plan.submissions, plan.texts, plan.segments, plan.skipped) == (
         (3, 2, 2, 4, 1)
@@ -392,10 +392,10 @@ def test_planner_text_of_too_many_segments_is_skipped() -> None:
 def test_preview_notes_long_texts() -> None:
     """A note says what is allowed, but seldom meant; there are only a few of them."""
     rows = [{"phone": number, "x": "长" * (1000 + at)} for at, number in enumerate(numbers(20))]
-    plan = preview("a", rows, "{x}【签名】", channel=37, max_segments=20)
+    plan = preview("a", rows, "{x}【签名】", channel=37, max_segments=20).plan
     assert 10 <= len(plan.notes) < 20
     assert plan.notes[0].startswith("The message has 1004 characters")
-    assert preview("a", [A], TEXT, channel=37).notes == ()
+    assert preview("a", [A], TEXT, channel=37).plan.notes == ()
 
 
 def test_preview_gives_each_skipped_line() -> None:
@@ -403,7 +403,7 @@ def test_preview_gives_each_skipped_line() -> None:
     seen: list[SkippedLine] = []
     rows = "phone,amount\n13900000000,\n13900000001,\u200b \n13900000002\n13900000003,5\n"
     source = Csv(io.BytesIO(rows.encode()))
-    plan = preview("a", source, "余额{amount}元【签名】", channel=37, on_skipped=seen.append)
+    plan = preview("a", source, "余额{amount}元【签名】", channel=37, on_skipped=seen.append).plan
     assert (plan.numbers, plan.skipped) == (1, 3)
     assert [each.line for each in seen] == [2, 3, 4]
     assert {each.reason for each in seen} == {

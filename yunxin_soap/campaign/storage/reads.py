@@ -6,7 +6,9 @@ import contextlib
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +19,10 @@ from yunxin_soap.campaign.models import (
     CampaignState,
     HistoryEntry,
     NumberResult,
+    Plan,
+    Preview,
     Progress,
+    Sample,
     SkipKind,
     SkippedLine,
     State,
@@ -25,6 +30,7 @@ from yunxin_soap.campaign.models import (
     SubmissionRecord,
     Timing,
 )
+from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
@@ -166,6 +172,52 @@ class Reads:
             first = min(live, key=lambda each: each.until or _NEVER)
             reason, until = first.reason, first.until
         return Activity(state, reason, until, runners)
+
+    def preview(self, name: str) -> Preview:
+        """Return what a run would send now: the counts and texts of what is pending.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            row = campaign_row(connection, name)
+            samples, about = Samples(), ("", "")
+            texts = submissions = 0
+            for each in _stream(connection, _pending_texts(row.id)):
+                texts, submissions = texts + 1, submissions + each.submissions
+                about = each.channel, each.extension
+                samples.add(
+                    each.message, int(each.numbers), partial(_sample_without_number, each.first_id)
+                )
+            chosen = samples.chosen()
+            rows = connection.execute(
+                sa.select(recipients).where(
+                    recipients.c.submission_id.in_([int(each.number) for each in chosen])
+                )
+            )
+            numbers = {each.submission_id: each.numbers for each in rows}
+            if lost := {int(each.number) for each in chosen} - numbers.keys():
+                raise damaged(f"the submission {min(lost)} has no yunxin_recipients")
+            by_segments = dict(sorted(samples.numbers_by_segments.items()))
+            return Preview(
+                plan=Plan(
+                    name=row.name,
+                    digest=row.digest,
+                    numbers=sum(by_segments.values()),
+                    submissions=submissions,
+                    texts=texts,
+                    segments=sum(size * count for size, count in by_segments.items()),
+                    skipped=row.skipped,
+                    skipped_by=_skipped_by(row.skipped_by),
+                    existing=True,
+                ),
+                channel=about[0],
+                extension=about[1],
+                samples=tuple(
+                    replace(each, number=numbers[int(each.number)].split(",")[0]) for each in chosen
+                ),
+                numbers_by_segments=by_segments,
+            )
 
     def once_counts(self) -> dict[State, int]:
         """Return the count of single sends in each state."""
@@ -433,6 +485,39 @@ def _on_hold(connection: sa.Connection, scope: sa.ColumnElement[bool]) -> dict[i
         ):
             found.setdefault(campaign_id, {})[reason] = int(size)
     return found
+
+
+def _sample_without_number(submission_id: int, message: str, segments: int) -> Sample:
+    """Return a sample with the id of a submission: a driver reads one result at a time."""
+    return Sample((), str(submission_id), message, segments, {})
+
+
+def _pending_texts(campaign_id: int) -> sa.Select[Any]:
+    """Select the texts that a run would send, in the order of the campaign, with their counts."""
+    pending = (
+        sa.select(
+            submission.c.content_id,
+            sa.func.count().label("submissions"),
+            sa.func.sum(submission.c.size).label("numbers"),
+            sa.func.min(submission.c.id).label("first_id"),
+        )
+        .where(submission.c.campaign_id == campaign_id, submission.c.state == State.PENDING.value)
+        .group_by(submission.c.content_id)
+        .subquery()
+    )
+    return (
+        sa.select(
+            content.c.message,
+            content.c.channel,
+            content.c.extension,
+            pending.c.submissions,
+            pending.c.numbers,
+            pending.c.first_id,
+        )
+        .join(pending, pending.c.content_id == content.c.id)
+        .where(content.c.on_hold.is_(None))
+        .order_by(pending.c.first_id)
+    )
 
 
 def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:

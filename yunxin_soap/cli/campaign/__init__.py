@@ -18,6 +18,7 @@ from yunxin_soap.cli.campaign.retry import retry_command
 from yunxin_soap.cli.campaign.run import run_command
 from yunxin_soap.cli.campaign.status import status_command
 from yunxin_soap.cli.campaign.suppress import suppress_group
+from yunxin_soap.cli.campaign.test import test_command
 from yunxin_soap.cli.campaign.watch import watch_command
 from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
 
@@ -33,6 +34,7 @@ def campaign_group() -> None:
 
 for _command in (
     plan_command,
+    test_command,
     run_command,
     watch_command,
     status_command,

@@ -13,7 +13,7 @@ import click
 
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
 from yunxin_soap.cli.output import handle_errors, open_output, printable, refuse_ledger_overwrite
-from yunxin_soap.files import escape_spreadsheet_formula
+from yunxin_soap.files import spreadsheet_row
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import NumberResult
@@ -59,7 +59,7 @@ def _export(results: Iterator[NumberResult], output: str, as_json: bool) -> None
     first = list(islice(results, 1))
     # Spreadsheets recognise UTF-8 by its byte order mark; JSON must have none.
     with open_output(output, encoding="utf-8" if as_json else "utf-8-sig") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         if not as_json:
             writer.writerow(_COLUMNS)
         for each in chain(first, results):
@@ -67,12 +67,14 @@ def _export(results: Iterator[NumberResult], output: str, as_json: bool) -> None
                 file.write(printable(json.dumps(asdict(each), ensure_ascii=False)) + "\n")
             else:
                 writer.writerow(
-                    (
-                        each.number,
-                        each.state.value,
-                        escape_spreadsheet_formula(each.batch_no),
-                        each.code,
-                        escape_spreadsheet_formula(each.reason),
-                        each.submission_id,
+                    spreadsheet_row(
+                        (
+                            each.number,
+                            each.state.value,
+                            each.batch_no,
+                            each.code,
+                            each.reason,
+                            each.submission_id,
+                        )
                     )
                 )

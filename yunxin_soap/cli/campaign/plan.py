@@ -7,13 +7,25 @@ import csv
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from yunxin_soap.cli.campaign.status import describe_skipped
-from yunxin_soap.cli.options import combine, ledger_options, name_argument, open_ledger, read_text
+from yunxin_soap.cli.campaign.texts import (
+    parse_price,
+    preview_as_dict,
+    price_option,
+    print_preview,
+)
+from yunxin_soap.cli.options import (
+    VariableOption,
+    combine,
+    ledger_options,
+    name_argument,
+    open_ledger,
+    read_text,
+)
 from yunxin_soap.cli.output import (
     handle_errors,
     pluralize,
@@ -25,12 +37,12 @@ from yunxin_soap.cli.output import (
     unwritable,
 )
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.files import escape_spreadsheet_formula
+from yunxin_soap.files import open_private, spreadsheet_row
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from yunxin_soap.campaign import Plan, SkippedLine, Source
+    from yunxin_soap.campaign import Plan, Preview, SkippedLine, Source
     from yunxin_soap.campaign.lists.excel import HiddenRows
     from yunxin_soap.campaign.planning import PlanOptions
 
@@ -87,16 +99,22 @@ list_options = combine(
     "--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text."
 )
 @click.option(
-    "--channel", envvar="YUNXIN_CHANNEL", show_envvar=True, help="The channel number, such as 37."
+    "--channel",
+    cls=VariableOption,
+    envvar="YUNXIN_CHANNEL",
+    show_envvar=True,
+    help="The channel number, such as 37.",
 )
 @click.option(
     "--signature",
+    cls=VariableOption,
     envvar="YUNXIN_SIGNATURE",
     show_envvar=True,
     help="Appended to a text that has none.",
 )
 @click.option(
     "--extension",
+    cls=VariableOption,
     envvar="YUNXIN_EXTENSION",
     show_envvar=True,
     default="",
@@ -107,12 +125,14 @@ list_options = combine(
 )
 @click.option(
     "--max-segments",
+    cls=VariableOption,
     envvar="YUNXIN_MAX_SEGMENTS",
     show_envvar=True,
     default=10,
     show_default=True,
     help="The most segments of a text.",
 )
+@price_option
 @click.option("--skipped", "skipped_file", metavar="FILE", help="Write skipped lines as CSV.")
 @click.option("--dash-is-empty", is_flag=True, help="Skip a line if a used column holds a lone -.")
 @click.option(
@@ -135,13 +155,14 @@ def plan_command(
     multiline: bool,
     message: str | None,
     message_file: IO[str] | None,
+    price: str | None,
     skipped_file: str | None,
     dry_run: bool,
     ledger_url: str | None,
     as_json: bool,
     **options: Unpack[PlanOptions],
 ) -> None:
-    """Make a campaign from a list and a text.
+    """Make a campaign from a list and a text, and show finished texts.
 
     A plan with the same name, list and text as before changes nothing.
     """
@@ -149,6 +170,7 @@ def plan_command(
         text = _text(message, message_file)
         if not options["channel"]:
             raise ConfigurationError("There is no channel: give --channel, or set YUNXIN_CHANNEL.")
+        exact_price = parse_price(price)
         source = list_source(
             csv_file=csv_file,
             text_file=text_file,
@@ -168,14 +190,27 @@ def plan_command(
             if dry_run:
                 from yunxin_soap.campaign import preview
 
-                plan = preview(name, source, text, on_skipped=skipped.add, **options)
+                shown = preview(name, source, text, on_skipped=skipped.add, **options)
+                plan = shown.plan
             else:
+                previews: list[Preview] = []
                 with open_ledger(ledger_url, create=True) as ledger:
-                    plan = ledger.plan(name, source, text, on_skipped=skipped.add, **options)
+                    plan = ledger.plan(
+                        name,
+                        source,
+                        text,
+                        on_skipped=skipped.add,
+                        on_preview=previews.append,
+                        **options,
+                    )
+                (shown,) = previews
         if as_json:
-            print_json({**asdict(plan), "dry_run": dry_run})
+            texts = preview_as_dict(shown, exact_price)
+            print_json({**asdict(plan), "dry_run": dry_run, **texts})
         else:
-            _print_plan(plan, skipped.first, dry_run)
+            _print_counts(plan, dry_run)
+            print_preview(shown, exact_price)
+            _print_skipped(plan, skipped.first)
             print_notes(plan.notes)
 
 
@@ -226,7 +261,7 @@ def list_source(**options: Unpack[ListOptions]) -> Source:
     return kinds[kind](file, **given)
 
 
-def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
+def _print_counts(plan: Plan, dry_run: bool) -> None:
     if dry_run:
         click.echo("Dry run: nothing was written.")
     elif plan.existing:
@@ -240,6 +275,9 @@ def _print_plan(plan: Plan, skipped: list[SkippedLine], dry_run: bool) -> None:
     )
     for note in plan.source_notes:
         print_text(note)
+
+
+def _print_skipped(plan: Plan, skipped: list[SkippedLine]) -> None:
     if plan.skipped:
         by_cause = describe_skipped(plan.skipped_by)
         click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}{by_cause}.")
@@ -272,12 +310,10 @@ class _SkippedLines:
         if self._path is not None:
             try:
                 # Line buffered: a write error must come before the campaign is made.
-                self._file = Path(self._path).open(
-                    "w", buffering=1, encoding="utf-8-sig", newline=""
-                )
+                self._file = open_private(self._path, encoding="utf-8-sig", buffering=1)
             except OSError as error:
                 raise unwritable(self._path, error) from None
-            self._write_row = csv.writer(self._file).writerow
+            self._write_row = csv.writer(self._file, quoting=csv.QUOTE_ALL).writerow
             self._write("line", "value", "reason")
         return self
 
@@ -285,11 +321,7 @@ class _SkippedLines:
         """Take a line."""
         if len(self.first) < _SKIPPED_SHOWN:
             self.first.append(line)
-        self._write(
-            line.line,
-            escape_spreadsheet_formula(line.value),
-            escape_spreadsheet_formula(line.reason),
-        )
+        self._write(*spreadsheet_row((line.line, line.value, line.reason)))
 
     def _write(self, *row: object) -> None:
         try:

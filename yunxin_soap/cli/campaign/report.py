@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
 
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, timezone_option
 from yunxin_soap.cli.output import (
     handle_errors,
+    open_output,
     print_result,
     refuse_ledger_overwrite,
-    unwritable,
 )
 
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
@@ -39,11 +38,8 @@ def report_command(
         refuse_ledger_overwrite(path, ledger_url)
         with open_ledger(ledger_url) as ledger:
             html = ledger.report(name, timezone=timezone)
-        if path == "-":
-            click.echo(html)
-            return
-        try:
-            Path(path).write_text(html, encoding="utf-8")
-        except OSError as error:
-            raise unwritable(path, error) from None
-        print_result(as_json, "file", path, f"Written: {path}")
+        # The page says that it is UTF-8, whatever the terminal's encoding.
+        with open_output(path, encoding="utf-8") as file:
+            file.write(html)
+        if path != "-":
+            print_result(as_json, "file", path, f"Written: {path}")

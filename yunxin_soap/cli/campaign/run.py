@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.campaign.status import exit_status_of, print_status
+from yunxin_soap.cli.campaign.texts import parse_price, price_option, print_preview
 from yunxin_soap.cli.options import (
+    ask,
     build_client,
     client_options,
     combine,
@@ -19,8 +21,15 @@ from yunxin_soap.cli.options import (
     name_argument,
     open_ledger,
     timezone_option,
+    yes_option,
 )
-from yunxin_soap.cli.output import handle_errors
+from yunxin_soap.cli.output import handle_errors, pluralize, print_text
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.campaign import Ledger
 
 _MORE = """
 \b
@@ -67,6 +76,8 @@ run_options = combine(
         show_default=True,
         help="Failures in a row that pause the campaign; ten successes cancel out one.",
     ),
+    price_option,
+    yes_option,
     client_options,
 )
 
@@ -77,6 +88,9 @@ run_options = combine(
 @run_options
 def run_command(name: str, **options: Any) -> None:
     """Send the pending submissions.
+
+    At a terminal it first shows what it would send, and asks. Without one, as in a job, it does not
+    ask.
 
     Ctrl-C stops the run once the submissions in flight have ended; a second one ends it now.
     """
@@ -94,7 +108,10 @@ def run_campaign(
     protocol: str | None,
     endpoint: str | None,
     timeout: float | None,
+    proxy: str | None,
     timezone: str,
+    price: str | None,
+    yes: bool,
     **options: Any,
 ) -> None:
     """Run a campaign, print its status, and exit.
@@ -104,12 +121,15 @@ def run_campaign(
         resume: whether to end a pause first.
         ledger_url: where the ledger is.
         as_json: whether the status is printed as JSON.
-        user_code: the account; this and the next four are the `client_options`.
+        user_code: the account; this and the next five are the `client_options`.
         password_file: an open file with the password.
         protocol: the protocol.
         endpoint: the URL of the service's page.
         timeout: seconds to wait for a response.
+        proxy: the address of a proxy.
         timezone: the name of the time zone of all times.
+        price: the price of one segment, for the question.
+        yes: whether to run without a question.
         options: the rest of `run_options`, as `AsyncLedger.run` takes them.
     """
     with handle_errors(as_json):
@@ -119,12 +139,23 @@ def run_campaign(
         from yunxin_soap.cli.progress import run_with_progress
 
         zone = parse_timezone(timezone)
+        exact_price = parse_price(price)
         arguments = given_arguments(
-            user_code=user_code, protocol=protocol, endpoint=endpoint, timeout=timeout
+            user_code=user_code,
+            protocol=protocol,
+            endpoint=endpoint,
+            timeout=timeout,
+            proxy=proxy,
         )
         # A missing ledger is reported before the prompt for the password.
         with open_ledger(ledger_url) as opened:
             client = build_client(AsyncClient, arguments, password_file, "user_code")
+            if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+                hours, start_at = options["sending_hours"], options["start_at"]
+                when = f"at {hours or 'any time'} ({zone.key})"
+                if start_at is not None:
+                    when += f", from {start_at.replace(tzinfo=start_at.tzinfo or zone)}"
+                _ask(opened, name, client, when, exact_price, resume=resume)
             if resume:
                 opened.resume(name)
         ledger = AsyncLedger(ledger_url, create=False)
@@ -133,3 +164,40 @@ def run_campaign(
         )
         print_status(status, zone, as_json)
         sys.exit(exit_status_of(status))
+
+
+def _ask(
+    ledger: Ledger,
+    name: str,
+    client: AsyncClient,
+    when: str,
+    price: Decimal | None,
+    *,
+    resume: bool,
+) -> None:
+    """Show what a run would send, and ask whether to send it.
+
+    Raises:
+        ConfigurationError: the answer is no.
+    """
+    from yunxin_soap.campaign import CampaignState
+
+    status = ledger.status(name)
+    waits_for_operator = status.state is CampaignState.PAUSED and status.paused_until is None
+    preview = ledger.preview(name)
+    plan = preview.plan
+    if plan.numbers == 0 or (waits_for_operator and not resume):
+        return  # the run sends nothing
+    print_text(
+        f"{name}: {pluralize(plan.numbers, 'pending number')} in"
+        f" {pluralize(plan.submissions, 'submission')} with {pluralize(plan.texts, 'text')}, about"
+        f" {pluralize(plan.segments, 'segment')} (an estimate)",
+        err=True,
+    )
+    print_preview(preview, price, err=True)
+    print_text(
+        f"Gateway: {client.endpoint} ({client.protocol}), account {client.user_code}, channel"
+        f" {preview.channel}; {when}",
+        err=True,
+    )
+    ask("Send?", refusal="Nothing was sent.")

@@ -1,0 +1,70 @@
+"""``yunxin-soap campaign test``: one text of a campaign, to one's own number."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.options import (
+    build_client,
+    client_options,
+    given_arguments,
+    ledger_options,
+    name_argument,
+    open_ledger,
+)
+from yunxin_soap.cli.output import handle_errors
+from yunxin_soap.cli.send import print_receipt, send
+from yunxin_soap.errors import ConfigurationError
+
+
+@click.command("test", epilog=exit_status.epilog(exit_status.SEND))
+@name_argument
+@click.option("--to", "number", required=True, metavar="NUMBER", help="Your own number.")
+@click.option(
+    "--sample",
+    "sample_name",
+    type=click.Choice(["first", "longest", "shortest"]),
+    default="first",
+    show_default=True,
+    help="Which of the texts that are pending.",
+)
+@ledger_options
+@client_options
+def test_command(
+    name: str,
+    number: str,
+    sample_name: str,
+    ledger_url: str | None,
+    as_json: bool,
+    password_file: IO[str] | None,
+    **options: Any,
+) -> None:
+    """Send one finished text of a planned campaign to your own number.
+
+    It is a send of its own, which costs what an SMS costs: the campaign does not count it, the
+    ledger does not record it, and a second call sends again.
+    """
+    with handle_errors(as_json):
+        from yunxin_soap.client import Client
+        from yunxin_soap.message import normalise_recipients
+
+        if len(normalise_recipients(number)) > 1:
+            raise ConfigurationError(f"--to {number!r} has several numbers: give one.")
+        with open_ledger(ledger_url) as ledger:
+            preview = ledger.preview(name)
+        chosen = [each for each in preview.samples if sample_name in each.names]
+        if not chosen:
+            raise ConfigurationError(f"The campaign {name!r} has no text that is still pending.")
+        arguments = given_arguments(**options)
+        with build_client(Client, arguments, password_file, "user_code") as client:
+            receipt = send(
+                client,
+                [number],
+                chosen[0].message,
+                channel=preview.channel,
+                extension=preview.extension,
+            )
+            print_receipt(receipt, as_json)
