@@ -9,6 +9,7 @@ few of those that its encoding has.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -141,6 +142,8 @@ def _utf_8(character: str) -> float:
         return -5.5
     if character in _CHINESE:
         return -6.0
+    if unicodedata.category(character) in ("Cn", "Co"):
+        return _PRIVATE
     return -4.5 if _LETTERS_OF_OTHERS.fullmatch(character) else -9.0
 
 

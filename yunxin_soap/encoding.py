@@ -39,7 +39,7 @@ OLD_WORKBOOK = (
     "is an old or a protected Excel workbook: open it, remove its password, and save it as .xlsx"
 )
 """What a file of Microsoft's compound format is, as the rest of a sentence."""
-_FIRST_OF_THREE_BYTES = "\u0800"
+_THREE_BYTES = re.compile("[\u0800-\uffff]")
 REPLACEMENT_CHARACTER = "\ufffd"
 """What replaces bytes that the encoding cannot decode."""
 
@@ -166,14 +166,13 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
         io.TextIOWrapper(io.BytesIO(), named)  # LookupError for a codec of bytes to bytes
     known = named or _utf_16_or_32(head)
     if known:
-        if not _decode_all(binary, known):
+        if _decode_all(binary, known) is None:
             _check_majority(_count_lines(binary, known), named)
         return known
-    decoded = _decode_all(binary, "utf-8-sig")
-    if decoded is None:
+    is_ascii = _decode_all(binary, "utf-8-sig")
+    if is_ascii is None:
         return _choose_by_lines(binary)
-    is_certain = decoded.is_ascii or decoded.is_typical
-    return "utf-8-sig" if is_certain else _choose_by_words(binary)
+    return "utf-8-sig" if is_ascii else _choose_by_words(binary)
 
 
 def _choose_by_lines(binary: IO[bytes]) -> str:
@@ -187,7 +186,7 @@ def _choose_by_lines(binary: IO[bytes]) -> str:
             raise _neither(fit)
         # gb18030 is a superset of GBK and of GB2312, so it decodes a list in any of the three.
         if fit == "gb18030":
-            if _decode_all(binary, fit):
+            if _decode_all(binary, fit) is not None:
                 return fit
             gbk_count = _count_lines(binary, fit)
             if gbk_count.undecodable < count.undecodable:
@@ -206,18 +205,14 @@ def _check_majority(count: _LineCount, named: str | None) -> None:
 
 
 def _choose_by_words(binary: IO[bytes]) -> str:
-    """Return the encoding of a text that is valid UTF-8, and has no character of three bytes.
-
-    Some words in GBK are valid UTF-8, such as 联通, but not Chinese in it.
-    """
+    """Return the encoding of a text that is valid UTF-8, as some words in GBK are, such as 联通."""
     fit = best_fit(_sample(binary))
-    if fit == "gb18030" and _decode_all(binary, fit):
-        return fit
-    if fit == "utf-8":
-        return "utf-8-sig"
-    raise ConfigurationError(
-        "The list could be UTF-8 or GBK text: name its encoding with encoding=."
-    )
+    if fit is None:
+        raise ConfigurationError(
+            "The list could be UTF-8 or GBK text: name its encoding with encoding=."
+        )
+    is_gbk = fit == "gb18030" and _decode_all(binary, fit) is not None
+    return "gb18030" if is_gbk else "utf-8-sig"
 
 
 def _neither(fit: str | None) -> ConfigurationError:
@@ -260,20 +255,12 @@ def _sample(binary: IO[bytes]) -> bytes:
     return b"\n".join(lines)[: 2 * _SAMPLE]
 
 
-class _Decoded(NamedTuple):
-    """What is known of a text that an encoding decodes."""
-
-    is_ascii: bool
-    is_typical: bool
-    """Whether a character has three bytes or more in UTF-8, as all Chinese ones have."""
-
-
-def _decode_all(binary: IO[bytes], encoding: str) -> _Decoded | None:
-    """Decode a whole file, and return None if there is an error in it."""
+def _decode_all(binary: IO[bytes], encoding: str) -> bool | None:
+    """Decode a whole file; return whether it is ASCII, or None if there is an error in it."""
     decoder = codecs.getincrementaldecoder(encoding)()
     binary.seek(0)
     unended = 0
-    is_ascii, is_typical = True, False
+    is_ascii = True
     try:
         for block in _blocks(binary):
             text = decoder.decode(block)
@@ -281,15 +268,13 @@ def _decode_all(binary: IO[bytes], encoding: str) -> _Decoded | None:
             unended = len(text) - end - 1 if end >= 0 else unended + len(text)
             if unended > _MAX_LINE:
                 raise _endless_line()
-            if not text.isascii():
-                is_ascii = False
-                is_typical = is_typical or max(text) >= _FIRST_OF_THREE_BYTES
+            is_ascii = is_ascii and text.isascii()
         decoder.decode(b"", final=True)
     except UnicodeError:
         return None
     finally:
         binary.seek(0)
-    return _Decoded(is_ascii, is_typical)
+    return is_ascii
 
 
 class _LineCount(NamedTuple):
@@ -297,7 +282,7 @@ class _LineCount(NamedTuple):
 
     lines: int
     typical: int
-    """Those that are decoded, and have a character of three bytes or more in UTF-8."""
+    """Those that are decoded, and have a character of three bytes in UTF-8, as Chinese has."""
     undecodable: int
     """Lines with at least one byte sequence that is invalid in the encoding."""
 
@@ -322,7 +307,7 @@ def _count_lines(binary: IO[bytes], encoding: str) -> _LineCount:
                 if REPLACEMENT_CHARACTER in line:
                     undecodable += 1
                 else:
-                    typical += max(line) >= _FIRST_OF_THREE_BYTES
+                    typical += bool(_THREE_BYTES.search(line))
     except UnicodeError:  # the codec supports no replacement
         return _LineCount(1, 0, 1)
     finally:

@@ -245,8 +245,9 @@ def number_as_text(value: object) -> str:
     if is_missing(value):
         return ""
     if not _is_integer(value) and not isinstance(value, (float, Decimal)):
-        # Also NumPy's smaller floats, which cannot hold the digits of a number exactly.
-        return str(value)
+        # NumPy's smaller floats cannot hold the digits of a number exactly.
+        is_inexact = isinstance(value, Number) and not isinstance(value, bool)
+        return f"({type(value).__name__} {value})" if is_inexact else str(value)
     if not abs(value) < 10**_MAX_DIGITS:
         return f"(more than {_MAX_DIGITS} digits)"
     text = str(int(value)) if value == int(value) else str(value)

@@ -122,7 +122,7 @@ def test_encoding_gbk_with_some_rare_names_is_gbk(rows: int, seed: int) -> None:
     assert decoded(content.encode("gb18030")) == content
 
 
-@pytest.mark.parametrize("text", ["联通", "鄢伟", "联通,联通", "乐"])
+@pytest.mark.parametrize("text", ["联通", "鄢伟", "联通,联通", "乐", "翊芳"])
 @pytest.mark.parametrize("heading", ["", "手机,姓名\n"])
 def test_encoding_gbk_that_is_valid_utf_8_is_never_changed(text: str, heading: str) -> None:
     """The bytes of some words are valid in both: it is read as GBK, or the caller is asked."""

@@ -337,7 +337,7 @@ def test_normalise_recipients_missing_value_is_empty(value: Any) -> None:
     ("value", "named"),
     [
         (1.5, "'1.5', is not a mainland"),
-        (np.float32(13900000001), "was cut by a spreadsheet"),  # it has 24 bits for 34
+        (np.float32(13900000001), r"\(float32 .* is not a mainland"),  # it has 24 bits for 34
         (-13900000001.0, "is negative"),
         (Decimal(-13900000001), "is negative"),
         (math.inf, "more than 20 digits"),

@@ -169,7 +169,7 @@ def test_as_written_nothing_is_a_hole(value: Any) -> None:
         np.float32("nan"),
         np.float32("inf"),
         np.datetime64("NaT"),
-        np.timedelta64("NaT"),
+        np.timedelta64("NaT", "s"),
         np.ma.masked,
         pd.NA,
         pd.NaT,
