@@ -145,6 +145,11 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
         raise invalid_request(
             f"{name} contains bytes that the list's encoding cannot decode (U+FFFD)."
         )
+    if any(unicodedata.category(each) == "Co" for each in text):
+        raise invalid_request(
+            f"{name} contains a private-use character, which no phone shows: the list may be in"
+            " another encoding than the plan names."
+        )
     if len(bare) > 1 and not bare.strip("#"):  # the column was too narrow for a number
         raise _empty(text, name)
     if len(text) <= _LONGEST_HOLE:

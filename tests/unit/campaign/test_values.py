@@ -168,7 +168,7 @@ def test_as_written_nothing_is_a_hole(value: Any) -> None:
         np.float64("nan"),
         np.float32("nan"),
         np.float32("inf"),
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         np.timedelta64("NaT", "s"),
         np.ma.masked,
         pd.NA,
@@ -233,6 +233,7 @@ def test_as_written_dash_is_a_hole_only_if_asked(dash: str) -> None:
         ("1.5e-05", "a number that a spreadsheet has cut"),
         ("１.３９Ｅ＋１０", "a number that a spreadsheet has cut"),
         ("王\ufffd五", r"cannot decode \(U\+FFFD\)"),
+        ("王\ue000五", "contains a private-use character"),
         (datetime(2026, 11, 30, 1, 30, tzinfo=timezone.utc), "another time zone than China's"),
         (pd.Timestamp("2026-11-30 01:30", tz="UTC"), "another time zone than China's"),
     ],
@@ -328,7 +329,7 @@ _ANYTHING = st.one_of(
     st.times(),
     st.timedeltas(),
     st.datetimes(min_value=at(1700, 1, 1), max_value=at(2200, 1, 1)).map(pd.Timestamp),
-    st.sampled_from([pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked, np.bool_(True)]),
+    st.sampled_from([pd.NA, pd.NaT, np.datetime64("NaT", "s"), np.ma.masked, np.bool_(True)]),
 )
 
 
