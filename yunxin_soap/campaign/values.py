@@ -136,11 +136,8 @@ def check_spec(spec: str) -> None:
         )
 
 
-def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
-    bare = unicodedata.normalize("NFKC", _strip_invisible(text))
-    # A text such as "您的余额是元" cannot be unsent; characters without width leave the same hole.
-    if not bare:
-        raise invalid_request(f"{name} is empty.")
+def _check_decoded(text: str, name: str) -> None:
+    """Check that no character comes of a wrong encoding."""
     if REPLACEMENT_CHARACTER in text:
         raise invalid_request(
             f"{name} contains bytes that the list's encoding cannot decode (U+FFFD)."
@@ -150,6 +147,14 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
             f"{name} contains a private-use character, which no phone shows: the list may be in"
             " another encoding than the plan names."
         )
+
+
+def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
+    bare = unicodedata.normalize("NFKC", _strip_invisible(text))
+    # A text such as "您的余额是元" cannot be unsent; characters without width leave the same hole.
+    if not bare:
+        raise invalid_request(f"{name} is empty.")
+    _check_decoded(text, name)
     if len(bare) > 1 and not bare.strip("#"):  # the column was too narrow for a number
         raise _empty(text, name)
     if len(text) <= _LONGEST_HOLE:
