@@ -32,8 +32,6 @@ _CHUNK_ROWS = 200
 """Rows held at once. The garbage collector inspects every one of them, so more would be slower."""
 _MOST_FIELDS = 100
 """Fields of a line that are looked at to find the delimiter, at most."""
-_MAX_CHUNK = 1 << 21
-"""Characters of lines that are parsed at once without a look at each."""
 _MAX_RECORD = 1 << 20
 """Characters of a record of several lines, at most."""
 _DELIMITERS = ",;\t"
@@ -186,8 +184,6 @@ def _read_lines(
         if has_newlines and lines[-1].endswith("\r"):
             lines += [waiting.pop(0)] if waiting else islice(text, 1)
         rows = _parse_lines(lines, delimiter, before, has_newlines)
-        if max(map(len, rows), default=0) > MAX_COLUMNS:
-            raise too_many_columns()
         skipped: list[SkippedLine] = []
         good = range(before + 1, before + 1 + len(rows))
         before += len(rows)
@@ -214,7 +210,7 @@ def _parse_lines(
 ) -> list[list[str]]:
     """Return the records of the lines before the first one that is unbalanced or broken."""
     joined = "".join(lines)
-    if len(joined) > _MAX_CHUNK:
+    if len(joined) > MAX_COLUMNS:  # else no line has so many delimiters
         _check_width(lines, delimiter)
     are_whole = not has_newlines or joined.count("\r") == joined.count("\r\n")
     if are_whole and ('"' not in joined or not any(line.count('"') & 1 for line in lines)):

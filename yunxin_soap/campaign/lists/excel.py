@@ -20,8 +20,6 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal
 from xml.parsers import expat
 
-from lxml import etree
-
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
 from yunxin_soap.campaign.lists.columns import (
     MAX_COLUMNS,
@@ -36,6 +34,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import number_as_text
 
 if TYPE_CHECKING:
+    from lxml import etree
     from openpyxl import Workbook
 
 _CHUNK_ROWS = 200
@@ -445,6 +444,8 @@ def _relationships(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, s
 
 
 def _parse_part(archive: zipfile.ZipFile, name: str) -> etree._Element:
+    from lxml import etree  # not for those who read no workbook
+
     with archive.open(name) as file:
         content = file.read(_MAX_SMALL_PART)
     return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
