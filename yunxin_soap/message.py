@@ -5,6 +5,7 @@ Every function is pure. Every error is an `InvalidRequest` that names the invali
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -54,15 +55,19 @@ _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _ASCII_DROPPED = {code: None for code in range(128) if chr(code).isspace() or chr(code) == "-"}
 _NO_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _NOT_XML = re.compile(f"[{_NO_XML}]")
-# The usual message: text and signature start with a visible character, and nothing in the text may
-# be a placeholder or another signature.
-_READY = re.compile(rf"(?=\S)[^{_NO_XML}【】\[{{$#%@<［｛＄＃％＠＜〔]+【(?=\S)[^{_NO_XML}【】]+】")
+# The usual message: text and signature start with a visible character, and nothing in them may be a
+# placeholder or another signature.
+_PLAIN = rf"(?=\S)[^{_NO_XML}【】\[{{$#%@<［｛＄＃％＠＜〔]+"
+_READY = re.compile(rf"{_PLAIN}【({_PLAIN})】")
 _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
 _SIGNATURE = re.compile(r"【([^【】]*)】\Z")
 _SQUARE = "[［〖〔"
 _OPEN, _CLOSE = _SQUARE + "【「『《〈<＜(（", "】］〗〕」』》〉>＞)）"
 _NAME = rf"(?P<name>[^{re.escape(_OPEN)}\]{_CLOSE}\n]{{1,30}})"
-_FRONT = re.compile(rf"\s*(?P<open>[{re.escape(_OPEN)}]){_NAME}(?P<close>[\]{_CLOSE}])")
+# Byte order marks and the like, which a person does not see before a signature.
+_UNSEEN = r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
+_HALF_IN_FRONT = re.compile(r"[^【】\n]{1,30}[^【】\n0-9]】")  # "1】" numbers a point
+_FRONT = re.compile(rf"{_UNSEEN}(?P<open>[{re.escape(_OPEN)}]){_NAME}(?P<close>[\]{_CLOSE}])")
 _END_IN_OTHER_BRACKETS = re.compile(
     rf"(?P<open>[{re.escape(_OPEN)}]){_NAME}(?P<close>[\]{_CLOSE}])\Z"
 )
@@ -367,7 +372,8 @@ def normalise_message(
     if not isinstance(message, str):
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
     message = as_text(message)
-    if _READY.fullmatch(message):
+    found = _READY.fullmatch(message)
+    if found and _is_plain_signature(found[1]):
         return message
     check_characters(message, "The message")
     if not rstrip_invisible(message):
@@ -387,6 +393,11 @@ def normalise_message(
             f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's text."
         )
     return message
+
+
+@functools.lru_cache(maxsize=256)
+def _is_plain_signature(signature: str) -> bool:
+    return bool(rstrip_invisible(signature)) and find_placeholder(f"【{signature}】") is None
 
 
 def ends_in_signature(message: str) -> bool:
@@ -413,8 +424,9 @@ def check_unsigned(message: str, signature: str | None) -> None:
             f"The message has {len(message) - len(visible)} invisible character(s) after its"
             " signature, but the last character must be 】: remove them."
         )
-    if visible.endswith("】") or visible.rfind("【") > visible.rfind("】"):
-        missing = "without its 【" if visible.endswith("】") else "without its 】"
+    lacks_start = visible.endswith("】") or _HALF_IN_FRONT.match(visible)
+    if lacks_start or visible.rfind("【") > visible.rfind("】"):
+        missing = "without its 【" if lacks_start else "without its 】"
         raise invalid_request(
             f"The message has half a signature, {missing}: write it as 【…】 at the end (-5"
             " 签名不正确), or remove its bracket."
@@ -460,7 +472,7 @@ def _check_signed(text: str, own: str, signature: str | None) -> None:
     Raises:
         InvalidRequest: signature or text are missing, or there is a second signature.
     """
-    if not own.strip():
+    if not rstrip_invisible(own):
         raise invalid_request(
             "The message ends in 【】 without a signature: write one between (-5 签名不正确)."
         )

@@ -31,7 +31,7 @@ _SINGLE = re.compile(r"(?<!\{)\{([^{}\n]{0,40})\}(?!\})")
 _MARKS = tuple(
     # Only looks ahead to the closing mark: that may open the next one, as in "1#楼#name#".
     re.compile(f"{mark}(?=([^{mark}\n]{{1,40}}){mark})")
-    for mark in "#%$@＃％＄＠"
+    for mark in map(re.escape, "#%$@＃％＄＠")
 )
 _FULL_WIDTH_BRACES = re.compile(r"｛([^｛｝\n]{1,40})｝")
 _LABELS = tuple(
@@ -45,9 +45,10 @@ _LABELS = tuple(
         ("＜", "＞"),
     )
 )
-_SIGNATURE = re.compile(r"【[^【】]*】\s*\Z")
+_SIGNATURE = re.compile(r"【([^【】]*)】\s*\Z")
 _SHELL = re.compile(rf"\$({_WORD})", re.ASCII)
-_PRINTF = re.compile(r"(?<![0-9%])%[sd](?![A-Za-z0-9])")
+_PRINTF = re.compile(r"(?<![0-9%}])%(?:[0-9]\$)?[sd@](?![A-Za-z0-9])", re.ASCII)
+_COLUMN = re.compile(r"\{[^{}]*\}")
 _IDENTIFIER = re.compile(rf"{_WORD}|[0-9]{{1,2}}|", re.ASCII)
 _LOWER_CASE_WORD = re.compile(r"[a-z_][\w.]+", re.ASCII)
 _VARIABLE = re.compile(r"(?:变量|参数|占位符|var|param|variable|name|user_?name)[0-9]{0,2}")
@@ -85,19 +86,19 @@ def candidates(message: str, *, template: bool = False) -> Iterator[Placeholder]
     """Yield all that may be a placeholder of another notation.
 
     Args:
-        message: the text; the signature at its end is not searched.
+        message: the text; that the signature at its end has brackets makes it no placeholder.
         template: whether ``{name}`` is none of another notation: in a template, it is a column of
             the list, and ``{{`` is a brace.
     """
-    # The signature is the one 【…】 that every message has.
-    text = _SIGNATURE.sub("", message)
-    for found in _CERTAIN.finditer(text):
+    for found in _CERTAIN.finditer(message):
         yield Placeholder(found[0], found[found.lastindex or 0].strip(), sure=True)
-    for found in _PRINTF.finditer("" if template else text):
+    # "{due:%d}" is a column.
+    for found in _PRINTF.finditer(_COLUMN.sub("{}", message) if template else message):
         yield Placeholder(found[0], found[0], sure=True)
-    yield from _in_braces(text, template)
-    yield from _between_marks(text)
-    yield from _in_label_brackets(text, template)
+    yield from _in_braces(message, template)
+    yield from _between_marks(message)
+    # The signature is the one 【…】 that every message has.
+    yield from _in_label_brackets(_SIGNATURE.sub("", message), template)
 
 
 def _in_braces(text: str, template: bool) -> Iterator[Placeholder]:
@@ -140,12 +141,19 @@ def find_placeholder(
         template: as in `candidates`.
     """
     names = {fold_name(each) for each in columns}
-    for found in candidates(message, template=template):
+    for found in (*candidates(message, template=template), *_as_signature(message)):
         name = fold_name(found.name)
         # A column called "1" makes no placeholder of "[1]".
         if found.sure or (name in names and not name.isdigit()):
             return found
     return None
+
+
+def _as_signature(message: str) -> Iterator[Placeholder]:
+    """Yield the signature: it may be a placeholder that ends a message without a signature."""
+    for found in _SIGNATURE.finditer(message):
+        name = found[1].strip()
+        yield Placeholder(found[0].strip(), name, sure=_is_usual(name))
 
 
 def _is_usual(name: str) -> bool:

@@ -504,7 +504,7 @@ def test_normalise_message_is_unchanged_or_invalid_without_a_default_signature(t
         found
         and f"【{found[2]}】" not in found[1]
         and found[1].strip()
-        and found[2].strip()
+        and rstrip_invisible(found[2])
         and not set(text) & {"\x00", "\ufffe"}
     )
     if valid:
@@ -571,6 +571,11 @@ def test_normalise_message_invalid_text_raises_with_reason(
         ("您好[签名】", "half a signature, without its 【"),
         ("您好【签名】【", "half a signature, without its 】"),
         ("见【附件】您好签名】", "half a signature, without its 【"),
+        ("签名】您好", "half a signature, without its 【"),
+        ("公司】您好，见【附件】内容", "half a signature, without its 【"),
+        ("\u200b【公司】您好", "has its signature as"),
+        ("\ufeff[签名]您好", "has its signature as"),
+        ("您好【\u200b】", "without a signature"),
     ],
 )
 def test_normalise_message_signature_in_a_wrong_form_is_never_doubled(

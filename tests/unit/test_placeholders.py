@@ -36,6 +36,7 @@ COLUMNS = ("手机", "客户", "name", "Amount", "折扣", "1", "优惠券")
         ("%客户%", "客户"),
         ("@name@", "name"),
         ("$name$", "name"),
+        ("$客户$", "客户"),
         ("$name", "name"),
         ("$Amount", "Amount"),
         ("｛name｝", "name"),
@@ -80,7 +81,45 @@ def test_find_placeholder_sure_one_needs_no_list(token: str) -> None:
         assert find_placeholder(f"您好{token}【签名】", template=template) is not None
 
 
-@pytest.mark.parametrize("token", ["{name}", "{姓名}", "{ code }", "{}", "{0}", "{1}", "%s", "%d"])
+@pytest.mark.parametrize(
+    ("signature", "name"),
+    [
+        ("【变量】", "变量"),
+        ("【姓名】", "姓名"),
+        ("【name】", "name"),
+        ("【 余额 】", "余额"),
+        ("【${sign}】", "sign"),
+        ("【{{sign}}】", "sign"),
+        ("【#sign#】", "sign"),
+        ("【%s】", "%s"),
+    ],
+)
+def test_find_placeholder_as_signature_is_found(signature: str, name: str) -> None:
+    """What ends a message is no signature if it can only be a placeholder, or is a column."""
+    for template in (True, False):
+        found = find_placeholder(f"您好，欢迎{signature}", ["sign"], template=template)
+        assert found is not None
+        assert found.name == name
+
+
+def test_find_placeholder_column_as_signature_is_found() -> None:
+    """A signature that a column has as its name was meant to be filled."""
+    assert find_placeholder("您好，欠费【应缴】", ["应缴"], template=True) is not None
+    assert find_placeholder("您好，欠费【应缴】", template=True) is None
+
+
+@pytest.mark.parametrize("token", ["%s", "%d", "%1$s", "%@"])
+def test_find_placeholder_of_printf_in_a_template(token: str) -> None:
+    """It is none inside ``{due:%d}``, which says how to write a date."""
+    found = find_placeholder(f"您好{token}，{{due:%m月%d}}到期【签名】", template=True)
+    assert found is not None
+    assert found.text == token
+    assert find_placeholder("您好，{due:%m月%d}到期，涨{rate}%d【签名】", template=True) is None
+
+
+@pytest.mark.parametrize(
+    "token", ["{name}", "{姓名}", "{ code }", "{}", "{0}", "{1}", "%s", "%1$s"]
+)
 def test_find_placeholder_unfilled_one_in_a_finished_text(token: str) -> None:
     """In a text to be sent, nothing fills Python's own placeholders any more."""
     found = find_placeholder(f"您好{token}，余额不足【签名】")
@@ -112,8 +151,8 @@ def test_find_placeholder_unfilled_one_in_a_finished_text(token: str) -> None:
         '{"a": 1}【签名】',
         "（name）客户【签名】",
         "您好客户，name【签名】",
-        "您好，Amount不足【name】",
-        "您好【客户】",
+        "您好，Amount不足【签名】",
+        "降5%@门店，涨3%s区【签名】",
         "｛温馨提示｝您好【签名】",
         "100%（name）%【签名】",
     ],
