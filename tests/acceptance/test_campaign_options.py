@@ -365,9 +365,8 @@ def test_plan_dash_is_empty_skips_the_line(run: Run, tmp_path: Path, sandbox: Sa
     (tmp_path / "list.csv").write_text(rows, "utf-8")
     options = ("--csv", "list.csv", "--message", "{到期:%m月%d日}到期【签名】", "--dash-is-empty")
     planned = run("plan", "a", *options)
-    assert (
-        "line 3: '13900000001': The column '到期', which the message uses, is empty: it holds"
-        in (planned.stdout)
+    assert "line 3: '13900000001': The message's column '到期' is empty: it holds" in (
+        planned.stdout
     )
     assert run("run", "a").exit_code == 0
     (arrival,) = sandbox.inbox
@@ -643,6 +642,17 @@ def test_test_needs_one_number(
     """A list in the wrong place is refused."""
     plan(1)
     assert named in failed(run("test", "a", "--to", to))
+    assert sandbox.arrivals == ()
+
+
+@pytest.mark.parametrize("hashed", [(), ("--hashed",)])
+def test_test_refuses_a_number_on_the_do_not_send_list(
+    run: Run, plan: Callable[..., Result], sandbox: Sandbox, hashed: tuple[str, ...]
+) -> None:
+    """Nothing is sent to such a number, in no way."""
+    plan(1)
+    assert run("suppress", "add", "13900000009", "--by", "甲", *hashed).exit_code == 0
+    assert "is on the do-not-send list" in failed(run("test", "a", "--to", "+86 139-0000-0009"))
     assert sandbox.arrivals == ()
 
 

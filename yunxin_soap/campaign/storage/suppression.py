@@ -368,6 +368,15 @@ class PlanSuppressions:
         with _reading(self._engine) as connection:
             return reasons(connection, numbers)
 
+    def refuse(self, numbers: Sequence[str]) -> None:
+        """Check that none of some numbers is on the list.
+
+        Raises:
+            RecipientsSuppressed: a number is on the list.
+        """
+        with _reading(self._engine) as connection:
+            refuse_suppressed(connection, numbers, list_state(connection))
+
     def numbers(self) -> Iterator[list[str]]:
         """Yield the numbers that are on the list without a hash, some at a time."""
         query = sa.select(suppression.c.value).where(~suppression.c.is_hash)

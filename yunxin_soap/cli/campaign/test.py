@@ -45,15 +45,18 @@ def test_command(
     """Send one finished text of a planned campaign to your own number.
 
     It is a send of its own, which costs what an SMS costs: the campaign does not count it, the
-    ledger does not record it, and a second call sends again.
+    ledger does not record it, and a second call sends again. A number on the do-not-send list is
+    refused.
     """
     with handle_errors(as_json):
         from yunxin_soap.client import Client
         from yunxin_soap.message import normalise_recipients
 
-        if len(normalise_recipients(number)) > 1:
+        recipients = normalise_recipients(number)
+        if len(recipients) > 1:
             raise ConfigurationError(f"--to {number!r} has several numbers: give one.")
         with open_ledger(ledger_url) as ledger:
+            ledger.suppression.for_plan().refuse(recipients)
             preview = ledger.preview(name)
         chosen = [each for each in preview.samples if sample_name in each.names]
         if not chosen:
