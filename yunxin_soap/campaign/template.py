@@ -143,4 +143,4 @@ def _part(literal: str, content: str) -> _Part:
     found = _DATE_FORMAT.fullmatch(content)
     column, spec = (found[1].strip(), found[2].strip()) if found else (content, "")
     check_spec(spec)
-    return _Part(literal, column, spec, f"The column {column!r}, which the message uses,")
+    return _Part(literal, column, spec, f"The message's column {column!r}")

@@ -29,13 +29,23 @@ _HOLES = frozenset(
         *("-1.#qnan", "1.#inf", "-1.#inf", "inf", "-inf", "+inf", "infinity", "-infinity"),
         # spreadsheets; errors that end in ! or ? are found by their form
         *("#n/a", "#n/an/a", "#na", "#nv", "#n/d", "#value", "#ref", "#null", "#name", "#num"),
-        *("#error", "#deleted", "#getting_data", "loading...", "(blank)", "(空白)", "(空)", "空值"),
+        *(
+            "#error",
+            "#deleted",
+            "#getting_data",
+            "loading...",
+            "(blank)",
+            "(空白)",
+            "(空)",
+            "空值",
+            "&nbsp;",
+        ),
         # LibreOffice
         *(f"{error}:{code}" for error in ("err", "错误") for code in range(500, 600)),
     }
 )
 """What stands for "nothing", in lower case and without blanks."""
-_SPREADSHEET_ERROR = re.compile(r"#[a-zà-ÿ0-9_/]+[!?]")
+_SPREADSHEET_ERROR = re.compile(r"#[a-zà-ÿа-яё0-9_/¡¿]+[!?]")
 """In any language, such as ``#WERT!``."""
 _LONGEST_HOLE = 40
 """Characters of a hole or of a placeholder in its place, at most."""

@@ -66,7 +66,7 @@ def test_planner_message_needs_its_columns() -> None:
     rows = [{"phone": A}, {"phone": B, "name": "乙"}]
     texts, skipped = planned(rows, "您好{name}【签名】")
     assert texts == {"您好乙【签名】": [B]}
-    assert skipped[0].reason == "The column 'name', which the message uses, is empty."
+    assert skipped[0].reason == "The message's column 'name' is empty."
 
 
 def test_planner_groups_equal_texts() -> None:
@@ -92,7 +92,7 @@ def test_planner_skips_texts_that_cannot_be_sent() -> None:
     """A text with a hole or with a character that XML cannot carry."""
     rows = [{"phone": A, "x": "1"}, {"phone": B, "city": "\x00"}]
     _, skipped = planned(rows, "{city}【签名】")
-    assert "The column 'city', which the message uses, is empty." in skipped[0].reason
+    assert "The message's column 'city' is empty." in skipped[0].reason
     assert "XML cannot carry" in skipped[1].reason
 
 
@@ -406,9 +406,7 @@ def test_preview_gives_each_skipped_line() -> None:
     plan = preview("a", source, "余额{amount}元【签名】", channel=37, on_skipped=seen.append).plan
     assert (plan.numbers, plan.skipped) == (1, 3)
     assert [each.line for each in seen] == [2, 3, 4]
-    assert {each.reason for each in seen} == {
-        "The column 'amount', which the message uses, is empty."
-    }
+    assert {each.reason for each in seen} == {"The message's column 'amount' is empty."}
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\0", "a\n", "\ud800"])
