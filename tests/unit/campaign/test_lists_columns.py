@@ -20,10 +20,14 @@ LANDLINES = ["010-12345678", "021-87654321", "0755-1234567"]
 
 
 @pytest.mark.parametrize(
-    "cell", ["13900000000", "+86 139-0000-0000", "008613900000000", "'139 00000000"]
+    "cell",
+    [
+        *("13900000000", "+86 139-0000-0000", "008613900000000", "'139 00000000"),
+        *("1.39E+10", " 1.39e10 ", "1E+10", "'1.39E+10'", "8.6139E+12", "9E+12", "1.390000000E+10"),
+    ],
 )
 def test_is_number_accepts_any_notation(cell: str) -> None:
-    """A number may have a country code, blanks and hyphens."""
+    """A number may have a country code, blanks and hyphens; or be cut by a spreadsheet."""
     assert is_number(cell)
 
 
@@ -44,6 +48,9 @@ def test_is_number_rejects_everything_else(cell: str) -> None:
         "139000000O1",
         "1234567x",  # seven digits are enough
         "123456789ab",  # more than four digits to each other character
+        "13900000001(张三)",  # a number with a remark
+        "张三13900000001",
+        "139****0001",
     ],
 )
 def test_has_mistyped_number_finds_mostly_digits(cell: str) -> None:
@@ -53,7 +60,16 @@ def test_has_mistyped_number_finds_mostly_digits(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", "phone", "123456x", "12345678ab", "客户2026", "phone_20240115"]
+    "cell",
+    [
+        "",
+        "phone",
+        "123456x",
+        "12345678ab",
+        "客户2026",
+        "phone_20240115",
+        "订单139000000010客户的名单",
+    ],
 )
 def test_has_mistyped_number_accepts_headings_with_digits(cell: str) -> None:
     """A heading may contain a year or a date."""
@@ -138,6 +154,7 @@ def test_strip_heading_removes_invisible_marks_only_around_it() -> None:
         # A fitting heading stands where no column has numbers, and with few of them.
         (["name", "phone"], [["甲", "x"], ["乙", "y"]], 1),
         (["name", "phone"], [["甲", A], ["乙", "x"], ["丙", "y"]], 1),
+        (["手机", "备用号"], [["1.39E+10", A], ["1.39E+10", B]], 0),
         (["name", "phone"], [], 1),
         # A remark with a number in it is no column of numbers.
         (["name", "phone", "备注"], [["甲", A, "x"], ["乙", B, C]], 1),
@@ -163,6 +180,15 @@ def test_choose_column_by_heading_and_content(
         ([], [[A, B], [C, D]], "1 and 2"),
         ([], [["x", A, B]], "2 and 3"),
         # The heading says one, the content another.
+        (["新手机号", "手机号"], [[A, B], [C, D]], "1 ('新手机号') and 2 ('手机号')"),
+        # A cut or a mistyped number says that the column has numbers, too.
+        (
+            ["姓名", "联系电话", "手机"],
+            [["x", f"{A}.0", B], ["y", "(+86)13900000002", C], ["z", "1.39E+10", D]],
+            "2 ('联系电话') and 3 ('手机')",
+        ),
+        (["电话", "手机"], [["1390000001", A], ["139000000012", B]], "1 ('电话') and 2 ('手机')"),
+        (["a", "b"], [["1.39E+10", A], ["1.38E+10", B]], "1 ('a') and 2 ('b')"),
         (["手机", "经办人"], [["x", A], ["y", B]], "1 ('手机') and 2 ('经办人')"),
         (["phone", "mobile"], [["x", "y"]], "1 ('phone') and 2 ('mobile')"),
         (["", "x"], [[A, B]], "1 and 2 ('x')"),
@@ -203,6 +229,8 @@ def test_choose_column_between_two_asks(
         # A mistyped number is data.
         ([["1390000000"], [A]], None, ({}, 0, 0)),
         ([["139000000O1", "ann"], [A, "bob"]], 1, ({}, 0, 0)),
+        ([["1.39E+10"], [A]], None, ({}, 0, 0)),
+        ([[f"{A} 甲"], [f"{B} 乙"]], None, ({}, 0, 0)),
         # What is there twice names nothing.
         ([["phone", "x", "x"], [A, "", ""]], None, ({"phone": 0}, 0, 1)),
         ([], None, ({}, 0, 0)),

@@ -29,11 +29,19 @@ _HALF = 0.5
 _DIGIT = re.compile("[0-9]")
 _SEVEN_DIGITS = re.compile("(?:[0-9０-９].*?){7}", re.DOTALL)
 _DIGITS_ONLY = re.compile("[0-9+ -]+")
+_CUT_NUMBER = re.compile(
+    r"\s*['\"=]*(?:[12](?:\.[0-9]+)?E\+?0?10|(?:9|8\.6[0-9]*)E\+?0?12)['\"]?\s*", re.IGNORECASE
+)
+"""What a spreadsheet leaves of a mobile number, such as ``1.39E+10``."""
+_MISTYPED_MOBILE = re.compile(r"\W*1[3-9][0-9]{8,10}\W*")
+"""A mobile number, perhaps with a digit too few or too many."""
+_PART_OF_CELL = re.compile(r"(?<![0-9])1[3-9][0-9](?:[0-9]{4}|[*xX]{4})[0-9]{4}(?![0-9])")
+"""A mobile number within a cell, perhaps masked: ``139****0001``."""
 _POSITION = re.compile("[0-9]{1,9}")
 _REMARK = re.compile(r"[\[(【〔<{].*?[\])】〕>}]")
 _CHINESE_HEADING = re.compile(
     "(?:客户|顾客|用户|会员|联系|联系人|收件人|收货人|接收人|接收|本人|个人|家长|学生|学员|员工|患者|业主"
-    "|注册|绑定|登录|预留)*"
+    "|注册|绑定|登录|预留|新|最新|现|现用|当前)*"
     "(?:的)?(?:移动电话|移动号码|手机|手机号|手机号码|手机电话|电话|电话号码|号码|联系方式|联系号码)"
 )
 _ENGLISH_HEADING = re.compile(
@@ -63,20 +71,27 @@ class Table:
 
 
 def is_number(cell: str) -> bool:
-    """Return whether a cell holds a mobile number, in any notation that can be normalised."""
-    if len(cell) > _MAX_CELL or not _SEVEN_DIGITS.search(cell):
+    """Return whether a cell holds a mobile number, in any notation, or what is left of one.
+
+    A number that a spreadsheet has cut cannot be sent to, but says what its column holds.
+    """
+    if len(cell) > _MAX_CELL:
         return False
+    if not _SEVEN_DIGITS.search(cell):
+        return bool(_CUT_NUMBER.fullmatch(cell))
     try:
         return bool(normalise_recipients(cell))
     except InvalidRequest:
-        return False
+        return bool(_CUT_NUMBER.fullmatch(cell))
 
 
 def has_mistyped_number(cells: Sequence[str]) -> bool:
     """Return whether a cell is more likely a number with a typing error than a heading."""
     digits = [len(_DIGIT.findall(cell)) for cell in cells]
     return any(
-        _DIGITS_ONLY.fullmatch(cell) or (count >= 7 and count > 4 * (len(cell) - count))
+        _DIGITS_ONLY.fullmatch(cell)
+        or (count >= 7 and count > 4 * (len(cell) - count))
+        or _PART_OF_CELL.search(cell)
         for cell, count in zip(cells, digits, strict=True)
     )
 
@@ -276,14 +291,17 @@ def choose_column(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     width = max(len(names), max(map(len, rows), default=0))
     if width <= 1:
         return 0  # There is no choice. If it is the wrong one, each line says why.
+    usual = [at for at, name in enumerate(names) if is_usual_heading(name)]
     numbers = [0] * width
     values = [0] * width
     for row in rows:
         for at, cell in enumerate(row):
             if cell and not cell.isspace():
                 values[at] += 1
-                numbers[at] += is_number(cell)
-    usual = [at for at, name in enumerate(names) if is_usual_heading(name)]
+                # Typing errors in a column that should have numbers do not make it another one.
+                numbers[at] += is_number(cell) or (
+                    at in usual and bool(_MISTYPED_MOBILE.fullmatch(cell[:_MAX_CELL]))
+                )
     full = [
         at for at in range(width) if numbers[at] > 0 and numbers[at] >= _NEARLY_ALL * values[at]
     ]
