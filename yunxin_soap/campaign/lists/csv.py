@@ -212,13 +212,18 @@ def _parse_lines(
     joined = "".join(lines)
     if len(joined) > MAX_COLUMNS:  # else no line has so many delimiters
         _check_width(lines, delimiter)
-    are_whole = not has_newlines or joined.count("\r") == joined.count("\r\n")
-    if are_whole and ('"' not in joined or not any(line.count('"') & 1 for line in lines)):
+    are_whole = not has_newlines or "\r" not in joined or joined.count("\r") == joined.count("\r\n")
+    has_quotes = '"' in joined
+    if are_whole and not (has_quotes and any(line.count('"') & 1 for line in lines)):
         with contextlib.suppress(csv.Error):
             # One reader for all lines is several times as fast as one for each.
-            rows = list(csv.reader([*lines, _END], delimiter=delimiter))
-            if len(rows) == len(lines) + 1:
+            rows = list(csv.reader([*lines, _END] if has_quotes else lines, delimiter=delimiter))
+            if has_quotes:
                 rows.pop()
+            if len(rows) == len(lines):
+                # To look at each row takes longer than to count the delimiters of all.
+                if joined.count(delimiter) >= MAX_COLUMNS:
+                    _check_rows(rows)
                 return rows
     rows = []
     for at, line in enumerate(lines):
@@ -228,7 +233,13 @@ def _parse_lines(
             rows += csv.reader([line], delimiter=delimiter)
         except csv.Error as error:
             raise _unreadable(before + 1 + at, error) from None
+    _check_rows(rows)
     return rows
+
+
+def _check_rows(rows: list[list[str]]) -> None:
+    if max(map(len, rows), default=0) > MAX_COLUMNS:
+        raise too_many_columns()
 
 
 def _is_broken(lines: list[str], at: int) -> bool:
