@@ -46,6 +46,9 @@ _AMERICAN = re.compile(
 )
 _DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE]\+?[0-9]{1,3})?")
 _MAX_DIGITS = 20
+_CUT_FROM, _CUT_DIGITS = 10**10, 10**5
+"""A float from the first on that is a multiple of the second has at most six digits of a number: as
+many as a spreadsheet shows of one that does not fit its cell."""
 # The full-width forms of input methods. NFKC would turn ① and ½ into digits, too.
 _FULL_WIDTH = str.maketrans(
     "".join(map(chr, range(0xFF10, 0xFF1A))) + "＋，－、（）．＝", "0123456789+,-,().="
@@ -242,7 +245,8 @@ def number_as_text(value: object) -> str:
     """Return the text of a number that may be no string, as in a workbook, a query or an array.
 
     A string is returned as it is. A whole number of any type is its digits: 13900000001.0 is
-    ``13900000001``. A value that means "nothing" is the empty string. Any other value is its text,
+    ``13900000001``. A float or Decimal that may be what a spreadsheet has left of a number is
+    ``1.39E+10``. A value that means "nothing" is the empty string. Any other value is its text,
     which is no valid number.
     """
     if isinstance(value, str):
@@ -255,13 +259,29 @@ def number_as_text(value: object) -> str:
         return f"({type(value).__name__} {value})" if is_inexact else str(value)
     if not abs(value) < 10**_MAX_DIGITS:
         return f"(more than {_MAX_DIGITS} digits)"
-    text = str(int(value)) if value == int(value) else str(value)
+    if _may_be_cut(value):
+        text = f"{Decimal(value).normalize():E}"
+    else:
+        text = str(int(value)) if value == int(value) else str(value)
     return f"{_NEGATIVE}{text[1:]}" if text.startswith("-") else text
+
+
+def _may_be_cut(value: object) -> bool:
+    """Return whether a number may have been read from a text such as ``1.39E+10``.
+
+    pandas makes 13900000000.0 of it, which is somebody's number. A Decimal keeps how it was
+    written.
+    """
+    if isinstance(value, Decimal):
+        return _exponent(value) > 0 and value != 0
+    return isinstance(value, float) and abs(value) >= _CUT_FROM and value % _CUT_DIGITS == 0
 
 
 def is_missing(value: object) -> bool:
     """Whether a value means "nothing": None, NaN, or the NaT and NA of pandas."""
-    if isinstance(value, (float, Decimal)):
+    if isinstance(value, Decimal):
+        return value.is_nan()  # a signalling NaN cannot be compared
+    if isinstance(value, float):
         return value != value  # only NaN differs from itself
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 

@@ -326,7 +326,9 @@ def test_normalise_recipients_series_of_pandas_is_taken(dtype: Any) -> None:
     assert normalise_recipients(series) == ("13900000001", "13900000002")
 
 
-@pytest.mark.parametrize("value", [math.nan, np.nan, Decimal("NaN"), pd.NA, pd.NaT])
+@pytest.mark.parametrize(
+    "value", [math.nan, np.nan, Decimal("NaN"), Decimal("sNaN"), pd.NA, pd.NaT]
+)
 def test_normalise_recipients_missing_value_is_empty(value: Any) -> None:
     """What means "nothing" is an empty number, and not the number "nan"."""
     with pytest.raises(InvalidRequest, match="Recipient 2 is empty"):
@@ -338,6 +340,10 @@ def test_normalise_recipients_missing_value_is_empty(value: Any) -> None:
     [
         (1.5, "'1.5', is not a mainland"),
         (np.float32(13900000001), r"\(float32 .* is not a mainland"),  # it has 24 bits for 34
+        (1.39e10, "'1.39E\\+10', was cut by a spreadsheet"),
+        (np.float64(1.38001e10), "'1.38001E\\+10', was cut by a spreadsheet"),
+        (Decimal("1.39E+10"), "'1.39E\\+10', was cut by a spreadsheet"),
+        (8.6139e12, "was cut by a spreadsheet"),
         (-13900000001.0, "is negative"),
         (Decimal(-13900000001), "is negative"),
         (math.inf, "more than 20 digits"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import math
 import sqlite3
 from collections import namedtuple
@@ -19,7 +20,7 @@ from tests.support.lists import TEXT, numbers, planned
 from yunxin_soap import ConfigurationError
 from yunxin_soap.campaign import Rows
 
-A, B, C = numbers(3)
+A, B, C = numbers(3, 13910000001)
 
 
 def test_rows_of_strings_and_integers_are_numbers() -> None:
@@ -155,6 +156,21 @@ def test_rows_of_numbers_of_any_exact_type_are_numbers(items: Any) -> None:
     assert planned(items) == ({TEXT: [A, B]}, [])
 
 
+@pytest.mark.parametrize("item", [int(A), float(A), np.int64(A), np.float64(A), Decimal(A)])
+def test_rows_of_one_number_need_no_list(item: Any) -> None:
+    """A number of any type, as a cell of an array or of a DataFrame is one."""
+    assert planned(item) == ({TEXT: [A]}, [])
+
+
+def test_rows_of_numbers_that_a_spreadsheet_has_cut_are_skipped() -> None:
+    """pandas reads ``1.39E+10`` as 13900000000.0, which is somebody else's number."""
+    frame = pd.read_csv(io.StringIO(f"手机\n1.39E+10\n{A}\n1.38001E+10\n"))
+    texts, skipped = planned(frame)
+    assert texts == {TEXT: [A]}
+    assert [(each.line, each.value) for each in skipped] == [(1, "1.39E+10"), (3, "1.38001E+10")]
+    assert all("was cut by a spreadsheet" in each.reason for each in skipped)
+
+
 def test_rows_of_a_data_frame_have_its_columns() -> None:
     """A value that means "nothing" is no number; columns of the same name are an error."""
     frame = pd.DataFrame({"手机号": [float(A), None, float(B)], "姓名": ["甲", "丙", "乙"]})
@@ -174,7 +190,9 @@ def test_rows_missing_value_is_skipped_as_empty(value: Any) -> None:
     assert [(each.line, each.value) for each in skipped] == [(2, "")]
 
 
-@pytest.mark.parametrize("value", [13900000000.5, -13900000000, np.float32(13900000000), True])
+@pytest.mark.parametrize(
+    "value", [13900000000.5, -13900000000, np.float32(13900000000), True, Decimal("sNaN")]
+)
 def test_rows_number_that_is_none_is_skipped(value: Any) -> None:
     """A fraction, a negative or a rounded number is not guessed."""
     texts, skipped = planned([A, value])
@@ -204,9 +222,12 @@ def test_rows_with_two_columns_of_numbers_ask() -> None:
         ([A, {"phone": B}], "Item 2 of the recipients is a dict"),
         ([{"phone": B}, A], "Item 1 of the recipients is a dict"),
         ([b"13900000000"], "Item 1 of the recipients is a bytes"),
+        (b"13900000000", "The recipients are of type bytes"),
+        (np.array(13900000001), "The recipients are of type ndarray"),
+        (None, "The recipients are of type NoneType"),
     ],
 )
-def test_rows_of_an_unsupported_type_are_an_error(items: list[object], error: str) -> None:
+def test_rows_of_an_unsupported_type_are_an_error(items: object, error: str) -> None:
     """The error names the first item that does not fit."""
     with pytest.raises(ConfigurationError, match=error):
         planned(items)

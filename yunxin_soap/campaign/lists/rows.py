@@ -98,7 +98,18 @@ def as_source(recipients: Source | str | int | Iterable[Any]) -> Source:
         return recipients
     if hasattr(recipients, "itertuples"):  # iterating over a DataFrame yields its headings
         return Rows(_frame_rows(recipients))
-    return Rows([recipients] if isinstance(recipients, (str, int)) else recipients)
+    if isinstance(recipients, (str, Number)):
+        return Rows([recipients])
+    given: Any = recipients
+    try:
+        if isinstance(given, (bytes, bytearray, memoryview)):
+            raise TypeError
+        return Rows(given)
+    except TypeError:  # also for an array without dimensions
+        raise ConfigurationError(
+            f"The recipients are of type {type(recipients).__name__}: give a source, a string or an"
+            " iterable of numbers or rows."
+        ) from None
 
 
 def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
