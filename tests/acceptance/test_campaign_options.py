@@ -359,6 +359,25 @@ def test_plan_marketing_asks_for_a_way_out_and_hours(run: Run) -> None:
     assert "--sending-hours" in failed(run("resume", "a", "--sending-hours", "08:00-22:00"))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--sending-hours", "08:00-22:00"),
+        ("--sending-hours", "08:00-21:00", "--rate-limit", "-1"),
+        ("--sending-hours", "08:00-21:00", "--concurrency", "0"),
+    ],
+)
+def test_resume_that_is_refused_leaves_the_pause(run: Run, options: tuple[str, ...]) -> None:
+    """A runner elsewhere, which waits for the end of the pause, must not go on."""
+    plan = ("plan", "a", "--text", "-", "--marketing", "--message")
+    assert run(*plan, "五折，拒收请回复R【签名】", stdin="13900000000").exit_code == 0
+    assert run("pause", "a").exit_code == 0
+    before = run("status", "a", "--json").stdout
+    failed(run("resume", "a", *options))
+    assert run("status", "a", "--json").stdout == before
+
+
 def test_plan_dash_is_empty_skips_the_line(run: Run, tmp_path: Path, sandbox: Sandbox) -> None:
     """With --dash-is-empty, a lone - is a hole; dates follow the format in the text."""
     rows = "手机,到期\n13900000000,2026-11-30\n13900000001,-\n"

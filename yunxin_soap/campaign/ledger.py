@@ -235,10 +235,13 @@ class Ledger:
     ) -> None:
         """Run a campaign in this event loop; `AsyncLedger.run` uses it, too."""
         campaign_id = await asyncio.to_thread(self._reads.campaign_id, name)
-        if await asyncio.to_thread(self._reads.is_marketing, name):
-            _check_marketing_hours(name, options.sending_hours)
+        await asyncio.to_thread(self._check_options, name, options)
         with as_ledger_errors():
             await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
+
+    def _check_options(self, name: str, options: RunOptions) -> None:
+        if self._reads.is_marketing(name):
+            _check_marketing_hours(name, options.sending_hours)
 
     def campaigns(self) -> list[str]:
         """Return the names of all campaigns, the oldest first."""
@@ -516,6 +519,22 @@ def run_options(
     if start_at is not None and start_at.tzinfo is None:
         start_at = start_at.replace(tzinfo=zone)
     return RunOptions(sending_hours=hours, start_at=start_at, **numbers)
+
+
+def check_run(ledger: Ledger, name: str, **options: Any) -> None:
+    """Check what a run of a campaign would check before it sends, and change nothing.
+
+    Args:
+        ledger: the ledger.
+        name: the campaign.
+        options: as `Ledger.run` takes them.
+
+    Raises:
+        ConfigurationError: an option is out of range, or not for this campaign.
+        NotInLedger: there is no campaign of that name.
+    """
+    ledger._reads.campaign_id(name)
+    ledger._check_options(name, run_options(**options))
 
 
 def _check_marketing_hours(name: str, hours: SendingHours | None) -> None:

@@ -95,7 +95,7 @@ class Template:
         found = find_placeholder(self._text, columns, template=True)
         if found is not None:
             known = [each for each in columns if each.strip().casefold() == found.name.casefold()]
-            name = known[0] if known else found.name
+            name = known[0] if known else "name" if found.name.startswith("%") else found.name
             raise invalid_request(
                 f"The message has {found.text!r}, which is another vendor's notation and would be"
                 f" sent as it is: write {{{name}}} for the column {name!r} of the list."

@@ -163,3 +163,5 @@ def test_template_check_notation_says_how_to_write_it() -> None:
     ):
         template.check_notation(["手机", "客户 名"])
     assert not Template("您好{客户}【签名】").may_have_foreign_placeholders
+    with pytest.raises(InvalidRequest, match=r"has '%s', .*: write {name} for the column 'name'"):
+        Template("您好%s，{客户}【签名】").check_notation()

@@ -135,6 +135,7 @@ def run_campaign(
     with handle_errors(as_json):
         from yunxin_soap.async_client import AsyncClient
         from yunxin_soap.campaign import AsyncLedger
+        from yunxin_soap.campaign.ledger import check_run
         from yunxin_soap.campaign.timezones import parse_timezone
         from yunxin_soap.cli.progress import run_with_progress
 
@@ -150,6 +151,8 @@ def run_campaign(
         # A missing ledger is reported before the prompt for the password.
         with open_ledger(ledger_url) as opened:
             client = build_client(AsyncClient, arguments, password_file, "user_code")
+            # A refused command must not end a pause, nor ask first.
+            check_run(opened, name, timezone=timezone, **options)
             if not yes and sys.stdin.isatty() and sys.stderr.isatty():
                 hours, start_at = options["sending_hours"], options["start_at"]
                 when = f"at {hours or 'any time'} ({zone.key})"
