@@ -64,6 +64,16 @@ def test_list_reads_every_source(ledger: Ledger, tmp_path: Path) -> None:
     assert {number for number, _, _ in listed(ledger)} == {A, B, C, D, E}
 
 
+def test_list_of_a_source_without_a_number_is_an_error(ledger: Ledger) -> None:
+    """A file that was read by the wrong column must not seem to be imported."""
+    skipped: list[SkippedLine] = []
+    with pytest.raises(InvalidRequest, match=r"No line has a valid number.* line 1, '甲': the num"):
+        ledger.suppression.add(["甲", "12"], by="ops", on_skipped=skipped.append)
+    assert [each.value for each in skipped] == ["甲", "12"]
+    assert ledger.suppression.add([], by="ops", on_skipped=skipped.append) == 0
+    assert listed(ledger) == []
+
+
 def test_list_of_a_source_that_breaks_off_is_not_changed(ledger: Ledger) -> None:
     """A part of a list is not taken for the whole, however far it was read."""
 

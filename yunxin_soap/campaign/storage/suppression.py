@@ -238,13 +238,14 @@ class Suppression:
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
             on_skipped: called with each line that has no valid number. Default: such a line is an
-                error, and nothing is added.
+                error, and nothing is added. It always is if no line has one.
 
         Returns:
             The count of numbers that were not on the list before.
 
         Raises:
-            InvalidRequest: a line has no valid number, and there is no ``on_skipped``.
+            InvalidRequest: a line has no valid number, and there is no ``on_skipped``; or lines
+                have something else, and none has a number.
             ConfigurationError: the source cannot be read, or ``by`` or ``reason`` is not printable
                 text.
             LedgerError: the ledger cannot be written.
@@ -253,7 +254,7 @@ class Suppression:
             raise ConfigurationError(f"by={by!r} must be printable text.")
         if not reason.isprintable():
             raise ConfigurationError(f"reason={reason!r} must be printable text.")
-        parts = list(_read(as_source(numbers), re.compile(recipient_pattern), on_skipped))
+        parts = _read(as_source(numbers), re.compile(recipient_pattern), on_skipped)
         with as_ledger_errors():
             count = sum(self._add(part.split(","), reason.strip(), by, hashed) for part in parts)
             self._wait_for_claims()
@@ -282,7 +283,7 @@ class Suppression:
             ConfigurationError: the source cannot be read.
             LedgerError: the ledger cannot be written.
         """
-        parts = list(_read(as_source(numbers), re.compile(recipient_pattern), None))
+        parts = _read(as_source(numbers), re.compile(recipient_pattern), None)
         with as_ledger_errors():
             return sum(self._remove(part.split(",")) for part in parts)
 
@@ -411,17 +412,34 @@ def _read(
     source: Source,
     pattern: re.Pattern[str],
     on_skipped: Callable[[SkippedLine], None] | None,
-) -> Iterator[str]:
-    """Read a source to its end; yield its numbers, some different ones at a time, with commas."""
-    is_mainland = pattern.pattern == MAINLAND_MOBILE.pattern
+) -> list[str]:
+    """Read a source to its end; return its numbers, some different ones at a time, with commas."""
+    first: SkippedLine | None = None
 
     def skip(line: int, value: str, reason: str) -> None:
+        nonlocal first
         if on_skipped is None:
             raise invalid_request(
                 f"Line {line}, {quote(value)}, has no valid number: {reason} Nothing was changed."
             )
-        on_skipped(SkippedLine(line, value, reason))
+        skipped = SkippedLine(line, value, reason)
+        first = first or skipped
+        on_skipped(skipped)
 
+    parts = list(_normalise(source, pattern, skip))
+    # A list that was read by the wrong column must not seem to be done.
+    if first is not None and not parts:
+        raise invalid_request(
+            f"No line has a valid number: check the column. The first one is line {first.line},"
+            f" {quote(first.value)}: {first.reason} Nothing was changed."
+        )
+    return parts
+
+
+def _normalise(
+    source: Source, pattern: re.Pattern[str], skip: Callable[[int, str, str], None]
+) -> Iterator[str]:
+    is_mainland = pattern.pattern == MAINLAND_MOBILE.pattern
     try:
         for batch in source.batches(columns=False):
             for each in batch.skipped:

@@ -80,7 +80,7 @@ def import_command(
 ) -> None:
     """Put the numbers of a file on the list.
 
-    It names every line without a valid number, and adds all others.
+    It names every line without a valid number, and adds all others; one valid number is needed.
     """
     with handle_errors(as_json):
         source = list_source(**options)
