@@ -153,7 +153,9 @@ def _as_signature(message: str) -> Iterator[Placeholder]:
     """Yield the signature: it may be a placeholder that ends a message without a signature."""
     for found in _SIGNATURE.finditer(message):
         name = found[1].strip()
-        yield Placeholder(found[0].strip(), name, sure=_is_usual(name))
+        # "【Link】" and "【TIME】" are companies.
+        is_own_name = name.isascii() and name != name.lower()
+        yield Placeholder(found[0].strip(), name, sure=_is_usual(name) and not is_own_name)
 
 
 def _is_usual(name: str) -> bool:

@@ -153,6 +153,7 @@ def test_find_placeholder_unfilled_one_in_a_finished_text(token: str) -> None:
         "您好客户，name【签名】",
         "您好，Amount不足【签名】",
         "降5%@门店，涨3%s区【签名】",
+        *("您好【Link】", "您好【TIME】", "您好【姓名学会】"),
         "｛温馨提示｝您好【签名】",
         "100%（name）%【签名】",
     ],
