@@ -7,6 +7,7 @@ text, such as ``【姓名】`` or ``#活动#``, is one only if a column of the l
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
@@ -93,8 +94,9 @@ def candidates(message: str, *, template: bool = False) -> Iterator[Placeholder]
     for found in _CERTAIN.finditer(message):
         yield Placeholder(found[0], found[found.lastindex or 0].strip(), sure=True)
     # "{due:%d}" is a column.
-    for found in _PRINTF.finditer(_COLUMN.sub("{}", message) if template else message):
-        yield Placeholder(found[0], found[0], sure=True)
+    if "%" in message:
+        for found in _PRINTF.finditer(_COLUMN.sub("{}", message) if template else message):
+            yield Placeholder(found[0], found[0], sure=True)
     yield from _in_braces(message, template)
     yield from _between_marks(message)
     # The signature is the one 【…】 that every message has.
@@ -142,22 +144,25 @@ def find_placeholder(
     """
     names = {fold_name(each) for each in columns}
     for found in (*candidates(message, template=template), *_as_signature(message)):
-        name = fold_name(found.name)
         # A column called "1" makes no placeholder of "[1]".
-        if found.sure or (name in names and not name.isdigit()):
+        if found.sure or (
+            names and (name := fold_name(found.name)) in names and not name.isdigit()
+        ):
             return found
     return None
 
 
 def _as_signature(message: str) -> Iterator[Placeholder]:
     """Yield the signature: it may be a placeholder that ends a message without a signature."""
-    for found in _SIGNATURE.finditer(message):
+    found = _SIGNATURE.search(message, max(message.rfind("【"), 0))
+    if found is not None:
         name = found[1].strip()
         # "【Link】" and "【TIME】" are companies.
         is_own_name = name.isascii() and name != name.lower()
         yield Placeholder(found[0].strip(), name, sure=_is_usual(name) and not is_own_name)
 
 
+@functools.lru_cache(maxsize=256)
 def _is_usual(name: str) -> bool:
     folded = fold_name(name)
     return folded in _USUAL_NAMES or _VARIABLE.fullmatch(folded) is not None

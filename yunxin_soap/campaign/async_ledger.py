@@ -628,13 +628,14 @@ class AsyncSuppression:
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
             on_skipped: called, in a thread, with each line that has no valid number. Default: such
-                a line is an error, and nothing is added.
+                a line is an error, and nothing is added. It always is if no line has one.
 
         Returns:
             The count of numbers that were not on the list before.
 
         Raises:
-            InvalidRequest: a line has no valid number, and there is no ``on_skipped``.
+            InvalidRequest: a line has no valid number, and there is no ``on_skipped``; or lines
+                have something else, and none has a number.
             ConfigurationError: the source cannot be read, or ``by`` or ``reason`` is not printable
                 text.
             LedgerError: the ledger cannot be written.
