@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ WORKBOOK_MARK = b"PK\x03\x04"
 """The first bytes of an ``.xlsx`` file, which is a zip file."""
 OLD_WORKBOOK_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """The first bytes of an ``.xls`` file, and of a workbook with a password."""
+_WORKBOOK_MARKS = (WORKBOOK_MARK, OLD_WORKBOOK_MARK)
 OLD_WORKBOOK = (
     "is an old or a protected Excel workbook: open it, remove its password, and save it as .xlsx"
 )
@@ -85,14 +87,37 @@ def open_binary(file: str | os.PathLike[str] | IO[bytes], *, is_text: bool = Tru
     """
     try:
         if not isinstance(file, (str, os.PathLike)):
+            _check_no_device(file)
             return _copy(file, is_text)
         binary = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
         if binary.seekable():
+            try:
+                _check_no_device(binary)
+            except ConfigurationError:
+                binary.close()
+                raise
             return binary
         with binary:  # a pipe, such as the shell's <(...)
             return _copy(binary, is_text)
     except OSError as error:
         raise _cannot_be_read(file, error) from None
+
+
+def _check_no_device(file: IO[bytes]) -> None:
+    """Check that a file is no device without an end, such as ``/dev/urandom``.
+
+    A terminal and ``/dev/null`` have an end.
+    """
+    try:
+        status = os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):  # no file of the system, such as BytesIO
+        return
+    if not stat.S_ISCHR(status.st_mode) or file.isatty():
+        return
+    null = Path(os.devnull)
+    if null.exists() and os.path.samestat(status, null.stat()):
+        return
+    raise ConfigurationError("The list is a device, which may have no end: give a file.")
 
 
 def _cannot_be_read(file: str | os.PathLike[str] | IO[bytes], error: OSError) -> ConfigurationError:
@@ -120,7 +145,11 @@ def _copy(file: IO[bytes], is_text: bool) -> IO[bytes]:
             # A stream without an end must not fill the disk.
             if is_text and len(block) == _BLOCK and b"\n" not in block and b"\r" not in block:
                 raise _endless_line()
+            is_start = copy.tell() == 0
             copy.write(block)
+            # The start says that it is no workbook, and the rest may be endless.
+            if is_start and not is_text and not block.startswith(_WORKBOOK_MARKS):
+                break
         copy.seek(0)
     except BaseException:
         copy.close()

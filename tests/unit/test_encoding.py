@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.lists import TEXT, numbers, planned
 from yunxin_soap import ConfigurationError
-from yunxin_soap.campaign import Csv, Text
+from yunxin_soap.campaign import Csv, Excel, Text
 from yunxin_soap.encoding import open_text
 
 A, B, C = numbers(3)
@@ -226,10 +226,24 @@ def test_encoding_line_without_an_end_is_refused_early(
     assert stream.count < 4 << 20
 
 
-def test_encoding_device_without_an_end_is_refused() -> None:
-    """It can be rewound, so it is not copied."""
-    with pytest.raises(ConfigurationError, match="has a line of more than 262144 characters"):
-        decoded_path("/dev/zero")
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom", "/dev/full"])
+def test_encoding_device_without_an_end_is_refused(path: str) -> None:
+    """By its name or as standard input, whether or not its bytes look like lines."""
+    with pytest.raises(ConfigurationError, match="is a device, which may have no end"):
+        decoded_path(path)
+    with (
+        Path(path).open("rb") as file,
+        pytest.raises(ConfigurationError, match="is a device, which may have no end"),
+    ):
+        open_text(file, None)
+
+
+def test_encoding_stream_that_is_no_workbook_is_not_copied_to_its_end() -> None:
+    """Its start says so."""
+    stream = Endless(b"13900000001\n")
+    with pytest.raises(ConfigurationError, match="is no Excel workbook"):
+        list(Excel(io.BufferedReader(stream)).batches())
+    assert stream.count < 4 << 20
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gbk", "utf-16"])
