@@ -366,8 +366,8 @@ class Planner:
         rules.check_segments(message, self._max_segments)
         if self.marketing:
             check_way_out(message)
-        if len(self._notes) < _MAX_NOTES:
-            self._notes.update(dict.fromkeys(rules.describe_oddities(message)))
+        if len(self._notes) < _MAX_NOTES and (notes := rules.describe_oddities(message)):
+            self._notes.update(dict.fromkeys(notes))
         return message
 
     def _deduplicate(
