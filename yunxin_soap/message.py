@@ -30,11 +30,13 @@ DEFAULT_MAX_SEGMENTS = 10
 """The most segments of one message, unless a setting allows more."""
 MAX_SEGMENTS = 255
 """The most segments that phones can join to one message."""
+SINGLE_SEGMENT = 70
+"""The most UTF-16 units of a message of one segment."""
 
 _LONG = 1000
 """The length in UTF-16 units beyond which a message is noted as long."""
-_SINGLE_SEGMENT, _SEGMENT = 70, 67
-"""UTF-16 units of a message of one segment, and of each segment of a longer one."""
+_SEGMENT = 67
+"""UTF-16 units of each segment of a message of several."""
 _MAX_ITEMS = 100 * MAX_RECIPIENTS
 """The most recipients to read, duplicates included: an iterable may be endless."""
 
@@ -560,7 +562,7 @@ def count_segments(message: str) -> int:
     where the last two would be halves of one character, such as an emoji.
     """
     length = utf16_length(message)
-    if length <= _SINGLE_SEGMENT:
+    if length <= SINGLE_SEGMENT:
         return 1
     if length == len(message):  # no character takes two units
         return -(-length // _SEGMENT)

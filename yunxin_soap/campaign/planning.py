@@ -319,6 +319,8 @@ class Planner:
             row = batch.rows[batch.lines.index(lines[at])] if batch.rows else {}
             return Sample((), numbers[at], message, segments, self._template.values(row))
 
+        if texts is not None and self._samples.add_usual(texts):
+            return
         counts = Counter(texts) if texts is not None else {self._message or "": len(numbers)}
         for text, count in counts.items():
             self._samples.add(text, count, sample)

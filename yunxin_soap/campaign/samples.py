@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from yunxin_soap.campaign.models import Sample, SampleName
-from yunxin_soap.message import count_segments, utf16_length
+from yunxin_soap.message import SINGLE_SEGMENT, count_segments, utf16_length
 
 
 class Samples:
@@ -42,6 +42,26 @@ class Samples:
             self._extremes["shortest"] = (length, sample(message, segments))
         if segments not in self._by_segments:
             self._by_segments[segments] = sample(message, segments)
+
+    def add_usual(self, messages: Sequence[str]) -> bool:
+        """See many texts at once, if each has one segment and none is to be kept.
+
+        Args:
+            messages: the text of each number.
+
+        Returns:
+            Whether that is so; if not, nothing was seen.
+        """
+        shortest, longest = self._extremes.get("shortest"), self._extremes.get("longest")
+        if shortest is None or longest is None or 1 not in self._by_segments or not messages:
+            return False
+        if utf16_length("".join(messages)) != sum(map(len, messages)):
+            return False  # a character takes two units
+        most = max(map(len, messages))
+        if most > longest[0] or min(map(len, messages)) < shortest[0] or most > SINGLE_SEGMENT:
+            return False
+        self.numbers_by_segments[1] += len(messages)
+        return True
 
     def chosen(self) -> tuple[Sample, ...]:
         """Return the samples, each text once, those with a name first."""
