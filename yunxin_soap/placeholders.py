@@ -95,7 +95,9 @@ def candidates(message: str, *, template: bool = False) -> Iterator[Placeholder]
         yield Placeholder(found[0], found[found.lastindex or 0].strip(), sure=True)
     # "{due:%d}" is a column.
     if "%" in message:
-        for found in _PRINTF.finditer(_COLUMN.sub("{}", message) if template else message):
+        for found in _PRINTF.finditer(
+            _COLUMN.sub("{}", message) if template and "{" in message else message
+        ):
             yield Placeholder(found[0], found[0], sure=True)
     yield from _in_braces(message, template)
     yield from _between_marks(message)

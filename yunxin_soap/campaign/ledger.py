@@ -240,6 +240,7 @@ class Ledger:
             await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
 
     def _check_options(self, name: str, options: RunOptions) -> None:
+        self._reads.campaign_id(name)
         if self._reads.is_marketing(name):
             _check_marketing_hours(name, options.sending_hours)
 
@@ -533,7 +534,6 @@ def check_run(ledger: Ledger, name: str, **options: Any) -> None:
         ConfigurationError: an option is out of range, or not for this campaign.
         NotInLedger: there is no campaign of that name.
     """
-    ledger._reads.campaign_id(name)
     ledger._check_options(name, run_options(**options))
 
 
