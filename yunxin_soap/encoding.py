@@ -24,6 +24,8 @@ _MAX_LINE = 1 << 18
 """Characters of a line that is read in any case. Up to a block more may be read in one."""
 _SAMPLE = 1 << 14
 """Bytes of lines that are not ASCII by which the encoding is judged."""
+_SMALL_SAMPLE = 1 << 11
+"""The same for a text that is valid UTF-8: one in GBK seldom is, and never a long one."""
 _HEAD = 1 << 12
 _NON_ASCII_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 _MARKS = (
@@ -235,7 +237,7 @@ def _check_majority(count: _LineCount, named: str | None) -> None:
 
 def _choose_by_words(binary: IO[bytes]) -> str:
     """Return the encoding of a text that is valid UTF-8, as some words in GBK are, such as 联通."""
-    fit = best_fit(_sample(binary))
+    fit = best_fit(_sample(binary, _SMALL_SAMPLE))
     if fit is None:
         raise ConfigurationError(
             "The list could be UTF-8 or GBK text: name its encoding with encoding=."
@@ -266,8 +268,8 @@ def _utf_16_or_32(head: bytes) -> str | None:
     return "utf-16-be" if even > len(head) // 20 and odd <= even // 20 else None
 
 
-def _sample(binary: IO[bytes]) -> bytes:
-    """Return the first lines that are not ASCII."""
+def _sample(binary: IO[bytes], enough: int = _SAMPLE) -> bytes:
+    """Return the first lines that are not ASCII, until they have so many bytes."""
     binary.seek(0)
     lines: list[bytes] = []
     size = 0
@@ -275,13 +277,13 @@ def _sample(binary: IO[bytes]) -> bytes:
         for found in _NON_ASCII_LINE.finditer(block):
             lines.append(found[0])
             size += len(found[0])
-            if size > _SAMPLE:
+            if size > enough:
                 break
         else:
             continue
         break
     binary.seek(0)
-    return b"\n".join(lines)[: 2 * _SAMPLE]
+    return b"\n".join(lines)[: 2 * enough]
 
 
 def _decode_all(binary: IO[bytes], encoding: str) -> bool | None:

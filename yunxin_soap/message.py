@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Number
@@ -415,6 +415,26 @@ def normalise_message(
             f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's text."
         )
     return message
+
+
+def are_ready(messages: Sequence[str], max_segments: int) -> bool:
+    """Return whether `normalise_message` returns all of these messages as they are.
+
+    Then `check_segments` refuses none of them, and `describe_oddities` says nothing of them. It
+    finds that out fast, and misses some: long texts, or one with a bracket that is no signature.
+
+    Args:
+        messages: at least one text.
+        max_segments: the most segments of one.
+    """
+    # A character takes two units at most.
+    if max(map(len, messages)) > min(_LONG, max_segments * _SEGMENT) // 2:
+        return False
+    for message in messages:
+        found = _READY.fullmatch(message)
+        if found is None or not _is_plain_signature(found[1]):
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=256)

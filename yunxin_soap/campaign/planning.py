@@ -49,6 +49,11 @@ _READ_ROWS = 20_000
 """Numbers read from the scratch file at once."""
 _LOADING_BATCH = 2
 """The batch before which a plan loads the do-not-send list; it looks the numbers before it up."""
+_NEXT_NUMBERS = (
+    "SELECT group_concat(n), max(n) FROM (SELECT n FROM seen WHERE n > ? ORDER BY n LIMIT ?)"
+)
+_NEXT_MET_NUMBERS = _NEXT_NUMBERS.replace("n > ?", "n > ? AND batch <> 0")
+"""The same without the numbers of the do-not-send list that the source did not have."""
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 _MAX_NOTES = 10
@@ -232,9 +237,8 @@ class Planner:
 
     def plan(self, name: str) -> Plan:
         """Return the counts and the digest of the list."""
-        (numbers,) = self._db.execute("SELECT count(*) FROM seen WHERE batch > 0").fetchone()
-        submissions, texts = self._db.execute(
-            "SELECT count(*), count(DISTINCT message) FROM submission"
+        submissions, texts, numbers = self._db.execute(
+            "SELECT count(*), count(DISTINCT message), coalesce(sum(size), 0) FROM submission"
         ).fetchone()
         by_segments = self._samples.numbers_by_segments.items()
         return Plan(
@@ -328,11 +332,14 @@ class Planner:
     def _parse(self, batch: Batch) -> tuple[list[str], Sequence[int], list[str] | None]:
         """Return a batch's numbers, the line of each, and the text of each if texts differ."""
         values, lines = batch.values, batch.lines
-        if self._message is not None and self._mainland:
+        if self._mainland:
             joined = ",".join(values)
             # Nearly all numbers need no normalisation: one match checks a batch.
             if joined.count(",") == len(values) - 1 and MAINLAND_MOBILES.fullmatch(joined):
-                return values, lines, None
+                if self._message is not None:
+                    return values, lines, None
+                if batch.rows and (filled := self._fill_plain(batch.rows)):
+                    return values, lines, filled
         numbers: list[str] = []
         places: list[int] = []
         texts: list[str] = []
@@ -358,6 +365,13 @@ class Planner:
             pattern=MAINLAND_MOBILE if self._mainland else self._pattern,
             limit=len(value),
         )
+
+    def _fill_plain(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
+        """Return what `_fill` returns for each row; None if a text needs a look by itself."""
+        if self.marketing or self._required_end:
+            return None
+        texts = self._template.fill_plain(rows)
+        return texts if texts and rules.are_ready(texts, self._max_segments) else None
 
     def _fill(self, row: Mapping[str, Any]) -> str:
         """Return the text for a row, with its signature."""
@@ -508,12 +522,9 @@ class Planner:
     def _sorted_numbers(self) -> Iterator[str]:
         """Yield all numbers in order, some at a time, joined by commas."""
         last: int | str = 0 if self._mainland else ""
+        part = _NEXT_NUMBERS if self._suppressions is None else _NEXT_MET_NUMBERS
         while True:
-            joined, last = self._db.execute(
-                "SELECT group_concat(n), max(n) FROM"
-                " (SELECT n FROM seen WHERE n > ? AND batch <> 0 ORDER BY n LIMIT ?)",
-                (last, _READ_ROWS),
-            ).fetchone()
+            joined, last = self._db.execute(part, (last, _READ_ROWS)).fetchone()
             if joined is None:
                 return
             yield joined

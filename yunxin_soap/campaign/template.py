@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
-from yunxin_soap.campaign.values import as_written, check_spec
+from yunxin_soap.campaign.lists.named_rows import NamedRows
+from yunxin_soap.campaign.values import are_plain, as_written, check_spec
 from yunxin_soap.errors import invalid_request
 from yunxin_soap.placeholders import candidates, find_placeholder
 
@@ -121,6 +123,25 @@ class Template:
             ]
         )
 
+    def fill_plain(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
+        """Return what `fill` returns for many rows, found at once.
+
+        Args:
+            rows: the values of each row by column.
+
+        Returns:
+            The texts; None if a value has to be looked at by itself.
+        """
+        pieces: list[Iterable[Any]] = []
+        for literal, column, spec, _ in self._parts[:-1]:
+            assert column is not None
+            cells = _column(rows, column)
+            if spec or not are_plain(cells):
+                return None
+            pieces += [repeat(literal, len(rows)), cells]
+        pieces.append(repeat(self.end, len(rows)))
+        return list(map("".join, zip(*pieces, strict=True)))
+
     def values(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Return what `fill` puts in for each placeholder, by its column and its date format.
 
@@ -137,6 +158,12 @@ class Template:
             for _, column, spec, label in self._parts
             if column is not None
         }
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    if isinstance(rows, NamedRows):
+        return rows.column(name)
+    return [row.get(name) for row in rows]
 
 
 def _part(literal: str, content: str) -> _Part:

@@ -28,7 +28,7 @@ from yunxin_soap.campaign.models import SkippedLine
 from yunxin_soap.encoding import open_text
 from yunxin_soap.errors import ConfigurationError
 
-_CHUNK_ROWS = 200
+_CHUNK_ROWS = 400
 """Rows held at once. The garbage collector inspects every one of them, so more would be slower."""
 _MOST_FIELDS = 100
 """Fields of a line that are looked at to find the delimiter, at most."""

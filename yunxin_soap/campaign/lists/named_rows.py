@@ -37,6 +37,14 @@ class NamedRows(Sequence[Mapping[str, Any]]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def column(self, name: str) -> list[Any]:
+        """Return what each row has for a heading; None for all without such a heading."""
+        index = self._headings.get(name)
+        if index is None:
+            return [None] * len(self._rows)
+        cells = [row[index] if index < len(row) else "" for row in self._rows]
+        return cells if self._value_of is None else list(map(self._value_of, cells))
+
 
 class _NamedRow(Mapping[str, Any]):
     """A row by its headings. It shares them with the others and needs no dictionary of its own."""
