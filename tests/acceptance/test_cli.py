@@ -395,7 +395,7 @@ def test_send_interrupted_exits_5(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     # A signal cannot be timed to the moment between request and response.
-    monkeypatch.setattr(Client, "send", interrupted)
+    monkeypatch.setattr(Client, "submit", interrupted)
     line = failed(send(sandbox, "--to", "13900000000", "--message", TEXT), 5)
     assert "unknown" in line
 
@@ -621,6 +621,15 @@ def test_send_dry_run_shows_notes(sandbox: Sandbox) -> None:
     assert result.stderr.count("\n") == 1
     (note,) = as_json(send(sandbox, *long, "--max-segments", "16", "--json"), 0)["notes"]
     assert note in result.stderr
+
+
+def test_send_shows_notes_before_it_sends(sandbox: Sandbox) -> None:
+    """What looks like a hole in the text is a line on standard error, beside the batch number."""
+    result = send(sandbox, "--to", "13900000000", "--message", "您好nan元【签名】")
+    assert result.exit_code == 0
+    assert result.stdout.strip().isdigit()
+    assert "yunxin-soap: Note: " in result.stderr
+    assert "nan" in result.stderr
 
 
 def test_send_dry_run_shows_submission(sandbox: Sandbox) -> None:

@@ -26,6 +26,7 @@ from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
 
 if TYPE_CHECKING:
     from yunxin_soap.client import Client
+    from yunxin_soap.message import Submission
     from yunxin_soap.results import Receipt
     from yunxin_soap.settings import ClientArguments
 
@@ -138,9 +139,11 @@ def send(
     channel: str | None = None,
     extension: str | None = None,
 ) -> Receipt:
-    """Send as `Client.send` does; Ctrl-C makes the outcome unknown."""
+    """Print the notes about a message, and send it; Ctrl-C makes the outcome unknown."""
+    submission = _check(client, recipients, message, channel=channel, extension=extension)
+    print_notes(submission.notes)
     try:
-        return client.send(recipients, message, channel=channel, extension=extension)
+        return client.submit(submission)
     except KeyboardInterrupt:
         raise OutcomeUnknown(
             "Interrupted: the outcome is unknown, the SMS may have been sent. Check with the vendor"
@@ -148,10 +151,16 @@ def send(
         ) from None
 
 
-def _print_dry_run(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
+def _check(
+    client: Client, recipients: list[str], message: str, **options: str | None
+) -> Submission:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the notes are shown below
-        submission = client.check(recipients, message)
+        warnings.simplefilter("ignore")  # the notes are printed
+        return client.check(recipients, message, **options)
+
+
+def _print_dry_run(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
+    submission = _check(client, recipients, message)
     shown: dict[str, Any] = {
         "endpoint": client.endpoint,
         "protocol": client.protocol,
