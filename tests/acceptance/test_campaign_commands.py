@@ -352,7 +352,7 @@ def test_retry_possibly_sent_needs_unsafe(
         (["plan", "a", "--message", TEXT, "--text", "missing"], 2, "missing cannot be read"),
         (["plan", "a", "--message", "x", "--text", "-"], 2, "does not end in a signature"),
         (["purge", "--older-than", "x"], 2, "must be a whole number with a unit"),
-        (["run", "a", "--sending-hours", "8-9"], 2, "There is no campaign"),
+        (["run", "a"], 2, "There is no campaign"),
         (["run", "a", "--rate-limit", "x"], 2, "'x' is not a valid float"),
     ],
 )
