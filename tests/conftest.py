@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import sys
@@ -33,6 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "filterwarnings", "ignore:unclosed transport <asyncio.sslproto:ResourceWarning"
         )
+
+
+def pytest_runtest_setup() -> None:
+    """Begin each test with the log level that Python has, whatever another test has left.
+
+    At DEBUG, pytest keeps every record of a test, which looks like a leak.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
