@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yunxin_soap import InvalidRequest
@@ -32,6 +32,7 @@ from yunxin_soap.message import (
     rstrip_invisible,
     utf16_length,
 )
+from yunxin_soap.placeholders import find_placeholder
 
 
 class Words(str, enum.Enum):
@@ -463,6 +464,7 @@ def test_normalise_message_signature_is_appended_once(
     assert normalise_message(sent, signature) == sent
 
 
+@example("0", "客户名")
 @given(
     st.text(
         st.characters(
@@ -472,8 +474,8 @@ def test_normalise_message_signature_is_appended_once(
     st.text(st.characters(categories=["L", "N"]), min_size=1),
 )
 def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: str) -> None:
-    """Any text that is not blank gets exactly one signature at its end."""
-    if not rstrip_invisible(body):
+    """Any text that is not blank gets exactly one signature, unless that is a placeholder."""
+    if not rstrip_invisible(body) or find_placeholder(f"【{signature}】") is not None:
         with pytest.raises(InvalidRequest):
             normalise_message(body, signature)
         return
