@@ -70,7 +70,8 @@ def _isolated_environment(
 ) -> None:
     """Hide the machine's settings, proxies and WSDL cache from every test."""
     for name in list(os.environ):
-        if name.startswith("YUNXIN_") or name.lower().endswith("_proxy"):
+        is_setting = name.startswith("YUNXIN_") and not name.startswith("YUNXIN_TEST_")
+        if is_setting or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path_factory.mktemp("wsdl_cache")))
 
