@@ -24,8 +24,9 @@
 ``str(error)`` is one line: what happened, whether the SMS may have been sent, and what to do.
 
 ``safe_to_resend`` and ``retryable`` are False unless the raising layer set them. Pickle, `copy` and
-``to_dict()`` with ``from_dict()`` keep them. An error that is rebuilt only from its ``args``, as
-task queues do, has lost both and is therefore not safe.
+``to_dict()`` with ``from_dict()`` keep them. So does an error that is rebuilt from its ``args``, as
+the result backends of task queues do: the second of them is the dictionary. Without it, as from the
+text alone, both are False.
 """
 
 from __future__ import annotations
@@ -90,26 +91,16 @@ class YunxinError(Exception):
         kind = _kinds().get(name)
         if kind is None:
             raise ValueError(f"{name!r} is not an error of yunxin_soap.")
-        error = kind(str(data.get("message", "")), **kind._keywords(data))
-        if isinstance(error, SendError):
-            error.request = _request_info(data.get("request"))
-            # `Rejected` takes it from ``temporary``, which says less: the entry itself decides.
-            error.retryable = error.retryable and data.get("retryable") is True
-        return error
-
-    @classmethod
-    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keyword arguments of the constructor that ``data`` contains."""
-        return {}
+        message = str(data.get("message", ""))
+        return kind(message, data) if issubclass(kind, SendError) else kind(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with all attributes, whatever the constructor takes."""
-        return _restore, (type(self), self.args, self.__dict__)
+        return _restore, (type(self), super().args, self.__dict__)
 
 
 def _restore(cls: type[YunxinError], args: tuple[Any, ...], state: dict[str, Any]) -> YunxinError:
     error = cls.__new__(cls, *args)
-    error.args = args
     error.__dict__.update(state)
     return error
 
@@ -161,6 +152,9 @@ class SendError(YunxinError):
 
     Args:
         message: one line: what happened, whether the SMS may have been sent, and what to do.
+        data: what `to_dict` wrote; it decides every attribute, and what it lacks has its default.
+            Every error below takes it, since ``args`` of an error ends in it: so task queues
+            that keep ``args`` as JSON rebuild the error as it was.
         safe_to_resend: whether no second copy can result from sending again.
         retryable: whether the same request may succeed if it is repeated unchanged.
     """
@@ -174,12 +168,39 @@ class SendError(YunxinError):
     """The request; None if there was none yet."""
 
     def __init__(
-        self, message: str, *, safe_to_resend: bool = False, retryable: bool = False
+        self,
+        message: str,
+        data: Mapping[str, Any] | None = None,
+        /,
+        *,
+        safe_to_resend: bool = False,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message)
         self.safe_to_resend = safe_to_resend
         self.retryable = retryable
         self.request = None
+        self._take(data)
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of a constructor that makes the same error, of JSON types."""
+        # A subclass with a constructor of its own takes what that one passed on.
+        return (*super().args, self.to_dict()) if self._is_ours() else super().args
+
+    @args.setter
+    def args(self, values: tuple[Any, ...]) -> None:
+        Exception.__init__(self, *(values[:1] if self._is_ours() else values))
+
+    @classmethod
+    def _is_ours(cls) -> bool:
+        """Return whether the constructor is one of this module."""
+        return cls.__init__.__module__ == __name__
+
+    def _take(self, data: Mapping[str, Any] | None) -> None:
+        """Set every attribute to what a dictionary says, if there is one."""
+        if data is not None:
+            vars(self).update(self._attributes(data))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
@@ -192,10 +213,12 @@ class SendError(YunxinError):
         }
 
     @classmethod
-    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes that `to_dict` wrote; an invalid entry counts as absent."""
         return {
             "safe_to_resend": data.get("safe_to_resend") is True,
             "retryable": data.get("retryable") is True,
+            "request": _request_info(data.get("request")),
         }
 
 
@@ -244,6 +267,8 @@ class Rejected(SendError):
     def __init__(
         self,
         message: str,
+        data: Mapping[str, Any] | None = None,
+        /,
         *,
         code: int | None = None,
         category: Category = Category.GATEWAY,
@@ -262,6 +287,7 @@ class Rejected(SendError):
         self.keyword = keyword
         self.http_status = http_status
         self.temporary = temporary
+        self._take(data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
@@ -277,18 +303,21 @@ class Rejected(SendError):
         }
 
     @classmethod
-    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         category = data.get("category")
         known = category in [each.value for each in Category]
+        temporary = data.get("temporary") is True
         return {
+            **super()._attributes(data),
+            # Only what may pass by itself can be repeated unchanged.
+            "retryable": temporary and data.get("retryable") is True,
             "code": _get(data, "code", int),
             "category": Category(category) if known else Category.GATEWAY,
             "description_zh": _get(data, "description_zh", str) or "",
             "description_en": _get(data, "description_en", str) or "",
             "keyword": _get(data, "keyword", str),
             "http_status": _get(data, "http_status", int),
-            "temporary": data.get("temporary") is True,
-            "safe_to_resend": data.get("safe_to_resend") is True,
+            "temporary": temporary,
         }
 
 
@@ -337,19 +366,30 @@ class OutcomeUnknown(SendError):
     outcome = Outcome.UNKNOWN
 
     def __init__(
-        self, message: str, *, excerpt: str | None = None, http_status: int | None = None
+        self,
+        message: str,
+        data: Mapping[str, Any] | None = None,
+        /,
+        *,
+        excerpt: str | None = None,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.excerpt = excerpt
         self.http_status = http_status
+        self._take(data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as a dictionary of JSON types, for `YunxinError.from_dict`."""
         return {**super().to_dict(), "excerpt": self.excerpt, "http_status": self.http_status}
 
     @classmethod
-    def _keywords(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         return {
+            **super()._attributes(data),
+            # No entry makes an unknown outcome safe.
+            "safe_to_resend": False,
+            "retryable": False,
             "excerpt": _get(data, "excerpt", str),
             "http_status": _get(data, "http_status", int),
         }

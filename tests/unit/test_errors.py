@@ -105,23 +105,52 @@ def test_every_error_covers_every_class() -> None:
         pytest.param(
             lambda e: YunxinError.from_dict(json.loads(json.dumps(e.to_dict()))), id="JSON"
         ),
+        # As the JSON result backends of task queues do.
+        pytest.param(lambda e: type(e)(*json.loads(json.dumps(e.args))), id="JSON of args"),
     ],
 )
 def test_error_copied_is_equal(
     again: Callable[[YunxinError], YunxinError], with_request: bool
 ) -> None:
-    """Pickle, copy and JSON restore class, text and every attribute of every error."""
+    """Pickle, copy, JSON and ``args`` restore class, text and every attribute of every error."""
     for error in every_error():
         same(error, again(annotated(error) if with_request else error))
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: f"{type(error).__name__} {flags(error)}")
-def test_error_rebuilt_from_args_is_not_safe(error: YunxinError) -> None:
-    """An error that a task queue rebuilds from ``args`` alone has lost both flags."""
-    rebuilt = type(error)(*error.args)
+def test_error_rebuilt_from_its_text_is_not_safe(error: YunxinError) -> None:
+    """An error that is rebuilt from its text alone has lost both flags."""
+    rebuilt = type(error)(str(error))
     assert type(rebuilt) is type(error)
     assert str(rebuilt) == str(error)
     assert flags(rebuilt) == (False, False)
+
+
+def test_error_args_set_change_the_text_only() -> None:
+    """Code that prefixes the first argument of an error, as some do, loses no attribute."""
+    error = rejected_by_code(-8)
+    before = error.to_dict()
+    error.args = (f"job 5: {error.args[0]}", *error.args[1:])
+    assert error.to_dict() == {**before, "message": f"job 5: {before['message']}"}
+    assert repr(error) == f"ChannelRejected({str(error)!r})"
+
+
+def test_error_of_a_subclass_has_the_arguments_that_it_passed_on() -> None:
+    """A subclass with another constructor is not given a dictionary where it expects none."""
+
+    class Late(NotSent):
+        """As a user may define it."""
+
+        def __init__(self, message: str, order: int) -> None:
+            super().__init__(message, retryable=True)
+            self.order = order
+
+    error = Late("late", 5)
+    assert error.args == ("late",)
+    error.args = ("later", 6)
+    assert error.args == ("later", 6)
+    restored = copy.copy(error)
+    assert (restored.args, restored.order, restored.retryable) == (("later", 6), 5, True)
 
 
 @given(st.sampled_from(ALL), st.data())

@@ -37,7 +37,6 @@ OWN = {
     ("campaign/running/senders.py", "client._transport"),
     ("client.py", "client._set_up"),
     ("client.py", "hasattr(self, '_settings')"),
-    ("errors.py", "kind._keywords"),
 }
 """Where the package uses a private name of its own from outside of the object, by file."""
 TAKE_NAMES = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "operator.attrgetter")
