@@ -1,17 +1,18 @@
-"""Says which East Asian or Western encoding fits some bytes best, by frequent characters. Pure.
+"""Says which encoding fits some bytes best, by the characters that people use. Pure.
 
-Nearly every sequence of bytes is valid GBK, so a list in Big5, Shift-JIS, EUC-KR or cp1252 is valid
-GBK, too, with other characters in it; and a few words in GBK, such as 联通, are valid UTF-8. A list
-is short, often 50 names, so this looks at each character: the names and headings of a language use
-few of those that its encoding has.
+Nearly every sequence of bytes is valid GBK, so a list in Big5, EUC-JP, cp1251 or any other encoding
+is valid GBK, too, with other characters in it; and a few words in GBK, such as 联通, are valid
+UTF-8. A list is short, often 50 names, so this looks at each character: the names and headings of a
+language use few of those that its encoding has, and its words have capitals at their start only.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
+from typing import NamedTuple
 
 _CHINESE = frozenset(
     # the most frequent in texts
@@ -33,7 +34,7 @@ _CHINESE = frozenset(
     "琴淑惠翠琼瑞松岩昌盛兴旺祥福贵财宝庆仁义礼智忠良善永恒泽润清源森淼焱钰航瑜璐玥妍彤悦"
     # in the headings of lists
     "姓名手机号码电话联系客户会员编地址城市金额余数量日期备注性别男女订单商品尊敬贵先生小姐您费元账积分"
-    "卡等级店省区县街村组必填序类型状态渠邮箱公司部职微昵称到欠款还支付券活动群生短信内容"
+    "卡等级店省区县街村组必填序类型状态渠邮箱公司部职微昵称到欠款还支付券活动群生短信内容甲乙丙丁"
 )
 _RARE_NAMES = frozenset(
     "喆堃祎玥頔赟犇翀昇珺婳彧翊烜澍燚骁崟媖囍镕淏濛旻晞珅昉堉堯峣弢暘梽洺湉炘煊煜燊珩琤璟璠皞祺禛芃芮苡荻菡"
@@ -45,6 +46,16 @@ _TRADITIONAL = frozenset(
     "陳楊黃趙吳劉孫鄭馮蕭鄧葉鍾潘陸蘇盧蔣賈閻餘譚鄒龍錢湯賀賴龔龐嚴蘆魯葛韋畢聶齊莊歐陽偉靜麗強軍"
     "艷傑濤剛蘭紅輝鳳潔榮瓊瑩穎倫賢維綺雯萬寶慶義禮恆澤潤韻憲銘錦銀鈴鐘鴻鵬麟龜"
     "姓名手機電話先生小姐客戶台北中市香港新竹高雄林王李志明美惠淑芬雅婷怡君家豪俊宏佳玲"
+)
+_JAPANESE = frozenset(
+    # in surnames and given names
+    "佐藤鈴木高橋田中伊渡辺山本村小林加吉山佐々口松井斎清水阿部森池橋石川前岡長谷後近坂遠青西福太三浦藤原"
+    "島上野金子中竹内和原宮崎酒工横今河大塚平久保増丸武杉千葉菊地新古市川堀東柴秋谷荒関桜渋沢樋安岩星土屋"
+    "永黒片服五十嵐矢須浜広熊富士若尾飯岸望月早北南菅津根奈良松永北条美咲陽子太郎一二次花健翔大輔直樹恵由香"
+    "真理優希愛結衣菜悠斗颯蓮湊律彩綾沙智裕誠博明和彦正雄幸夫昭男義弘隆英秀勝利進勇浩之哲也拓海亮介康司達雅"
+    "人光貴紀典久美代千鶴春夏秋冬奈々織里佳祐純淳修聡敏治清実豊茂稔修平涼駿樹輝洋晃孝徳伸篤桃七海葵凛莉心乃"
+    # in headings and addresses
+    "氏名前電話番号住所会社様携帯顧客県都府道区町丁目店部課長株式有限日付金額円年月登録備考連絡先郵便性別男女"
 )
 _HANGUL = frozenset(
     "김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주우구민진나엄원천방공현함변"
@@ -58,7 +69,7 @@ _SIGNS = frozenset("\u00a0·°×÷±®©£¥§«»µ")
 _LETTERS_OF_OTHERS = re.compile(
     "[\u0391-\u03c9\u0410-\u044f\u0401\u0451\u05d0-\u05ea\u0621-\u064a]"
 )
-_PUNCTUATION = frozenset("’‘“”–—…€«»°®´¿¡·§")
+_PUNCTUATION = frozenset("’‘“”–—…€«»°®´¿¡·§№")
 
 # The logarithm of how likely a character is in a text of the encoding. Each is about that of the
 # share of its group, divided by the size of the group.
@@ -67,12 +78,19 @@ _INVALID = -20.0
 _PRIVATE = -18.0
 _IN_A_WORD = -5.0
 _NEIGHBOURS = -4.0
+_STRANGE_WORD = -5.0
+_LETTER = -3.4
+_CAPITAL = -4.2
+_RARE_LETTER = -6.5
+_SIGN = -9.0
+_BINARY = -16.0
+"""How likely it is that the byte 0xFF is a letter and no binary data."""
 
 
 def _gbk(character: str) -> float:
     if character in _CHINESE:
         return -6.0
-    if character in _RARE_NAMES:
+    if character in _RARE_NAMES or character in _TRADITIONAL:
         return -8.5
     encoded = character.encode("gb18030")
     if len(encoded) > 2 or "\ue000" <= character <= "\uf8ff":
@@ -99,21 +117,32 @@ def _big5(character: str) -> float:
 
 
 def _shift_jis(character: str) -> float:
-    if "\u3041" <= character <= "\u30fe":
-        return -4.8
     if "\uff61" <= character <= "\uff9f":
         return -4.4
-    if "\ue000" <= character <= "\uf8ff":
+    if "\ue000" <= character <= "\uf8ff" or len(character.encode("cp932")) < 2:
         return _PRIVATE
-    encoded = character.encode("cp932")
-    if len(encoded) < 2:
-        return _PRIVATE
-    if character in _CHINESE or character in _TRADITIONAL:
-        return -7.5
-    code = int.from_bytes(encoded, "big")
-    if code < 0x889F:
-        return -7.5
-    return -8.5 if code < 0x989F else -12.5
+    return _japanese(character, "cp932", 0x889F, 0x989F)
+
+
+def _euc_jp(character: str) -> float:
+    if "\uff61" <= character <= "\uff9f":
+        return -9.0  # EUC-JP has them, and nearly nobody uses them
+    if len(character.encode("euc_jp")) != 2:
+        return -14.0
+    return _japanese(character, "euc_jp", 0xB0A1, 0xD0A1)
+
+
+def _japanese(character: str, codec: str, first_level: int, second_level: int) -> float:
+    if "\u3041" <= character <= "\u30fe":
+        return -4.8
+    if character in _JAPANESE:
+        return -6.0
+    code = int.from_bytes(character.encode(codec), "big")
+    if code < first_level:
+        return -7.5 if character in "々、。・ー　（）「」／〒０１２３４５６７８９" else -12.0
+    if code >= second_level:
+        return -12.5
+    return -8.0 if character in _CHINESE or character in _TRADITIONAL else -9.0
 
 
 def _euc_kr(character: str) -> float:
@@ -130,9 +159,40 @@ def _cp1252(character: str) -> float:
         return -3.2
     if character in _LATIN_CAPITALS:
         return -5.5
-    if character == "ÿ":
-        return _INVALID  # 0xFF: more often binary data than this letter
-    return -5.0 if character in _PUNCTUATION else -9.0
+    return -5.0 if character in _PUNCTUATION else _SIGN
+
+
+def _latin(letters: str) -> Callable[[str], float]:
+    """Return the frequencies of a language that is written in Latin letters with accents."""
+
+    def frequency(character: str) -> float:
+        if character in letters:
+            return _LETTER
+        if character.lower() in letters:
+            return -5.5
+        return -5.0 if character in _PUNCTUATION else _SIGN
+
+    return frequency
+
+
+def _alphabet(first: str, last: str, rare: str = "", others: str = "") -> Callable[[str], float]:
+    """Return the frequencies of a language with letters of its own.
+
+    Args:
+        first: the first letter of its script.
+        last: the last one.
+        rare: letters that are seldom used.
+        others: what else is a letter.
+    """
+
+    def frequency(character: str) -> float:
+        if character in rare:
+            return _RARE_LETTER
+        if first <= character <= last or character in others:
+            return _CAPITAL if character.isupper() else _LETTER
+        return -5.0 if character in _PUNCTUATION else _SIGN
+
+    return frequency
 
 
 def _utf_8(character: str) -> float:
@@ -147,76 +207,166 @@ def _utf_8(character: str) -> float:
     return -4.5 if _LETTERS_OF_OTHERS.fullmatch(character) else -9.0
 
 
-_COSTS: dict[str, tuple[str, Callable[[str], float]]] = {
-    "utf-8": ("utf-8", _utf_8),
-    "gb18030": ("gb18030", _gbk),
-    "big5": ("cp950", _big5),
-    "shift_jis": ("cp932", _shift_jis),
-    "euc_kr": ("cp949", _euc_kr),
-    "cp1252": ("cp1252", _cp1252),
+class _Model(NamedTuple):
+    """How a text in an encoding looks."""
+
+    codec: str
+    """The codec, a superset of Windows where there is one."""
+    frequency: Callable[[str], float]
+    """Returns the logarithm of how likely a character that is not ASCII is."""
+    strange: re.Pattern[str]
+    """What is seldom in a text that really is in the encoding."""
+    penalty: float = _STRANGE_WORD
+    """The logarithm of how likely that is."""
+
+    @property
+    def is_single_byte(self) -> bool:
+        """Whether each byte is a character."""
+        return self.strange not in (_SWALLOWED, _HALF_WIDTH)
+
+
+# A letter behind an ASCII one has swallowed one of them.
+_SWALLOWED = re.compile("(?<=[A-Za-z])[^\x00-\x7f]")
+_CAPITALS = "".join(filter(str.isupper, map(chr, range(0xC0, 0x250))))
+_NEIGHBOUR = re.compile(
+    # A capital behind a small letter, or a sign within a word, are as seldom as two accents.
+    f"(?<=[^\\x00-\\x7f])[^\\x00-\\x7f]|(?<=[a-z])[{_CAPITALS}]|(?<=[A-Za-z])[^\\w\\s’·-](?<=[^\\x00-\\x7f])(?=[A-Za-z])"
+)
+_HALF_WIDTH = re.compile(
+    # Half-width kana beside a kanji, and a voiced mark that belongs to no kana.
+    "[\uff66-\uff9f](?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])[\uff66-\uff9f]"
+    "|(?<![\uff73\uff76-\uff84\uff8a-\uff8e])[\uff9e\uff9f]"
+)
+_CAPITAL_INSIDE = re.compile(
+    # A capital behind a small letter, a small one behind several capitals, and a mixed script.
+    "(?<=[α-ωά-ώа-ёђ-џ])[Α-ΫА-ЯЀ-Џ]|(?<=[Α-ΫА-ЯЀ-Џ]{2})[α-ωά-ώа-ёђ-џ]"
+    "|(?<=[A-Za-z])[Α-ώЀ-џ]|(?<=[Α-ώЀ-џ])[A-Za-z]"
+)
+_THAI_ORDER = re.compile(
+    # A vowel sign or a tone mark that follows no consonant, and a leading vowel that is followed by
+    # none.
+    "(?<![ก-ฮ])[\u0e31\u0e34-\u0e3a]|(?<![ก-ฮ\u0e31\u0e34-\u0e39])[\u0e47-\u0e4e]"
+    "|[\u0e40-\u0e44](?![ก-ฮ])|(?<![ก-ฮ\u0e48-\u0e4b])[\u0e30\u0e32\u0e33]"
+)
+_SEMITIC_ORDER = re.compile(
+    # A final form within a word, and a form that only ends one.
+    "[ךםןףץةىء](?=[א-תء-ي])|(?<=[A-Za-z])[א-תء-ي]|(?<=[א-תء-ي])[A-Za-z]"
+)
+_RUSSIAN = _alphabet("А", "я", rare="ЪЫЬъфщэцФЩЦЭ", others="ЁёЄєІіЇїҐґЎў")
+_GREEK = _alphabet("Ά", "ώ", rare="ΪΫΐΰϊϋ")
+
+_MODELS = {
+    "utf-8": _Model("utf-8", _utf_8, _SWALLOWED),
+    "gb18030": _Model("gb18030", _gbk, _SWALLOWED),
+    "big5": _Model("cp950", _big5, _SWALLOWED),
+    "shift_jis": _Model("cp932", _shift_jis, _HALF_WIDTH),
+    "euc_jp": _Model("euc_jp", _euc_jp, _SWALLOWED),
+    "euc_kr": _Model("cp949", _euc_kr, _SWALLOWED),
+    # Accented letters are seldom neighbours.
+    "cp1252": _Model("cp1252", _cp1252, _NEIGHBOUR, _NEIGHBOURS),
+    "mac_roman": _Model("mac_roman", _cp1252, _NEIGHBOUR, _NEIGHBOURS),
+    "cp1250": _Model("cp1250", _latin("ąćęłńóśźżáčďéěíňřšťúůýžäöüôĺľőűăâîşţ"), _NEIGHBOUR, -3.0),
+    "cp1254": _Model("cp1254", _latin("çğıöşüİâîû"), _NEIGHBOUR, _NEIGHBOURS),
+    "cp1258": _Model(
+        "cp1258",
+        _latin("àáâãèéêìíòóôõùúýăđơư\u0300\u0301\u0303\u0309\u0323"),
+        _NEIGHBOUR,
+        -2.0,
+    ),
+    "cp1251": _Model("cp1251", _RUSSIAN, _CAPITAL_INSIDE),
+    "koi8-r": _Model("koi8-r", _RUSSIAN, _CAPITAL_INSIDE),
+    "iso8859-5": _Model("iso8859-5", _RUSSIAN, _CAPITAL_INSIDE),
+    "cp866": _Model("cp866", _RUSSIAN, _CAPITAL_INSIDE),
+    "cp1253": _Model("cp1253", _GREEK, _CAPITAL_INSIDE),
+    "cp1255": _Model("cp1255", _alphabet("א", "ת"), _SEMITIC_ORDER),
+    "cp1256": _Model("cp1256", _alphabet("ء", "ي"), _SEMITIC_ORDER),
+    "cp874": _Model(
+        "cp874",
+        _alphabet("ก", "\u0e4e", rare="ฃฅฆฌฎฏฑฒฬฮฤฦฯๅฝ฿ฐ\u0e3a\u0e4d\u0e4e"),
+        _THAI_ORDER,
+    ),
 }
-"""The codec and the frequencies of each encoding. The codecs are the supersets of Windows."""
 _CERTAIN = 6.0
-"""How much more likely, as a logarithm, another encoding must be than GBK."""
+"""How much more likely, as a logarithm, one encoding must be than another to be the one."""
+_AS_LIKELY = 0.75
+"""How far an encoding may be from the best one to GBK, and be a candidate, too."""
+_MOST_LIKELY = 4
 _RARE = -11.0
 """Less than this has a character that a text has seldom."""
-_FREQUENT = -8.0
-"""More than this has a character that is in the tables above."""
+_FREQUENT = -9.0
+"""More than this has a character that is in the tables above, or a usual sign."""
 _FEW = 12
-_LEAST_FREQUENT = 0.2
+_LEAST_FREQUENT = 0.25
 """The least share of frequent characters in a text of `_FEW` or more. Names have half."""
-_LETTERS = re.compile("[A-Za-z]")
 
 
-def best_fit(sample: bytes) -> str | None:
-    """Return the encoding that fits a text best, which is GBK where no other is more likely.
+class Fit(NamedTuple):
+    """The encodings that a text can have."""
+
+    encoding: str | None
+    """The one that it has, ``utf-8`` or ``gb18030``; None if it is neither, or may be another."""
+    likely: tuple[str, ...] = ()
+    """Otherwise those that fit best, the best one first; ``gb18030`` is first if it may be that."""
+
+
+def is_utf_8(sample: bytes) -> bool | None:
+    """Return whether a text that is valid UTF-8 is that, and not GBK; None if it could be both.
 
     Args:
         sample: some lines of the text, with all of their bytes that are not ASCII.
-
-    Returns:
-        ``utf-8``, ``gb18030``, ``big5``, ``shift_jis``, ``euc_kr`` or ``cp1252``. None if none of
-        them fits, or if UTF-8 and GBK fit about equally well.
     """
-    scores = {name: _score(sample, *_COSTS[name]) for name in _COSTS}
-    utf_8, gbk = scores["utf-8"], scores["gb18030"]
-    best = max(scores, key=lambda name: scores[name])
-    if best not in ("utf-8", "gb18030") and scores[best] > gbk + _CERTAIN:
-        return best
-    if abs(utf_8 - gbk) < _CERTAIN:
-        return None
-    if utf_8 > gbk:
-        return "utf-8"
+    utf_8, gbk = (_score(sample, _MODELS[name]) for name in ("utf-8", "gb18030"))
+    return None if abs(utf_8 - gbk) < _CERTAIN else utf_8 > gbk
+
+
+def best_fit(sample: bytes) -> Fit:
+    """Return the encoding that fits a text best which is not UTF-8 in all of its lines.
+
+    A text is GBK only if its characters are those that people use, since any bytes are valid GBK.
+
+    Args:
+        sample: some lines of the text, with all of their bytes that are not ASCII.
+    """
+    scores = {name: _score(sample, model) for name, model in _MODELS.items()}
+    utf_8, gbk = scores.pop("utf-8"), scores["gb18030"]
+    ranked = sorted(scores, key=lambda name: scores[name], reverse=True)
+    best = ranked[0]
+    if utf_8 > scores[best] - _CERTAIN:
+        return Fit("utf-8")
+    if best == "gb18030":
+        return Fit(best if _is_usual(sample) else None)
+    advantage = scores[best] - gbk
+    likely: dict[str, str] = {}
+    for name in ranked:
+        if scores[name] - gbk >= _AS_LIKELY * advantage:
+            # Many encodings have the same letters in the same places.
+            likely.setdefault(sample.decode(_MODELS[name].codec, "replace"), name)
+    found = tuple(likely.values())[:_MOST_LIKELY]
+    return Fit(None, found if advantage > _CERTAIN else ("gb18030", *found))
+
+
+def _is_usual(sample: bytes) -> bool:
+    """Return whether enough of the characters of a text in GBK are frequent ones."""
     costs = [_gbk(each) for each in sample.decode("gb18030", "ignore") if not each.isascii()]
     frequent = sum(cost > _FREQUENT for cost in costs)
-    return "gb18030" if len(costs) < _FEW or frequent > _LEAST_FREQUENT * len(costs) else None
+    return len(costs) < _FEW or frequent > _LEAST_FREQUENT * len(costs)
 
 
-def _score(sample: bytes, codec: str, frequency: Callable[[str], float]) -> float:
+def _score(sample: bytes, model: _Model) -> float:
     """Return the logarithm of how likely a text is in an encoding."""
-    text = sample.decode(codec, "replace")
-    known: dict[str, float] = {}
-    total = 0.0
-    for character in text:
-        cost = known.get(character)
-        if cost is None:
-            cost = known[character] = _cost(character, frequency)
-        total += cost
-    if codec == "cp1252":
-        # Accented letters are seldom neighbours.
-        return total + sum(
-            _NEIGHBOURS
-            for one, other in pairwise(text)
-            if not one.isascii() and not other.isascii()
-        )
-    # A rare character between ASCII letters has swallowed one of them.
-    for before, at in zip(text, range(1, len(text)), strict=False):
-        if known[text[at]] < _RARE and _LETTERS.match(before):
-            total += _IN_A_WORD
-    return total
+    text = sample.decode(model.codec, "replace")
+    costs = {
+        character: _ASCII if character.isascii() else _cost(character, model.frequency)
+        for character in set(text)
+    }
+    total = sum(count * costs[character] for character, count in Counter(text).items())
+    strange = model.strange.findall(text)
+    if model.strange is _SWALLOWED:
+        strange = [character for character in strange if costs[character] < _RARE]
+    if model.is_single_byte:
+        total += sample.count(0xFF) * _BINARY
+    return total + len(strange) * model.penalty
 
 
 def _cost(character: str, frequency: Callable[[str], float]) -> float:
-    if character.isascii():
-        return _ASCII
     return _INVALID if character == "\ufffd" else frequency(character)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from yunxin_soap.charsets import best_fit
+from yunxin_soap.charsets import best_fit, is_utf_8
 from yunxin_soap.errors import ConfigurationError
 
 _BLOCK = 1 << 20
@@ -22,7 +22,7 @@ _MAX_BYTES = 4 << 30
 """Bytes of a list, at most."""
 _MAX_LINE = 1 << 18
 """Characters of a line that is read in any case. Up to a block more may be read in one."""
-_SAMPLE = 1 << 14
+_SAMPLE = 1 << 12
 """Bytes of lines that are not ASCII by which the encoding is judged."""
 _SMALL_SAMPLE = 1 << 11
 """The same for a text that is valid UTF-8: one in GBK seldom is, and never a long one."""
@@ -33,6 +33,7 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+    ("\ufeff".encode("gb18030"), "gb18030"),
 )
 WORKBOOK_MARK = b"PK\x03\x04"
 """The first bytes of an ``.xlsx`` file, which is a zip file."""
@@ -195,7 +196,7 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
         )
     if named is not None:
         io.TextIOWrapper(io.BytesIO(), named)  # LookupError for a codec of bytes to bytes
-    known = named or _utf_16_or_32(head)
+    known = named or _marked_or_utf_16(head)
     if known:
         if _decode_all(binary, known) is None:
             _check_majority(_count_lines(binary, known), named)
@@ -213,15 +214,15 @@ def _choose_by_lines(binary: IO[bytes]) -> str:
     # it is tried only if most lines that are not ASCII are invalid UTF-8.
     if count.undecodable > count.typical:
         fit = best_fit(_sample(binary))
-        if fit not in ("utf-8", "gb18030", None):
-            raise _neither(fit)
+        if fit.likely:
+            raise _neither(fit.likely)
         # gb18030 is a superset of GBK and of GB2312, so it decodes a list in any of the three.
-        if fit == "gb18030":
-            if _decode_all(binary, fit) is not None:
-                return fit
-            gbk_count = _count_lines(binary, fit)
+        if fit.encoding == "gb18030":
+            if _decode_all(binary, fit.encoding) is not None:
+                return fit.encoding
+            gbk_count = _count_lines(binary, fit.encoding)
             if gbk_count.undecodable < count.undecodable:
-                name, count = fit, gbk_count
+                name, count = fit.encoding, gbk_count
     _check_majority(count, None)
     return name
 
@@ -229,7 +230,7 @@ def _choose_by_lines(binary: IO[bytes]) -> str:
 def _check_majority(count: _LineCount, named: str | None) -> None:
     if count.undecodable * 2 >= count.lines:
         if named is None:
-            raise _neither(None)
+            raise _neither(())
         raise ConfigurationError(
             f"The list is not {named} text: name its encoding, or leave it out to have it detected."
         )
@@ -237,27 +238,35 @@ def _check_majority(count: _LineCount, named: str | None) -> None:
 
 def _choose_by_words(binary: IO[bytes]) -> str:
     """Return the encoding of a text that is valid UTF-8, as some words in GBK are, such as 联通."""
-    fit = best_fit(_sample(binary, _SMALL_SAMPLE))
-    if fit is None:
+    is_certain = is_utf_8(_sample(binary, _SMALL_SAMPLE))
+    if is_certain is None:
         raise ConfigurationError(
             "The list could be UTF-8 or GBK text: name its encoding with encoding=."
         )
-    is_gbk = fit == "gb18030" and _decode_all(binary, fit) is not None
+    is_gbk = not is_certain and _decode_all(binary, "gb18030") is not None
     return "gb18030" if is_gbk else "utf-8-sig"
 
 
-def _neither(fit: str | None) -> ConfigurationError:
+def _neither(likely: tuple[str, ...]) -> ConfigurationError:
+    """Return the error for a list of unknown encoding, with those that it may have."""
     what = "The list is neither UTF-8 nor GBK text"
-    if fit is None:
+    if not likely:
         return ConfigurationError(f"{what}: name its encoding with encoding=, or save it as UTF-8.")
+    named = " or ".join(filter(None, (", ".join(likely[:-1]), likely[-1])))
+    if likely[0] == "gb18030":
+        return ConfigurationError(
+            f"The list is no UTF-8 text, and could be {named}: name its encoding with encoding=, or"
+            " save it as UTF-8."
+        )
+    advice = f"encoding={likely[0]!r}" if len(likely) == 1 else "encoding="
     return ConfigurationError(
-        f"{what}: {fit} fits it best. If it is that, say so with encoding={fit!r}, or save the list"
-        " as UTF-8."
+        f"{what}: {named} fits it best. If it is that, say so with {advice}, or save the list as"
+        " UTF-8."
     )
 
 
-def _utf_16_or_32(head: bytes) -> str | None:
-    """Return the encoding if it is UTF-16 or UTF-32, by its mark or by its zero bytes."""
+def _marked_or_utf_16(head: bytes) -> str | None:
+    """Return the encoding if the file's mark names it, or if the zero bytes of UTF-16 do."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name

@@ -53,36 +53,103 @@ def test_encoding_utf_32_with_a_mark_is_detected() -> None:
 
 
 OTHERS = {
-    "big5": ("姓名,手機\n", ["陳大文", "林志豪", "黃美惠", "張家豪", "王小明", "李淑芬", "謝雅婷"]),
-    "shift_jis": ("氏名,電話番号\n", ["佐藤花子", "鈴木一郎", "たかし", "ｽｽﾞｷ ﾊﾅｺ", "山本さくら"]),
-    "euc_kr": ("이름,전화번호\n", ["김민준", "이서연", "박지훈", "최수진", "정하은", "강영희"]),
-    "cp1252": ("name,phone\n", ["Müller", "José", "Renée", "Gómez", "Zoë", "Straße", "Señor"]),
+    "big5": ("姓名,手機", "陳大文 林志豪 黃美惠 張家豪 王小明 李淑芬 謝雅婷 吳宗憲 蔡宜君 周杰倫"),
+    "shift_jis": ("氏名,電話番号", "佐藤花子 鈴木一郎 たかし ｽｽﾞｷ･ﾊﾅｺ 山本さくら 高橋健太 中村大輔"),
+    "euc_jp": (
+        "氏名,電話番号",
+        "佐藤花子 鈴木一郎 渡辺直樹 山本さくら 高橋健太 中村大輔 斎藤誠 小林恵",
+    ),
+    "euc_kr": ("이름,전화번호", "김민준 이서연 박지훈 최수진 정하은 강영희 조현우 윤서준 장미란"),
+    "cp1252": ("prénom,téléphone", "Müller José Renée Gómez Zoë Straße Señor François Jürgen Åsa"),
+    "mac_roman": ("prénom,téléphone", "Müller José Renée Gómez Zoë Straße Señor François Jürgen"),
+    "cp1250": ("imię,telefon", "Wójcik Żółć Dvořák Růžička Šimůnek Kovács Szőke Świątek Gałązka"),
+    "cp1254": ("adı,soyadı", "Yılmaz Çelik Öztürk Gökçe Doğan Işık Ümit Ayşe Güneş Şimşek"),
+    "cp1251": ("Имя,Телефон", "Иванов Сидорова Кузнецов Мария Дмитрий Волкова ИВАН Сергей Юлия"),
+    "koi8-r": ("Имя,Телефон", "Иванов Сидорова Кузнецов Мария Дмитрий Волкова ИВАН Сергей Юлия"),
+    "iso8859-5": ("Имя,Телефон", "Иванов Сидорова Кузнецов Мария Дмитрий Волкова Сергей Юлия"),
+    "cp866": ("Имя,Телефон", "Иванов Сидорова Кузнецов Мария Дмитрий Волкова ИВАН Сергей Юлия"),
+    "cp1253": ("Όνομα,Τηλέφωνο", "Γιώργος Μαρία Δημήτρης Ελένη Κωνσταντίνος Νίκος Σοφία"),
+    "cp1255": ("שם,טלפון", "משה דוד שרה רחל יוסף אברהם כהן לוי מרים יעקב"),
+    "cp1256": ("الاسم,هاتف", "محمد أحمد فاطمة علي حسن عائشة خالد إبراهيم مريم يوسف"),
+    "cp874": ("ชื่อ,โทรศัพท์", "สมชาย สมหญิง ประยุทธ์ กิตติพงษ์ นภา อนุชา วรรณา ธนกร ปิยะ สุดา"),
 }
+"""Headings and usual names of people who use an encoding other than UTF-8 and GBK."""
+
+
+def list_of(names: list[str], heading: str = "") -> str:
+    """Return a list with a heading and names."""
+    rows = [f"{name},{number}" for name, number in zip(names, numbers(len(names)), strict=True)]
+    return "".join(f"{line}\n" for line in [heading, *rows] if line)
 
 
 @pytest.mark.parametrize("encoding", OTHERS)
-@pytest.mark.parametrize("rows", [2, 5, 50])
+@pytest.mark.parametrize("rows", [3, 5, 50])
 @pytest.mark.parametrize("with_heading", [True, False])
 def test_encoding_that_only_looks_like_gbk_is_refused_by_its_name(
     encoding: str, rows: int, with_heading: bool
 ) -> None:
     """Nearly all of their bytes are valid GBK, with other characters: names must not be changed."""
     heading, names = OTHERS[encoding]
-    listed = [f"{names[at % len(names)]},{number}\n" for at, number in enumerate(numbers(rows))]
-    content = (heading * with_heading + "".join(listed)).encode(encoding)
-    with pytest.raises(ConfigurationError) as caught:
+    listed = [names.split()[at % len(names.split())] for at in range(rows)]
+    text = list_of(listed, heading * with_heading)
+    content = text.encode(encoding)
+    with pytest.raises(
+        ConfigurationError, match=r" fits it best\. If it is that, say so"
+    ) as caught:
         decoded(content)
-    assert f"neither UTF-8 nor GBK text: {encoding} fits it best" in str(caught.value)
-    assert decoded(content, encoding) == content.decode(encoding)
+    assert encoding in str(caught.value)
+    assert decoded(content, encoding) == text
 
 
-@pytest.mark.parametrize("encoding", ["koi8-r", "cp1251", "cp874"])
-def test_encoding_of_another_script_is_refused(encoding: str) -> None:
-    """Read as GBK, its text has nearly no frequent character."""
-    words = "สวัสดีครับ ขอบคุณมาก" if encoding == "cp874" else "Иванов Пётр, Сидорова Анна Ивановна"
-    content = "".join(f"{words},{number}\n" for number in numbers(5)).encode(encoding)
-    with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK text"):
+@given(st.data(), st.sampled_from(list(OTHERS)), st.booleans())
+def test_encoding_of_any_names_of_another_language_is_never_taken_for_gbk(
+    data: st.DataObject, encoding: str, with_heading: bool
+) -> None:
+    """Be it only one name."""
+    heading, names = OTHERS[encoding]
+    listed = data.draw(st.lists(st.sampled_from(names.split()), min_size=1, max_size=20))
+    text = list_of(listed, heading * with_heading)
+    try:
+        assert decoded(text.encode(encoding)) == text
+    except ConfigurationError as error:
+        assert "encoding" in str(error)
+
+
+def test_encoding_that_may_be_gbk_or_another_is_asked_for() -> None:
+    """A name or two may be in both; the error has the candidates, and each of them is taken."""
+    content = list_of(["許瑋甯"]).encode("gbk")
+    with pytest.raises(ConfigurationError, match="could be gb18030 or shift_jis: name its encodi"):
         decoded(content)
+    assert decoded(content, "gb18030") == list_of(["許瑋甯"])
+
+
+_TRADITIONAL_NAMES = "陳大文 林志豪 黃美惠 張家豪 謝雅婷 郭台銘 曾國城 許瑋甯 蕭敬騰 鄧麗君 劉德華"
+
+
+@given(st.lists(st.sampled_from(_TRADITIONAL_NAMES.split()), min_size=3, max_size=30))
+def test_encoding_gbk_with_traditional_characters_is_gbk(names: list[str]) -> None:
+    """GBK has them, and lists with customers from Hong Kong and Taiwan, too."""
+    text = list_of(names, "姓名,手机号")
+    assert decoded(text.encode("gbk")) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "阿依古丽·买买提",
+            "麻辣烫一份",
+            "鱿鱼须、榴莲酥",
+            "濮阳市鄱阳街12号",
+            "￥199.00（含税）",
+        ),
+        *("Ⅱ期①栋", "套餐A★", "亓官缑翟", "「臺北」", "壹仟贰佰叁拾元整", "您好，您的快递已到"),
+    ],
+)
+def test_encoding_gbk_with_unusual_words_is_gbk(value: str) -> None:
+    """Its headings and the other rows are usual."""
+    text = list_of(["张三", value, "李娜"], "姓名,手机号")
+    assert decoded(text.encode("gbk")) == text
 
 
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗欧上官邬鄢亓仝郗逄"
@@ -366,7 +433,7 @@ def test_encoding_is_utf_8_where_gbk_decodes_no_more_lines() -> None:
 
 def test_encoding_mostly_undecodable_list_is_an_error() -> None:
     """Half of the lines or more that cannot be decoded: the encoding must be wrong."""
-    with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK text: name its encoding"):
+    with pytest.raises(ConfigurationError, match="name its encoding"):
         decoded(b"\xff\xff\xff")
     assert decoded(b"x\nx\n\xff\n").endswith("\ufffd\n")
     with pytest.raises(ConfigurationError, match="neither UTF-8 nor GBK"):
