@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from yunxin_soap.campaign.lists.rows import as_source
@@ -25,19 +25,14 @@ class Suppressed:
 
     Args:
         reasons: the reason of each number.
-        has_hashes: whether a planner must look numbers up.
     """
 
-    def __init__(self, reasons: Mapping[str, str], *, has_hashes: bool = False) -> None:
-        self._reasons, self.has_hashes = reasons, has_hashes
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self._reasons = reasons
 
     def reasons(self, numbers: Sequence[str]) -> Mapping[str, str]:
         """Return those of some numbers that are on the list."""
         return {each: self._reasons[each] for each in numbers if each in self._reasons}
-
-    def numbers(self) -> Iterator[list[str]]:
-        """Yield all of them."""
-        yield list(self._reasons)
 
 
 def numbers(count: int, start: int = 13910000000) -> list[str]:

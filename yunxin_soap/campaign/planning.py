@@ -47,13 +47,9 @@ _CACHE_KIB = 64 << 10
 """KiB of the scratch file that are kept in memory, at most."""
 _READ_ROWS = 20_000
 """Numbers read from the scratch file at once."""
-_LOADING_BATCH = 2
-"""The batch before which a plan loads the do-not-send list; it looks the numbers before it up."""
 _NEXT_NUMBERS = (
     "SELECT group_concat(n), max(n) FROM (SELECT n FROM seen WHERE n > ? ORDER BY n LIMIT ?)"
 )
-_NEXT_MET_NUMBERS = _NEXT_NUMBERS.replace("n > ?", "n > ? AND batch <> 0")
-"""The same without the numbers of the do-not-send list that the source did not have."""
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 _MAX_NOTES = 10
@@ -89,14 +85,8 @@ class PlanOptions(TypedDict, total=False):
 class Suppressions(Protocol):
     """The do-not-send list, as a plan uses it."""
 
-    has_hashes: bool
-    """Whether numbers must be looked up, since the list has only their hashes."""
-
     def reasons(self, numbers: Sequence[str]) -> Mapping[str, str]:
         """Return those of some numbers that are on the list, with the reason of each."""
-
-    def numbers(self) -> Iterator[list[str]]:
-        """Yield the numbers that are on the list without a hash, some at a time."""
 
 
 class PlannedSubmission(NamedTuple):
@@ -194,8 +184,8 @@ class Planner:
         self._db.execute("PRAGMA synchronous = OFF")
         # A mainland number is an integer, so it can be the row's key: the smallest and fastest.
         kind = "n INTEGER PRIMARY KEY" if self._mainland else "n TEXT PRIMARY KEY"
-        # The batch is 0 for a number on the do-not-send list, and -1 once the source has had it: it
-        # then belongs to the digest, so that a plan stays the same when that list grows.
+        # The batch is 0 for a number on the do-not-send list. It belongs to the digest, too, so that
+        # a plan stays the same when that list grows.
         self._db.execute(f"CREATE TABLE seen ({kind}, batch INTEGER)")
         # The other tables are written and read in order: a second file with a small cache will do.
         self._db.execute("ATTACH '' AS rest")
@@ -294,11 +284,10 @@ class Planner:
         self._template.check_notation(usable)
 
     def _add(self, batch: Batch) -> None:
-        numbers, lines, texts = self._parse(batch)
-        is_new = self._deduplicate(numbers, lines, texts)
+        numbers, lines, texts = self._without_suppressed(*self._parse(batch))
+        is_new = self._deduplicate(numbers, lines)
         if is_new is not None:
-            numbers, lines = list(compress(numbers, is_new)), list(compress(lines, is_new))
-            texts = None if texts is None else list(compress(texts, is_new))
+            numbers, lines, texts = _chosen(is_new, numbers, lines, texts)
         if numbers:
             self._look_at(batch, numbers, lines, texts)
         if texts is not None:
@@ -386,19 +375,37 @@ class Planner:
             self._notes.update(dict.fromkeys(notes))
         return message
 
-    def _deduplicate(
-        self, numbers: list[str], lines: Sequence[int], texts: Sequence[str] | None
-    ) -> list[bool] | None:
-        """Skip the numbers that are in the campaign already, or on the do-not-send list.
+    def _without_suppressed(
+        self, numbers: list[str], lines: Sequence[int], texts: list[str] | None
+    ) -> tuple[list[str], Sequence[int], list[str] | None]:
+        """Skip the numbers that are on the do-not-send list, and return the others.
+
+        The arguments, and what it returns, are what `_parse` returns.
+        """
+        reasons = {} if self._suppressions is None else self._suppressions.reasons(numbers)
+        if not reasons:
+            return numbers, lines, texts
+        is_kept = [each not in reasons for each in numbers]
+        for at, kept in enumerate(is_kept):
+            if kept:
+                continue
+            number = numbers[at]
+            reason = suppressed_reason(reasons[number])
+            self._skip(lines[at], number, reason, SkipKind.SUPPRESSED)
+            is_first = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, 0)", (number,))
+            if is_first.rowcount and texts is not None:
+                self._db.execute("INSERT INTO row VALUES (?, ?, 0)", (texts[at], number))
+        return _chosen(is_kept, numbers, lines, texts)
+
+    def _deduplicate(self, numbers: list[str], lines: Sequence[int]) -> list[bool] | None:
+        """Skip the numbers that are in the campaign already.
 
         Returns:
             Which numbers are to be sent to; None if all are.
         """
         self._batch += 1
-        self._mark_suppressed(numbers)
         # In order, so that SQLite writes few pages of the tree.
-        keys = sorted(numbers)
-        array = self._array(keys)
+        array = self._array(sorted(numbers))
         inserted = self._db.execute(
             "INSERT OR IGNORE INTO seen SELECT value, ? FROM json_each(?)", (self._batch, array)
         ).rowcount
@@ -411,59 +418,13 @@ class Planner:
                 (array, self._batch),
             )
         }
-        suppressed, met = self._find_suppressed(array)
         is_new = []
-        for at, (number, line) in enumerate(zip(numbers, lines, strict=True)):
+        for number, line in zip(numbers, lines, strict=True):
             is_new.append(number in new)
             new.discard(number)
-            if number in suppressed:
-                reason = suppressed_reason(suppressed[number])
-                self._skip(line, number, reason, SkipKind.SUPPRESSED)
-                if texts is not None and number not in met:
-                    self._db.execute("INSERT INTO row VALUES (?, ?, 0)", (texts[at], number))
-                met.add(number)
-            elif not is_new[-1]:
+            if not is_new[-1]:
                 self._skip(line, number, DUPLICATE_REASON, SkipKind.DUPLICATE)
         return is_new
-
-    def _mark_suppressed(self, numbers: list[str]) -> None:
-        """Let `seen` have those of a batch's numbers that are on the do-not-send list."""
-        if self._suppressions is None:
-            return
-        # A short list of numbers costs one query, however long the do-not-send list is. For a long
-        # one, to have all of that list here is faster.
-        parts: Iterable[Iterable[str]] = ()
-        if self._batch == 1 or self._suppressions.has_hashes:
-            parts = [self._suppressions.reasons(numbers)]
-        elif self._batch == _LOADING_BATCH:
-            parts = self._suppressions.numbers()
-        for part in parts:
-            array = self._array([each for each in part if self._pattern.fullmatch(each)])
-            self._db.execute(
-                "INSERT OR IGNORE INTO seen SELECT value, 0 FROM json_each(?)", (array,)
-            )
-
-    def _find_suppressed(self, array: str) -> tuple[dict[str, str], set[str]]:
-        """Return the reasons of a batch's numbers on the do-not-send list, and which came before.
-
-        Args:
-            array: the batch's numbers, as `_array` makes it.
-        """
-        if self._suppressions is None:
-            return {}, set()
-        rows = self._db.execute(
-            "SELECT DISTINCT n, batch FROM seen JOIN json_each(?) ON n = value WHERE batch < 1",
-            (array,),
-        )
-        found = {str(key): batch for key, batch in rows}
-        first = self._array([key for key, batch in found.items() if batch == 0])
-        self._db.execute(
-            "UPDATE seen SET batch = -1 WHERE n IN (SELECT value FROM json_each(?))", (first,)
-        )
-        # A number that was taken off the list meanwhile has no reason any more.
-        reasons = self._suppressions.reasons(list(found)) if found else {}
-        met = {key for key, batch in found.items() if batch < 0}
-        return {key: reasons.get(key, "") for key in found}, met
 
     def _array(self, numbers: list[str]) -> str:
         """Return numbers as a JSON array of what is the key of `seen`."""
@@ -522,9 +483,8 @@ class Planner:
     def _sorted_numbers(self) -> Iterator[str]:
         """Yield all numbers in order, some at a time, joined by commas."""
         last: int | str = 0 if self._mainland else ""
-        part = _NEXT_NUMBERS if self._suppressions is None else _NEXT_MET_NUMBERS
         while True:
-            joined, last = self._db.execute(part, (last, _READ_ROWS)).fetchone()
+            joined, last = self._db.execute(_NEXT_NUMBERS, (last, _READ_ROWS)).fetchone()
             if joined is None:
                 return
             yield joined
@@ -628,6 +588,17 @@ def _translated_errors() -> Iterator[None]:
             f"The scratch file of the plan cannot be written ({error}): is the disk with the"
             " temporary files full?"
         ) from None
+
+
+def _chosen(
+    wanted: Sequence[bool], numbers: list[str], lines: Sequence[int], texts: list[str] | None
+) -> tuple[list[str], Sequence[int], list[str] | None]:
+    """Return what `Planner._parse` returns for those numbers that are wanted."""
+    return (
+        list(compress(numbers, wanted)),
+        list(compress(lines, wanted)),
+        None if texts is None else list(compress(texts, wanted)),
+    )
 
 
 def _why_empty(planner: Planner) -> str:

@@ -605,6 +605,8 @@ class MySQL(Dialect):
             "innodb_lock_wait_timeout": str(LOCK_TIMEOUT),
             "foreign_key_checks": "1",
             "unique_checks": "1",
+            # Many rows that are read as one text.
+            "group_concat_max_len": str(1 << 22),
             # Rows that are streamed to a slow reader.
             "net_write_timeout": str(_SILENCE_TIMEOUT),
         }
