@@ -34,6 +34,13 @@ if TYPE_CHECKING:
         YunxinError,
     )
     from yunxin_soap.message import Submission, count_segments
+    from yunxin_soap.observer import (
+        Observation,
+        Observer,
+        SubmissionEnded,
+        SubmissionStarted,
+        observe,
+    )
     from yunxin_soap.operation import ProtocolName
     from yunxin_soap.results import Receipt
     from yunxin_soap.settings import ClientArguments, ClientOptions, Endpoint, Settings
@@ -49,6 +56,8 @@ _MODULES = {
     "ClientArguments": "settings",
     "ClientOptions": "settings",
     "Endpoint": "settings",
+    "Observation": "observer",
+    "Observer": "observer",
     "ProtocolName": "operation",
     "Receipt": "results",
     "Request": "transport.base",
@@ -56,8 +65,11 @@ _MODULES = {
     "ResultCode": "codes",
     "Settings": "settings",
     "Submission": "message",
+    "SubmissionEnded": "observer",
+    "SubmissionStarted": "observer",
     "Transport": "transport.base",
     "count_segments": "message",
+    "observe": "observer",
 }
 
 __all__ = [
@@ -80,6 +92,8 @@ __all__ = [
     "LedgerError",
     "NotInLedger",
     "NotSent",
+    "Observation",
+    "Observer",
     "Outcome",
     "OutcomeUnknown",
     "ProtocolName",
@@ -94,10 +108,13 @@ __all__ = [
     "SendError",
     "Settings",
     "Submission",
+    "SubmissionEnded",
+    "SubmissionStarted",
     "Transport",
     "YunxinError",
     "__version__",
     "count_segments",
+    "observe",
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.client import ClientBase
 from yunxin_soap.errors import SendError
 from yunxin_soap.message import Submission
+from yunxin_soap.observer import Watch
 from yunxin_soap.results import Receipt
 from yunxin_soap.transport.aio import AsyncHttpTransport
 from yunxin_soap.transport.base import AsyncTransport
@@ -19,9 +19,6 @@ from yunxin_soap.wire.service import AsyncService, Call, Operations
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-_log = logging.getLogger("yunxin_soap")
 
 
 class AsyncClient(ClientBase[AsyncTransport]):
@@ -119,9 +116,10 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """
         if not self._loaded:
             await self._load()
+        watch = None
         try:
             request = self._encoder.encode(submission)
-            self._begin_exchange(submission, request)
+            watch = self._begin_exchange(submission, request)
             assert self._transport is not None
             return self._parse_response(
                 submission,
@@ -129,9 +127,10 @@ class AsyncClient(ClientBase[AsyncTransport]):
                 await self._transport.send(request)
                 if valid_until is None
                 else await self._transport.send(request, valid_until=valid_until),
+                watch,
             )
         except BaseException as raised:
-            self._annotate(raised, len(submission.recipients), submission.channel)
+            self._annotate(raised, len(submission.recipients), submission.channel, watch)
             raise
 
     async def check(
@@ -198,23 +197,26 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """Close the client."""
         await self.close()
 
-    def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
+    def _annotate(
+        self, raised: BaseException, recipients: int, channel: str, watch: Watch | None
+    ) -> None:
         cancelled = isinstance(raised, asyncio.CancelledError)
         if cancelled and not isinstance(raised.__cause__, SendError):
             # A caller's transport that does not tell how far it came may have sent the request.
             raised.__cause__ = outcome_unknown(CANCELLED, None)
-        super()._annotate(raised, recipients, channel)
+        super()._annotate(raised, recipients, channel, watch)
 
     async def _call(self, call: Call) -> Any:
         """Send one call of `service`."""
+        watch = None
         try:
             self._add_secrets(call)
             request = call.build()
-            self._begin_exchange(call.sent, request)
+            watch = self._begin_call(call, request)
             assert self._transport is not None
-            return call.parse(self._log_response(await self._transport.send(request)))
+            return self._parse_call(call, await self._transport.send(request), watch)
         except BaseException as raised:
-            self._annotate_call(raised, call)
+            self._annotate_call(raised, call, watch)
             raise
 
     async def _load_operations(self) -> Operations:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
-from yunxin_soap import wsdl
-from yunxin_soap.errors import RequestInfo, SendError, invalid_request
+from yunxin_soap import observer, wsdl
+from yunxin_soap.errors import OutcomeUnknown, RequestInfo, SendError, invalid_request
 from yunxin_soap.message import Submission
+from yunxin_soap.observer import SubmissionStarted, Watch
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.redact import Redactor, clear_frames, summarise_numbers, truncate_printable
 from yunxin_soap.results import Receipt, parse_result
@@ -89,6 +90,9 @@ class ClientBase(Generic[_Transport]):
                 in use waits up to ``connect_timeout`` seconds, and then raises `NotSent`.
                 Default: 100.
             wsdl: the path of a WSDL to use instead of the cached one. Default: None.
+            log_messages: whether the log, at DEBUG, shows the texts that are sent and the start of
+                each response, which may quote them. A text may be a verification code. Default:
+                False.
             transport: what carries the requests, for tests. It replaces the network and with it
                 every setting of the network. The client closes it. Default: HTTP.
 
@@ -276,24 +280,38 @@ class ClientBase(Generic[_Transport]):
             warnings.warn(note, UserWarning, stacklevel=3)
         return submission
 
-    def _parse_response(self, submission: Submission, response: Response) -> Receipt:
-        """Log a response, and return the receipt in it.
+    def _parse_response(
+        self, submission: Submission, response: Response, watch: Watch | None
+    ) -> Receipt:
+        """Return the receipt in a response.
+
+        Args:
+            submission: what was sent.
+            response: the response.
+            watch: is told of the receipt, if somebody wants to know.
 
         Raises:
             Rejected: the gateway rejected the submission.
             OutcomeUnknown: the response does not show the outcome.
         """
-        return Receipt(
-            parse_result(self._codec.decode(self._log_response(response)), self._redact),
+        if watch is not None:
+            self._log_response(response)
+        receipt = Receipt(
+            parse_result(self._codec.decode(response), self._redact),
             submission.recipients,
             submission.message,
             submission.channel,
             submission.extension,
             self._settings.protocol,
         )
+        if watch is not None:
+            watch.accepted(receipt.batch_no)
+        return receipt
 
-    def _annotate(self, raised: BaseException, recipients: int, channel: str) -> None:
-        """Set ``request`` of a `SendError`, also of one that caused a cancellation.
+    def _annotate(
+        self, raised: BaseException, recipients: int, channel: str, watch: Watch | None
+    ) -> None:
+        """Set ``request`` of a `SendError`, also of one that caused a cancellation, and tell it.
 
         Frames of the codec, of zeep and of the transport hold the password: they are cleared. What
         an error of an HTTP library or of a caller's transport quotes may contain it: it is removed.
@@ -305,37 +323,84 @@ class ClientBase(Generic[_Transport]):
                 error.request = RequestInfo(
                     settings.endpoint.url, settings.protocol, recipients, channel
                 )
+        ending = raised if isinstance(raised, SendError) else raised.__cause__
+        if watch is None and recipients and isinstance(ending, OutcomeUnknown):
+            # The log wants it even if nobody watches. Other operations have no recipients.
+            watch = Watch(self._started(recipients, channel), ())
+        if watch is not None:
+            watch.failed(raised)
 
     def _add_secrets(self, call: Call) -> None:
         """Mask the passwords in a call of `service`, which may use another account."""
         self._redact.add_secret(*call.secrets)
 
-    def _annotate_call(self, raised: BaseException, call: Call) -> None:
+    def _annotate_call(self, raised: BaseException, call: Call, watch: Watch | None) -> None:
         """Set ``request`` of an error that a call of `service` raised."""
         # The caller may have put the password into the wrong field.
-        self._annotate(raised, call.recipients, self._redact(call.channel))
+        self._annotate(raised, call.recipients, self._redact(call.channel), watch)
 
-    def _begin_exchange(self, sent: Submission | Fields | str, request: Request) -> None:
-        """Check that the client is open, and log the request; see `_log_request`."""
+    def _begin_exchange(self, submission: Submission, request: Request) -> Watch | None:
+        """Check that the client is open, and tell who wants to know that a submission begins."""
         if self._closed:
             self._check_open()
-        if _log.isEnabledFor(logging.DEBUG):
-            self._log_request(sent, request)
+        if not observer.is_watched():
+            return None
+        self._log_request(submission, request)
+        return Watch(self._started(len(submission.recipients), submission.channel))
+
+    def _begin_call(self, call: Call, request: Request) -> Watch | None:
+        """Do as `_begin_exchange` with a call of `service`, which need not be a submission."""
+        self._check_open()
+        if not observer.is_watched():
+            return None
+        self._log_request(call.sent, request)
+        if isinstance(call.sent, str):
+            return None
+        return Watch(self._started(call.recipients, self._redact(call.channel)))
+
+    def _started(self, recipients: int, channel: str) -> SubmissionStarted:
+        settings = self._settings
+        endpoint = settings.endpoint
+        return SubmissionStarted(
+            settings.protocol,
+            endpoint.host,
+            endpoint.port,
+            recipients,
+            channel,
+            *observer.ORIGIN.get(),
+        )
+
+    def _parse_call(self, call: Call, response: Response, watch: Watch | None) -> Any:
+        """Return the result of a call of `service`."""
+        if observer.is_watched():
+            self._log_response(response)
+        result = call.parse(response)
+        if watch is not None:
+            watch.returned(result)
+        return result
 
     def _log_request(self, sent: Submission | Fields | str, request: Request) -> None:
-        """Log a request, without the password and with one shortened number.
+        """Log a request at DEBUG: no password, one shortened number, and no text unless asked to.
 
         Args:
             sent: a submission, its fields, or what may be shown of another call.
             request: the request that carries it.
         """
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
         url = self._settings.endpoint.url
         if isinstance(sent, str):
             _log.debug("%s %s to %s: %s", request.method, request.path, url, sent)
             return
         fields = self._encoder.fields(sent) if isinstance(sent, Submission) else sent
         shown = self._codec.encode(
-            fields._replace(userPass="***", DesNo=summarise_numbers(fields.DesNo))
+            fields._replace(
+                userPass="***",
+                DesNo=summarise_numbers(fields.DesNo),
+                Msg=fields.Msg
+                if self._settings.log_messages
+                else f"*** ({len(fields.Msg)} characters)",
+            )
         )
         content = shown.query if shown.body is None else shown.body.decode()
         if self._settings.protocol.startswith("http-"):
@@ -348,16 +413,18 @@ class ClientBase(Generic[_Transport]):
             self._redact(content),
         )
 
-    def _log_response(self, response: Response) -> Response:
-        """Log a response at DEBUG, redacted, and return it."""
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "HTTP %d (%s): %s",
-                response.status,
-                truncate_printable(self._redact(response.content_type), 100),
-                self._redact.excerpt(response.body, limit=2000),
-            )
-        return response
+    def _log_response(self, response: Response) -> None:
+        """Log a response at DEBUG, redacted. Its body may quote the text, as error pages do."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        _log.debug(
+            "HTTP %d (%s): %s",
+            response.status,
+            truncate_printable(self._redact(response.content_type), 100),
+            self._redact.excerpt(response.body, limit=2000)
+            if self._settings.log_messages
+            else f"{len(response.body)} bytes",
+        )
 
 
 # The options as `help` and interactive shells show them.
@@ -432,18 +499,20 @@ class Client(ClientBase[Transport]):
             OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
             RuntimeError: the client is closed.
         """
+        watch = None
         try:
             request = self._encoder.encode(submission)
-            self._begin_exchange(submission, request)
+            watch = self._begin_exchange(submission, request)
             return self._parse_response(
                 submission,
                 # A transport for tests need not know what is not used.
                 self._transport.send(request)
                 if valid_until is None
                 else self._transport.send(request, valid_until=valid_until),
+                watch,
             )
         except BaseException as raised:
-            self._annotate(raised, len(submission.recipients), submission.channel)
+            self._annotate(raised, len(submission.recipients), submission.channel, watch)
             raise
 
     def check(
@@ -509,11 +578,12 @@ class Client(ClientBase[Transport]):
 
     def _call(self, call: Call) -> Any:
         """Send one call of `service`."""
+        watch = None
         try:
             self._add_secrets(call)
             request = call.build()
-            self._begin_exchange(call.sent, request)
-            return call.parse(self._log_response(self._transport.send(request)))
+            watch = self._begin_call(call, request)
+            return self._parse_call(call, self._transport.send(request), watch)
         except BaseException as raised:
-            self._annotate_call(raised, call)
+            self._annotate_call(raised, call, watch)
             raise

@@ -82,6 +82,7 @@ class ClientOptions(TypedDict, total=False):
     max_segments: int
     max_connections: int
     wsdl: str | os.PathLike[str] | None
+    log_messages: bool
 
 
 class ClientArguments(ClientOptions, total=False):
@@ -294,6 +295,7 @@ class Settings:
     wsdl: str | os.PathLike[str] | None = _setting(
         _optional(_instance((str, os.PathLike), "a path")), None
     )
+    log_messages: bool = _setting(_instance(bool, "True or False"), False)
 
     def __init__(self, user_code: str, user_pass: str, **options: Unpack[ClientOptions]) -> None:
         given: dict[str, Any] = {**options, "user_code": user_code, "user_pass": user_pass}

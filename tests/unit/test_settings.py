@@ -45,6 +45,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "max_segments": 10,
         "max_connections": 100,
         "wsdl": None,
+        "log_messages": False,
     }
     assert settings.recipient_pattern is MAINLAND_MOBILE
 

@@ -43,6 +43,7 @@ from yunxin_soap.campaign.storage.suppression import Suppression
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.observer import Origin, sent_from
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -236,7 +237,7 @@ class Ledger:
         """Run a campaign in this event loop; `AsyncLedger.run` uses it, too."""
         campaign_id = await asyncio.to_thread(self._reads.campaign_id, name)
         await asyncio.to_thread(self._check_options, name, options)
-        with as_ledger_errors():
+        with as_ledger_errors(), sent_from(Origin(campaign=name)):
             await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
 
     def _check_options(self, name: str, options: RunOptions) -> None:

@@ -87,6 +87,8 @@ class Pause:
     reason: str
     seconds: float | None = None
     """How long it waits; None: until an operator resumes it."""
+    may_quote: bool = False
+    """Whether the reason may quote a response or an argument: then no log shows it."""
 
 
 @dataclass(frozen=True)

@@ -288,19 +288,27 @@ def test_http_client_debug_level_prints_no_request(
 def test_log_shows_request_and_response_redacted(
     protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """DEBUG shows request and response, with the password and the numbers masked."""
+    """DEBUG shows request and response, with the password and the numbers masked.
+
+    What is sent, and the response, which may quote it, are shown only if they are asked for.
+    """
     caplog.set_level("DEBUG")
-    with (
-        ScriptedServer(reply_with(result_response(protocol))) as server,
-        CheckedClient(server, protocol) as checked,
-    ):
-        checked.assert_accepted()
-    ours = [record.getMessage() for record in caplog.records if record.name == "yunxin_soap"]
-    assert len(ours) == 2
-    assert "***" in ours[0]
-    assert "139****0000 (2 numbers)" in ours[0]
-    assert BATCH_NO in ours[1]
-    assert_no_secret(caplog.text)
+    for log_messages in (False, True):
+        caplog.clear()
+        with (
+            ScriptedServer(reply_with(result_response(protocol))) as server,
+            CheckedClient(server, protocol, log_messages=log_messages) as checked,
+        ):
+            checked.assert_accepted()
+        ours = [record.getMessage() for record in caplog.records if record.name == "yunxin_soap"]
+        assert len(ours) == 3
+        assert "***" in ours[0]
+        assert "139****0000 (2 numbers)" in ours[0]
+        assert ("您好" in ours[0]) is log_messages
+        assert ours[1].startswith("HTTP 200 (text/xml")
+        assert (BATCH_NO in ours[1]) is log_messages
+        assert BATCH_NO in ours[2]
+        assert_no_secret(caplog.text)
 
 
 def test_log_shows_a_content_type_short_and_printable(caplog: pytest.LogCaptureFixture) -> None:

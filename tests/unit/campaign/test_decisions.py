@@ -95,7 +95,8 @@ def test_decide_temporary_rejection_is_a_timed_pause(error: Rejected, seconds: f
     """What may pass by itself stays pending, and pauses the campaign for its time."""
     decision = decide_on(error)
     assert decision.ending.state is State.PENDING
-    assert decision.pause == Pause(str(error), seconds)
+    # What HTTP says is a server's words, which may quote the text.
+    assert decision.pause == Pause(str(error), seconds, may_quote=error.code is None)
     assert not decision.failed
 
 
@@ -104,7 +105,7 @@ def test_decide_invalid_request_waits_for_an_operator() -> None:
     decision = decide_on(InvalidRequest("text too long", safe_to_resend=True))
     assert decision.ending.state is State.PENDING
     assert decision.ending.safe_to_resend
-    assert decision.pause == Pause("text too long")
+    assert decision.pause == Pause("text too long", may_quote=True)
     assert decision.pause.seconds is None
 
 

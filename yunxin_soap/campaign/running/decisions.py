@@ -119,7 +119,7 @@ def decide(
 
 def _decide_rejected(error: Rejected, ending: Ending, *, isolate: bool) -> Decision:
     if error.temporary:
-        pause = Pause(ending.reason, _seconds_to_pause(error))
+        pause = _pause(ending, _seconds_to_pause(error))
         return Decision(replace(ending, state=State.PENDING, safe_to_resend=True), pause)
     if error.category in _NEEDS_OPERATOR:
         return _ask_operator(ending)
@@ -140,7 +140,12 @@ def _seconds_to_pause(error: Rejected) -> float:
 
 def _ask_operator(ending: Ending) -> Decision:
     pending = replace(ending, state=State.PENDING, safe_to_resend=True)
-    return Decision(pending, Pause(ending.reason))
+    return Decision(pending, _pause(ending))
+
+
+def _pause(ending: Ending, seconds: float | None = None) -> Pause:
+    # What is said about a code is from the vendor's manual. HTTP's or SOAP's words are a server's.
+    return Pause(ending.reason, seconds, may_quote=ending.code is None)
 
 
 class CircuitBreaker:

@@ -9,6 +9,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -41,6 +42,7 @@ from yunxin_soap.errors import (
     SendError,
     rejected_by_code,
 )
+from yunxin_soap.observer import Origin, sent_from
 from yunxin_soap.results import Receipt
 
 if TYPE_CHECKING:
@@ -223,7 +225,8 @@ class OnceSend:
                 return step
             began_at = time.monotonic()
             try:
-                receipt = client.submit(checked, valid_until=self._valid_until)
+                with _noted(step):
+                    receipt = client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
                 if self._record_error(step, error, began_at) or not isinstance(error, SendError):
                     raise
@@ -251,7 +254,8 @@ class OnceSend:
                 return step
             began_at = time.monotonic()
             try:
-                receipt = await client.submit(checked, valid_until=self._valid_until)
+                with _noted(step):
+                    receipt = await client.submit(checked, valid_until=self._valid_until)
             except BaseException as error:
                 recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
                 if cancelled is not None:
@@ -500,6 +504,11 @@ def require_client(client: Client | AsyncClient, method: str, *, asynchronous: b
         )
         raise TypeError(f"{wanted.format(method)}, got {type(client).__name__}.")
     client._check_open()
+
+
+def _noted(claimed: ClaimedSubmission) -> AbstractContextManager[None]:
+    """Let observers and the log know which submission of the ledger is sent."""
+    return sent_from(Origin(submission_id=claimed.id, attempt=claimed.attempts))
 
 
 def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> Ending:

@@ -38,6 +38,7 @@ from yunxin_soap.campaign.storage.engine import FREE_SOME_SPACE, OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, OutcomeUnknown, SendError
+from yunxin_soap.observer import ORIGIN, Origin
 
 if TYPE_CHECKING:
     from yunxin_soap.message import Submission
@@ -352,6 +353,7 @@ class Runner:
         """Send one submission, and note how it ended, whatever happens."""
         began_at = time.monotonic()
         self._started[claimed.id] = claimed, began_at
+        ORIGIN.set(Origin(ORIGIN.get().campaign, claimed.id, claimed.attempts))
         decision = await self._send_and_decide(claimed, began_at)
         self._endings.append(decision.ending)
         del self._started[claimed.id]
@@ -447,6 +449,8 @@ class Runner:
             is_settled = result.state is CampaignState.PAUSED or not self._in_flight
             if self._pause is pause and is_settled:
                 self._pause = None
+                if pause is not None:
+                    _log_pause(pause)
             self._count(endings)
             if limit > 0:
                 self._note_look(found=bool(result.claimed))
@@ -646,6 +650,19 @@ class Runner:
             raise
         self._given_up = False
         return answer.result()
+
+
+def _log_pause(pause: Pause) -> None:
+    """Log that the campaign is paused: as an error if a person must act."""
+    name = ORIGIN.get().campaign
+    _log.log(
+        logging.ERROR if pause.seconds is None else logging.INFO,
+        "The campaign %r is paused %s: %s",
+        name,
+        "until it is resumed" if pause.seconds is None else f"for {pause.seconds:.0f} s",
+        "`campaign status` shows the reason" if pause.may_quote else pause.reason,
+        extra={"campaign": name},
+    )
 
 
 def _is_same_wait(one: _Wait, other: _Wait) -> bool:

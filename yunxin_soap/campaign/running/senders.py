@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
+import functools
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -79,7 +81,9 @@ class ThreadSender:
             asyncio.CancelledError: the task was cancelled; its ``__cause__`` is an
                 `LeftRunning` if the call had begun, since a thread cannot be cancelled.
         """
-        call = self._threads.submit(self._client.submit, submission, valid_until=valid_until)
+        # A thread does not see what the runner notes about the submission, unless it is given it.
+        send = functools.partial(self._client.submit, submission, valid_until=valid_until)
+        call = self._threads.submit(contextvars.copy_context().run, send)
         try:
             return await asyncio.wrap_future(call)
         except asyncio.CancelledError as cancelled:
