@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.chart import BarChart, Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
 from tests.support.lists import TEXT, numbers, planned
@@ -197,6 +198,76 @@ def test_excel_hidden_rows_other_than_skip_or_send_is_an_error() -> None:
         Excel("x", hidden_rows="no")  # type: ignore[arg-type]
 
 
+def _hide_column(letter: str) -> Callable[[Worksheet], None]:
+    def hide(sheet: Worksheet) -> None:
+        sheet.column_dimensions[letter].hidden = True
+
+    return hide
+
+
+def test_excel_hidden_column_is_noted() -> None:
+    """What nobody sees may be in a text, and what is beyond the values hides nothing."""
+    rows = [["手机", "姓名", "备注"], [A, "甲", "x"]]
+    for letter in "BC":
+        source = excel(workbook(*rows, change=_hide_column(letter)))
+        assert planned(source, NAMED).texts == {"您好甲【签名】": [A]}
+        assert source.notes[-1] == f"The column {letter} is hidden, and can be used like any other."
+    source = excel(workbook(*rows, change=_hide_column("D")))
+    assert planned(source).texts == {TEXT: [A]}
+    assert not any("hidden" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("attribute", ['hidden="1"', 'hidden="true"', 'width="0"'])
+def test_excel_hidden_columns_are_counted(attribute: str) -> None:
+    """Many columns may be described by one tag."""
+    content = workbook(["手机", *"abcdefgh"], [A, *"12345678"])
+    cols = f'<cols><col min="2" max="16384" {attribute}/></cols><sheetData>'
+    source = excel(with_sheet(content, b"<sheetData>", cols.encode()))
+    assert planned(source).texts == {TEXT: [A]}
+    assert source.notes[-1] == (
+        "The columns B, C, D, E, F and 3 more are hidden, and can be used like any other."
+    )
+
+
+def test_excel_hidden_column_with_the_numbers_is_asked_about() -> None:
+    """Who sees another column may mean that one; the advice works."""
+    content = workbook(["姓名", "手机"], ["甲", A], change=_hide_column("B"))
+    with pytest.raises(
+        ConfigurationError, match=r"with the numbers, B, is hidden: .* with column='2'\."
+    ):
+        planned(excel(content))
+    assert planned(excel(content, "2")).texts == {TEXT: [A]}
+    assert planned(excel(content, "手机")).texts == {TEXT: [A]}
+
+
+def test_excel_hidden_sheet_is_noted() -> None:
+    """Whether it was left out, or asked for."""
+    both = sheets({"a": [["手机"], [A]], "b": [["手机"], [B]]}, _hide)
+    source = excel(both)
+    assert planned(source).texts == {TEXT: [A]}
+    assert source.notes[:2] == ["The sheet is 'a'.", "Hidden sheets were left out: 'b'."]
+    source = excel(both, sheet="b")
+    assert planned(source).texts == {TEXT: [B]}
+    assert source.notes[0] == "The sheet 'b' is hidden."
+
+
+@pytest.mark.parametrize("has_chart", [True, False])
+def test_excel_chart_sheet_is_left_out(has_chart: bool) -> None:
+    """Be it an empty one."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["手机"], [A]):
+        sheet.append(row)
+    charts = book.create_chartsheet("图", 0)
+    if has_chart:
+        chart = BarChart()
+        chart.add_data(Reference(sheet, min_col=1, min_row=1, max_row=2))
+        charts.add_chart(chart)
+    file = io.BytesIO()
+    book.save(file)
+    assert planned(excel(file.getvalue())).texts == {TEXT: [A]}
+
+
 @pytest.mark.parametrize(
     ("value", "number_format", "shown"),
     [
@@ -260,6 +331,9 @@ def test_excel_formula_counts_by_its_stored_value() -> None:
         "2 formulas have no stored value, and count as empty (B3, A4): open the workbook in Excel"
         " and save it."
     )
+    source = excel(workbook(["手机", "值"], [A, "=1+1"]))
+    assert planned(source).texts == {TEXT: [A]}
+    assert "1 formula has no stored value, and counts as empty (B2):" in source.notes[-1]
 
 
 def test_excel_without_openpyxl_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,8 @@ from yunxin_soap.message import number_as_text
 
 if TYPE_CHECKING:
     from lxml import etree
-    from openpyxl import Workbook
+    from openpyxl.reader.excel import ExcelReader
+    from openpyxl.workbook import Workbook
 
 _CHUNK_ROWS = 200
 _MAX_ROWS = 1_048_576
@@ -101,7 +102,7 @@ class Excel(Source):
         Raises:
             ConfigurationError: the file is no workbook or cannot be read, openpyxl is not
                 installed, several sheets or columns could have the numbers, or none has, or rows
-                are hidden.
+                or the column that was found are hidden.
         """
         with open_binary(self._file, is_text=False) as binary, _opened(binary) as workbook:
             name, notes = workbook.choose_sheet(self._sheet)
@@ -110,13 +111,18 @@ class Excel(Source):
             chunk = _take(rows, SAMPLE_ROWS)
             sample = [[_text(cell) for cell in row] for row in chunk]
             table = find_table(sample, range(1, len(sample) + 1), self._column)
+            if self._column is None and layout.is_hidden_column(table.index + 1):
+                raise ConfigurationError(
+                    f"The column with the numbers, {_column_name(table.index + 1)}, is hidden: if"
+                    f" it is the one to write to, name it with column='{table.index + 1}'."
+                )
             hidden = [row for row in layout.hidden if row > table.first]
             if hidden and self._hidden_rows is None:
                 raise _hidden_error(hidden)
             self.notes = [
                 *notes,
                 *(_name_rows(note) for note in table.notes),
-                *layout.notes(),
+                *layout.notes(max(map(len, chunk), default=0)),
                 *self._note_hidden(hidden),
             ]
             left_out = frozenset(hidden if self._hidden_rows == "skip" else ())
@@ -174,14 +180,34 @@ class _Layout:
     without_value: list[str] = field(default_factory=list)
     """The first cells with a formula that has no stored value."""
     without_value_count: int = 0
+    hidden_columns: list[tuple[int, int]] = field(default_factory=list)
+    """The first and the last of some columns that are hidden, from 1."""
 
-    def notes(self) -> list[str]:
-        if not self.without_value:
-            return []
-        return [
-            f"{self.without_value_count} formulas have no stored value, and count as empty"
-            f" ({', '.join(self.without_value)}): open the workbook in Excel and save it."
+    def is_hidden_column(self, column: int) -> bool:
+        return any(first <= column <= last for first, last in self.hidden_columns)
+
+    def notes(self, width: int) -> list[str]:
+        """Return what a person should know; `width` is the count of the columns with a value."""
+        notes = []
+        hidden = [
+            _column_name(column) for column in range(1, width + 1) if self.is_hidden_column(column)
         ]
+        if hidden:
+            named = ", ".join(hidden[:_MAX_NAMED])
+            more = f" and {len(hidden) - _MAX_NAMED} more" if len(hidden) > _MAX_NAMED else ""
+            is_one = len(hidden) == 1
+            notes.append(
+                f"The {'column' if is_one else 'columns'} {named}{more} {'is' if is_one else 'are'}"
+                " hidden, and can be used like any other."
+            )
+        if count := self.without_value_count:
+            named = ", ".join(self.without_value)
+            what = "1 formula has" if count == 1 else f"{count} formulas have"
+            notes.append(
+                f"{what} no stored value, and {'counts' if count == 1 else 'count'} as empty"
+                f" ({named}): open the workbook in Excel and save it."
+            )
+        return notes
 
 
 class _Book:
@@ -205,13 +231,18 @@ class _Book:
         if wanted is not None:
             if wanted not in names:
                 raise ConfigurationError(f"There is no sheet {wanted!r}: the sheets are {shown}.")
-            return wanted, []
+            state = next(sheet.sheet_state for sheet in sheets if sheet.title == wanted)
+            return wanted, [] if state == "visible" else [f"The sheet {wanted!r} is hidden."]
         visible = [sheet.title for sheet in sheets if sheet.sheet_state == "visible"]
-        if len(visible) == 1:
-            return visible[0], [] if len(names) == 1 else [f"The sheet is {visible[0]!r}."]
-        found = [name for name in visible if self._has_numbers(name)]
+        hidden = [name for name in names if name not in visible]
+        found = [name for name in visible if len(visible) == 1 or self._has_numbers(name)]
         if len(found) == 1:
-            return found[0], [f"The sheet is {found[0]!r}."]
+            notes = [f"The sheet is {found[0]!r}."] if len(names) > 1 else []
+            if hidden:
+                named = ", ".join(map(repr, hidden[:_MAX_NAMED]))
+                more = f" and {len(hidden) - _MAX_NAMED} more" if len(hidden) > _MAX_NAMED else ""
+                notes.append(f"Hidden sheets were left out: {named}{more}.")
+            return found[0], notes
         if not found:
             raise ConfigurationError(f"No sheet has numbers: name one with sheet=, of {shown}.")
         raise ConfigurationError(
@@ -272,13 +303,19 @@ class _Scan:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         tag = name.rpartition(" ")[2]
-        if tag == "row":
+        if tag == "col":
+            # Columns are described before the first row, the last of them often to the edge.
+            if len(self._layout.hidden_columns) >= MAX_COLUMNS:
+                raise too_many_columns()
+            if _is_set(attributes.get("hidden")) or _is_zero(attributes.get("width", "1")):
+                first, last = int(attributes["min"]), int(attributes["max"])
+                self._layout.hidden_columns.append((first, last))
+        elif tag == "row":
             before, self._row = self._row, int(attributes.get("r", self._row + 1))
             if not before < self._row <= _MAX_ROWS:
                 raise _unusual(f"the row {self._row} behind row {before}")
-            self._is_hidden = attributes.get("hidden") in ("1", "true") or _is_zero(
-                attributes.get("ht", "1")
-            )
+            is_flat = _is_zero(attributes.get("ht", "1"))
+            self._is_hidden = is_flat or _is_set(attributes.get("hidden"))
             self._has_value, self._cells = False, 0
         elif tag == "c":
             self._cell = attributes.get("r", "")
@@ -311,9 +348,13 @@ class _Scan:
             self._layout.hidden.append(self._row)
 
 
-def _is_zero(height: str) -> bool:
+def _is_set(flag: str | None) -> bool:
+    return flag in ("1", "true")
+
+
+def _is_zero(size: str) -> bool:
     try:
-        return float(height) == 0
+        return float(size) == 0
     except ValueError:
         return False
 
@@ -328,6 +369,15 @@ def _column(reference: str) -> int:
     return column
 
 
+def _column_name(column: int) -> str:
+    """Return the letters of a column, which is counted from 1."""
+    letters = ""
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
 def _refuse_doctype(*_declaration: object) -> None:
     raise _unusual("a document type declaration")
 
@@ -340,7 +390,7 @@ def _unusual(what: str) -> ConfigurationError:
 def _opened(binary: IO[bytes]) -> Iterator[_Book]:
     """Open a workbook, and translate the errors of a damaged one."""
     try:
-        from openpyxl import load_workbook
+        reader = _reader()
     except ModuleNotFoundError:
         raise ConfigurationError(
             'Excel workbooks need openpyxl: pip install "yunxin-soap[excel]"'
@@ -358,7 +408,9 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
             _check_parts(archive)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # openpyxl tells what it would not write again
-                book = load_workbook(binary, read_only=True, data_only=True, keep_links=False)
+                opened = reader(binary, read_only=True, data_only=True, keep_links=False)
+                opened.read()
+                book = opened.wb
             try:
                 yield _Book(book, archive)
             finally:
@@ -370,6 +422,24 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
             f"The workbook cannot be read ({type(error).__name__}: {str(error)[:200]}): open it in"
             " Excel and save it as a new .xlsx file, or as CSV."
         ) from None
+
+
+def _reader() -> type[ExcelReader]:
+    """Return openpyxl's reader without its reading of charts, which fails for an empty one.
+
+    Raises:
+        ModuleNotFoundError: openpyxl is not installed.
+    """
+    from openpyxl import chartsheet
+    from openpyxl.reader.excel import ExcelReader
+
+    class Reader(ExcelReader):
+        def read_chartsheet(self, sheet: Any, rel: Any) -> None:
+            # It keeps its place: the names of a workbook count the sheets.
+            book: Any = self.wb
+            book._sheets.append(chartsheet.Chartsheet(parent=book))
+
+    return Reader
 
 
 def _check_parts(archive: zipfile.ZipFile) -> None:
