@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.lists import TEXT, numbers, planned
 from yunxin_soap import ConfigurationError
 from yunxin_soap.campaign import Csv
+from yunxin_soap.campaign.lists import csv as csv_lists
 from yunxin_soap.campaign.lists.csv import BROKEN_LINE_REASON, UNBALANCED_QUOTE_REASON
 
 A, B, C = numbers(3)
@@ -410,6 +411,59 @@ def test_csv_unbalanced_quote_with_fields_of_several_lines_is_an_error(
     """It may have swallowed rows: a quote must open and close at the edges of its field."""
     with pytest.raises(ConfigurationError, match=f"cannot be read beyond line {line} "):
         planned(Csv(io.BytesIO(content.encode()), multiline=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f'phone,name\n{A},"Li\n{B},Wang"\n{C},c\n', 3),
+        (f'phone,name\n{A},a\n{B},"Li\n{C},Wang"\n', 4),
+        (f'phone,name\r\n{A},"Li\r\n{B},x\r\n{C},Wang"\r\n', 3),
+        (f'phone,name\r{A},"Li\r{B},Wang"\r', 3),
+        (f'name,phone\n"Li,{A}\nWang,{B}\n"\n', 3),
+        (f'phone,name,x\n{A},a,1\n{B},"Li,2\n{C},",3\n', 4),
+        (f'name;phone\n甲;{A}\n"乙;{B}\n丙;{C}"\n', 4),
+    ],
+)
+def test_csv_field_that_takes_in_rows_is_an_error(content: str, line: int) -> None:
+    """A quote that another row closes by chance would swallow numbers, and send their names."""
+    with pytest.raises(ConfigurationError, match=f"field takes in line {line}, which looks like a"):
+        planned(Csv(io.BytesIO(content.encode()), multiline=True))
+
+
+def test_csv_field_of_several_lines_may_have_a_number_in_it() -> None:
+    """An address with a telephone number is no row of the list."""
+    content = (
+        f'name,phone,address\n甲,{C},x\n"乙\n丙",{A},"张三\n{B}\n建国路1号, 5楼"\n'
+        f'丁,{B},"收件人, 李四,\n电话 {C}, 张三\n李四, {A}, 3楼, 5号\n"\n'
+        f'戊,139,"建国路1号\n王五,{A}"\n'
+    )
+    source = Csv(io.BytesIO(content.encode()), multiline=True)
+    texts, skipped = planned(source)
+    assert texts == {TEXT: [C, A, B]}
+    assert [(each.line, each.value) for each in skipped] == [(11, "139")]
+
+
+@pytest.mark.parametrize("every", [1, 2, 10, 399])
+def test_csv_many_unbalanced_quotes_cost_no_more_than_few(
+    every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line is looked at some times at most, and the skipped ones come in large batches."""
+    looked_at = 0
+    parse = csv_lists._parse_lines
+
+    def counted(lines: list[str], *arguments: Any) -> list[list[str]]:
+        nonlocal looked_at
+        looked_at += len(lines)
+        return parse(lines, *arguments)
+
+    monkeypatch.setattr(csv_lists, "_parse_lines", counted)
+    listed = numbers(4000)
+    rows = [f"{each},{chr(34) * (at % every == 0)}x\n" for at, each in enumerate(listed)]
+    batches = list(csv_of("phone,name\n" + "".join(rows)).batches())
+    skipped = [each for batch in batches for each in batch.skipped]
+    assert len(skipped) + sum(len(batch.values) for batch in batches) == len(listed)
+    assert looked_at <= 6 * len(listed)
 
 
 def test_csv_carriage_return_within_a_line_costs_that_line() -> None:

@@ -30,12 +30,15 @@ from yunxin_soap.errors import ConfigurationError
 
 _CHUNK_ROWS = 400
 """Rows held at once. The garbage collector inspects every one of them, so more would be slower."""
+_LEAST_ROWS = 4
+"""Rows looked at in one go behind an unbalanced line."""
 _MOST_FIELDS = 100
 """Fields of a line that are looked at to find the delimiter, at most."""
 _MAX_RECORD = 1 << 20
 """Characters of a record of several lines, at most."""
 _DELIMITERS = ",;\t"
 _DELIMITER_LINE = re.compile('"?sep=([^A-Za-z0-9"])"?[\r\n]*', re.IGNORECASE)
+_LINE_END = re.compile("\r\n|\r|\n")
 _END = "end"
 """A line behind the others. If a quoted field takes it in, a line before does not close it."""
 _NAMES = {";": "semicolons", "\t": "tabs"}
@@ -43,7 +46,7 @@ _MAX_CELL = 32_767
 """Characters of a spreadsheet's cell, at most. No quoted field of several lines is longer."""
 UNBALANCED_QUOTE_REASON = (
     'this line has an unbalanced quote ("), or is between two lines that have: fix the quotes, or'
-    " read a list with fields of several lines with multiline=True (--multiline)"
+    " read a list with fields of several lines with --multiline (the argument multiline of Csv)"
 )
 BROKEN_LINE_REASON = (
     "a carriage return breaks this line or the one before: remove it, or put its field in quotes"
@@ -107,13 +110,7 @@ class Csv(Source):
             has_newlines = any(line.endswith("\n") for line in head)
             read = _read_records if self._multiline else _read_lines
             chunks = read(text, delimiter, before, has_newlines=has_newlines)
-            first = _Chunk([], [], [])
-            while len(first.rows) < SAMPLE_ROWS and (chunk := next(chunks, None)):
-                first = _Chunk(
-                    [*first.lines, *chunk.lines],
-                    first.rows + chunk.rows,
-                    first.skipped + chunk.skipped,
-                )
+            first = _join(chunks, SAMPLE_ROWS)
             table = find_table(first.rows, first.lines, self._column)
             self.notes = (*notes, *table.notes)
             data = _Chunk(first.lines[table.first :], first.rows[table.first :], first.skipped)
@@ -128,6 +125,19 @@ class _Chunk(NamedTuple):
     """The line on which each record starts, counted from 1."""
     rows: list[list[str]]
     skipped: list[SkippedLine]
+
+
+def _join(chunks: Iterable[_Chunk], rows: int) -> _Chunk:
+    """Return the first chunks as one, until they have so many rows."""
+    lines: list[int] = []
+    joined = _Chunk(lines, [], [])
+    for chunk in chunks:
+        lines += chunk.lines
+        joined.rows.extend(chunk.rows)
+        joined.skipped.extend(chunk.skipped)
+        if len(joined.rows) >= rows:
+            break
+    return joined
 
 
 def _batches(chunks: Iterable[_Chunk], index: int, headings: dict[str, int]) -> Iterator[Batch]:
@@ -179,8 +189,11 @@ def _read_lines(
     """
     waiting: list[str] = []
     """Lines that were read in search of the other unbalanced line."""
-    while lines := waiting[:_CHUNK_ROWS] or list(islice(text, _CHUNK_ROWS)):
+    size = _CHUNK_ROWS
+    while lines := waiting[:size] or list(islice(text, size)):
         del waiting[: len(lines)]
+        # Where one line is unbalanced, the next ones often are. Each of them is parsed once.
+        size = min(2 * size, _CHUNK_ROWS)
         if has_newlines and lines[-1].endswith("\r"):
             lines += [waiting.pop(0)] if waiting else islice(text, 1)
         rows = _parse_lines(lines, delimiter, before, has_newlines)
@@ -188,6 +201,7 @@ def _read_lines(
         good = range(before + 1, before + 1 + len(rows))
         before += len(rows)
         if len(rows) < len(lines):
+            size = _LEAST_ROWS
             waiting = lines[len(rows) :] + waiting
             is_broken = has_newlines and _is_broken(waiting, 0)
             if is_broken:
@@ -301,6 +315,7 @@ def _read_records(
     reader = csv.reader(bounded_lines(), delimiter=delimiter, strict=True)
     lines: list[int] = []
     rows: list[list[str]] = []
+    previous: list[str] = []
     start = before + 1
     may_be_broken = False
     try:
@@ -308,8 +323,8 @@ def _read_records(
             if may_be_broken and row:
                 raise csv.Error("a carriage return is in the middle of a line")
             may_be_broken = has_newlines and last_line.endswith("\r")
-            if len(row) > MAX_COLUMNS:
-                raise too_many_columns()
+            _check_record(row, previous, start, before + reader.line_num, delimiter)
+            previous = row
             lines.append(start)
             rows.append(row)
             start = before + reader.line_num + 1
@@ -321,6 +336,46 @@ def _read_records(
         raise _unreadable(start, error) from None
     if rows:
         yield _Chunk(lines, rows, [])
+
+
+def _check_record(
+    row: list[str], previous: list[str], start: int, end: int, delimiter: str
+) -> None:
+    """Check that a record has not too many columns, and has no other rows of the list in it.
+
+    A quote that is not closed takes in the rows behind it, up to one that closes it by chance.
+
+    Args:
+        row: the record.
+        previous: the record before.
+        start: the record's first line.
+        end: its last one.
+        delimiter: the character between the fields.
+
+    Raises:
+        ConfigurationError: it has too many columns.
+        csv.Error: a line in it looks like a row of the list.
+    """
+    if len(row) > MAX_COLUMNS:
+        raise too_many_columns()
+    if start == end:
+        return
+    places = {at for at, cell in enumerate(previous) if is_number(cell)}
+    width = max(len(previous), 2)
+    line = start
+    for index, cell in enumerate(row):
+        inner = _LINE_END.split(cell)[1:]
+        for at, text in enumerate(inner, 1):
+            line += 1
+            cells = next(csv.reader([text], delimiter=delimiter), [])
+            # The quote that closes the field cuts its last line.
+            is_whole = len(cells) == width or (at == len(inner) and len(cells) == index + 1 > 1)
+            numbers = {place for place, each in enumerate(cells) if is_number(each)}
+            if is_whole and numbers & (places or numbers):
+                raise csv.Error(
+                    f"a quoted field takes in line {line}, which looks like a row of the list: fix"
+                    " its quotes"
+                )
 
 
 def _check_width(lines: Sequence[str], delimiter: str) -> None:
