@@ -909,6 +909,34 @@ def test_run_asks_at_a_terminal(
     assert (again.returncode, "Send?" in again.stderr) == (0, False)
 
 
+def test_start_asks_at_a_terminal_and_sends_nothing(
+    run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    """`start` shows what is to be sent, and asks; the campaign is started only after a yes."""
+    plan("a")
+    options = ("start", "a", "--workers", "3", "--sending-hours", "00:00-24:00")
+    refused = ask(environment, b"n\n", *options)
+    assert (refused.returncode, "Send? [y/N]" in refused.stderr) == (2, True)
+    assert "Channel 37; at 00:00-24:00 (Asia/Shanghai)" in refused.stderr
+    assert json.loads(run_in_process("status", "a", "--json").stdout)["workers"] is None
+    done = ask(environment, b"y\n", *options)
+    assert (done.returncode, "a is started for 3 runners" in done.stdout) == (0, True)
+    assert "  started for 3 runners\n" in run_in_process("status", "a").stdout
+    assert json.loads(run_in_process("status", "a", "--json").stdout)["workers"] == 3
+    assert sandbox.arrivals == ()
+
+
+def test_start_and_stop_by_a_script(run_in_process: Run, plan: Callable[[str], None]) -> None:
+    """Without a terminal nothing is asked; `stop` forgets what `start` has kept."""
+    plan("a")
+    assert json.loads(run_in_process("start", "a", "--json").stdout) == {"started": "a"}
+    assert run_in_process("start", "a", "--concurrency", "0").returncode == 2
+    assert "started for 2 runners" in run_in_process("status", "a").stdout
+    assert json.loads(run_in_process("stop", "a", "--json").stdout) == {"stopped": "a"}
+    assert "started" not in run_in_process("status", "a").stdout
+    assert run_in_process("stop", "x").returncode == 2
+
+
 def test_run_does_not_ask_about_what_it_would_not_send(
     run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox
 ) -> None:
@@ -1394,14 +1422,15 @@ def test_status_of_all_has_a_line_each(
         process.communicate(timeout=30)
     assert re.split(r"  +", heading) == [
         *("campaign", "state", "numbers", "pending", "submitting", "accepted", "rejected"),
-        *("unknown", "cancelled", "suppressed", "on hold", "oldest unknown", "run by", "reason"),
+        *("unknown", "cancelled", "suppressed", "on hold", "oldest unknown", "workers"),
+        *("run by", "reason"),
     ]
-    *counts, oldest, runner, reason = re.split(r"  +", running_line)
+    *counts, oldest, workers, runner, reason = re.split(r"  +", running_line)
     assert counts == ["a", "open", "25", "23", "1", "0", "0", "1", "0", "0", "0"]
-    assert reason == "-"
+    assert (workers, reason) == ("-", "-")
     assert re.fullmatch(r"\d+s", oldest)
     assert runner == f"process {process.pid} on {socket.gethostname()}"
-    assert other.split() == ["双十一", "open", "25", "25", *"0000000", *"---"]
+    assert other.split() == ["双十一", "open", "25", "25", *"0000000", *"----"]
     assert [each["pid"] for each in shown["runners"]] == [process.pid]
     assert datetime.fromisoformat(shown["oldest_unknown_at"]).utcoffset() == timedelta(0)
 

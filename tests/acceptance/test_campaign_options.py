@@ -433,6 +433,7 @@ def test_run_json_is_the_status(run: Run, plan: Callable[..., Result]) -> None:
         "oldest_unknown_at": None,
         "runners": [],
         "left_behind": {},
+        "workers": None,
     }
     assert parsed(run("status", "a", "--json")) == status
     assert parsed(run("resume", "a", "--json"), 3) == status

@@ -59,11 +59,13 @@ from yunxin_soap.campaign import (
     Sample,
     SkipKind,
     SkippedLine,
+    Slice,
     Source,
     State,
     Status,
     SubmissionRecord,
     SuppressedNumber,
+    Sweep,
     Text,
     Timing,
     preview,
@@ -354,6 +356,12 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         )
         assert_type(status, Status)
         ledger.run("job", async_client)  # type: ignore[arg-type]
+        ledger.start("job", workers=3, concurrency=8, sending_hours="08:00-21:00")
+        ledger.start("job", speed=20)  # type: ignore[call-arg]
+        assert_type(ledger.work_slice("job", client, seconds=10), Slice)
+        ledger.work_slice("job", async_client)  # type: ignore[arg-type]
+        assert_type(ledger.sweep(), Sweep)
+        assert_type(ledger.stop("job"), None)
         ledger.run("job", client, speed=20)  # type: ignore[call-arg]
         assert_type(ledger.campaigns(), list[str])
         assert_type(ledger.status("job"), Status)

@@ -32,6 +32,7 @@ DOCUMENTED = {
 """Names with an underscore that their library documents."""
 OWN = {
     ("campaign/async_ledger.py", "ledger._run"),
+    ("campaign/async_ledger.py", "ledger._work_slice"),
     ("campaign/ledger.py", "ledger._check_options"),
     ("campaign/running/once.py", "client._check_open"),
     ("campaign/running/senders.py", "client._transport"),

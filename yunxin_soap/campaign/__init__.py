@@ -35,13 +35,16 @@ from yunxin_soap.campaign.models import (
     SampleName,
     SkipKind,
     SkippedLine,
+    Slice,
     State,
     Status,
     SubmissionRecord,
     SuppressedNumber,
+    Sweep,
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions, preview
+from yunxin_soap.campaign.running.slices import StartOptions
 
 __all__ = [
     "ActiveRunner",
@@ -66,11 +69,14 @@ __all__ = [
     "SampleName",
     "SkipKind",
     "SkippedLine",
+    "Slice",
     "Source",
+    "StartOptions",
     "State",
     "Status",
     "SubmissionRecord",
     "SuppressedNumber",
+    "Sweep",
     "Text",
     "Timing",
     "preview",

@@ -12,7 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from yunxin_soap.campaign.ledger import Ledger, run_options
+from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.models import (
     Activity,
@@ -22,14 +22,18 @@ from yunxin_soap.campaign.models import (
     Preview,
     Progress,
     SkippedLine,
+    Slice,
     State,
     Status,
     SubmissionRecord,
     SuppressedNumber,
+    Sweep,
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions
 from yunxin_soap.campaign.running.once import require_client
+from yunxin_soap.campaign.running.runner import RunOptions
+from yunxin_soap.campaign.running.slices import SLICE_SECONDS, StartOptions
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
@@ -189,7 +193,7 @@ class AsyncLedger:
                 submissions.
         """
         require_client(client, "run", asynchronous=True)
-        options = run_options(
+        options = RunOptions.parse(
             concurrency=concurrency,
             rate_limit=rate_limit,
             numbers_rate_limit=numbers_rate_limit,
@@ -202,6 +206,86 @@ class AsyncLedger:
         ledger = await self._opener.ledger()
         await ledger._run(name, client, options, on_progress, stop)
         return await self.status(name)
+
+    async def start(self, name: str, *, workers: int = 2, **options: Unpack[StartOptions]) -> None:
+        """Let slices work on a campaign from now on; `work_slice` is one.
+
+        Nothing is sent by this call. A campaign that is started again gets the new options; slices
+        under way drain, and the next ones have them. It stays started when it is done, so that what
+        `retry` makes pending is sent, too. A pause stays.
+
+        Args:
+            name: the campaign.
+            workers: how many runners work on it at once, at most.
+            options: those of each run: ``concurrency``, ``rate_limit``, ``numbers_rate_limit``,
+                ``sending_hours``, ``timezone``, ``start_at``, ``isolate``, ``failure_threshold``;
+                see `StartOptions`.
+
+        Raises:
+            ConfigurationError: an option is out of range, or not for this campaign.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
+        """
+        await self._opener.call(Ledger.start, name, workers=workers, **options)
+
+    async def stop(self, name: str) -> None:
+        """Let no slice work on a campaign any more; slices under way drain soon.
+
+        A run by hand goes on, and may begin. Safe to repeat.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        await self._opener.call(Ledger.stop, name)
+
+    async def work_slice(
+        self,
+        name: str,
+        client: AsyncClient,
+        *,
+        seconds: float = SLICE_SECONDS,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
+        stop: asyncio.Event | None = None,
+    ) -> Slice:
+        """Work on a started campaign for a while, unless enough runners do so already.
+
+        Once its time is up, it drains: it claims nothing more, and ends when nothing is in flight.
+        It ends earlier if nothing can be sent now: it waits for no sending hours, no pause, no
+        retry and no other runner. `Slice.wait` says for how long that lasts.
+
+        Args:
+            name: the campaign.
+            client: the client that sends; the ledger does not close it.
+            seconds: how long it claims submissions.
+            on_progress: called with the progress after each exchange with the ledger.
+            stop: once it is set, it drains.
+
+        Returns:
+            What it sent, what is left, and when the next slice makes sense.
+
+        Raises:
+            TypeError: the client is a `Client`.
+            RuntimeError: the client is closed.
+            ConfigurationError: ``seconds`` is no number above 0.
+            NotInLedger: there is no campaign of that name.
+            LedgerError: the ledger cannot be written, or another runner reclaimed this runner's
+                submissions.
+        """
+        require_client(client, "work_slice", asynchronous=True)
+        ledger = await self._opener.ledger()
+        return await ledger._work_slice(
+            name, client, seconds=seconds, on_progress=on_progress, stop=stop
+        )
+
+    async def sweep(self) -> Sweep:
+        """Reclaim what stalled runners left in flight anywhere, and return what should run.
+
+        It sends nothing, and starts nothing. Call it now and then, as every ten seconds, from as
+        many processes as you like: its cost grows with the runners, not with the campaigns.
+
+        Raises:
+            LedgerError: the ledger cannot be written, or is damaged.
+        """
+        return await self._opener.call(Ledger.sweep)
 
     async def campaigns(self) -> list[str]:
         """Return the names of all campaigns, the oldest first."""

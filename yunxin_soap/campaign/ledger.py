@@ -6,10 +6,10 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.marketing import CHINA_OFFSET, CLOSES, OPENS
@@ -21,9 +21,11 @@ from yunxin_soap.campaign.models import (
     Preview,
     Progress,
     SkippedLine,
+    Slice,
     State,
     Status,
     SubmissionRecord,
+    Sweep,
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions, prepare_plan
@@ -31,6 +33,14 @@ from yunxin_soap.campaign.report import render_report
 from yunxin_soap.campaign.running.once import OnceSends, require_client
 from yunxin_soap.campaign.running.runner import Runner, RunOptions, Sender, StopEvent
 from yunxin_soap.campaign.running.senders import sender_for
+from yunxin_soap.campaign.running.slices import (
+    SLICE_SECONDS,
+    Slices,
+    StartOptions,
+    check_seconds,
+    decode_options,
+    encode_options,
+)
 from yunxin_soap.campaign.running.throttle import SendingHours
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
@@ -39,8 +49,9 @@ from yunxin_soap.campaign.storage.plans import Plans
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.storage.singles import Singles
+from yunxin_soap.campaign.storage.started import Started
 from yunxin_soap.campaign.storage.suppression import Suppression
-from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.observer import Origin, sent_from
@@ -50,6 +61,7 @@ if TYPE_CHECKING:
 
     from yunxin_soap.client import Client
 
+_T = TypeVar("_T")
 _log = logging.getLogger("yunxin_soap.campaign")
 
 
@@ -94,6 +106,8 @@ class Ledger:
         self._claims = Claims(self._engine, heartbeat_timeout)
         singles = Singles(self._engine, heartbeat_timeout)
         self.once = OnceSends(self._engine, singles, self._reads, self._admin)
+        self._started = Started(self._engine, self._claims.runners)
+        self._slices = Slices(self._claims, self._started, singles)
 
     def plan(
         self,
@@ -202,7 +216,7 @@ class Ledger:
         """
         require_client(client, "run", asynchronous=False)
         _require_no_event_loop()
-        options = run_options(
+        options = RunOptions.parse(
             concurrency=concurrency,
             rate_limit=rate_limit,
             numbers_rate_limit=numbers_rate_limit,
@@ -213,18 +227,123 @@ class Ledger:
             failure_threshold=failure_threshold,
         )
 
-        async def main() -> None:
-            async with sender_for(client, concurrency) as sender:
-                try:
-                    await self._run(name, sender, options, on_progress, stop)
-                except asyncio.CancelledError as aborted:
-                    # After Ctrl-C, Python raises a KeyboardInterrupt, and may drop the cause.
-                    if aborted.__cause__ is not None:
-                        _log.error("%s", aborted.__cause__)
-                    raise
+        async def run(sender: Sender) -> None:
+            await self._run(name, sender, options, on_progress, stop)
 
-        asyncio.run(main())
+        _run_in_loop(client, concurrency, run)
         return self.status(name)
+
+    def start(self, name: str, *, workers: int = 2, **options: Unpack[StartOptions]) -> None:
+        """Let slices work on a campaign from now on; `work_slice` is one.
+
+        Nothing is sent by this call. A campaign that is started again gets the new options; slices
+        under way drain, and the next ones have them. It stays started when it is done, so that what
+        `retry` makes pending is sent, too. A pause stays.
+
+        Args:
+            name: the campaign.
+            workers: how many runners work on it at once, at most.
+            options: those of each run: ``concurrency``, ``rate_limit``, ``numbers_rate_limit``,
+                ``sending_hours``, ``timezone``, ``start_at``, ``isolate``, ``failure_threshold``;
+                see `StartOptions`.
+
+        Raises:
+            ConfigurationError: an option is out of range, or not for this campaign.
+            NotInLedger: there is no campaign of that name, or it is cancelled.
+        """
+        if workers < 1:
+            raise ConfigurationError(f"workers={workers!r} must be a whole number from 1.")
+        run_options = encode_options(options)
+        self._check_options(name, decode_options(run_options))
+        self._started.start(name, workers=workers, run_options=run_options)
+
+    def stop(self, name: str) -> None:
+        """Let no slice work on a campaign any more; slices under way drain soon.
+
+        A run by hand goes on, and may begin. Safe to repeat.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        self._started.stop(name)
+
+    def work_slice(
+        self,
+        name: str,
+        client: Client,
+        *,
+        seconds: float = SLICE_SECONDS,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
+        stop: threading.Event | None = None,
+    ) -> Slice:
+        """Work on a started campaign for a while, unless enough runners do so already.
+
+        Once its time is up, it drains: it claims nothing more, and ends when nothing is in flight.
+        It ends earlier if nothing can be sent now: it waits for no sending hours, no pause, no
+        retry and no other runner. `Slice.wait` says for how long that lasts.
+
+        Args:
+            name: the campaign.
+            client: the client that sends; the ledger does not close it.
+            seconds: how long it claims submissions.
+            on_progress: called with the progress after each exchange with the ledger.
+            stop: once it is set, it drains.
+
+        Returns:
+            What it sent, what is left, and when the next slice makes sense.
+
+        Raises:
+            TypeError: the client is an `AsyncClient`.
+            RuntimeError: the client is closed, or an event loop is running in this thread.
+            ConfigurationError: ``seconds`` is no number above 0.
+            NotInLedger: there is no campaign of that name.
+            LedgerError: the ledger cannot be written, or another runner reclaimed this runner's
+                submissions.
+        """
+        require_client(client, "work_slice", asynchronous=False)
+        _require_no_event_loop()
+        check_seconds(seconds)
+        begun = self._slices.begin(name)
+        if begun is None:
+            return self._slices.describe(name, None)
+
+        async def work(sender: Sender) -> tuple[int, bool]:
+            return await self._slices.work(
+                begun, sender, seconds=seconds, on_progress=on_progress, stop=stop
+            )
+
+        sent, worked = _run_in_loop(client, begun.options.concurrency, work)
+        return self._slices.describe(name, begun, sent, worked=worked)
+
+    async def _work_slice(
+        self,
+        name: str,
+        sender: Sender,
+        *,
+        seconds: float,
+        on_progress: Callable[[Progress], None],
+        stop: StopEvent | None,
+    ) -> Slice:
+        """Work on a campaign in this event loop, for `AsyncLedger.work_slice`."""
+        check_seconds(seconds)
+        begun = await asyncio.to_thread(self._slices.begin, name)
+        sent, worked = 0, False
+        if begun is not None:
+            sent, worked = await self._slices.work(
+                begun, sender, seconds=seconds, on_progress=on_progress, stop=stop
+            )
+        return await asyncio.to_thread(self._slices.describe, name, begun, sent, worked=worked)
+
+    def sweep(self) -> Sweep:
+        """Reclaim what stalled runners left in flight anywhere, and return what should run.
+
+        It sends nothing, and starts nothing. Call it now and then, as every ten seconds, from as
+        many processes as you like: its cost grows with the runners, not with the campaigns.
+
+        Raises:
+            LedgerError: the ledger cannot be written, or is damaged.
+        """
+        return self._slices.sweep()
 
     async def _run(
         self,
@@ -512,15 +631,22 @@ class Ledger:
         self.close()
 
 
-def run_options(
-    *, sending_hours: str | None, timezone: str, start_at: datetime | None, **numbers: Any
-) -> RunOptions:
-    """Check the options of a run, for `Ledger` and `AsyncLedger`."""
-    zone = parse_timezone(timezone)
-    hours = None if sending_hours is None else SendingHours.parse(sending_hours, timezone)
-    if start_at is not None and start_at.tzinfo is None:
-        start_at = start_at.replace(tzinfo=zone)
-    return RunOptions(sending_hours=hours, start_at=start_at, **numbers)
+def _run_in_loop(
+    client: Client, concurrency: int, call: Callable[[Sender], Coroutine[Any, Any, _T]]
+) -> _T:
+    """Call a coroutine function with a sender, in an event loop of its own."""
+
+    async def main() -> _T:
+        async with sender_for(client, concurrency) as sender:
+            try:
+                return await call(sender)
+            except asyncio.CancelledError as aborted:
+                # After Ctrl-C, Python raises a KeyboardInterrupt, and may drop the cause.
+                if aborted.__cause__ is not None:
+                    _log.error("%s", aborted.__cause__)
+                raise
+
+    return asyncio.run(main())
 
 
 def check_run(ledger: Ledger, name: str, **options: Any) -> None:
@@ -535,7 +661,7 @@ def check_run(ledger: Ledger, name: str, **options: Any) -> None:
         ConfigurationError: an option is out of range, or not for this campaign.
         NotInLedger: there is no campaign of that name.
     """
-    ledger._check_options(name, run_options(**options))
+    ledger._check_options(name, RunOptions.parse(**options))
 
 
 def _check_marketing_hours(name: str, hours: SendingHours | None) -> None:

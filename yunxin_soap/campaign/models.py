@@ -335,7 +335,38 @@ class Status:
     """Who runs it now."""
     left_behind: dict[str, int]
     """The count of submissions in flight of each process that is known to have ended, as by
-    ``process 4711 on web-3``: the next run makes them unknown."""
+    ``process 4711 on web-3``: the next run or sweep makes them unknown."""
+    workers: int | None = None
+    """How many runners are to work on it; None if it is not started."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What a bounded piece of work on a started campaign did, and when the next one makes sense."""
+
+    sent: int
+    """Submissions that ended in this slice."""
+    left: int
+    """Submissions of the campaign that are pending, also those that are not due or on hold."""
+    wait: float | None
+    """Seconds until another slice makes sense; 0.0: at once; None: not before somebody acts, as if
+    the campaign is done, paused without an end, cancelled or stopped, or enough runners work on
+    it."""
+    reason: str
+    """Why it ended, for people to read; empty if its time was up."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a look at the whole ledger did, and what should run."""
+
+    reclaimed: int
+    """Submissions of stalled runners that became unknown."""
+    wanted: dict[str, int]
+    """How many more runners each started campaign should have now, by its name. Only campaigns that
+    could send now are in it."""
+    due_keys: tuple[str, ...]
+    """The keys of queued single sends that are due, the oldest first; at most 1000."""
 
 
 @dataclass(frozen=True)

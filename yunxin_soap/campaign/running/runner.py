@@ -32,10 +32,11 @@ from yunxin_soap.campaign.running.decisions import (
 )
 from yunxin_soap.campaign.running.ledger_thread import LedgerThread
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
-from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
+from yunxin_soap.campaign.storage.claims import LOCKED_WAIT, ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_full, is_transient
 from yunxin_soap.campaign.storage.engine import FREE_SOME_SPACE, OUTAGE_TIMEOUT
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, OutcomeUnknown, SendError
 from yunxin_soap.observer import ORIGIN, Origin
@@ -59,6 +60,8 @@ _SHOWN_WAIT = 1.0
 """Seconds that a wait for a retry lasts at least to be told, and that two ends of a wait differ."""
 _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
+NOT_DUE = "what was not sent is tried again then"
+"""Why a campaign waits whose pending submissions are not due."""
 _DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
 _LOOK_BACK = 10.0
 """Seconds between two looks for what became pending among what was claimed before."""
@@ -118,6 +121,41 @@ class RunOptions:
     isolate: bool = False
     failure_threshold: int = 5
 
+    @classmethod
+    def parse(
+        cls,
+        *,
+        sending_hours: str | None = None,
+        timezone: str = DEFAULT_TIMEZONE,
+        start_at: datetime | None = None,
+        **numbers: Any,
+    ) -> RunOptions:
+        """Check the arguments of `Ledger.run`.
+
+        Raises:
+            ConfigurationError: one of them is not valid.
+        """
+        zone = parse_timezone(timezone)
+        hours = None if sending_hours is None else SendingHours.parse(sending_hours, timezone)
+        if start_at is not None and start_at.tzinfo is None:
+            start_at = start_at.replace(tzinfo=zone)
+        return cls(sending_hours=hours, start_at=start_at, **numbers)
+
+    def start_wait(self) -> float:
+        """Return the seconds until a run may begin to send."""
+        return 0.0 if self.start_at is None else max(0.0, self.start_at.timestamp() - time.time())
+
+    def hours_wait(self) -> float:
+        """Return the seconds until it may send, by its start and by the sending hours after it."""
+        start, hours = self.start_wait(), self.sending_hours
+        return start + (0.0 if hours is None else hours.wait(time.time() + start))
+
+    def describe_hours_wait(self) -> str:
+        """Return why it may not send now, for people to read."""
+        if self.start_wait() > 0:
+            return "the run starts then"
+        return f"it is outside the sending hours, {self.sending_hours}"
+
     def __post_init__(self) -> None:
         """Check the numbers."""
         for option, value in (
@@ -134,6 +172,16 @@ class RunOptions:
                 raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
 
 
+@dataclass(frozen=True)
+class SliceLimits:
+    """What makes a run a slice: it ends soon, and waits for nothing but what it has in flight."""
+
+    run_options: str
+    """It claims only while the campaign is started with these options."""
+    seconds: float
+    """It claims nothing more after so many seconds."""
+
+
 class Runner:
     """One run of one campaign.
 
@@ -147,6 +195,7 @@ class Runner:
         outage_timeout: seconds to wait for a ledger that is not reachable; and for one that does
             not answer, from the moment when the run is to stop. Until then it waits for an answer
             without a limit.
+        limits: those of a slice; None: run until nothing is left.
     """
 
     def __init__(
@@ -159,7 +208,13 @@ class Runner:
         stop: StopEvent | None = None,
         *,
         outage_timeout: float = OUTAGE_TIMEOUT,
+        limits: SliceLimits | None = None,
     ) -> None:
+        self.ended = 0
+        """How many submissions have ended."""
+        self._limits = limits
+        self._ends_at = math.inf
+        """When a slice begins nothing more, by the monotonic clock."""
         self._claims, self._campaign, self._sender = claims, campaign_id, sender
         self._options, self._on_progress = options, on_progress
         self._stop = threading.Event() if stop is None else stop
@@ -193,14 +248,16 @@ class Runner:
         self._may_still_send = False
         """Whether a thread was left that may still send."""
         self._numbers = dict.fromkeys((State.ACCEPTED, State.REJECTED, State.UNKNOWN), 0)
-        self._ended = 0
         self._noted_wait: _Wait = ("", None)
         """What the ledger says that this runner waits for."""
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
         """Send until nothing is left, the campaign is paused, or the run is stopped.
 
         Whoever cancels it aborts the run: what is in flight becomes unknown, and is recorded.
+
+        Returns:
+            Whether it ran. A slice does not if enough runners work on the campaign.
 
         Raises:
             LedgerError: the ledger cannot be written, it is damaged, or another runner reclaimed
@@ -210,10 +267,13 @@ class Runner:
         """
         self._identity = RunnerIdentity.new()
         self._wake_up = asyncio.Event()
+        if self._limits is not None:
+            self._ends_at = time.monotonic() + self._limits.seconds
         self._thread = LedgerThread()
         watch = asyncio.create_task(self._watch_stop())
         try:
-            await self._in_thread(self._claims.runners.register, self._identity, self._campaign)
+            if not await self._register():
+                return False
             try:
                 await self._loop()
             except BaseException as error:
@@ -234,6 +294,19 @@ class Runner:
             if not self._may_still_send:
                 self._identity.end()
             self._thread.close()
+        return True
+
+    async def _register(self) -> bool:
+        """Register this runner, unless it is a slice's and enough runners are alive."""
+        runners = self._claims.runners
+        if self._limits is None:
+            await self._in_thread(runners.register, self._identity, self._campaign)
+            return True
+        options = self._limits.run_options
+        if not await self._in_thread(runners.join, self._identity, self._campaign, options):
+            return False
+        await self._in_thread(runners.tidy, self._campaign)
+        return True
 
     async def _loop(self) -> None:
         while True:
@@ -255,18 +328,29 @@ class Runner:
                     return
                 if result.wait is None and self._pause is None and not result.others_in_flight:
                     return
+                if self._limits is not None and self._pause is None and self._has_to_wait(result):
+                    return
             await self._sleep(result)
+
+    def _has_to_wait(self, result: ClaimResult) -> bool:
+        """Return whether nothing can be sent now: the rest is not due, or others send it."""
+        if result.others_in_flight and result.wait is None:
+            return True
+        return (result.wait or 0.0) > LOCKED_WAIT or self._options.hours_wait() > 0
 
     async def _watch_stop(self) -> None:
         """Wake the runner up once it is to stop."""
-        while not self._stop.is_set():  # noqa: ASYNC110 - a threading.Event can only be polled
+        while not self._is_to_stop():  # noqa: ASYNC110 - a threading.Event can only be polled
             await asyncio.sleep(_POLL_STOP)
         self._begin_to_drain()  # whatever becomes of the event
         self._wake_up.set()
 
+    def _is_to_stop(self) -> bool:
+        return self._stop.is_set() or time.monotonic() >= self._ends_at
+
     def _is_draining(self) -> bool:
         """Return whether nothing more is to be claimed, so that what is in flight can end."""
-        if self._stop.is_set():
+        if self._is_to_stop():
             self._begin_to_drain()
         return self._draining_since < math.inf
 
@@ -296,7 +380,7 @@ class Runner:
 
     def _limit(self) -> int:
         """Return how many submissions may be claimed now."""
-        if self._is_draining() or self._pause is not None or self._hours_wait() > 0:
+        if self._is_draining() or self._pause is not None or self._options.hours_wait() > 0:
             return 0
         now = time.monotonic()
         if self._look_wait(now) > 0:
@@ -320,16 +404,6 @@ class Runner:
         )
         self._look_at = time.monotonic() + self._look_interval
 
-    def _start_wait(self) -> float:
-        """Return the seconds until the run may begin to send."""
-        start = self._options.start_at
-        return 0.0 if start is None else max(0.0, start.timestamp() - time.time())
-
-    def _hours_wait(self) -> float:
-        """Return the seconds until it may send, by its start and by the sending hours after it."""
-        start, hours = self._start_wait(), self._options.sending_hours
-        return start + (0.0 if hours is None else hours.wait(time.time() + start))
-
     async def _sleep(self, result: ClaimResult) -> None:
         """Wait for an ending, for the next submission that may be claimed, or for a heartbeat."""
         wait = self._claims.runners.heartbeat_timeout / 3
@@ -340,7 +414,9 @@ class Runner:
                 ready = _POLL_OTHERS
             if ready is not None:
                 limits = (limiter.wait(now) for limiter in self._limiters)
-                wait = min(wait, max(ready, self._hours_wait(), self._look_wait(now), *limits))
+                wait = min(
+                    wait, max(ready, self._options.hours_wait(), self._look_wait(now), *limits)
+                )
         if not self._endings and wait > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake_up.wait(), wait)
@@ -423,6 +499,7 @@ class Runner:
                 pause=pause,
                 is_certain=is_certain,
                 may_still_send=is_last and self._may_still_send,
+                run_options=None if self._limits is None else self._limits.run_options,
             )
             try:
                 result: ClaimResult = await self._in_thread(
@@ -507,18 +584,16 @@ class Runner:
         for each in endings:
             if each.state in self._numbers:
                 self._numbers[each.state] += each.claimed.size
-            self._ended += 1
+            self.ended += 1
 
     def _wait(self, result: ClaimResult) -> tuple[str, float | None]:
         """Return why this run waits, and for how many seconds; None if that has no end."""
         if result.reason or result.wait is None or self._is_draining():
             return result.reason, result.wait
-        if (wait := self._hours_wait()) > 0:
-            if self._start_wait() > 0:
-                return "the run starts then", wait
-            return f"it is outside the sending hours, {self._options.sending_hours}", wait
+        if (wait := self._options.hours_wait()) > 0:
+            return self._options.describe_hours_wait(), wait
         if result.wait >= _SHOWN_WAIT and not self._in_flight:
-            return "what was not sent is tried again then", result.wait
+            return NOT_DUE, result.wait
         return "", None
 
     async def _note_wait(self, progress: Progress) -> None:
@@ -546,7 +621,7 @@ class Runner:
             rejected=self._numbers[State.REJECTED],
             unknown=self._numbers[State.UNKNOWN],
             in_flight=len(self._in_flight),
-            submissions=self._ended,
+            submissions=self.ended,
             state=result.state,
             reason=reason,
             until=until,

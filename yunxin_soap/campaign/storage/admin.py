@@ -192,7 +192,7 @@ class Admin:
             advisory_lock(connection, PURGE_LOCK)
             found = campaign_row(connection, name, lock=True)
             _check(by)
-            _refuse_cancelled(found)
+            refuse_cancelled(found)
             wanted = [
                 submission.c.campaign_id == found.id,
                 submission.c.state == State.REJECTED.value,
@@ -268,7 +268,7 @@ class Admin:
             _check(by, batch_no, after, even_if_alive=even_if_alive)
             runners = remove_ended_runners(connection)
             if after is State.PENDING:
-                _refuse_cancelled(found)
+                refuse_cancelled(found)
             ids = list(
                 connection.scalars(
                     sa.select(submission.c.id)
@@ -531,7 +531,7 @@ def _state_after(decision: str) -> State:
     raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(_AFTER)}.")
 
 
-def _refuse_cancelled(found: Any) -> None:
+def refuse_cancelled(found: Any) -> None:
     """Check that a campaign is not cancelled, so that its submissions may become pending."""
     if found.state == CampaignState.CANCELLED.value:
         raise _cancelled(found.name)

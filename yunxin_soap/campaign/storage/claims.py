@@ -46,7 +46,7 @@ from yunxin_soap.campaign.storage.suppression import reasons
 from yunxin_soap.errors import LedgerError
 from yunxin_soap.message import Submission
 
-_LOCKED_WAIT = 0.1
+LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
 _NEVER_RECEIVED = "it was never sent: the runner lost the ledger before it received the claim"
 
@@ -111,6 +111,7 @@ class Claims:
         pause: Pause | None = None,
         is_certain: bool = False,
         may_still_send: bool = False,
+        run_options: str | None = None,
     ) -> ClaimResult:
         """Send a heartbeat, record how submissions ended, and claim the next ones.
 
@@ -128,6 +129,8 @@ class Claims:
                 just what is in flight and what ended.
             may_still_send: whether this is its last exchange, and a thread that cannot be cancelled
                 may still send what it records as unknown: then its row stays as a reclaimed one.
+            run_options: claim only while the campaign is started with these options. None: also if
+                it is not started.
 
         Returns:
             What it claimed. If something that it read is damaged, it recorded the endings all the
@@ -154,6 +157,7 @@ class Claims:
                         lowest,
                         beat.now,
                         is_idle=not in_flight,
+                        run_options=run_options,
                     )
                     if may_still_send:
                         self.runners.keep(connection, identity, beat.now)
@@ -308,6 +312,7 @@ class Claims:
         identity: RunnerIdentity,
         campaign_id: int,
         limit: int,
+        run_options: str | None,
         lowest: int,
         now: float,
     ) -> list[ClaimedSubmission]:
@@ -315,13 +320,18 @@ class Claims:
         if limit <= 0:
             return []
         values: dict[str, Any] = {"campaign": campaign_id, "now": now, "lowest": lowest}
+        if must_be_started := run_options is not None:
+            values["run_options"] = run_options
+        dialect = connection.dialect
         for _ in range(_MAX_SUPPRESSING):
             if dialect_of(connection).writing_ctes:
-                statement = _claim_statement(connection.dialect).replace(_LIMIT, str(limit))
+                claim = _claim_statement(dialect, must_be_started=must_be_started)
+                statement = claim.replace(_LIMIT, str(limit))
                 values |= {"new_at": now, "new_runner": identity.id}
                 rows = statement.execute(connection, values).all()
             else:
-                statement = _claimable_statement(connection.dialect).replace(_LIMIT, str(limit))
+                select = _claimable_statement(dialect, must_be_started=must_be_started)
+                statement = select.replace(_LIMIT, str(limit))
                 ids = [row.id for row in statement.execute(connection, values)]
                 rows = self._claim(connection, identity, campaign_id, ids, now) if ids else []
             claimed = _claimed_submissions(rows)
@@ -375,8 +385,11 @@ class Claims:
         now: float,
         *,
         is_idle: bool,
+        run_options: str | None,
     ) -> ClaimResult:
-        claim = functools.partial(self._claim_from, connection, identity, campaign_id, limit)
+        claim = functools.partial(
+            self._claim_from, connection, identity, campaign_id, limit, run_options
+        )
         # It claims nothing unless the campaign is open.
         if claimed := claim(lowest, now) or (claim(0, now) if lowest else []):
             return ClaimResult(claimed, CampaignState.OPEN, "", 0.0)
@@ -385,6 +398,8 @@ class Claims:
         if state is CampaignState.CANCELLED:
             self._cancel_returned(connection, campaign_id, identity)
             return ClaimResult([], state, found.reason, None)
+        if run_options is not None and found.run_options != run_options:
+            return ClaimResult([], state, "", None)
         if state is CampaignState.PAUSED:
             if found.paused_until is None:
                 return ClaimResult([], state, found.reason, None)
@@ -393,7 +408,16 @@ class Claims:
         if state is not CampaignState.OPEN:
             if not transitions.open_if_due(connection, campaign_id, now=now):
                 return ClaimResult([], state, found.reason, 0.0)
-            return self._next(connection, identity, campaign_id, limit, 0, now, is_idle=is_idle)
+            return self._next(
+                connection,
+                identity,
+                campaign_id,
+                limit,
+                0,
+                now,
+                is_idle=is_idle,
+                run_options=run_options,
+            )
         # An idle runner that may claim nothing now, as outside its sending hours, still has to know
         # whether anything is left.
         if limit <= 0 and not is_idle:
@@ -434,7 +458,7 @@ class Claims:
         waiting_for: tuple[ActiveRunner, ...] = ()
         is_locked = limit > 0 and wait == 0.0
         if is_locked:
-            wait = _LOCKED_WAIT
+            wait = LOCKED_WAIT
         if others or is_locked:
             active = self.runners.active(connection, [campaign_id], but=identity)
             waiting_for = tuple(each for _, each in active if each.in_flight or is_locked)
@@ -451,9 +475,9 @@ class Claims:
 
 # Built once: building a statement takes longer than running it.
 _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam("runner"))
-_CAMPAIGN = sa.select(campaign.c.state, campaign.c.reason, campaign.c.paused_until).where(
-    campaign.c.id == sa.bindparam("campaign")
-)
+_CAMPAIGN = sa.select(
+    campaign.c.state, campaign.c.reason, campaign.c.paused_until, campaign.c.run_options
+).where(campaign.c.id == sa.bindparam("campaign"))
 _NAME = sa.select(campaign.c.name).where(campaign.c.id == sa.bindparam("campaign"))
 _RETURNED = (
     sa.select(submission.c.id)
@@ -490,11 +514,14 @@ _CLAIMED = (
 )
 
 
-def _claimable() -> sa.Select[int]:
+def _claimable(*, must_be_started: bool) -> sa.Select[int]:
     """Return what selects and locks the first pending submissions from an id on."""
     # Not a join: it would lock texts on some servers, and leave the planner a choice.
     on_hold = sa.select(content.c.on_hold).where(content.c.id == submission.c.content_id)
     of_campaign = sa.select(campaign.c.state).where(campaign.c.id == sa.bindparam("campaign"))
+    if must_be_started:
+        options = sa.bindparam("run_options", type_=sa.Text())
+        of_campaign = of_campaign.where(campaign.c.run_options == options)
     return (
         sa.select(submission.c.id)
         .where(
@@ -517,14 +544,15 @@ def _claimable() -> sa.Select[int]:
 
 
 @functools.lru_cache(maxsize=16)
-def _claimable_statement(dialect: sa.Dialect) -> CompiledStatement:
-    return CompiledStatement(_claimable(), dialect)
+def _claimable_statement(dialect: sa.Dialect, *, must_be_started: bool) -> CompiledStatement:
+    return CompiledStatement(_claimable(must_be_started=must_be_started), dialect)
 
 
 @functools.lru_cache(maxsize=16)
-def _claim_statement(dialect: sa.Dialect) -> CompiledStatement:
+def _claim_statement(dialect: sa.Dialect, *, must_be_started: bool) -> CompiledStatement:
     """Return what claims the first pending submissions, notes it in the history, and reads them."""
-    claimed, noted = transitions.claim_chosen(_claimable().cte("chosen"))
+    claimable = _claimable(must_be_started=must_be_started)
+    claimed, noted = transitions.claim_chosen(claimable.cte("chosen"))
     statement = (
         sa.select(claimed, recipients.c.numbers, *_CONTENTS)
         .join(content, claimed.c.content_id == content.c.id)

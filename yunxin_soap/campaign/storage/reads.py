@@ -455,6 +455,7 @@ def _statuses(
             oldest_unknown_at=oldest_unknown.get(row.id),
             runners=tuple(active[row.id]),
             left_behind=left_behind[row.id],
+            workers=row.workers,
         )
         for row in rows
     ]

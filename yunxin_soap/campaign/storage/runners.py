@@ -24,13 +24,14 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.models import ActiveRunner, State
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import (
+    READ_ONLY,
     WritingCTEs,
     dialect_of,
     is_local,
     ledger_time,
 )
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
-from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.transitions import reclaim
 from yunxin_soap.clock import lease_clock
@@ -132,6 +133,18 @@ class RunnerIdentity:
     def __str__(self) -> str:
         """Name the process and its host."""
         return f"process {self.pid} on {self.host}"
+
+
+class _Seen(NamedTuple):
+    """What can be seen of a runner."""
+
+    identity: RunnerIdentity
+    is_dead: bool | None
+    """Whether its process has ended for sure; None if that cannot be decided from here."""
+    stalled_at: float
+    """When it counts as stalled if it sends no heartbeat before, by the ledger's time."""
+    is_stalled: bool
+    """Whether it is dead, or that time has passed."""
 
 
 class Heartbeat(NamedTuple):
@@ -238,6 +251,90 @@ class Runners:
         except sa.exc.IntegrityError:
             raise NotInLedger("The campaign was deleted a moment ago.") from None
 
+    @repeat_after_deadlock
+    def join(self, identity: RunnerIdentity, campaign_id: int, run_options: str) -> bool:
+        """Register a runner, unless enough runners of its campaign are alive.
+
+        Args:
+            identity: the runner.
+            campaign_id: its campaign.
+            run_options: the options that the runner has read.
+
+        Returns:
+            Whether it is registered. If it is not, enough runners are alive, or the campaign was
+            stopped or started again with other options.
+
+        Raises:
+            NotInLedger: the campaign was deleted.
+        """
+        with self._engine.begin() as connection:
+            # Those that join at once do so one after the other, and each sees the one before.
+            found = connection.execute(
+                sa.select(campaign.c.run_options, campaign.c.workers)
+                .where(campaign.c.id == campaign_id)
+                .with_for_update(key_share=True)
+            ).one_or_none()
+            if found is None:
+                raise NotInLedger("The campaign was deleted a moment ago.")
+            if found.run_options != run_options:
+                return False
+            if self.count_alive(connection, [campaign_id])[campaign_id] >= found.workers:
+                return False
+            self.add(connection, identity, campaign_id, self.heartbeat_timeout)
+            return True
+
+    @repeat_after_deadlock
+    def tidy(self, campaign_id: int) -> None:
+        """Reclaim what stalled runners of a campaign left in flight, and remove idle ones."""
+        with self._engine.begin() as connection:
+            _remove_idle(connection)
+            self.reclaim_stalled(connection, campaign_id)
+
+    def count_alive(
+        self, connection: sa.Connection, campaign_ids: Collection[int]
+    ) -> dict[int, int]:
+        """Return how many runners of each campaign are not stalled."""
+        counts = dict.fromkeys(campaign_ids, 0)
+        registered = sa.select(runner).where(
+            runner.c.campaign_id.in_(campaign_ids), runner.c.reclaimed_at.is_(None)
+        )
+        rows, now = connection.execute(registered).all(), ledger_time(connection)
+        for row in rows:
+            counts[row.campaign_id] += not self._look_at(connection, row, now).is_stalled
+        return counts
+
+    def sweep(self) -> tuple[int, set[int]]:
+        """Reclaim the stalled runners of all campaigns and single sends, each by a transaction.
+
+        Returns:
+            The count of submissions that became unknown, and the ids of their campaigns.
+        """
+        registered = sa.select(runner).where(runner.c.reclaimed_at.is_(None))
+        with self._engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+            rows = connection.execute(registered.order_by(runner.c.id)).all()
+            now = ledger_time(connection)
+            stalled = [row for row in rows if self._look_at(connection, row, now).is_stalled]
+        count, campaign_ids = 0, set[int]()
+        for row in stalled:
+            if reclaimed := self._reclaim_if_stalled(row.id):
+                count += reclaimed
+                campaign_ids.update([] if row.campaign_id is None else [row.campaign_id])
+        return count, campaign_ids
+
+    @repeat_after_deadlock
+    def _reclaim_if_stalled(self, runner_id: str) -> int:
+        """Reclaim a runner unless it is alive after all, or somebody else reclaims it."""
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sa.select(runner)
+                .where(runner.c.id == runner_id, runner.c.reclaimed_at.is_(None))
+                .with_for_update(skip_locked=True)
+            ).one_or_none()
+            now = ledger_time(connection)
+            if row is None or not (seen := self._look_at(connection, row, now)).is_stalled:
+                return 0
+            return len(self._reclaim(connection, seen.identity, now, is_dead=bool(seen.is_dead)))
+
     def add(
         self,
         connection: sa.Connection,
@@ -314,21 +411,26 @@ class Runners:
         ).all()
         reclaimed: list[int] = []
         for row in found:
-            identity = RunnerIdentity.of(row)
-            dead = identity.is_dead(on_this_machine=is_local(connection))
-            patience = 0.0 if campaign_id is None else self._patience(is_alive=dead is False)
-            overdue = identity.lease_time(connection, now) - row.expires_at
-            if dead or overdue > patience:
-                reclaimed += self._reclaim(connection, identity, now, is_dead=bool(dead))
+            seen = self._look_at(connection, row, now)
+            if seen.is_stalled:
+                reclaimed += self._reclaim(
+                    connection, seen.identity, now, is_dead=bool(seen.is_dead)
+                )
         return sorted(reclaimed)
 
-    def _patience(self, *, is_alive: bool) -> float:
-        """Return the seconds from the end of its lease until a campaign's runner is stalled.
+    def _look_at(self, connection: sa.Connection, row: sa.Row[Any], now: float) -> _Seen:
+        """Return what can be seen of a runner from here.
 
-        A live process may have ended its work without being able to record that, or may only be
-        suspended for a while. A single send ends by its own timeout.
+        A live process may have ended its work on a campaign without being able to record that, or
+        may only be suspended for a while. A single send ends by its own timeout.
         """
-        return _LEASES_WHILE_ALIVE * self.heartbeat_timeout if is_alive else 0.0
+        identity = RunnerIdentity.of(row)
+        dead = identity.is_dead(on_this_machine=is_local(connection))
+        is_patient = dead is False and row.campaign_id is not None
+        patience = _LEASES_WHILE_ALIVE * self.heartbeat_timeout if is_patient else 0.0
+        ahead = now - identity.lease_time(connection, now)
+        stalled_at = row.expires_at + ahead + patience
+        return _Seen(identity, dead, stalled_at, bool(dead) or stalled_at < now)
 
     def active(
         self,
@@ -374,10 +476,7 @@ class Runners:
             return
         now = ledger_time(connection)
         for row in found:
-            identity = RunnerIdentity.of(row)
-            dead = identity.is_dead(on_this_machine=is_local(connection))
-            ahead = now - identity.lease_time(connection, now)
-            stalled_at = row.expires_at + ahead + self._patience(is_alive=dead is False)
+            seen = self._look_at(connection, row, now)
             yield (
                 row,
                 ActiveRunner(
@@ -385,8 +484,8 @@ class Runners:
                     pid=row.pid,
                     started_at=datetime.fromtimestamp(row.started_at, timezone.utc),
                     in_flight=row.in_flight,
-                    counts_as_stalled_at=datetime.fromtimestamp(stalled_at, timezone.utc),
-                    is_stalled=stalled_at < now,
+                    counts_as_stalled_at=datetime.fromtimestamp(seen.stalled_at, timezone.utc),
+                    is_stalled=seen.stalled_at < now,
                     reason=row.wait_reason or "",
                     until=(
                         None
@@ -394,7 +493,7 @@ class Runners:
                         else datetime.fromtimestamp(row.wait_until, timezone.utc)
                     ),
                 ),
-                bool(dead),
+                bool(seen.is_dead),
             )
 
     def note_wait(self, identity: RunnerIdentity, reason: str, until: datetime | None) -> None:
@@ -422,6 +521,8 @@ class Runners:
             .order_by(submission.c.id)
         )
         ids = list(connection.scalars(held.with_for_update()))
+        if not ids and not is_dead:  # it may only be suspended, and has nothing to lose
+            return ids
         detail = _RECLAIMED.format(identity)
         reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
         if is_dead:

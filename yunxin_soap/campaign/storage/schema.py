@@ -42,6 +42,10 @@ campaign = sa.Table(
     sa.Column("purged_at", sa.Double),
     # The generation of the do-not-send list that the plan has left out.
     sa.Column("suppression_generation", sa.BigInteger, nullable=False),
+    # The options of its runs, as a JSON object; null if it is not started.
+    sa.Column("run_options", sa.Text),
+    # How many runners are to work on it once it is started.
+    sa.Column("workers", sa.Integer),
 )
 
 content = sa.Table(
@@ -94,6 +98,8 @@ submission = sa.Table(
     sa.Column("state", _State, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
+    # When a queued single send is cancelled if it was not sent; null if it is not queued.
+    sa.Column("expires_at", sa.Double),
     # The runner that has claimed it.
     sa.Column("runner_id", _RunnerId),
     sa.Column("batch_no", sa.Text),

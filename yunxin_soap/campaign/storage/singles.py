@@ -13,9 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import ClaimedSubmission, Ending
+from yunxin_soap.campaign.models import ClaimedSubmission, Ending, State
 from yunxin_soap.campaign.storage import transitions
-from yunxin_soap.campaign.storage.dialects import WritingCTEs, dialect_of, ledger_time
+from yunxin_soap.campaign.storage.dialects import (
+    READ_ONLY,
+    WritingCTEs,
+    dialect_of,
+    ledger_time,
+)
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, RunnerIdentity, Runners
 from yunxin_soap.campaign.storage.schema import runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
@@ -95,6 +100,27 @@ class Singles:
         """
         self._list_state = lock_list(connection, shared=True)
         refuse_suppressed(connection, recipients, self._list_state)
+
+    def due_keys(self, limit: int) -> Sequence[str]:
+        """Return the keys of queued single sends to be tried now, the oldest first."""
+        with self._engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+            now = ledger_time(connection)
+            return connection.scalars(
+                sa.select(submission.c.key)
+                .where(
+                    submission.c.campaign_id.is_(None),
+                    submission.c.state == State.PENDING.value,
+                    submission.c.expires_at.is_not(None),
+                    sa.or_(
+                        submission.c.not_before.is_(None),
+                        submission.c.not_before <= now,
+                        submission.c.expires_at <= now,
+                    ),
+                )
+                # All three columns, so that the index gives this order, whatever is queued.
+                .order_by(submission.c.campaign_id, submission.c.state, submission.c.id)
+                .limit(limit)
+            ).all()
 
     def end(self, identity: RunnerIdentity, ending: Ending) -> bool:
         """Record how a single send ended, and unregister its runner.

@@ -16,7 +16,9 @@ from yunxin_soap.cli.campaign.resolve import resolve_command
 from yunxin_soap.cli.campaign.resume import resume_command
 from yunxin_soap.cli.campaign.retry import retry_command
 from yunxin_soap.cli.campaign.run import run_command
+from yunxin_soap.cli.campaign.start import start_command
 from yunxin_soap.cli.campaign.status import status_command
+from yunxin_soap.cli.campaign.stop import stop_command
 from yunxin_soap.cli.campaign.suppress import suppress_group
 from yunxin_soap.cli.campaign.test import test_command
 from yunxin_soap.cli.campaign.watch import watch_command
@@ -36,6 +38,8 @@ for _command in (
     plan_command,
     test_command,
     run_command,
+    start_command,
+    stop_command,
     watch_command,
     status_command,
     pause_command,

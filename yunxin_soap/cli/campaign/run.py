@@ -26,10 +26,11 @@ from yunxin_soap.cli.options import (
 from yunxin_soap.cli.output import handle_errors, pluralize, print_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
+    from zoneinfo import ZoneInfo
 
-    from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.campaign import Ledger
+    from yunxin_soap.campaign import Ledger, Status
 
 _MORE = """
 \b
@@ -50,7 +51,7 @@ def _parse_time(
         raise click.BadParameter(f"{text!r} is no time such as 2026-12-12T10:00.") from None
 
 
-run_options = combine(
+sending_options = combine(
     click.option(
         "--concurrency", default=32, show_default=True, help="The most submissions in flight."
     ),
@@ -76,10 +77,9 @@ run_options = combine(
         show_default=True,
         help="Failures in a row that pause the campaign; ten successes cancel out one.",
     ),
-    price_option,
-    yes_option,
-    client_options,
 )
+"""How to send, as `Ledger.run` takes them."""
+run_options = combine(sending_options, price_option, yes_option, client_options)
 
 
 @click.command("run", epilog=EPILOG)
@@ -154,11 +154,13 @@ def run_campaign(
             # A refused command must not end a pause, nor ask first.
             check_run(opened, name, timezone=timezone, **options)
             if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-                hours, start_at = options["sending_hours"], options["start_at"]
-                when = f"at {hours or 'any time'} ({zone.key})"
-                if start_at is not None:
-                    when += f", from {start_at.replace(tzinfo=start_at.tzinfo or zone)}"
-                _ask(opened, name, client, when, exact_price, resume=resume)
+                status = opened.status(name)
+                if resume or not waits_for_operator(status):  # else the run sends nothing
+                    gateway = (
+                        f"Gateway: {client.endpoint} ({client.protocol}), account"
+                        f" {client.user_code}, "
+                    )
+                    ask_to_send(opened, name, options, zone, exact_price, where=gateway)
             if resume:
                 opened.resume(name)
         ledger = AsyncLedger(ledger_url, create=False)
@@ -169,28 +171,43 @@ def run_campaign(
         sys.exit(exit_status_of(status))
 
 
-def _ask(
+def waits_for_operator(status: Status) -> bool:
+    """Return whether a campaign is paused until it is resumed."""
+    from yunxin_soap.campaign import CampaignState
+
+    return status.state is CampaignState.PAUSED and status.paused_until is None
+
+
+def ask_to_send(
     ledger: Ledger,
     name: str,
-    client: AsyncClient,
-    when: str,
+    options: Mapping[str, Any],
+    zone: ZoneInfo,
     price: Decimal | None,
     *,
-    resume: bool,
+    where: str = "",
 ) -> None:
-    """Show what a run would send, and ask whether to send it.
+    """Show what is pending, if anything is, and ask whether to send it.
+
+    Args:
+        ledger: the ledger.
+        name: the campaign.
+        options: how to send it, as `Ledger.run` takes them.
+        zone: the time zone of all times.
+        price: the price of one segment.
+        where: what the line about the channel begins with.
 
     Raises:
         ConfigurationError: the answer is no.
     """
-    from yunxin_soap.campaign import CampaignState
-
-    status = ledger.status(name)
-    waits_for_operator = status.state is CampaignState.PAUSED and status.paused_until is None
     preview = ledger.preview(name)
     plan = preview.plan
-    if plan.numbers == 0 or (waits_for_operator and not resume):
-        return  # the run sends nothing
+    if plan.numbers == 0:
+        return
+    hours, start_at = options["sending_hours"], options["start_at"]
+    when = f"at {hours or 'any time'} ({zone.key})"
+    if start_at is not None:
+        when += f", from {start_at.replace(tzinfo=start_at.tzinfo or zone)}"
     print_text(
         f"{name}: {pluralize(plan.numbers, 'pending number')} in"
         f" {pluralize(plan.submissions, 'submission')} with {pluralize(plan.texts, 'text')}, about"
@@ -198,9 +215,5 @@ def _ask(
         err=True,
     )
     print_preview(preview, price, err=True)
-    print_text(
-        f"Gateway: {client.endpoint} ({client.protocol}), account {client.user_code}, channel"
-        f" {preview.channel}; {when}",
-        err=True,
-    )
+    print_text(f"{where}{'channel' if where else 'Channel'} {preview.channel}; {when}", err=True)
     ask("Send?", refusal="Nothing was sent.")

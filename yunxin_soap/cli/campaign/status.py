@@ -103,6 +103,7 @@ def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
             *(each.value for each in states),
             "on hold",
             "oldest unknown",
+            "workers",
             "run by",
             "reason",
         ]
@@ -117,6 +118,7 @@ def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
                 *(str(each.numbers[state]) for state in states),
                 str(sum(each.on_hold.values())),
                 "-" if oldest is None else _age((now - oldest).total_seconds()),
+                "-" if each.workers is None else str(each.workers),
                 ", ".join(str(runner) for runner in each.runners) or "-",
                 _reason(each, zone) or "-",
             ]
@@ -166,6 +168,8 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     if status.paused_until is not None:
         print_text(f"  continues at {format_time(status.paused_until, zone)}")
     print_text(f"  planned at {format_time(status.created_at, zone)}")
+    if status.workers is not None:
+        print_text(f"  started for {pluralize(status.workers, 'runner')}")
     skipped = f"{pluralize(status.skipped, 'line')} skipped{describe_skipped(status.skipped_by)}"
     print_text(f"  {status.planned:9} planned, {skipped}")
     if status.purged_at is not None:

@@ -1,0 +1,51 @@
+"""``yunxin-soap campaign start``: let workers send a campaign in the background."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from yunxin_soap.cli.campaign.run import ask_to_send, sending_options
+from yunxin_soap.cli.campaign.texts import parse_price, price_option
+from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, yes_option
+from yunxin_soap.cli.output import handle_errors, pluralize, print_result
+
+
+@click.command("start")
+@name_argument
+@click.option("--workers", default=2, show_default=True, help="The most runners at once.")
+@ledger_options
+@sending_options
+@price_option
+@yes_option
+def start_command(
+    name: str,
+    workers: int,
+    ledger_url: str | None,
+    as_json: bool,
+    price: str | None,
+    yes: bool,
+    **options: Any,
+) -> None:
+    """Let the workers of this ledger send a campaign.
+
+    This command sends nothing itself. A campaign that is started again gets the new options. At a
+    terminal it first shows what would be sent, and asks.
+    """
+    with handle_errors(as_json), open_ledger(ledger_url) as ledger:
+        from yunxin_soap.campaign.ledger import check_run
+        from yunxin_soap.campaign.timezones import parse_timezone
+
+        zone, exact_price = parse_timezone(options["timezone"]), parse_price(price)
+        check_run(ledger, name, **options)
+        if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+            ask_to_send(ledger, name, options, zone, exact_price)
+        ledger.start(name, workers=workers, **options)
+        stop = f"yunxin-soap campaign stop {shlex.quote(name)}"
+        runners = pluralize(workers, "runner")
+        print_result(
+            as_json, "started", name, f'{name} is started for {runners}; "{stop}" ends it.'
+        )
