@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -27,6 +29,7 @@ from yunxin_soap.campaign.models import ClaimedSubmission
 from yunxin_soap.campaign.running import decisions
 from yunxin_soap.campaign.running import runner as running
 from yunxin_soap.campaign.storage import dialects, runners
+from yunxin_soap.campaign.storage.lock_holder import lock_holder
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
 from yunxin_soap.sandbox import Sandbox
@@ -152,6 +155,19 @@ def test_locked_file_names_the_process_that_writes_it(
         pytest.raises(LedgerError, match=rf"locked: process {process.pid} \(\w+"),
     ):
         waiting.plan("a", numbers(1), TEXT, channel=37)
+
+
+@_ON_LINUX
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_locked_file_names_no_process_with_another_lock(ledger: Ledger, ledger_url: str) -> None:
+    """A lock of another kind, or of another file, keeps nobody from writing, and is not shown."""
+    other = Path(ledger_url).with_name("other")
+    with Path(ledger_url).open("rb") as file, other.open("wb") as other_file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.lockf(other_file, fcntl.LOCK_EX)
+        assert lock_holder(ledger_url) == ""
+        with locked(ledger_url) as process:
+            assert lock_holder(ledger_url).startswith(f"process {process.pid} (")
 
 
 @_ON_LINUX

@@ -34,11 +34,11 @@ def lock_holder(file: str) -> str:
     for line in lines:
         # 1: POSIX  ADVISORY  WRITE 4711 08:01:131 120 120
         fields = line.split()
-        if len(fields) != 8 or fields[3] != "WRITE":  # a process that waits has an arrow, too
+        # A process that waits has an arrow, too. SQLite takes no other kind.
+        if len(fields) != 8 or (fields[1], fields[3]) != ("POSIX", "WRITE"):
             continue
-        first, last = wanted.get(fields[5].rpartition(":")[2], (1, 0))
-        begin, end = int(fields[6]), _last_byte(fields[7])
-        if begin <= last and first <= end:
+        locked = wanted.get(fields[5].rpartition(":")[2])
+        if locked is not None and _overlap(locked, (int(fields[6]), _last_byte(fields[7]))):
             return _describe(int(fields[4]))
     return ""
 
@@ -48,6 +48,10 @@ def _inode(file: str) -> str:
         return str(os.stat(file).st_ino)  # noqa: PTH116 - in one line with its error
     except OSError:
         return ""
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, float]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def _last_byte(text: str) -> float:
