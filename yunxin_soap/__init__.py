@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Rejected,
         RequestInfo,
         SendError,
+        SendExpired,
         YunxinError,
     )
     from yunxin_soap.message import Submission, count_segments
@@ -106,6 +107,7 @@ __all__ = [
     "Response",
     "ResultCode",
     "SendError",
+    "SendExpired",
     "Settings",
     "Submission",
     "SubmissionEnded",

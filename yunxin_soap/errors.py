@@ -11,6 +11,7 @@
         ├── InvalidRequest      not sent: an argument breaks a rule (also a ValueError)
         │   └── RecipientsSuppressed  a number is on the ledger's do-not-send list
         ├── NotSent             not sent: nothing can have reached the gateway
+        ├── SendExpired         not sent: its time was up, and it never will be
         ├── Rejected            rejected, by cause:
         │   ├── CredentialsRejected
         │   ├── ContentRejected
@@ -234,6 +235,12 @@ class RecipientsSuppressed(InvalidRequest):
 
 class NotSent(SendError):
     """Nothing of the request can have reached the gateway."""
+
+    outcome = Outcome.NOT_SENT
+
+
+class SendExpired(SendError):
+    """A queued send was not sent before it expired, so it was cancelled. It never will be sent."""
 
     outcome = Outcome.NOT_SENT
 

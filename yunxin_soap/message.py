@@ -615,6 +615,20 @@ def check_segments(message: str, limit: int) -> None:
         )
 
 
+def check_limits(max_recipients: int, max_segments: int) -> None:
+    """Check the limits that a plan or an enqueued send is given.
+
+    Raises:
+        InvalidRequest: one is out of range.
+    """
+    for name, value, most in (
+        ("max_recipients", max_recipients, MAX_RECIPIENTS),
+        ("max_segments", max_segments, MAX_SEGMENTS),
+    ):
+        if not 1 <= value <= most:
+            raise invalid_request(f"{name}={value!r} must be from 1 to {most}.")
+
+
 def describe_oddities(message: str) -> list[str]:
     """Return what is allowed in a message, but seldom meant, a sentence each."""
     notes: list[str] = []

@@ -32,6 +32,7 @@ def every_error() -> list[YunxinError]:
         kind(f"{name}: 说明", safe_to_resend=safe, **{other: flag})
         for name, kind, other in (
             ("not reached", NotSent, "retryable"),
+            ("too late", errors.SendExpired, "retryable"),
             ("invalid", errors.InvalidRequest, "retryable"),
             ("on the list", errors.RecipientsSuppressed, "retryable"),
             *((kind.__name__, kind, "temporary") for kind in rejected_kinds()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import warnings
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,9 +13,11 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from yunxin_soap import message as rules
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.lists import Source
 from yunxin_soap.campaign.models import (
+    DEFAULT_EXPIRES_IN,
     Activity,
     DecisionName,
     NumberResult,
@@ -31,10 +34,11 @@ from yunxin_soap.campaign.models import (
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions
-from yunxin_soap.campaign.running.once import require_client
+from yunxin_soap.campaign.running.once import check_queued, require_client
 from yunxin_soap.campaign.running.runner import RunOptions
 from yunxin_soap.campaign.running.slices import SLICE_SECONDS, StartOptions
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
+from yunxin_soap.campaign.storage.outbox import async_connection_of
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
 from yunxin_soap.message import MAINLAND_MOBILE
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.campaign.storage.outbox import AsyncTransaction
     from yunxin_soap.results import Receipt
 
 _P = ParamSpec("_P")
@@ -616,6 +621,122 @@ class AsyncOnceSends:
         with as_ledger_errors():
             return await ledger.once.begin(key).send_async(client, checked)
 
+    async def enqueue(
+        self,
+        key: str,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int,
+        extension: str | int = "",
+        signature: str | None = None,
+        max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
+        max_segments: int = rules.DEFAULT_MAX_SEGMENTS,
+        recipient_pattern: str | re.Pattern[str] = rules.MAINLAND_MOBILE,
+        expires_in: float | timedelta = DEFAULT_EXPIRES_IN,
+        pace: str | None = None,
+        connection: AsyncTransaction | None = None,
+    ) -> bool:
+        """Queue one submission: `Ledger.work` or `send_queued` sends it, at most once for its key.
+
+        With the connection or session of the application it is part of the application's own
+        transaction: an order and its notice are committed together, or neither is. After a rollback
+        the key is as if it had never been used. The ledger must then be in the database of the
+        application.
+
+        *Not sent*, and what the gateway rejects for a cause that a campaign would wait for (no
+        channel, outside its hours, balance, account), is tried again until it expires. Then it is
+        cancelled. What else is rejected, or is unknown, stays for a person: see `retry` and
+        `resolve`. If one of its numbers is put on the do-not-send list meanwhile, all of it is
+        suppressed: give each person a key.
+
+        It warns (`UserWarning`) of the message as `AsyncClient.check` does.
+
+        Args:
+            key: names what is sent, such as ``order-42-shipped``.
+            recipients: as `AsyncClient.send`.
+            message: the text, with its signature unless ``signature`` is given.
+            channel: the channel number, such as 37.
+            extension: the extension number. Default: none.
+            signature: appended to a message that has none.
+            max_recipients: the most numbers, from 1 to 1000.
+            max_segments: the most segments of the text, from 1 to 255.
+            recipient_pattern: the pattern that a normalised number must match. Default: mainland
+                mobile numbers.
+            expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
+                Default: a day.
+            pace: the pace that it is sent at. Default: none.
+            connection: an `AsyncConnection` or `AsyncSession` of SQLAlchemy, in a transaction.
+                Default: a transaction of its own.
+
+        Returns:
+            Whether it is queued now. False: the key was used for the same content before, whatever
+            became of it.
+
+        Raises:
+            ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,
+                or the connection does not lead to this ledger or is in autocommit mode.
+            ContentConflict: the key was used for other recipients, text, channel or extension.
+            InvalidRequest: a rule is broken.
+            RecipientsSuppressed: a number is on the do-not-send list.
+            LedgerError: the ledger cannot be written. In a transaction of the application, errors
+                of the database are raised as they are.
+            TypeError: the connection is of another kind.
+        """
+        given, seconds = check_queued(
+            key,
+            recipients,
+            message,
+            channel=channel,
+            extension=extension,
+            signature=signature,
+            max_recipients=max_recipients,
+            max_segments=max_segments,
+            recipient_pattern=recipient_pattern,
+            expires_in=expires_in,
+        )
+        for note in given.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        ledger = await self._opener.ledger()
+        outbox = ledger.once.outbox
+        add = partial(outbox.add_within, key=key, given=given, expires_in=seconds, pace=pace)
+        if connection is None:
+            return await asyncio.to_thread(outbox.add, key, given, expires_in=seconds, pace=pace)
+        own = await async_connection_of(connection)
+        await asyncio.to_thread(lambda: outbox.ledger_id)  # a query of the ledger's own
+        return await own.run_sync(add)
+
+    async def send_queued(self, client: AsyncClient, key: str) -> Receipt:
+        """Send what was queued with a key, now and at most once; its content is in the ledger.
+
+        If it was sent before, it returns the same receipt or raises the same outcome; while another
+        call has it in flight, it waits for that.
+
+        Args:
+            client: the client that sends.
+            key: the key that it was queued with.
+
+        Returns:
+            The receipt of the call that sent.
+
+        Raises:
+            NotInLedger: nothing was queued with that key.
+            SendExpired: it was not sent before it expired, so it is cancelled.
+            RecipientsSuppressed: a number was put on the do-not-send list, so it is suppressed.
+            NotSent: nothing can have reached the gateway. It stays queued, for a later time.
+            InvalidRequest: the client's protocol cannot carry it; it stays queued.
+            Rejected: the gateway rejected it. For a cause that may pass or that concerns more than
+                this send, as its balance, it stays queued for a later time.
+            OutcomeUnknown: it may have been sent.
+            LedgerError: the ledger cannot be written; the message says whether it was sent.
+            RuntimeError: the client is closed.
+            asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
+        """
+        require_client(client, "once.send_queued", asynchronous=True)
+        ledger = await self._opener.ledger()
+        with as_ledger_errors():
+            return await ledger.once.begin(key).send_async(client, None)
+
     async def counts(self) -> dict[State, int]:
         """Return the count of single sends in each state."""
         return await self._opener.call(lambda ledger: ledger.once.counts())
@@ -630,6 +751,9 @@ class AsyncOnceSends:
 
     async def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """Let the next `send` with this key send again after a rejection, as after a top-up.
+
+        What was queued is due at once, also if it only waits to be tried again; if it has expired,
+        it has another day.
 
         Args:
             key: the key of the send.
@@ -655,9 +779,10 @@ class AsyncOnceSends:
 
         Args:
             key: the key of the send.
-            decision: ``resend`` lets the next `send` with this key send again, at the risk of a
-                second copy; ``accepted`` records that it was sent; ``not_sent`` records that it
-                was not sent: it counts as rejected, and `retry` lets the next `send` send it.
+            decision: ``resend`` lets the next `send` with this key send again, or a worker what was
+                queued, at the risk of a second copy; ``accepted`` records that it was sent;
+                ``not_sent`` records that it was not sent: it counts as rejected, and `retry` lets
+                the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It

@@ -20,6 +20,8 @@ SampleName = Literal["first", "longest", "shortest"]
 
 NAME_LENGTH = 255
 """Characters of a campaign's name, and of a single send's key, at most."""
+DEFAULT_EXPIRES_IN = 86400.0
+"""Seconds until a queued single send is cancelled if it was not sent."""
 
 
 class State(str, Enum):
@@ -39,9 +41,11 @@ class State(str, Enum):
     """Smaller submissions replace it: the gateway rejected it for its numbers, or some of them were
     put on the do-not-send list."""
     CANCELLED = "cancelled"
-    """Its campaign was cancelled before it was sent; it never will be."""
+    """Its campaign was cancelled before it was sent, or it was queued and has expired; it never
+    will be sent."""
     SUPPRESSED = "suppressed"
-    """Its numbers were put on the do-not-send list after the plan; it never will be sent."""
+    """Its numbers were put on the do-not-send list after the plan, or a number after it was queued;
+    it never will be sent."""
 
 
 ALLOWED: dict[State, frozenset[State]] = {

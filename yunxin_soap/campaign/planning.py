@@ -33,7 +33,7 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
-from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,
@@ -137,14 +137,7 @@ class Planner:
     ) -> None:
         self.channel = rules.normalise_channel(channel)
         self.extension = rules.normalise_extension(extension)
-        if not 1 <= max_recipients <= rules.MAX_RECIPIENTS:
-            raise invalid_request(
-                f"max_recipients={max_recipients!r} must be from 1 to {rules.MAX_RECIPIENTS}."
-            )
-        if not 1 <= max_segments <= rules.MAX_SEGMENTS:
-            raise invalid_request(
-                f"max_segments={max_segments!r} must be from 1 to {rules.MAX_SEGMENTS}."
-            )
+        rules.check_limits(max_recipients, max_segments)
         self._max_segments = max_segments
         self.marketing = marketing
         self._notes: dict[str, None] = {}

@@ -88,6 +88,38 @@ def ending_of(
     return replace(ending, reason=f"it ended with {type(error).__name__}")
 
 
+def ending_of_queued(
+    error: BaseException, claimed: ClaimedSubmission, *, began_at: float, ended_at: float
+) -> Ending:
+    """Return how a queued single send ended that raised an error.
+
+    What a campaign would pause for leaves it pending, for as long as a pause would last. Nobody
+    resumes it, so it is tried again in five minutes where a campaign would wait for an operator.
+
+    Args:
+        error: what was raised.
+        claimed: the send.
+        began_at: when it was sent, by the monotonic clock.
+        ended_at: when it ended, by the same clock.
+    """
+    if not isinstance(error, SendError):
+        return ending_of(error, claimed, began_at=began_at, ended_at=ended_at)
+    decision = decide(error, claimed, began_at=began_at, ended_at=ended_at, isolate=False)
+    ending = replace(decision.ending, hold_content=False)
+    if ending.state is not State.PENDING:
+        return ending
+    wait = ending.retry_after
+    if decision.pause is not None:
+        wait = decision.pause.seconds or MAX_BACKOFF
+    return replace(ending, retry_after=wait)
+
+
+def _backoff(claimed: ClaimedSubmission) -> float:
+    """Return the seconds until a submission that was not sent is tried again."""
+    doubled: float = FIRST_BACKOFF * 2 ** min(claimed.attempts - 1, 20)
+    return min(MAX_BACKOFF, doubled)
+
+
 def decide(
     error: SendError,
     claimed: ClaimedSubmission,
@@ -110,8 +142,7 @@ def decide(
         # It was planned under other rules than those of this client.
         return _ask_operator(ending)
     if isinstance(error, NotSent):
-        backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(claimed.attempts - 1, 20))
-        return Decision(replace(ending, retry_after=backoff), failed=True)
+        return Decision(replace(ending, retry_after=_backoff(claimed)), failed=True)
     if isinstance(error, Rejected):
         return _decide_rejected(error, ending, isolate=isolate)
     return Decision(ending, failed=True)

@@ -3,52 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
-import json
+import random
+import re
 import shlex
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import NAME_LENGTH, ClaimedSubmission, DecisionName, Ending, State
-from yunxin_soap.campaign.running.decisions import ending_of
+from yunxin_soap import message as rules
+from yunxin_soap.campaign.models import (
+    DEFAULT_EXPIRES_IN,
+    NAME_LENGTH,
+    ClaimedSubmission,
+    DecisionName,
+    Ending,
+    State,
+)
+from yunxin_soap.campaign.running.decisions import ending_of, ending_of_queued
 from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.admin import Admin
+from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import (
     driver_message,
     is_deadlock,
     is_full,
     is_transient,
+    ledger_time,
     make_room,
 )
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
+from yunxin_soap.campaign.storage.outbox import Outbox, connection_of
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import submission
-from yunxin_soap.campaign.storage.singles import Singles
+from yunxin_soap.campaign.storage.singles import (
+    Singles,
+    check_content,
+    content_of,
+    digest_of,
+)
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.codes import Category
 from yunxin_soap.errors import (
     ConfigurationError,
     ConfigurationRejected,
-    ContentConflict,
     LedgerError,
+    NotInLedger,
     NotSent,
     OutcomeUnknown,
+    RecipientsSuppressed,
     SendError,
+    SendExpired,
     rejected_by_code,
 )
+from yunxin_soap.message import Submission
 from yunxin_soap.observer import Origin, sent_from
 from yunxin_soap.results import Receipt
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.campaign.storage.outbox import Transaction
     from yunxin_soap.client import Client
-    from yunxin_soap.message import Submission
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -56,6 +78,12 @@ _POLL = 0.1
 """Seconds between two polls of a send that another process has in flight."""
 _LOST_ANSWER_TIMEOUT = 10.0
 """Seconds to find out whether a claim was committed whose answer was lost."""
+_JITTER = 0.8, 1.2
+"""Between which shares of a backoff a queued send waits."""
+_LONGEST = 366 * 86400.0
+"""Seconds in which a queued send may be sent, at most."""
+_PURGED = Submission((), "", "", "")
+"""Stands for the content of a queued send that was purged."""
 LEASE_MARGIN = 60.0
 """Seconds that a lease outlasts the client's total timeout, for the ledger's own time."""
 
@@ -81,6 +109,8 @@ class OnceSends:
         outage_timeout: float = OUTAGE_TIMEOUT,
     ) -> None:
         self._engine, self._singles, self._reads, self._admin = engine, singles, reads, admin
+        self.outbox = Outbox(engine)
+        """Queues sends; `Ledger.sweep` and the asynchronous twin use it, too."""
         self._outage_timeout = outage_timeout
 
     def send(
@@ -129,6 +159,117 @@ class OnceSends:
         with as_ledger_errors():
             return self.begin(key).send(client, checked)
 
+    def enqueue(
+        self,
+        key: str,
+        recipients: str | int | Iterable[str | int],
+        message: str,
+        *,
+        channel: str | int,
+        extension: str | int = "",
+        signature: str | None = None,
+        max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
+        max_segments: int = rules.DEFAULT_MAX_SEGMENTS,
+        recipient_pattern: str | re.Pattern[str] = rules.MAINLAND_MOBILE,
+        expires_in: float | timedelta = DEFAULT_EXPIRES_IN,
+        pace: str | None = None,
+        connection: Transaction | None = None,
+    ) -> bool:
+        """Queue one submission: `Ledger.work` or `send_queued` sends it, at most once for its key.
+
+        With the connection or session of the application it is part of the application's own
+        transaction: an order and its notice are committed together, or neither is. After a rollback
+        the key is as if it had never been used. The ledger must then be in the database of the
+        application.
+
+        *Not sent*, and what the gateway rejects for a cause that a campaign would wait for (no
+        channel, outside its hours, balance, account), is tried again until it expires. Then it is
+        cancelled. What else is rejected, or is unknown, stays for a person: see `retry` and
+        `resolve`. If one of its numbers is put on the do-not-send list meanwhile, all of it is
+        suppressed: give each person a key.
+
+        It warns (`UserWarning`) of the message as `Client.check` does.
+
+        Args:
+            key: names what is sent, such as ``order-42-shipped``.
+            recipients: as `Client.send`.
+            message: the text, with its signature unless ``signature`` is given.
+            channel: the channel number, such as 37.
+            extension: the extension number. Default: none.
+            signature: appended to a message that has none.
+            max_recipients: the most numbers, from 1 to 1000.
+            max_segments: the most segments of the text, from 1 to 255.
+            recipient_pattern: the pattern that a normalised number must match. Default: mainland
+                mobile numbers.
+            expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
+                Default: a day.
+            pace: the pace that it is sent at. Default: none.
+            connection: a `Connection` or `Session` of SQLAlchemy, in a transaction.
+                Default: a transaction of its own.
+
+        Returns:
+            Whether it is queued now. False: the key was used for the same content before, whatever
+            became of it.
+
+        Raises:
+            ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,
+                or the connection does not lead to this ledger or is in autocommit mode.
+            ContentConflict: the key was used for other recipients, text, channel or extension.
+            InvalidRequest: a rule is broken.
+            RecipientsSuppressed: a number is on the do-not-send list.
+            LedgerError: the ledger cannot be written. In a transaction of the application, errors
+                of the database are raised as they are.
+            TypeError: the connection is of another kind.
+        """
+        given, seconds = check_queued(
+            key,
+            recipients,
+            message,
+            channel=channel,
+            extension=extension,
+            signature=signature,
+            max_recipients=max_recipients,
+            max_segments=max_segments,
+            recipient_pattern=recipient_pattern,
+            expires_in=expires_in,
+        )
+        for note in given.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        if connection is None:
+            return self.outbox.add(key, given, expires_in=seconds, pace=pace)
+        return self.outbox.add_within(
+            connection_of(connection), key, given, expires_in=seconds, pace=pace
+        )
+
+    def send_queued(self, client: Client, key: str) -> Receipt:
+        """Send what was queued with a key, now and at most once; its content is in the ledger.
+
+        If it was sent before, it returns the same receipt or raises the same outcome; while another
+        call has it in flight, it waits for that.
+
+        Args:
+            client: the client that sends.
+            key: the key that it was queued with.
+
+        Returns:
+            The receipt of the call that sent.
+
+        Raises:
+            NotInLedger: nothing was queued with that key.
+            SendExpired: it was not sent before it expired, so it is cancelled.
+            RecipientsSuppressed: a number was put on the do-not-send list, so it is suppressed.
+            NotSent: nothing can have reached the gateway. It stays queued, for a later time.
+            InvalidRequest: the client's protocol cannot carry it; it stays queued.
+            Rejected: the gateway rejected it. For a cause that may pass or that concerns more than
+                this send, as its balance, it stays queued for a later time.
+            OutcomeUnknown: it may have been sent.
+            LedgerError: the ledger cannot be written; the message says whether it was sent.
+            RuntimeError: the client is closed.
+        """
+        require_client(client, "once.send_queued", asynchronous=False)
+        with as_ledger_errors():
+            return self.begin(key).send(client, None)
+
     def counts(self) -> dict[State, int]:
         """Return the count of single sends in each state."""
         return self._reads.once_counts()
@@ -143,6 +284,9 @@ class OnceSends:
 
     def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """Let the next `send` with this key send again after a rejection, as after a top-up.
+
+        What was queued is due at once, also if it only waits to be tried again; if it has expired,
+        it has another day.
 
         Args:
             key: the key of the send.
@@ -168,9 +312,10 @@ class OnceSends:
 
         Args:
             key: the key of the send.
-            decision: ``resend`` lets the next `send` with this key send again, at the risk of a
-                second copy; ``accepted`` records that it was sent; ``not_sent`` records that it
-                was not sent: it counts as rejected, and `retry` lets the next `send` send it.
+            decision: ``resend`` lets the next `send` with this key send again, or a worker what was
+                queued, at the risk of a second copy; ``accepted`` records that it was sent;
+                ``not_sent`` records that it was not sent: it counts as rejected, and `retry` lets
+                the next `send` send it.
             by: the person who decides; the history keeps the name.
             batch_no: the vendor's batch number of an accepted one, if it is known.
             even_if_alive: also if the process that had it in flight is not known to have ended. It
@@ -207,16 +352,22 @@ class OnceSend:
     def __init__(
         self, engine: sa.Engine, singles: Singles, key: str, *, outage_timeout: float
     ) -> None:
-        if not key.strip() or not key.isprintable():
-            raise ConfigurationError(f"key={key!r} must be printable text.")
-        if len(key) > NAME_LENGTH:
-            raise ConfigurationError(f"A key may have {NAME_LENGTH} characters at most.")
+        _check_key(key)
         self._engine, self._singles, self._key = engine, singles, key
         self._outage_timeout = outage_timeout
         self._valid_until = 0.0
+        self._expires_at: float | None = None
+        """By the ledger's clock; None if it is not queued."""
+        self._queued: Submission | None = None
+        """The content of a queued send that this call has claimed."""
 
-    def send(self, client: Client, checked: Submission) -> Receipt:
-        """Send it, or return or raise how it ended before."""
+    def send(self, client: Client, checked: Submission | None) -> Receipt:
+        """Send it, or return or raise how it ended before.
+
+        Args:
+            client: the client that sends.
+            checked: the content; None: what was queued with the key.
+        """
         self._identity = RunnerIdentity.new()
         try:
             while (step := self._claim_or_look_up(checked, client)) is None:
@@ -226,7 +377,7 @@ class OnceSend:
             began_at = time.monotonic()
             try:
                 with _noted(step):
-                    receipt = client.submit(checked, valid_until=self._valid_until)
+                    receipt = client.submit(step.submission, valid_until=self._valid_until)
             except BaseException as error:
                 if self._record_error(step, error, began_at) or not isinstance(error, SendError):
                     raise
@@ -241,8 +392,12 @@ class OnceSend:
         finally:
             self._identity.end()
 
-    async def send_async(self, client: AsyncClient, checked: Submission) -> Receipt:
+    async def send_async(self, client: AsyncClient, checked: Submission | None) -> Receipt:
         """Send it, or return or raise how it ended before; what is in the ledger survives a cancel.
+
+        Args:
+            client: the client that sends.
+            checked: the content; None: what was queued with the key.
 
         Raises:
             asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
@@ -255,7 +410,7 @@ class OnceSend:
             began_at = time.monotonic()
             try:
                 with _noted(step):
-                    receipt = await client.submit(checked, valid_until=self._valid_until)
+                    receipt = await client.submit(step.submission, valid_until=self._valid_until)
             except BaseException as error:
                 recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
                 if cancelled is not None:
@@ -276,7 +431,7 @@ class OnceSend:
             self._identity.end()
 
     async def _claim_or_look_up_async(
-        self, checked: Submission, client: AsyncClient
+        self, checked: Submission | None, client: AsyncClient
     ) -> Receipt | ClaimedSubmission:
         """Do as `_claim_or_look_up`, and wait while another call has it in flight."""
         while True:
@@ -290,17 +445,19 @@ class OnceSend:
             await asyncio.sleep(_POLL)
 
     def _claim_or_look_up(
-        self, checked: Submission, client: Client | AsyncClient
+        self, checked: Submission | None, client: Client | AsyncClient
     ) -> Receipt | ClaimedSubmission | None:
         """Claim the send, or return its receipt; None while another call has it in flight.
 
         Raises:
+            NotInLedger: there is no content, as nothing was queued with the key.
             RecipientsSuppressed: a number is on the do-not-send list.
+            SendExpired: it was queued, and has expired.
             Rejected, OutcomeUnknown: it ended so before.
             ContentConflict: the key was used for something else.
         """
         try:
-            return self._try_to_claim(checked, client)
+            step = self._try_to_claim(checked, client)
         except sa.exc.IntegrityError:
             return None  # another call inserted the key first
         except sa.exc.DBAPIError as error:
@@ -311,8 +468,11 @@ class OnceSend:
             raise LedgerError(
                 f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
             ) from None
+        if isinstance(step, SendError):
+            raise step
+        return step
 
-    def _own_claim(self, checked: Submission) -> ClaimedSubmission | None:
+    def _own_claim(self, checked: Submission | None) -> ClaimedSubmission | None:
         """Return what this call has claimed although the answer of the ledger was lost.
 
         None: it has claimed nothing, or the ledger cannot say it in time.
@@ -320,61 +480,126 @@ class OnceSend:
         own = sa.select(submission.c.id, submission.c.content_id, submission.c.attempts).where(
             submission.c.key == self._key, submission.c.runner_id == self._identity.id
         )
+        content = checked or self._queued
+        if content is None:
+            return None
         give_up_at = time.monotonic() + _LOST_ANSWER_TIMEOUT
         while True:
             try:
                 with self._engine.connect() as connection:
                     found = connection.execute(own).one_or_none()
-                return found and ClaimedSubmission(*found, checked)
+                return found and ClaimedSubmission(*found, content)
             except sa.exc.DBAPIError as error:
                 if not is_transient(error) or time.monotonic() >= give_up_at:
                     return None
             time.sleep(_POLL)
 
     def _try_to_claim(
-        self, checked: Submission, client: Client | AsyncClient
-    ) -> Receipt | ClaimedSubmission | None:
-        """Do as `_claim_or_look_up`, without a look at the errors of the database."""
-        digest = hashlib.sha256(
-            json.dumps(
-                [sorted(checked.recipients), checked.message, checked.channel, checked.extension]
-            ).encode()
-        ).hexdigest()
-        lease = self._begin_lease(client)
-        claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
-        if claimed is not None:
-            return claimed
+        self, checked: Submission | None, client: Client | AsyncClient
+    ) -> Receipt | ClaimedSubmission | SendError | None:
+        """Do as `_claim_or_look_up`, without a look at the errors of the database.
+
+        Returns:
+            Also the error of a queued send that must not be sent any more: the transaction that has
+            recorded it is committed.
+        """
+        digest = "" if checked is None else digest_of(checked)
+        if checked is not None:
+            lease = self._begin_lease(client)
+            claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
+            if claimed is not None:
+                return claimed
         with self._engine.begin() as connection:
             found = connection.execute(
                 sa.select(submission).where(submission.c.key == self._key).with_for_update()
             ).one_or_none()
-            claimable: ClaimedSubmission | None = None
+            if found is not None and checked is not None:
+                check_content(self._key, found, digest)
             if found is None:
-                self._singles.refuse_suppressed(connection, checked.recipients)
-                ids = transitions.insert_pending_single(connection, self._key, digest, checked)
-                claimable = ClaimedSubmission(*ids, 1, checked)
+                step: ClaimedSubmission | SendError = self._insert(connection, checked, digest)
+            elif found.state == State.PENDING.value:
+                step = self._claimable(connection, found, checked)
+            elif found.state != State.SUBMITTING.value:
+                return _earlier_outcome(connection, found, checked, client.protocol)
             else:
-                self._check_content(found, digest)
-                if found.state == State.PENDING.value:
-                    self._singles.refuse_suppressed(connection, checked.recipients)
-                    claimable = ClaimedSubmission(
-                        found.id, found.content_id, found.attempts + 1, checked
-                    )
-                elif found.state == State.SUBMITTING.value:
-                    reclaimed = self._singles.runners.reclaim_stalled(connection, None)
-                    if found.id not in reclaimed:
-                        return None
-                else:
-                    return _earlier_outcome(connection, found, checked, client.protocol)
-            if claimable is not None:
-                lease = self._begin_lease(client)
-                now = self._singles.runners.add(connection, self._identity, None, lease)
-                transitions.claim(connection, [claimable.id], now=now, runner_id=self._identity.id)
-                return claimable
-        return self._try_to_claim(checked, client)  # a stalled one was reclaimed
+                # The next look finds what became of a stalled one.
+                self._singles.runners.reclaim_stalled(connection, None)
+                return None
+            if isinstance(step, ClaimedSubmission):
+                self._claim(connection, step, client)
+            return step
+
+    def _insert(
+        self, connection: sa.Connection, checked: Submission | None, digest: str
+    ) -> ClaimedSubmission:
+        """Insert a send whose key is not used.
+
+        Raises:
+            NotInLedger: there is no content, as nothing was queued with the key.
+            RecipientsSuppressed: a number is on the do-not-send list.
+        """
+        if checked is None:
+            raise NotInLedger(f"Nothing was queued with the key {self._key!r}.")
+        self._singles.refuse_suppressed(connection, checked.recipients)
+        ids = transitions.insert_pending_single(connection, self._key, digest, checked)
+        return ClaimedSubmission(*ids, 1, checked)
+
+    def _claimable(
+        self, connection: sa.Connection, found: Any, checked: Submission | None
+    ) -> ClaimedSubmission | SendError:
+        """Return what a pending send is claimed as; an error if it was queued, and has ended now.
+
+        Raises:
+            NotInLedger: there is no content, as nothing was queued with the key.
+            RecipientsSuppressed: it was not queued, and a number is on the do-not-send list.
+        """
+        self._expires_at = found.expires_at
+        if found.expires_at is None:
+            if checked is None:
+                raise NotInLedger(
+                    f"The send with the key {self._key!r} was not queued: once.send sends it."
+                )
+            self._singles.refuse_suppressed(connection, checked.recipients)
+        else:
+            checked = content_of(connection, found.id)
+            if checked is None or digest_of(checked) != found.digest:
+                raise damaged(f"the content of the submission {found.id} is not what was queued")
+            if (ended := self._end_queued(connection, found, checked)) is not None:
+                return ended
+            self._queued = checked
+        return ClaimedSubmission(found.id, found.content_id, found.attempts + 1, checked)
+
+    def _end_queued(
+        self, connection: sa.Connection, found: Any, content: Submission
+    ) -> SendError | None:
+        """Record that a queued send is not sent any more, if so; return the error of it."""
+        now, by = ledger_time(connection), self._identity.id
+        if found.expires_at <= now:
+            last = f": {found.reason}" if found.reason else ""
+            reason = f"it was not sent before it expired at {_shown(found.expires_at)}{last}"
+            transitions.cancel(connection, [found.id], by=by, reason=reason)
+            return _expired(self._key, reason)
+        try:
+            self._singles.refuse_suppressed(connection, content.recipients)
+        except RecipientsSuppressed as error:
+            ending = found.id, State.SUPPRESSED, str(error)
+            transitions.suppress(connection, [ending], before=State.PENDING, now=now, runner_id=by)
+            return error
+        return None
+
+    def _claim(
+        self, connection: sa.Connection, claimed: ClaimedSubmission, client: Client | AsyncClient
+    ) -> None:
+        """Commit a pending send to this call."""
+        lease = self._begin_lease(client)
+        now = self._singles.runners.add(connection, self._identity, None, lease)
+        if self._expires_at is not None:
+            left = lease_clock() + self._expires_at - now
+            self._valid_until = min(self._valid_until, left)
+        transitions.claim(connection, [claimed.id], now=now, runner_id=self._identity.id)
 
     def _look_up(
-        self, checked: Submission, client: Client | AsyncClient, late: Receipt | SendError
+        self, checked: Submission | None, client: Client | AsyncClient, late: Receipt | SendError
     ) -> Receipt | None:
         """Return what the ledger says, once another call has reclaimed this one.
 
@@ -411,20 +636,6 @@ class OnceSend:
             f" too late: {ended}"
         )
 
-    def _check_content(self, found: Any, digest: str) -> None:
-        if found.digest is None:
-            raise ContentConflict(
-                f"The key {self._key!r} was used, and its content was purged, so it cannot be"
-                f" compared with this one. It ended {found.state}"
-                + (f" as {found.batch_no}" if found.batch_no else "")
-                + ". Nothing was sent: give this one another key."
-            )
-        if found.digest != digest:
-            raise ContentConflict(
-                f"The key {self._key!r} was used for other recipients, text, channel or extension."
-                " Nothing was sent: give this one another key."
-            )
-
     def _begin_lease(self, client: Client | AsyncClient) -> float:
         """Return the seconds of a lease that the ledger is about to begin."""
         lease = client.total_timeout + LEASE_MARGIN
@@ -436,7 +647,15 @@ class OnceSend:
         self, claimed: ClaimedSubmission, error: BaseException, began_at: float
     ) -> bool:
         """Record how it ended, without a receipt; see `_record`."""
-        return self._record(ending_of(error, claimed, began_at=began_at, ended_at=time.monotonic()))
+        ended_at = time.monotonic()
+        if self._expires_at is None:
+            ending = ending_of(error, claimed, began_at=began_at, ended_at=ended_at)
+        else:
+            ending = ending_of_queued(error, claimed, began_at=began_at, ended_at=ended_at)
+            # Many that failed together must not be tried again together.
+            jitter = random.uniform(*_JITTER)  # noqa: S311 - no secret
+            ending = replace(ending, retry_after=ending.retry_after * jitter)
+        return self._record(ending)
 
     def _record(self, ending: Ending) -> bool:
         """Record how it ended; retry while the ledger is not reachable.
@@ -516,6 +735,66 @@ def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> 
     return Ending(claimed, State.ACCEPTED, began_at, ended_at, batch_no=receipt.batch_no)
 
 
+def _expired(key: str, reason: str) -> SendExpired:
+    return SendExpired(
+        f"The queued send {key!r} is cancelled, since {reason}. Nothing was sent: use another key"
+        " to send it after all.",
+        safe_to_resend=True,
+    )
+
+
+def _shown(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _check_key(key: str) -> None:
+    if not key.strip() or not key.isprintable():
+        raise ConfigurationError(f"key={key!r} must be printable text.")
+    if len(key) > NAME_LENGTH:
+        raise ConfigurationError(f"A key may have {NAME_LENGTH} characters at most.")
+
+
+def check_queued(
+    key: str,
+    recipients: str | int | Iterable[str | int],
+    message: str,
+    *,
+    channel: str | int,
+    extension: str | int,
+    signature: str | None,
+    max_recipients: int,
+    max_segments: int,
+    recipient_pattern: str | re.Pattern[str],
+    expires_in: float | timedelta,
+) -> tuple[Submission, float]:
+    """Check what is to be queued, for `OnceSends` and its asynchronous twin.
+
+    Returns:
+        The content, and the seconds in which it may be sent.
+
+    Raises:
+        ConfigurationError: the key or ``expires_in`` is invalid.
+        InvalidRequest: a rule is broken.
+    """
+    _check_key(key)
+    seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
+    if not 0 < seconds <= _LONGEST:
+        raise ConfigurationError(
+            f"expires_in={expires_in!r} must be above 0, and 366 days at most."
+        )
+    rules.check_limits(max_recipients, max_segments)
+    numbers = rules.normalise_recipients(
+        recipients, pattern=re.compile(recipient_pattern), limit=max_recipients
+    )
+    own = None if signature is None else rules.normalise_signature(signature)
+    text = rules.normalise_message(message, own)
+    rules.check_segments(text, max_segments)
+    content = Submission(
+        numbers, text, rules.normalise_channel(channel), rules.normalise_extension(extension)
+    )
+    return content, seconds
+
+
 def _which(key: str, *, was_suspended: bool) -> str:
     if was_suspended:
         return (
@@ -527,13 +806,22 @@ def _which(key: str, *, was_suspended: bool) -> str:
 def _earlier_outcome(
     connection: sa.Connection,
     found: Any,
-    checked: Submission,
+    checked: Submission | None,
     protocol: str,
     *,
     was_suspended: bool = False,
 ) -> Receipt:
-    """Return the receipt of a send that has ended, or raise its outcome."""
+    """Return the receipt of a send that has ended, or raise its outcome.
+
+    Args:
+        connection: reads.
+        found: the row of the send.
+        checked: its content; None: what was queued.
+        protocol: the client's.
+        was_suspended: whether it is this call's own outcome, which became known too late.
+    """
     if found.state == State.ACCEPTED.value:
+        checked = checked or content_of(connection, found.id) or _PURGED
         return Receipt(
             batch_no=found.batch_no or "",
             recipients=checked.recipients,
@@ -551,6 +839,10 @@ def _earlier_outcome(
             f" {shlex.quote(found.key)})."
             f" Reason: {found.reason}"
         )
+    if found.state == State.CANCELLED.value:
+        raise _expired(found.key, found.reason)
+    if found.state == State.SUPPRESSED.value:
+        raise RecipientsSuppressed(found.reason, safe_to_resend=True)
     if found.code is not None:
         raise rejected_by_code(found.code, found.keyword)
     raise ConfigurationRejected(

@@ -318,6 +318,8 @@ class Admin:
             _check(by, batch_no, after, even_if_alive=even_if_alive)
             decided = _Decided(decision, after, by, batch_no, even_if_alive)
             decided.record(connection, [found.id], submission.c.id == found.id, runners)
+            if found.expires_at is not None:
+                transitions.make_due(connection, found.id)
 
     @repeat_after_deadlock
     def retry_single(self, key: str, *, unsafe: bool, by: str) -> None:
@@ -325,6 +327,10 @@ class Admin:
         with as_ledger_errors(), self._engine.begin() as connection:
             advisory_lock(connection, PURGE_LOCK)
             found = self._single_send(connection, key)
+            if found.state == State.PENDING.value and found.expires_at is not None:
+                _check(by)
+                transitions.make_due(connection, found.id)
+                return
             if found.state != State.REJECTED.value:
                 raise NotInLedger(
                     f"The single send {key!r} is {found.state}, so there is nothing to retry."
@@ -347,6 +353,8 @@ class Admin:
                 by=by,
                 detail="retry",
             )
+            if found.expires_at is not None:
+                transitions.make_due(connection, found.id)
 
     @staticmethod
     def _single_send(connection: sa.Connection, key: str) -> Any:
@@ -362,6 +370,7 @@ class Admin:
                     submission.c.id,
                     submission.c.state,
                     submission.c.safe_to_resend,
+                    submission.c.expires_at,
                     recipients.c.submission_id.is_(None).label("is_purged"),
                 )
                 .outerjoin(recipients, recipients.c.submission_id == submission.c.id)

@@ -21,7 +21,7 @@ from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
@@ -203,6 +203,18 @@ class Dialect(ABC):
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: _Rows
     ) -> None:
         """Insert many rows, by the fastest way that the database has."""
+
+    @abstractmethod
+    def insert_unless_used(self, column: sa.Column[Any], values: Mapping[str, Any]) -> sa.Insert:
+        """Return what inserts a row, unless another one has its value of a unique column.
+
+        It waits for a transaction that inserts that value. Nothing else that is wrong with the row
+        is ignored, and the transaction goes on.
+        """
+
+    @abstractmethod
+    def in_autocommit(self, connection: sa.Connection) -> bool:
+        """Return whether each statement of an application's connection is a transaction."""
 
     def make_reserve(self, engine: sa.Engine) -> None:  # noqa: B027 - a server has its own disk
         """Keep some room on this machine's disk."""
@@ -389,6 +401,17 @@ class SQLite(Dialect):
         """Return the table, with a column `value`, that a JSON array of texts stands for."""
         return sa.func.json_each(json).table_valued("value", name="given")
 
+    def insert_unless_used(self, column: sa.Column[Any], values: Mapping[str, Any]) -> sa.Insert:
+        """Return what inserts a row, unless another one has its value of a unique column."""
+        row = sqlite.insert(column.table).values(values)
+        return row.on_conflict_do_nothing(index_elements=[column])
+
+    def in_autocommit(self, connection: sa.Connection) -> bool:
+        """Return whether each statement of an application's connection is a transaction."""
+        driver: Any = connection.connection.driver_connection
+        # With an isolation level, the driver itself begins a transaction before the first write.
+        return not driver.in_transaction and driver.isolation_level is None
+
     def make_reserve(self, engine: sa.Engine) -> None:
         """Keep some room on the disk of the file."""
         make_reserve(str(engine.url.database))
@@ -558,6 +581,16 @@ class PostgreSQL(Dialect):
         """Return the table, with a column `value`, that a JSON array of texts stands for."""
         texts = sa.func.json_array_elements_text(sa.cast(json, sa.JSON()))
         return texts.table_valued("value", name="given")
+
+    def insert_unless_used(self, column: sa.Column[Any], values: Mapping[str, Any]) -> sa.Insert:
+        """Return what inserts a row, unless another one has its value of a unique column."""
+        row = postgresql.insert(column.table).values(values)
+        return row.on_conflict_do_nothing(index_elements=[column])
+
+    def in_autocommit(self, connection: sa.Connection) -> bool:
+        """Return whether each statement of an application's connection is a transaction."""
+        # Every driver has it, or SQLAlchemy's adapter of an asynchronous one.
+        return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
 
     def is_deadlock(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server has rolled a transaction back for another one's sake."""
@@ -795,6 +828,18 @@ class MySQL(Dialect):
         table = sa.func.json_table(json, sa.literal_column(f"'$[*]' COLUMNS ({columns})"))
         return table.table_valued("value", name="given")
 
+    def insert_unless_used(self, column: sa.Column[Any], values: Mapping[str, Any]) -> sa.Insert:
+        """Return what inserts a row, unless another one has its value of a unique column."""
+        # INSERT IGNORE would also cut what is too long, and take null for 0.
+        row = mysql.insert(column.table).values(values)
+        return row.on_duplicate_key_update({column.name: column})
+
+    def in_autocommit(self, connection: sa.Connection) -> bool:
+        """Return whether each statement of an application's connection is a transaction."""
+        driver: Any = connection.connection.dbapi_connection
+        autocommit = getattr(driver, "get_autocommit", None)
+        return bool(driver.autocommit if autocommit is None else autocommit())
+
     def is_transient(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the server is down, busy or restarting, or ended a deadlock."""
         if self.is_full(error):
@@ -868,7 +913,8 @@ def dialect_of(where: sa.Engine | sa.Connection | sa.URL | sa.Dialect) -> Dialec
     """Return what a database needs."""
     if isinstance(where, sa.URL):
         return _DIALECTS[where.get_backend_name()]
-    return _DIALECTS[where.name if isinstance(where, sa.Dialect) else where.dialect.name]
+    # An application's own engine may be called "mariadb".
+    return _BY_SCHEME[where.name if isinstance(where, sa.Dialect) else where.dialect.name]
 
 
 def truncate_wal(engine: sa.Engine) -> str:

@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import sqlite3
+import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -279,7 +280,8 @@ def _create(connection: sa.Connection, namespace: str | None, shown: str, *, cre
         connection.execute(sa.schema.CreateSchema(namespace))
     schema.TABLES.create_all(connection)
     connection.execute(schema.suppression_state.insert().values(generation=0))
-    connection.execute(schema.ledger.insert().values(version=schema.VERSION))
+    values = {"version": schema.VERSION, "id": uuid.uuid4().hex}
+    connection.execute(schema.ledger.insert().values(values))
 
 
 def _migrate(connection: sa.Connection, dialect: Dialect, statement: str) -> None:

@@ -19,7 +19,13 @@ TABLES = sa.MetaData()
 _Id = id_type()
 _Name, _State, _RunnerId = indexed_text(NAME_LENGTH), indexed_text(20), indexed_text(300)
 
-ledger = sa.Table("yunxin_ledger", TABLES, sa.Column("version", sa.Integer, nullable=False))
+ledger = sa.Table(
+    "yunxin_ledger",
+    TABLES,
+    sa.Column("version", sa.Integer, nullable=False),
+    # Random, to tell whether a caller's connection leads to the same ledger.
+    sa.Column("id", sa.Text, nullable=False),
+)
 
 campaign = sa.Table(
     "yunxin_campaign",
@@ -100,6 +106,8 @@ submission = sa.Table(
     sa.Column("not_before", sa.Double),
     # When a queued single send is cancelled if it was not sent; null if it is not queued.
     sa.Column("expires_at", sa.Double),
+    # The pace that a queued single send is sent at, or null.
+    sa.Column("pace", sa.Text),
     # The runner that has claimed it.
     sa.Column("runner_id", _RunnerId),
     sa.Column("batch_no", sa.Text),

@@ -6,6 +6,8 @@ Each public method is one transaction, and durable once it returns.
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,7 +24,7 @@ from yunxin_soap.campaign.storage.dialects import (
     ledger_time,
 )
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, RunnerIdentity, Runners
-from yunxin_soap.campaign.storage.schema import runner, submission
+from yunxin_soap.campaign.storage.schema import content, recipients, runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.suppression import (
     NO_LIST,
@@ -30,7 +32,52 @@ from yunxin_soap.campaign.storage.suppression import (
     none_is_suppressed,
     refuse_suppressed,
 )
+from yunxin_soap.errors import ContentConflict
 from yunxin_soap.message import Submission
+
+
+def digest_of(given: Submission) -> str:
+    """Return the digest of the content of a single send."""
+    fields = [sorted(given.recipients), given.message, given.channel, given.extension]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def content_of(connection: sa.Connection, submission_id: int) -> Submission | None:
+    """Return the content of a single send; None if it was purged."""
+    row = connection.execute(
+        sa.select(recipients.c.numbers, content.c.message, content.c.channel, content.c.extension)
+        .join(submission, recipients.c.submission_id == submission.c.id)
+        .join(content, submission.c.content_id == content.c.id)
+        .where(submission.c.id == submission_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Submission(tuple(row.numbers.split(",")), row.message, row.channel, row.extension)
+
+
+def check_content(key: str, found: Any, digest: str) -> None:
+    """Check that the key of a single send was used for the same content.
+
+    Args:
+        key: the key.
+        found: the row of the send.
+        digest: of the content.
+
+    Raises:
+        ContentConflict: it was used for other content, or that was purged.
+    """
+    if found.digest is None:
+        raise ContentConflict(
+            f"The key {key!r} was used, and its content was purged, so it cannot be compared with"
+            f" this one. It ended {found.state}"
+            + (f" as {found.batch_no}" if found.batch_no else "")
+            + ". Nothing was sent: give this one another key."
+        )
+    if found.digest != digest:
+        raise ContentConflict(
+            f"The key {key!r} was used for other recipients, text, channel or extension. Nothing"
+            " was sent: give this one another key."
+        )
 
 
 class Singles:

@@ -8,7 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from yunxin_soap.campaign.models import ALLOWED, CampaignState, Ending, Pause, State
+from yunxin_soap.campaign.models import (
+    ALLOWED,
+    DEFAULT_EXPIRES_IN,
+    CampaignState,
+    Ending,
+    Pause,
+    State,
+)
 from yunxin_soap.campaign.storage.dialects import (
     WritingCTEs,
     bulk_insert,
@@ -124,6 +131,88 @@ def insert_pending_single(
         recipients.insert().values(submission_id=made[0], numbers=",".join(given.recipients))
     )
     return made[0], text[0]
+
+
+def insert_queued_single(
+    connection: sa.Connection,
+    key: str,
+    digest: str,
+    given: Submission,
+    *,
+    expires_at: float,
+    pace: str | None,
+) -> bool:
+    """Insert a single send that a worker is to send, unless its key is used.
+
+    Args:
+        connection: in a transaction that writes, perhaps an application's own.
+        key: its key.
+        digest: of its content.
+        given: its content.
+        expires_at: the ledger's time from which on it is not to be sent.
+        pace: the pace that it is sent at, if any.
+
+    Returns:
+        Whether it was inserted.
+    """
+    text = connection.execute(
+        content.insert().values(
+            message=given.message, channel=given.channel, extension=given.extension
+        )
+    ).inserted_primary_key
+    assert text is not None
+    row = {
+        "key": key,
+        "digest": digest,
+        "content_id": text[0],
+        "size": len(given.recipients),
+        "state": State.PENDING.value,
+        "attempts": 0,
+        "reason": "",
+        "safe_to_resend": True,
+        "expires_at": expires_at,
+        "pace": pace,
+    }
+    connection.execute(dialect_of(connection).insert_unless_used(submission.c.key, row))
+    # A count of rows says on no two drivers the same. A lock also shows what was committed since
+    # the snapshot of the transaction.
+    made = connection.execute(
+        sa.select(submission.c.id, submission.c.content_id)
+        .where(submission.c.key == key)
+        .with_for_update()
+    ).one()
+    if made.content_id != text[0]:
+        connection.execute(content.delete().where(content.c.id == text[0]))
+        return False
+    numbers = ",".join(given.recipients)
+    connection.execute(recipients.insert().values(submission_id=made.id, numbers=numbers))
+    return True
+
+
+def queue(
+    connection: sa.Connection, submission_id: int, *, expires_at: float, pace: str | None
+) -> bool:
+    """Let a worker send a pending single send that was not queued; return whether it does now."""
+    own = submission.c.id == submission_id, submission.c.state == State.PENDING.value
+    changed = connection.execute(
+        submission.update()
+        .where(*own, submission.c.expires_at.is_(None))
+        .values(expires_at=expires_at, pace=pace)
+    )
+    return changed.rowcount > 0
+
+
+def make_due(connection: sa.Connection, submission_id: int) -> None:
+    """Let a queued single send that is pending be sent at once, for a day if it has expired."""
+    now = ledger_time(connection)
+    expires_at = sa.case(
+        (submission.c.expires_at <= now, now + DEFAULT_EXPIRES_IN), else_=submission.c.expires_at
+    )
+    connection.execute(
+        submission.update()
+        .where(submission.c.id == submission_id, submission.c.state == State.PENDING.value)
+        .values(not_before=None, expires_at=expires_at)
+    )
 
 
 def transition(
@@ -495,7 +584,7 @@ def decide(
 
 
 def cancel(connection: sa.Connection, ids: Collection[int], *, by: str, reason: str) -> None:
-    """Record that pending submissions of a cancelled campaign are never sent.
+    """Record that pending submissions of a cancelled campaign, or expired ones, are never sent.
 
     Args:
         connection: in a transaction that holds them.
