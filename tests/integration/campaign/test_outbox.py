@@ -41,7 +41,7 @@ from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
-LEVELS = {
+LEVELS: dict[str, list[Any]] = {
     "sqlite": [None],
     "postgresql": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],
     "mysql": ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],

@@ -22,9 +22,10 @@ _DIFFERENT_WORDS = [
     (r"Ctrl-C aborts the run", "Cancelling the task aborts the run"),
     (r"the log says what", "the cause of the `CancelledError` says what"),
     (r"an? `(Async)?Client`", "a `Client`"),
+    (r"an? `(Async)?Connection` or `(Async)?Session`", "a `Connection` or `Session`"),
     (r"the client is closed, or an event loop is running in this thread", "the client is closed"),
     (r"asyncio\.CancelledError: the task was cancelled; the ledger has recorded the outcome\.", ""),
-    (r"`(Async)?Client\.send`", "`Client.send`"),
+    (r"`(Async)?Client\.(send|check)`", r"`Client.\2`"),
     (r", in a thread,", ""),
 ]
 
@@ -45,7 +46,9 @@ def parameters(function: Any) -> list[tuple[str, Any, Any, str]]:
             each.kind,
             None if inspect.isfunction(each.default) else each.default,
             re.sub(
-                r"\bAsyncClient\b", "Client", re.sub("asyncio.Event", "threading.Event", annotation)
+                r"\bAsync(Client|Transaction)\b",
+                r"\1",
+                re.sub("asyncio.Event", "threading.Event", annotation),
             ),
         )
         for each in inspect.signature(function).parameters.values()
