@@ -36,8 +36,8 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.storage.dialects import ledger_time
-from yunxin_soap.campaign.storage.outbox import Outbox
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
+from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -80,8 +80,7 @@ def orders(engine: sa.Engine) -> list[int]:
 
 
 def due(engine: sa.Engine) -> tuple[str, ...]:
-    with engine.connect() as connection:
-        return Outbox(engine).due(connection)
+    return tuple(Singles(engine).due_keys(1000))
 
 
 def row(engine: sa.Engine, key: str) -> Any:

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     AsyncTransaction = AsyncConnection | AsyncSession | async_scoped_session[Any]
     """The same with asyncio."""
 
-DUE_LIMIT = 1000
-"""Keys of due sends that are read together."""
-
 
 class Outbox:
     """Queues single sends.
@@ -150,31 +147,6 @@ class Outbox:
                 "connection= leads to another ledger than this one: open the ledger in the database"
                 " of the application. Nothing was queued."
             )
-
-    def due(self, connection: sa.Connection) -> tuple[str, ...]:
-        """Return the keys of the queued sends to be tried now, the oldest first, at most 1000.
-
-        Those that have expired are among them: to try one cancels it.
-        """
-        now = ledger_time(connection)
-        is_due = sa.or_(
-            submission.c.not_before.is_(None),
-            submission.c.not_before <= now,
-            submission.c.expires_at <= now,
-        )
-        return tuple(
-            connection.scalars(
-                sa.select(submission.c.key)
-                .where(
-                    submission.c.campaign_id.is_(None),
-                    submission.c.state == State.PENDING.value,
-                    submission.c.expires_at.is_not(None),
-                    is_due,
-                )
-                .order_by(submission.c.id)
-                .limit(DUE_LIMIT)
-            )
-        )
 
 
 def connection_of(given: Transaction) -> sa.Connection:
