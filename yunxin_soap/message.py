@@ -22,6 +22,8 @@ MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 """A mobile number of mainland China, without a country code."""
 MAINLAND_MOBILES = re.compile(rf"{MAINLAND_MOBILE.pattern}(?:,{MAINLAND_MOBILE.pattern})*")
 """Several of them, joined by commas as in the request."""
+STORED_NUMBERS = re.compile(r"\+?[0-9]+(?:,\+?[0-9]+)*")
+"""Numbers as a ledger keeps them, whatever pattern they must match."""
 DEFAULT_MAX_RECIPIENTS = 500
 """The most numbers in one submission, from the vendor's manual."""
 MAX_RECIPIENTS = 1000

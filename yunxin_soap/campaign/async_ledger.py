@@ -311,8 +311,9 @@ class AsyncLedger:
     async def preview(self, name: str) -> Preview:
         """Return what a run would send now: the counts and texts of what is pending.
 
-        What is on hold is left out. The first text is the one that is sent first. It reads each
-        pending text once.
+        What is on hold is left out, and so is what was put on the do-not-send list after the plan:
+        ``plan.notes`` says how many numbers. The first text is the one that is sent first. It
+        reads each pending text once, and each number if the do-not-send list has grown.
 
         Raises:
             NotInLedger: there is no campaign of that name.

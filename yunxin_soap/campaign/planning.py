@@ -39,6 +39,7 @@ from yunxin_soap.message import (
     MAINLAND_MOBILE,
     MAINLAND_MOBILES,
 )
+from yunxin_soap.redact import quote
 
 if TYPE_CHECKING:
     from typing_extensions import Required, Unpack
@@ -71,7 +72,8 @@ class PlanOptions(TypedDict, total=False):
     max_segments: int
     """Segments of a text, at most; from 1 to 255. Default: 10."""
     recipient_pattern: str | re.Pattern[str]
-    """The pattern that a normalised number must match. Default: mainland mobile numbers."""
+    """The pattern that a normalised number must match. Default: mainland mobile numbers. Whatever
+    it allows, a number has only digits, with at most a + before them."""
     strict: bool
     """Whether a line that would be skipped is an error, but for the do-not-send list. Default:
     False."""
@@ -248,9 +250,15 @@ class Planner:
         )
 
     def submissions(self) -> Iterator[PlannedSubmission]:
-        """Yield the submissions. Those with the same message are neighbours."""
-        rows = self._db.execute("SELECT message, numbers, size FROM submission ORDER BY rowid")
-        yield from map(PlannedSubmission._make, rows)
+        """Yield the submissions. Those with the same message are neighbours.
+
+        Those of the list's first text are the first ones, so that it is sent first, as a preview
+        says.
+        """
+        query = "SELECT message, numbers, size FROM submission WHERE message {} ? ORDER BY rowid"
+        for comparison in ("=", "<>"):
+            rows = self._db.execute(query.format(comparison), (self._samples.first,))
+            yield from map(PlannedSubmission._make, rows)
 
     def skipped_lines(self) -> Iterator[SkippedLine]:
         """Yield the skipped lines in the order of the list."""
@@ -342,11 +350,19 @@ class Planner:
     def _numbers(self, value: str) -> tuple[str, ...]:
         if self._mainland and self._pattern.fullmatch(value):
             return (value,)
-        return rules.normalise_recipients(
+        found = rules.normalise_recipients(
             value,
             pattern=MAINLAND_MOBILE if self._mainland else self._pattern,
             limit=len(value),
         )
+        for at, number in enumerate(found, 1) if not self._mainland else ():
+            if not rules.STORED_NUMBERS.fullmatch(number):
+                raise invalid_request(
+                    f"Recipient {at}, {quote(number)}, matches recipient_pattern"
+                    f" ({self._pattern.pattern}), but is not written in digits, with at most a +"
+                    " before them: fix it, or narrow the pattern."
+                )
+        return found
 
     def _fill_plain(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
         """Return what `_fill` returns for each row; None if a text needs a look by itself."""

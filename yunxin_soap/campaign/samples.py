@@ -21,6 +21,11 @@ class Samples:
         self._by_segments: dict[int, Sample] = {}
         """The first text of each count of segments."""
 
+    @property
+    def first(self) -> str:
+        """The first text; empty if there was none."""
+        return self._extremes["first"][1].message if self._extremes else ""
+
     def add(self, message: str, count: int, sample: Callable[[str, int], Sample]) -> None:
         """See a text.
 

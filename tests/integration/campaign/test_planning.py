@@ -71,7 +71,7 @@ def test_preview_of_a_ledger_is_what_is_pending(ledger: Ledger, client: Client) 
     assert {each.message for each in found.samples} <= {f"{row['x']}【签名】" for row in rows}
     by_number = {row["phone"]: f"{row['x']}【签名】" for row in rows}
     assert all(by_number[each.number] == each.message for each in found.samples)
-    for name in ("longest", "shortest"):
+    for name in ("first", "longest", "shortest"):
         (ours,), (theirs,) = (
             [replace(each, names=(), values={}) for each in shown.samples if name in each.names]
             for shown in (found, planned)
@@ -81,8 +81,46 @@ def test_preview_of_a_ledger_is_what_is_pending(ledger: Ledger, client: Client) 
     assert ledger.status("a").on_hold
     done = ledger.preview("a")
     assert (done.plan.numbers, done.plan.submissions, done.samples) == (0, 0, ())
+    assert (done.channel, done.extension) == ("37", "7")
     with pytest.raises(NotInLedger, match="no campaign 'b'"):
         ledger.preview("b")
+
+
+def test_preview_of_a_ledger_leaves_out_what_was_suppressed_since(ledger: Ledger) -> None:
+    """It shows what a run would send: no number, text or submission of the do-not-send list."""
+    given = numbers(6)
+    rows = [
+        {"phone": number, "x": x}
+        for number, x in zip(given, ["甲", "甲", "乙" * 80, "丙", "丙", "丙"], strict=True)
+    ]
+    ledger.plan("a", rows, "{x}【签名】", channel=37, max_recipients=2)
+    assert ledger.preview("a").plan.notes == ()
+    ledger.suppression.add([given[0], given[2], given[5]], by="ops")
+    found = ledger.preview("a")
+    plan = found.plan
+    assert (plan.numbers, plan.submissions, plan.texts, plan.segments) == (3, 2, 2, 3)
+    assert plan.notes == (
+        "Numbers on the do-not-send list since the plan: 3. A run leaves them out, and they are not"
+        " counted here.",
+    )
+    assert {each.message: each.number for each in found.samples} == {"甲【签名】": given[1]}
+    ledger.suppression.add([given[1], given[3]], by="ops", hashed=True)
+    found = ledger.preview("a")
+    assert [(each.message, each.number) for each in found.samples] == [("丙【签名】", given[4])]
+    ledger.suppression.add([given[4]], by="ops")
+    found = ledger.preview("a")
+    assert (found.plan.numbers, found.plan.submissions, found.samples) == (0, 0, ())
+
+
+def test_plan_sends_the_first_text_of_the_list_first(ledger: Ledger) -> None:
+    """The first text of a preview is the first that is sent, wherever it is in the alphabet."""
+    rows = [
+        {"phone": number, "x": x}
+        for number, x in zip(numbers(4), ["z", "a", "m", "z"], strict=True)
+    ]
+    ledger.plan("a", rows, "{x}【签名】", channel=37, max_recipients=1)
+    texts = [ledger.find(each.number)[0].message[0] for each in ledger.results("a")]
+    assert texts == ["z", "z", "a", "m"]
 
 
 def test_plan_preview_that_raises_writes_nothing(ledger: Ledger) -> None:

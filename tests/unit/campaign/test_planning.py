@@ -184,6 +184,20 @@ def test_planner_rows_of_a_data_frame_have_no_holes() -> None:
     assert [each.line for each in skipped] == [2, 3, 4]
 
 
+def test_planner_skips_a_number_that_no_ledger_keeps() -> None:
+    """A pattern may allow letters; a ledger keeps digits, with at most a + before them."""
+    pattern = r"[+A-Z0-9]{4,}"
+    texts, skipped = planned(["+4412", "AB12", "12+34", "0012"], recipient_pattern=pattern)
+    assert texts == {TEXT: ["+4412", "0012"]}
+    assert [(each.line, each.value) for each in skipped] == [(2, "AB12"), (3, "12+34")]
+    assert skipped[0].reason == (
+        "the number matches recipient_pattern ([+A-Z0-9]{4,}), but is not written in digits, with"
+        " at most a + before them: fix it, or narrow the pattern."
+    )
+    with pytest.raises(ConfigurationError, match="Line 1 of the list is invalid: the number match"):
+        planned(["AB12"], recipient_pattern=pattern, strict=True)
+
+
 _numbers = st.integers(0, 40).map(lambda at: str(13900000000 + at))
 _notations = st.sampled_from(["+86 {}", "{}", "0086{}", " {} ", "{}x", "x"])
 

@@ -6,7 +6,6 @@ Each public method but `Claims.make_room` is one transaction, and durable once i
 from __future__ import annotations
 
 import functools
-import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ from yunxin_soap.campaign.storage.schema import (
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.suppression import reasons
 from yunxin_soap.errors import LedgerError
-from yunxin_soap.message import Submission
+from yunxin_soap.message import STORED_NUMBERS, Submission
 
 LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
@@ -54,8 +53,6 @@ _PARTLY_SUPPRESSED = "some of its numbers are on the do-not-send list"
 _MAX_SUPPRESSING = 20
 """Claims of one exchange that may find only suppressed submissions, so that it ends in time."""
 
-# Whatever pattern they were planned with.
-_NUMBERS = re.compile(r"\+?[0-9]+(?:,\+?[0-9]+)*")
 _LIMIT = "the_limit"
 """Stands for a number in the text of a compiled statement."""
 
@@ -586,8 +583,8 @@ def _claimed_submissions(rows: Iterable[Any]) -> list[ClaimedSubmission]:
         LedgerDamaged: some numbers are no phone numbers.
     """
     found = list(rows)
-    if found and not _NUMBERS.fullmatch(",".join([row.numbers for row in found])):
-        wrong = next(row.id for row in found if not _NUMBERS.fullmatch(row.numbers))
+    if found and not STORED_NUMBERS.fullmatch(",".join([row.numbers for row in found])):
+        wrong = next(row.id for row in found if not STORED_NUMBERS.fullmatch(row.numbers))
         raise damaged(f"yunxin_recipients.numbers of the submission {wrong} is no phone numbers")
     return [
         ClaimedSubmission(

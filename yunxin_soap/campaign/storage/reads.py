@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -43,6 +43,7 @@ from yunxin_soap.campaign.storage.schema import (
     skipped_line,
     submission,
 )
+from yunxin_soap.campaign.storage.suppression import list_state, reasons
 from yunxin_soap.errors import InvalidRequest, NotInLedger
 from yunxin_soap.message import normalise_recipients
 
@@ -176,27 +177,38 @@ class Reads:
     def preview(self, name: str) -> Preview:
         """Return what a run would send now: the counts and texts of what is pending.
 
+        What was put on the do-not-send list after the plan is left out, and counted in a note.
+
         Raises:
             NotInLedger: there is no campaign of that name.
         """
         with self._reading() as connection:
             row = campaign_row(connection, name)
-            samples, about = Samples(), ("", "")
-            texts = submissions = 0
+            samples, texts, submissions = Samples(), 0, 0
+            left_out = _suppressed_since_plan(connection, row)
+            kept_numbers: dict[int, str] = {}
             for each in _stream(connection, _pending_texts(row.id)):
-                texts, submissions = texts + 1, submissions + each.submissions
-                about = each.channel, each.extension
-                samples.add(
-                    each.message, int(each.numbers), partial(_sample_without_number, each.first_id)
-                )
+                left = left_out.get(each.content_id, _LeftOut())
+                numbers = int(each.numbers) - left.numbers
+                if numbers == 0:
+                    continue
+                texts, submissions = texts + 1, submissions + each.submissions - left.submissions
+                if left.kept is not None:
+                    kept_numbers[each.first_id] = left.kept
+                samples.add(each.message, numbers, partial(_sample_without_number, each.first_id))
+            about = connection.execute(
+                sa.select(content.c.channel, content.c.extension)
+                .where(content.c.campaign_id == row.id)
+                .limit(1)
+            ).one_or_none()
             chosen = samples.chosen()
             rows = connection.execute(
                 sa.select(recipients).where(
                     recipients.c.submission_id.in_([int(each.number) for each in chosen])
                 )
             )
-            numbers = {each.submission_id: each.numbers for each in rows}
-            if lost := {int(each.number) for each in chosen} - numbers.keys():
+            first_numbers = {each.submission_id: each.numbers.split(",")[0] for each in rows}
+            if lost := {int(each.number) for each in chosen} - first_numbers.keys():
                 raise damaged(f"the submission {min(lost)} has no yunxin_recipients")
             by_segments = dict(sorted(samples.numbers_by_segments.items()))
             return Preview(
@@ -210,11 +222,13 @@ class Reads:
                     skipped=row.skipped,
                     skipped_by=_skipped_by(row.skipped_by),
                     existing=True,
+                    notes=_describe_left_out(left_out),
                 ),
-                channel=about[0],
-                extension=about[1],
+                channel="" if about is None else about.channel,
+                extension="" if about is None else about.extension,
                 samples=tuple(
-                    replace(each, number=numbers[int(each.number)].split(",")[0]) for each in chosen
+                    replace(each, number=(first_numbers | kept_numbers)[int(each.number)])
+                    for each in chosen
                 ),
                 numbers_by_segments=by_segments,
             )
@@ -509,8 +523,7 @@ def _pending_texts(campaign_id: int) -> sa.Select[Any]:
     return (
         sa.select(
             content.c.message,
-            content.c.channel,
-            content.c.extension,
+            pending.c.content_id,
             pending.c.submissions,
             pending.c.numbers,
             pending.c.first_id,
@@ -518,6 +531,67 @@ def _pending_texts(campaign_id: int) -> sa.Select[Any]:
         .join(pending, pending.c.content_id == content.c.id)
         .where(content.c.on_hold.is_(None))
         .order_by(pending.c.first_id)
+    )
+
+
+@dataclass
+class _LeftOut:
+    """What of a text's pending submissions was put on the do-not-send list after the plan."""
+
+    numbers: int = 0
+    submissions: int = 0
+    """Those that have no other number."""
+    kept: str | None = None
+    """A number that gets the text all the same; None if all of them come before the others."""
+
+
+def _suppressed_since_plan(connection: sa.Connection, row: Any) -> dict[int, _LeftOut]:
+    """Return what a run would leave out of the texts of a campaign, by the id of the content."""
+    found: dict[int, _LeftOut] = {}
+    state = list_state(connection)
+    if state.generation <= row.suppression_generation:
+        return found
+    # Page by page: a driver reads one result at a time.
+    last, query = 0, _pending_numbers(row.id)
+    while page := connection.execute(query, {"last": last}).all():
+        last = page[-1].id
+        on_list = reasons(connection, [n for each in page for n in each.numbers.split(",")], state)
+        for each in page:
+            numbers = each.numbers.split(",")
+            kept = [number for number in numbers if number not in on_list]
+            if len(kept) < len(numbers):
+                left = found.setdefault(each.content_id, _LeftOut())
+                left.numbers += len(numbers) - len(kept)
+                left.submissions += not kept
+            if kept and each.content_id in found and found[each.content_id].kept is None:
+                found[each.content_id].kept = kept[0]
+    return found
+
+
+def _describe_left_out(left_out: dict[int, _LeftOut]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    count = sum(each.numbers for each in left_out.values())
+    return (
+        f"Numbers on the do-not-send list since the plan: {count}. A run leaves them out, and they"
+        " are not counted here.",
+    )
+
+
+def _pending_numbers(campaign_id: int) -> sa.Select[Any]:
+    """Select the next numbers of pending submissions whose text is not held back."""
+    return (
+        sa.select(submission.c.id, submission.c.content_id, recipients.c.numbers)
+        .join(recipients, recipients.c.submission_id == submission.c.id)
+        .join(content, content.c.id == submission.c.content_id)
+        .where(
+            submission.c.campaign_id == campaign_id,
+            submission.c.state == State.PENDING.value,
+            submission.c.id > sa.bindparam("last", type_=sa.BigInteger()),
+            content.c.on_hold.is_(None),
+        )
+        .order_by(submission.c.id)
+        .limit(_ROWS)
     )
 
 

@@ -23,7 +23,7 @@ from yunxin_soap.cli.options import (
     timezone_option,
     yes_option,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_text
+from yunxin_soap.cli.output import handle_errors, pluralize, print_notes, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,5 +215,6 @@ def ask_to_send(
         err=True,
     )
     print_preview(preview, price, err=True)
+    print_notes(plan.notes)
     print_text(f"{where}{'channel' if where else 'Channel'} {preview.channel}; {when}", err=True)
     ask("Send?", refusal="Nothing was sent.")
