@@ -179,7 +179,7 @@ class Planner:
         self._db.execute("PRAGMA synchronous = OFF")
         # A mainland number is an integer, so it can be the row's key: the smallest and fastest.
         kind = "n INTEGER PRIMARY KEY" if self._mainland else "n TEXT PRIMARY KEY"
-        # The batch is 0 for a number on the do-not-send list. It belongs to the digest, too, so that
+        # The batch is 0 for a number on the do-not-send list. It belongs to the digest, so that
         # a plan stays the same when that list grows.
         self._db.execute(f"CREATE TABLE seen ({kind}, batch INTEGER)")
         # The other tables are written and read in order: a second file with a small cache will do.
@@ -395,9 +395,7 @@ class Planner:
         if not reasons:
             return numbers, lines, texts
         is_kept = [each not in reasons for each in numbers]
-        for at, kept in enumerate(is_kept):
-            if kept:
-                continue
+        for at in [at for at, kept in enumerate(is_kept) if not kept]:
             number = numbers[at]
             reason = suppressed_reason(reasons[number])
             self._skip(lines[at], number, reason, SkipKind.SUPPRESSED)

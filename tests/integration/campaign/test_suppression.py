@@ -174,6 +174,19 @@ def test_plan_of_a_long_list_finds_all(ledger: Ledger, message: str, hashed: boo
     assert set(found) == set(given).difference(chosen)
 
 
+@pytest.mark.parametrize("hashed", [False, True])
+def test_plan_looks_up_a_list_that_is_too_long_to_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed: bool
+) -> None:
+    """The memory of a plan is bounded, however long the do-not-send list is."""
+    monkeypatch.setattr("yunxin_soap.campaign.storage.suppression._MAX_HELD", 2)
+    given = numbers(3 * BATCH_SIZE)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.suppression.add(given[::BATCH_SIZE], by="ops", hashed=hashed)
+        plan = ledger.plan("a", given, TEXT, channel=37)
+        assert (plan.numbers, plan.skipped) == (len(given) - 3, 3)
+
+
 @pytest.mark.parametrize("message", [TEXT, NAMED])
 def test_plan_stays_the_same_when_the_list_grows(ledger: Ledger, message: str) -> None:
     """The same list and text are the same campaign, whoever is on the do-not-send list by then."""

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import compress
-from operator import or_
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,7 +35,6 @@ from yunxin_soap.campaign.storage.dialects import (
 from yunxin_soap.campaign.storage.engine import as_ledger_errors, repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import runner, suppression, suppression_state
 from yunxin_soap.campaign.storage.statements import CompiledStatement
-from yunxin_soap.campaign.storage.value_filter import ValueFilter
 from yunxin_soap.errors import (
     ConfigurationError,
     InvalidRequest,
@@ -49,6 +47,8 @@ from yunxin_soap.redact import quote, summarise_numbers
 _KEY_BYTES, _HASH_BYTES = 32, 16
 _BATCH = 20_000
 """Numbers that one transaction adds, or one statement looks up, at most."""
+_MAX_HELD = 1_000_000
+"""Entries that a plan holds in memory, at most: some 100 MiB of them, or 130 MiB of hashes."""
 _ROWS = 500
 """Rows fetched together."""
 _GIVEN, _KNOWN, _LAST = "given_values", "known_generation", "last_value"
@@ -386,9 +386,12 @@ class PlanSuppressions:
     def __init__(self, engine: sa.Engine, state: ListState) -> None:
         self._engine, self._state = engine, state
         self._is_first = True
-        self._filter: ValueFilter | None = None
+        self._listed: set[str] | None = None
+        """All numbers on the list, and all hashes; None if it is too long, or not needed yet."""
         self._has_hashes = False
-        """Whether the list has hashes, once the filter is there."""
+        """Whether there are hashes, once these are there."""
+        self._is_long = False
+        """Whether the list was found to be too long to be held."""
 
     @property
     def generation(self) -> int:
@@ -398,40 +401,46 @@ class PlanSuppressions:
     def reasons(self, numbers: Sequence[str]) -> Mapping[str, str]:
         """Return those of some numbers that are on the list, with the reason of each.
 
-        A short plan costs one query, however long the list is. From the second call on, a filter
-        of all the list leaves few numbers to look up. What is added to the list meanwhile may be
-        missed: claims see that it has grown.
+        The first call is a query, so that a short plan costs no more, however long the list is. The
+        second one reads the list, unless it is very long, so that few numbers are left to look up.
+        What is added to it meanwhile may be missed: claims see that it has grown.
         """
-        if not self._is_first:
-            if self._filter is None:
-                self._filter = self._load()
-            hits = self._filter.hits(numbers)
+        if self._is_first:
+            self._is_first = False
+        elif self._listed is not None or self._load():
+            assert self._listed is not None
+            is_listed = self._listed.__contains__
+            found = [*compress(numbers, map(is_listed, numbers))]
             if self._has_hashes:
-                hits = list(map(or_, hits, self._filter.hits(self._state.hashes(numbers))))
-            numbers = list(compress(numbers, hits))
-        self._is_first = False
+                found += compress(numbers, map(is_listed, self._state.hashes(numbers)))
+            numbers = found
         if not numbers:
             return {}
         with _reading(self._engine) as connection:
             return reasons(connection, numbers, self._state)
 
-    def _load(self) -> ValueFilter:
-        """Return a filter of what is on the list, as numbers and as hashes."""
+    def _load(self) -> bool:
+        """Read the list, unless it is very long; return whether it was read."""
+        if self._is_long:
+            return False
         with _reading(self._engine) as connection:
             read_consistently(connection)
-            count = connection.scalar(sa.select(sa.func.count()).select_from(suppression)) or 0
             if self._state.hash_key is not None:
                 is_hash = sa.select(suppression.c.value).where(suppression.c.is_hash).limit(1)
                 self._has_hashes = connection.scalar(is_hash) is not None
-            found = ValueFilter(count)
+            listed: set[str] = set()
             last: str | None = ""
             while last is not None:
                 joined, size, last = connection.execute(_NEXT_VALUES, {_LAST: last}).one()
                 values = joined.split(",") if size else []
                 if len(values) != size:
                     raise damaged("yunxin_suppression.value has a comma")
-                found.add(values)
-            return found
+                listed.update(values)
+                if len(listed) > _MAX_HELD:
+                    self._is_long = True
+                    return False
+        self._listed = listed
+        return True
 
     def refuse(self, numbers: Sequence[str]) -> None:
         """Check that none of some numbers is on the list.
