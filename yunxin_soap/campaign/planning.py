@@ -33,7 +33,7 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
-from yunxin_soap.errors import ConfigurationError, InvalidRequest
+from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,
