@@ -24,6 +24,7 @@ from yunxin_soap.campaign.lists.text import Text
 from yunxin_soap.campaign.models import (
     ActiveRunner,
     Activity,
+    Backlog,
     CampaignState,
     DecisionName,
     HistoryEntry,
@@ -50,6 +51,7 @@ __all__ = [
     "ActiveRunner",
     "Activity",
     "AsyncLedger",
+    "Backlog",
     "CampaignState",
     "ContentConflict",
     "Csv",

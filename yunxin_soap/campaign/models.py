@@ -387,6 +387,18 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class Backlog:
+    """What is left to do in a whole ledger: counts of submissions, each 100,000 at most."""
+
+    pending: int
+    """Those that are still to be sent: of campaigns that are open or paused, and single sends."""
+    submitting: int
+    """Those that runners have in flight."""
+    unknown: int
+    """Those that may have been sent, and wait for a person."""
+
+
+@dataclass(frozen=True)
 class NumberResult:
     """What became of one number of a campaign."""
 

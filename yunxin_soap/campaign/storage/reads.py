@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from yunxin_soap.campaign.models import (
     ActiveRunner,
     Activity,
+    Backlog,
     CampaignState,
     HistoryEntry,
     NumberResult,
@@ -31,6 +32,7 @@ from yunxin_soap.campaign.models import (
     Timing,
 )
 from yunxin_soap.campaign.samples import Samples
+from yunxin_soap.campaign.storage.backlog import read_backlog
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
@@ -173,6 +175,11 @@ class Reads:
             first = min(live, key=lambda each: each.until or _NEVER)
             reason, until = first.reason, first.until
         return Activity(state, reason, until, runners)
+
+    def backlog(self) -> Backlog:
+        """Return what is left to do in the whole ledger."""
+        with self._reading() as connection:
+            return read_backlog(connection)
 
     def preview(self, name: str) -> Preview:
         """Return what a run would send now: the counts and texts of what is pending.

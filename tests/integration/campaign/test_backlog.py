@@ -1,0 +1,78 @@
+"""`Ledger.backlog`: what is left to do, at a cost that does not grow with the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support.lists import TEXT, numbers
+from tests.support.query_cost import rows_read
+from yunxin_soap import Client, OutcomeUnknown
+from yunxin_soap.campaign import AsyncLedger, Backlog, Ledger, State
+from yunxin_soap.campaign.storage.backlog import read_backlog
+from yunxin_soap.campaign.storage.schema import submission
+from yunxin_soap.sandbox import Sandbox
+
+
+def plan(ledger: Ledger, name: str, count: int) -> None:
+    ledger.plan(name, numbers(count), TEXT, channel=37, max_recipients=1)
+
+
+def test_backlog_counts_what_is_left(
+    ledger: Ledger, ledger_url: str, client: Client, sandbox: Sandbox
+) -> None:
+    """It counts open and paused campaigns and single sends, and not what is settled."""
+    assert ledger.backlog() == Backlog(0, 0, 0)
+    plan(ledger, "done", 5)
+    with sandbox.inject_fault("close", when="after"):
+        ledger.run("done", client)
+    plan(ledger, "open", 3)
+    plan(ledger, "paused", 4)
+    ledger.pause("paused", by="test")
+    plan(ledger, "cancelled", 6)
+    ledger.cancel("cancelled", by="test")
+    with sandbox.inject_fault("close", when="after"), pytest.raises(OutcomeUnknown):
+        ledger.once.send(client, "k", "13900000000", TEXT)
+    assert ledger.backlog() == Backlog(pending=7, submitting=0, unknown=2)
+
+    async def main() -> Backlog:
+        async with AsyncLedger(ledger_url) as twin:
+            return await twin.backlog()
+
+    assert asyncio.run(main()) == ledger.backlog()
+
+
+def test_backlog_stops_counting(ledger: Ledger, engine: sa.Engine) -> None:
+    """A count ends at a limit, over campaigns and single sends together."""
+    plan(ledger, "a", 5)
+    plan(ledger, "b", 5)
+    with engine.connect() as connection:
+        assert read_backlog(connection, 7).pending == 7
+        assert read_backlog(connection, 100).pending == 10
+
+
+def test_backlog_costs_what_is_left(ledger: Ledger, engine: sa.Engine) -> None:
+    """What is settled is not read, however much it is."""
+    plan(ledger, "old", 3000)
+    plan(ledger, "new", 10)
+    with engine.begin() as connection:
+        done = submission.c.campaign_id == 1
+        connection.execute(submission.update().where(done).values(state=State.ACCEPTED.value))
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("ANALYZE yunxin_campaign, yunxin_submission"))
+    statements: list[tuple[str, dict[str, object]]] = []
+
+    def note(_connection: object, clause: sa.Select[tuple[int]], *_: object) -> None:
+        compiled = clause.compile(engine, compile_kwargs={"literal_binds": True})
+        statements.append((str(compiled), {}))
+
+    with engine.connect() as connection:
+        sa.event.listen(connection, "before_execute", note)
+        backlog = read_backlog(connection)
+        sa.event.remove(connection, "before_execute", note)
+        assert backlog == Backlog(10, 0, 0)
+        assert len(statements) == 6
+        read = sum(rows_read(connection, sql, values) for sql, values in statements)
+    assert read < 200

@@ -1,0 +1,50 @@
+"""Counts what is left to do, at a cost that does not grow with the ledger."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from yunxin_soap.campaign.models import Backlog, CampaignState, State
+from yunxin_soap.campaign.storage.schema import campaign, submission
+
+BACKLOG_LIMIT = 100_000
+"""Submissions of a state that are counted, at most."""
+_UNFINISHED = CampaignState.OPEN.value, CampaignState.PAUSED.value
+
+
+def read_backlog(connection: sa.Connection, limit: int = BACKLOG_LIMIT) -> Backlog:
+    """Return what is left to do.
+
+    Args:
+        connection: reads.
+        limit: submissions of a state to count, at most.
+    """
+
+    def count(state: State) -> int:
+        found: int = 0
+        for each in (_of_campaigns(state), _of_no_campaign(state)):
+            some = each.limit(limit - found).subquery()
+            found += connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        return found
+
+    return Backlog(
+        pending=count(State.PENDING),
+        submitting=count(State.SUBMITTING),
+        unknown=count(State.UNKNOWN),
+    )
+
+
+def _of_campaigns(state: State) -> sa.Select[tuple[int]]:
+    # For each campaign, and these are few, a state is one range of an index.
+    campaigns = sa.select(campaign.c.id)
+    if state is State.PENDING:
+        campaigns = campaigns.where(campaign.c.state.in_(_UNFINISHED))
+    return sa.select(submission.c.id).where(
+        submission.c.campaign_id.in_(campaigns), submission.c.state == state.value
+    )
+
+
+def _of_no_campaign(state: State) -> sa.Select[tuple[int]]:
+    return sa.select(submission.c.id).where(
+        submission.c.campaign_id.is_(None), submission.c.state == state.value
+    )
