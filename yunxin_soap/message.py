@@ -334,9 +334,15 @@ def _from_spreadsheet(bare: str) -> str:
     elif _DECIMAL.fullmatch(text):
         value = Decimal(text)
         # An exponent is left where not every digit is written.
-        if value == value.to_integral_value() and _exponent(value) <= 0:
+        if value == value.to_integral_value() and not _is_cut_text(text, value):
             text = str(int(value))
     return _COUNTRY_CODE.sub("", text)
+
+
+def _is_cut_text(text: str, value: Decimal) -> bool:
+    """Return whether a number was written without all of its digits, or by a program as a float."""
+    is_float = "." in text and "e" not in text.lower()
+    return _exponent(value) > 0 or (is_float and _may_be_cut(float(value)))
 
 
 def _exponent(value: Decimal) -> int:
@@ -352,7 +358,7 @@ def _why_invalid(item: str, number: str, pattern: re.Pattern[str]) -> str:
             "is written as an American number: remove it, or write its 11 digits without separators"
             " if it is one of mainland China."
         )
-    if _DECIMAL.fullmatch(number) and _exponent(Decimal(number)) > 0:
+    if _DECIMAL.fullmatch(number) and _is_cut_text(number, Decimal(number)):
         return (
             "was cut by a spreadsheet, and its last digits are lost: format the column as text,"
             " enter the numbers again and save the list."

@@ -6,6 +6,7 @@ several values for "nothing". pandas and NumPy are recognised without being impo
 
 from __future__ import annotations
 
+import html.entities
 import math
 import re
 import unicodedata
@@ -46,6 +47,18 @@ _HOLES = frozenset(
     }
 )
 """What stands for "nothing", in lower case and without blanks."""
+_BOOLEANS = frozenset({"true", "false"})
+_NO_TEXTS = _HOLES | _BOOLEANS
+_MAYBE_GLUED = frozenset("nN&")
+"""Each hole in `_GLUED_HOLE` and each entity has one of these characters."""
+_GLUED_HOLE = re.compile(
+    # As programs write them: "Nan" is a name, "null" is none. A unit or a label is beside it.
+    r"(?:^|(?<=[\u4e00-\u9fff\u3000-\u303f¥￥$€:：,，(（]))"
+    r"(?:nan|NaN|NaT|None|null|NULL|undefined|N/A|#N/A|<NA>|\\N)"
+    r"(?=[\u4e00-\u9fff\u3000-\u303f%％,，。)）]|$)"
+)
+_GLUED_HOLE_IN_LINES = re.compile(_GLUED_HOLE.pattern, re.MULTILINE)
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z]{2,8}[0-9]{0,2}));")
 _SPREADSHEET_ERROR = re.compile(r"#[a-zà-ÿа-яё0-9_/¡¿]+[!?]")
 """In any language, such as ``#WERT!``."""
 _LONGEST_HOLE = 40
@@ -53,7 +66,7 @@ _LONGEST_HOLE = 40
 _QUOTES = "\"'`“”‘’"
 _DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _SUSPECT = _DASHES.union(r"#\<([{$%@", "＃＼＜（［｛＄％＠＋－", "【〔", _QUOTES).union(
-    chr(ord(each) + 0xFEE0) for each in "ilnuILNU0123456789"
+    chr(ord(each) + 0xFEE0) for each in "filntuFILNTU0123456789"
 )
 """The first characters of holes in other forms and widths, and of placeholders."""
 _CUT_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?E[+-][0-9]{1,3}", re.IGNORECASE)
@@ -101,8 +114,9 @@ def as_written(
 
     Raises:
         InvalidRequest: the value means "nothing", such as None, NaN, NaT or ``#N/A``; it is a bool,
-            bytes or of another type that nobody writes into a text; it is a number that was cut, or
-            a date without what ``spec`` asks for.
+            bytes or of another type that nobody writes into a text; it is a text in which a program
+            left such a value (``nan元``) or an HTML entity; it is a number that was cut, or a date
+            without what ``spec`` asks for.
     """
     if type(value) is str:
         text = value.strip()
@@ -113,7 +127,8 @@ def as_written(
             and (first := text[0]) not in _SUSPECT
             and text[-1] not in _SUSPECT
             and text.isprintable()
-            and text.lower() not in _HOLES
+            and text.lower() not in _NO_TEXTS
+            and (_MAYBE_GLUED.isdisjoint(text) or not _find_remains(text))
             and REPLACEMENT_CHARACTER not in text
             and (first > "9" or _is_short_number(text))
         ):
@@ -139,7 +154,8 @@ def are_plain(values: Sequence[object]) -> bool:
     return (
         _PLAIN_LINES.fullmatch(joined) is not None
         and joined.count("\n") == len(texts) - 1
-        and _HOLES.isdisjoint(map(str.lower, texts))
+        and _NO_TEXTS.isdisjoint(map(str.lower, texts))
+        and (_MAYBE_GLUED.isdisjoint(joined) or _GLUED_HOLE_IN_LINES.search(joined) is None)
     )
 
 
@@ -196,6 +212,18 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
         found = find_placeholder(f"{bare}.")
         if found is not None and found.text == bare:
             raise _empty(text, name)
+    _check_remains(text, bare, name)
+
+
+def _check_remains(text: str, bare: str, name: str) -> None:
+    """Check that a text has nothing that only a program writes."""
+    if bare.strip(_QUOTES).casefold() in _BOOLEANS:
+        raise invalid_request(
+            f"{name} is {quote(text)}, as a program writes yes or no: write in the list what the"
+            " message should say."
+        )
+    if remains := _find_remains(text):
+        raise invalid_request(f"{name}, {quote(text, 60)}, {remains}")
     if _CUT_NUMBER.fullmatch(bare):
         raise invalid_request(
             f"{name}, {quote(text)}, is a number that a spreadsheet has cut: format its column as"
@@ -205,6 +233,17 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
         raise _noisy(text, name)
     if _PRINTED_BYTES.fullmatch(bare):
         raise invalid_request(f"{name}, {quote(text)}, is printed bytes: decode it in the list.")
+
+
+def _find_remains(text: str) -> str:
+    """Return what is wrong with a text in which a program left something; "" if nothing is."""
+    if found := _GLUED_HOLE.search(text):
+        return f"holds {found[0]}, which stands for nothing: fill it in the list."
+    for found in _ENTITY.finditer(text):
+        shown = html.unescape(found[0])
+        if found[1] is None or found[1] in html.entities.name2codepoint:
+            return f"holds {found[0]}, which a phone shows so: write {shown!r} in the list."
+    return ""
 
 
 def _strip_invisible(text: str) -> str:

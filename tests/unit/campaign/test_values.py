@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yunxin_soap import InvalidRequest
-from yunxin_soap.campaign.values import as_written, check_spec
+from yunxin_soap.campaign.values import are_plain, as_written, check_spec
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -217,6 +217,48 @@ def test_as_written_dash_is_a_hole_only_if_asked(dash: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("199.0", "13900000000.0", "0.0", "100.00", "TRUE公司", "Truer", "True Corp", "真"),
+        *(
+            "Nan先生",
+            "Nancy",
+            "Hainan",
+            "Hainan省",
+            "Yunnan,Hainan",
+            "Nulla",
+            "Nones",
+            "楠Nan",
+        ),
+        *(
+            "NaNa",
+            "Li Nan",
+            "No.1号",
+            "nanako様",
+            "A&B",
+            "R&D;x",
+            "AT&T;",
+            "a&b=1&copy=2",
+            "&",
+            "&;",
+        ),
+        *("&x;", "&#;", "M&M's", "nano元", "Banana元", "None of 三"),
+    ],
+)
+def test_as_written_text_that_only_resembles_a_hole_is_kept(text: str) -> None:
+    """Names, companies, amounts as pandas writes them, and addresses of pages."""
+    assert as_written(text) == text
+    assert not are_plain([text]) or as_written(text) == text
+
+
+@pytest.mark.parametrize("text", ["TRUE", "false", "nan元", "None天", "余额null元", "NULL先生"])
+def test_are_plain_no_text_with_what_a_program_left(text: str) -> None:
+    """Many values are looked at in one go, and none of these passes."""
+    assert are_plain(["张三", "李四", "Hainan"])
+    assert not are_plain(["张三", text, "Hainan"])
+
+
+@pytest.mark.parametrize(
     ("value", "error"),
     [
         (True, "is of type bool"),
@@ -252,6 +294,21 @@ def test_as_written_dash_is_a_hole_only_if_asked(dash: str) -> None:
         ("1.23457E+15", "a number that a spreadsheet has cut"),
         ("1E+05", "a number that a spreadsheet has cut"),
         ("1.5e-05", "a number that a spreadsheet has cut"),
+        *(
+            (each, "as a program writes yes or no")
+            for each in ("TRUE", "FALSE", "True", "ＴＲＵＥ")
+        ),
+        *(
+            (each, "which stands for nothing: fill it")
+            for each in (
+                *("nan元", "NaN%", "¥nan", "None天", "NULL先生", "余额nan元", "#N/A元", "\\N元"),
+                *("到期：NaT", "undefined您好", "张三,nan", "共null，None"),
+            )
+        ),
+        ("&#29579;五", r"holds &#29579;, which a phone shows so: write '王'"),
+        ("&#x738B;五", r"holds &#x738B;, which a phone shows so: write '王'"),
+        ("A&amp;B", r"holds &amp;, which a phone shows so: write '&'"),
+        ("张&nbsp;三", "holds &nbsp;"),
         ("１.３９Ｅ＋１０", "a number that a spreadsheet has cut"),
         ("王\ufffd五", r"cannot decode \(U\+FFFD\)"),
         ("王\ue000五", "contains a private-use character"),
