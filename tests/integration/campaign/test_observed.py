@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.campaign.conftest import ManualRunner
 from tests.support.lists import TEXT, numbers
 from yunxin_soap import (
     AsyncClient,
@@ -111,6 +112,39 @@ def test_async_single_send_tells_its_id(
 
     asyncio.run(main())
     assert [each.started.attempt for each in ended] == [1, None]
+
+
+def test_slice_tells_campaign_and_logs_its_end(
+    ledger: Ledger,
+    client: Client,
+    ended: list[SubmissionEnded],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A slice tells what a run tells, and is INFO in the log."""
+    caplog.set_level(logging.INFO, "yunxin_soap.campaign")
+    ledger.plan("autumn", numbers(10), TEXT, channel=37, max_recipients=5)
+    ledger.start("autumn")
+    ledger.work_slice("autumn", client)
+    assert [each.started.campaign for each in ended] == ["autumn"] * 2
+    (record,) = (each for each in caplog.records if each.levelno == logging.INFO)
+    assert "2 submissions sent, 0 left, next slice once somebody acts" in record.getMessage()
+    assert vars(record)["campaign"] == "autumn"
+
+
+def test_reclaimed_submissions_are_logged(
+    ledger: Ledger,
+    manual_runner: Callable[..., ManualRunner],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What a dead runner leaves is a warning, whoever finds it."""
+    ledger.plan("a", numbers(10), TEXT, channel=37, max_recipients=5)
+    dead = manual_runner(process_started=1.0)
+    dead.exchange(limit=2)
+    assert ledger.sweep().reclaimed == 2
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "2 submissions that it had in flight are unknown" in record.getMessage()
+    assert vars(record)["outcome"] == "unknown"
 
 
 def test_unknown_submission_is_logged_with_its_id(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.started import Standing, Started
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.observer import Origin, sent_from
 
+_log = logging.getLogger("yunxin_soap.campaign")
 SLICE_SECONDS = 30.0
 """Seconds of a slice, unless the caller says otherwise."""
 _DUE_KEYS = 1000
@@ -87,6 +90,7 @@ def decode_options(text: str) -> RunOptions:
 class BegunSlice:
     """A slice of a campaign that was started when the slice began."""
 
+    name: str
     campaign_id: int
     run_options: str
     options: RunOptions
@@ -113,7 +117,7 @@ class Slices:
         campaign_id, options = self._started.find(name)
         if options is None:
             return None
-        return BegunSlice(campaign_id, options, decode_options(options))
+        return BegunSlice(name, campaign_id, options, decode_options(options))
 
     async def work(
         self,
@@ -138,7 +142,7 @@ class Slices:
             stop,
             limits=SliceLimits(begun.run_options, seconds),
         )
-        with as_ledger_errors():
+        with as_ledger_errors(), sent_from(Origin(campaign=begun.name)):
             worked = await runner.run()
         return runner.ended, worked
 
@@ -154,6 +158,15 @@ class Slices:
             workers = standing.workers
             runs = "1 runner works" if workers == 1 else f"{workers} runners work"
             wait, reason = None, f"{runs} on it, which is all that it is started for"
+        # Not the reason: that of a pause may quote a response.
+        _log.info(
+            "A slice of the campaign %r has ended: %d submissions sent, %d left, next slice %s.",
+            name,
+            sent,
+            standing.left,
+            "once somebody acts" if wait is None else f"in {wait:.0f} s",
+            extra={"campaign": name},
+        )
         return Slice(sent, standing.left, wait, reason)
 
     def sweep(self) -> Sweep:

@@ -8,6 +8,7 @@ unknown.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import socket
 import time
@@ -50,6 +51,7 @@ _FORGOTTEN_AFTER = 86400.0
 """Seconds from the end of its lease until an idle runner is removed that may still be alive."""
 _RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight: {}"
 
+_log = logging.getLogger("yunxin_soap.campaign")
 _active: set[str] = set()
 """The ids of this process's runners that have not ended."""
 
@@ -523,6 +525,16 @@ class Runners:
         ids = list(connection.scalars(held.with_for_update()))
         if not ids and not is_dead:  # it may only be suspended, and has nothing to lose
             return ids
+        if ids:
+            _log.warning(
+                "The runner %s died or is stalled: %d submissions that it had in flight are"
+                " unknown, from %d to %d.",
+                identity.id,
+                len(ids),
+                ids[0],
+                ids[-1],
+                extra={"outcome": State.UNKNOWN.value},
+            )
         detail = _RECLAIMED.format(identity)
         reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
         if is_dead:
