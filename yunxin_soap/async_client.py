@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.client import ClientBase
+from yunxin_soap.clock import wall_clock
 from yunxin_soap.errors import SendError
+from yunxin_soap.marketing import check_sending_time
 from yunxin_soap.message import Submission
 from yunxin_soap.observer import Watch
 from yunxin_soap.results import Receipt
@@ -66,6 +68,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
+        marketing: bool = False,
     ) -> Receipt:
         """Send one message to up to 500 numbers in one submission, at most once.
 
@@ -77,6 +81,10 @@ class AsyncClient(ClientBase[AsyncTransport]):
                 client's ``signature`` is appended if it has none.
             channel: the channel number. Default: the client's.
             extension: the extension number; the empty string for none. Default: the client's.
+            literal: whether to send what looks like a placeholder that nothing filled, such as
+                ``{name}`` or ``${HOME}``, as it is. Default: False, it is refused.
+            marketing: whether the message is marketing: it must then say how to refuse further
+                ones, and it must be from 08:00 to 21:00 in China. Default: False.
 
         Returns:
             The receipt with the vendor's batch number.
@@ -92,7 +100,10 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """
         if not self._loaded:
             await self._load()
-        return await self.submit(self._prepare(recipients, message, channel, extension))
+        submission = self._prepare(recipients, message, channel, extension, literal, marketing)
+        if marketing:
+            check_sending_time(wall_clock())
+        return await self.submit(submission)
 
     async def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
         """Send a checked submission at most once.
@@ -140,6 +151,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
+        marketing: bool = False,
     ) -> Submission:
         """Check the arguments and return the submission without sending it.
 
@@ -151,6 +164,8 @@ class AsyncClient(ClientBase[AsyncTransport]):
             message: as in `send`.
             channel: as in `send`.
             extension: as in `send`.
+            literal: as in `send`.
+            marketing: as in `send`; the time is not checked.
 
         Returns:
             The normalised submission, with its length and its number of segments.
@@ -161,7 +176,7 @@ class AsyncClient(ClientBase[AsyncTransport]):
         """
         if not self._loaded:
             await self._load()
-        return self._check(recipients, message, channel, extension)
+        return self._check(recipients, message, channel, extension, literal, marketing)
 
     @property
     def service(self) -> AsyncService:

@@ -13,7 +13,9 @@ from urllib.parse import unquote_plus
 
 from yunxin_soap import message as rules
 from yunxin_soap import observer, wsdl
+from yunxin_soap.clock import wall_clock
 from yunxin_soap.errors import OutcomeUnknown, RequestInfo, SendError, invalid_request
+from yunxin_soap.marketing import check_sending_time, check_way_out
 from yunxin_soap.message import Submission
 from yunxin_soap.observer import SubmissionStarted, Watch
 from yunxin_soap.operation import ProtocolName
@@ -231,6 +233,8 @@ class ClientBase(Generic[_Transport]):
         message: str,
         channel: str | int | None,
         extension: str | int | None,
+        literal: bool,
+        marketing: bool,
     ) -> Submission:
         """Validate and normalise the arguments of one submission.
 
@@ -247,8 +251,10 @@ class ClientBase(Generic[_Transport]):
         normalised = rules.normalise_recipients(
             recipients, pattern=settings.recipient_pattern, limit=settings.max_recipients
         )
-        text = rules.normalise_message(message, settings.signature)
+        text = rules.normalise_message(message, settings.signature, literal=literal)
         rules.check_segments(text, settings.max_segments)
+        if marketing:
+            check_way_out(text)
         return Submission(
             normalised,
             text,
@@ -262,6 +268,8 @@ class ClientBase(Generic[_Transport]):
         message: str,
         channel: str | int | None,
         extension: str | int | None,
+        literal: bool,
+        marketing: bool,
     ) -> Submission:
         """Do as `_prepare`, and check that the protocol can carry the submission.
 
@@ -270,7 +278,7 @@ class ClientBase(Generic[_Transport]):
         Raises:
             InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
-        submission = self._prepare(recipients, message, channel, extension)
+        submission = self._prepare(recipients, message, channel, extension, literal, marketing)
         try:
             self._encoder.encode(submission)
         except BaseException as raised:
@@ -457,6 +465,8 @@ class Client(ClientBase[Transport]):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
+        marketing: bool = False,
     ) -> Receipt:
         """Send one message to up to 500 numbers in one submission, at most once.
 
@@ -468,6 +478,10 @@ class Client(ClientBase[Transport]):
                 client's ``signature`` is appended if it has none.
             channel: the channel number. Default: the client's.
             extension: the extension number; the empty string for none. Default: the client's.
+            literal: whether to send what looks like a placeholder that nothing filled, such as
+                ``{name}`` or ``${HOME}``, as it is. Default: False, it is refused.
+            marketing: whether the message is marketing: it must then say how to refuse further
+                ones, and it must be from 08:00 to 21:00 in China. Default: False.
 
         Returns:
             The receipt with the vendor's batch number.
@@ -479,7 +493,10 @@ class Client(ClientBase[Transport]):
             OutcomeUnknown: the SMS may have been sent. Never send it again automatically.
             RuntimeError: the client is closed.
         """
-        return self.submit(self._prepare(recipients, message, channel, extension))
+        submission = self._prepare(recipients, message, channel, extension, literal, marketing)
+        if marketing:
+            check_sending_time(wall_clock())
+        return self.submit(submission)
 
     def submit(self, submission: Submission, *, valid_until: float | None = None) -> Receipt:
         """Send a checked submission at most once.
@@ -522,6 +539,8 @@ class Client(ClientBase[Transport]):
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
+        marketing: bool = False,
     ) -> Submission:
         """Check the arguments and return the submission without sending it.
 
@@ -533,6 +552,8 @@ class Client(ClientBase[Transport]):
             message: as in `send`.
             channel: as in `send`.
             extension: as in `send`.
+            literal: as in `send`.
+            marketing: as in `send`; the time is not checked.
 
         Returns:
             The normalised submission, with its length and its number of segments.
@@ -540,7 +561,7 @@ class Client(ClientBase[Transport]):
         Raises:
             InvalidRequest: an argument breaks a rule, or the protocol cannot carry the submission.
         """
-        return self._check(recipients, message, channel, extension)
+        return self._check(recipients, message, channel, extension, literal, marketing)
 
     @property
     def service(self) -> Service:

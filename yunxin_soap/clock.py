@@ -1,8 +1,13 @@
-"""The clock by which leases are measured."""
+"""The clocks of this machine."""
 
 from __future__ import annotations
 
 import time
+
+
+def wall_clock() -> float:
+    """Return the seconds since 1970, UTC."""
+    return time.time()
 
 
 def lease_clock() -> float:

@@ -15,6 +15,7 @@ from numbers import Integral, Number
 from typing import Any, TypeGuard
 
 from yunxin_soap.errors import invalid_request
+from yunxin_soap.marketing import describe_marketing
 from yunxin_soap.placeholders import find_placeholder
 from yunxin_soap.redact import quote
 
@@ -134,6 +135,8 @@ class Submission:
                 f"The message has {found[0]!r}, which looks like a value that was empty or not"
                 " rounded: check the text."
             )
+        if note := describe_marketing(self.message):
+            notes.append(note)
         return tuple(notes)
 
     def __repr__(self) -> str:
@@ -382,7 +385,11 @@ def rstrip_invisible(text: str) -> str:
 
 
 def normalise_message(
-    message: str, signature: str | None = None, *, literal_braces: bool = False
+    message: str,
+    signature: str | None = None,
+    *,
+    literal_braces: bool = False,
+    literal: bool = False,
 ) -> str:
     """Return the message to send, with the signature appended if it has none.
 
@@ -393,6 +400,7 @@ def normalise_message(
         signature: the signature as `normalise_signature` returns it, or None.
         literal_braces: whether ``{name}`` is text. By default it is a placeholder that was not
             filled.
+        literal: whether whatever looks like a placeholder is text.
 
     Raises:
         InvalidRequest: the message is empty, has no signature, two of them, or one that is not
@@ -415,12 +423,17 @@ def normalise_message(
         found = _SIGNATURE.search(message)
         assert found is not None
     _check_signed(message[: found.start()], found[1], signature)
+    if literal:
+        return message
     placeholder = find_placeholder(message, template=literal_braces)
     if placeholder is not None:
         name = placeholder.name if placeholder.name.isidentifier() else "name"
+        # A text that a campaign has filled has no such argument.
+        more = "" if literal_braces else " If it is no placeholder, say so: literal=True."
         raise invalid_request(
             f"The message still has the placeholder {placeholder.text!r}, which nothing fills:"
-            f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's text."
+            f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's"
+            f" text.{more}"
         )
     return message
 

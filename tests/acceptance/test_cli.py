@@ -65,6 +65,33 @@ def test_send_accepted_prints_batch_number(sandbox: Sandbox) -> None:
     assert result.stdout == f"{sandbox.inbox[0].batch_no}\n"
 
 
+def test_send_literal_sends_braces_as_they_are(sandbox: Sandbox) -> None:
+    """The error about a placeholder names the option that sends it."""
+    arguments = "--to", "13900000000", "--message", "disk ${HOME} is full【签名】"
+    line = failed(send(sandbox, *arguments), 2)
+    assert line.endswith("If it is no placeholder, say so: --literal.\n")
+    assert send(sandbox, *arguments, "--literal").exit_code == 0
+    assert sandbox.inbox[0].message == "disk ${HOME} is full【签名】"
+
+
+def test_send_marketing_keeps_both_rules(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way out is wanted, and the hours; a text that only looks like marketing is noted."""
+    to = "--to", "13900000000", "--message"
+    line = failed(send(sandbox, *to, "全场五折【签名】", "--marketing"), 2)
+    assert "marketing without a way out" in line
+    noted = send(sandbox, *to, "全场五折【签名】")
+    assert noted.exit_code == 0
+    assert "Note: The message looks like marketing" in noted.stderr
+    clock = [-3600.0]  # 07:00 in China
+    monkeypatch.setattr("yunxin_soap.cli.send.wall_clock", lambda: clock[0])
+    text = "全场五折，拒收请回复R【签名】"
+    assert "it is 07:00 there" in failed(send(sandbox, *to, text, "--marketing"), 2)
+    assert "Dry run" in send(sandbox, *to, text, "--marketing", "--dry-run").stdout
+    clock[0] = 3600.0
+    assert send(sandbox, *to, text, "--marketing").exit_code == 0
+    assert [each.message for each in sandbox.inbox] == ["全场五折【签名】", text]
+
+
 def test_send_embedded_sandbox_returns_batch_number() -> None:
     """--sandbox needs no account and no address."""
     result = run("send", "--sandbox", "--to", "13900000000", "--message", TEXT)

@@ -405,7 +405,7 @@ def test_submission_notes_a_value_that_looks_empty(text: str) -> None:
     assert "looks like a value that was empty or not rounded" in note
 
 
-@pytest.mark.parametrize("text", ["您好Nancy", "nano", "余额1.5元", "#双11#", "3#NULLS", "1.2.3"])
+@pytest.mark.parametrize("text", ["您好Nancy", "nano", "余额1.5元", "#话题#", "3#NULLS", "1.2.3"])
 def test_submission_has_no_notes_on_a_usual_text(text: str) -> None:
     """Names and amounts are not noted."""
     assert Submission(("13900000000",), f"{text}【签名】", "37", "").notes == ()
@@ -678,6 +678,17 @@ def test_normalise_message_placeholder_error_says_how_to_write_it(
     with pytest.raises(InvalidRequest) as caught:
         normalise_message(f"您好{placeholder}【签名】")
     assert f"or {{{name}}} for the column {name!r} in a campaign's text" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["${HOME} is full", "{}", "disk {name} at %s", "#name#"])
+def test_normalise_message_literal_text_is_kept(text: str) -> None:
+    """Alert texts have braces of their own: the error says how to send them, and so it is."""
+    with pytest.raises(InvalidRequest, match=r"If it is no placeholder, say so: literal=True\.$"):
+        normalise_message(f"{text}【签名】")
+    assert normalise_message(f"{text}【签名】", literal=True) == f"{text}【签名】"
+    assert normalise_message(text, "签名", literal=True) == f"{text}【签名】"
+    with pytest.raises(InvalidRequest, match="does not end in a signature"):
+        normalise_message(text, literal=True)
 
 
 @pytest.mark.parametrize(

@@ -591,6 +591,7 @@ class AsyncOnceSends:
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
     ) -> Receipt:
         """Send one submission, at most once for each key, however often it is called.
 
@@ -607,6 +608,7 @@ class AsyncOnceSends:
             message: as `AsyncClient.send`.
             channel: as `AsyncClient.send`.
             extension: as `AsyncClient.send`.
+            literal: as `AsyncClient.send`.
 
         Returns:
             The receipt of the call that sent.
@@ -625,7 +627,9 @@ class AsyncOnceSends:
             asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
         """
         require_client(client, "once.send", asynchronous=True)
-        checked = await client.check(recipients, message, channel=channel, extension=extension)
+        checked = await client.check(
+            recipients, message, channel=channel, extension=extension, literal=literal
+        )
         ledger = await self._opener.ledger()
         with as_ledger_errors():
             return await ledger.once.begin(key).send_async(client, checked)
@@ -642,6 +646,7 @@ class AsyncOnceSends:
         max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
         max_segments: int = rules.DEFAULT_MAX_SEGMENTS,
         recipient_pattern: str | re.Pattern[str] = rules.MAINLAND_MOBILE,
+        literal: bool = False,
         expires_in: float | timedelta = DEFAULT_EXPIRES_IN,
         pace: str | None = None,
         connection: AsyncTransaction | None = None,
@@ -672,6 +677,7 @@ class AsyncOnceSends:
             max_segments: the most segments of the text, from 1 to 255.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
+            literal: whether to send what looks like an unfilled placeholder as it is.
             expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
                 Default: a day.
             pace: the pace that it is sent at. Default: none.
@@ -702,6 +708,7 @@ class AsyncOnceSends:
             max_recipients=max_recipients,
             max_segments=max_segments,
             recipient_pattern=recipient_pattern,
+            literal=literal,
             expires_in=expires_in,
         )
         for note in given.notes:

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from yunxin_soap.campaign.lists import Source
-from yunxin_soap.campaign.marketing import CHINA_OFFSET, CLOSES, OPENS
 from yunxin_soap.campaign.models import (
     Activity,
     Backlog,
@@ -55,6 +54,7 @@ from yunxin_soap.campaign.storage.suppression import Suppression
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.marketing import CHINA_OFFSET, CLOSES, OPENS
 from yunxin_soap.observer import Origin, sent_from
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 from yunxin_soap import message as rules
 from yunxin_soap.campaign.lists import Batch, Source
 from yunxin_soap.campaign.lists.rows import as_source
-from yunxin_soap.campaign.marketing import check_way_out, describe_marketing
 from yunxin_soap.campaign.models import (
     NAME_LENGTH,
     Plan,
@@ -34,6 +33,7 @@ from yunxin_soap.campaign.models import (
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
+from yunxin_soap.marketing import check_way_out, describe_marketing
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -21,10 +21,14 @@ from yunxin_soap.cli.options import (
     with_variable,
 )
 from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, print_json, print_notes
+from yunxin_soap.clock import wall_clock
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
+from yunxin_soap.marketing import check_sending_time
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from yunxin_soap.client import Client
     from yunxin_soap.message import Submission
     from yunxin_soap.results import Receipt
@@ -39,6 +43,15 @@ The password comes from YUNXIN_USER_PASS, a file or a prompt, never from an
 argument.
 """
 _RECIPIENTS_SHOWN = 3
+
+
+class SendOptions(TypedDict, total=False):
+    """The options of `Client.send`."""
+
+    channel: str | None
+    extension: str | None
+    literal: bool
+    marketing: bool
 
 
 @click.command("send", epilog=exit_status.epilog(exit_status.SEND, _MORE))
@@ -67,6 +80,16 @@ _RECIPIENTS_SHOWN = 3
     type=int,
     help=with_variable("The most segments of the text (default 10).", "MAX_SEGMENTS"),
 )
+@click.option(
+    "--literal",
+    is_flag=True,
+    help="Send what looks like an unfilled placeholder, such as {name} or ${HOME}, as it is.",
+)
+@click.option(
+    "--marketing",
+    is_flag=True,
+    help="The text must have a way out, such as 拒收请回复R, and it must be 08:00-21:00 in China.",
+)
 @client_options
 @click.option(
     "--sandbox",
@@ -85,6 +108,8 @@ def send_command(
     sandbox: bool,
     dry_run: bool,
     as_json: bool,
+    literal: bool,
+    marketing: bool,
     **options: Any,
 ) -> None:
     """Send one text, and print the batch number.
@@ -103,10 +128,11 @@ def send_command(
                 arguments.setdefault("user_pass", "-")
             required = ("user_code", "channel")
             with build_client(Client, arguments, password_file, *required) as client:
+                kind: SendOptions = {"literal": literal, "marketing": marketing}
                 if dry_run:
-                    _print_dry_run(client, recipients, message, as_json)
+                    _print_dry_run(client, recipients, message, as_json, **kind)
                 else:
-                    print_receipt(send(client, recipients, message), as_json)
+                    print_receipt(send(client, recipients, message, **kind), as_json)
 
 
 @contextmanager
@@ -132,15 +158,12 @@ def _embedded_sandbox(wanted: bool, arguments: ClientArguments) -> Iterator[None
 
 
 def send(
-    client: Client,
-    recipients: list[str],
-    message: str,
-    *,
-    channel: str | None = None,
-    extension: str | None = None,
+    client: Client, recipients: list[str], message: str, **options: Unpack[SendOptions]
 ) -> Receipt:
     """Print the notes about a message, and send it; Ctrl-C makes the outcome unknown."""
-    submission = _check(client, recipients, message, channel=channel, extension=extension)
+    submission = _check(client, recipients, message, **options)
+    if options.get("marketing"):
+        check_sending_time(wall_clock())
     print_notes(submission.notes)
     try:
         return client.submit(submission)
@@ -152,15 +175,21 @@ def send(
 
 
 def _check(
-    client: Client, recipients: list[str], message: str, **options: str | None
+    client: Client, recipients: list[str], message: str, **options: Unpack[SendOptions]
 ) -> Submission:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes are printed
         return client.check(recipients, message, **options)
 
 
-def _print_dry_run(client: Client, recipients: list[str], message: str, as_json: bool) -> None:
-    submission = _check(client, recipients, message)
+def _print_dry_run(
+    client: Client,
+    recipients: list[str],
+    message: str,
+    as_json: bool,
+    **options: Unpack[SendOptions],
+) -> None:
+    submission = _check(client, recipients, message, **options)
     shown: dict[str, Any] = {
         "endpoint": client.endpoint,
         "protocol": client.protocol,

@@ -15,7 +15,12 @@ import requests
 
 import yunxin_soap
 from tests.support.checked_client import CheckedClient
-from tests.support.client_matrix import BlockingAsyncClient, client_class, protocol_name
+from tests.support.client_matrix import (
+    BOTH_CLIENTS,
+    BlockingAsyncClient,
+    client_class,
+    protocol_name,
+)
 from tests.support.scripted_server import ScriptedServer, reply_with
 from tests.support.secret_detector import NUMBERS, PASSWORD
 from tests.support.wire_samples import XML, http_response, result_response, result_xml
@@ -88,6 +93,43 @@ def test_send_gateway_receives_the_six_fields_unchanged(
     assert (submission.channel, submission.extension) == ("37", "08")
     assert submission.protocol == protocol == receipt.protocol
     assert len(receipt.batch_no) == 19
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_send_literal_text_arrives_as_it_is(sandbox: Sandbox, protocol: str) -> None:
+    """An alert may have braces that are no placeholder."""
+    text = "disk ${HOME} is {full}"
+    with build(sandbox, protocol) as client:
+        with pytest.raises(InvalidRequest, match="literal=True"):
+            client.send("13900000000", text)
+        assert client.check("13900000000", text, literal=True).message == f"{text}【签名】"
+        client.send("13900000000", text, literal=True)
+    (submission,) = sandbox.inbox
+    assert submission.message == f"{text}【签名】"
+
+
+@pytest.mark.parametrize("protocol", BOTH_CLIENTS)
+def test_send_marketing_keeps_both_rules(
+    sandbox: Sandbox, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A way out is wanted, and China's day; without the argument there is a warning at most."""
+    noon, night = 1_800_000_000.0 - 1_800_000_000 % 86400 + 4 * 3600, 0.0
+    clock = [noon]
+    for module in ("client", "async_client"):
+        monkeypatch.setattr(f"yunxin_soap.{module}.wall_clock", lambda: clock[0])
+    with build(sandbox, protocol) as client:
+        with pytest.raises(InvalidRequest, match="marketing without a way out"):
+            client.send("13900000000", "全场五折", marketing=True)
+        with pytest.warns(UserWarning, match="looks like marketing"):
+            client.check("13900000000", "全场五折")
+        text = "全场五折，拒收请回复R"
+        client.send("13900000000", text, marketing=True)
+        clock[0] = night - 3600  # 07:00 in China
+        with pytest.raises(InvalidRequest, match="and it is 07:00 there"):
+            client.send("13900000000", text, marketing=True)
+        assert client.check("13900000000", text, marketing=True).message.startswith(text)
+    (submission,) = sandbox.inbox
+    assert submission.message == f"{text}【签名】"
 
 
 @pytest.mark.parametrize("protocol", ["soap", "soap12", "http-post"])

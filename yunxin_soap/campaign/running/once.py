@@ -122,6 +122,7 @@ class OnceSends:
         *,
         channel: str | int | None = None,
         extension: str | int | None = None,
+        literal: bool = False,
     ) -> Receipt:
         """Send one submission, at most once for each key, however often it is called.
 
@@ -138,6 +139,7 @@ class OnceSends:
             message: as `Client.send`.
             channel: as `Client.send`.
             extension: as `Client.send`.
+            literal: as `Client.send`.
 
         Returns:
             The receipt of the call that sent.
@@ -155,7 +157,9 @@ class OnceSends:
             RuntimeError: the client is closed.
         """
         require_client(client, "once.send", asynchronous=False)
-        checked = client.check(recipients, message, channel=channel, extension=extension)
+        checked = client.check(
+            recipients, message, channel=channel, extension=extension, literal=literal
+        )
         with as_ledger_errors():
             return self.begin(key).send(client, checked)
 
@@ -171,6 +175,7 @@ class OnceSends:
         max_recipients: int = rules.DEFAULT_MAX_RECIPIENTS,
         max_segments: int = rules.DEFAULT_MAX_SEGMENTS,
         recipient_pattern: str | re.Pattern[str] = rules.MAINLAND_MOBILE,
+        literal: bool = False,
         expires_in: float | timedelta = DEFAULT_EXPIRES_IN,
         pace: str | None = None,
         connection: Transaction | None = None,
@@ -201,6 +206,7 @@ class OnceSends:
             max_segments: the most segments of the text, from 1 to 255.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
+            literal: whether to send what looks like an unfilled placeholder as it is.
             expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
                 Default: a day.
             pace: the pace that it is sent at. Default: none.
@@ -231,6 +237,7 @@ class OnceSends:
             max_recipients=max_recipients,
             max_segments=max_segments,
             recipient_pattern=recipient_pattern,
+            literal=literal,
             expires_in=expires_in,
         )
         for note in given.notes:
@@ -765,6 +772,7 @@ def check_queued(
     max_recipients: int,
     max_segments: int,
     recipient_pattern: str | re.Pattern[str],
+    literal: bool,
     expires_in: float | timedelta,
 ) -> tuple[Submission, float]:
     """Check what is to be queued, for `OnceSends` and its asynchronous twin.
@@ -787,7 +795,7 @@ def check_queued(
         recipients, pattern=re.compile(recipient_pattern), limit=max_recipients
     )
     own = None if signature is None else rules.normalise_signature(signature)
-    text = rules.normalise_message(message, own)
+    text = rules.normalise_message(message, own, literal=literal)
     rules.check_segments(text, max_segments)
     content = Submission(
         numbers, text, rules.normalise_channel(channel), rules.normalise_extension(extension)

@@ -69,5 +69,6 @@ def test_command(
                 chosen[0].message,
                 channel=preview.channel,
                 extension=preview.extension,
+                literal=True,  # the plan has checked it
             )
             print_receipt(receipt, as_json)

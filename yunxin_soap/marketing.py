@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta, timezone
 
 from yunxin_soap.errors import invalid_request
 
@@ -70,6 +70,24 @@ def check_way_out(message: str) -> None:
         )
 
 
+def check_sending_time(now: float) -> None:
+    """Check that the operators let marketing through at a time.
+
+    Args:
+        now: seconds since 1970, UTC.
+
+    Raises:
+        InvalidRequest: they do not.
+    """
+    clock = datetime.fromtimestamp(now, timezone(CHINA_OFFSET)).time()
+    if not OPENS <= clock < CLOSES:
+        raise invalid_request(
+            f"The message is marketing, which the operators let through from {OPENS:%H:%M} to"
+            f" {CLOSES:%H:%M} in China's time only, and it is {clock:%H:%M} there: send it within"
+            " these hours."
+        )
+
+
 def describe_marketing(message: str) -> str | None:
     """Return a note if a message looks like marketing, and does not say how to refuse it.
 
@@ -84,7 +102,7 @@ def describe_marketing(message: str) -> str | None:
         return None
     return (
         f"The message looks like marketing ({found[0]}), but has no way out such as 拒收请回复R. If"
-        " it is marketing, plan it so (marketing=True, --marketing): then both rules for it are"
+        " it is marketing, say so (marketing=True, --marketing): then both rules for it are"
         " checked, a way out and the sending hours."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from tests.support.lists import numbers, planned
 from yunxin_soap import InvalidRequest
 from yunxin_soap.campaign import preview
-from yunxin_soap.campaign.marketing import (
+from yunxin_soap.campaign.running.throttle import SendingHours
+from yunxin_soap.marketing import (
     CHINA_OFFSET,
     CLOSES,
     OPENS,
+    check_sending_time,
     check_way_out,
     describe_marketing,
 )
-from yunxin_soap.campaign.running.throttle import SendingHours
 
 A, B = numbers(2)
 
@@ -149,6 +150,26 @@ def test_preview_notes_what_looks_like_marketing() -> None:
     assert plan.digest != marketing.digest
     (note,) = preview("a", [A], "全场五折", channel=37, signature="签名").plan.notes
     assert "looks like marketing (五折)" in note
+
+
+@pytest.mark.parametrize(
+    ("at", "allowed"),
+    [
+        ("2026-12-12T00:00:00Z", True),
+        ("2026-12-11T23:59:59Z", False),
+        ("2026-12-12T12:59:59Z", True),
+        ("2026-12-12T13:00:00Z", False),
+        ("2026-07-12T18:00:00Z", False),
+    ],
+)
+def test_sending_time_of_marketing_is_china_s_day(at: str, allowed: bool) -> None:
+    """A single send of marketing goes out from 08:00 to 21:00 in China, whatever zone this is."""
+    now = datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+    if allowed:
+        check_sending_time(now)
+        return
+    with pytest.raises(InvalidRequest, match="from 08:00 to 21:00 in China's time only, and it is"):
+        check_sending_time(now)
 
 
 @pytest.mark.parametrize(
