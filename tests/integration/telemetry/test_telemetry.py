@@ -101,7 +101,7 @@ def test_accepted_submission_is_measured(protocol: str, instrumented: Exported) 
 PAGE = http_response(f"<html>{TEXT} {NUMBERS[0]}</html>", "502 Bad Gateway", HTML)
 FAILURES: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
     (
-        lambda protocol: reply_with(result_response(protocol, "-6:471108")),
+        lambda protocol: reply_with(result_response(protocol, "-6:QZ7KXV")),
         {"yunxin.outcome": "rejected", "yunxin.code": "-6", "error.type": "ContentRejected"},
         {"http.response.status_code": 200},
     ),
