@@ -44,6 +44,40 @@ OLD_WORKBOOK = (
     "is an old or a protected Excel workbook: open it, remove its password, and save it as .xlsx"
 )
 """What a file of Microsoft's compound format is, as the rest of a sentence."""
+_SAVE_AS = "open it in Excel and save it as .xlsx, or as CSV"
+_OTHER_FORMATS = (
+    (re.compile(rb"%PDF-"), "is a PDF file: ask for the list as a workbook or as CSV"),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM.{4}\0\0\0\0", re.DOTALL), "is a picture"),
+    (
+        re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd"),
+        "is packed: unpack it",
+    ),
+    (re.compile(rb"\{\\rtf"), "is a text document (RTF): copy its table into a workbook"),
+    (re.compile(rb"SQLite format 3\0|PAR1"), "is a database file: export the list as CSV"),
+    (
+        re.compile(rb"\s*<\?xml|\s*<workbook", re.IGNORECASE),
+        f"is an XML file, as some systems export it under the name .xls: {_SAVE_AS}",
+    ),
+    (
+        re.compile(
+            rb"\s*<(?:!doctype|!--|html|head|body|meta|style|script|div|table)", re.IGNORECASE
+        ),
+        f"is an HTML page, as some systems export it under the name .xls: {_SAVE_AS}",
+    ),
+    (
+        re.compile(rb'\s*(?:\[\s*)?\{\s*"[^"]*"\s*:'),
+        "is JSON: read it in Python, and plan its rows",
+    ),
+)
+"""The starts of files that are no lists, and the rest of the sentence about each."""
+_ESCAPES = (
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"\x1b[$(][@A-J]"), "iso2022_jp"),
+    (re.compile(rb"~\{(?:[!-}][!-~])+~\}"), "hz"),
+)
+"""What switches to other characters in encodings of 7 bits, which look like ASCII."""
+_UTF_7 = re.compile(rb"\+([A-Za-z0-9+/]{3,})-?")
+_CHINESE_TEXT = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+")
 _THREE_BYTES = re.compile("[\u0800-\uffff]")
 REPLACEMENT_CHARACTER = "\ufffd"
 """What replaces bytes that the encoding cannot decode."""
@@ -194,6 +228,10 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
         raise ConfigurationError(
             "The list is an Excel workbook: read it as one (Excel, --excel), or save it as CSV."
         )
+    bare = head.removeprefix(codecs.BOM_UTF8)
+    for start, what in _OTHER_FORMATS:
+        if start.match(bare):
+            raise ConfigurationError(f"The list {what}.")
     if named is not None:
         io.TextIOWrapper(io.BytesIO(), named)  # LookupError for a codec of bytes to bytes
     known = named or _marked_or_utf_16(head)
@@ -204,7 +242,23 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
     is_ascii = _decode_all(binary, "utf-8-sig")
     if is_ascii is None:
         return _choose_by_lines(binary)
-    return "utf-8-sig" if is_ascii else _choose_by_words(binary)
+    if is_ascii:
+        _check_7_bits(head)
+        return "utf-8-sig"
+    return _choose_by_words(binary)
+
+
+def _check_7_bits(head: bytes) -> None:
+    """Check that ASCII is no other encoding without a byte of more than 7 bits."""
+    found = [name for escape, name in _ESCAPES if escape.search(head)]
+    encoded = [each[0] for each in _UTF_7.finditer(head) if not each[1].isdigit()]
+    decoded = [each.removesuffix(b"-") + b"-" for each in encoded]
+    if len(encoded) > 1 and all(
+        _CHINESE_TEXT.fullmatch(each.decode("utf-7", "replace")) for each in decoded
+    ):
+        found.append("utf-7")
+    if found:
+        raise _neither((found[0],))
 
 
 def _choose_by_lines(binary: IO[bytes]) -> str:
@@ -266,10 +320,16 @@ def _neither(likely: tuple[str, ...]) -> ConfigurationError:
 
 
 def _marked_or_utf_16(head: bytes) -> str | None:
-    """Return the encoding if the file's mark names it, or if the zero bytes of UTF-16 do."""
+    """Return the encoding if the file's mark names it, or its zero bytes show UTF-16 or UTF-32."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
+    # Each character of UTF-32 is less than 0x110000.
+    if len(head) >= 8:
+        if not any(head[0::4]) and max(head[1::4]) <= 0x10:
+            return "utf-32-be"
+        if not any(head[3::4]) and max(head[2::4]) <= 0x10:
+            return "utf-32-le"
     # A list has digits, commas and line ends. One of the two bytes of each of them is zero.
     even, odd = head[::2].count(0), head[1::2].count(0)
     if odd > len(head) // 20 and even <= odd // 20:

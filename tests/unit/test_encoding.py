@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import os
 import stat
@@ -45,6 +47,37 @@ def test_encoding_utf_16_of_both_byte_orders_is_detected(encoding: str) -> None:
 def test_encoding_utf_16_without_a_mark_is_detected(encoding: str, line: str) -> None:
     """One byte of each digit, comma and line end is zero."""
     assert decoded(line.encode(encoding) * 40) == line * 40
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", [f"姓名,手机\n甲,{A}\n", f"{A}\n", "长" * 40 + "\n", f"😀,{A}\n"])
+def test_encoding_utf_32_without_a_mark_is_detected(encoding: str, text: str) -> None:
+    """Half of its bytes are zero, or more."""
+    assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", ["hz", "utf-7", "iso2022_jp", "iso2022_kr"])
+def test_encoding_of_7_bits_is_no_ascii(encoding: str) -> None:
+    """Its characters would be sent as signs of ASCII; the advice works."""
+    names = "이름,전화\n김민준" if encoding == "iso2022_kr" else "姓名,手机\n陈伟,李娜"
+    text = f"{names},{A}\n".replace("机", "机" if encoding != "iso2022_jp" else "番")
+    text = text.replace("陈伟", "佐藤") if encoding == "iso2022_jp" else text
+    content = text.encode(encoding)
+    assert content.isascii()
+    with pytest.raises(
+        ConfigurationError, match=f"If it is that, say so with encoding='{encoding}'"
+    ):
+        decoded(content)
+    assert decoded(content, encoding) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"+86{A},C+Programming+More\n", f"a~{{b,{A}\n", f"<phone>\n{A}\n", f"{{name}},{A}\n", "~{}\n"],
+)
+def test_encoding_ascii_with_signs_is_ascii(text: str) -> None:
+    """Country codes, braces and tildes switch to nothing."""
+    assert decoded(text.encode()) == text
 
 
 def test_encoding_utf_32_with_a_mark_is_detected() -> None:
@@ -256,6 +289,18 @@ def test_encoding_is_noted_with_a_line(
     [
         (b"PK\x03\x04" + b"\n" * 99, "is an Excel workbook: read it as one"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\n" * 99, "save it as .xlsx"),
+        (b"%PDF-1.4\n\x80\n", "is a PDF file: ask for the list"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is a picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "is a picture"),
+        (gzip.compress(b"phone\n", mtime=0), "is packed: unpack it"),
+        (bz2.compress(b"phone\n"), "is packed: unpack it"),
+        (b"{\\rtf1\\ansi 1}", "is a text document"),
+        (b'<?xml version="1.0"?>\n<Workbook/>', "is an XML file, .*: open it in Excel"),
+        (b"<html>\n<table>", "is an HTML page, .*: open it in Excel and save it as .xlsx"),
+        (b"\xef\xbb\xbf\r\n <TABLE border=1>\n", "is an HTML page"),
+        ("<!DOCTYPE html>\n<td>张三".encode("gbk"), "is an HTML page"),
+        (f'[{{"phone": "{A}"}}]'.encode(), "is JSON: read it in Python"),
+        (f'{{"phone": "{A}"}}\n'.encode(), "is JSON: read it in Python"),
     ],
 )
 def test_encoding_workbook_is_no_text(content: bytes, error: str) -> None:

@@ -58,6 +58,11 @@ def test_csv_column_with_numbers_is_found(
         (f'"sep=\t"\nname\tphone\na\t{A}\nb\t{B}\n', ["by tabs"]),
         (f"SEP=|\nname|phone\na|{A}\nb|{B}\n", ["by '|'"]),
         (f"sep=,\nname,phone\na;b;c,{A}\nd;e;f,{B}\n", []),
+        (f"name|phone\na|{A}\nb|{B}\n", ["by '|'"]),
+        (f"name，phone\na，{A}\nb，{B}\n", ["by full-width commas"]),
+        (f"\tname,\tphone\n\ta,\t{A}\n\tb,\t{B}\n", []),
+        (f'"\tname","\tphone"\n"\ta","\t{A}"\n"\tb","\t{B}"\n', []),
+        (f"\tname;\tphone\n\ta;\t{A}\n\tb;\t{B}\n", ["by semicolons"]),
         # More commas than semicolons in the first line, or in all of them.
         (f"a, b, c, name;phone\nx;{A}\ny;{B}\n", ["by semicolons"]),
         (f"name;phone;amount\na;{A};1,50\nb;{B};2,50\n", ["by semicolons"]),
@@ -94,6 +99,17 @@ def test_csv_lines_are_counted_behind_a_title_and_a_line_with_the_delimiter() ->
         texts, skipped = planned(source, NAMED)
         assert texts == {"您好a【签名】": [A], "您好c【签名】": [B]}
         assert [(each.line, each.value) for each in skipped] == [(6, "12")]
+
+
+@pytest.mark.parametrize("joint", ["，", "、", "；", "|", ","])
+def test_csv_numbers_of_one_line_are_no_columns(joint: str) -> None:
+    """Several numbers may be joined by the commas of input methods; by others it is asked."""
+    content = f"{A}{joint}{B}\n"
+    if joint in "，、":
+        assert planned(csv_of(content)).texts == {TEXT: [A, B]}
+    else:
+        with pytest.raises(ConfigurationError, match="could be in column 1 and 2"):
+            planned(csv_of(content))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -36,12 +36,16 @@ _MOST_FIELDS = 100
 """Fields of a line that are looked at to find the delimiter, at most."""
 _MAX_RECORD = 1 << 20
 """Characters of a record of several lines, at most."""
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+_WIDE_DELIMITERS = "，；、"
+"""What input methods write. Several numbers of one cell may be joined by them, too."""
+_TAB_IN_FRONT = re.compile('(?:^|[,;|])"?\t')
+"""A tab that keeps a spreadsheet from changing the field behind it."""
 _DELIMITER_LINE = re.compile('"?sep=([^A-Za-z0-9"])"?[\r\n]*', re.IGNORECASE)
 _LINE_END = re.compile("\r\n|\r|\n")
 _END = "end"
 """A line behind the others. If a quoted field takes it in, a line before does not close it."""
-_NAMES = {";": "semicolons", "\t": "tabs"}
+_NAMES = {";": "semicolons", "\t": "tabs", "，": "full-width commas"}
 _MAX_CELL = 32_767
 """Characters of a spreadsheet's cell, at most. No quoted field of several lines is longer."""
 UNBALANCED_QUOTE_REASON = (
@@ -55,6 +59,8 @@ BROKEN_LINE_REASON = (
 
 class Csv(Source):
     """A CSV file as a spreadsheet saves it: with commas, semicolons or tabs between the fields.
+
+    ``|`` and full-width commas are found, too.
 
     Blank lines, a first line such as ``sep=;`` and a title above the headings are left out.
 
@@ -394,10 +400,18 @@ def _find_delimiter(head: Sequence[str]) -> str:
         head: the first lines of the file.
     """
     lines = [line for line in head if line.strip()]
+    without_tabs = [
+        line.replace("\t", "")
+        if len(_TAB_IN_FRONT.findall(line)) == line.count("\t") and not {*",;|"}.isdisjoint(line)
+        else line
+        for line in lines
+    ]
 
     def agreement(delimiter: str) -> tuple[int, int, int]:
         try:
-            rows = list(csv.reader(lines, delimiter=delimiter))
+            rows = list(
+                csv.reader(without_tabs if delimiter == "\t" else lines, delimiter=delimiter)
+            )
         except csv.Error:
             return (0, 0, 0)
         numbers = sum(any(map(is_number, row[:_MOST_FIELDS])) for row in rows)
@@ -405,4 +419,7 @@ def _find_delimiter(head: Sequence[str]) -> str:
         width, count = max(widths.items(), key=lambda item: item[::-1], default=(0, 0))
         return (numbers, count, width)
 
-    return max(_DELIMITERS, key=agreement)
+    usual = max(_DELIMITERS, key=agreement)
+    wide = max(_WIDE_DELIMITERS, key=agreement)
+    numbers, count, _ = agreement(usual)
+    return wide if agreement(wide)[0] > numbers and 2 * count < len(lines) else usual
