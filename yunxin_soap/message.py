@@ -541,6 +541,10 @@ def _check_signed(text: str, own: str, signature: str | None) -> None:
         )
     if not text.strip():
         raise invalid_request("The message consists of its signature only: write a text before it.")
+    if rstrip_invisible(text).endswith("【"):
+        raise invalid_request(
+            f"The message has an unpaired 【 before its signature 【{own}】: remove it."
+        )
     second = next((each for each in (own, signature) if each and f"【{each}】" in text), None)
     for found in (_FRONT.match(text), _END_IN_OTHER_BRACKETS.search(rstrip_invisible(text))):
         if found and found["name"].strip() == own.strip():

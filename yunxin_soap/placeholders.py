@@ -107,7 +107,10 @@ def candidates(message: str, *, template: bool = False) -> Iterator[Placeholder]
 
 def _in_braces(text: str, template: bool) -> Iterator[Placeholder]:
     for found in _DOUBLED.finditer(text):
-        yield Placeholder(found[0], found[1].strip(), sure=_is_name(found[1], template))
+        name = found[1].strip()
+        # Nobody writes a number in braces of its own, but {{1}} is a notation.
+        sure = _is_name(name, template) or name.isdigit()
+        yield Placeholder(found[0], name, sure=sure)
     for found in _SINGLE.finditer("" if template else text):
         yield Placeholder(found[0], found[1].strip(), sure=_is_name(found[1], template))
     for found in _FULL_WIDTH_BRACES.finditer(text):

@@ -629,6 +629,27 @@ def test_command_closed_stdin_names_the_cause(
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "both"),
+    [
+        (("send", "--password-file", "-", "--to-file=-"), "--password-file - and --to-file -"),
+        (("campaign", "plan", "a", "--csv", "-", "--message-file", "-"), "--csv - and --message-"),
+    ],
+)
+def test_command_reads_standard_input_once(arguments: Sequence[str], both: str) -> None:
+    """What one option reads, another one cannot."""
+    line = failed(run(*arguments, stdin="x\n13900000000\n"), 2)
+    assert line.startswith(f"yunxin-soap: {both}")
+    assert line.endswith("would both read standard input: name a file.\n")
+
+
+def test_send_blank_signature_counts_as_unset(sandbox: Sandbox) -> None:
+    """The error names the option and the variable as they are written."""
+    arguments = "--to", "13900000000", "--message", "您好"
+    line = failed(send(sandbox, *arguments, YUNXIN_SIGNATURE=" "), 2)
+    assert "set one to append (--signature, YUNXIN_SIGNATURE; -5" in line
+
+
 def test_send_dry_run_needs_no_account(sandbox: Sandbox) -> None:
     """A dry run works without user code and password."""
     nobody = {"YUNXIN_USER_CODE": "", "YUNXIN_USER_PASS": ""}
@@ -807,6 +828,23 @@ def test_wsdl_refresh_goes_through_the_proxy_of_the_environment(
         monkeypatch.setenv("YUNXIN_PROXY", proxy_url(server, "user:pr0xy-s3cr3t"))
         said = failed(run("wsdl", "check", "--url", "http://sms.example/x.asmx"), 2)
     assert "HTTP status 407" in said
+    assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize(("command", "status"), [("check", 0), ("refresh", 0)])
+def test_wsdl_goes_through_the_proxy_of_the_command_line(
+    command: str, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--proxy takes precedence over YUNXIN_PROXY, and takes no password."""
+    monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path))
+    monkeypatch.setenv("YUNXIN_PROXY", "http://127.0.0.1:1")
+    url = "--url", "http://sms.example/x.asmx"
+    live = http_response(wsdl.shipped_path().read_text("utf-8"))
+    with ScriptedServer(reply_with(live)) as server:
+        assert run("wsdl", command, *url, "--proxy", proxy_url(server)).exit_code == status
+    assert [each.target for each in server.requests] == ["http://sms.example/x.asmx?WSDL"]
+    said = failed(run("wsdl", command, *url, "--proxy", "http://a:s3cr3t@127.0.0.1:1"), 2)
+    assert "--proxy has a user name" in said
     assert "s3cr3t" not in said
 
 

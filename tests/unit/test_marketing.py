@@ -184,8 +184,16 @@ def test_sending_time_of_marketing_is_china_s_day(at: str, allowed: bool) -> Non
         ("20:00-09:00", "Asia/Shanghai", False),
         ("00:00-24:00", "Asia/Shanghai", False),
         ("09:00-20:00", "UTC", False),
-        ("00:00-13:00", "UTC", False),
+        ("00:00-13:00", "UTC", True),
+        ("00:00-13:01", "UTC", False),
+        ("23:00-12:00", "UTC", False),
         ("09:00-20:00", "America/New_York", False),
+        ("20:00-08:00", "America/New_York", True),
+        ("19:00-08:00", "America/New_York", False),  # from 07:00 in summer
+        ("20:00-08:01", "America/New_York", False),  # to 21:01 in winter
+        ("09:00-22:00", "Asia/Tokyo", True),
+        ("08:00-21:00", "Asia/Tokyo", False),
+        ("05:30-18:30", "Asia/Kolkata", True),
     ],
 )
 def test_sending_hours_within_those_for_marketing(hours: str, timezone: str, within: bool) -> None:

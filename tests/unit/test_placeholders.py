@@ -170,7 +170,7 @@ def test_find_placeholder_honest_text_has_none(text: str) -> None:
         "您好{name}【签名】",
         "{{ {name} }}【签名】",
         "{{{name}}}【签名】",
-        "{{A}}区{{1}}号{{您好}}【签名】",
+        "{{A}}区{{您好}}【签名】",
         "{1}您好{}【签名】",
         "【客户】{客户}【签名】",
         "[客户]{ 客户 }，<name>{name:%m月}【签名】",

@@ -51,6 +51,7 @@ _READ_ROWS = 20_000
 _NEXT_NUMBERS = (
     "SELECT group_concat(n), max(n) FROM (SELECT n FROM seen WHERE n > ? ORDER BY n LIMIT ?)"
 )
+_FILLED_SIGNATURE = re.compile(r"【[^【】]*\{[^【】]*】\s*\Z")
 _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 _MAX_NOTES = 10
@@ -153,6 +154,11 @@ class Planner:
         """The end that each text must have, if a column could bring another signature."""
         if not self._template.columns or rules.rstrip_invisible(self._template.end).endswith("】"):
             self._required_end = ""
+        if self._signature is not None and (own := _FILLED_SIGNATURE.search(self._template.text)):
+            self._notes[
+                f"The message ends in {quote(own[0])}, whose columns make the signature: the"
+                f" signature 【{self._signature}】 is not appended."
+            ] = None
         text = self._template.text
         has_bracket = rules.rstrip_invisible(text).endswith("】")
         if self._required_end or (has_bracket and not rules.ends_in_signature(text)):

@@ -10,15 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from yunxin_soap.errors import ConfigurationError
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
-_CHINA = (
-    # A file of RFC 8536: no transition, one type with 8 hours and a name of 4 bytes.
-    struct.pack(">4sx15x6l", b"TZif", 0, 0, 0, 0, 1, 4)
-    + struct.pack(">lBB4s", 8 * 3600, 0, 0, b"CST")
-)
+_FIXED = {DEFAULT_TIMEZONE: (8 * 3600, b"CST"), "UTC": (0, b"UTC"), "Etc/UTC": (0, b"UTC")}
+"""The time zones that need no data: the seconds ahead of UTC, and the short name."""
 
 
 def parse_timezone(name: str) -> ZoneInfo:
-    """Return the time zone of a name. China's needs no time zone data: its offset is fixed.
+    """Return the time zone of a name. China's and UTC need no time zone data.
 
     Raises:
         ConfigurationError: there is no such time zone, or this machine has no time zone data.
@@ -26,8 +23,8 @@ def parse_timezone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        if name == DEFAULT_TIMEZONE:
-            return ZoneInfo.from_file(io.BytesIO(_CHINA), key=name)
+        if name in _FIXED:
+            return _fixed_zone(name)
         if not available_timezones():
             raise ConfigurationError(
                 f"timezone={name!r} is not known, because this machine has no time zone data:"
@@ -36,6 +33,14 @@ def parse_timezone(name: str) -> ZoneInfo:
         raise ConfigurationError(
             f"timezone={name!r} is no time zone: name one such as {DEFAULT_TIMEZONE}."
         ) from None
+
+
+def _fixed_zone(name: str) -> ZoneInfo:
+    # A file of RFC 8536: no transition, one type with an offset and a name of 4 bytes.
+    head = struct.pack(">4sx15x6l", b"TZif", 0, 0, 0, 0, 1, 4)
+    offset, short_name = _FIXED[name]
+    file = io.BytesIO(head + struct.pack(">lBB4s", offset, 0, 0, short_name))
+    return ZoneInfo.from_file(file, key=name)
 
 
 def format_time(at: datetime, zone: ZoneInfo) -> str:

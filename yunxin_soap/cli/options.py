@@ -74,6 +74,15 @@ def _refuse_password(
     return address
 
 
+proxy_option = click.option(
+    "--proxy",
+    callback=_refuse_password,
+    help=with_variable(
+        "An http or https proxy, such as http://proxy.example:3128. One with a password comes from"
+        " the variable.",
+        "PROXY",
+    ),
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 client_options = combine(
     click.option("--user-code", help=with_variable("The account's login name.", "USER_CODE")),
@@ -87,15 +96,7 @@ client_options = combine(
         help=with_variable("soap (default), soap12, http-get or http-post.", "PROTOCOL"),
     ),
     click.option("--endpoint", help=with_variable("The URL of the service's page.", "ENDPOINT")),
-    click.option(
-        "--proxy",
-        callback=_refuse_password,
-        help=with_variable(
-            "An http or https proxy, such as http://proxy.example:3128. One with a password comes"
-            " from the variable.",
-            "PROXY",
-        ),
-    ),
+    proxy_option,
     click.option(
         "--timeout",
         type=float,
@@ -184,7 +185,7 @@ def open_ledger(url: str | None, *, create: bool = False) -> Ledger:
 
 
 def read_password(file: IO[str]) -> str:
-    """Read the first line of a file, and no more: standard input may go on with the numbers.
+    """Read the first line of a file.
 
     Raises:
         ConfigurationError: the line is empty or unreadable.

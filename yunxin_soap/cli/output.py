@@ -71,9 +71,8 @@ class CommandGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         if name := _find_undecodable(arguments, set(_options_with_value(self))):
             exit_with(ConfigurationError(explain_undecodable(name)), as_json)
-        if is_input_closed and (name := _find_input(arguments)):
-            closed = f"{name} - has nothing to read, because standard input is closed."
-            exit_with(ConfigurationError(closed), as_json)
+        if wrong := _why_no_input(arguments, is_closed=is_input_closed):
+            exit_with(ConfigurationError(wrong), as_json)
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
@@ -117,12 +116,21 @@ def _find_undecodable(arguments: list[str], options: set[str]) -> str:
     return ""
 
 
-def _find_input(arguments: list[str]) -> str:
-    """Return the first option that reads standard input, or ""."""
+_INPUTS = ("--csv", "--excel", "--message-file", "--password-file", "--text", "--to-file")
+"""The options of all commands that take a file to read; - is standard input."""
+
+
+def _why_no_input(arguments: list[str], *, is_closed: bool) -> str:
+    """Return why the options that read standard input cannot, or ""."""
+    found = []
     for before, each in zip(["", *arguments], arguments, strict=False):
         option, _, value = (before, "=", each) if each == "-" else each.partition("=")
-        if value == "-" and option.startswith("--") and option != "--output":
-            return option
+        if value == "-" and option in _INPUTS:
+            found.append(option)
+    if is_closed and found:
+        return f"{found[0]} - has nothing to read, because standard input is closed."
+    if len(found) > 1:
+        return f"{found[0]} - and {found[1]} - would both read standard input: name a file."
     return ""
 
 
@@ -182,7 +190,7 @@ def _name_options(message: str) -> str:
         name = parameter.name
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         variable = f"YUNXIN_{name.upper()}"
-        in_environment = not given and variable in os.environ
+        in_environment = not given and bool(os.environ.get(variable, "").strip())
         option, sign = (variable, "=") if in_environment else (parameter.opts[0], " ")
         # A message starts with a bare name, or has name=value; "timeout=" is no "total_timeout=".
         message = re.sub(rf"^{name}(?= )", option, message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yunxin_soap.cli.exit_status import Exit
-from yunxin_soap.cli.options import combine, json_option, with_variable
+from yunxin_soap.cli.options import combine, json_option, proxy_option, with_variable
 from yunxin_soap.cli.output import handle_errors, print_json
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _url_options = combine(
         type=float,
         help=with_variable("Seconds for the whole download (default 30).", "TIMEOUT"),
     ),
+    proxy_option,
     json_option,
 )
 
@@ -109,7 +110,9 @@ def _describe(loaded: Wsdl, origin: str | None) -> dict[str, Any]:
     }
 
 
-def _fetch_arguments(endpoint: str | None, timeout: float | None) -> dict[str, Any]:
+def _fetch_arguments(
+    endpoint: str | None, timeout: float | None, proxy: str | None
+) -> dict[str, Any]:
     """Return the arguments of `wsdl.fetch` from the options and the environment."""
     from yunxin_soap.settings import DEFAULT_ENDPOINT, arguments_from_env
 
@@ -117,13 +120,15 @@ def _fetch_arguments(endpoint: str | None, timeout: float | None) -> dict[str, A
     return {
         "endpoint": endpoint or found.get("endpoint", DEFAULT_ENDPOINT),
         "timeout": found.get("timeout", 30.0) if timeout is None else timeout,
-        "proxy": found.get("proxy"),
+        "proxy": proxy or found.get("proxy"),
     }
 
 
 @wsdl_group.command("check")
 @_url_options
-def check_command(endpoint: str | None, timeout: float | None, as_json: bool) -> None:
+def check_command(
+    endpoint: str | None, timeout: float | None, proxy: str | None, as_json: bool
+) -> None:
     """Fetch the live WSDL, and say how it differs from the one in use.
 
     The exit status is 0 if nothing differs, 7 if something differs and sends are not affected, 8
@@ -134,7 +139,7 @@ def check_command(endpoint: str | None, timeout: float | None, as_json: bool) ->
         from yunxin_soap import wsdl
 
         used = wsdl.load()
-        live = wsdl.fetch(**_fetch_arguments(endpoint, timeout))
+        live = wsdl.fetch(**_fetch_arguments(endpoint, timeout, proxy))
         found = wsdl.compare(used, live)
         status = Exit.DONE
         if found.lines or found.misfits:
@@ -173,7 +178,9 @@ def _print_comparison(
 
 @wsdl_group.command("refresh")
 @_url_options
-def refresh_command(endpoint: str | None, timeout: float | None, as_json: bool) -> None:
+def refresh_command(
+    endpoint: str | None, timeout: float | None, proxy: str | None, as_json: bool
+) -> None:
     """Fetch the live WSDL, and put it into use if it fits.
 
     It must fit all four protocols. It becomes the copy in the user's cache, which all clients use
@@ -182,7 +189,7 @@ def refresh_command(endpoint: str | None, timeout: float | None, as_json: bool) 
     with handle_errors(as_json):
         from yunxin_soap import wsdl
 
-        path = wsdl.refresh(**_fetch_arguments(endpoint, timeout))
+        path = wsdl.refresh(**_fetch_arguments(endpoint, timeout, proxy))
         _print_path(as_json, str(path), f"{path} is in use now.")
 
 

@@ -184,6 +184,33 @@ def test_planner_rows_of_a_data_frame_have_no_holes() -> None:
     assert [each.line for each in skipped] == [2, 3, 4]
 
 
+def test_planner_skips_a_value_that_ends_in_a_bracket() -> None:
+    """Nobody gets 【【签名】, whoever appends the signature."""
+    rows = [{"phone": A, "x": "甲【"}, {"phone": B, "x": "甲【 "}, {"phone": C, "x": "甲"}]
+    for text, signature in (("您好{x}【签名】", None), ("您好{x}", "签名")):
+        texts, skipped = planned(rows, text, signature=signature)
+        assert texts == {"您好甲【签名】": [C]}
+        assert ["【" in each.reason for each in skipped] == [True, True]
+
+
+def test_planner_notes_a_signature_from_a_column() -> None:
+    """It takes the place of the one that is configured."""
+    planner = Planner("您好【{x}】", channel=37, signature="签名")
+    planner.read(Rows([{"phone": A, "x": "公司"}]))
+    assert [each.message for each in planner.submissions()] == ["您好【公司】"]
+    assert planner.plan("a").notes == (
+        "The message ends in '【{x}】', whose columns make the signature: the signature 【签名】 is"
+        " not appended.",
+    )
+    planner.close()
+
+
+def test_planner_refuses_numbers_in_double_braces() -> None:
+    """{{1}} is another vendor's notation, and would be sent as {1}."""
+    with pytest.raises(InvalidRequest, match=r"'\{\{1\}\}', which is another vendor's notation"):
+        planned([A], "您好{{1}}【签名】")
+
+
 def test_planner_skips_a_number_that_no_ledger_keeps() -> None:
     """A pattern may allow letters; a ledger keeps digits, with at most a + before them."""
     pattern = r"[+A-Z0-9]{4,}"

@@ -41,7 +41,15 @@ def test_china_is_known_without_data() -> None:
 
 
 @pytest.mark.usefixtures("no_data")
-@pytest.mark.parametrize("name", ["Europe/Berlin", "UTC", "x"])
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC"])
+def test_utc_is_known_without_data(name: str) -> None:
+    """Servers are in UTC, and its offset is fixed, too."""
+    at = datetime(2026, 7, 1, 16, 30, tzinfo=timezone.utc)
+    assert format_time(at, parse_timezone(name)) == f"2026-07-01 16:30:00 {name}"
+
+
+@pytest.mark.usefixtures("no_data")
+@pytest.mark.parametrize("name", ["Europe/Berlin", "x"])
 def test_other_zones_without_data_name_the_package(name: str) -> None:
     """The error says what to install."""
     with pytest.raises(ConfigurationError, match=f"timezone='{name}' .* pip install tzdata"):

@@ -12,6 +12,10 @@ from zoneinfo import ZoneInfo
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
 
+_DAY = timedelta(days=1)
+_WEEKS = 12 * 52
+"""Weeks that show all offsets of a time zone, also those that begin with the moon's calendar."""
+
 
 @dataclass(frozen=True)
 class SendingHours:
@@ -56,12 +60,18 @@ class SendingHours:
         Args:
             opens: when these begin.
             closes: when they end.
-            offset: how far their clock is ahead of UTC, in summer and in winter. Hours in a zone
-                with another clock are not within.
+            offset: how far their clock is ahead of UTC, in summer and in winter.
         """
-        seasons = (datetime(2026, month, 1, tzinfo=self.timezone) for month in (1, 7))
-        has_offset = all(each.utcoffset() == offset for each in seasons)
-        return has_offset and opens <= self.start < self.end <= closes
+        start, end, first, last = map(_since_midnight, (self.start, self.end, opens, closes))
+        lasts = (end - start) % _DAY or _DAY
+        begins = {(start + offset - each) % _DAY for each in self._offsets()}
+        return all(first <= each and each + lasts <= last for each in begins)
+
+    def _offsets(self) -> set[timedelta]:
+        """Return how far the clock of the time zone is ahead of UTC in any week of some years."""
+        noon = datetime(2026, 1, 1, 12, tzinfo=self.timezone)
+        weeks = (noon + timedelta(weeks=number) for number in range(_WEEKS))
+        return {each.utcoffset() or timedelta() for each in weeks}
 
     def wait(self, now: float) -> float:
         """Return the seconds until submissions may be sent; 0 if they may be now.
@@ -84,6 +94,10 @@ class SendingHours:
         if opens.timestamp() <= now:  # that hour comes a second time
             opens = opens.replace(fold=1)
         return opens.timestamp() - now
+
+
+def _since_midnight(clock: time) -> timedelta:
+    return timedelta(hours=clock.hour, minutes=clock.minute)
 
 
 class RateLimiter:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from yunxin_soap.campaign import SkippedLine
 
+_MAX_NUMBERS = 100_000
+"""More than a command line can have."""
 _numbers_argument = click.argument("numbers", nargs=-1, required=True)
 _decision_options = combine(
     click.option("--reason", default="", help="Why: skipped lines and histories show it."),
@@ -33,6 +35,13 @@ _decision_options = combine(
     ),
     by_option,
 )
+
+
+def _checked(numbers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the numbers of a command line, where an error need not name the line of a list."""
+    from yunxin_soap.message import normalise_recipients
+
+    return normalise_recipients(numbers, limit=_MAX_NUMBERS)
 
 
 @click.group("suppress")
@@ -62,7 +71,7 @@ def add_command(
     as it ends.
     """
     with handle_errors(as_json), open_ledger(ledger_url, create=True) as ledger:
-        count = ledger.suppression.add(numbers, by=by, reason=reason, hashed=hashed)
+        count = ledger.suppression.add(_checked(numbers), by=by, reason=reason, hashed=hashed)
         print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} added.")
 
 
@@ -108,7 +117,7 @@ def remove_command(numbers: tuple[str, ...], ledger_url: str | None, as_json: bo
     Later plans contain them again. What a campaign has left out stays left out.
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
-        count = ledger.suppression.remove(numbers)
+        count = ledger.suppression.remove(_checked(numbers))
         print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} removed.")
 
 
