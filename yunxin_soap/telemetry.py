@@ -256,3 +256,14 @@ def observe_ledger(ledger: Ledger, *, meter_provider: MeterProvider | None = Non
         unit="{submission}",
         description="Submissions that are not settled, 100000 of a state at most.",
     )
+
+    def measure_age(_options: CallbackOptions) -> Iterable[Measurement]:
+        age = ledger.backlog().oldest_queued_age
+        yield Measurement(0.0 if age is None else age)
+
+    meter.create_observable_gauge(
+        "yunxin.ledger.oldest_pending.age",
+        [measure_age],
+        unit="s",
+        description="Time since the first of the queued single sends was queued; 0 without any.",
+    )

@@ -396,6 +396,9 @@ class Backlog:
     """Those that runners have in flight."""
     unknown: int
     """Those that may have been sent, and wait for a person."""
+    oldest_queued_age: float | None
+    """Seconds since the first of the queued single sends that are pending was queued; None if there
+    is none."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tests.support.query_cost import rows_read
 from yunxin_soap import Client, OutcomeUnknown
 from yunxin_soap.campaign import AsyncLedger, Backlog, Ledger, State
 from yunxin_soap.campaign.storage.backlog import read_backlog
+from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import submission
 from yunxin_soap.sandbox import Sandbox
 
@@ -24,7 +25,7 @@ def test_backlog_counts_what_is_left(
     ledger: Ledger, ledger_url: str, client: Client, sandbox: Sandbox
 ) -> None:
     """It counts open and paused campaigns and single sends, and not what is settled."""
-    assert ledger.backlog() == Backlog(0, 0, 0)
+    assert ledger.backlog() == Backlog(0, 0, 0, None)
     plan(ledger, "done", 5)
     with sandbox.inject_fault("close", when="after"):
         ledger.run("done", client)
@@ -35,13 +36,30 @@ def test_backlog_counts_what_is_left(
     ledger.cancel("cancelled", by="test")
     with sandbox.inject_fault("close", when="after"), pytest.raises(OutcomeUnknown):
         ledger.once.send(client, "k", "13900000000", TEXT)
-    assert ledger.backlog() == Backlog(pending=7, submitting=0, unknown=2)
+    assert ledger.backlog() == Backlog(7, 0, 2, None)
 
     async def main() -> Backlog:
         async with AsyncLedger(ledger_url) as twin:
             return await twin.backlog()
 
     assert asyncio.run(main()) == ledger.backlog()
+
+
+def test_backlog_knows_the_oldest_queued_send(ledger: Ledger, engine: sa.Engine) -> None:
+    """The age is by the ledger's clock, and of the first one that is pending."""
+    for key, ago in (("sent", 500.0), ("first", 200.0), ("second", 100.0)):
+        ledger.once.enqueue(key, "13900000000", TEXT, channel=37)
+        with engine.begin() as connection:
+            own = submission.c.key == key
+            now = ledger_time(connection)
+            connection.execute(submission.update().where(own).values(queued_at=now - ago))
+    with engine.begin() as connection:
+        own = submission.c.key == "sent"
+        connection.execute(submission.update().where(own).values(state=State.ACCEPTED.value))
+    backlog = ledger.backlog()
+    assert backlog.pending == 2
+    assert backlog.oldest_queued_age is not None
+    assert 200.0 <= backlog.oldest_queued_age < 300.0
 
 
 def test_backlog_stops_counting(ledger: Ledger, engine: sa.Engine) -> None:
@@ -72,7 +90,7 @@ def test_backlog_costs_what_is_left(ledger: Ledger, engine: sa.Engine) -> None:
         sa.event.listen(connection, "before_execute", note)
         backlog = read_backlog(connection)
         sa.event.remove(connection, "before_execute", note)
-        assert backlog == Backlog(10, 0, 0)
-        assert len(statements) == 6
+        assert backlog == Backlog(10, 0, 0, None)
+        assert len(statements) == 7
         read = sum(rows_read(connection, sql, values) for sql, values in statements)
     assert read < 200

@@ -242,6 +242,11 @@ def test_ledger_is_measured_when_metrics_are_collected(
         with sandbox.inject_fault("close", when="after"):
             ledger.run("a", client)
         assert counts(exported) == {"pending": 0, "submitting": 0, "unknown": 1}
+        (age,) = exported.metrics()["yunxin.ledger.oldest_pending.age"]
+        assert age.value == 0.0
+        ledger.once.enqueue(KEY, NUMBERS[0], TEXT, channel=37)
+        (age,) = exported.metrics()["yunxin.ledger.oldest_pending.age"]
+        assert 0.0 <= age.value < 60.0
 
 
 def counts(exported: Exported) -> dict[Any, Any]:

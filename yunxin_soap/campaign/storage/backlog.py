@@ -5,11 +5,22 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import Backlog, CampaignState, State
+from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import campaign, submission
 
 BACKLOG_LIMIT = 100_000
 """Submissions of a state that are counted, at most."""
 _UNFINISHED = CampaignState.OPEN.value, CampaignState.PAUSED.value
+_FIRST_QUEUED = (
+    sa.select(submission.c.queued_at)
+    .where(
+        submission.c.campaign_id.is_(None),
+        submission.c.state == State.PENDING.value,
+        submission.c.queued_at.is_not(None),
+    )
+    .order_by(submission.c.id)
+    .limit(1)
+)
 
 
 def read_backlog(connection: sa.Connection, limit: int = BACKLOG_LIMIT) -> Backlog:
@@ -27,10 +38,14 @@ def read_backlog(connection: sa.Connection, limit: int = BACKLOG_LIMIT) -> Backl
             found += connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
         return found
 
+    queued_at = connection.scalar(_FIRST_QUEUED)
     return Backlog(
         pending=count(State.PENDING),
         submitting=count(State.SUBMITTING),
         unknown=count(State.UNKNOWN),
+        oldest_queued_age=None
+        if queued_at is None
+        else max(0.0, ledger_time(connection) - queued_at),
     )
 
 

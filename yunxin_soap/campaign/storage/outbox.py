@@ -108,9 +108,9 @@ class Outbox:
         if found is None:
             # The list is not locked: the claim looks at it again.
             refuse_suppressed(connection, given.recipients, list_state(connection))
-            expires_at = ledger_time(connection) + expires_in
+            now = ledger_time(connection)
             if transitions.insert_queued_single(
-                connection, key, digest, given, expires_at=expires_at, pace=pace
+                connection, key, digest, given, now=now, expires_at=now + expires_in, pace=pace
             ):
                 return True
             # The lock shows what was committed since the snapshot of the transaction.
@@ -119,8 +119,9 @@ class Outbox:
         if found.state != State.PENDING.value or found.expires_at is not None:
             return False
         # `once.send` has tried it, and nobody else would.
-        expires_at = ledger_time(connection) + expires_in
-        return transitions.queue(connection, found.id, expires_at=expires_at, pace=pace)
+        now = ledger_time(connection)
+        expires_at = now + expires_in
+        return transitions.queue(connection, found.id, now=now, expires_at=expires_at, pace=pace)
 
     def _check_place(self, connection: sa.Connection) -> None:
         """Check that an application's connection leads to this ledger, in a transaction."""

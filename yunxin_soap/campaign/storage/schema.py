@@ -104,6 +104,8 @@ submission = sa.Table(
     sa.Column("state", _State, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
+    # When a single send was queued; null if it is not queued.
+    sa.Column("queued_at", sa.Double),
     # When a queued single send is cancelled if it was not sent; null if it is not queued.
     sa.Column("expires_at", sa.Double),
     # The pace that a queued single send is sent at, or null.

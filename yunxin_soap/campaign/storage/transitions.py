@@ -139,6 +139,7 @@ def insert_queued_single(
     digest: str,
     given: Submission,
     *,
+    now: float,
     expires_at: float,
     pace: str | None,
 ) -> bool:
@@ -149,6 +150,7 @@ def insert_queued_single(
         key: its key.
         digest: of its content.
         given: its content.
+        now: the ledger's time.
         expires_at: the ledger's time from which on it is not to be sent.
         pace: the pace that it is sent at, if any.
 
@@ -170,6 +172,7 @@ def insert_queued_single(
         "attempts": 0,
         "reason": "",
         "safe_to_resend": True,
+        "queued_at": now,
         "expires_at": expires_at,
         "pace": pace,
     }
@@ -190,14 +193,19 @@ def insert_queued_single(
 
 
 def queue(
-    connection: sa.Connection, submission_id: int, *, expires_at: float, pace: str | None
+    connection: sa.Connection,
+    submission_id: int,
+    *,
+    now: float,
+    expires_at: float,
+    pace: str | None,
 ) -> bool:
     """Let a worker send a pending single send that was not queued; return whether it does now."""
     own = submission.c.id == submission_id, submission.c.state == State.PENDING.value
     changed = connection.execute(
         submission.update()
         .where(*own, submission.c.expires_at.is_(None))
-        .values(expires_at=expires_at, pace=pace)
+        .values(queued_at=now, expires_at=expires_at, pace=pace)
     )
     return changed.rowcount > 0
 
