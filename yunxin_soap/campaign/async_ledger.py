@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -38,6 +39,7 @@ from yunxin_soap.campaign.planning import PlanOptions
 from yunxin_soap.campaign.running.once import check_queued, require_client
 from yunxin_soap.campaign.running.runner import RunOptions
 from yunxin_soap.campaign.running.slices import SLICE_SECONDS, StartOptions
+from yunxin_soap.campaign.running.worker import WORKER_CONCURRENCY
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.outbox import async_connection_of
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
@@ -292,6 +294,43 @@ class AsyncLedger:
             LedgerError: the ledger cannot be written, or is damaged.
         """
         return await self._opener.call(Ledger.sweep)
+
+    async def work(
+        self,
+        client: AsyncClient,
+        *,
+        concurrency: int = WORKER_CONCURRENCY,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        """Send what is queued, and work on started campaigns, until ``stop`` is set.
+
+        Any number of workers may do so, on any number of machines. Each sweeps the ledger every few
+        seconds, looks for queued sends about once a second, and takes slices of started campaigns,
+        up to four at a time, within the workers that each is started for. A ledger that cannot be
+        used is waited for; the log says so. Five failures in a row, or a rejection of the account,
+        pause the queue of this worker for a minute.
+
+        Cancelling the task aborts it: what is in flight becomes unknown, and the ledger records
+        that.
+
+        Args:
+            client: the client that sends; the ledger does not close it.
+            concurrency: queued sends in flight at most. It begins with two. A campaign has its own
+                ``concurrency``.
+            stop: once it is set, nothing more is sent, and the call returns when nothing is in
+                flight. Default: it works until it is aborted.
+
+        Raises:
+            TypeError: the client is a `Client`.
+            RuntimeError: the client is closed.
+            ConfigurationError: ``concurrency`` is below 1.
+        """
+        require_client(client, "work", asynchronous=True)
+        ledger = await self._opener.ledger()
+        worker = ledger._worker(
+            client, lambda _concurrency: nullcontext(client), concurrency, stop or asyncio.Event()
+        )
+        await worker.run()
 
     async def campaigns(self) -> list[str]:
         """Return the names of all campaigns, the oldest first."""

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,7 @@ from yunxin_soap.campaign.running.slices import (
     encode_options,
 )
 from yunxin_soap.campaign.running.throttle import SendingHours
+from yunxin_soap.campaign.running.worker import WORKER_CONCURRENCY, Worker
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.engine import as_ledger_errors, open_engine
@@ -58,8 +60,11 @@ from yunxin_soap.marketing import CHINA_OFFSET, CLOSES, OPENS
 from yunxin_soap.observer import Origin, sent_from
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from typing_extensions import Self, Unpack
 
+    from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
 
 _T = TypeVar("_T")
@@ -345,6 +350,62 @@ class Ledger:
             LedgerError: the ledger cannot be written, or is damaged.
         """
         return self._slices.sweep()
+
+    def work(
+        self,
+        client: Client,
+        *,
+        concurrency: int = WORKER_CONCURRENCY,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Send what is queued, and work on started campaigns, until ``stop`` is set.
+
+        Any number of workers may do so, on any number of machines. Each sweeps the ledger every few
+        seconds, looks for queued sends about once a second, and takes slices of started campaigns,
+        up to four at a time, within the workers that each is started for. A ledger that cannot be
+        used is waited for; the log says so. Five failures in a row, or a rejection of the account,
+        pause the queue of this worker for a minute.
+
+        Ctrl-C aborts it: what is in flight becomes unknown, and the ledger records that.
+
+        Args:
+            client: the client that sends; the ledger does not close it.
+            concurrency: queued sends in flight at most. It begins with two. A campaign has its own
+                ``concurrency``.
+            stop: once it is set, nothing more is sent, and the call returns when nothing is in
+                flight. Default: it works until it is aborted.
+
+        Raises:
+            TypeError: the client is an `AsyncClient`.
+            RuntimeError: the client is closed, or an event loop is running in this thread.
+            ConfigurationError: ``concurrency`` is below 1.
+        """
+        require_client(client, "work", asynchronous=False)
+        _require_no_event_loop()
+        worker = self._worker(
+            client, partial(sender_for, client), concurrency, stop or threading.Event()
+        )
+        asyncio.run(worker.run())
+
+    def _worker(
+        self,
+        client: Client | AsyncClient,
+        open_sender: Callable[[int], AbstractAsyncContextManager[Sender]],
+        concurrency: int,
+        stop: StopEvent,
+    ) -> Worker:
+        """Return a worker, for `AsyncLedger.work`, too."""
+        if concurrency < 1:
+            raise ConfigurationError(f"concurrency={concurrency!r} must be a whole number from 1.")
+        return Worker(
+            self.once,
+            self._slices,
+            open_sender,
+            total_timeout=client.total_timeout,
+            protocol=client.protocol,
+            concurrency=concurrency,
+            stop=stop,
+        )
 
     async def _run(
         self,

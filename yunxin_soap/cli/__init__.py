@@ -11,6 +11,7 @@ from yunxin_soap.cli.exit_status import OF_WSDL_CHECK, OTHER, epilog
 from yunxin_soap.cli.output import CommandGroup
 from yunxin_soap.cli.sandbox import sandbox_command
 from yunxin_soap.cli.send import send_command
+from yunxin_soap.cli.worker import worker_command
 from yunxin_soap.cli.wsdl import wsdl_group
 
 
@@ -20,7 +21,14 @@ def cli() -> None:
     """Send SMS through the Yunxin gateway (云信短信), or try it on a sandbox."""
 
 
-for _command in (send_command, campaign_group, codes_command, sandbox_command, wsdl_group):
+for _command in (
+    send_command,
+    campaign_group,
+    worker_command,
+    codes_command,
+    sandbox_command,
+    wsdl_group,
+):
     cli.add_command(_command)
 for _command in (codes_command, *wsdl_group.commands.values()):
     _never = () if _command.name == "check" else OF_WSDL_CHECK

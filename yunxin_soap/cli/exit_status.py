@@ -25,6 +25,7 @@ class Exit(IntEnum):
 SEND = "send, campaign test"
 RUN = "campaign run, resume, watch"
 CAMPAIGN = "other campaign commands"
+WORKER = "worker"
 OTHER = "codes, sandbox, wsdl"
 OF_WSDL_CHECK = frozenset({Exit.WSDL_DIFFERS, Exit.WSDL_AFFECTS_SENDS})
 
@@ -62,6 +63,13 @@ MEANINGS: dict[str, dict[Exit, str]] = {
         ),
         Exit.LEDGER_FAILED: "the ledger cannot be used",
         Exit.INTERRUPTED: "Ctrl-C",
+    },
+    WORKER: {
+        Exit.DONE: "stopped by a signal, and nothing was in flight any more",
+        Exit.INVALID: "the options or the settings are invalid",
+        Exit.UNKNOWN: "stopped by a second signal: what was in flight is unknown",
+        Exit.LEDGER_FAILED: "the ledger cannot be opened (later it is waited for)",
+        Exit.INTERRUPTED: "Ctrl-C before it began (at the password prompt: 2)",
     },
     OTHER: {
         Exit.DONE: "done",

@@ -106,19 +106,17 @@ client_options = combine(
     ),
 )
 """How to reach the gateway; `build_client` takes them."""
-ledger_options = combine(
-    click.option(
-        "--ledger",
-        "ledger_url",
-        cls=VariableOption,
-        envvar="YUNXIN_LEDGER",
-        show_envvar=True,
-        metavar="FILE|URL",
-        help="SQLite file, or URL of a database in PostgreSQL (?schema=NAME: in that schema),"
-        " MySQL or MariaDB.",
-    ),
-    json_option,
+ledger_option = click.option(
+    "--ledger",
+    "ledger_url",
+    cls=VariableOption,
+    envvar="YUNXIN_LEDGER",
+    show_envvar=True,
+    metavar="FILE|URL",
+    help="SQLite file, or URL of a database in PostgreSQL (?schema=NAME: in that schema),"
+    " MySQL or MariaDB.",
 )
+ledger_options = combine(ledger_option, json_option)
 
 
 def given_arguments(**options: Any) -> ClientArguments:

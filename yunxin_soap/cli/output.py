@@ -28,6 +28,7 @@ from yunxin_soap.errors import (
     Outcome,
     OutcomeUnknown,
     Rejected,
+    SendExpired,
     YunxinError,
 )
 from yunxin_soap.files import file_id, open_private
@@ -43,6 +44,7 @@ EXIT_STATUS: dict[type[YunxinError], Exit] = {
     InvalidRequest: Exit.INVALID,
     Rejected: Exit.REJECTED,
     NotSent: Exit.NOT_SENT,
+    SendExpired: Exit.NOT_SENT,
     OutcomeUnknown: Exit.UNKNOWN,
     ContentConflict: Exit.INVALID,
     NotInLedger: Exit.INVALID,

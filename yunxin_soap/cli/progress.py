@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import click
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.campaign import ActiveRunner, Activity, AsyncLedger, Ledger, Status
 
+_T = TypeVar("_T")
 _LINE_INTERVAL = 10.0
 """Seconds between two lines while numbers end."""
 _MAX_LINE_INTERVAL = 600.0
@@ -77,7 +78,7 @@ def run_with_progress(
             stop = asyncio.Event()
             with _progress_display(before, zone, bar=bar) as show:
                 run = asyncio.create_task(
-                    _end_of(
+                    end_of(
                         ledger.run(
                             name,
                             client,
@@ -87,7 +88,7 @@ def run_with_progress(
                         )
                     )
                 )
-                _stop_on_signals(run, stop)
+                stop_on_signals(run, stop)
                 with contextlib.suppress(asyncio.CancelledError):
                     await run
                 # Other runs and operators have changed the counts, too.
@@ -113,7 +114,7 @@ def _progress_of(status: Status) -> Progress:
     )
 
 
-async def _end_of(run: Awaitable[Status]) -> Status:
+async def end_of(run: Awaitable[_T]) -> _T:
     """Wait for a run; if it was aborted, and the ledger could not record that, raise the reason."""
     try:
         return await run
@@ -220,8 +221,8 @@ def _moves(last: Activity, activity: Activity) -> bool:
     return before != after
 
 
-def _stop_on_signals(run: asyncio.Task[Status], stop: asyncio.Event) -> None:
-    """Drain a run at the first signal, and abort it at the second."""
+def stop_on_signals(run: asyncio.Task[Any], stop: asyncio.Event) -> None:
+    """Drain a run, or a worker, at the first signal, and abort it at the second."""
 
     def on_signal() -> None:
         if stop.is_set():

@@ -19,7 +19,7 @@ TWINS = [
     (Suppression, AsyncSuppression, ("for_plan",)),
 ]
 _DIFFERENT_WORDS = [
-    (r"Ctrl-C aborts the run", "Cancelling the task aborts the run"),
+    (r"Ctrl-C aborts (the run|it)", r"Cancelling the task aborts \1"),
     (r"the log says what", "the cause of the `CancelledError` says what"),
     (r"an? `(Async)?Client`", "a `Client`"),
     (r"an? `(Async)?Connection` or `(Async)?Session`", "a `Connection` or `Session`"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -70,6 +70,10 @@ from yunxin_soap.results import Receipt
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.campaign.storage.outbox import Transaction
+    from yunxin_soap.operation import ProtocolName
+
+    AnyClient: TypeAlias = "Client | QueueClient"
+    """What a call of this module needs of either client."""
     from yunxin_soap.client import Client
 
 _P = ParamSpec("_P")
@@ -86,6 +90,23 @@ _PURGED = Submission((), "", "", "")
 """Stands for the content of a queued send that was purged."""
 LEASE_MARGIN = 60.0
 """Seconds that a lease outlasts the client's total timeout, for the ledger's own time."""
+
+
+class QueueClient(Protocol):
+    """What sends for a worker; `AsyncClient` is one."""
+
+    @property
+    def total_timeout(self) -> float:
+        """The most seconds that a submission takes."""
+
+    @property
+    def protocol(self) -> ProtocolName:
+        """The protocol of its receipts."""
+
+    async def submit(
+        self, submission: Submission, /, *, valid_until: float | None = None
+    ) -> Receipt:
+        """Send it once, unless its first byte cannot leave before ``valid_until``."""
 
 
 class OnceSends:
@@ -363,6 +384,8 @@ class OnceSend:
         self._engine, self._singles, self._key = engine, singles, key
         self._outage_timeout = outage_timeout
         self._valid_until = 0.0
+        self._only_due = False
+        """Whether it is sent only if it is due and nobody else has it in flight."""
         self._expires_at: float | None = None
         """By the ledger's clock; None if it is not queued."""
         self._queued: Submission | None = None
@@ -411,48 +434,76 @@ class OnceSend:
         """
         self._identity = RunnerIdentity.new()
         try:
-            step = await self._claim_or_look_up_async(checked, client)
+            while (step := await self._claim_or_look_up_async(checked, client)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL)
             if isinstance(step, Receipt):
                 return step
-            began_at = time.monotonic()
-            try:
-                with _noted(step):
-                    receipt = await client.submit(step.submission, valid_until=self._valid_until)
-            except BaseException as error:
-                recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
-                if cancelled is not None:
-                    raise cancelled from error
-                if recorded or not isinstance(error, SendError):
-                    raise
-                late: Receipt | SendError = error
-            else:
-                if await _to_its_end(self._record, _accepted(step, receipt, began_at)):
-                    return receipt
-                late = receipt
-            while True:
-                earlier = await _to_its_end(self._look_up, checked, client, late)
-                if earlier is not None:
-                    return earlier
-                await asyncio.sleep(_POLL)
+            return await self._send_claimed(step, checked, client)
         finally:
             self._identity.end()
 
-    async def _claim_or_look_up_async(
-        self, checked: Submission | None, client: AsyncClient
-    ) -> Receipt | ClaimedSubmission:
-        """Do as `_claim_or_look_up`, and wait while another call has it in flight."""
-        while True:
-            step, cancelled = await uncancellable(self._claim_or_look_up, checked, client)
+    async def send_due(self, client: QueueClient) -> bool:
+        """Send what was queued with the key if it is due and nobody else has it in flight.
+
+        Args:
+            client: the client that sends.
+
+        Returns:
+            Whether this call has sent it.
+
+        Raises:
+            SendError: it ended so now.
+            asyncio.CancelledError: the task was cancelled; the ledger has recorded the outcome.
+        """
+        self._only_due = True
+        self._identity = RunnerIdentity.new()
+        try:
+            step = await self._claim_or_look_up_async(None, client)
+            if not isinstance(step, ClaimedSubmission):
+                return False
+            await self._send_claimed(step, None, client)
+            return True
+        finally:
+            self._identity.end()
+
+    async def _send_claimed(
+        self, step: ClaimedSubmission, checked: Submission | None, client: QueueClient
+    ) -> Receipt:
+        """Send what this call has claimed, and record how it ended."""
+        began_at = time.monotonic()
+        try:
+            with _noted(step):
+                receipt = await client.submit(step.submission, valid_until=self._valid_until)
+        except BaseException as error:
+            recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
             if cancelled is not None:
-                if isinstance(step, ClaimedSubmission):  # it was not sent yet
-                    await uncancellable(self._record_error, step, cancelled, time.monotonic())
-                raise cancelled
-            if step is not None:
-                return step
+                raise cancelled from error
+            if recorded or not isinstance(error, SendError):
+                raise
+            late: Receipt | SendError = error
+        else:
+            if await _to_its_end(self._record, _accepted(step, receipt, began_at)):
+                return receipt
+            late = receipt
+        while True:
+            earlier = await _to_its_end(self._look_up, checked, client, late)
+            if earlier is not None:
+                return earlier
             await asyncio.sleep(_POLL)
 
+    async def _claim_or_look_up_async(
+        self, checked: Submission | None, client: QueueClient
+    ) -> Receipt | ClaimedSubmission | None:
+        """Do as `_claim_or_look_up`, and give back what was claimed if the task is cancelled."""
+        step, cancelled = await uncancellable(self._claim_or_look_up, checked, client)
+        if cancelled is not None:
+            if isinstance(step, ClaimedSubmission):  # it was not sent yet
+                await uncancellable(self._record_error, step, cancelled, time.monotonic())
+            raise cancelled
+        return step
+
     def _claim_or_look_up(
-        self, checked: Submission | None, client: Client | AsyncClient
+        self, checked: Submission | None, client: AnyClient
     ) -> Receipt | ClaimedSubmission | None:
         """Claim the send, or return its receipt; None while another call has it in flight.
 
@@ -502,7 +553,7 @@ class OnceSend:
             time.sleep(_POLL)
 
     def _try_to_claim(
-        self, checked: Submission | None, client: Client | AsyncClient
+        self, checked: Submission | None, client: AnyClient
     ) -> Receipt | ClaimedSubmission | SendError | None:
         """Do as `_claim_or_look_up`, without a look at the errors of the database.
 
@@ -511,19 +562,26 @@ class OnceSend:
             recorded it is committed.
         """
         digest = "" if checked is None else digest_of(checked)
+        existing = sa.select(submission).where(submission.c.key == self._key)
+        if self._only_due:
+            queued = submission.c.state == State.PENDING.value, submission.c.expires_at.is_not(None)
+            existing = existing.where(*queued).with_for_update(skip_locked=True)
+        else:
+            existing = existing.with_for_update()
         if checked is not None:
             lease = self._begin_lease(client)
             claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
             if claimed is not None:
                 return claimed
         with self._engine.begin() as connection:
-            found = connection.execute(
-                sa.select(submission).where(submission.c.key == self._key).with_for_update()
-            ).one_or_none()
+            found = connection.execute(existing).one_or_none()
+            if found is None and self._only_due:
+                return None
             if found is not None and checked is not None:
                 check_content(self._key, found, digest)
+            step: ClaimedSubmission | SendError | None
             if found is None:
-                step: ClaimedSubmission | SendError = self._insert(connection, checked, digest)
+                step = self._insert(connection, checked, digest)
             elif found.state == State.PENDING.value:
                 step = self._claimable(connection, found, checked)
             elif found.state != State.SUBMITTING.value:
@@ -553,8 +611,10 @@ class OnceSend:
 
     def _claimable(
         self, connection: sa.Connection, found: Any, checked: Submission | None
-    ) -> ClaimedSubmission | SendError:
+    ) -> ClaimedSubmission | SendError | None:
         """Return what a pending send is claimed as; an error if it was queued, and has ended now.
+
+        None: only one that is due is wanted.
 
         Raises:
             NotInLedger: there is no content, as nothing was queued with the key.
@@ -568,19 +628,22 @@ class OnceSend:
                 )
             self._singles.refuse_suppressed(connection, checked.recipients)
         else:
+            now = ledger_time(connection)
+            if self._only_due and now < min(found.not_before or now, found.expires_at):
+                return None
             checked = content_of(connection, found.id)
             if checked is None or digest_of(checked) != found.digest:
                 raise damaged(f"the content of the submission {found.id} is not what was queued")
-            if (ended := self._end_queued(connection, found, checked)) is not None:
+            if (ended := self._end_queued(connection, found, checked, now)) is not None:
                 return ended
             self._queued = checked
         return ClaimedSubmission(found.id, found.content_id, found.attempts + 1, checked)
 
     def _end_queued(
-        self, connection: sa.Connection, found: Any, content: Submission
+        self, connection: sa.Connection, found: Any, content: Submission, now: float
     ) -> SendError | None:
         """Record that a queued send is not sent any more, if so; return the error of it."""
-        now, by = ledger_time(connection), self._identity.id
+        by = self._identity.id
         if found.expires_at <= now:
             last = f": {found.reason}" if found.reason else ""
             reason = f"it was not sent before it expired at {_shown(found.expires_at)}{last}"
@@ -595,7 +658,7 @@ class OnceSend:
         return None
 
     def _claim(
-        self, connection: sa.Connection, claimed: ClaimedSubmission, client: Client | AsyncClient
+        self, connection: sa.Connection, claimed: ClaimedSubmission, client: AnyClient
     ) -> None:
         """Commit a pending send to this call."""
         lease = self._begin_lease(client)
@@ -606,7 +669,7 @@ class OnceSend:
         transitions.claim(connection, [claimed.id], now=now, runner_id=self._identity.id)
 
     def _look_up(
-        self, checked: Submission | None, client: Client | AsyncClient, late: Receipt | SendError
+        self, checked: Submission | None, client: AnyClient, late: Receipt | SendError
     ) -> Receipt | None:
         """Return what the ledger says, once another call has reclaimed this one.
 
@@ -643,7 +706,7 @@ class OnceSend:
             f" too late: {ended}"
         )
 
-    def _begin_lease(self, client: Client | AsyncClient) -> float:
+    def _begin_lease(self, client: AnyClient) -> float:
         """Return the seconds of a lease that the ledger is about to begin."""
         lease = client.total_timeout + LEASE_MARGIN
         # Before the ledger's own clock is read: this process must be the first to give up.

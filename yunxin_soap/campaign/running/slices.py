@@ -180,7 +180,12 @@ class Slices:
                 for each in self._started.wanted()
                 if decode_options(each.run_options).hours_wait() == 0.0
             }
-            return Sweep(reclaimed, wanted, tuple(self._singles.due_keys(_DUE_KEYS)))
+            return Sweep(reclaimed, wanted, self.due_keys(_DUE_KEYS))
+
+    def due_keys(self, limit: int) -> tuple[str, ...]:
+        """Return the keys of queued single sends to be tried now, the oldest first."""
+        with as_ledger_errors():
+            return tuple(self._singles.due_keys(limit))
 
     def _outlook(self, standing: Standing) -> tuple[float | None, str]:
         """Return when a slice of a campaign makes sense, and why not now."""

@@ -1,0 +1,105 @@
+"""``yunxin-soap worker``: send what is queued, and work on started campaigns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import IO, TYPE_CHECKING, cast
+
+import click
+
+from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.exit_status import Exit
+from yunxin_soap.cli.options import (
+    build_client,
+    client_options,
+    given_arguments,
+    ledger_option,
+    open_ledger,
+)
+from yunxin_soap.cli.output import handle_errors
+
+if TYPE_CHECKING:
+    from yunxin_soap.async_client import AsyncClient
+    from yunxin_soap.campaign import AsyncLedger
+
+_MORE = """
+\b
+The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
+postgresql://... or mysql://...; the account and the gateway are those of "send".
+"""
+_CONNECTIONS = 1000
+"""The most open connections: the queue and the campaigns share the client."""
+
+
+@click.command("worker", epilog=exit_status.epilog(exit_status.WORKER, _MORE))
+@ledger_option
+@click.option(
+    "--concurrency", default=16, show_default=True, help="The most queued sends in flight."
+)
+@client_options
+def worker_command(
+    ledger_url: str | None,
+    concurrency: int,
+    user_code: str | None,
+    password_file: IO[str] | None,
+    protocol: str | None,
+    endpoint: str | None,
+    timeout: float | None,
+    proxy: str | None,
+) -> None:
+    """Send what is queued, and work on started campaigns, until stopped.
+
+    It sends what `once.enqueue` has queued, and works on the campaigns that "campaign start" has
+    started. Run as many workers as you like, on as many machines as you like: nothing is sent
+    twice.
+
+    SIGTERM or Ctrl-C stops it once the submissions in flight have ended; a second one stops it at
+    once, and what is in flight becomes unknown. Allow it 90 seconds: a submission takes up to 70 by
+    default. A ledger that is away is waited for. The log is on standard error.
+    """
+    with handle_errors(as_json=False):
+        from yunxin_soap.async_client import AsyncClient
+        from yunxin_soap.campaign import AsyncLedger
+
+        arguments = given_arguments(
+            user_code=user_code,
+            protocol=protocol,
+            endpoint=endpoint,
+            timeout=timeout,
+            proxy=proxy,
+            max_connections=_CONNECTIONS,
+        )
+        # A missing ledger is reported before the prompt for the password.
+        with open_ledger(ledger_url):
+            client = build_client(AsyncClient, arguments, password_file, "user_code")
+        _log_to_stderr()
+        ledger = AsyncLedger(ledger_url, create=False)
+        was_aborted = asyncio.run(_work(ledger, client, concurrency))
+        sys.exit(Exit.UNKNOWN if was_aborted else Exit.DONE)
+
+
+async def _work(ledger: AsyncLedger, client: AsyncClient, concurrency: int) -> bool:
+    """Work until a signal comes; return whether a second one has aborted it."""
+    from yunxin_soap.cli.progress import end_of, stop_on_signals
+
+    stop = asyncio.Event()
+    async with ledger, client:
+        work = asyncio.create_task(end_of(ledger.work(client, concurrency=concurrency, stop=stop)))
+        stop_on_signals(work, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            return True
+        return False
+
+
+def _log_to_stderr() -> None:
+    from yunxin_soap.cli.progress import ResilientStderr
+
+    handler = logging.StreamHandler(cast("IO[str]", ResilientStderr()))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    package = logging.getLogger("yunxin_soap")
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
