@@ -106,7 +106,9 @@ def open_text(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) ->
     except OSError as error:
         raise _cannot_be_read(file, error) from None
     except (LookupError, UnicodeError):  # UnicodeError: the codec supports no replacement
-        raise ConfigurationError(f"There is no encoding {encoding!r}.") from None
+        raise ConfigurationError(
+            f"There is no encoding {encoding!r}: name another with encoding=, or leave it out."
+        ) from None
 
 
 def open_binary(file: str | os.PathLike[str] | IO[bytes], *, is_text: bool = True) -> IO[bytes]:
@@ -286,7 +288,8 @@ def _check_majority(count: _LineCount, named: str | None) -> None:
         if named is None:
             raise _neither(())
         raise ConfigurationError(
-            f"The list is not {named} text: name its encoding, or leave it out to have it detected."
+            f"The list is not {named} text: name its encoding with encoding=, or leave it out to"
+            " have it detected."
         )
 
 

@@ -154,6 +154,26 @@ def test_plan_asks_for_the_column_by_its_option(run: Run, tmp_path: Path) -> Non
     assert parsed(run(*options, "--column", "手机", "--json"))["numbers"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "error"),
+    [
+        (b"a,b\n1,2\n", (), "Name it with --column, one of: a, b."),
+        (b"a,b\n1,2\n", ("--column", "c"), "Name one with --column."),
+        (b"a,b\n1,2\n", ("--column", "3"), "Name one with --column."),
+        (b"x\n", ("--encoding", "x"), "name another with --encoding, or leave it out"),
+        ("姓名\n".encode("gbk"), ("--encoding", "utf-8"), "name its encoding with --encoding, or"),
+        ("Иванов\nМария\n".encode("cp1251"), (), "say so with --encoding 'cp1251'"),
+    ],
+)
+def test_plan_error_of_a_list_names_the_option_that_helps(
+    run: Run, tmp_path: Path, content: bytes, options: tuple[str, ...], error: str
+) -> None:
+    """Not the argument of Python."""
+    (tmp_path / "list.csv").write_bytes(content)
+    result = run("plan", "a", "--csv", "list.csv", "--message", TEXT, *options)
+    assert error in failed(result)
+
+
 def test_plan_multiline_lets_a_field_have_several_lines(run: Run, tmp_path: Path) -> None:
     """Without it, its lines are skipped and say so."""
     (tmp_path / "list.csv").write_text('phone,x\n13900000000,"a\nb"\n13900000001,c\n', "utf-8")

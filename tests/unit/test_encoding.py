@@ -498,7 +498,9 @@ def test_encoding_that_is_named_wrongly_is_an_error(tmp_path: Path) -> None:
     """No other encoding is tried in place of a named one."""
     path = tmp_path / "list.csv"
     path.write_bytes(f"姓名,手机\n甲,{A}\n".encode("gbk"))
-    with pytest.raises(ConfigurationError, match="not utf-8 text: name its encoding, or leave it"):
+    with pytest.raises(
+        ConfigurationError, match="not utf-8 text: name its encoding with encoding=, or"
+    ):
         planned(Csv(path, encoding="utf-8"))
 
 

@@ -274,10 +274,22 @@ def test_find_table_number_above_the_headings_is_an_error() -> None:
     ("rows", "wanted", "error"),
     [
         ([["a", "b"], ["1", "2"]], None, "No column with numbers was found. Name it with column="),
-        ([["a", "b"], ["1", "2"]], "c", "There is no column 'c': the columns are a, b."),
-        ([["a", "b"], [A, B]], 3, "There is no column 3: the first row has 2 columns."),
-        ([["a"], [A]], 0, "There is no column 0: the first row has 1 column."),
-        ([["x y", "X_Y"], [A, B]], "xy", "Several columns are called 'xy': name one by its"),
+        (
+            [["a", "b"], ["1", "2"]],
+            "c",
+            "There is no column 'c': the columns are a, b. Name one with column=.",
+        ),
+        (
+            [["a", "b"], [A, B]],
+            3,
+            "There is no column 3: the first row has 2 columns. Name one with column=.",
+        ),
+        (
+            [["a"], [A]],
+            0,
+            "There is no column 0: the first row has 1 column. Name one with column=.",
+        ),
+        ([["x y", "X_Y"], [A, B]], "xy", "Several columns are called 'xy': name one with column="),
     ],
 )
 def test_find_table_without_the_column_is_an_error(

@@ -138,12 +138,24 @@ def test_csv_record_with_too_many_columns_is_an_error() -> None:
             None,
             "No column with numbers was found. Name it with column=, one of: a, b.",
         ),
-        ("a,b\n1,2\n", "c", "There is no column 'c': the columns are a, b."),
-        ("a,b\n1,2\n", 3, "There is no column 3: the first row has 2 columns."),
-        ("a,b\n1,2\n", 0, "There is no column 0: the first row has 2 columns."),
-        ("a,b\n1,2\n", -1, "There is no column -1: the first row has 2 columns."),
+        ("a,b\n1,2\n", "c", "There is no column 'c': the columns are a, b. Name one with column=."),
+        (
+            "a,b\n1,2\n",
+            3,
+            "There is no column 3: the first row has 2 columns. Name one with column=.",
+        ),
+        (
+            "a,b\n1,2\n",
+            0,
+            "There is no column 0: the first row has 2 columns. Name one with column=.",
+        ),
+        (
+            "a,b\n1,2\n",
+            -1,
+            "There is no column -1: the first row has 2 columns. Name one with column=.",
+        ),
         (",\n1,2\n", None, "No column with numbers was found. Name it with column=, one of: 1, 2."),
-        ("a,b\n1,2\n", "²", "There is no column '²': the columns are a, b."),
+        ("a,b\n1,2\n", "²", "There is no column '²': the columns are a, b. Name one with column=."),
     ],
 )
 def test_csv_missing_column_is_an_error(content: str, column: str | int | None, error: str) -> None:

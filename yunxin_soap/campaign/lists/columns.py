@@ -30,9 +30,11 @@ _DIGIT = re.compile("[0-9]")
 _SEVEN_DIGITS = re.compile("(?:[0-9０-９].*?){7}", re.DOTALL)
 _DIGITS_ONLY = re.compile("[0-9+ -]+")
 _CUT_NUMBER = re.compile(
-    r"\s*['\"=]*(?:[12](?:\.[0-9]+)?E\+?0?10|(?:9|8\.6[0-9]*)E\+?0?12)['\"]?\s*", re.IGNORECASE
+    r"\s*['\"=]*(?:[12](?:\.[0-9]+)?E\+?0?10|(?:9|8\.6[0-9]*)E\+?0?12"
+    r"|(?:86)?1[3-9][0-9]{4}00000\.0+)['\"]?\s*",
+    re.IGNORECASE,
 )
-"""What a spreadsheet leaves of a mobile number, such as ``1.39E+10``."""
+"""What a spreadsheet leaves of a mobile number, such as ``1.39E+10``, or pandas of that."""
 _MISTYPED_MOBILE = re.compile(r"\W*1[3-9][0-9]{8,10}\W*")
 """A mobile number, perhaps with a digit too few or too many."""
 _PART_OF_CELL = re.compile(r"(?<![0-9])1[3-9][0-9](?:[0-9]{4}|[*xX]{4})[0-9]{4}(?![0-9])")
@@ -153,7 +155,7 @@ def find_table(
         if not 1 <= position <= width:
             raise ConfigurationError(
                 f"There is no column {position}: the first row has {width} column"
-                f"{'s' * (width != 1)}."
+                f"{'s' * (width != 1)}. Name one with column=."
             )
         index = position - 1
     elif isinstance(wanted, str):
@@ -271,7 +273,7 @@ def named_column(wanted: str, names: Sequence[str]) -> int:
     found = exact or [at for at, name in enumerate(names) if name and _fold(name) == _fold(wanted)]
     if len(found) > 1:
         raise ConfigurationError(
-            f"Several columns are called {wanted!r}: name one by its position, from 1."
+            f"Several columns are called {wanted!r}: name one with column=, by its position from 1."
         )
     if not found:
         raise missing_column(wanted, filter(None, names))
@@ -343,4 +345,6 @@ def missing_column(wanted: str | int | None, names: Iterable[str]) -> Configurat
         return ConfigurationError(
             f"No column with numbers was found. Name it with column=, one of: {known}."
         )
-    return ConfigurationError(f"There is no column {wanted!r}: the columns are {known}.")
+    return ConfigurationError(
+        f"There is no column {wanted!r}: the columns are {known}. Name one with column=."
+    )

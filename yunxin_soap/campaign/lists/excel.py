@@ -230,7 +230,9 @@ class _Book:
         shown = ", ".join(map(repr, names))
         if wanted is not None:
             if wanted not in names:
-                raise ConfigurationError(f"There is no sheet {wanted!r}: the sheets are {shown}.")
+                raise ConfigurationError(
+                    f"There is no sheet {wanted!r}: the sheets are {shown}. Name one with sheet=."
+                )
             state = next(sheet.sheet_state for sheet in sheets if sheet.title == wanted)
             return wanted, [] if state == "visible" else [f"The sheet {wanted!r} is hidden."]
         visible = [sheet.title for sheet in sheets if sheet.sheet_state == "visible"]
