@@ -15,7 +15,6 @@ from numbers import Integral, Number
 from typing import Any, TypeGuard
 
 from yunxin_soap.errors import invalid_request
-from yunxin_soap.marketing import describe_marketing
 from yunxin_soap.placeholders import find_placeholder
 from yunxin_soap.redact import quote
 
@@ -135,8 +134,6 @@ class Submission:
                 f"The message has {found[0]!r}, which looks like a value that was empty or not"
                 " rounded: check the text."
             )
-        if note := describe_marketing(self.message):
-            notes.append(note)
         return tuple(notes)
 
     def __repr__(self) -> str:

@@ -636,7 +636,7 @@ def test_run_help_lists_exit_statuses(run: Run, command: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "您好甲【签名】"),  # the first that is sent: texts are planned in order
+        ((), "您好甲甲【签名】"),  # the first of the list, which is sent first
         (("--sample", "longest"), "您好甲甲甲【签名】"),
         (("--sample", "shortest"), "您好甲【签名】"),
     ],

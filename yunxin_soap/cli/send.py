@@ -24,7 +24,7 @@ from yunxin_soap.cli.output import discard_rest, format_json, handle_errors, pri
 from yunxin_soap.clock import wall_clock
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, OutcomeUnknown
-from yunxin_soap.marketing import check_sending_time
+from yunxin_soap.marketing import check_sending_time, describe_marketing
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -164,7 +164,7 @@ def send(
     submission = _check(client, recipients, message, **options)
     if options.get("marketing"):
         check_sending_time(wall_clock())
-    print_notes(submission.notes)
+    print_notes(_notes(submission))
     try:
         return client.submit(submission)
     except KeyboardInterrupt:
@@ -180,6 +180,12 @@ def _check(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes are printed
         return client.check(recipients, message, **options)
+
+
+def _notes(submission: Submission) -> list[str]:
+    """Return what a person should know about a submission, also that it looks like marketing."""
+    marketing = describe_marketing(submission.message)
+    return [*submission.notes, *([marketing] if marketing else [])]
 
 
 def _print_dry_run(
@@ -199,7 +205,7 @@ def _print_dry_run(
         "message": submission.message,
     }
     if as_json:
-        print_json({"outcome": "dry_run", **shown, "notes": submission.notes})
+        print_json({"outcome": "dry_run", **shown, "notes": _notes(submission)})
         return
     click.echo("Dry run: nothing was sent.")
     count, first = len(submission.recipients), submission.recipients[:_RECIPIENTS_SHOWN]
@@ -207,7 +213,7 @@ def _print_dry_run(
     shown["recipients"] = f"{count} ({', '.join(first)}{rest})"
     for name, value in shown.items():
         click.echo(f"{name:>10}: {value}")
-    print_notes(submission.notes)
+    print_notes(_notes(submission))
 
 
 def print_receipt(receipt: Receipt, as_json: bool) -> None:
