@@ -230,10 +230,7 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
         raise ConfigurationError(
             "The list is an Excel workbook: read it as one (Excel, --excel), or save it as CSV."
         )
-    bare = head.removeprefix(codecs.BOM_UTF8)
-    for start, what in _OTHER_FORMATS:
-        if start.match(bare):
-            raise ConfigurationError(f"The list {what}.")
+    check_format(head)
     if named is not None:
         io.TextIOWrapper(io.BytesIO(), named)  # LookupError for a codec of bytes to bytes
     known = named or _marked_or_utf_16(head)
@@ -261,6 +258,18 @@ def _check_7_bits(head: bytes) -> None:
         found.append("utf-7")
     if found:
         raise _neither((found[0],))
+
+
+def check_format(head: bytes) -> None:
+    """Check by its start that a file is none of a usual kind that holds no list.
+
+    Raises:
+        ConfigurationError: it is a picture, an HTML page or the like.
+    """
+    bare = head.removeprefix(codecs.BOM_UTF8)
+    for start, what in _OTHER_FORMATS:
+        if start.match(bare):
+            raise ConfigurationError(f"The list {what}.")
 
 
 def _choose_by_lines(binary: IO[bytes]) -> str:

@@ -392,6 +392,9 @@ def _insert_doctype(name: str) -> bytes:
     [
         (b"", "is no Excel workbook"),
         (b"phone\n13900000000\n", "is no Excel workbook .* read it as CSV"),
+        (b"<html><table>", "is an HTML page, as some systems export it under the name .xls: open"),
+        (b'<?xml version="1.0"?><Workbook>', "is an XML file, .* save it as .xlsx, or as CSV"),
+        (b"%PDF-1.7\n", "is a PDF file"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "save it as .xlsx"),
         (b"PK\x03\x04" + bytes(600), r"cannot be read \(BadZipFile"),
         (GOOD[:-200], r"cannot be read \(BadZipFile"),

@@ -29,7 +29,13 @@ from yunxin_soap.campaign.lists.columns import (
     too_many_columns,
 )
 from yunxin_soap.campaign.lists.named_rows import NamedRows
-from yunxin_soap.encoding import OLD_WORKBOOK, OLD_WORKBOOK_MARK, WORKBOOK_MARK, open_binary
+from yunxin_soap.encoding import (
+    OLD_WORKBOOK,
+    OLD_WORKBOOK_MARK,
+    WORKBOOK_MARK,
+    check_format,
+    open_binary,
+)
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import number_as_text
 
@@ -50,6 +56,7 @@ _MAX_SMALL_PART = 8 << 20
 _MAX_TOKEN = 1 << 20
 """Bytes of one tag, or of a cell's text, at most."""
 _BLOCK = 1 << 16
+_HEAD = 1 << 10
 _MAX_NAMED = 5
 _MAX_WHOLE = 10**15
 """From here on a spreadsheet does not keep each digit of a number."""
@@ -397,11 +404,12 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
         raise ConfigurationError(
             'Excel workbooks need openpyxl: pip install "yunxin-soap[excel]"'
         ) from None
-    mark = binary.read(len(OLD_WORKBOOK_MARK))
+    mark = binary.read(_HEAD)
     binary.seek(0)
-    if mark == OLD_WORKBOOK_MARK:
+    if mark.startswith(OLD_WORKBOOK_MARK):
         raise ConfigurationError(f"The list {OLD_WORKBOOK}.")
     if not mark.startswith(WORKBOOK_MARK):
+        check_format(mark)
         raise ConfigurationError(
             "The list is no Excel workbook (.xlsx): read it as CSV (Csv, --csv) if it is one."
         )
