@@ -124,6 +124,10 @@ class Process:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Kill it, and wait for its end."""
         self._signal(signal.SIGKILL)
