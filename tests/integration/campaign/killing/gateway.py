@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,17 +11,25 @@ from tests.integration.campaign.killing.processes import Process, Say
 from tests.support.ports import free_port
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
-from yunxin_soap.sandbox.faults.model import Fault
+from yunxin_soap.sandbox.faults.model import Fault, FaultKind
 from yunxin_soap.sandbox.gateway import Gateway as SandboxGateway
 from yunxin_soap.sandbox.server.app import run
 from yunxin_soap.sandbox.service import Service
 
 
 class Gateway:
-    """A sandbox in a process of its own, which keeps its record on disk."""
+    """A sandbox in a process of its own, which keeps its record on disk.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for the record.
+        faults: what goes wrong; each submission triggers the first fault that matches it.
+    """
+
+    def __init__(
+        self, folder: Path, faults: Sequence[str] = ("delay:seconds=0.001,jitter=0.02",)
+    ) -> None:
         self._folder, self._path, self._port = folder, folder / "gateway.sqlite", free_port()
+        self._faults = faults
         self.url = f"http://127.0.0.1:{self._port}/api/MsgSend.asmx"
         self.start()
 
@@ -32,7 +41,8 @@ class Gateway:
 
     def _serve(self, say: Say) -> None:
         service = Service(SandboxGateway(), ArrivalStore(SqliteArrivals(self._path)))
-        service.faults.add(Fault.from_text("delay:seconds=0.001,jitter=0.02"))
+        for fault in self._faults:
+            service.faults.add(Fault.from_text(fault))
         run(service, "127.0.0.1", self._port, lambda _url: say("listens"))
 
     def stop(self) -> None:
@@ -50,8 +60,17 @@ class Gateway:
 
     def accepted(self) -> dict[str, list[str]]:
         """Return the numbers of each batch that it accepted so far."""
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=30)) as record:
+        with closing(self._record()) as record:
             rows = record.execute(
                 "SELECT batch_no, recipients FROM arrivals WHERE batch_no IS NOT NULL"
             )
             return {batch_no: recipients.split(",") for batch_no, recipients in rows}
+
+    def hit_by(self, kind: FaultKind) -> int:
+        """Return how many submissions a kind of fault hit so far."""
+        with closing(self._record()) as record:
+            statement = "SELECT count(*) FROM arrivals WHERE fault = ?"
+            return int(record.execute(statement, [kind]).fetchone()[0])
+
+    def _record(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=30)
