@@ -32,11 +32,16 @@ _DOCS = Path(__file__).parents[2] / "docs"
 _PRIME, _FACTOR = 6_999_999_977, 4_398_042_316
 
 
+def scattered_numbers(count: int) -> Iterator[str]:
+    """Return that many distinct numbers in scattered order, which do not compress well."""
+    return (str(13_000_000_000 + at * _FACTOR % _PRIME) for at in range(count))
+
+
 def write_list(path: Path, count: int) -> None:
     """Write a CSV file with that many distinct numbers in scattered order."""
     with path.open("w") as file:
         file.write("name,phone\n")
-        file.writelines(f"u{at},{13_000_000_000 + at * _FACTOR % _PRIME}\n" for at in range(count))
+        file.writelines(f"u{at},{number}\n" for at, number in enumerate(scattered_numbers(count)))
 
 
 def _bare_interpreter_memory() -> float:
