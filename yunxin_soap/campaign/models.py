@@ -94,6 +94,11 @@ class Pause:
     may_quote: bool = False
     """Whether the reason may quote a response or an argument: then no log shows it."""
 
+    @property
+    def logged_reason(self) -> str:
+        """The reason as a log may show it."""
+        return "what the gateway said is in the ledger alone" if self.may_quote else self.reason
+
 
 @dataclass(frozen=True)
 class ClaimedSubmission:

@@ -16,6 +16,8 @@ from yunxin_soap import (
     Client,
     Outcome,
     OutcomeUnknown,
+    Rejected,
+    SendExpired,
     SubmissionEnded,
     SubmissionStarted,
     observe,
@@ -179,7 +181,7 @@ PAUSES = [
     (
         {"kind": "html", "when": "before", "status": 404},
         logging.ERROR,
-        "until it is resumed: `campaign status` shows the reason",
+        "until it is resumed: what the gateway said is in the ledger alone",
     ),
     ({"kind": "close", "times": None}, logging.ERROR, "5 of 5 submissions failed"),
 ]
@@ -210,3 +212,26 @@ def test_pause_is_logged(
     assert record.levelno == level
     assert words in record.getMessage()
     assert vars(record)["campaign"] == "a"
+
+
+def test_queued_send_that_needs_a_person_is_an_error(
+    ledger: Ledger,
+    client: Client,
+    sandbox: Sandbox,
+    ended: list[SubmissionEnded],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A queued send that was rejected, or has expired, is an ERROR with its id and no key."""
+    ledger.once.enqueue("order-4711", TO, TEXT, channel=37)
+    with sandbox.inject_fault("code", code="-6:word"), pytest.raises(Rejected):
+        ledger.once.send_queued(client, "order-4711")
+    ledger.once.enqueue("order-4712", TO, TEXT, channel=37, expires_in=0.001)
+    with pytest.raises(SendExpired):
+        ledger.once.send_queued(client, "order-4712")
+    rejected, expired = caplog.records
+    assert rejected.levelno == expired.levelno == logging.ERROR
+    (event,) = ended
+    assert vars(rejected).items() >= {"outcome": "rejected", "code": -6}.items()
+    assert vars(rejected)["submission_id"] == event.started.submission_id
+    assert vars(expired)["outcome"] == "not_sent"
+    assert "471" not in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import random
 import re
 import shlex
@@ -57,6 +58,7 @@ from yunxin_soap.errors import (
     LedgerError,
     NotInLedger,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     RecipientsSuppressed,
     SendError,
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     """What a call of this module needs of either client."""
     from yunxin_soap.client import Client
 
+_log = logging.getLogger("yunxin_soap.campaign")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
@@ -646,6 +649,10 @@ class OnceSend:
         by = self._identity.id
         if found.expires_at <= now:
             last = f": {found.reason}" if found.reason else ""
+            _log.error(
+                "A queued send expired before it was sent.",
+                extra={"submission_id": found.id, "outcome": Outcome.NOT_SENT.value},
+            )
             reason = f"it was not sent before it expired at {_shown(found.expires_at)}{last}"
             transitions.cancel(connection, [found.id], by=by, reason=reason)
             return _expired(self._key, reason)
@@ -722,6 +729,15 @@ class OnceSend:
             ending = ending_of(error, claimed, began_at=began_at, ended_at=ended_at)
         else:
             ending = ending_of_queued(error, claimed, began_at=began_at, ended_at=ended_at)
+            if ending.state is State.REJECTED:
+                _log.error(
+                    "A queued send was rejected, and waits for a person.",
+                    extra={
+                        "submission_id": claimed.id,
+                        "outcome": Outcome.REJECTED.value,
+                        "code": ending.code,
+                    },
+                )
             # Many that failed together must not be tried again together.
             jitter = random.uniform(*_JITTER)  # noqa: S311 - no secret
             ending = replace(ending, retry_after=ending.retry_after * jitter)

@@ -735,7 +735,7 @@ def _log_pause(pause: Pause) -> None:
         "The campaign %r is paused %s: %s",
         name,
         "until it is resumed" if pause.seconds is None else f"for {pause.seconds:.0f} s",
-        "`campaign status` shows the reason" if pause.may_quote else pause.reason,
+        pause.logged_reason,
         extra={"campaign": name},
     )
 

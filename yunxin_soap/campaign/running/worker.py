@@ -225,10 +225,6 @@ class Worker:
 
     def _sweep(self) -> list[str]:
         swept = self._slices.sweep()
-        if swept.reclaimed:
-            _log.warning(
-                "%d submissions of processes that died or hang are unknown now.", swept.reclaimed
-            )
         # Those that waited longest come first.
         self._wanted = sorted(swept.wanted, key=lambda name: self._rests.get(name, 0.0))
         return list(swept.due_keys[: _OLDEST * self._concurrency])
@@ -281,9 +277,9 @@ class Worker:
             pause = self._breaker.count(state, failed=True)
         elif isinstance(error, Rejected):
             if error.category in _ACCOUNT:
-                pause = Pause(str(error))
+                pause = Pause(str(error), may_quote=error.code is None)
             elif error.http_status == TOO_MANY_REQUESTS:
-                pause = Pause(str(error), TOO_MANY_REQUESTS_PAUSE)
+                pause = Pause(str(error), TOO_MANY_REQUESTS_PAUSE, may_quote=True)
             else:
                 self._succeeded(began_at)  # the gateway answers
         if pause is not None:
@@ -291,7 +287,9 @@ class Worker:
             self._resume_at = time.monotonic() + seconds
             self._begin_slowly()
             _log.error(
-                "The worker sends nothing of the queue for %.0f s: %s", seconds, pause.reason
+                "The worker sends nothing of the queue for %.0f s: %s",
+                seconds,
+                pause.logged_reason,
             )
 
     def _succeeded(self, began_at: float) -> None:
@@ -320,17 +318,10 @@ class Worker:
                 )
             done = await asyncio.to_thread(self._slices.describe, name, begun, sent, worked=worked)
             rest = 0.0 if sent else min(_MAX_REST, max(_REST, done.wait or 0.0))
-            _log.info(
-                "A slice of the campaign %r sent %d submissions; %d are left. %s",
-                name,
-                done.sent,
-                done.left,
-                done.reason,
-            )
         except (LedgerError, ConfigurationError) as error:
-            _log.error("A slice of the campaign %r: %s", name, error)
+            _log.error("A slice of the campaign %r: %s", name, error, extra={"campaign": name})
         except Exception:  # noqa: BLE001 - one campaign must not end the worker
-            _log.exception("A slice of the campaign %r failed.", name)
+            _log.exception("A slice of the campaign %r failed.", name, extra={"campaign": name})
         finally:
             self._rests[name] = time.monotonic() + rest
             self._sweep_at = min(self._sweep_at, self._rests[name])
