@@ -20,7 +20,6 @@ from yunxin_soap.celery import run_campaign, send, setup, sweep
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.telemetry import instrument
 
-
 # Its constructor has no annotations.
 INSTRUMENTOR: Any = CeleryInstrumentor
 
