@@ -63,7 +63,7 @@ def _run(ledger: str, endpoint: str, size: int, count: int, concurrency: int) ->
 def _costs(console: Console, cases: list[tuple[int, int]], kinds: list[str]) -> None:
     headings = "numbers", "submissions/s", "runner, ms", "server, ms", "bytes", "bytes a number"
     for kind in kinds:
-        table = Table("ledger", *headings, "log, bytes", title="each submission")
+        table = Table("ledger", *headings, "log, bytes", "purge, ms", title="each submission")
         for size, count in cases:
             with _ledger(kind) as ledger, responder() as endpoint:
                 measured = _run(ledger, endpoint, size, count, 32)
@@ -76,6 +76,7 @@ def _costs(console: Console, cases: list[tuple[int, int]], kinds: list[str]) -> 
                 f"{measured['bytes'] / count:.0f}",
                 f"{measured['recipients_bytes'] / count / size:.1f}",
                 "" if measured["log"] is None else f"{measured['log'] / count:.0f}",
+                f"{measured['purging'] / count * 1000:.2f}",
             )
         console.print(table)
 

@@ -96,6 +96,9 @@ def main(url: str, endpoint: str, size: int, count: int, concurrency: int) -> No
         seconds, runner = time.perf_counter() - began, time.process_time() - used
         assert status.submissions[State.ACCEPTED] == count, status
         after, ended_log, ended_server = costs.sizes(), costs.log(), costs.server_cpu()
+        began = time.perf_counter()
+        ledger.purge(older_than=0.0)
+        purging = time.perf_counter() - began
     grown = {name: size - empty.get(name, 0) for name, size in after.items()}
     measured = {
         "seconds": seconds,
@@ -103,6 +106,7 @@ def main(url: str, endpoint: str, size: int, count: int, concurrency: int) -> No
         "server": None if server is None or ended_server is None else ended_server - server,
         "bytes": sum(grown.values()),
         "recipients_bytes": grown["yunxin_recipients"],
+        "purging": purging,
         "log": None if log is None or ended_log is None else ended_log - log,
     }
     sys.stdout.write(json.dumps(measured))
