@@ -18,6 +18,7 @@ from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.storage.engine import open_engine
 
 _TEXT = "您的账单已出，请及时查看【签名】"
+_OWN_TEXT = "{name}，您的账单已出，请于{due}前缴费{amount}元，如已缴费请忽略【签名】"
 _SIZES = {
     "postgresql": "SELECT relname, pg_total_relation_size(oid) FROM pg_class"
     " WHERE relkind = 'r' AND relname LIKE 'yunxin%'",
@@ -82,13 +83,33 @@ def _times(pids: Any) -> Iterator[float]:
         yield times.user + times.system
 
 
+def _rows(count: int) -> Iterator[dict[str, str]]:
+    """Return rows of a list each of which gets its own text."""
+    for at, number in enumerate(scattered_numbers(count)):
+        yield {"mobile": number, "name": f"客户{at}", "due": "7月31日", "amount": f"{at % 977}.50"}
+
+
 def main(url: str, endpoint: str, size: int, count: int, concurrency: int) -> None:
-    """Run it, and print the costs of the run; the sizes are of all that the ledger holds."""
+    """Run it, and print the costs of the run; the sizes are of all that the ledger holds.
+
+    Args:
+        url: of the ledger.
+        endpoint: of the gateway.
+        size: numbers of a submission; 0: one, with a text of its own.
+        count: submissions.
+        concurrency: submissions in flight.
+    """
     with Ledger(url) as ledger:
         costs = Costs(url)
         empty = costs.sizes()
         log = costs.log()
-        ledger.plan("a", scattered_numbers(size * count), _TEXT, channel=37, max_recipients=size)
+        began = time.perf_counter()
+        if size == 0:
+            ledger.plan("a", _rows(count), _OWN_TEXT, channel=37)
+        else:
+            listed = scattered_numbers(size * count)
+            ledger.plan("a", listed, _TEXT, channel=37, max_recipients=size)
+        planning = time.perf_counter() - began
         server = costs.server_cpu()
         began, used = time.perf_counter(), time.process_time()
         with Client("demo", "demo", endpoint=endpoint, timeout=60.0) as client:
@@ -106,6 +127,8 @@ def main(url: str, endpoint: str, size: int, count: int, concurrency: int) -> No
         "server": None if server is None or ended_server is None else ended_server - server,
         "bytes": sum(grown.values()),
         "recipients_bytes": grown["yunxin_recipients"],
+        "content_bytes": grown["yunxin_content"],
+        "planning": planning,
         "purging": purging,
         "log": None if log is None or ended_log is None else ended_log - log,
     }
