@@ -24,7 +24,7 @@ from tests.support.mariadb import mariadb_database
 from tests.support.postgresql import database
 
 _CASES = ((0, 20_000), (1, 20_000), (10, 20_000), (500, 2_000))
-"""Numbers of a submission, and submissions. 0: one number, with a text of its own."""
+"""Numbers of a submission, and submissions. 0: one number, with its own text."""
 _COLUMNS = (
     "ledger",
     "numbers",
@@ -38,7 +38,7 @@ _COLUMNS = (
     "plan, ms",
     "purge, ms",
 )
-"""What one submission costs. The log is that of all the server's databases."""
+"""What one submission costs; times are those of CPU. The log is of all the server's databases."""
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _costs(console: Console, cases: list[tuple[int, int]], kinds: list[str]) -> 
             server, log = measured["server"], measured["log"]
             table.add_row(
                 kind,
-                str(size) if size else "1, own text",
+                str(size or "own text"),
                 f"{count / measured['seconds']:.0f}",
                 f"{measured['runner'] / count * 1000:.3f}",
                 "" if server is None else f"{server / count * 1000:.3f}",
@@ -114,7 +114,7 @@ def _latency(console: Console) -> None:
 @click.option("--latency/--no-latency", default=True, show_default=True)
 def main(divide: int, kinds: tuple[str, ...], latency: bool) -> None:
     """Measure what submissions of 1, 10 and 500 numbers cost."""
-    console = Console(width=120)
+    console = Console(width=140)
     _costs(console, [(size, count // divide) for size, count in _CASES], [*kinds])
     if latency:
         _latency(console)

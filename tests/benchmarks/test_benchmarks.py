@@ -83,3 +83,15 @@ def test_campaign_benchmark_small_run_measures_every_combination(
     measured = {name for name in rows[0]["parts"] if name not in {"check_s", "busy_s"}}
     assert all(row["parts"][name] > 0 for row in rows for name in measured)
     assert "Where the time goes" in done.stdout
+
+
+def test_scale_benchmark_small_run_measures_every_size() -> None:
+    """The command prints a row for each size of a submission."""
+    command = [sys.executable, "-m", "tests.benchmarks.scale", "--divide=200", "--no-latency"]
+    done = subprocess.run([*command, "--kind=sqlite"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("│") for line in done.stdout.splitlines() if "sqlite" in line]
+    assert [row[2].strip() for row in rows] == ["own text", "1", "10", "500"]
+    sizes = [int(row[6]) for row in rows]
+    assert all(size > 0 for size in sizes)
+    assert sizes[1] < sizes[3]
