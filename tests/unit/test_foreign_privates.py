@@ -33,6 +33,7 @@ DOCUMENTED = {
 OWN = {
     ("campaign/async_ledger.py", "ledger._run"),
     ("campaign/async_ledger.py", "ledger._work_slice"),
+    ("campaign/async_ledger.py", "ledger._worker"),
     ("campaign/ledger.py", "ledger._check_options"),
     ("campaign/running/once.py", "client._check_open"),
     ("campaign/running/senders.py", "client._transport"),
@@ -40,6 +41,11 @@ OWN = {
     ("client.py", "hasattr(self, '_settings')"),
 }
 """Where the package uses a private name of its own from outside of the object, by file."""
+WITHOUT_ANOTHER_WAY = {
+    # A workbook that is read takes no new sheet otherwise, and an empty chart's needs its place.
+    ("campaign/lists/excel.py", "book._sheets"),
+}
+"""Where the package uses a private name of a library, which a test of that place watches."""
 TAKE_NAMES = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "operator.attrgetter")
 
 ROOT = Path(yunxin_soap.__file__).parent
@@ -126,7 +132,7 @@ def modules() -> Iterator[ModuleType]:
 def test_package_uses_no_private_name_of_another_object() -> None:
     """No file uses a private name of another object, but for the few that are the package's."""
     uses = {(file, use) for file in files() for use in private_uses((ROOT / file).read_text())}
-    assert uses == OWN
+    assert uses == OWN | WITHOUT_ANOTHER_WAY
 
 
 def test_package_inherits_no_private_name() -> None:
