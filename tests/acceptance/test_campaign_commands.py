@@ -937,6 +937,30 @@ def test_start_and_stop_by_a_script(run_in_process: Run, plan: Callable[[str], N
     assert run_in_process("stop", "x").returncode == 2
 
 
+def test_pace_set_list_remove(
+    run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str]
+) -> None:
+    """A pace is set, shown, named by a campaign, and removed once nothing names it."""
+
+    def pace(*arguments: str) -> Any:
+        return CliRunner().invoke(cli, ["pace", *arguments], env=environment)
+
+    plan("a")
+    done = pace("set", "account-37", "--rate", "50", "--numbers-rate", "2500")
+    assert done.stdout == "account-37: 50 submissions a second and 2500 numbers a second\n"
+    assert pace("set", "account-37", "--rate", "0").exit_code == 2
+    assert pace("list").stdout == done.stdout
+    assert json.loads(pace("list", "--json").stdout) == [
+        {"name": "account-37", "rate": 50.0, "numbers_rate": 2500.0}
+    ]
+    assert run_in_process("start", "a", "--pace", "x").returncode == 2
+    assert run_in_process("start", "a", "--pace", "account-37").returncode == 0
+    assert pace("remove", "account-37").exit_code == 2
+    run_in_process("stop", "a")
+    assert json.loads(pace("remove", "account-37", "--json").stdout) == {"removed": "account-37"}
+    assert pace("list").stdout == "The ledger has no pace.\n"
+
+
 def test_run_does_not_ask_about_what_it_would_not_send(
     run_in_process: Run, plan: Callable[[str], None], environment: dict[str, str], sandbox: Sandbox
 ) -> None:

@@ -51,6 +51,7 @@ from yunxin_soap.campaign import (
     HistoryEntry,
     Ledger,
     NumberResult,
+    Pace,
     Plan,
     PlanOptions,
     Preview,
@@ -357,6 +358,10 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         assert_type(status, Status)
         ledger.run("job", async_client)  # type: ignore[arg-type]
         ledger.start("job", workers=3, concurrency=8, sending_hours="08:00-21:00")
+        ledger.pace.set("account-37", rate=50, numbers_rate=10_000)
+        assert_type(ledger.pace.list(), tuple[Pace, ...])
+        assert_type(ledger.pace.remove("account-37"), None)
+        ledger.start("job", pace="account-37")
         ledger.start("job", speed=20)  # type: ignore[call-arg]
         assert_type(ledger.work_slice("job", client, seconds=10), Slice)
         ledger.work_slice("job", async_client)  # type: ignore[arg-type]

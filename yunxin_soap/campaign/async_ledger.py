@@ -23,6 +23,7 @@ from yunxin_soap.campaign.models import (
     Backlog,
     DecisionName,
     NumberResult,
+    Pace,
     Plan,
     Preview,
     Progress,
@@ -81,6 +82,8 @@ class AsyncLedger:
 
     once: AsyncOnceSends
     """Single sends, each at most once for its key."""
+    pace: AsyncPaces
+    """Limits that hold for all that names them, such as that of an account."""
     suppression: AsyncSuppression
     """The do-not-send list: numbers that nothing of this ledger is sent to."""
 
@@ -95,6 +98,7 @@ class AsyncLedger:
             partial(Ledger, url, heartbeat_timeout=heartbeat_timeout, create=create)
         )
         self.once = AsyncOnceSends(self._opener)
+        self.pace = AsyncPaces(self._opener)
         self.suppression = AsyncSuppression(self._opener)
 
     async def plan(
@@ -155,6 +159,7 @@ class AsyncLedger:
         concurrency: int = 32,
         rate_limit: float | None = None,
         numbers_rate_limit: float | None = None,
+        pace: str | None = None,
         sending_hours: str | None = None,
         timezone: str = DEFAULT_TIMEZONE,
         start_at: datetime | None = None,
@@ -166,7 +171,7 @@ class AsyncLedger:
         """Send the pending submissions until none is left, or the campaign is paused or stopped.
 
         First it marks the submissions of stalled runners as unknown. Several runners may run one
-        campaign, each with its own limits. Cancelling the task aborts the run: what is in
+        campaign, and keep to one limit together. Cancelling the task aborts the run: what is in
         flight becomes unknown, and the ledger records that; a ledger that does not answer is given
         up after five seconds, and the cause of the `CancelledError` says what the next run makes
         unknown.
@@ -175,8 +180,11 @@ class AsyncLedger:
             name: the campaign.
             client: the client that sends; the ledger does not close it.
             concurrency: submissions in flight at most. A run begins with two.
-            rate_limit: submissions a second at most. Default: no limit.
-            numbers_rate_limit: numbers a second at most. Default: no limit.
+            rate_limit: submissions a second at most, over all runs of the campaign that have a
+                limit; that of the run that began last holds. Default: no limit.
+            numbers_rate_limit: numbers a second at most, in the same way. Default: no limit.
+            pace: the pace to keep to, together with all others that name it; see `pace`. Default:
+                none.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
                 outside of them. Default: always. A campaign that was planned as marketing needs
                 hours from 08:00 to 21:00 in China's time, or narrower ones.
@@ -205,6 +213,7 @@ class AsyncLedger:
             concurrency=concurrency,
             rate_limit=rate_limit,
             numbers_rate_limit=numbers_rate_limit,
+            pace=pace,
             sending_hours=sending_hours,
             timezone=timezone,
             start_at=start_at,
@@ -226,8 +235,8 @@ class AsyncLedger:
             name: the campaign.
             workers: how many runners work on it at once, at most.
             options: those of each run: ``concurrency``, ``rate_limit``, ``numbers_rate_limit``,
-                ``sending_hours``, ``timezone``, ``start_at``, ``isolate``, ``failure_threshold``;
-                see `StartOptions`.
+                ``pace``, ``sending_hours``, ``timezone``, ``start_at``, ``isolate``,
+                ``failure_threshold``; see `StartOptions`.
 
         Raises:
             ConfigurationError: an option is out of range, or not for this campaign.
@@ -631,6 +640,7 @@ class AsyncOnceSends:
         channel: str | int | None = None,
         extension: str | int | None = None,
         literal: bool = False,
+        pace: str | None = None,
     ) -> Receipt:
         """Send one submission, at most once for each key, however often it is called.
 
@@ -648,12 +658,14 @@ class AsyncOnceSends:
             channel: as `AsyncClient.send`.
             extension: as `AsyncClient.send`.
             literal: as `AsyncClient.send`.
+            pace: the pace to keep to, together with all others that name it: it waits for its turn,
+                and then sends. Default: none.
 
         Returns:
             The receipt of the call that sent.
 
         Raises:
-            ConfigurationError: the key is empty or not printable.
+            ConfigurationError: the key is empty or not printable, or there is no such pace.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken; nothing was sent.
             RecipientsSuppressed: a number is on the do-not-send list; nothing was sent, and the key
@@ -671,7 +683,7 @@ class AsyncOnceSends:
         )
         ledger = await self._opener.ledger()
         with as_ledger_errors():
-            return await ledger.once.begin(key).send_async(client, checked)
+            return await ledger.once.begin(key, pace).send_async(client, checked)
 
     async def enqueue(
         self,
@@ -729,7 +741,8 @@ class AsyncOnceSends:
 
         Raises:
             ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,
-                or the connection does not lead to this ledger or is in autocommit mode.
+                there is no such pace, or the connection does not lead to this ledger or is in
+                autocommit mode.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken.
             RecipientsSuppressed: a number is on the do-not-send list.
@@ -854,6 +867,52 @@ class AsyncOnceSends:
                 key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
             )
         )
+
+
+class AsyncPaces:
+    """Named limits of a ledger, for asyncio: `AsyncLedger.pace`.
+
+    Args:
+        opener: opens the ledger.
+    """
+
+    def __init__(self, opener: _Opener) -> None:
+        self._opener = opener
+
+    async def set(
+        self, name: str, *, rate: float | None = None, numbers_rate: float | None = None
+    ) -> None:
+        """Create a pace, or change it: what runs by it follows within a second or so.
+
+        Args:
+            name: its name, such as ``account-37``.
+            rate: submissions a second, at most. None: no limit.
+            numbers_rate: numbers a second, at most. None: no limit. A submission is never split to
+                fit; a large one delays the next.
+
+        Raises:
+            ConfigurationError: the name is empty or not printable, or a limit is out of range.
+            LedgerError: the ledger cannot be written.
+        """
+        await self._opener.call(
+            lambda ledger: ledger.pace.set(name, rate=rate, numbers_rate=numbers_rate)
+        )
+
+    async def remove(self, name: str) -> None:
+        """Remove a pace. A run by hand that names it ends with an error.
+
+        Args:
+            name: its name.
+
+        Raises:
+            NotInLedger: there is no such pace, or a started campaign or a queued send names it.
+            LedgerError: the ledger cannot be written.
+        """
+        await self._opener.call(lambda ledger: ledger.pace.remove(name))
+
+    async def list(self) -> tuple[Pace, ...]:
+        """Return the paces, in the order of their names."""
+        return await self._opener.call(lambda ledger: ledger.pace.list())
 
 
 class AsyncSuppression:

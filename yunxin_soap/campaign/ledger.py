@@ -36,17 +36,20 @@ from yunxin_soap.campaign.running.runner import Runner, RunOptions, Sender, Stop
 from yunxin_soap.campaign.running.senders import sender_for
 from yunxin_soap.campaign.running.slices import (
     SLICE_SECONDS,
+    EndedSlice,
     Slices,
     StartOptions,
     check_seconds,
     decode_options,
     encode_options,
+    paces_of,
 )
 from yunxin_soap.campaign.running.throttle import SendingHours
 from yunxin_soap.campaign.running.worker import WORKER_CONCURRENCY, Worker
 from yunxin_soap.campaign.storage.admin import Admin
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.engine import as_ledger_errors, open_engine
+from yunxin_soap.campaign.storage.paces import Paces
 from yunxin_soap.campaign.storage.plans import Plans
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
@@ -91,6 +94,8 @@ class Ledger:
 
     once: OnceSends
     """Single sends, each at most once for its key."""
+    pace: Paces
+    """Limits that hold for all that names them, such as that of an account."""
     suppression: Suppression
     """The do-not-send list: numbers that nothing of this ledger is sent to."""
 
@@ -106,6 +111,7 @@ class Ledger:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
         self._engine = open_engine(address, create=create)
         self._plans = Plans(self._engine)
+        self.pace = Paces(self._engine)
         self.suppression = Suppression(self._engine)
         self._reads = Reads(self._engine, heartbeat_timeout)
         self._admin = Admin(self._engine)
@@ -113,7 +119,7 @@ class Ledger:
         singles = Singles(self._engine, heartbeat_timeout)
         self.once = OnceSends(self._engine, singles, self._reads, self._admin)
         self._started = Started(self._engine, self._claims.runners)
-        self._slices = Slices(self._claims, self._started, singles)
+        self._slices = Slices(self._claims, self._started, singles, self.pace)
 
     def plan(
         self,
@@ -176,6 +182,7 @@ class Ledger:
         concurrency: int = 32,
         rate_limit: float | None = None,
         numbers_rate_limit: float | None = None,
+        pace: str | None = None,
         sending_hours: str | None = None,
         timezone: str = DEFAULT_TIMEZONE,
         start_at: datetime | None = None,
@@ -187,7 +194,7 @@ class Ledger:
         """Send the pending submissions until none is left, or the campaign is paused or stopped.
 
         First it marks the submissions of stalled runners as unknown. Several runners may run one
-        campaign, each with its own limits. Ctrl-C aborts the run: what is in flight becomes
+        campaign, and keep to one limit together. Ctrl-C aborts the run: what is in flight becomes
         unknown, and the ledger records that; a ledger that does not answer is given up after five
         seconds, and the log says what the next run makes unknown.
 
@@ -195,8 +202,11 @@ class Ledger:
             name: the campaign.
             client: the client that sends; the ledger does not close it.
             concurrency: submissions in flight at most. A run begins with two.
-            rate_limit: submissions a second at most. Default: no limit.
-            numbers_rate_limit: numbers a second at most. Default: no limit.
+            rate_limit: submissions a second at most, over all runs of the campaign that have a
+                limit; that of the run that began last holds. Default: no limit.
+            numbers_rate_limit: numbers a second at most, in the same way. Default: no limit.
+            pace: the pace to keep to, together with all others that name it; see `pace`. Default:
+                none.
             sending_hours: the daily hours in which to send, as in ``08:00-21:00``; the run waits
                 outside of them. Default: always. A campaign that was planned as marketing needs
                 hours from 08:00 to 21:00 in China's time, or narrower ones.
@@ -226,6 +236,7 @@ class Ledger:
             concurrency=concurrency,
             rate_limit=rate_limit,
             numbers_rate_limit=numbers_rate_limit,
+            pace=pace,
             sending_hours=sending_hours,
             timezone=timezone,
             start_at=start_at,
@@ -250,8 +261,8 @@ class Ledger:
             name: the campaign.
             workers: how many runners work on it at once, at most.
             options: those of each run: ``concurrency``, ``rate_limit``, ``numbers_rate_limit``,
-                ``sending_hours``, ``timezone``, ``start_at``, ``isolate``, ``failure_threshold``;
-                see `StartOptions`.
+                ``pace``, ``sending_hours``, ``timezone``, ``start_at``, ``isolate``,
+                ``failure_threshold``; see `StartOptions`.
 
         Raises:
             ConfigurationError: an option is out of range, or not for this campaign.
@@ -313,13 +324,13 @@ class Ledger:
         if begun is None:
             return self._slices.describe(name, None)
 
-        async def work(sender: Sender) -> tuple[int, bool]:
+        async def work(sender: Sender) -> EndedSlice:
             return await self._slices.work(
                 begun, sender, seconds=seconds, on_progress=on_progress, stop=stop
             )
 
-        sent, worked = _run_in_loop(client, begun.options.concurrency, work)
-        return self._slices.describe(name, begun, sent, worked=worked)
+        ended = _run_in_loop(client, begun.options.concurrency, work)
+        return self._slices.describe(name, begun, ended)
 
     async def _work_slice(
         self,
@@ -333,12 +344,12 @@ class Ledger:
         """Work on a campaign in this event loop, for `AsyncLedger.work_slice`."""
         check_seconds(seconds)
         begun = await asyncio.to_thread(self._slices.begin, name)
-        sent, worked = 0, False
+        ended = EndedSlice()
         if begun is not None:
-            sent, worked = await self._slices.work(
+            ended = await self._slices.work(
                 begun, sender, seconds=seconds, on_progress=on_progress, stop=stop
             )
-        return await asyncio.to_thread(self._slices.describe, name, begun, sent, worked=worked)
+        return await asyncio.to_thread(self._slices.describe, name, begun, ended)
 
     def sweep(self) -> Sweep:
         """Reclaim what stalled runners left in flight anywhere, and return what should run.
@@ -418,11 +429,15 @@ class Ledger:
         """Run a campaign in this event loop; `AsyncLedger.run` uses it, too."""
         campaign_id = await asyncio.to_thread(self._reads.campaign_id, name)
         await asyncio.to_thread(self._check_options, name, options)
+        paces = await asyncio.to_thread(paces_of, self.pace, campaign_id, options)
         with as_ledger_errors(), sent_from(Origin(campaign=name)):
-            await Runner(self._claims, campaign_id, sender, options, on_progress, stop).run()
+            await Runner(
+                self._claims, campaign_id, sender, options, on_progress, stop, paces=paces
+            ).run()
 
     def _check_options(self, name: str, options: RunOptions) -> None:
         self._reads.campaign_id(name)
+        self.pace.check(options.pace)
         if self._reads.is_marketing(name):
             _check_marketing_hours(name, options.sending_hours)
 

@@ -214,6 +214,18 @@ class Sample:
     `Ledger.preview` returns: a ledger has only the finished texts."""
 
 
+def check_rate(option: str, rate: float | None) -> None:
+    """Check a limit of submissions or numbers a second; None is no limit.
+
+    Raises:
+        ConfigurationError: it is no number above 0, or is above 1,000,000.
+    """
+    if rate is not None and not 0 < rate <= 1_000_000:
+        raise ConfigurationError(
+            f"{option}={rate!r} must be a number above 0, and 1,000,000 at most."
+        )
+
+
 def parse_price(price: Decimal | str | int) -> Decimal:
     """Return the price of one segment as an exact amount.
 
@@ -363,6 +375,17 @@ class Slice:
     it."""
     reason: str
     """Why it ended, for people to read; empty if its time was up."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A limit that holds for all runs and single sends that name it."""
+
+    name: str
+    rate: float | None
+    """Submissions a second; None: no limit."""
+    numbers_rate: float | None
+    """Numbers a second; None: no limit."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import click
 from yunxin_soap._version import __version__
 from yunxin_soap.cli.campaign import campaign_group
 from yunxin_soap.cli.codes import codes_command
-from yunxin_soap.cli.exit_status import OF_WSDL_CHECK, OTHER, epilog
+from yunxin_soap.cli.exit_status import CAMPAIGN, OF_WSDL_CHECK, OTHER, epilog
 from yunxin_soap.cli.output import CommandGroup
+from yunxin_soap.cli.pace import pace_group
 from yunxin_soap.cli.sandbox import sandbox_command
 from yunxin_soap.cli.send import send_command
 from yunxin_soap.cli.worker import worker_command
@@ -24,12 +25,15 @@ def cli() -> None:
 for _command in (
     send_command,
     campaign_group,
+    pace_group,
     worker_command,
     codes_command,
     sandbox_command,
     wsdl_group,
 ):
     cli.add_command(_command)
+for _command in pace_group.commands.values():
+    _command.epilog = epilog(CAMPAIGN)
 for _command in (codes_command, *wsdl_group.commands.values()):
     _never = () if _command.name == "check" else OF_WSDL_CHECK
     _command.epilog = epilog(OTHER, never=_never)

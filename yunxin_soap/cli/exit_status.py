@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
 SEND = "send, campaign test"
 RUN = "campaign run, resume, watch"
-CAMPAIGN = "other campaign commands"
+CAMPAIGN = "other campaign commands, pace"
 WORKER = "worker"
 OTHER = "codes, sandbox, wsdl"
 OF_WSDL_CHECK = frozenset({Exit.WSDL_DIFFERS, Exit.WSDL_AFFECTS_SENDS})

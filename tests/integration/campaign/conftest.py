@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause
 from yunxin_soap.campaign.storage.claims import ClaimResult, Claims
 from yunxin_soap.campaign.storage.engine import open_engine
+from yunxin_soap.campaign.storage.paces import Offer
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.sandbox import Sandbox
@@ -170,6 +171,22 @@ def executed(engine: sa.Engine | type[sa.Engine] = sa.Engine) -> Iterator[list[t
         yield found
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def taken_slots() -> Iterator[list[float]]:
+    """Collect the slots of paces that are taken, by the ledger's clock."""
+    found: list[float] = []
+    take = Offer.take
+
+    def note(offer: Offer, sizes: Sequence[int]) -> list[float]:
+        taken = take(offer, sizes)
+        found.extend(taken)
+        return taken
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Offer, "take", note)
+        yield found
 
 
 def wait_for_locks(engine: sa.Engine, count: int) -> None:

@@ -187,7 +187,7 @@ def test_add_waits_for_claims_that_do_not_see_it(
         with other.begin() as connection:
             beat = runner.claims.runners.beat(connection, runner.identity)
             claimed = runner.claims._claim_from(
-                connection, runner.identity, runner.campaign_id, 1, None, 0, beat.now
+                connection, runner.identity, runner.campaign_id, 1, None, None, 0, beat.now
             )
             adding = thread.submit(ledger.suppression.add, numbers(2), by="ops")
             wait_for_locks(engine, 1)

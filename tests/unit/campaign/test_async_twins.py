@@ -8,15 +8,22 @@ from typing import Any
 
 import pytest
 
-from yunxin_soap.campaign.async_ledger import AsyncLedger, AsyncOnceSends, AsyncSuppression
+from yunxin_soap.campaign.async_ledger import (
+    AsyncLedger,
+    AsyncOnceSends,
+    AsyncPaces,
+    AsyncSuppression,
+)
 from yunxin_soap.campaign.ledger import Ledger
 from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.campaign.storage.paces import Paces
 from yunxin_soap.campaign.storage.suppression import Suppression
 
 TWINS = [
     (Ledger, AsyncLedger, ()),
     (OnceSends, AsyncOnceSends, ("begin",)),
     (Suppression, AsyncSuppression, ("for_plan",)),
+    (Paces, AsyncPaces, ("check", "of_run")),
 ]
 _DIFFERENT_WORDS = [
     (r"Ctrl-C aborts (the run|it)", r"Cancelling the task aborts \1"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yunxin_soap import ConfigurationError
-from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
+from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, SendingHours
 
 _YEAR_2026 = 1767225600
 _MINUTES = st.integers(0, 1439)
@@ -20,11 +19,6 @@ _MINUTES = st.integers(0, 1439)
 
 def at(text: str, tz_name: str = "Asia/Shanghai") -> float:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(tz_name)).timestamp()
-
-
-def after_wait(limit: RateLimiter, now: float) -> float:
-    """Return the first moment after the wait: the sum of two floats may be rounded down."""
-    return math.nextafter(now + limit.wait(now), math.inf)
 
 
 @pytest.mark.parametrize(
@@ -131,60 +125,6 @@ def test_sending_hours_missing_timezone_is_invalid(tz_name: str) -> None:
         SendingHours.parse("08:00-21:00", tz_name)
 
 
-@given(
-    rate_limit=st.floats(0.1, 1000),
-    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2000)), max_size=50),
-)
-def test_rate_limiter_is_never_exceeded(rate_limit: float, steps: list[tuple[float, int]]) -> None:
-    """In no window of a second more is sent than the limit allows."""
-    limit, now, gone = RateLimiter(rate_limit), 0.0, []
-    for passed, asked in steps:
-        now += passed
-        for _ in range(min(asked, limit.allowed(now))):
-            limit.spend(1, now)
-            gone.append(now)
-        if limit.allowed(now) == 0:
-            now = after_wait(limit, now)
-            assert limit.allowed(now) >= 1
-    most = math.ceil(rate_limit)
-    span = most / rate_limit
-    assert all(later - first > span - 1e-9 for first, later in zip(gone, gone[most:], strict=False))
-
-
-@given(rate_limit=st.floats(1, 5000), sizes=st.lists(st.integers(1, 1000), max_size=30))
-@example(rate_limit=1490.0, sizes=[1, 1, 744, 745, 1, 3, 743, 1, 1, 1, 744, 1])
-def test_rate_limiter_total_takes_its_time(rate_limit: float, sizes: list[int]) -> None:
-    """Many numbers take as long as the limit says."""
-    limit, now = RateLimiter(rate_limit), 0.0
-    for size in sizes:
-        now = after_wait(limit, now)
-        assert limit.allowed(now) >= 1
-        limit.spend(size, now)
-    # All but what is left over for the last few.
-    assert now >= sum(sizes) / rate_limit - 1 - 2 * max(sizes, default=0) / rate_limit
-
-
-@pytest.mark.parametrize("turn", [[100, 100, 100, 100, 500], [100] * 9 + [500], [1000, 1]])
-def test_rate_limiter_changing_sizes_hold_on_average(turn: list[int]) -> None:
-    """With changing sizes, the limit holds but for the last submission."""
-    limit, now, gone = RateLimiter(500.0), 0.0, 0
-    for size in turn * 20:
-        now += limit.wait(now)
-        limit.spend(size, now)
-        gone += size
-    assert gone <= 500 * (now + 1) + max(turn)
-
-
-def test_rate_limiter_same_sizes_are_never_exceeded() -> None:
-    """With submissions of one size, a limit of numbers is never exceeded."""
-    limit, now, gone = RateLimiter(1200.0), 0.0, []
-    for _ in range(20):
-        now += limit.wait(now)
-        limit.spend(500, now)
-        gone.append(now)
-    assert all(later - first >= 1 for first, later in zip(gone, gone[2:], strict=False))
-
-
 def test_concurrency_window_grows_and_shrinks() -> None:
     """The window grows by one with each success, and shrinks to one with a failure."""
     window = ConcurrencyWindow(4)
@@ -241,26 +181,6 @@ def test_concurrency_window_hanging_gateway_costs_few_of_a_slow_campaign(
     before, at_end = _in_flight_when_hanging(32, 0.1, interval)
     assert before <= 2
     assert at_end <= most
-
-
-def test_rate_limiter_wait_ends_with_the_first_free_slot() -> None:
-    """The wait ends once the oldest submission no longer counts, not once all are gone."""
-    limiter = RateLimiter(2.0)
-    limiter.spend(1, 10.0)
-    limiter.spend(1, 10.5)
-    assert limiter.allowed(10.6) == 0
-    assert limiter.wait(10.6) == pytest.approx(0.4)
-    assert limiter.allowed(11.0) == 1
-
-
-def test_rate_limiter_large_submission_delays_the_next() -> None:
-    """A submission larger than the limit is sent at once, and delays the next in proportion."""
-    limiter = RateLimiter(100.0)
-    assert limiter.allowed(0.0) == 100
-    limiter.spend(500, 0.0)
-    assert limiter.wait(0.0) == 5.0
-    assert limiter.wait(3.0) == 2.0
-    assert limiter.allowed(5.0) == 1
 
 
 @pytest.mark.parametrize("text", ["08:00-21:00", " 08:00-21:00 ", "8:00 - 21:00", "8:00- 21:00"])

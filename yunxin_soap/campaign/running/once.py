@@ -41,6 +41,7 @@ from yunxin_soap.campaign.storage.dialects import (
 )
 from yunxin_soap.campaign.storage.engine import OUTAGE_TIMEOUT, as_ledger_errors
 from yunxin_soap.campaign.storage.outbox import Outbox, connection_of
+from yunxin_soap.campaign.storage.paces import Offer, pace_id
 from yunxin_soap.campaign.storage.reads import Reads
 from yunxin_soap.campaign.storage.runners import RunnerIdentity
 from yunxin_soap.campaign.storage.schema import submission
@@ -83,6 +84,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _POLL = 0.1
 """Seconds between two polls of a send that another process has in flight."""
+_LOOK_AT_PACE = 1.0
+"""The most seconds until the next look at a pace: somebody may change it."""
 _LOST_ANSWER_TIMEOUT = 10.0
 """Seconds to find out whether a claim was committed whose answer was lost."""
 _JITTER = 0.8, 1.2
@@ -147,6 +150,7 @@ class OnceSends:
         channel: str | int | None = None,
         extension: str | int | None = None,
         literal: bool = False,
+        pace: str | None = None,
     ) -> Receipt:
         """Send one submission, at most once for each key, however often it is called.
 
@@ -164,12 +168,14 @@ class OnceSends:
             channel: as `Client.send`.
             extension: as `Client.send`.
             literal: as `Client.send`.
+            pace: the pace to keep to, together with all others that name it: it waits for its turn,
+                and then sends. Default: none.
 
         Returns:
             The receipt of the call that sent.
 
         Raises:
-            ConfigurationError: the key is empty or not printable.
+            ConfigurationError: the key is empty or not printable, or there is no such pace.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken; nothing was sent.
             RecipientsSuppressed: a number is on the do-not-send list; nothing was sent, and the key
@@ -185,7 +191,7 @@ class OnceSends:
             recipients, message, channel=channel, extension=extension, literal=literal
         )
         with as_ledger_errors():
-            return self.begin(key).send(client, checked)
+            return self.begin(key, pace).send(client, checked)
 
     def enqueue(
         self,
@@ -243,7 +249,8 @@ class OnceSends:
 
         Raises:
             ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,
-                or the connection does not lead to this ledger or is in autocommit mode.
+                there is no such pace, or the connection does not lead to this ledger or is in
+                autocommit mode.
             ContentConflict: the key was used for other recipients, text, channel or extension.
             InvalidRequest: a rule is broken.
             RecipientsSuppressed: a number is on the do-not-send list.
@@ -362,9 +369,9 @@ class OnceSends:
             key, decision, by=by, batch_no=batch_no, even_if_alive=even_if_alive
         )
 
-    def begin(self, key: str) -> OnceSend:
+    def begin(self, key: str, pace: str | None = None) -> OnceSend:
         """Return one call's work on a key, for this class and its asynchronous twin."""
-        return OnceSend(self._engine, self._singles, key, outage_timeout=self._outage_timeout)
+        return OnceSend(self._engine, self._singles, key, pace, outage_timeout=self._outage_timeout)
 
 
 class OnceSend:
@@ -374,6 +381,7 @@ class OnceSend:
         engine: the ledger's database.
         singles: claims the submission.
         key: names what is sent.
+        pace: the pace that it is sent at, if any; what was queued has its own.
         outage_timeout: seconds to wait for a ledger that cannot record how it ended.
 
     Raises:
@@ -381,10 +389,24 @@ class OnceSend:
     """
 
     def __init__(
-        self, engine: sa.Engine, singles: Singles, key: str, *, outage_timeout: float
+        self,
+        engine: sa.Engine,
+        singles: Singles,
+        key: str,
+        pace: str | None = None,
+        *,
+        outage_timeout: float,
     ) -> None:
         _check_key(key)
-        self._engine, self._singles, self._key = engine, singles, key
+        self.slot_wait: float | None = None
+        """Seconds until its pace may have a slot for it, if there was none; else None."""
+        self._engine, self._singles, self._key, self._pace = engine, singles, key, pace
+        self._slot = 0.0
+        """When to send it, by the monotonic clock, if it has a pace."""
+        self._waits_since: float | None = None
+        """Since when it waits for its turn, by the same clock, if it has a pace."""
+        self._ahead = 0.0
+        """How far the ledger's clock is ahead of the monotonic one."""
         self._outage_timeout = outage_timeout
         self._valid_until = 0.0
         self._only_due = False
@@ -404,12 +426,13 @@ class OnceSend:
         self._identity = RunnerIdentity.new()
         try:
             while (step := self._claim_or_look_up(checked, client)) is None:
-                time.sleep(_POLL)
+                time.sleep(self.slot_wait or _POLL)
             if isinstance(step, Receipt):
                 return step
+            self._await_slot(step)
             began_at = time.monotonic()
             try:
-                with _noted(step):
+                with _noted(step, self._pace_wait()):
                     receipt = client.submit(step.submission, valid_until=self._valid_until)
             except BaseException as error:
                 if self._record_error(step, error, began_at) or not isinstance(error, SendError):
@@ -438,7 +461,7 @@ class OnceSend:
         self._identity = RunnerIdentity.new()
         try:
             while (step := await self._claim_or_look_up_async(checked, client)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(self.slot_wait or _POLL)
             if isinstance(step, Receipt):
                 return step
             return await self._send_claimed(step, checked, client)
@@ -473,9 +496,10 @@ class OnceSend:
         self, step: ClaimedSubmission, checked: Submission | None, client: QueueClient
     ) -> Receipt:
         """Send what this call has claimed, and record how it ended."""
+        await self._await_slot_async(step)
         began_at = time.monotonic()
         try:
-            with _noted(step):
+            with _noted(step, self._pace_wait()):
                 receipt = await client.submit(step.submission, valid_until=self._valid_until)
         except BaseException as error:
             recorded, cancelled = await uncancellable(self._record_error, step, error, began_at)
@@ -494,6 +518,27 @@ class OnceSend:
                 return earlier
             await asyncio.sleep(_POLL)
 
+    def _pace_wait(self) -> float | None:
+        """Return for how long it has waited for its turn; None if it has no pace."""
+        return None if self._waits_since is None else time.monotonic() - self._waits_since
+
+    def _await_slot(self, claimed: ClaimedSubmission) -> None:
+        """Wait for the slot of the pace; if that is interrupted, nothing was sent."""
+        if (wait := self._slot - time.monotonic()) > 0:
+            try:
+                time.sleep(wait)
+            except BaseException:
+                self._record(_not_begun(claimed))
+                raise
+
+    async def _await_slot_async(self, claimed: ClaimedSubmission) -> None:
+        if (wait := self._slot - time.monotonic()) > 0:
+            try:
+                await asyncio.sleep(wait)
+            except BaseException:
+                await uncancellable(self._record, _not_begun(claimed))
+                raise
+
     async def _claim_or_look_up_async(
         self, checked: Submission | None, client: QueueClient
     ) -> Receipt | ClaimedSubmission | None:
@@ -509,6 +554,8 @@ class OnceSend:
         self, checked: Submission | None, client: AnyClient
     ) -> Receipt | ClaimedSubmission | None:
         """Claim the send, or return its receipt; None while another call has it in flight.
+
+        None, too, while its pace has no slot for it.
 
         Raises:
             NotInLedger: there is no content, as nothing was queued with the key.
@@ -571,7 +618,8 @@ class OnceSend:
             existing = existing.where(*queued).with_for_update(skip_locked=True)
         else:
             existing = existing.with_for_update()
-        if checked is not None:
+        self.slot_wait = None
+        if checked is not None and self._pace is None:
             lease = self._begin_lease(client)
             claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
             if claimed is not None:
@@ -582,24 +630,62 @@ class OnceSend:
                 return None
             if found is not None and checked is not None:
                 check_content(self._key, found, digest)
-            step: ClaimedSubmission | SendError | None
-            if found is None:
-                step = self._insert(connection, checked, digest)
-            elif found.state == State.PENDING.value:
-                step = self._claimable(connection, found, checked)
-            elif found.state != State.SUBMITTING.value:
+            if found is None or found.state == State.PENDING.value:
+                return self._claim_in_slot(connection, found, checked, client)
+            if found.state != State.SUBMITTING.value:
                 return _earlier_outcome(connection, found, checked, client.protocol)
-            else:
-                # The next look finds what became of a stalled one.
-                self._singles.runners.reclaim_stalled(connection, None)
-                return None
-            if isinstance(step, ClaimedSubmission):
-                self._claim(connection, step, client)
-            return step
+            # The next look finds what became of a stalled one.
+            self._singles.runners.reclaim_stalled(connection, None)
+            return None
 
-    def _insert(
-        self, connection: sa.Connection, checked: Submission | None, digest: str
-    ) -> ClaimedSubmission:
+    def _claim_in_slot(
+        self,
+        connection: sa.Connection,
+        found: Any,
+        checked: Submission | None,
+        client: AnyClient,
+    ) -> ClaimedSubmission | SendError | None:
+        """Claim a send that is pending, or whose key is not used, if its pace has a slot for it."""
+        if found is None:
+            offer = self._look_for_slot(connection, self._pace)
+            step = self._insert(connection, checked) if self._has_slot(offer) else None
+        else:
+            pending = self._claimable(connection, found, checked)
+            if not isinstance(pending, ClaimedSubmission):
+                return pending
+            queued = found.expires_at is not None
+            offer = self._look_for_slot(connection, found.pace if queued else self._pace)
+            step = pending if self._has_slot(offer) else None
+        if step is not None:
+            self._claim(connection, step, client)
+            if offer is not None:
+                (slot,) = offer.take([step.size])
+                self._slot = slot - self._ahead
+        return step
+
+    def _look_for_slot(self, connection: sa.Connection, pace: str | None) -> Offer | None:
+        """Return the slots of a pace, which stay locked until the transaction ends.
+
+        Raises:
+            ConfigurationError: there is no such pace.
+        """
+        if pace is None:
+            return None
+        found = pace_id(connection, pace)
+        before = time.monotonic()
+        self._waits_since = before if self._waits_since is None else self._waits_since
+        self._ahead = ledger_time(connection) - before
+        return Offer(connection, [found], lambda: time.monotonic() + self._ahead)
+
+    def _has_slot(self, offer: Offer | None) -> bool:
+        """Return whether there is a slot now; else note when to look again."""
+        if offer is None or offer.room() >= 1:
+            return True
+        wait = offer.look_at() - self._ahead - time.monotonic()
+        self.slot_wait = min(_LOOK_AT_PACE, max(_POLL, wait))
+        return False
+
+    def _insert(self, connection: sa.Connection, checked: Submission | None) -> ClaimedSubmission:
         """Insert a send whose key is not used.
 
         Raises:
@@ -609,7 +695,7 @@ class OnceSend:
         if checked is None:
             raise NotInLedger(f"Nothing was queued with the key {self._key!r}.")
         self._singles.refuse_suppressed(connection, checked.recipients)
-        ids = transitions.insert_pending_single(connection, self._key, digest, checked)
+        ids = transitions.insert_pending_single(connection, self._key, digest_of(checked), checked)
         return ClaimedSubmission(*ids, 1, checked)
 
     def _claimable(
@@ -811,9 +897,14 @@ def require_client(client: Client | AsyncClient, method: str, *, asynchronous: b
     client._check_open()
 
 
-def _noted(claimed: ClaimedSubmission) -> AbstractContextManager[None]:
+def _noted(claimed: ClaimedSubmission, pace_wait: float | None) -> AbstractContextManager[None]:
     """Let observers and the log know which submission of the ledger is sent."""
-    return sent_from(Origin(submission_id=claimed.id, attempt=claimed.attempts))
+    return sent_from(Origin(None, claimed.id, claimed.attempts, pace_wait))
+
+
+def _not_begun(claimed: ClaimedSubmission) -> Ending:
+    now = time.monotonic()
+    return ending_of(asyncio.CancelledError(), claimed, began_at=now, ended_at=now)
 
 
 def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> Ending:

@@ -9,7 +9,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,7 @@ from yunxin_soap.campaign.models import (
     Pause,
     Progress,
     State,
+    check_rate,
 )
 from yunxin_soap.campaign.running.decisions import (
     CircuitBreaker,
@@ -31,7 +32,7 @@ from yunxin_soap.campaign.running.decisions import (
     ending_of,
 )
 from yunxin_soap.campaign.running.ledger_thread import LedgerThread
-from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, RateLimiter, SendingHours
+from yunxin_soap.campaign.running.throttle import ConcurrencyWindow, SendingHours
 from yunxin_soap.campaign.storage.claims import LOCKED_WAIT, ClaimResult, Claims
 from yunxin_soap.campaign.storage.dialects import driver_message, is_full, is_transient
 from yunxin_soap.campaign.storage.engine import FREE_SOME_SPACE, OUTAGE_TIMEOUT
@@ -73,6 +74,8 @@ _SILENCE = 20.0
 """Seconds without an answer of the ledger after which the log says so, again and again."""
 _CHECK_ANSWER = 0.5
 """Seconds between two looks whether a run that waits for an answer is to end."""
+_LOOK_AT_PACE = 1.0
+"""The most seconds until the next look at a pace: somebody may change it."""
 _POLL_STOP = 0.1
 """Seconds between two looks at a stop event; the runner also looks at it before each claim."""
 
@@ -116,6 +119,7 @@ class RunOptions:
     concurrency: int = 32
     rate_limit: float | None = None
     numbers_rate_limit: float | None = None
+    pace: str | None = None
     sending_hours: SendingHours | None = None
     start_at: datetime | None = None
     isolate: bool = False
@@ -164,12 +168,8 @@ class RunOptions:
         ):
             if value < 1:
                 raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
-        for option, limit in (
-            ("rate_limit", self.rate_limit),
-            ("numbers_rate_limit", self.numbers_rate_limit),
-        ):
-            if limit is not None and not 0 < limit < math.inf:
-                raise ConfigurationError(f"{option}={limit!r} must be a number above 0.")
+        check_rate("rate_limit", self.rate_limit)
+        check_rate("numbers_rate_limit", self.numbers_rate_limit)
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ class Runner:
             not answer, from the moment when the run is to stop. Until then it waits for an answer
             without a limit.
         limits: those of a slice; None: run until nothing is left.
+        paces: the ids of the paces to keep to, in ascending order.
     """
 
     def __init__(
@@ -209,6 +210,7 @@ class Runner:
         *,
         outage_timeout: float = OUTAGE_TIMEOUT,
         limits: SliceLimits | None = None,
+        paces: Sequence[int] = (),
     ) -> None:
         self.ended = 0
         """How many submissions have ended."""
@@ -220,11 +222,11 @@ class Runner:
         self._stop = threading.Event() if stop is None else stop
         self._window = ConcurrencyWindow(options.concurrency)
         self._breaker = CircuitBreaker(options.failure_threshold)
-        self._limiters = [
-            RateLimiter(each)
-            for each in (options.rate_limit, options.numbers_rate_limit)
-            if each is not None
-        ]
+        self._paces = paces
+        self._look_at_pace = 0.0
+        """When to look for slots of the paces again, by the monotonic clock."""
+        self.pace_wait: tuple[float, str] | None = None
+        """Seconds until there is a slot, and what a slice that has ended would have waited for."""
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._started: dict[int, tuple[ClaimedSubmission, float]] = {}
         """Those in flight that may have been sent, and when."""
@@ -311,10 +313,9 @@ class Runner:
     async def _loop(self) -> None:
         while True:
             result = await self._exchange()
+            slots = self._note_slots(result)
             for claimed in result.claimed:
-                for limiter, amount in zip(self._limiters, self._amounts(claimed), strict=True):
-                    limiter.spend(amount, time.monotonic())
-                task = asyncio.create_task(self._send(claimed))
+                task = asyncio.create_task(self._send(claimed, slots.get(claimed.id)))
                 task.add_done_callback(lambda _task: self._wake_up.set())
                 self._in_flight[claimed.id] = task
             self._is_certain = True
@@ -334,6 +335,12 @@ class Runner:
 
     def _has_to_wait(self, result: ClaimResult) -> bool:
         """Return whether nothing can be sent now: the rest is not due, or others send it."""
+        if result.slots is not None and result.slots.awaited:
+            # A slot comes soon, but with a very low limit.
+            if time.monotonic() + (wait := result.wait or 0.0) < self._ends_at:
+                return False
+            self.pace_wait = wait, _awaits(result.slots.awaited)
+            return True
         if result.others_in_flight and result.wait is None:
             return True
         return (result.wait or 0.0) > LOCKED_WAIT or self._options.hours_wait() > 0
@@ -372,23 +379,24 @@ class Runner:
         for task in list(self._in_flight.values()):
             task.cancel()
 
-    def _amounts(self, claimed: ClaimedSubmission) -> list[int]:
-        """Return what a submission costs each of the limiters."""
-        options = self._options
-        amounts = [] if options.rate_limit is None else [1]
-        return amounts if options.numbers_rate_limit is None else [*amounts, claimed.size]
+    def _note_slots(self, result: ClaimResult) -> dict[int, float]:
+        """Return when to send what was claimed, if this runner keeps to a pace."""
+        if result.slots is None:
+            return {}
+        # Somebody may change the pace meanwhile.
+        soon = time.monotonic() + _LOOK_AT_PACE
+        self._look_at_pace = min(soon, result.slots.look_at)
+        ids = [each.id for each in result.claimed]
+        return dict(zip(ids, result.slots.begin_at, strict=True))
 
     def _limit(self) -> int:
         """Return how many submissions may be claimed now."""
         if self._is_draining() or self._pause is not None or self._options.hours_wait() > 0:
             return 0
         now = time.monotonic()
-        if self._look_wait(now) > 0:
+        if self._look_wait(now) > 0 or now < self._look_at_pace:
             return 0
-        free = self._window.size(now) - len(self._in_flight)
-        if self._options.numbers_rate_limit is not None:
-            free = min(free, 1)  # the size of the next one is not known before it is claimed
-        return max(0, min([free, *(limiter.allowed(now) for limiter in self._limiters)]))
+        return max(0, self._window.size(now) - len(self._in_flight))
 
     def _look_wait(self, now: float) -> float:
         """Return the seconds until it looks for more, after it found nothing.
@@ -409,14 +417,14 @@ class Runner:
         wait = self._claims.runners.heartbeat_timeout / 3
         now = time.monotonic()
         if not self._is_draining() and len(self._in_flight) < self._window.size(now):
-            ready = result.wait
+            # The next look at the pace may be earlier than its slot.
+            is_paced = result.slots is not None and result.slots.awaited
+            ready = 0.0 if is_paced else result.wait
             if ready is None and result.others_in_flight:
                 ready = _POLL_OTHERS
             if ready is not None:
-                limits = (limiter.wait(now) for limiter in self._limiters)
-                wait = min(
-                    wait, max(ready, self._options.hours_wait(), self._look_wait(now), *limits)
-                )
+                hours, slots = self._options.hours_wait(), self._look_at_pace - now
+                wait = min(wait, max(ready, hours, slots, self._look_wait(now)))
         if not self._endings and wait > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake_up.wait(), wait)
@@ -425,11 +433,14 @@ class Runner:
             await asyncio.sleep(_COMMIT_DELAY)
         self._wake_up.clear()
 
-    async def _send(self, claimed: ClaimedSubmission) -> None:
-        """Send one submission, and note how it ended, whatever happens."""
+    async def _send(self, claimed: ClaimedSubmission, slot: float | None) -> None:
+        """Send one submission in its slot, and note how it ended, whatever happens."""
+        waited = None if slot is None else max(0.0, slot - time.monotonic())
+        if waited:
+            await asyncio.sleep(waited)
         began_at = time.monotonic()
         self._started[claimed.id] = claimed, began_at
-        ORIGIN.set(Origin(ORIGIN.get().campaign, claimed.id, claimed.attempts))
+        ORIGIN.set(Origin(ORIGIN.get().campaign, claimed.id, claimed.attempts, waited))
         decision = await self._send_and_decide(claimed, began_at)
         self._endings.append(decision.ending)
         del self._started[claimed.id]
@@ -489,6 +500,7 @@ class Runner:
             if any(each.state in (State.PENDING, State.SPLIT) for each in endings):
                 self._note_look(found=True)
             limit, is_certain, self._is_certain = self._limit(), self._is_certain, False
+            claims_soon = time.monotonic() < self._look_at_pace
             self._claiming = max(self._claiming, limit)
             exchange = functools.partial(
                 self._claims.exchange,
@@ -500,6 +512,8 @@ class Runner:
                 is_certain=is_certain,
                 may_still_send=is_last and self._may_still_send,
                 run_options=None if self._limits is None else self._limits.run_options,
+                paces=self._paces,
+                claims_soon=claims_soon,
             )
             try:
                 result: ClaimResult = await self._in_thread(
@@ -592,6 +606,8 @@ class Runner:
             return result.reason, result.wait
         if (wait := self._options.hours_wait()) > 0:
             return self._options.describe_hours_wait(), wait
+        if result.wait >= _SHOWN_WAIT and not self._in_flight and result.slots is not None:
+            return _awaits(result.slots.awaited), result.wait
         if result.wait >= _SHOWN_WAIT and not self._in_flight:
             return NOT_DUE, result.wait
         return "", None
@@ -738,6 +754,11 @@ def _log_pause(pause: Pause) -> None:
         pause.logged_reason,
         extra={"campaign": name},
     )
+
+
+def _awaits(pace: str) -> str:
+    """Return why a run waits for a slot, for people to read."""
+    return f"{pace} allows the next submission then"
 
 
 def _is_same_wait(one: _Wait, other: _Wait) -> bool:

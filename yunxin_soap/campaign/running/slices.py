@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
@@ -22,6 +22,7 @@ from yunxin_soap.campaign.running.runner import (
 from yunxin_soap.campaign.storage.claims import Claims
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
+from yunxin_soap.campaign.storage.paces import Paces
 from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.started import Standing, Started
 from yunxin_soap.errors import ConfigurationError
@@ -46,6 +47,8 @@ class StartOptions(TypedDict, total=False):
     """Submissions a second at most. Default: no limit."""
     numbers_rate_limit: float | None
     """Numbers a second at most. Default: no limit."""
+    pace: str | None
+    """The pace to keep to, together with all others that name it. Default: none."""
     sending_hours: str | None
     """The daily hours in which to send, as in ``08:00-21:00``. Default: always."""
     timezone: str
@@ -94,6 +97,34 @@ class BegunSlice:
     campaign_id: int
     run_options: str
     options: RunOptions
+    paces: Sequence[int]
+    """The ids of the paces that it keeps to."""
+
+
+@dataclass(frozen=True)
+class EndedSlice:
+    """What a runner did in a slice."""
+
+    sent: int = 0
+    """Submissions that ended."""
+    worked: bool = False
+    """Whether it worked on the campaign at all."""
+    pace_wait: tuple[float, str] | None = None
+    """Seconds until its pace has a slot, and how that is said, if it ended for that."""
+
+
+def paces_of(paces: Paces, campaign_id: int, options: RunOptions) -> Sequence[int]:
+    """Return the ids of the paces that a run keeps to, in ascending order.
+
+    Raises:
+        ConfigurationError: there is no pace of the name that it has.
+    """
+    return paces.of_run(
+        campaign_id,
+        rate=options.rate_limit,
+        numbers_rate=options.numbers_rate_limit,
+        name=options.pace,
+    )
 
 
 class Slices:
@@ -103,10 +134,12 @@ class Slices:
         claims: the ledger.
         started: knows which campaigns are started.
         singles: knows the queued single sends.
+        paces: knows the paces that runs keep to.
     """
 
-    def __init__(self, claims: Claims, started: Started, singles: Singles) -> None:
+    def __init__(self, claims: Claims, started: Started, singles: Singles, paces: Paces) -> None:
         self._claims, self._started, self._singles = claims, started, singles
+        self._paces = paces
 
     def begin(self, name: str) -> BegunSlice | None:
         """Return how a campaign is to run; None if it is not started.
@@ -117,7 +150,9 @@ class Slices:
         campaign_id, options = self._started.find(name)
         if options is None:
             return None
-        return BegunSlice(name, campaign_id, options, decode_options(options))
+        decoded = decode_options(options)
+        paces = paces_of(self._paces, campaign_id, decoded)
+        return BegunSlice(name, campaign_id, options, decoded, paces)
 
     async def work(
         self,
@@ -127,12 +162,8 @@ class Slices:
         seconds: float,
         on_progress: Callable[[Progress], None],
         stop: StopEvent | None,
-    ) -> tuple[int, bool]:
-        """Work on a campaign.
-
-        Returns:
-            How many submissions ended, and whether a runner worked on it at all.
-        """
+    ) -> EndedSlice:
+        """Work on a campaign."""
         runner = Runner(
             self._claims,
             begun.campaign_id,
@@ -141,20 +172,23 @@ class Slices:
             on_progress,
             stop,
             limits=SliceLimits(begun.run_options, seconds),
+            paces=begun.paces,
         )
         with as_ledger_errors(), sent_from(Origin(campaign=begun.name)):
             worked = await runner.run()
-        return runner.ended, worked
+        return EndedSlice(runner.ended, worked, runner.pace_wait)
 
     def describe(
-        self, name: str, begun: BegunSlice | None, sent: int = 0, *, worked: bool = False
+        self, name: str, begun: BegunSlice | None, ended: EndedSlice = EndedSlice()
     ) -> Slice:
         """Return what a slice did, and when another one makes sense."""
         standing = self._started.standing(name)
         wait, reason = self._outlook(standing)
         if wait == 0.0 and begun is not None and standing.run_options != begun.run_options:
             reason = _RESTARTED
-        elif wait == 0.0 and not worked:
+        elif wait == 0.0 and ended.pace_wait is not None:
+            wait, reason = ended.pace_wait
+        elif wait == 0.0 and not ended.worked:
             workers = standing.workers
             runs = "1 runner works" if workers == 1 else f"{workers} runners work"
             wait, reason = None, f"{runs} on it, which is all that it is started for"
@@ -162,12 +196,12 @@ class Slices:
         _log.info(
             "A slice of the campaign %r has ended: %d submissions sent, %d left, next slice %s.",
             name,
-            sent,
+            ended.sent,
             standing.left,
             "once somebody acts" if wait is None else f"in {wait:.0f} s",
             extra={"campaign": name},
         )
-        return Slice(sent, standing.left, wait, reason)
+        return Slice(ended.sent, standing.left, wait, reason)
 
     def sweep(self) -> Sweep:
         """Reclaim what stalled runners left in flight, and return what should run."""

@@ -1,8 +1,7 @@
-"""How fast, and at which hours, a runner sends. Pure: the time is an argument."""
+"""How much, and at which hours, a runner sends. Pure: the time is an argument."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -98,59 +97,6 @@ class SendingHours:
 
 def _since_midnight(clock: time) -> timedelta:
     return timedelta(hours=clock.hour, minutes=clock.minute)
-
-
-class RateLimiter:
-    """Limits submissions, or numbers, to so many in any second: a sliding window.
-
-    A limit below one a second, or a submission with more numbers than one second allows, takes as
-    many seconds as it needs. A submission is never split to fit the limit; a large one delays the
-    next.
-
-    Args:
-        per_second: the limit.
-    """
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._capacity = math.ceil(per_second)
-        self._sent: deque[tuple[float, int]] = deque()
-        """What still counts: until when, and how much."""
-        self._counted = 0
-        self._last_amount = 1
-        """Of the last submission; the next one is assumed to be as large."""
-
-    def allowed(self, now: float) -> int:
-        """Return how many submissions may be sent now.
-
-        Args:
-            now: seconds, by a clock that only goes forward.
-        """
-        while self._sent and self._sent[0][0] <= now:
-            self._counted -= self._sent.popleft()[1]
-        free = max(0, (self._capacity - self._counted) // self._last_amount)
-        return free if self._sent else max(1, free)
-
-    def spend(self, amount: int, now: float) -> None:
-        """Count a submission that is sent now."""
-        self._counted += amount
-        # A submission that exceeds the limit, as it is larger than the last, counts for longer.
-        counts_for = max(amount, self._capacity, self._counted) / self._per_second
-        self._sent.append((now + counts_for, amount))
-        self._last_amount = amount
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until one more submission may be sent."""
-        if self.allowed(now):
-            return 0.0
-        counted, latest = self._counted, now
-        for until, amount in self._sent:
-            counted -= amount
-            # They stop to count in the order in which they were sent.
-            latest = max(latest, until)
-            if self._capacity - counted >= self._last_amount:
-                break
-        return latest - now
 
 
 class ConcurrencyWindow:

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("yunxin_soap.campaign")
 WORKER_CONCURRENCY = 16
 """Queued sends in flight at most, unless the caller says otherwise."""
+_POLL_PACED = 0.1
+"""Seconds between two looks at the queue while some of it waits for the slots of a pace."""
+_PACED = 5.0
+"""Seconds for which that is so, from the last send on that found no slot."""
 _POLL_QUEUE = 1.0
 """Seconds between two looks at the queue while it is empty."""
 _SWEEP = 5.0
@@ -125,6 +129,8 @@ class Worker:
         self._send_rests: dict[str, float] = {}
         """When a send that the ledger failed for may be tried again, by the same clock."""
         self._poll_at = self._sweep_at = self._resume_at = 0.0
+        self._paced_until = 0.0
+        """Until when the queue is looked at often, by the same clock."""
         self._outage = 0.0
         """Seconds of the last wait for a ledger that could not be used; 0 if it could be."""
         self._begin_slowly()
@@ -216,7 +222,8 @@ class Worker:
         wanted = 4 * self._concurrency
         self._due = deque(random.sample(new, min(len(new), wanted)))
         # Once these are sent, there may be more.
-        self._poll_at = now if new else now + _POLL_QUEUE
+        poll = _POLL_PACED if now < self._paced_until else _POLL_QUEUE
+        self._poll_at = now if new else now + poll
         if look == self._sweep:
             self._sweep_at = now + _SWEEP
 
@@ -254,7 +261,8 @@ class Worker:
         began_at = time.monotonic()
         try:
             with as_ledger_errors():
-                was_sent = await self._once.begin(key).send_due(self._client)
+                send = self._once.begin(key)
+                was_sent = await send.send_due(self._client)
         except SendError as error:
             self._weigh(error, began_at)
         except LedgerError as error:
@@ -267,6 +275,10 @@ class Worker:
         else:
             if was_sent:
                 self._succeeded(began_at)
+            elif send.slot_wait is not None:  # its pace has no slot for it
+                now = time.monotonic()
+                self._send_rests[key] = now + send.slot_wait
+                self._paced_until = now + _PACED
 
     def _weigh(self, error: SendError, began_at: float) -> None:
         """Slow down, or pause the queue, for a failure that others would share."""
@@ -309,15 +321,15 @@ class Worker:
             if begun is None:
                 return
             async with self._open_sender(begun.options.concurrency) as sender:
-                sent, worked = await self._slices.work(
+                ended = await self._slices.work(
                     begun,
                     sender,
                     seconds=SLICE_SECONDS,
                     on_progress=lambda _progress: None,
                     stop=self._stop,
                 )
-            done = await asyncio.to_thread(self._slices.describe, name, begun, sent, worked=worked)
-            rest = 0.0 if sent else min(_MAX_REST, max(_REST, done.wait or 0.0))
+            done = await asyncio.to_thread(self._slices.describe, name, begun, ended)
+            rest = 0.0 if ended.sent else min(_MAX_REST, max(_REST, done.wait or 0.0))
         except (LedgerError, ConfigurationError) as error:
             _log.error("A slice of the campaign %r: %s", name, error, extra={"campaign": name})
         except Exception:  # noqa: BLE001 - one campaign must not end the worker

@@ -29,6 +29,7 @@ from yunxin_soap.campaign.storage.schema import (
     campaign,
     content,
     history,
+    pace,
     recipients,
     runner,
     skipped_line,
@@ -181,7 +182,7 @@ class Admin:
         submissions = sa.select(submission.c.id).where(submission.c.campaign_id == found.id)
         for table in (recipients, history):
             connection.execute(table.delete().where(table.c.submission_id.in_(submissions)))
-        for table in (submission, content, skipped_line, runner):
+        for table in (submission, content, skipped_line, runner, pace):
             connection.execute(table.delete().where(table.c.campaign_id == found.id))
         connection.execute(campaign.delete().where(campaign.c.id == found.id))
 

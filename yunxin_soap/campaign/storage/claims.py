@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import shlex
+import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.campaign.storage.column_types import LedgerDamaged, damaged
 from yunxin_soap.campaign.storage.dialects import dialect_of, is_repeated, make_room
 from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
+from yunxin_soap.campaign.storage.paces import Offer, PaceRemoved
 from yunxin_soap.campaign.storage.runners import (
     HEARTBEAT_TIMEOUT,
     Heartbeat,
@@ -58,6 +60,18 @@ _LIMIT = "the_limit"
 
 
 @dataclass(frozen=True)
+class TakenSlots:
+    """What a runner learns of its paces. Times are by this process's monotonic clock."""
+
+    begin_at: Sequence[float]
+    """When to send each of what it claimed."""
+    look_at: float
+    """When to look for slots again."""
+    awaited: str
+    """What lets it wait, for people to read, if there was no slot for it; else empty."""
+
+
+@dataclass(frozen=True)
 class ClaimResult:
     """What a runner gets from each exchange with the ledger."""
 
@@ -72,7 +86,9 @@ class ClaimResult:
     waiting_for: tuple[ActiveRunner, ...] = ()
     """Who they are, if this runner has nothing to claim."""
     damage: LedgerError | None = None
-    """What in the ledger is damaged, so that nothing was claimed."""
+    """What in the ledger is damaged, or not there any more, so that nothing was claimed."""
+    slots: TakenSlots | None = None
+    """The slots of what was claimed, if the runner keeps to a pace and looked for some."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,18 @@ class _Ended:
     endings: Sequence[Ending]
     in_flight: Collection[int]
     is_certain: bool
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a runner asks for. The fields but one are arguments of `Claims.exchange`."""
+
+    limit: int
+    lowest: int
+    is_idle: bool
+    """Whether it has to know what is left, since it has nothing in flight."""
+    run_options: str | None
+    paces: Sequence[int]
 
 
 class Claims:
@@ -109,6 +137,8 @@ class Claims:
         is_certain: bool = False,
         may_still_send: bool = False,
         run_options: str | None = None,
+        paces: Sequence[int] = (),
+        claims_soon: bool = False,
     ) -> ClaimResult:
         """Send a heartbeat, record how submissions ended, and claim the next ones.
 
@@ -128,6 +158,9 @@ class Claims:
                 may still send what it records as unknown: then its row stays as a reclaimed one.
             run_options: claim only while the campaign is started with these options. None: also if
                 it is not started.
+            paces: the ids of the paces that it keeps to, in ascending order.
+            claims_soon: whether it may claim nothing only for a moment, so that it need not know
+                what is left.
 
         Returns:
             What it claimed. If something that it read is damaged, it recorded the endings all the
@@ -139,6 +172,8 @@ class Claims:
             LedgerError: the ledger was changed by something else; nothing was recorded.
         """
         ended = _Ended(endings, in_flight, is_certain)
+        is_idle = not in_flight and not claims_soon
+        asked = _Asked(limit, lowest, is_idle, run_options, paces)
         try:
             with is_repeated(), self._engine.begin() as connection:
                 beat = self.runners.beat(connection, identity)
@@ -146,23 +181,14 @@ class Claims:
                     self._reconcile(connection, identity, campaign_id, ended, beat)
                     if pause is not None:
                         transitions.pause_campaign(connection, campaign_id, pause, now=beat.now)
-                    result = self._next(
-                        connection,
-                        identity,
-                        campaign_id,
-                        limit,
-                        lowest,
-                        beat.now,
-                        is_idle=not in_flight,
-                        run_options=run_options,
-                    )
+                    result = self._next(connection, identity, campaign_id, asked, beat)
                     if may_still_send:
                         self.runners.keep(connection, identity, beat.now)
                     return result
                 if not self._note_late(connection, identity, ended, beat.now, may_still_send):
                     return ClaimResult([], CampaignState.OPEN, "", None)
                 name = connection.scalar(_NAME, {"campaign": campaign_id})
-        except LedgerDamaged as found:
+        except (LedgerDamaged, PaceRemoved) as found:
             self._only_record(identity, campaign_id, ended, may_still_send=may_still_send)
             return ClaimResult([], CampaignState.OPEN, "", None, damage=found)
         raise _reclaimed(name)
@@ -310,18 +336,17 @@ class Claims:
         campaign_id: int,
         limit: int,
         run_options: str | None,
+        offer: Offer | None,
         lowest: int,
         now: float,
     ) -> list[ClaimedSubmission]:
-        """Claim the first pending submissions from an id on."""
-        if limit <= 0:
-            return []
+        """Claim the first pending submissions from an id on, as far as there are slots for them."""
         values: dict[str, Any] = {"campaign": campaign_id, "now": now, "lowest": lowest}
         if must_be_started := run_options is not None:
             values["run_options"] = run_options
-        dialect = connection.dialect
+        dialect, counts_numbers = connection.dialect, offer is not None and offer.counts_numbers
         for _ in range(_MAX_SUPPRESSING):
-            if dialect_of(connection).writing_ctes:
+            if dialect_of(connection).writing_ctes and not counts_numbers:
                 claim = _claim_statement(dialect, must_be_started=must_be_started)
                 statement = claim.replace(_LIMIT, str(limit))
                 values |= {"new_at": now, "new_runner": identity.id}
@@ -329,7 +354,9 @@ class Claims:
             else:
                 select = _claimable_statement(dialect, must_be_started=must_be_started)
                 statement = select.replace(_LIMIT, str(limit))
-                ids = [row.id for row in statement.execute(connection, values)]
+                found = statement.execute(connection, values).all()
+                count = len(found) if offer is None else offer.fit([row.size for row in found])
+                ids = [row.id for row in found[:count]]
                 rows = self._claim(connection, identity, campaign_id, ids, now) if ids else []
             claimed = _claimed_submissions(rows)
             # It is null if the ledger is damaged.
@@ -377,25 +404,20 @@ class Claims:
         connection: sa.Connection,
         identity: RunnerIdentity,
         campaign_id: int,
-        limit: int,
-        lowest: int,
-        now: float,
-        *,
-        is_idle: bool,
-        run_options: str | None,
+        asked: _Asked,
+        beat: Heartbeat,
     ) -> ClaimResult:
-        claim = functools.partial(
-            self._claim_from, connection, identity, campaign_id, limit, run_options
-        )
+        claimed, slots = self._claim_in_slots(connection, identity, campaign_id, asked, beat)
         # It claims nothing unless the campaign is open.
-        if claimed := claim(lowest, now) or (claim(0, now) if lowest else []):
-            return ClaimResult(claimed, CampaignState.OPEN, "", 0.0)
+        if claimed:
+            return ClaimResult(claimed, CampaignState.OPEN, "", 0.0, slots=slots)
+        now = beat.now
         found = connection.execute(_CAMPAIGN, {"campaign": campaign_id}).one()
         state = CampaignState(found.state)
         if state is CampaignState.CANCELLED:
             self._cancel_returned(connection, campaign_id, identity)
             return ClaimResult([], state, found.reason, None)
-        if run_options is not None and found.run_options != run_options:
+        if asked.run_options is not None and found.run_options != asked.run_options:
             return ClaimResult([], state, "", None)
         if state is CampaignState.PAUSED:
             if found.paused_until is None:
@@ -405,32 +427,54 @@ class Claims:
         if state is not CampaignState.OPEN:
             if not transitions.open_if_due(connection, campaign_id, now=now):
                 return ClaimResult([], state, found.reason, 0.0)
-            return self._next(
-                connection,
-                identity,
-                campaign_id,
-                limit,
-                0,
-                now,
-                is_idle=is_idle,
-                run_options=run_options,
+            from_0 = replace(asked, lowest=0)
+            return self._next(connection, identity, campaign_id, from_0, beat)
+        return self._nothing_claimed(connection, identity, campaign_id, asked, slots, now)
+
+    def _claim_in_slots(
+        self,
+        connection: sa.Connection,
+        identity: RunnerIdentity,
+        campaign_id: int,
+        asked: _Asked,
+        beat: Heartbeat,
+    ) -> tuple[list[ClaimedSubmission], TakenSlots | None]:
+        """Claim submissions, and take their slots if the runner keeps to a pace."""
+        ahead, limit, offer = beat.now - beat.now_monotonic, asked.limit, None
+        if limit > 0 and asked.paces:
+            offer = Offer(connection, asked.paces, lambda: time.monotonic() + ahead)
+            limit = int(min(limit, offer.room()))
+        claimed: list[ClaimedSubmission] = []
+        if limit > 0:
+            claim = functools.partial(
+                self._claim_from, connection, identity, campaign_id, limit, asked.run_options, offer
             )
-        # An idle runner that may claim nothing now, as outside its sending hours, still has to know
-        # whether anything is left.
-        if limit <= 0 and not is_idle:
-            return ClaimResult([], state, "", 0.0)
-        return self._nothing_claimed(connection, identity, campaign_id, limit, now)
+            claimed = claim(asked.lowest, beat.now) or (claim(0, beat.now) if asked.lowest else [])
+        if offer is None:
+            return claimed, None
+        taken = offer.take([each.size for each in claimed]) if claimed else []
+        awaited = "" if limit > 0 else offer.awaited()
+        begin_at = [each - ahead for each in taken]
+        return claimed, TakenSlots(begin_at, offer.look_at() - ahead, awaited)
 
     def _nothing_claimed(
         self,
         connection: sa.Connection,
         identity: RunnerIdentity,
         campaign_id: int,
-        limit: int,
+        asked: _Asked,
+        slots: TakenSlots | None,
         now: float,
     ) -> ClaimResult:
         """Return what a runner waits for that found nothing to claim in an open campaign."""
-        state = CampaignState.OPEN
+        state, limit = CampaignState.OPEN, asked.limit
+        if slots is not None and slots.awaited:
+            until_slot = max(0.0, slots.look_at - time.monotonic())
+            return ClaimResult([], state, "", until_slot, slots=slots)
+        # An idle runner that may claim nothing now, as outside its sending hours, still has to know
+        # whether anything is left.
+        if limit <= 0 and not asked.is_idle:
+            return ClaimResult([], state, "", 0.0)
         due = connection.execute(
             sa.select(sa.func.min(sa.func.coalesce(submission.c.not_before, 0.0)))
             .join(content, submission.c.content_id == content.c.id)
@@ -511,7 +555,7 @@ _CLAIMED = (
 )
 
 
-def _claimable(*, must_be_started: bool) -> sa.Select[int]:
+def _claimable(*, must_be_started: bool) -> sa.Select[int, int]:
     """Return what selects and locks the first pending submissions from an id on."""
     # Not a join: it would lock texts on some servers, and leave the planner a choice.
     on_hold = sa.select(content.c.on_hold).where(content.c.id == submission.c.content_id)
@@ -520,7 +564,7 @@ def _claimable(*, must_be_started: bool) -> sa.Select[int]:
         options = sa.bindparam("run_options", type_=sa.Text())
         of_campaign = of_campaign.where(campaign.c.run_options == options)
     return (
-        sa.select(submission.c.id)
+        sa.select(submission.c.id, submission.c.size)
         .where(
             submission.c.campaign_id == sa.bindparam("campaign"),
             submission.c.state == State.PENDING.value,

@@ -18,6 +18,7 @@ from yunxin_soap.campaign.storage.dialects import (
     ledger_time,
 )
 from yunxin_soap.campaign.storage.engine import as_ledger_errors, repeat_after_deadlock
+from yunxin_soap.campaign.storage.paces import pace_id
 from yunxin_soap.campaign.storage.schema import ledger, submission
 from yunxin_soap.campaign.storage.singles import check_content, digest_of
 from yunxin_soap.campaign.storage.suppression import list_state, refuse_suppressed
@@ -102,6 +103,8 @@ class Outbox:
     def _add(
         connection: sa.Connection, key: str, given: Submission, expires_in: float, pace: str | None
     ) -> bool:
+        if pace is not None:
+            pace_id(connection, pace)
         digest = digest_of(given)
         existing = sa.select(submission).where(submission.c.key == key)
         found = connection.execute(existing).one_or_none()

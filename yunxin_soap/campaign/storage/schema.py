@@ -168,6 +168,22 @@ skipped_line = sa.Table(
 )
 """The lines of a source that no submission was made of."""
 
+pace = sa.Table(
+    "yunxin_pace",
+    TABLES,
+    sa.Column("id", _Id, primary_key=True),
+    # Null if it is the one of a campaign.
+    sa.Column("name", _Name, unique=True),
+    sa.Column("campaign_id", _Id, sa.ForeignKey("yunxin_campaign.id"), unique=True),
+    # Submissions, and numbers, a second; null for no limit.
+    sa.Column("rate", sa.Double),
+    sa.Column("numbers_rate", sa.Double),
+    # The first slot of each that nobody has taken.
+    sa.Column("next_at", sa.Double, nullable=False),
+    sa.Column("numbers_next_at", sa.Double, nullable=False),
+)
+"""Limits that hold for all runners together. Apart from `campaign`, whose rows are read often."""
+
 suppression = sa.Table(
     "yunxin_suppression",
     TABLES,

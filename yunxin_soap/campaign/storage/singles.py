@@ -23,6 +23,7 @@ from yunxin_soap.campaign.storage.dialects import (
     dialect_of,
     ledger_time,
 )
+from yunxin_soap.campaign.storage.paces import full_paces
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, RunnerIdentity, Runners
 from yunxin_soap.campaign.storage.schema import content, recipients, runner, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
@@ -149,7 +150,10 @@ class Singles:
         refuse_suppressed(connection, recipients, self._list_state)
 
     def due_keys(self, limit: int) -> Sequence[str]:
-        """Return the keys of queued single sends to be tried now, the oldest first."""
+        """Return the keys of queued single sends to be tried now, the oldest first.
+
+        Those whose pace has no slot now are not among them.
+        """
         with self._engine.connect().execution_options(**{READ_ONLY: True}) as connection:
             now = ledger_time(connection)
             return connection.scalars(
@@ -158,6 +162,11 @@ class Singles:
                     submission.c.campaign_id.is_(None),
                     submission.c.state == State.PENDING.value,
                     submission.c.expires_at.is_not(None),
+                    sa.or_(
+                        submission.c.pace.is_(None),
+                        submission.c.pace.not_in(full_paces(connection, now)),
+                        submission.c.expires_at <= now,
+                    ),
                     sa.or_(
                         submission.c.not_before.is_(None),
                         submission.c.not_before <= now,

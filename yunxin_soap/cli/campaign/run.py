@@ -55,8 +55,13 @@ sending_options = combine(
     click.option(
         "--concurrency", default=32, show_default=True, help="The most submissions in flight."
     ),
-    click.option("--rate-limit", type=float, help="The most submissions a second."),
-    click.option("--numbers-rate-limit", type=float, help="The most numbers a second."),
+    click.option(
+        "--rate-limit", type=float, help="The most submissions a second, over all its runs."
+    ),
+    click.option(
+        "--numbers-rate-limit", type=float, help="The most numbers a second, over all its runs."
+    ),
+    click.option("--pace", metavar="NAME", help='Keep to this pace, as made by "pace set".'),
     click.option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
     click.option(
         "--from",
