@@ -43,7 +43,12 @@ def assert_each_accepted_once(sandbox: Sandbox, count: int) -> None:
     assert sandbox.accepted_numbers == dict.fromkeys(numbers(count), 1)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+POOLS = [("redis", pool) for pool in ("prefork", "threads", "solo")]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "pool"), [*POOLS, ("rabbitmq", "prefork")], indirect=["deployment"]
+)
 def test_work_until_a_campaign_is_done(
     pool: str, app: Celery, start: Callable[..., Worker], ledger: Ledger, sandbox: Sandbox
 ) -> None:
@@ -88,8 +93,15 @@ def test_beat_sends_what_was_started_and_queued(
     assert_each_accepted_once(sandbox, 8)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-@pytest.mark.parametrize("target", ["worker", "all processes"])
+@pytest.mark.parametrize(
+    ("deployment", "pool", "target"),
+    [
+        *((*each, "worker") for each in POOLS),
+        ("redis", "prefork", "all processes"),
+        ("rabbitmq", "prefork", "worker"),
+    ],
+    indirect=["deployment"],
+)
 def test_warm_shutdown_leaves_nothing_unknown(
     pool: str,
     target: str,
@@ -139,6 +151,55 @@ def test_work_begins_nothing_when_the_worker_ends(
     worker.signal()
     assert worker.join() == 0
     assert ledger.status("b").submissions[State.PENDING] == 5000
+
+
+def test_send_is_left_to_others_when_the_worker_ends(
+    app: Celery,
+    deployment: Deployment,
+    start: Callable[..., Worker],
+    ledger: Ledger,
+    sandbox: Sandbox,
+) -> None:
+    """A send that the worker has taken, and begins during a warm shutdown, goes back to the queue.
+
+    The first one, which is in flight, ends well.
+    """
+    deployment.conf = {"worker_prefetch_multiplier": 8}
+    for each in numbers(2):
+        ledger.once.enqueue(each, each, TEXT, channel=37)
+    sandbox.inject_fault("delay", seconds=3)
+    worker = start("--pool", "threads", "-c", "1")
+    for each in numbers(2):
+        app.send_task("yunxin_soap.send", [each])
+    wait_until(lambda: len(sandbox.arrivals) == 1, "the first is in flight")
+    wait_until(lambda: worker.log.count("send[") == 2, "the second is taken")
+    worker.signal()
+    assert worker.join() == 0
+    assert ledger.once.counts()[State.ACCEPTED] == 1
+    assert ledger.once.counts()[State.PENDING] == 1
+    start("--pool", "solo")
+    wait_until(lambda: ledger.once.counts()[State.ACCEPTED] == 2, "another worker sends it")
+    assert_each_accepted_once(sandbox, 2)
+
+
+@pytest.mark.parametrize("deployment", ["rabbitmq"], indirect=True)
+def test_send_of_a_killed_worker_is_unknown_and_not_repeated(
+    app: Celery,
+    deployment: Deployment,
+    start: Callable[..., Worker],
+    ledger: Ledger,
+    sandbox: Sandbox,
+) -> None:
+    """RabbitMQ delivers its message again at once; the next worker sends nothing."""
+    ledger.once.enqueue("key", numbers(1), TEXT, channel=37)
+    sandbox.inject_fault("delay", seconds=60)
+    victim = start("--pool", "solo")
+    app.send_task("yunxin_soap.send", ["key"])
+    wait_until(lambda: len(sandbox.arrivals) == 1, "it is in flight")
+    victim.kill()
+    start("--pool", "solo").wait_for("OutcomeUnknown")
+    assert list(ledger.once.keys(State.UNKNOWN)) == ["key"]
+    assert_each_accepted_once(sandbox, 1)
 
 
 def test_killed_workers_campaign_goes_on_with_one_sweep(

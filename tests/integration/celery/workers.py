@@ -125,6 +125,11 @@ class Worker:
         )
         assert text in self.log, self.log
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes tasks."""
+        return " ready." in self.log
+
     def wait_until_ready(self) -> None:
         """Wait until it takes tasks."""
         self.wait_for(" ready.")

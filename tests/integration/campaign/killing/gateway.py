@@ -66,6 +66,11 @@ class Gateway:
             )
             return {batch_no: recipients.split(",") for batch_no, recipients in rows}
 
+    def accepted_count(self) -> int:
+        """Return how many batches it accepted so far."""
+        with closing(self._record()) as record:
+            return int(record.execute("SELECT count(batch_no) FROM arrivals").fetchone()[0])
+
     def hit_by(self, kind: FaultKind) -> int:
         """Return how many submissions a kind of fault hit so far."""
         with closing(self._record()) as record:
