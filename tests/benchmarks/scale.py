@@ -38,7 +38,8 @@ _COLUMNS = (
     "plan, ms",
     "purge, ms",
 )
-"""What one submission costs; times are those of CPU. The log is of all the server's databases."""
+"""What one submission costs: CPU of the runner, of the server and of the plan, and the time of a
+purge. The log is of all the server's databases."""
 
 
 @contextmanager

@@ -117,9 +117,9 @@ def main(url: str, endpoint: str, size: int, count: int, concurrency: int) -> No
         seconds, runner = time.perf_counter() - began, time.process_time() - used
         assert status.submissions[State.ACCEPTED] == count, status
         after, ended_log, ended_server = costs.sizes(), costs.log(), costs.server_cpu()
-        used = time.process_time()
+        began = time.perf_counter()
         ledger.purge(older_than=0.0)
-        purging = time.process_time() - used
+        purging = time.perf_counter() - began
     grown = {name: size - empty.get(name, 0) for name, size in after.items()}
     measured = {
         "seconds": seconds,

@@ -228,6 +228,23 @@ def test_run_makes_a_span_of_each_submission(
     instrumented.assert_harmless()
 
 
+def test_paced_run_measures_its_waits(
+    sandbox: Sandbox, instrumented: Exported, tmp_path: Path
+) -> None:
+    """A submission that waited for its turn says for how long; one without a pace does not."""
+    with (
+        Ledger(tmp_path / "ledger.sqlite") as ledger,
+        Client("demo", "demo", endpoint=sandbox.url, channel="37") as client,
+    ):
+        ledger.plan("paced", numbers(10), TEXT, channel=37, max_recipients=1)
+        ledger.run("paced", client, rate_limit=10.0)
+        ledger.plan("free", numbers(10), TEXT, channel=37, max_recipients=1)
+        ledger.run("free", client)
+    (waits,) = instrumented.metrics()["yunxin.pace.wait"]
+    assert waits.count == 10
+    assert 0.0 < waits.sum < 10.0
+
+
 def test_ledger_is_measured_when_metrics_are_collected(
     sandbox: Sandbox, exported: Exported, tmp_path: Path
 ) -> None:
