@@ -66,6 +66,8 @@ _ESCAPE = re.compile("_x(00[01][0-9A-Fa-f])_")
 _NUMBER_FORMAT = re.compile(
     r"(?P<group>#,##)?(?P<whole>0+)(?:\.(?P<part>0+))?(?P<percent>%)?(?:_.| )*"
 )
+_NO_LETTERS = re.compile(r'"[^"]*"|\[[^\]]*\]|[_\\].')
+"""What a format has beside the letters that stand for a part of a date: texts and colours."""
 _AS_ROWS = {"Line": "Row", "The headings are in line": "The headings are in row"}
 HiddenRows = Literal["skip", "send"]
 
@@ -561,13 +563,12 @@ def _shown(cell: Any) -> Any:
 
 
 def _shown_date(value: datetime, number_format: str) -> Any:
-    from openpyxl.styles.numbers import is_datetime
-
-    kind = is_datetime(number_format)
-    if kind == "date":
-        return value.date()
-    is_time = kind == "time" and any(letter in number_format.lower() for letter in "hs")
-    return value.time() if is_time else value
+    # pandas writes the letters in upper case, which Excel reads like the others.
+    letters = set(_NO_LETTERS.sub("", number_format.partition(";")[0]).lower())
+    has_date, has_time = not letters.isdisjoint("dy"), not letters.isdisjoint("hs")
+    if has_date == has_time:
+        return value
+    return value.date() if has_date else value.time()
 
 
 def _shown_number(value: float, number_format: str) -> Any:
