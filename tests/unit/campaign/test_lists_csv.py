@@ -258,9 +258,25 @@ def test_csv_empty_rows_are_skipped_and_counted() -> None:
 
 def test_csv_short_row_has_empty_columns() -> None:
     """A column that the row lacks is empty, as a spreadsheet shows it."""
-    texts, skipped = planned(csv_of(f"phone,name\n{A}\n{B},乙,more\n"), NAMED)
+    texts, skipped = planned(csv_of(f"phone,name\n{A}\n{B},乙\n"), NAMED)
     assert texts == {"您好乙【签名】": [B]}
     assert [each.line for each in skipped] == [2]
+
+
+@pytest.mark.parametrize("multiline", [False, True])
+def test_csv_row_with_more_fields_than_headings_is_skipped(multiline: bool) -> None:
+    """A comma without quotes, as in 1,234.00, moves what is behind it to other columns."""
+    content = f"phone,name,x\n{A},1,234.00,y\n{B},乙,z, ,\n{C},丙,\n"
+    source = Csv(io.BytesIO(content.encode()), multiline=multiline)
+    texts, skipped = planned(source, NAMED)
+    assert texts == {"您好乙【签名】": [B], "您好丙【签名】": [C]}
+    assert [(each.line, each.value) for each in skipped] == [(2, A)]
+    assert skipped[0].reason == (
+        "this line has 4 fields, but the list has 3 headings: put quotes around a field that has"
+        " the separator in it, or add a heading"
+    )
+    # Without columns, nothing but the number is used.
+    assert planned(csv_of(content)) == ({TEXT: [A, B, C]}, [])
 
 
 def test_csv_records_of_several_lines_count_their_lines() -> None:

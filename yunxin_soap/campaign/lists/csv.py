@@ -52,6 +52,10 @@ UNBALANCED_QUOTE_REASON = (
     'this line has an unbalanced quote ("), or is between two lines that have: fix the quotes, or'
     " read a list with fields of several lines with --multiline (the argument multiline of Csv)"
 )
+WIDE_ROW_REASON = (
+    "this line has {fields} fields, but the list has {headings} headings: put quotes around a field"
+    " that has the separator in it, or add a heading"
+)
 BROKEN_LINE_REASON = (
     "a carriage return breaks this line or the one before: remove it, or put its field in quotes"
 )
@@ -121,7 +125,11 @@ class Csv(Source):
             self.notes = (*notes, *table.notes)
             data = _Chunk(first.lines[table.first :], first.rows[table.first :], first.skipped)
             headings = table.headings if columns else {}
-            yield from _batches(itertools.chain([data], chunks), table.index, headings)
+            parts: Iterable[_Chunk] = itertools.chain([data], chunks)
+            if headings:
+                width = len(first.rows[table.first - 1])
+                parts = (_without_wide_rows(part, width, table.index) for part in parts)
+            yield from _batches(parts, table.index, headings)
 
 
 class _Chunk(NamedTuple):
@@ -144,6 +152,30 @@ def _join(chunks: Iterable[_Chunk], rows: int) -> _Chunk:
         if len(joined.rows) >= rows:
             break
     return joined
+
+
+def _without_wide_rows(chunk: _Chunk, width: int, index: int) -> _Chunk:
+    """Skip the records that have more fields than there are headings.
+
+    A delimiter without quotes, as in ``1,234.00``, moves the fields behind it to other columns.
+    Blank fields at the end are harmless.
+
+    Args:
+        chunk: the records.
+        width: the count of the headings.
+        index: the index of the number in a record.
+    """
+    if max(map(len, chunk.rows), default=0) <= width:
+        return chunk
+    kept: list[tuple[int, list[str]]] = []
+    skipped = list(chunk.skipped)
+    for line, row in zip(chunk.lines, chunk.rows, strict=True):
+        if is_blank(row[width:]):
+            kept.append((line, row))
+        else:
+            reason = WIDE_ROW_REASON.format(fields=len(row), headings=width)
+            skipped.append(SkippedLine(line, row[index] if index < len(row) else "", reason))
+    return _Chunk([line for line, _ in kept], [row for _, row in kept], skipped)
 
 
 def _batches(chunks: Iterable[_Chunk], index: int, headings: dict[str, int]) -> Iterator[Batch]:
