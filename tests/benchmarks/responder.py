@@ -55,8 +55,8 @@ def responses() -> dict[str, bytes]:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, prepared: dict[str, bytes]) -> None:
-        self._responses = prepared
+    def __init__(self, prepared: dict[str, bytes], delay: float) -> None:
+        self._responses, self._delay = prepared, delay
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,7 +76,11 @@ class _Connection(asyncio.Protocol):
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._received = rest[left:]
-            self._transport.write(self._responses[_protocol(head)])
+            response = self._responses[_protocol(head)]
+            if self._delay:
+                asyncio.get_running_loop().call_later(self._delay, self._transport.write, response)
+            else:
+                self._transport.write(response)
 
 
 def _protocol(head: bytes) -> str:
@@ -87,10 +91,10 @@ def _protocol(head: bytes) -> str:
     return "soap12" if _SOAP12.search(head) else "soap"
 
 
-async def _serve() -> None:
+async def _serve(delay: float) -> None:
     prepared = responses()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(prepared), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(prepared, delay), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     # Serve until the parent closes standard input.
@@ -98,9 +102,13 @@ async def _serve() -> None:
 
 
 @contextmanager
-def responder() -> Iterator[str]:
-    """Run a responder in a process of its own, and yield the address of its service."""
-    command = [sys.executable, "-m", "tests.benchmarks.responder"]
+def responder(delay: float = 0.0) -> Iterator[str]:
+    """Run a responder in a process of its own, and yield the address of its service.
+
+    Args:
+        delay: seconds until it responds.
+    """
+    command = [sys.executable, "-m", "tests.benchmarks.responder", str(delay)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -116,4 +124,4 @@ def responder() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(float(sys.argv[1])))
