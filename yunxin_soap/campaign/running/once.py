@@ -413,8 +413,6 @@ class OnceSend:
         """Whether it is sent only if it is due and nobody else has it in flight."""
         self._expires_at: float | None = None
         """By the ledger's clock; None if it is not queued."""
-        self._queued: Submission | None = None
-        """The content of a queued send that this call has claimed."""
 
     def send(self, client: Client, checked: Submission | None) -> Receipt:
         """Send it, or return or raise how it ended before.
@@ -585,18 +583,21 @@ class OnceSend:
 
         None: it has claimed nothing, or the ledger cannot say it in time.
         """
-        own = sa.select(submission.c.id, submission.c.content_id, submission.c.attempts).where(
+        own = sa.select(submission).where(
             submission.c.key == self._key, submission.c.runner_id == self._identity.id
         )
-        content = checked or self._queued
-        if content is None:
-            return None
         give_up_at = time.monotonic() + _LOST_ANSWER_TIMEOUT
         while True:
             try:
                 with self._engine.connect() as connection:
                     found = connection.execute(own).one_or_none()
-                return found and ClaimedSubmission(*found, content)
+                    if found is None:
+                        return None
+                    content = checked or content_of(connection, found.id)
+                    if content is None:
+                        return None
+                self._expires_at = found.expires_at
+                return ClaimedSubmission(found.id, found.content_id, found.attempts, content)
             except sa.exc.DBAPIError as error:
                 if not is_transient(error) or time.monotonic() >= give_up_at:
                     return None
@@ -612,20 +613,16 @@ class OnceSend:
             recorded it is committed.
         """
         digest = "" if checked is None else digest_of(checked)
-        existing = sa.select(submission).where(submission.c.key == self._key)
-        if self._only_due:
-            queued = submission.c.state == State.PENDING.value, submission.c.expires_at.is_not(None)
-            existing = existing.where(*queued).with_for_update(skip_locked=True)
-        else:
-            existing = existing.with_for_update()
         self.slot_wait = None
         if checked is not None and self._pace is None:
             lease = self._begin_lease(client)
             claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
             if claimed is not None:
                 return claimed
+        elif checked is None and (claimed := self._claim_queued(client)) is not None:
+            return claimed
         with self._engine.begin() as connection:
-            found = connection.execute(existing).one_or_none()
+            found = connection.execute(self._existing()).one_or_none()
             if found is None and self._only_due:
                 return None
             if found is not None and checked is not None:
@@ -637,6 +634,25 @@ class OnceSend:
             # The next look finds what became of a stalled one.
             self._singles.runners.reclaim_stalled(connection, None)
             return None
+
+    def _existing(self) -> sa.Select[Any]:
+        """Return what selects and locks the send."""
+        own = sa.select(submission).where(submission.c.key == self._key)
+        if not self._only_due:
+            return own.with_for_update()
+        queued = submission.c.state == State.PENDING.value, submission.c.expires_at.is_not(None)
+        return own.where(*queued).with_for_update(skip_locked=True)
+
+    def _claim_queued(self, client: AnyClient) -> ClaimedSubmission | None:
+        """Claim a queued send that is due by few statements, if the database and the send allow."""
+        lease = self._begin_lease(client)
+        began_at = lease_clock()
+        found = self._singles.claim_queued(self._identity, self._key, lease)
+        if found is None:
+            return None
+        self._expires_at = found.expires_at
+        self._valid_until = min(self._valid_until, began_at + found.left)
+        return found.claimed
 
     def _claim_in_slot(
         self,
@@ -725,7 +741,6 @@ class OnceSend:
                 raise damaged(f"the content of the submission {found.id} is not what was queued")
             if (ended := self._end_queued(connection, found, checked, now)) is not None:
                 return ended
-            self._queued = checked
         return ClaimedSubmission(found.id, found.content_id, found.attempts + 1, checked)
 
     def _end_queued(

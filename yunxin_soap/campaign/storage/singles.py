@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -35,6 +35,16 @@ from yunxin_soap.campaign.storage.suppression import (
 )
 from yunxin_soap.errors import ContentConflict
 from yunxin_soap.message import Submission
+
+
+class QueuedClaim(NamedTuple):
+    """A queued send that was claimed."""
+
+    claimed: ClaimedSubmission
+    expires_at: float
+    """By the ledger's clock."""
+    left: float
+    """Seconds until then."""
 
 
 def digest_of(given: Submission) -> str:
@@ -138,6 +148,49 @@ class Singles:
             row = statement.execute(connection, values).one_or_none()
         return None if row is None else ClaimedSubmission(row.id, row.content_id, 1, given)
 
+    def claim_queued(self, identity: RunnerIdentity, key: str, lease: float) -> QueuedClaim | None:
+        """Claim a queued send that is due and register its runner, by two statements.
+
+        Args:
+            identity: its runner.
+            key: its key.
+            lease: seconds until the runner counts as stalled.
+
+        Returns:
+            The claimed send; None if a transaction has to look at it: it is not due, has expired or
+            another call has it, it has a pace, a recipient is on the do-not-send list, that list
+            has changed, or the database has no such statement.
+        """
+        ctes = dialect_of(self._engine).writing_ctes
+        if ctes is None:
+            return None
+        with self._autocommit() as connection:
+            statement = _read_queued_statement(self._engine.dialect, ctes)
+            row = statement.execute(connection, {"key": key}).one_or_none()
+            if row is None or row.pace is not None:
+                return None
+            given = Submission(
+                tuple(row.numbers.split(",")), row.message, row.channel, row.extension
+            )
+            if digest_of(given) != row.digest:
+                return None
+            values = {
+                **asdict(identity),
+                **self._list_state.binds(given.recipients),
+                "lease": lease,
+                "single": row.id,
+                "new_runner": identity.id,
+            }
+            statement = _claim_queued_statement(self._engine.dialect, ctes)
+            claimed = statement.execute(connection, values).one_or_none()
+        if claimed is None:
+            return None
+        return QueuedClaim(
+            ClaimedSubmission(row.id, row.content_id, claimed.attempts, given),
+            row.expires_at,
+            row.expires_at - row.now,
+        )
+
     def refuse_suppressed(self, connection: sa.Connection, recipients: Sequence[str]) -> None:
         """Check that none of the recipients of a send is on the do-not-send list.
 
@@ -231,6 +284,59 @@ def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledS
     It does nothing either if a recipient is on the do-not-send list, or if that list has changed.
     """
     claimed, others = transitions.insert_claimed(ctes, none_is_suppressed(dialect))
+    register = _register(claimed, ctes)
+    return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_queued_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
+    """Return what reads a queued send that is due."""
+    columns = (
+        *(submission.c.id, submission.c.content_id, submission.c.digest, submission.c.expires_at),
+        *(submission.c.pace, recipients.c.numbers),
+        *(content.c.message, content.c.channel, content.c.extension, ctes.now.label("now")),
+    )
+    query = (
+        sa.select(*columns)
+        .join(content, submission.c.content_id == content.c.id)
+        .join(recipients, recipients.c.submission_id == submission.c.id)
+        .where(submission.c.key == sa.bindparam("key", type_=sa.Text()), *_is_due(ctes))
+    )
+    return CompiledStatement(query, dialect)
+
+
+@functools.lru_cache(maxsize=16)
+def _claim_queued_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledStatement:
+    """Return what claims a queued send that is due, and inserts its runner.
+
+    It does nothing if a recipient is on the do-not-send list, or if that list has changed.
+    """
+    chosen = (
+        sa.select(submission.c.id)
+        .where(
+            submission.c.id == sa.bindparam("single", type_=sa.BigInteger()),
+            none_is_suppressed(dialect),
+            *_is_due(ctes),
+        )
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    claimed, noted = transitions.claim_chosen(chosen, ctes.now)
+    register = _register(claimed, ctes)
+    return CompiledStatement(sa.select(claimed).add_cte(register, noted), dialect)
+
+
+def _is_due(ctes: WritingCTEs) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions of a queued send that may be sent now."""
+    return (
+        submission.c.state == State.PENDING.value,
+        submission.c.expires_at > ctes.now,
+        sa.or_(submission.c.not_before.is_(None), submission.c.not_before <= ctes.now),
+    )
+
+
+def _register(claimed: sa.CTE, ctes: WritingCTEs) -> sa.CTE:
+    """Return what inserts the runner of a send, if it was claimed."""
     registered: dict[str, sa.ColumnElement[Any]] = {
         name: sa.bindparam(name, type_=runner.c[name].type)
         for name in ("id", "host", "pid_namespace", "pid", "process_started")
@@ -238,8 +344,7 @@ def _claim_unused_statement(dialect: sa.Dialect, ctes: WritingCTEs) -> CompiledS
     lease: sa.BindParameter[float] = sa.bindparam("lease", type_=sa.Double())
     registered |= {"started_at": ctes.now, "expires_at": ctes.now + lease}
     row = sa.select(*registered.values()).select_from(claimed)
-    register = runner.insert().from_select([*registered], row).cte("registered")
-    return CompiledStatement(sa.select(claimed).add_cte(register, *others), dialect)
+    return runner.insert().from_select([*registered], row).cte("registered")
 
 
 @functools.lru_cache(maxsize=16)

@@ -314,19 +314,24 @@ def claim(connection: sa.Connection, ids: Collection[int], *, now: float, runner
     transition(connection, _claim_values, changes, before=State.PENDING, by=runner_id)
 
 
-def claim_chosen(chosen: sa.CTE) -> tuple[sa.CTE, sa.CTE]:
+def claim_chosen(
+    chosen: sa.CTE, now: sa.ColumnElement[float] | None = None
+) -> tuple[sa.CTE, sa.CTE]:
     """Return what claims submissions in one statement, for a database with writing CTEs.
 
     Args:
         chosen: the ids of pending submissions, which it locks.
+        now: the ledger's time. Default: the statement binds it as ``new_at``.
 
     Returns:
-        The claimed submissions, and the entries of their history. The statement binds ``new_at``
-        and ``new_runner``.
+        The claimed submissions, and the entries of their history. The statement binds
+        ``new_runner``.
     """
     new: dict[str, sa.ColumnElement[Any]] = {
         name: sa.bindparam(name, type_=_CHANGE[name]) for name in ("new_at", "new_runner")
     }
+    if now is not None:
+        new["new_at"] = now
     new |= {"old_state": _text(State.PENDING), "new_state": _text(State.SUBMITTING)}
     claimed = (
         submission.update()
