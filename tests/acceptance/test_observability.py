@@ -111,14 +111,15 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
     values = {"now": time.time(), "campaign_id": 1}
     # The limits are for real ledgers; the tests' are smaller.
     queries = [re.sub(r"LIMIT (5000|1000)", "LIMIT 20", each) for each in QUERIES]
-    assert len(queries) == 9
+    assert len(queries) == 10
     with (
         Ledger(ledger_url) as ledger,
         Client("demo", "demo", endpoint=sandbox.url, channel="37", retries=0) as client,
     ):
+        ledger.pace.set("account-37", rate=1000.0)
         ledger.plan("small", numbers(40), TEXT, channel=37, max_recipients=1)
         with sandbox.inject_fault("close", when="after"):
-            ledger.run("small", client)
+            ledger.run("small", client, pace="account-37")
         costs = []
         for name, count in (("large", 3000), ("larger", 9000)):
             grow(ledger, engine, client, name, count)
@@ -131,7 +132,8 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
     assert states == {"accepted": 39, "unknown": 1}
     assert [row[1] for row in found[3]] == ["small"]
     assert sum(int(row[2]) for row in found[6]) == 40
-    assert int(found[8][0][0]) == 39
+    assert [row[0] for row in found[7]] == ["account-37"]
+    assert int(found[9][0][0]) == 39
     for sql, before, after in zip(queries, *costs, strict=True):
         assert after <= before * 1.5 + 200, sql
 

@@ -7,7 +7,8 @@ memory, and each test first shows that a leak would be noticed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from tests.support.lists import numbers
 from tests.support.scripted_server import ScriptedServer, read_then_close, reply_with
 from tests.support.secret_detector import NUMBERS, PASSWORD
 from tests.support.wire_samples import HTML, http_response, result_response
-from yunxin_soap import Client, OutcomeUnknown, SendError
+from yunxin_soap import Client, OutcomeUnknown, SendError, SubmissionStarted, observe
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.telemetry import instrument
@@ -141,6 +142,18 @@ def test_wsdl_refresh_exports_no_secret(
     http_instrumented.assert_harmless()
 
 
+def work_until_sent(ledger: Ledger, client: Client, key: str) -> None:
+    """Let a worker send what is queued."""
+    stop = threading.Event()
+
+    def stop_once_sent(_started: SubmissionStarted) -> Callable[[object], None]:
+        return lambda _ended: stop.set()
+
+    with observe(stop_once_sent):
+        ledger.work(client, stop=stop)
+    assert key in ledger.once.keys(State.ACCEPTED)
+
+
 def work(url: str, sandbox: Sandbox, protocol: str) -> None:
     """Do whatever a ledger can do."""
     sandbox.add_account(Account("ledger", PASSWORD))
@@ -166,13 +179,14 @@ def work(url: str, sandbox: Sandbox, protocol: str) -> None:
         ledger.plan("c", numbers(20), TEXT, channel=37, max_recipients=5)
         ledger.suppression.add([numbers(3)[1]], reason="STOP", by="test")
         ledger.preview("a")
+        ledger.pace.set("account-37", rate=1000.0)
         with sandbox.inject_fault("code", code="-6:QZ7KXV"):
             ledger.run("a", client, concurrency=1)
         ledger.retry("a", by="test")
         with sandbox.inject_fault("close", when="after"):
             ledger.run("a", client, concurrency=1)
         with sandbox.inject_fault("code", code="-16", times=3):
-            ledger.run("b", client, isolate=True)
+            ledger.run("b", client, isolate=True, pace="account-37", rate_limit=500.0)
         ledger.resolve("a", "accepted", by="test", batch_no="7")
         ledger.start("c", workers=1)
         ledger.pause("c", by="test")
@@ -190,6 +204,10 @@ def work(url: str, sandbox: Sandbox, protocol: str) -> None:
         ledger.once.retry(f"{KEY}-2", by="test")
         ledger.once.enqueue(f"{KEY}-3", NUMBERS[0], TEXT, channel=37)
         ledger.once.send_queued(client, f"{KEY}-3")
+        ledger.once.enqueue(f"{KEY}-4", NUMBERS[0], TEXT, channel=37, pace="account-37")
+        work_until_sent(ledger, client, f"{KEY}-4")
+        ledger.pace.list()
+        ledger.pace.remove("account-37")
         assert ledger.find(NUMBERS[0])
         for name in ("a", "b", "c"):
             list(ledger.results(name, states=list(State)))
