@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +26,8 @@ from yunxin_soap import (
     ConfigurationError,
     InvalidRequest,
     NotSent,
+    Observation,
+    Observer,
     Outcome,
     OutcomeUnknown,
     ProtocolName,
@@ -38,9 +40,12 @@ from yunxin_soap import (
     SendError,
     Settings,
     Submission,
+    SubmissionEnded,
+    SubmissionStarted,
     Transport,
     YunxinError,
     count_segments,
+    observe,
     wsdl,
 )
 from yunxin_soap.campaign import (
@@ -83,6 +88,7 @@ from yunxin_soap.sandbox import (
     Sandbox,
     SqliteArrivals,
 )
+from yunxin_soap.telemetry import Instrumentation, instrument, observe_ledger
 
 
 def client_arguments() -> None:
@@ -186,6 +192,31 @@ def transports() -> None:
     Client.from_env(transport=sync)
     AsyncClient.from_settings(Settings("user", "secret"), transport=asynchronous)
     Client("user", "secret", transport=asynchronous)  # type: ignore[arg-type]
+
+
+def counts_submissions(started: SubmissionStarted) -> Callable[[SubmissionEnded], None]:
+    """An observer of a user's own."""
+    assert_type(started.recipients, int)
+    assert_type(started.campaign, str | None)
+
+    def end(ended: SubmissionEnded) -> None:
+        assert_type(ended.outcome, Outcome)
+        assert_type(ended.category, Category | None)
+        assert_type(ended.error, type[BaseException] | None)
+
+    return end
+
+
+def observers(started: SubmissionStarted, ledger: Ledger) -> None:
+    observer: Observer = counts_submissions
+    assert_type(observe(observer), Observation)
+    observe(lambda _started: None).remove()
+    observe(print)
+    observe("print")  # type: ignore[arg-type]
+    started.recipients = 2  # type: ignore[misc]
+    assert_type(ledger.backlog().oldest_queued_age, float | None)
+    assert_type(instrument(label_campaigns=True), Instrumentation)
+    observe_ledger(ledger)
 
 
 def values(submission: Submission, receipt: Receipt) -> None:
