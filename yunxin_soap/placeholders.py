@@ -44,6 +44,9 @@ _LABELS = tuple(
         ("〔", "〕"),
         ("<", ">"),
         ("＜", "＞"),
+        # Word's merge fields, as it shows them
+        ("«", "»"),
+        ("《", "》"),
     )
 )
 _SIGNATURE = re.compile(r"【([^【】]*)】\s*\Z")

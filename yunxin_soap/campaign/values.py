@@ -52,18 +52,20 @@ _NO_TEXTS = _HOLES | _BOOLEANS
 _GLUED_HOLE = re.compile(
     # As programs write them: "Nan" is a name, "null" is none. A unit or a label is beside it.
     r"(?:nan|NaN|NaT|None|null|NULL|undefined|N/A|#N/A|<NA>|\\N)"
-    r"(?=[\u4e00-\u9fff\u3000-\u303f%％,，。)）]|$)",
+    r"(?=[ \u3000]?[\u4e00-\u9fff]|[\u3000-\u303f%％,，。)）]|$)",
     re.MULTILINE,
 )
-_BESIDE_HOLE = re.compile(r"[\n\u4e00-\u9fff\u3000-\u303f¥￥$€:：,，(（]")
+_BESIDE_HOLE = re.compile(r"[\n\u4e00-\u9fff\u3000-\u303f¥￥$€:：,，(（][ \u3000]?\Z")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z]{2,8}[0-9]{0,2}));")
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+"""A character as JSON writes it."""
 _SPREADSHEET_ERROR = re.compile(r"#[a-zà-ÿа-яё0-9_/¡¿]+[!?]")
 """In any language, such as ``#WERT!``."""
 _LONGEST_HOLE = 40
 """Characters of a hole or of a placeholder in its place, at most."""
 _QUOTES = "\"'`“”‘’"
 _DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
-_SUSPECT = _DASHES.union(r"#\<([{$%@", "＃＼＜（［｛＄％＠＋－", "【〔", _QUOTES).union(
+_SUSPECT = _DASHES.union(r"#?\<([{$%@", "＃？＼＜（［｛＄％＠＋－", "【〔", _QUOTES).union(
     chr(ord(each) + 0xFEE0) for each in "filntuFILNTU0123456789"
 )
 """The first characters of holes in other forms and widths, and of placeholders."""
@@ -72,6 +74,7 @@ _NOISY_NUMBER = re.compile(r"[+-]?[0-9]*\.[0-9]{9,}")
 _SHORTEST_NOISY = 10
 _PLAIN = r"(?:[A-Za-z\u4e00-\u9fff][0-9A-Za-z\u4e00-\u9fff]*|[0-9]{1,6}\.[0-9]{1,2}|[0-9]+)"
 _PLAIN_LINES = re.compile(rf"{_PLAIN}(?:\n{_PLAIN})*")
+_C1_CONTROL = re.compile("[\x80-\x9f]")
 _PRINTED_BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 
 _MAX_DECIMALS = 8
@@ -186,6 +189,12 @@ def _check_decoded(text: str, name: str) -> None:
         raise invalid_request(
             f"{name} contains bytes that the list's encoding cannot decode (U+FFFD)."
         )
+    # UTF-8 that was read as Latin-1 has some of these.
+    if found := _C1_CONTROL.search(text):
+        raise invalid_request(
+            f"{name} contains a control character (U+{ord(found[0]):04X}): it was decoded in a"
+            " wrong encoding."
+        )
     if any(unicodedata.category(each) == "Co" for each in text):
         raise invalid_request(
             f"{name} contains a private-use character, which no phone shows: the list may be in"
@@ -199,7 +208,8 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
     if not bare:
         raise invalid_request(f"{name} is empty.")
     _check_decoded(text, name)
-    if len(bare) > 1 and not bare.strip("#"):  # the column was too narrow for a number
+    # The column was too narrow for a number, or a database lacked the characters.
+    if (len(bare) > 1 and not bare.strip("#")) or not bare.strip("?"):
         raise _empty(text, name)
     if len(text) <= _LONGEST_HOLE:
         key = "".join(bare.split()).strip(_QUOTES).casefold()
@@ -239,12 +249,15 @@ def _find_remains(text: str) -> str:
     if ("n" in text or "N" in text) and _GLUED_HOLE.search(text):
         for found in _GLUED_HOLE.finditer(text):
             start = found.start()
-            if not start or _BESIDE_HOLE.match(text, start - 1):
+            if not start or _BESIDE_HOLE.search(text[max(start - 2, 0) : start]):
                 return f"holds {found[0]}, which stands for nothing: fill it in the list."
     for found in _ENTITY.finditer(text) if "&" in text else ():
         if found[1] is None or found[1] in html.entities.name2codepoint:
             shown = html.unescape(found[0])
             return f"holds {found[0]}, which a phone shows so: write {shown!r} in the list."
+    for found in _UNICODE_ESCAPE.finditer(text) if "\\u" in text else ():
+        shown = chr(int(found[1], 16))
+        return f"holds {found[0]}, which a phone shows so: write {shown!r} in the list."
     return ""
 
 

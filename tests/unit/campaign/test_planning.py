@@ -99,7 +99,15 @@ def test_planner_skips_texts_that_cannot_be_sent() -> None:
 @pytest.mark.parametrize("kind", ["csv", "rows"])
 @pytest.mark.parametrize(
     "text",
-    ["您好#客户#", "您好【客户】！", "您好{{客户}}", "{客户}您好，余额%amount%", "您好[客户]"],
+    [
+        "您好#客户#",
+        "您好【客户】！",
+        "您好{{客户}}",
+        "{客户}您好，余额%amount%",
+        "您好[客户]",
+        "您好《客户》",
+        "您好«客户»",
+    ],
 )
 def test_planner_column_in_another_notation_is_invalid(kind: str, text: str) -> None:
     """It would be sent as it is: the columns of the list tell it from honest text."""
@@ -115,6 +123,7 @@ def test_planner_marks_that_name_no_column_are_text() -> None:
     for text in (
         "您好#客户#【签名】",
         "【客户】您好【签名】",
+        "《客户》您好【签名】",
         "{{您好}}，50%折扣，满100%返【签名】",
     ):
         sent = text.replace("{{", "{").replace("}}", "}")

@@ -162,6 +162,7 @@ HOLES = [
     ),
     *(" NULL ", "\tnan\n", "\u3000#N/A\xa0", "\u200bNULL", "NULL\ufeff", "N / A", "# N / A"),
     *("ＮＵＬＬ", "＃Ｎ／Ａ", "＃ＲＥＦ！", "ｎａｎ", "＼Ｎ", "＃＃＃＃", "Ｎａｎ"),
+    *("?", "??", " ??? ", "？？"),  # a database without the characters has these in their place
     *("${name}", "{{name}}", "#name#", "%name%", "{name}", "【变量】", "｛name｝", "#{name}"),
 ]
 
@@ -303,15 +304,19 @@ def test_are_plain_no_text_with_what_a_program_left(text: str) -> None:
             for each in (
                 *("nan元", "NaN%", "¥nan", "None天", "NULL先生", "余额nan元", "#N/A元", "\\N元"),
                 *("到期：NaT", "undefined您好", "张三,nan", "共null，None"),
+                # pandas joins two columns with a blank.
+                *("王 nan", "nan 王", "王\u3000None", "余额： null"),
             )
         ),
         ("&#29579;五", r"holds &#29579;, which a phone shows so: write '王'"),
         ("&#x738B;五", r"holds &#x738B;, which a phone shows so: write '王'"),
+        ("\\u738b五", r"holds \\u738b, which a phone shows so: write '王'"),
         ("A&amp;B", r"holds &amp;, which a phone shows so: write '&'"),
         ("张&nbsp;三", "holds &nbsp;"),
         ("１.３９Ｅ＋１０", "a number that a spreadsheet has cut"),
         ("王\ufffd五", r"cannot decode \(U\+FFFD\)"),
         ("王\ue000五", "contains a private-use character"),
+        ("王五".encode().decode("latin-1"), r"contains a control character \(U\+008E\)"),
         (datetime(2026, 11, 30, 1, 30, tzinfo=timezone.utc), "another time zone than China's"),
         (pd.Timestamp("2026-11-30 01:30", tz="UTC"), "another time zone than China's"),
     ],
