@@ -145,6 +145,41 @@ def test_pace_holds_for_campaigns_and_single_sends_together(
     assert min(gaps(slots)) > 0.0249
 
 
+def test_workers_send_what_is_queued_at_its_pace(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """Two workers keep to the pace of queued sends, and what has no pace waits for none of them."""
+    ledger.pace.set("p", rate=20)
+    for at in range(10):
+        ledger.once.enqueue(f"paced-{at}", TO, TEXT, channel=37, pace="p")
+    for at in range(3):
+        ledger.once.enqueue(f"free-{at}", TO, TEXT, channel=37)
+    stop, arrived = threading.Event(), threading.Semaphore(0)
+    unsubscribe = sandbox.store.subscribe(lambda _arrival: arrived.release())
+    with taken_slots() as slots, ThreadPoolExecutor(2) as threads:
+        workers = [threads.submit(ledger.work, client, stop=stop) for _ in range(2)]
+        try:
+            assert all(arrived.acquire(timeout=60) for _ in range(13))
+        finally:
+            stop.set()
+        for each in workers:
+            each.result(timeout=60)
+    unsubscribe()
+    assert len(slots) == 10
+    assert min(gaps(slots)) > 0.049
+    assert ledger.once.counts()[State.ACCEPTED] == len(sandbox.arrivals) == 13
+
+
+def test_sweep_leaves_out_what_its_pace_has_no_slot_for(ledger: Ledger, ledger_url: str) -> None:
+    """Queued sends of a full pace are not due, so that they keep no others from a worker."""
+    ledger.pace.set("p", rate=1)
+    ledger.once.enqueue("paced", TO, TEXT, channel=37, pace="p")
+    ledger.once.enqueue("free", TO, TEXT, channel=37)
+    assert ledger.sweep().due_keys == ("paced", "free")
+    with waits_since(ledger_url, "p", 1000):
+        assert ledger.sweep().due_keys == ("free",)
+
+
 def test_single_send_that_was_sent_before_waits_for_no_slot(
     ledger: Ledger, ledger_url: str, client: Client, sandbox: Sandbox
 ) -> None:
@@ -220,6 +255,17 @@ def test_changed_pace_holds_for_running_processes(
     assert {each.reason for each in seen} == {"the pace account-37 allows the next submission then"}
     assert all(each.until is not None for each in seen)
     assert len(sandbox.arrivals) == 5
+
+
+def test_run_does_not_wait_for_a_slot_that_nothing_is_left_for(
+    ledger: Ledger, client: Client, sandbox: Sandbox
+) -> None:
+    """A run ends with its last submission, however long the next slot is away."""
+    plan(ledger, 1)
+    seen: list[Progress] = []
+    status = ledger.run("a", client, rate_limit=0.01, on_progress=seen.append)
+    assert status.numbers[State.ACCEPTED] == len(sandbox.arrivals) == 1
+    assert {each.reason for each in seen} == {""}
 
 
 def test_slice_ends_if_its_pace_has_no_slot_in_time(

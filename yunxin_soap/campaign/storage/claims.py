@@ -110,6 +110,7 @@ class _Asked:
     """Whether it has to know what is left, since it has nothing in flight."""
     run_options: str | None
     paces: Sequence[int]
+    claims_soon: bool
 
 
 class Claims:
@@ -159,8 +160,8 @@ class Claims:
             run_options: claim only while the campaign is started with these options. None: also if
                 it is not started.
             paces: the ids of the paces that it keeps to, in ascending order.
-            claims_soon: whether it may claim nothing only for a moment, so that it need not know
-                what is left.
+            claims_soon: whether it may claim nothing only for a moment, until there are slots, so
+                that it need not know what is left but whether anything is.
 
         Returns:
             What it claimed. If something that it read is damaged, it recorded the endings all the
@@ -172,8 +173,7 @@ class Claims:
             LedgerError: the ledger was changed by something else; nothing was recorded.
         """
         ended = _Ended(endings, in_flight, is_certain)
-        is_idle = not in_flight and not claims_soon
-        asked = _Asked(limit, lowest, is_idle, run_options, paces)
+        asked = _Asked(limit, lowest, not in_flight, run_options, paces, claims_soon)
         try:
             with is_repeated(), self._engine.begin() as connection:
                 beat = self.runners.beat(connection, identity)
@@ -468,8 +468,15 @@ class Claims:
     ) -> ClaimResult:
         """Return what a runner waits for that found nothing to claim in an open campaign."""
         state, limit = CampaignState.OPEN, asked.limit
-        if slots is not None and slots.awaited:
-            until_slot = max(0.0, slots.look_at - time.monotonic())
+        is_awaiting = slots is not None and bool(slots.awaited)
+        if (is_awaiting or asked.claims_soon) and asked.is_idle:
+            # It need not wait for a slot that nothing is left for.
+            waits = self._is_pending(connection, campaign_id, asked.lowest)
+        else:
+            waits = is_awaiting
+        if waits:
+            look_at = 0.0 if slots is None else slots.look_at
+            until_slot = max(0.0, look_at - time.monotonic())
             return ClaimResult([], state, "", until_slot, slots=slots)
         # An idle runner that may claim nothing now, as outside its sending hours, still has to know
         # whether anything is left.
@@ -506,6 +513,15 @@ class Claims:
         return ClaimResult([], state, "", wait, bool(others), waiting_for)
 
     @staticmethod
+    def _is_pending(connection: sa.Connection, campaign_id: int, lowest: int) -> bool:
+        """Return whether anything of a campaign is pending; it looks from an id on first."""
+        values = {"campaign": campaign_id}
+        return any(
+            connection.scalar(_FIRST_PENDING, {**values, "lowest": each}) is not None
+            for each in dict.fromkeys((lowest, 0))
+        )
+
+    @staticmethod
     def _cancel_returned(
         connection: sa.Connection, campaign_id: int, identity: RunnerIdentity
     ) -> None:
@@ -519,6 +535,16 @@ _HELD = sa.select(submission.c.id).where(submission.c.runner_id == sa.bindparam(
 _CAMPAIGN = sa.select(
     campaign.c.state, campaign.c.reason, campaign.c.paused_until, campaign.c.run_options
 ).where(campaign.c.id == sa.bindparam("campaign"))
+_FIRST_PENDING = (
+    sa.select(submission.c.id)
+    .where(
+        submission.c.campaign_id == sa.bindparam("campaign"),
+        submission.c.state == State.PENDING.value,
+        submission.c.id >= sa.bindparam("lowest"),
+    )
+    .order_by(submission.c.id)
+    .limit(1)
+)
 _NAME = sa.select(campaign.c.name).where(campaign.c.id == sa.bindparam("campaign"))
 _RETURNED = (
     sa.select(submission.c.id)
