@@ -5,7 +5,7 @@ It needs the extra ``celery``: ``pip install "yunxin-soap[celery]"``. ::
     from celery import Celery
     from yunxin_soap.celery import setup
 
-    app = Celery("shop", broker="redis://…")
+    app = Celery("shop", broker="redis://…", include=["shop"])
     setup(app)  # the ledger and the account are those of YUNXIN_LEDGER, YUNXIN_USER_CODE …
 
 The broker only wakes a worker up, the ledger is the truth, and the sweep is the guarantee: a
@@ -54,6 +54,8 @@ SWEEP_INTERVAL = 30.0
 """Seconds between two sweeps."""
 _SEND_RETRIES = 4
 """How often a single send is retried at once: after 1, 2, 4 and 8 seconds. Then the sweep does."""
+_IDLE_WAIT = 1.0
+"""Seconds until the next slice at least, if one sent nothing: messages must not go in circles."""
 _MARGIN = 10.0
 """Seconds that a task may take beside its slice and its last call of the gateway."""
 _DRAIN_FILE = "YUNXIN_CELERY_DRAIN_FILE"
@@ -163,7 +165,9 @@ def _setup_of(app: Celery) -> _Setup:
         (found,) = _setups.values()
     if found is None:
         raise ConfigurationError(
-            f"The Celery application {app.main!r} was not set up: call yunxin_soap.celery.setup."
+            f"The Celery application {app.main!r} was not set up in this process: call"
+            " yunxin_soap.celery.setup, in a module that include= of the application names. Pools"
+            " that do not fork, as on macOS, import no other."
         )
     return found
 
@@ -232,10 +236,11 @@ def work(self: Task[Any, Any], name: str) -> None:
             )
         if done.wait is None or done.wait >= found.sweep_interval or _DRAINING.is_set():
             return  # the sweep continues it when it is time
+        wait = done.wait if done.sent else max(done.wait, _IDLE_WAIT)
         if not self.request.is_eager:
-            self.apply_async((name,), countdown=done.wait, **_destination(self.request))
+            self.apply_async((name,), countdown=wait, **_destination(self.request))
             return
-        time.sleep(done.wait)
+        time.sleep(wait)
 
 
 @shared_task(bind=True, name="yunxin_soap.sweep", acks_late=False, ignore_result=True, **_AS_SENT)

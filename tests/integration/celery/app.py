@@ -20,7 +20,7 @@ def make_app(
     heartbeat_timeout: float = 3.0,
 ) -> Celery:
     """Return an application whose ledger and client are those of the environment."""
-    app = Celery("test", set_as_current=False)
+    app = Celery("test", set_as_current=False, include=[__name__])
     app.conf.update(conf)
     setup(
         app,

@@ -130,6 +130,53 @@ def test_warm_shutdown_leaves_nothing_unknown(
     assert counts[State.ACCEPTED] == len(sandbox.inbox)
 
 
+@pytest.mark.parametrize("deployment", ["redis"], indirect=True)
+def test_cold_shutdown_of_a_pool_of_processes_leaves_nothing_unknown(
+    app: Celery,
+    deployment: Deployment,
+    start: Callable[..., Worker],
+    ledger: Ledger,
+    sandbox: Sandbox,
+) -> None:
+    """SIGQUIT sends a SIGTERM to each process of the pool, which ends well."""
+    deployment.setup = LONG
+    plan(ledger, 2000)
+    sandbox.inject_fault("delay", seconds=0.3, times=None)
+    ledger.start("june", workers=2, concurrency=4)
+    worker = start("--pool", "prefork", "-c", "2")
+    app.send_task("yunxin_soap.run_campaign", ["june"])
+    wait_until(lambda: ledger.progress("june").accepted >= 10, "it sends")
+    worker.signal(signal.SIGQUIT)
+    worker.join()
+    submissions = ledger.status("june").submissions
+    assert submissions[State.UNKNOWN] == submissions[State.SUBMITTING] == 0
+    assert submissions[State.ACCEPTED] == len(sandbox.inbox)
+
+
+@pytest.mark.parametrize("deployment", ["redis"], indirect=True)
+def test_pool_that_does_not_fork_sends_and_drains(
+    app: Celery,
+    deployment: Deployment,
+    start: Callable[..., Worker],
+    ledger: Ledger,
+    sandbox: Sandbox,
+) -> None:
+    """Its processes make the application again, and still learn that the worker ends."""
+    deployment.setup = LONG
+    deployment.conf = {"worker_pool_start_method": "spawn"}
+    plan(ledger, 2000)
+    sandbox.inject_fault("delay", seconds=0.3, times=None)
+    ledger.start("june", workers=1, concurrency=4)
+    worker = start("--pool", "prefork", "-c", "1")
+    app.send_task("yunxin_soap.run_campaign", ["june"])
+    wait_until(lambda: ledger.progress("june").accepted >= 10, "it sends")
+    worker.signal()
+    assert worker.join() == 0
+    submissions = ledger.status("june").submissions
+    assert submissions[State.UNKNOWN] == submissions[State.SUBMITTING] == 0
+    assert submissions[State.PENDING] > 0
+
+
 def test_work_begins_nothing_when_the_worker_ends(
     app: Celery, deployment: Deployment, start: Callable[..., Worker], ledger: Ledger
 ) -> None:
@@ -274,6 +321,21 @@ def test_send_that_was_not_sent_is_retried(
     with Sandbox(port=port) as back:
         wait_until(lambda: ledger.once.counts()[State.ACCEPTED] == 1, "it is sent")
         assert_each_accepted_once(back, 1)
+
+
+@pytest.mark.parametrize("deployment", ["redis"], indirect=True)
+def test_swept_send_that_was_not_sent_waits_for_a_later_sweep(
+    app: Celery, deployment: Deployment, start: Callable[..., Worker], ledger: Ledger
+) -> None:
+    """The ledger says when it is due again, so that sweeps do not add up to many retries."""
+    with Sandbox() as gone:
+        deployment.gateway_url = gone.url
+    ledger.once.enqueue("key", numbers(1), TEXT, channel=37)
+    worker = start("--pool", "solo")
+    app.send_task("yunxin_soap.sweep")
+    worker.wait_for("raised expected: NotSent(")
+    assert "Retry in" not in worker.log
+    assert ledger.once.counts()[State.PENDING] == 1
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")
