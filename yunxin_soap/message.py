@@ -64,7 +64,7 @@ _NO_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _NOT_XML = re.compile(f"[{_NO_XML}]")
 # The usual message: text and signature start with a visible character, and nothing in them may be a
 # placeholder or another signature.
-_PLAIN = rf"(?=\S)[^{_NO_XML}【】\[{{$#%@<［｛＄＃％＠＜〔]+"
+_PLAIN = rf"(?=\S)[^{_NO_XML}\ufffd【】\[{{$#%@<［｛＄＃％＠＜〔]+"
 _READY = re.compile(rf"{_PLAIN}【({_PLAIN})】")
 _DANGEROUS = re.compile(r"<[A-Za-z!/?]|&#")
 _SIGNATURE = re.compile(r"【([^【】]*)】\Z")
@@ -402,7 +402,7 @@ def normalise_message(
     Raises:
         InvalidRequest: the message is empty, has no signature, two of them, or one that is not
             ``【…】`` at the end, still has a placeholder such as ``${name}``, or contains a
-            character that XML cannot carry.
+            character that was not decoded or that XML cannot carry.
     """
     if not isinstance(message, str):
         raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
@@ -411,6 +411,11 @@ def normalise_message(
     if found and _is_plain_signature(found[1]):
         return message
     check_characters(message, "The message")
+    if "\ufffd" in message:
+        raise invalid_request(
+            f"The message contains U+FFFD at character {message.index(chr(0xFFFD)) + 1}, which"
+            " stands for a character that could not be decoded: write the character itself."
+        )
     if not rstrip_invisible(message):
         raise invalid_request("The message is empty: write a text.")
     found = _SIGNATURE.search(message)

@@ -469,7 +469,8 @@ def test_normalise_message_signature_is_appended_once(
 @given(
     st.text(
         st.characters(
-            exclude_categories=["Cs", "Cc"], exclude_characters="【】[［〖〔{｛$#%@<\ufffe\uffff"
+            exclude_categories=["Cs", "Cc"],
+            exclude_characters="【】[［〖〔{｛$#%@<\ufffd\ufffe\uffff",
         )
     ),
     st.text(st.characters(categories=["L", "N"]), min_size=1),
@@ -483,6 +484,13 @@ def test_normalise_message_any_text_ends_in_one_signature(body: str, signature: 
     sent = normalise_message(body, signature)
     assert sent == f"{body}【{signature}】"
     assert normalise_message(sent, signature) == sent
+
+
+@pytest.mark.parametrize("message", ["您好\ufffd【签名】", "您好【签\ufffd】", "\ufffd您好"])
+def test_normalise_message_character_that_was_not_decoded_is_invalid(message: str) -> None:
+    """A decoder has put U+FFFD in the place of bytes that it could not read."""
+    with pytest.raises(InvalidRequest, match=r"contains U\+FFFD at character [0-9], which stands"):
+        normalise_message(message, "签名")
 
 
 @pytest.mark.parametrize(
