@@ -149,6 +149,8 @@ def test_rows_of_tuples_have_no_named_columns() -> None:
         pd.DataFrame({"Phone Number": [float(A), float(B)], "id": [1, 2]}),
         [{"phone": float(A)}, {"phone": f"{B}.0"}],
         [(1, np.int64(A)), (2, Decimal(B))],
+        np.array([[1, int(A)], [2, int(B)]]),
+        pd.DataFrame({"x": ["a", "b"], "phone": [A, B]}).to_numpy(),
     ],
 )
 def test_rows_of_numbers_of_any_exact_type_are_numbers(items: Any) -> None:

@@ -125,7 +125,8 @@ def _is_cell(item: Any) -> bool:
 
 
 def _is_tuple(item: Any) -> bool:
-    return isinstance(item, (tuple, list)) and not hasattr(item, "_asdict")
+    is_array = getattr(item, "ndim", 0) == 1  # a row of a NumPy array with two dimensions
+    return is_array or (isinstance(item, (tuple, list)) and not hasattr(item, "_asdict"))
 
 
 def _as_mapping(item: Any, line: int) -> Mapping[str, Any]:
