@@ -35,6 +35,7 @@ from yunxin_soap import (
     SendExpired,
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
+from yunxin_soap.campaign.running.once import OnceSend
 from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.campaign.storage.singles import Singles
@@ -398,6 +399,26 @@ def test_unknown_waits_for_a_person(
         assert 86_000 < row(engine, "k").expires_at - ledger_time(connection) <= 86_400
     assert ledger.once.send_queued(client, "k").batch_no
     assert sandbox.times_accepted(TO) == 1
+
+
+def test_send_queued_whose_claim_lost_its_answer(
+    ledger: Ledger, client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that was committed without an answer is sent, with the content of the ledger."""
+    enqueue(ledger)
+    claim = OnceSend._try_to_claim
+
+    def lose_answer(self: OnceSend, *args: Any) -> None:
+        claim(self, *args)
+        self._expires_at = None
+        lost = ConnectionError("the connection was lost")
+        raise sa.exc.OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+
+    monkeypatch.setattr(OnceSend, "_try_to_claim", lose_answer)
+    sandbox.inject_fault("code", code="-7")
+    with pytest.raises(BalanceRejected):
+        ledger.once.send_queued(client, "k")
+    assert ledger.once.counts()[State.PENDING] == 1  # as what was queued, and not rejected
 
 
 def test_do_not_send_list_is_applied_twice(
