@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -183,6 +184,29 @@ def test_encoding_gbk_with_unusual_words_is_gbk(value: str) -> None:
     """Its headings and the other rows are usual."""
     text = list_of(["张三", value, "李娜"], "姓名,手机号")
     assert decoded(text.encode("gbk")) == text
+
+
+_GOODS = re.findall(
+    r"\w+",
+    "雀巢速溶咖啡 海飞丝去屑洗发水 榨汁机 猕猴桃 螺丝刀 窗帘 枕套 褥子 饺子 豌豆 菠菜 茄子 牡蛎"
+    " 鳕鱼 扇贝 火花塞 轮胎 钳子 打底裤 羽绒服",
+)
+_PLATES = re.findall(
+    r"[\w·]+",
+    "京A12345 沪B 川A·D1234 鄂A123学 豫Q 晋C 冀F 皖A 闽D 桂C 琼A 黔B 滇A 藏A 陇C",
+)
+
+
+@pytest.mark.parametrize("words", [_GOODS, _PLATES], ids=["goods", "plates"])
+@pytest.mark.parametrize("heading", ["", "name,phone"])
+@pytest.mark.parametrize("rows", [10, 50])
+def test_encoding_gbk_with_other_words_than_names_is_gbk(
+    words: list[str], heading: str, rows: int
+) -> None:
+    """Names have other characters than goods, addresses and the plates of cars."""
+    for seed in range(10):
+        text = list_of(Random(seed).choices(words, k=rows), heading)
+        assert decoded(text.encode("gbk")) == text
 
 
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗欧上官邬鄢亓仝郗逄"
