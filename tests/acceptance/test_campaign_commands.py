@@ -405,6 +405,19 @@ def test_command_missing_ledger_exits_6(
     assert ledger_file.exists() is empty
 
 
+def test_status_says_what_is_queued(run: Run, ledger_file: Path) -> None:
+    """What waits for a worker is shown, with how long the first has waited."""
+    with Ledger(ledger_file) as ledger:
+        for key in ("a", "b"):
+            ledger.once.enqueue(key, "13900000000", TEXT, channel=37)
+    shown = run("status").stdout
+    assert re.fullmatch(
+        r"single sends: 2 pending\n"
+        r"  queued: the first has waited for [0-9]+ s \(yunxin-soap worker sends it\)\n",
+        shown,
+    )
+
+
 def test_status_retry_resolve_single_sends_by_key(
     run: Run, ledger_file: Path, sandbox: Sandbox
 ) -> None:

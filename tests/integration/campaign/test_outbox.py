@@ -206,6 +206,25 @@ def test_enqueue_needs_a_transaction_of_the_same_ledger(
     assert ledger.once.counts()[State.PENDING] == 0
 
 
+def test_enqueue_finds_a_ledger_in_a_schema_that_the_connection_searches(on_server: str) -> None:
+    """A ledger in a schema of its own is found by the search path of the application."""
+    with Ledger(f"{on_server}?schema=sms") as ledger:
+        url = sa.make_url(on_server).set(drivername="postgresql+psycopg")
+        elsewhere = sa.create_engine(url)
+        searching = sa.create_engine(
+            url, connect_args={"options": "-c search_path=public,sms"}, poolclass=sa.NullPool
+        )
+        with elsewhere.connect() as connection:
+            with pytest.raises(ConfigurationError, match="in a schema that its connection searc"):
+                enqueue(ledger, connection=connection)
+            order_table = sa.text("CREATE TABLE orders (id INTEGER)")
+            connection.execute(order_table)  # the error has not ended the transaction
+        with searching.begin() as connection:
+            assert enqueue(ledger, connection=connection)
+        elsewhere.dispose()
+        assert list(ledger.once.keys(State.PENDING)) == ["k"]
+
+
 def test_enqueue_checks_as_a_send_does(ledger: Ledger) -> None:
     """A broken rule is found when a send is queued."""
     for options, error in (

@@ -80,6 +80,8 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
     if sends:
         counts = ", ".join(f"{count} {state}" for state, count in sends.items())
         print_text(f"single sends: {counts}")
+    if (age := ledger.backlog().oldest_queued_age) is not None:
+        print_text(f"  queued: the first has waited for {age:.0f} s (yunxin-soap worker sends it)")
     for key in unknown_keys:
         print_text(f"  unknown: {key}")
         resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
