@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run_campaign", "send", "setup", "sweep", "work"]
 
+# A shared task knows its name, but asking it makes the application load its settings too early.
+_SEND, _RUN_CAMPAIGN = "yunxin_soap.send", "yunxin_soap.run_campaign"
+_WORK, _SWEEP = "yunxin_soap.work", "yunxin_soap.sweep"
 SLICE_SECONDS = 30.0
 """Seconds of one task's work on a campaign."""
 SWEEP_INTERVAL = 30.0
@@ -100,7 +103,9 @@ def setup(
     _setups[app] = _Setup(ledger, client, slice_seconds, sweep_interval)
     app.steps["worker"].add(_Check)
     # What another sweep does after this one need not be done twice.
-    app.add_periodic_task(sweep_interval, sweep, name=sweep.name, expires=sweep_interval)
+    app.add_periodic_task(
+        sweep_interval, app.signature(_SWEEP), name=_SWEEP, expires=sweep_interval
+    )
 
 
 class _Setup:
@@ -174,7 +179,7 @@ def _setup_of(app: Celery) -> _Setup:
 
 @shared_task(
     bind=True,
-    name="yunxin_soap.send",
+    name=_SEND,
     acks_late=True,
     max_retries=_SEND_RETRIES,
     throws=(SendError,),
@@ -205,9 +210,7 @@ def send(self: Task[Any, Any], key: str) -> str:
             raise self.retry(exc=error, countdown=2.0**self.request.retries) from None
 
 
-@shared_task(
-    bind=True, name="yunxin_soap.run_campaign", acks_late=False, ignore_result=True, **_AS_SENT
-)
+@shared_task(bind=True, name=_RUN_CAMPAIGN, acks_late=False, ignore_result=True, **_AS_SENT)
 def run_campaign(self: Task[Any, Any], name: str) -> None:
     """Wake up the workers of a campaign that ``ledger.start`` started; `sweep` does so later.
 
@@ -215,10 +218,10 @@ def run_campaign(self: Task[Any, Any], name: str) -> None:
         name: the campaign.
     """
     found = _setup_of(self.app)
-    _publish(self.app, work.name, name, times=found.ledger.sweep().wanted.get(name, 0))
+    _publish(self.app, _WORK, name, times=found.ledger.sweep().wanted.get(name, 0))
 
 
-@shared_task(bind=True, name="yunxin_soap.work", acks_late=False, ignore_result=True, **_AS_SENT)
+@shared_task(bind=True, name=_WORK, acks_late=False, ignore_result=True, **_AS_SENT)
 def work(self: Task[Any, Any], name: str) -> None:
     """Work on a started campaign for a while, and publish itself again if there is more to do.
 
@@ -243,7 +246,7 @@ def work(self: Task[Any, Any], name: str) -> None:
         time.sleep(wait)
 
 
-@shared_task(bind=True, name="yunxin_soap.sweep", acks_late=False, ignore_result=True, **_AS_SENT)
+@shared_task(bind=True, name=_SWEEP, acks_late=False, ignore_result=True, **_AS_SENT)
 def sweep(self: Task[Any, Any]) -> None:
     """Publish a task for all that should run and does not; beat calls it.
 
@@ -253,10 +256,10 @@ def sweep(self: Task[Any, Any]) -> None:
     found = _setup_of(self.app)
     swept = found.ledger.sweep()
     for name, runners in swept.wanted.items():
-        _publish(self.app, work.name, name, times=runners, expires=found.sweep_interval)
+        _publish(self.app, _WORK, name, times=runners, expires=found.sweep_interval)
     for key in swept.due_keys:
         # Without retries: the ledger says when it is due again.
-        _publish(self.app, send.name, key, expires=found.sweep_interval, retries=_SEND_RETRIES)
+        _publish(self.app, _SEND, key, expires=found.sweep_interval, retries=_SEND_RETRIES)
 
 
 def _destination(request: Any) -> dict[str, Any]:
@@ -296,7 +299,7 @@ def wake_up(app: Celery, name: str) -> str:
         with app.connection_for_write() as connection:
             # Publishing alone would wait for the broker without an end.
             connection.ensure_connection(max_retries=1, interval_start=0)
-        _publish(app, run_campaign.name, name, retry=False)
+        _publish(app, _RUN_CAMPAIGN, name, retry=False)
     except OperationalError as error:
         return str(error)
     return ""
@@ -397,19 +400,19 @@ def _problems(worker: Any, found: _Setup) -> Iterator[str]:
         )
     with found.make_client() as client:
         call = client.total_timeout + _MARGIN
-    for task, seconds in ((work, found.slice_seconds + call), (send, call)):
-        yield from _task_problems(worker, worker.app.tasks[task.name], seconds)
+    for task, seconds in ((_WORK, found.slice_seconds + call), (_SEND, call)):
+        yield from _task_problems(worker, worker.app.tasks[task], seconds)
     conf = worker.app.conf
     if "json" not in conf.accept_content and "application/json" not in conf.accept_content:
         yield "accept_content without json: the tasks are sent as JSON. Add it."
     if (
         conf.worker_cancel_long_running_tasks_on_connection_loss
-        and worker.app.tasks[send.name].acks_late
+        and worker.app.tasks[_SEND].acks_late
     ):
         yield (
             "worker_cancel_long_running_tasks_on_connection_loss kills a process that sends when"
             " the broker is away. Turn it off, or set task_annotations ="
-            f" {{'{send.name}': {{'acks_late': False}}}}."
+            f" {{'{_SEND}': {{'acks_late': False}}}}."
         )
 
 
@@ -428,7 +431,7 @@ def _task_problems(worker: Any, task: Any, seconds: float) -> Iterator[str]:
             f"reject_on_worker_lost of {task.name} gives a message that has killed its worker to"
             " the next one. Turn it off: the sweep continues what a killed worker has left."
         )
-    if task.name == work.name and task.acks_late:
+    if task.name == _WORK and task.acks_late:
         yield (
             f"acks_late of {task.name}: the broker would deliver its message again while it works,"
             " or end it when a connection is lost. Remove it from task_annotations."

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
 from typing_extensions import assert_type
 
 from yunxin_soap import (
@@ -76,6 +77,7 @@ from yunxin_soap.campaign import (
     Timing,
     preview,
 )
+from yunxin_soap.celery import setup as setup_celery
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import (
     Account,
@@ -482,3 +484,9 @@ def ledger_values(
     assert_type(record.history, tuple[HistoryEntry, ...])
     assert_type(record.history[0].at, datetime)
     assert_type(record.history[0].before, State)
+
+
+def celery_tasks(app: Celery) -> None:
+    assert_type(setup_celery(app), None)
+    assert_type(setup_celery(app, ledger=lambda: Ledger("a.sqlite"), client=Client.from_env), None)
+    setup_celery(app, slice_seconds=10, sweep_interval=10.0)

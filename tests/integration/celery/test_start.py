@@ -150,9 +150,11 @@ def test_task_of_an_application_that_was_not_set_up_is_refused() -> None:
 
 
 def test_setup_adds_the_sweep_to_the_beat() -> None:
-    """The beat calls the sweep, also with settings that are loaded later."""
-    app = Celery("later", set_as_current=False)
+    """The beat calls the sweep; `setup` does not load the settings, which may be set later."""
+    app: Any = Celery("later", set_as_current=False)
     setup(app, sweep_interval=7)
+    assert not app.configured
+    assert not app.finalized
     app.config_from_object({"beat_schedule": {"other": {"task": "other", "schedule": 1}}})
     schedule = app.conf.beat_schedule
     assert set(schedule) == {"other", "yunxin_soap.sweep"}
