@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.client import Client
-from yunxin_soap.errors import ConfigurationError, NotSent, SendError
+from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, SendError
 
 try:
     from celery import bootsteps, shared_task, signals
@@ -118,9 +118,8 @@ class _Setup:
         slice_seconds: float,
         sweep_interval: float,
     ) -> None:
-        self.make_client = make_client
+        self.make_ledger, self.make_client = make_ledger, make_client
         self.slice_seconds, self.sweep_interval = slice_seconds, sweep_interval
-        self._make_ledger = make_ledger
         self._lock = threading.Lock()
         self._pid = 0
         self._stack = contextlib.ExitStack()
@@ -142,10 +141,10 @@ class _Setup:
             if self._pid == os.getpid():
                 return
             # What was inherited by a fork belongs to the parent.
-            stack = contextlib.ExitStack()
-            self._client = stack.enter_context(self.make_client())
-            self._ledger = stack.enter_context(self._make_ledger())
-            self._stack, self._pid = stack, os.getpid()
+            with contextlib.ExitStack() as stack:
+                self._client = stack.enter_context(self.make_client())
+                self._ledger = stack.enter_context(self.make_ledger())
+                self._stack, self._pid = stack.pop_all(), os.getpid()
 
     def close(self) -> None:
         """Close them, if this process has made them."""
@@ -390,7 +389,11 @@ class _Check(bootsteps.Step):
 
 
 def _problems(worker: Any, found: _Setup) -> Iterator[str]:
-    """Yield what is wrong with the settings of a worker, and what to do about it."""
+    """Yield what is wrong with the settings of a worker, and what to do about it.
+
+    Raises:
+        ConfigurationError: the ledger or the account is not set.
+    """
     if worker.pool_cls.is_green:
         yield (
             f"the pool {worker.pool_cls.__module__.rpartition('.')[2]}: its tasks share one thread,"
@@ -400,6 +403,8 @@ def _problems(worker: Any, found: _Setup) -> Iterator[str]:
         )
     with found.make_client() as client:
         call = client.total_timeout + _MARGIN
+    with contextlib.suppress(LedgerError):  # a database that is away now comes back
+        found.make_ledger().close()
     for task, seconds in ((_WORK, found.slice_seconds + call), (_SEND, call)):
         yield from _task_problems(worker, worker.app.tasks[task], seconds)
     conf = worker.app.conf

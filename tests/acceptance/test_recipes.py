@@ -30,14 +30,16 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUMBERS = numbers(40)
 
 
+def python_blocks(document: str) -> list[str]:
+    """Return the Python code blocks of a document."""
+    text = (DOCS / document).read_text("utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
 def write_block(document: str, name: str, folder: Path) -> None:
     """Write the code block of a document that begins with the name of a file."""
-    text = (DOCS / document).read_text("utf-8")
-    found = re.findall(
-        rf"^```python\n(# {re.escape(name)}\n.*?)^```$", text, re.DOTALL | re.MULTILINE
-    )
-    assert len(found) == 1
-    (folder / name).write_text(found[0], "utf-8")
+    (block,) = (each for each in python_blocks(document) if each.startswith(f"# {name}\n"))
+    (folder / name).write_text(block, "utf-8")
 
 
 def sh_lines(document: str, program: str) -> list[list[str]]:
@@ -150,6 +152,20 @@ def test_celery_recipe_sends(
         else:
             for queue in ("sms", "campaigns"):
                 delete_queue(queue)
+
+
+def test_celery_recipe_of_the_calls_sends(
+    database_url: str, sandbox: Sandbox, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The calls that docs/celery.md shows send a queued message and a campaign."""
+    write_block("celery.md", "shop.py", tmp_path)
+    (calls,) = (each for each in python_blocks("celery.md") if "ledger.start(" in each)
+    with Ledger(database_url) as ledger:
+        ledger.plan("june", NUMBERS[1:], TEXT, channel=37)
+        ledger.once.enqueue("order-42-shipped", NUMBERS[:1], TEXT, channel=37)
+    code = f"import shop\nshop.app.conf.task_always_eager = True\n{calls}"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert sandbox.accepted_numbers == dict.fromkeys(NUMBERS, 1)
 
 
 def test_procrastinate_recipe_sends(

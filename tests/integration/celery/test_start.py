@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +12,16 @@ from celery import Celery
 from celery.concurrency import get_implementation
 
 from tests.integration.celery.app import make_app
+from tests.support.ports import free_port
 from yunxin_soap import ConfigurationError
 from yunxin_soap.celery import setup
 
 
 @pytest.fixture(autouse=True)
-def _account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The account of the client, which waits 70 s for a call at most."""
-    for name, value in (("USER_CODE", "demo"), ("USER_PASS", "demo"), ("LEDGER", "x.sqlite")):
+def _account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The account of the client, which waits 70 s for a call at most, and a ledger."""
+    ledger = str(tmp_path / "ledger.sqlite")
+    for name, value in (("USER_CODE", "demo"), ("USER_PASS", "demo"), ("LEDGER", ledger)):
         monkeypatch.setenv(f"YUNXIN_{name}", value)
 
 
@@ -125,11 +128,20 @@ def test_worker_that_loses_no_message_may_cancel_on_connection_loss() -> None:
     )
 
 
-def test_worker_without_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing account is found at the start, not by the first task."""
-    monkeypatch.delenv("YUNXIN_USER_PASS")
-    with pytest.raises(ConfigurationError, match="YUNXIN_USER_PASS"):
+@pytest.mark.parametrize("name", ["YUNXIN_USER_PASS", "YUNXIN_LEDGER"])
+def test_worker_without_an_account_or_a_ledger_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is found at the start, not by the first task."""
+    monkeypatch.delenv(name)
+    with pytest.raises(ConfigurationError, match=name):
         start(make_app({"broker_url": "memory://"}))
+
+
+def test_worker_starts_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that ended for that would have to be started by somebody."""
+    monkeypatch.setenv("YUNXIN_LEDGER", f"postgresql://127.0.0.1:{free_port()}/nothing")
+    start(make_app({"broker_url": "memory://"}))
 
 
 @pytest.mark.parametrize("option", ["slice_seconds", "sweep_interval"])
