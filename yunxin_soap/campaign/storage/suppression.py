@@ -409,10 +409,10 @@ class PlanSuppressions:
             self._is_first = False
         elif self._listed is not None or self._load():
             assert self._listed is not None
-            is_listed = self._listed.__contains__
-            found = [*compress(numbers, map(is_listed, numbers))]
+            found = [*self._listed.intersection(numbers)]
             if self._has_hashes:
-                found += compress(numbers, map(is_listed, self._state.hashes(numbers)))
+                is_listed = map(self._listed.__contains__, self._state.hashes(numbers))
+                found += compress(numbers, is_listed)
             numbers = found
         if not numbers:
             return {}
