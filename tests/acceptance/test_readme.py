@@ -182,9 +182,9 @@ def test_readme_scheduled_job_run_twice_sends_once(sandbox: Sandbox, tmp_path: P
             text=True,
         )
         assert (done.returncode, done.stderr) == (0, "")
-    assert [each.message for each in sandbox.inbox] == [
-        "您好甲，您的账单已出【签名】",
+    assert sorted(each.message for each in sandbox.inbox) == [
         "您好乙，您的账单已出【签名】",
+        "您好甲，您的账单已出【签名】",
     ]
 
 
