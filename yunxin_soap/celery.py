@@ -15,7 +15,6 @@ contain names of campaigns and keys of single sends, never a number, a text or a
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import secrets
@@ -100,7 +99,8 @@ def setup(
     for option, value in (("slice_seconds", slice_seconds), ("sweep_interval", sweep_interval)):
         if not 0 < value < float("inf"):
             raise ConfigurationError(f"{option}={value!r} must be a number above 0.")
-    _setups[app] = _Setup(ledger, client, slice_seconds, sweep_interval)
+    _setups[app] = found = _Setup(ledger, client, slice_seconds, sweep_interval)
+    weakref.finalize(app, found.close)  # or at the end of the process
     app.steps["worker"].add(_Check)
     # What another sweep does after this one need not be done twice.
     app.add_periodic_task(
@@ -366,7 +366,6 @@ def _forget_worker(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
-@atexit.register
 def _close(**_: Any) -> None:
     """Close what this process has opened."""
     for each in list(_setups.values()):
