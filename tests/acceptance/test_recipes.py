@@ -119,9 +119,24 @@ def wait_until_sent(ledger: Ledger, sandbox: Sandbox) -> None:
     assert sandbox.accepted_numbers == dict.fromkeys(NUMBERS, 1)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a broker, which loses the queues of the recipe afterwards."""
+    is_redis = request.param == "redis"
+    if why := redis_missing() if is_redis else rabbitmq_missing():
+        skip_or_fail(why)
+    if is_redis:
+        server = RedisServer(tmp_path)
+        yield server.url
+        server.stop()
+    else:
+        yield RABBITMQ
+        for queue in ("sms", "campaigns"):
+            delete_queue(queue)
+
+
 def test_celery_recipe_sends(
-    broker: str,
+    broker_url: str,
     database_url: str,
     sandbox: Sandbox,
     environment: dict[str, str],
@@ -129,29 +144,19 @@ def test_celery_recipe_sends(
     tmp_path: Path,
 ) -> None:
     """The module and the commands of docs/celery.md send what is queued and started."""
-    if why := redis_missing() if broker == "redis" else rabbitmq_missing():
-        skip_or_fail(why)
-    redis = RedisServer(tmp_path) if broker == "redis" else None
-    try:
-        # Celery prefers the variable to the address in the module.
-        environment["CELERY_BROKER_URL"] = RABBITMQ if redis is None else redis.url
-        write_block("celery.md", "shop.py", tmp_path)
-        with Ledger(database_url) as ledger:
-            start_sending(ledger)
-            commands = sh_lines("celery.md", "celery")
-            assert [each[2] for each in commands] == ["worker", "worker", "beat"]
-            for each in commands:
-                run("celery", *each)
-            for call in ["run_campaign.delay('june')", "sweep.delay()"]:
-                code = f"import shop; from yunxin_soap.celery import run_campaign, sweep; {call}"
-                subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-            wait_until_sent(ledger, sandbox)
-    finally:
-        if redis is not None:
-            redis.stop()
-        else:
-            for queue in ("sms", "campaigns"):
-                delete_queue(queue)
+    # Celery prefers the variable to the address in the module.
+    environment["CELERY_BROKER_URL"] = broker_url
+    write_block("celery.md", "shop.py", tmp_path)
+    with Ledger(database_url) as ledger:
+        start_sending(ledger)
+        commands = sh_lines("celery.md", "celery")
+        assert [each[2] for each in commands] == ["worker", "worker", "beat"]
+        for each in commands:
+            run("celery", *each)
+        for call in ["run_campaign.delay('june')", "sweep.delay()"]:
+            code = f"import shop; from yunxin_soap.celery import run_campaign, sweep; {call}"
+            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        wait_until_sent(ledger, sandbox)
 
 
 def test_celery_recipe_of_the_calls_sends(

@@ -46,7 +46,8 @@ def test_messages_contain_no_number_text_or_password(
     proxy = BrokerProxy(deployment.broker_url)
     deployment.broker_url = proxy.url
     is_redis = proxy.url.startswith("redis:")
-    deployment.conf = {"result_backend": proxy.url if is_redis else "rpc://"}
+    backend = proxy.url if is_redis else "rpc://"
+    deployment.conf = {"result_backend": backend, "result_expires": 60}
     app = Celery("web", set_as_current=False)
     app.conf.update(deployment.settings)
     try:
