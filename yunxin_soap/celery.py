@@ -328,20 +328,22 @@ def _draining_at_sigterm() -> Iterator[None]:
         yield
         return
 
-    received = False
+    received: list[int] = []
 
-    def drain(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received = True
+    def drain(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         _DRAINING.set()
 
-    before = signal.signal(signal.SIGTERM, drain)
+    # The variable is Celery's, and names what it sends instead.
+    numbers = {signal.SIGTERM, getattr(signal, os.environ.get("REMAP_SIGTERM") or "SIGTERM")}
+    before = {number: signal.signal(number, drain) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if received:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), received[0])
 
 
 def _is_pool_process() -> bool:

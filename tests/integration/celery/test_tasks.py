@@ -130,20 +130,22 @@ def test_warm_shutdown_leaves_nothing_unknown(
     assert counts[State.ACCEPTED] == len(sandbox.inbox)
 
 
+@pytest.mark.parametrize("remapped", ["", "SIGQUIT"])
 @pytest.mark.parametrize("deployment", ["redis"], indirect=True)
 def test_cold_shutdown_of_a_pool_of_processes_leaves_nothing_unknown(
+    remapped: str,
     app: Celery,
     deployment: Deployment,
     start: Callable[..., Worker],
     ledger: Ledger,
     sandbox: Sandbox,
 ) -> None:
-    """SIGQUIT sends a SIGTERM to each process of the pool, which ends well."""
+    """SIGQUIT sends a signal to each process of the pool, which ends well."""
     deployment.setup = LONG
     plan(ledger, 2000)
     sandbox.inject_fault("delay", seconds=0.3, times=None)
     ledger.start("june", workers=2, concurrency=4)
-    worker = start("--pool", "prefork", "-c", "2")
+    worker = start("--pool", "prefork", "-c", "2", REMAP_SIGTERM=remapped)
     app.send_task("yunxin_soap.run_campaign", ["june"])
     wait_until(lambda: ledger.progress("june").accepted >= 10, "it sends")
     worker.signal(signal.SIGQUIT)
