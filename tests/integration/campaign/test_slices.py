@@ -162,15 +162,18 @@ def test_start_refuses_what_cannot_run(ledger: Ledger) -> None:
 def test_damaged_options_are_one_clear_error(
     ledger: Ledger, ledger_url: str, client: Client
 ) -> None:
-    """Options that this package never writes are damage."""
+    """Options that this package never writes are damage: the slice says so, and no other stops."""
     plan(ledger, 1)
-    ledger.start("a")
+    plan(ledger, 1, name="b")
+    for name in ("a", "b"):
+        ledger.start(name)
     for text in ("", "[]", '{"concurrency": 0}', '{"other": 1}', '{"start_at": 5}'):
         with transaction(ledger_url) as connection:
-            connection.execute(campaign.update().values(run_options=text))
-        for call in (lambda: ledger.work_slice("a", client), ledger.sweep):
-            with pytest.raises(LedgerError, match="run_options is no options of a run"):
-                call()
+            damage = campaign.update().where(campaign.c.name == "a")
+            connection.execute(damage.values(run_options=text))
+        with pytest.raises(LedgerError, match="run_options is no options of a run"):
+            ledger.work_slice("a", client)
+        assert ledger.sweep().wanted == {"a": 2, "b": 2}
 
 
 # slices

@@ -22,7 +22,7 @@ from tests.support.lists import TEXT, numbers
 from tests.support.ports import free_port
 from yunxin_soap import AsyncClient, Client, ConfigurationError
 from yunxin_soap.campaign import AsyncLedger, CampaignState, Ledger, State
-from yunxin_soap.campaign.storage.schema import submission
+from yunxin_soap.campaign.storage.schema import campaign, submission
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -318,6 +318,24 @@ def test_worker_takes_back_what_a_killed_one_left(
     with working(ledger, client):
         until(lambda: count(ledger, State.PENDING) + count(ledger, State.SUBMITTING) == 0)
     assert count(ledger, State.UNKNOWN) <= 1
+
+
+def test_options_of_another_version_stop_no_other_work(
+    ledger: Ledger, engine: sa.Engine, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A campaign whose options this worker cannot read is an error in the log, and waits."""
+    for name in ("newer", "whole"):
+        ledger.plan(name, numbers(2), TEXT, channel=37)
+        ledger.start(name)
+    newer = campaign.update().where(campaign.c.name == "newer")
+    with engine.begin() as connection:
+        connection.execute(newer.values(run_options='{"option_of_a_newer_version": 1}'))
+    enqueue(ledger, "queued")
+    with working(ledger, client):
+        until(lambda: count(ledger, State.ACCEPTED) == 1)
+        until(lambda: ledger.status("whole").state is CampaignState.DONE)
+        until(lambda: "A slice of the campaign 'newer'" in caplog.text)
+    assert ledger.status("newer").numbers[State.PENDING] == 2
 
 
 def test_changed_row_is_left_to_a_person(

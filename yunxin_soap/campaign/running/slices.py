@@ -20,7 +20,7 @@ from yunxin_soap.campaign.running.runner import (
     StopEvent,
 )
 from yunxin_soap.campaign.storage.claims import Claims
-from yunxin_soap.campaign.storage.column_types import damaged
+from yunxin_soap.campaign.storage.column_types import LedgerDamaged, damaged
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
 from yunxin_soap.campaign.storage.paces import Paces
 from yunxin_soap.campaign.storage.singles import Singles
@@ -212,7 +212,7 @@ class Slices:
             wanted = {
                 each.name: each.runners
                 for each in self._started.wanted()
-                if decode_options(each.run_options).hours_wait() == 0.0
+                if _may_send_now(each.run_options)
             }
             return Sweep(reclaimed, wanted, self.due_keys(_DUE_KEYS))
 
@@ -239,6 +239,17 @@ class Slices:
             poll = self._claims.runners.heartbeat_timeout / 3
             return (poll, _IN_FLIGHT_ELSEWHERE) if standing.in_flight else (None, _NOTHING_LEFT)
         return standing.due_in, NOT_DUE if standing.due_in > 0.0 else ""
+
+
+def _may_send_now(run_options: str) -> bool:
+    """Return whether it is within the hours of a started campaign.
+
+    True, too, if this version cannot read its options: its slice says so, and all others go on.
+    """
+    try:
+        return decode_options(run_options).hours_wait() == 0.0
+    except LedgerDamaged:
+        return True
 
 
 def check_seconds(seconds: float) -> None:
