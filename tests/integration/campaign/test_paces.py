@@ -27,6 +27,7 @@ from yunxin_soap.campaign import AsyncLedger, Ledger, Pace, Progress, State
 from yunxin_soap.campaign.storage.claims import TakenSlots
 from yunxin_soap.campaign.storage.paces import Offer
 from yunxin_soap.campaign.storage.schema import pace
+from yunxin_soap.campaign.storage.suppression import lock_list
 from yunxin_soap.observer import SubmissionEnded, SubmissionStarted, observe
 from yunxin_soap.sandbox import Sandbox
 
@@ -103,6 +104,36 @@ def test_unknown_pace_is_an_error_before_anything_is_sent(
             call()
     assert sandbox.arrivals == ()
     assert ledger.once.counts()[State.PENDING] == 0
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_pace_is_not_held_while_the_do_not_send_list_is_changed(
+    ledger: Ledger, engine: sa.Engine, client: Client
+) -> None:
+    """A single send that waits for the list keeps nobody else of its pace waiting."""
+    ledger.pace.set("account", rate=1000)
+    waits = threading.Event()
+
+    def note(_connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "yunxin_suppression_state" in statement:
+            waits.set()
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        with ThreadPoolExecutor() as pool, engine.begin() as changing:
+            lock_list(changing)
+            waits.clear()
+            sent = pool.submit(
+                ledger.once.send, client, "order", numbers(1), TEXT, channel=37, pace="account"
+            )
+            assert waits.wait(30)
+            with engine.begin() as other:
+                assert other.execute(sa.select(pace).with_for_update(nowait=True)).one()
+            assert not sent.done()
+            changing.commit()
+            assert sent.result(30).batch_no
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("option", ["rate_limit", "numbers_rate_limit"])

@@ -661,8 +661,17 @@ class OnceSend:
         checked: Submission | None,
         client: AnyClient,
     ) -> ClaimedSubmission | SendError | None:
-        """Claim a send that is pending, or whose key is not used, if its pace has a slot for it."""
+        """Claim a send that is pending, or whose key is not used, if its pace has a slot for it.
+
+        Raises:
+            NotInLedger: there is no content, as nothing was queued with the key.
+            RecipientsSuppressed: it was not queued, and a number is on the do-not-send list.
+        """
         if found is None:
+            if checked is None:
+                raise NotInLedger(f"Nothing was queued with the key {self._key!r}.")
+            # It may wait for the lock of the list, and all others of a pace would wait with it.
+            self._singles.refuse_suppressed(connection, checked.recipients)
             offer = self._look_for_slot(connection, self._pace)
             step = self._insert(connection, checked) if self._has_slot(offer) else None
         else:
@@ -701,16 +710,8 @@ class OnceSend:
         self.slot_wait = min(_LOOK_AT_PACE, max(_POLL, wait))
         return False
 
-    def _insert(self, connection: sa.Connection, checked: Submission | None) -> ClaimedSubmission:
-        """Insert a send whose key is not used.
-
-        Raises:
-            NotInLedger: there is no content, as nothing was queued with the key.
-            RecipientsSuppressed: a number is on the do-not-send list.
-        """
-        if checked is None:
-            raise NotInLedger(f"Nothing was queued with the key {self._key!r}.")
-        self._singles.refuse_suppressed(connection, checked.recipients)
+    def _insert(self, connection: sa.Connection, checked: Submission) -> ClaimedSubmission:
+        """Insert a send whose key is not used."""
         ids = transitions.insert_pending_single(connection, self._key, digest_of(checked), checked)
         return ClaimedSubmission(*ids, 1, checked)
 
