@@ -192,6 +192,28 @@ def normalise_recipients(
     return tuple(normalised)
 
 
+def normalise_for_ledger(
+    recipients: str | int | Iterable[str | int], *, pattern: re.Pattern[str], limit: int
+) -> tuple[str, ...]:
+    """Do as `normalise_recipients`, and check that a ledger can keep the numbers.
+
+    Raises:
+        InvalidRequest: a number is invalid, or has something else than digits after a +.
+    """
+    is_mainland = pattern.pattern == MAINLAND_MOBILE.pattern
+    found = normalise_recipients(
+        recipients, pattern=MAINLAND_MOBILE if is_mainland else pattern, limit=limit
+    )
+    for at, number in enumerate(found, 1) if not is_mainland else ():
+        if not STORED_NUMBERS.fullmatch(number):
+            raise invalid_request(
+                f"Recipient {at}, {quote(number)}, matches recipient_pattern ({pattern.pattern}),"
+                " but is not written in digits, with at most a + before them: fix it, or narrow"
+                " the pattern."
+            )
+    return found
+
+
 def _already_normal(recipients: str | int | Iterable[str | int]) -> tuple[str, ...]:
     """Return the numbers of the usual input, which needs no normalising; nothing of any other."""
     if isinstance(recipients, str):

@@ -1592,7 +1592,10 @@ def test_suppress_list_is_kept_and_shown(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "2 numbers added.\n")
     done = run("suppress", "import", "--csv", str(file), "--hashed", "--by", "law")
     assert done.returncode == 0
-    assert done.stdout.startswith("1 number added.\nSkipped: 1 line.\n  line 3: '12': the number")
+    hashed = " What was on the list before is kept as a hash now, with its reason.\n"
+    assert done.stdout.startswith(
+        f"1 number added.{hashed}Skipped: 1 line.\n  line 3: '12': the number"
+    )
     assert run("suppress", "import", "--csv", str(file), "--json").stdout.startswith(
         '{"numbers": 0, "skipped": [{"line": 3, "value": "12", "reason": '
     )
@@ -1608,6 +1611,19 @@ def test_suppress_list_is_kept_and_shown(run: Run, tmp_path: Path) -> None:
     done = run("suppress", "remove", *numbers(3), "13900000099", "--json")
     assert (done.returncode, done.stdout) == (0, '{"numbers": 3}\n')
     assert run("suppress", "list").stdout == "The do-not-send list is empty.\n"
+
+
+def test_suppress_hashed_keeps_the_reason(run: Run) -> None:
+    """A number that becomes a hash is not forgotten to have asked, and by whom."""
+    number = numbers(1)[0]
+    run("suppress", "add", number, "--by", "ops", "--reason", "电话退订")
+    done = run("suppress", "add", number, "--hashed", "--by", "law")
+    assert done.stdout == (
+        "0 numbers added. What was on the list before is kept as a hash now, with its reason.\n"
+    )
+    (line,) = run("suppress", "list").stdout.splitlines()
+    assert re.fullmatch(r"\(a hash\) \d{4}-.*, by ops: 电话退订", line)
+    assert run("suppress", "add", number, "--json").stdout == '{"numbers": 0}\n'
 
 
 def test_suppress_bad_numbers_change_nothing(run: Run) -> None:

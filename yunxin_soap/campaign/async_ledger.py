@@ -650,6 +650,8 @@ class AsyncOnceSends:
         outcome is *not sent*, the next call tries again; if it is *rejected*, the next call tries
         again once `retry` allows it.
 
+        The rules for marketing are not checked: send it by a campaign that is planned as such.
+
         Args:
             client: the client that sends.
             key: names what is sent, such as ``order-42-shipped``.
@@ -727,7 +729,7 @@ class AsyncOnceSends:
             max_recipients: the most numbers, from 1 to 1000.
             max_segments: the most segments of the text, from 1 to 255.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
-                mobile numbers.
+                mobile numbers. Whatever it allows, a number has only digits, with at most a +.
             literal: whether to send what looks like an unfilled placeholder as it is.
             expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
                 Default: a day.
@@ -946,8 +948,9 @@ class AsyncSuppression:
             by: the person who decides; the list keeps the name.
             reason: why, for those who read a skipped line or a history.
             hashed: whether to keep only a keyed hash of each number, also of one that is on the
-                list already. The key is in the ledger: whoever reads only the list learns no
-                number; whoever has the whole ledger can try all numbers that there are.
+                list already; its reason stays. The key is in the ledger: whoever reads only the
+                list learns no number; whoever has the whole ledger can try all numbers that there
+                are.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
             on_skipped: called, in a thread, with each line that has no valid number. Default: such

@@ -32,7 +32,7 @@ from yunxin_soap.campaign.models import (
 )
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
-from yunxin_soap.errors import ConfigurationError, InvalidRequest, invalid_request
+from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.marketing import check_way_out, describe_marketing
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
@@ -356,19 +356,7 @@ class Planner:
     def _numbers(self, value: str) -> tuple[str, ...]:
         if self._mainland and self._pattern.fullmatch(value):
             return (value,)
-        found = rules.normalise_recipients(
-            value,
-            pattern=MAINLAND_MOBILE if self._mainland else self._pattern,
-            limit=len(value),
-        )
-        for at, number in enumerate(found, 1) if not self._mainland else ():
-            if not rules.STORED_NUMBERS.fullmatch(number):
-                raise invalid_request(
-                    f"Recipient {at}, {quote(number)}, matches recipient_pattern"
-                    f" ({self._pattern.pattern}), but is not written in digits, with at most a +"
-                    " before them: fix it, or narrow the pattern."
-                )
-        return found
+        return rules.normalise_for_ledger(value, pattern=self._pattern, limit=len(value))
 
     def _fill_plain(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
         """Return what `_fill` returns for each row; None if a text needs a look by itself."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tests.integration.campaign.conftest import executed
 from tests.support.lists import TEXT, numbers
-from yunxin_soap import Client, ConfigurationError, InvalidRequest
+from yunxin_soap import Client, ConfigurationError, InvalidRequest, RecipientsSuppressed
 from yunxin_soap.campaign import Csv, Ledger, SkipKind, SkippedLine, State, Text
 from yunxin_soap.campaign.lists import BATCH_SIZE
 from yunxin_soap.campaign.storage.schema import suppression
@@ -100,10 +100,11 @@ def test_list_of_hashes_has_no_number(ledger: Ledger, engine: sa.Engine) -> None
     """Hashes take the place of numbers, are found like these, and differ between ledgers."""
     ledger.suppression.add([A, B], by="ops", reason="first")
     assert ledger.suppression.add([B, C], by="law", reason="asked", hashed=True) == 1
+    # What was on the list stays as it is, but for the number.
     assert sorted(listed(ledger), key=str) == [
         (A, "first", "ops"),
         (None, "asked", "law"),
-        (None, "asked", "law"),
+        (None, "first", "ops"),
     ]
     values = raw_values(engine)
     assert A in values
@@ -134,6 +135,80 @@ def test_list_takes_foreign_numbers_by_their_pattern(ledger: Ledger) -> None:
     plan = ledger.plan("a", given, TEXT, channel=37, recipient_pattern=pattern)
     assert (plan.numbers, plan.skipped_by) == (1, {SkipKind.SUPPRESSED: 1})
     assert ledger.suppression.remove("+85291234567", recipient_pattern=pattern) == 1
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("+85291234567", ["85291234567", "0085291234567", "+852 9123-4567"]),
+        ("0085291234567", ["85291234567", "+85291234567"]),
+        ("85291234567", ["+85291234567", "0085291234567"]),
+        (f"+86{A}", [A, f"0086{A}", f"86{A}", f"+86 (0){A}"]),
+        ("+18624017194", ["0018624017194"]),
+    ],
+)
+def test_list_finds_a_number_in_any_notation(
+    ledger: Ledger, given: str, same: list[str], hashed: bool
+) -> None:
+    """A country code with a plus, with two zeros and with neither is of one number."""
+    pattern = r"\+?\d{8,15}"
+    ledger.suppression.add(given, by="ops", recipient_pattern=pattern, hashed=hashed)
+    assert ledger.suppression.add(same, by="ops", recipient_pattern=pattern) == 0
+    # American, and of mainland China: they are two.
+    others = ["18624017194", B]
+    plan = ledger.plan("a", [given, *same, *others], TEXT, channel=37, recipient_pattern=pattern)
+    assert (plan.numbers, plan.skipped_by) == (2, {SkipKind.SUPPRESSED: 1 + len(same)})
+    for each in same:
+        with pytest.raises(RecipientsSuppressed):
+            ledger.once.enqueue("k", each, TEXT, channel=37, recipient_pattern=pattern)
+    assert ledger.suppression.remove(same[0], recipient_pattern=pattern) == 1
+    assert listed(ledger) == []
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_plan_finds_other_notations_in_every_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed: bool
+) -> None:
+    """The list is looked up, held, or too long to be held: each finds the same."""
+    pattern = r"\+?\d{8,15}"
+    given = [f"852{each}" for each in range(91000000, 91000000 + 3 * BATCH_SIZE)]
+    chosen = given[::BATCH_SIZE]
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.suppression.add(
+            [f"+{each}" for each in chosen], by="ops", recipient_pattern=pattern, hashed=hashed
+        )
+        for name, most in (("a", 10), ("b", 2)):
+            monkeypatch.setattr("yunxin_soap.campaign.storage.suppression._MAX_HELD", most)
+            plan = ledger.plan(name, given, TEXT, channel=37, recipient_pattern=pattern)
+            assert plan.skipped_by == {SkipKind.SUPPRESSED: 3}
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_claim_finds_other_notations(
+    ledger: Ledger, client: Client, sandbox: Sandbox, hashed: bool
+) -> None:
+    """What was added after the plan or the enqueuing is found by its number, too."""
+    pattern = r"\+?\d{8,15}"
+    given = ["85291234567", "+85291234567", A]
+    ledger.plan("a", given, TEXT, channel=37, recipient_pattern=pattern)
+    ledger.once.enqueue("k", given[0], TEXT, channel=37, recipient_pattern=pattern)
+    ledger.suppression.add("0085291234567", by="ops", recipient_pattern=pattern, hashed=hashed)
+    with pytest.raises(RecipientsSuppressed):
+        ledger.once.send_queued(client, "k")
+    ledger.run("a", client)
+    assert sandbox.accepted_numbers == {A: 1}
+
+
+def test_list_takes_no_number_that_no_ledger_keeps(ledger: Ledger) -> None:
+    """What a plan refuses is refused by the list and by single sends as well."""
+    rule = "matches recipient_pattern .*, but is not written in digits"
+    pattern = "[0-9a-z]+"
+    with pytest.raises(InvalidRequest, match=rule):
+        ledger.suppression.add("139abc", by="ops", recipient_pattern=pattern)
+    with pytest.raises(InvalidRequest, match=rule):
+        ledger.once.enqueue("k", "139abc", TEXT, channel=37, recipient_pattern=pattern)
+    assert ledger.once.counts() == dict.fromkeys(State, 0)
 
 
 @pytest.mark.parametrize("hashed", [False, True])

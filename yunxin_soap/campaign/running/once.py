@@ -160,6 +160,8 @@ class OnceSends:
         outcome is *not sent*, the next call tries again; if it is *rejected*, the next call tries
         again once `retry` allows it.
 
+        The rules for marketing are not checked: send it by a campaign that is planned as such.
+
         Args:
             client: the client that sends.
             key: names what is sent, such as ``order-42-shipped``.
@@ -235,7 +237,7 @@ class OnceSends:
             max_recipients: the most numbers, from 1 to 1000.
             max_segments: the most segments of the text, from 1 to 255.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
-                mobile numbers.
+                mobile numbers. Whatever it allows, a number has only digits, with at most a +.
             literal: whether to send what looks like an unfilled placeholder as it is.
             expires_in: the time in which it may be sent, in seconds or as a `timedelta`; above 0.
                 Default: a day.
@@ -977,7 +979,7 @@ def check_queued(
             f"expires_in={expires_in!r} must be above 0, and 366 days at most."
         )
     rules.check_limits(max_recipients, max_segments)
-    numbers = rules.normalise_recipients(
+    numbers = rules.normalise_for_ledger(
         recipients, pattern=re.compile(recipient_pattern), limit=max_recipients
     )
     own = None if signature is None else rules.normalise_signature(signature)

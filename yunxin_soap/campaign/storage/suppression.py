@@ -41,7 +41,7 @@ from yunxin_soap.errors import (
     RecipientsSuppressed,
     invalid_request,
 )
-from yunxin_soap.message import MAINLAND_MOBILE, normalise_recipients
+from yunxin_soap.message import MAINLAND_MOBILE, MAINLAND_MOBILES, normalise_for_ledger
 from yunxin_soap.redact import quote, summarise_numbers
 
 _KEY_BYTES, _HASH_BYTES = 32, 16
@@ -53,6 +53,8 @@ _ROWS = 500
 """Rows fetched together."""
 _GIVEN, _KNOWN, _LAST = "given_values", "known_generation", "last_value"
 """The names of the parameters of statements."""
+_INTERNATIONAL = re.compile(r"\A(?:\+|00)?([1-9][0-9]*)\Z")
+"""A number with a country code."""
 _COLUMNS = ("value", "is_hash", "reason", "at", "by")
 _NEXT = (
     sa.select(sa.type_coerce(suppression.c.value, sa.Text()).label("value"))
@@ -78,34 +80,47 @@ class ListState:
     hash_key: bytes | None
     """The key of the hashes; None if there are none."""
 
-    def values(self, numbers: Iterable[str]) -> dict[str, str]:
-        """Return the number of each value under which the list may have one of these numbers."""
-        given = list(numbers)
-        found = dict(zip(given, given, strict=True))
+    def values(self, entries: Sequence[str]) -> dict[str, str]:
+        """Return the entry of each value under which the list may have one of these entries."""
+        found = dict(zip(entries, entries, strict=True))
         if self.hash_key is not None:
-            found |= zip(self.hashes(given), given, strict=True)
+            found |= zip(self.hashes(entries), entries, strict=True)
         return found
 
-    def hashes(self, numbers: Sequence[str]) -> list[str]:
-        """Return the hash of each number; there is a key."""
+    def hashes(self, entries: Sequence[str]) -> list[str]:
+        """Return the hash of each entry; there is a key."""
         assert self.hash_key is not None
         # A keyed BLAKE2 takes a third of the time of an HMAC, and a copy half of that of a new one:
         # a plan hashes all its numbers.
         new = hashlib.blake2b(key=self.hash_key, digest_size=_HASH_BYTES, usedforsecurity=True).copy
         found = []
-        for number in numbers:
+        for entry in entries:
             keyed = new()
-            keyed.update(number.encode())
+            keyed.update(entry.encode())
             found.append(keyed.hexdigest())
         return found
 
-    def binds(self, numbers: Iterable[str]) -> dict[str, Any]:
+    def binds(self, numbers: Sequence[str]) -> dict[str, Any]:
         """Return the parameters of `none_is_suppressed`."""
-        return {_GIVEN: json.dumps(list(self.values(numbers))), _KNOWN: self.generation}
+        return {_GIVEN: json.dumps(list(self.values(_entries(numbers)))), _KNOWN: self.generation}
 
 
 NO_LIST = ListState(0, None)
 """The state of a list that never had a number."""
+
+
+def _entries(numbers: Sequence[str]) -> Sequence[str]:
+    """Return the entry of the list for each number: one for all notations of a number.
+
+    A foreign number may have its country code after a plus, after two zeros, or bare. What looks
+    like a mainland number is one if it is bare.
+    """
+    if MAINLAND_MOBILES.fullmatch(",".join(numbers)):
+        return numbers
+    return [
+        number if MAINLAND_MOBILE.fullmatch(number) else _INTERNATIONAL.sub(r"+\1", number)
+        for number in numbers
+    ]
 
 
 def list_state(connection: sa.Connection) -> ListState:
@@ -147,20 +162,23 @@ def reasons(
     state = list_state(connection) if state is None else state
     if state.generation == 0:
         return {}
-    values = state.values(numbers)
-    found = _look_up(connection, list(values))
-    return {values[value]: reason for value, reason in found.items()}
+    entries = _entries(numbers)
+    values = state.values(entries)
+    found = {values[row.value]: row.reason for row in _look_up(connection, list(values))}
+    if not found:
+        return {}
+    of_numbers = zip(numbers, entries, strict=True)
+    return {number: found[entry] for number, entry in of_numbers if entry in found}
 
 
-def _look_up(connection: sa.Connection, values: Sequence[str]) -> dict[str, str]:
-    """Return those of some values that the list has, with their reasons."""
+def _look_up(connection: sa.Connection, values: Sequence[str]) -> list[sa.Row[Any]]:
+    """Return the rows of those of some values that the list has."""
     statement = _look_up_statement(connection.dialect)
-    found: dict[str, str] = {}
+    found: list[sa.Row[Any]] = []
     for start in range(0, len(values), _BATCH):
         part = json.dumps(values[start : start + _BATCH])
-        rows = statement.execute(connection, {_GIVEN: part})
-        found.update((row.value, row.reason) for row in rows)
-    if not all(isinstance(reason, str) for reason in found.values()):
+        found += statement.execute(connection, {_GIVEN: part})
+    if not all(isinstance(row.reason, str) for row in found):
         raise damaged("yunxin_suppression.reason is a BLOB")
     return found
 
@@ -180,7 +198,9 @@ def refuse_suppressed(
     """
     if found := reasons(connection, recipients, state):
         number, reason = next(iter(found.items()))
-        others = f" So are {len(found) - 1} other recipients." if len(found) > 1 else ""
+        more = len(found) - 1
+        verb, noun = ("is", "recipient") if more == 1 else ("are", "recipients")
+        others = f" So {verb} {more} other {noun}." if more else ""
         raise RecipientsSuppressed(
             f"The recipient {summarise_numbers(number)} is {suppressed_reason(reason)}.{others}"
             " Nothing was sent: leave out what is on the list.",
@@ -206,8 +226,9 @@ def _look_up_statement(dialect: sa.Dialect) -> CompiledStatement:
 def _select_given(dialect: sa.Dialect) -> sa.Select[Any]:
     """Return the query for the entries of the given values."""
     given = dialect_of(dialect).texts_of_json(sa.bindparam(_GIVEN, type_=sa.Text()))
-    entry = suppression.c.value, suppression.c.reason
-    return sa.select(*entry).join(given, suppression.c.value == given.c.value)
+    return sa.select(*(suppression.c[name] for name in _COLUMNS)).join(
+        given, suppression.c.value == given.c.value
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -259,8 +280,9 @@ class Suppression:
             by: the person who decides; the list keeps the name.
             reason: why, for those who read a skipped line or a history.
             hashed: whether to keep only a keyed hash of each number, also of one that is on the
-                list already. The key is in the ledger: whoever reads only the list learns no
-                number; whoever has the whole ledger can try all numbers that there are.
+                list already; its reason stays. The key is in the ledger: whoever reads only the
+                list learns no number; whoever has the whole ledger can try all numbers that there
+                are.
             recipient_pattern: the pattern that a normalised number must match. Default: mainland
                 mobile numbers.
             on_skipped: called with each line that has no valid number. Default: such a line is an
@@ -340,16 +362,25 @@ class Suppression:
                 key = secrets.token_bytes(_KEY_BYTES)
             found = ListState(state.generation, key).values(numbers)
             on_list = _look_up(connection, list(found))
-            known = {found[value] for value in on_list}
-            hashes = {number: value for value, number in found.items() if value != number}
-            if hashed:
-                _delete(connection, [each for each in numbers if each in on_list])
-                new = [hashes[each] for each in numbers if hashes[each] not in on_list]
-            else:
-                new = [each for each in numbers if each not in known]
-            if new:
-                now = ledger_time(connection)
-                rows = [(value, hashed, reason, now, by) for value in new]
+            known = {found[row.value] for row in on_list}
+            value_of = {number: value for value, number in found.items()} if hashed else {}
+            now = ledger_time(connection)
+            rows = [
+                (value_of.get(each, each), hashed, reason, now, by)
+                for each in numbers
+                if each not in known
+            ]
+            listed = {row.value for row in on_list}
+            plain = [row for row in on_list if hashed and not row.is_hash]
+            if plain:
+                # Who asked, when and why stays.
+                _delete(connection, [row.value for row in plain])
+                rows += [
+                    (value_of[row.value], True, row.reason, row.at, row.by)
+                    for row in plain
+                    if value_of[row.value] not in listed
+                ]
+            if rows:
                 bulk_insert(connection, suppression, _COLUMNS, rows)
                 text = None if key is None else key.hex()
                 connection.execute(
@@ -409,9 +440,11 @@ class PlanSuppressions:
             self._is_first = False
         elif self._listed is not None or self._load():
             assert self._listed is not None
-            found = [*self._listed.intersection(numbers)]
+            entries = _entries(numbers)
+            is_listed = map(self._listed.__contains__, entries)
+            found = [*compress(numbers, is_listed)]
             if self._has_hashes:
-                is_listed = map(self._listed.__contains__, self._state.hashes(numbers))
+                is_listed = map(self._listed.__contains__, self._state.hashes(entries))
                 found += compress(numbers, is_listed)
             numbers = found
         if not numbers:
@@ -505,7 +538,6 @@ def _read(
 def _normalise(
     source: Source, pattern: re.Pattern[str], skip: Callable[[int, str, str], None]
 ) -> Iterator[str]:
-    is_mainland = pattern.pattern == MAINLAND_MOBILE.pattern
     try:
         for batch in source.batches(columns=False):
             for each in batch.skipped:
@@ -513,13 +545,11 @@ def _normalise(
             numbers: dict[str, None] = {}
             for line, value in zip(batch.lines, batch.values, strict=True):
                 try:
-                    found = normalise_recipients(
-                        value, pattern=MAINLAND_MOBILE if is_mainland else pattern, limit=len(value)
-                    )
+                    found = normalise_for_ledger(value, pattern=pattern, limit=len(value))
                 except InvalidRequest as error:  # noqa: PERF203 - each line by itself
                     skip(line, value, skip_reason(error))
                 else:
-                    numbers |= dict.fromkeys(found)
+                    numbers |= dict.fromkeys(_entries(found))
             if numbers:
                 yield ",".join(numbers)
     except OSError as error:

@@ -44,6 +44,13 @@ def _checked(numbers: tuple[str, ...]) -> tuple[str, ...]:
     return normalise_recipients(numbers, limit=_MAX_NUMBERS)
 
 
+def _describe_added(count: int, hashed: bool) -> str:
+    added = f"{pluralize(count, 'number')} added."
+    if hashed:
+        added += " What was on the list before is kept as a hash now, with its reason."
+    return added
+
+
 @click.group("suppress")
 def suppress_group() -> None:
     """Keep the do-not-send list: numbers that nothing is sent to.
@@ -72,7 +79,7 @@ def add_command(
     """
     with handle_errors(as_json), open_ledger(ledger_url, create=True) as ledger:
         count = ledger.suppression.add(_checked(numbers), by=by, reason=reason, hashed=hashed)
-        print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} added.")
+        print_result(as_json, "numbers", count, _describe_added(count, hashed))
 
 
 @suppress_group.command("import")
@@ -101,7 +108,7 @@ def import_command(
         if as_json:
             print_json({"numbers": count, "skipped": [asdict(each) for each in skipped]})
             return
-        print_text(f"{pluralize(count, 'number')} added.")
+        print_text(_describe_added(count, hashed))
         if skipped:
             print_text(f"Skipped: {pluralize(len(skipped), 'line')}.")
         for each in skipped:
