@@ -27,7 +27,7 @@ _SAMPLE = 1 << 12
 _SMALL_SAMPLE = 1 << 11
 """The same for a text that is valid UTF-8: one in GBK seldom is, and never a long one."""
 _HEAD = 1 << 12
-_NON_ASCII_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+_NON_ASCII = re.compile(rb"[\x80-\xff][^\r\n]*")
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # it starts with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -355,9 +355,13 @@ def _sample(binary: IO[bytes], enough: int = _SAMPLE) -> bytes:
     lines: list[bytes] = []
     size = 0
     for block in _blocks(binary):
-        for found in _NON_ASCII_LINE.finditer(block):
-            lines.append(found[0])
-            size += len(found[0])
+        if block.isascii():
+            continue
+        # To look for the line's start from there is fast, however few lines are not ASCII.
+        for found in _NON_ASCII.finditer(block):
+            start = 1 + max(block.rfind(end, 0, found.start()) for end in (b"\r", b"\n"))
+            lines.append(block[start : found.end()])
+            size += len(lines[-1])
             if size > enough:
                 break
         else:
