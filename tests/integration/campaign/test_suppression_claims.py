@@ -201,6 +201,30 @@ def test_add_waits_for_claims_that_do_not_see_it(
     engine.dispose()
 
 
+def test_send_that_waited_for_its_key_looks_at_the_list_again(
+    on_server: str, client: Client, sandbox: Sandbox
+) -> None:
+    """What was suppressed while a send waited for a transaction with its key gets nothing."""
+    engine, application = open_engine(on_server), open_engine(on_server)
+    with (
+        Ledger(on_server) as ledger,
+        ThreadPoolExecutor(1) as thread,
+        application.connect() as connection,
+    ):
+        ledger.once.enqueue("k", A, TEXT, channel=37, connection=connection)
+        sending = thread.submit(ledger.once.send, client, "k", A, TEXT)
+        wait_for_locks(engine, 1)
+        assert ledger.suppression.add(A, by="ops") == 1
+        connection.rollback()
+        with pytest.raises(RecipientsSuppressed):
+            sending.result(timeout=30)
+        assert sandbox.arrivals == ()
+        ledger.suppression.remove(A)
+        assert ledger.once.send(client, "k", A, TEXT).recipients == (A,)
+    engine.dispose()
+    application.dispose()
+
+
 def test_add_beside_a_run_is_obeyed_by_every_later_claim(
     ledger: Ledger, ledger_url: str, client: Client, sandbox: Sandbox
 ) -> None:

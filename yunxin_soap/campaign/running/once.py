@@ -86,6 +86,8 @@ _POLL = 0.1
 """Seconds between two polls of a send that another process has in flight."""
 _LOOK_AT_PACE = 1.0
 """The most seconds until the next look at a pace: somebody may change it."""
+_NO_WAIT = 0.05
+"""Seconds of a statement that has waited for no other transaction."""
 _LOST_ANSWER_TIMEOUT = 10.0
 """Seconds to find out whether a claim was committed whose answer was lost."""
 _JITTER = 0.8, 1.2
@@ -618,8 +620,11 @@ class OnceSend:
         self.slot_wait = None
         if checked is not None and self._pace is None:
             lease = self._begin_lease(client)
+            asked_at = time.monotonic()
             claimed = self._singles.claim_unused(self._identity, self._key, digest, checked, lease)
             if claimed is not None:
+                if time.monotonic() - asked_at > _NO_WAIT:
+                    self._look_at_list_again(claimed)
                 return claimed
         elif checked is None and (claimed := self._claim_queued(client)) is not None:
             return claimed
@@ -636,6 +641,22 @@ class OnceSend:
             # The next look finds what became of a stalled one.
             self._singles.runners.reclaim_stalled(connection, None)
             return None
+
+    def _look_at_list_again(self, claimed: ClaimedSubmission) -> None:
+        """Check again that no recipient of what this call has claimed is on the do-not-send list.
+
+        The statement sees the list as it was when it began, and waits for a transaction that has
+        queued something with the same key, and may be rolled back.
+
+        Raises:
+            RecipientsSuppressed: a number is on the list now; the send is pending.
+        """
+        try:
+            with self._engine.begin() as connection:
+                self._singles.refuse_suppressed(connection, claimed.submission.recipients)
+        except RecipientsSuppressed as error:
+            self._record_error(claimed, error, time.monotonic())
+            raise
 
     def _existing(self) -> sa.Select[Any]:
         """Return what selects and locks the send."""
