@@ -793,7 +793,8 @@ class AsyncOnceSends:
             NotInLedger: nothing was queued with that key.
             SendExpired: it was not sent before it expired, so it is cancelled.
             RecipientsSuppressed: a number was put on the do-not-send list, so it is suppressed.
-            NotSent: nothing can have reached the gateway. It stays queued, for a later time.
+            NotSent: nothing can have reached the gateway, or its pace had no slot for five seconds.
+                It stays queued, for a later time.
             InvalidRequest: the client's protocol cannot carry it; it stays queued.
             Rejected: the gateway rejected it. For a cause that may pass or that concerns more than
                 this send, as its balance, it stays queued for a later time.

@@ -22,8 +22,9 @@ from tests.integration.campaign.conftest import (
     transaction,
 )
 from tests.support.lists import TEXT, numbers
-from yunxin_soap import AsyncClient, Client, ConfigurationError, NotInLedger
+from yunxin_soap import AsyncClient, Client, ConfigurationError, NotInLedger, NotSent
 from yunxin_soap.campaign import AsyncLedger, Ledger, Pace, Progress, State
+from yunxin_soap.campaign.running import once
 from yunxin_soap.campaign.storage.claims import TakenSlots
 from yunxin_soap.campaign.storage.paces import Offer
 from yunxin_soap.campaign.storage.schema import pace
@@ -209,6 +210,24 @@ def test_sweep_leaves_out_what_its_pace_has_no_slot_for(ledger: Ledger, ledger_u
     assert ledger.sweep().due_keys == ("paced", "free")
     with waits_since(ledger_url, "p", 1000):
         assert ledger.sweep().due_keys == ("free",)
+
+
+def test_queued_send_waits_for_a_slot_for_a_bounded_time(
+    ledger: Ledger,
+    ledger_url: str,
+    client: Client,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call that sends what is queued leaves it queued if its pace has no slot for long."""
+    monkeypatch.setattr(once, "_LONGEST_SLOT_WAIT", 0.2)
+    ledger.pace.set("p", rate=1)
+    ledger.once.enqueue("k", TO, TEXT, channel=37, pace="p")
+    with waits_since(ledger_url, "p", 1000), pytest.raises(NotSent, match="It stays queued"):
+        ledger.once.send_queued(client, "k")
+    assert sandbox.arrivals == ()
+    with waits_since(ledger_url, "p", 0):
+        assert ledger.once.send_queued(client, "k").recipients == (TO,)
 
 
 def test_single_send_that_was_sent_before_waits_for_no_slot(

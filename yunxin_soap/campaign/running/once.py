@@ -86,6 +86,8 @@ _POLL = 0.1
 """Seconds between two polls of a send that another process has in flight."""
 _LOOK_AT_PACE = 1.0
 """The most seconds until the next look at a pace: somebody may change it."""
+_LONGEST_SLOT_WAIT = 5.0
+"""Seconds that a call waits for a slot for what is queued: others need its thread, too."""
 _NO_WAIT = 0.05
 """Seconds of a statement that has waited for no other transaction."""
 _LOST_ANSWER_TIMEOUT = 10.0
@@ -300,7 +302,8 @@ class OnceSends:
             NotInLedger: nothing was queued with that key.
             SendExpired: it was not sent before it expired, so it is cancelled.
             RecipientsSuppressed: a number was put on the do-not-send list, so it is suppressed.
-            NotSent: nothing can have reached the gateway. It stays queued, for a later time.
+            NotSent: nothing can have reached the gateway, or its pace had no slot for five seconds.
+                It stays queued, for a later time.
             InvalidRequest: the client's protocol cannot carry it; it stays queued.
             Rejected: the gateway rejected it. For a cause that may pass or that concerns more than
                 this send, as its balance, it stays queued for a later time.
@@ -428,7 +431,7 @@ class OnceSend:
         self._identity = RunnerIdentity.new()
         try:
             while (step := self._claim_or_look_up(checked, client)) is None:
-                time.sleep(self.slot_wait or _POLL)
+                time.sleep(self._look_again_in(checked))
             if isinstance(step, Receipt):
                 return step
             self._await_slot(step)
@@ -463,12 +466,27 @@ class OnceSend:
         self._identity = RunnerIdentity.new()
         try:
             while (step := await self._claim_or_look_up_async(checked, client)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(self.slot_wait or _POLL)
+                await asyncio.sleep(self._look_again_in(checked))
             if isinstance(step, Receipt):
                 return step
             return await self._send_claimed(step, checked, client)
         finally:
             self._identity.end()
+
+    def _look_again_in(self, checked: Submission | None) -> float:
+        """Return the seconds until the next look at a send that could not be claimed.
+
+        Raises:
+            NotSent: it is queued, and its pace had no slot for too long: a worker sends it later.
+        """
+        if self.slot_wait is None:
+            return _POLL
+        if checked is None and (self._pace_wait() or 0.0) > _LONGEST_SLOT_WAIT:
+            raise NotSent(
+                f"The pace of the send {self._key!r} had no slot for it in"
+                f" {_LONGEST_SLOT_WAIT:.0f} s. It stays queued."
+            )
+        return self.slot_wait
 
     async def send_due(self, client: QueueClient) -> bool:
         """Send what was queued with the key if it is due and nobody else has it in flight.
