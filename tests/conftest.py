@@ -25,6 +25,8 @@ __all__ = ["mariadb_server", "postgresql_server"]
 
 # On a busy machine a single example may take any time.
 hypothesis.settings.register_profile("without deadline", deadline=None)
+# For a second Python: ``pytest --hypothesis-profile="few examples"``.
+hypothesis.settings.register_profile("few examples", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("without deadline")
 
 

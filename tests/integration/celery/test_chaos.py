@@ -14,7 +14,7 @@ from tests.support.services import skip_or_fail
 
 @pytest.mark.parametrize(
     ("broker", "database"),
-    [("redis", "postgresql"), ("redis", "mariadb"), ("rabbitmq", "postgresql")],
+    [("redis", "postgresql"), ("rabbitmq", "mariadb")],
 )
 def test_killed_workers_send_nothing_twice_and_lose_nothing(broker: str, database: str) -> None:
     """Nothing is sent twice, whatever ends: workers, broker, database and responses."""
