@@ -78,6 +78,16 @@ def _isolated_environment(
     monkeypatch.setenv("YUNXIN_WSDL_CACHE", str(tmp_path_factory.mktemp("wsdl_cache")))
 
 
+@pytest.fixture(autouse=True)
+def _isolated_logging() -> Iterator[None]:
+    """Take away what a test, or Celery in it, adds to the root logger."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    for each in [each for each in root.handlers if each not in before]:
+        root.removeHandler(each)
+
+
 @pytest.fixture(scope="session")
 def _running_sandbox() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:

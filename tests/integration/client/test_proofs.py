@@ -115,8 +115,11 @@ def mixed_treatments() -> Iterator[Treatment]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("protocol", BOTH_CLIENTS)
-def test_many_sends_leave_nothing_behind(protocol: ClientVariant) -> None:
+def test_many_sends_leave_nothing_behind(
+    protocol: ClientVariant, caplog: pytest.LogCaptureFixture
+) -> None:
     """Sends, good and failed ones, leave no socket, thread, descriptor or memory behind."""
+    caplog.set_level("CRITICAL", "yunxin_soap")  # pytest keeps every record
     numbers = itertools.count()
     treatments = mixed_treatments()
 
