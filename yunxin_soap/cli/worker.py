@@ -31,6 +31,8 @@ postgresql://... or mysql://...; the account and the gateway are those of "send"
 """
 _CONNECTIONS = 1000
 """The most open connections: the queue and the campaigns share the client."""
+_SHOWN = ("campaign", "submission_id", "outcome", "code", "batch_no")
+"""The attributes of log records that a line shows; what has `recipients` says it in its text."""
 
 
 @click.command("worker", epilog=exit_status.epilog(exit_status.WORKER, _MORE))
@@ -99,7 +101,18 @@ def _log_to_stderr() -> None:
     from yunxin_soap.cli.progress import ResilientStderr
 
     handler = logging.StreamHandler(cast("IO[str]", ResilientStderr()))
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
     package = logging.getLogger("yunxin_soap")
     package.addHandler(handler)
     package.setLevel(logging.INFO)
+
+
+class _Formatter(logging.Formatter):
+    """Shows which submission a record is about, too."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of logging
+        """Return the line without a traceback."""
+        found = ((name, getattr(record, name, None)) for name in _SHOWN)
+        shown = " ".join(f"{name}={value}" for name, value in found if value is not None)
+        line = super().formatMessage(record)
+        return f"{line} [{shown}]" if shown else line

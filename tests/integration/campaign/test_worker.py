@@ -290,6 +290,25 @@ def test_worker_command_aborts_at_a_second_signal(
     assert count(ledger, State.UNKNOWN) == 1
 
 
+def test_worker_command_logs_which_submission_needs_a_person(
+    ledger: Ledger, command: Callable[[], Command], sandbox: Sandbox
+) -> None:
+    """A line of its log names the campaign, the submission and the code, not only the event."""
+    sandbox.inject_fault("code", code=-14, times=1)
+    enqueue(ledger, "k")
+    worker = command()
+    until(lambda: count(ledger, State.REJECTED) == 1)
+    sandbox.inject_fault("close", times=1)
+    ledger.plan("june", numbers(1), TEXT, channel=37)
+    ledger.start("june")
+    until(lambda: ledger.status("june").submissions[State.UNKNOWN] == 1)
+    worker.process.send_signal(signal.SIGTERM)
+    _, log = worker.end()
+    (record,) = ledger.results("june")
+    assert "waits for a person. [submission_id=1 outcome=rejected code=-14]" in log
+    assert f"[campaign=june submission_id={record.submission_id} outcome=unknown]" in log
+
+
 def test_worker_command_says_what_is_missing(tmp_path: Any) -> None:
     """Without a ledger or an account it ends at once."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("YUNXIN_")}
