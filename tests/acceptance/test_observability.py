@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.integration.campaign.conftest import ledger_url, on_mariadb, on_server
+from tests.integration.campaign.killing.processes import wait_until
 from tests.support.lists import TEXT, numbers
 from tests.support.query_cost import rows_read
 from yunxin_soap import Client
@@ -25,6 +30,7 @@ from yunxin_soap.sandbox import Sandbox
 
 __all__ = ["ledger_url", "on_mariadb", "on_server"]
 
+TO = "13900000000"
 PAGE = Path(__file__).parents[2].joinpath("docs", "observability.md").read_text("utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -94,6 +100,74 @@ def test_observer_example_is_told(sandbox: Sandbox, capsys: pytest.CaptureFixtur
     assert re.fullmatch(r"37 1 accepted [0-9.e-]+\n", capsys.readouterr().out)
 
 
+@pytest.fixture
+def environment(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """The variables of a deployment."""
+    return {
+        **os.environ,
+        "YUNXIN_LEDGER": str(tmp_path / "ledger.sqlite"),
+        "YUNXIN_ENDPOINT": sandbox.url,
+        "YUNXIN_USER_CODE": "demo",
+        "YUNXIN_USER_PASS": "demo",
+    }
+
+
+def assert_one_span(printed: str) -> None:
+    """Check what the exporter to the console has printed."""
+    assert printed.count('"name": "sendMesExt"') == 1
+    assert '"yunxin.outcome": "accepted"' in printed
+    assert TO not in printed
+    # The exporter prints JSON, in ASCII.
+    assert json.dumps(TEXT)[1:-1] not in printed
+
+
+def test_worker_example_exports_and_drains(environment: dict[str, str], tmp_path: Path) -> None:
+    """The program sends what is queued, exports its span, and ends at SIGTERM."""
+    program = tmp_path / "worker.py"
+    program.write_text(example("# worker.py"), "utf-8")
+    with Ledger(environment["YUNXIN_LEDGER"]) as ledger:
+        ledger.once.enqueue("order-42", TO, TEXT, channel=37)
+        worker = subprocess.Popen(
+            [sys.executable, program], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            wait_until(lambda: ledger.once.counts()[State.ACCEPTED] == 1, "it is sent")
+            worker.send_signal(signal.SIGTERM)
+            printed, _ = worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+            worker.communicate()
+    assert worker.returncode == 0
+    assert_one_span(printed)
+
+
+def test_celery_example_instruments_each_process_of_a_pool(environment: dict[str, str]) -> None:
+    """The signal that Celery sends in each process lets it export."""
+    sdk = """
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+"""
+    before, after = example("worker_process_init").split("    # … here set up the SDK …\n")
+    send = f"""
+from yunxin_soap import Client
+worker_process_init.send(sender="pool")
+with Client.from_env(channel="37") as client:
+    client.send({TO!r}, {TEXT!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", before + sdk + after + send],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert_one_span(done.stdout)
+
+
 def grow(ledger: Ledger, engine: sa.Engine, client: Client, name: str, count: int) -> None:
     """Add a campaign that has been sent, without sending it."""
     ledger.plan(name, numbers(count), TEXT, channel=37, max_recipients=1)
@@ -108,10 +182,10 @@ def grow(ledger: Ledger, engine: sa.Engine, client: Client, name: str, count: in
 def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandbox) -> None:
     """Each query runs on each database, and reads no more in a ledger three times as large."""
     engine = open_engine(ledger_url)
-    values = {"now": time.time(), "campaign_id": 1}
+    values = {"now": time.time(), "campaign_id": 1, "submission_id": 1}
     # The limits are for real ledgers; the tests' are smaller.
     queries = [re.sub(r"LIMIT (5000|1000)", "LIMIT 20", each) for each in QUERIES]
-    assert len(queries) == 10
+    assert len(queries) == 11
     with (
         Ledger(ledger_url) as ledger,
         Client("demo", "demo", endpoint=sandbox.url, channel="37", retries=0) as client,
@@ -131,9 +205,10 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
     states = {state: int(count) for state, count in found[2]}
     assert states == {"accepted": 39, "unknown": 1}
     assert [row[1] for row in found[3]] == ["small"]
-    assert sum(int(row[2]) for row in found[6]) == 40
-    assert [row[0] for row in found[7]] == ["account-37"]
-    assert int(found[9][0][0]) == 39
+    assert sum(int(row[2]) for row in found[7]) == 40
+    assert [row[0] for row in found[5]] == [None]  # one of a campaign has no key
+    assert [row[0] for row in found[8]] == ["account-37"]
+    assert int(found[10][0][0]) == 39
     for sql, before, after in zip(queries, *costs, strict=True):
         assert after <= before * 1.5 + 200, sql
 
