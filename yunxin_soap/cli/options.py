@@ -106,6 +106,12 @@ client_options = combine(
     ),
 )
 """How to reach the gateway; `build_client` takes them."""
+LEDGER_AND_GATEWAY = """
+\b
+The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
+postgresql://... or mysql://...; the account and the gateway are those of "send".
+"""
+"""The end of the help of a command that sends what is in the ledger."""
 ledger_option = click.option(
     "--ledger",
     "ledger_url",

@@ -12,6 +12,7 @@ import click
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.cli.options import (
+    LEDGER_AND_GATEWAY,
     build_client,
     client_options,
     given_arguments,
@@ -24,18 +25,13 @@ if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.campaign import AsyncLedger
 
-_MORE = """
-\b
-The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
-postgresql://... or mysql://...; the account and the gateway are those of "send".
-"""
 _CONNECTIONS = 1000
 """The most open connections: the queue and the campaigns share the client."""
 _SHOWN = ("campaign", "submission_id", "outcome", "code", "batch_no")
 """The attributes of log records that a line shows; what has `recipients` says it in its text."""
 
 
-@click.command("worker", epilog=exit_status.epilog(exit_status.WORKER, _MORE))
+@click.command("worker", epilog=exit_status.epilog(exit_status.WORKER, LEDGER_AND_GATEWAY))
 @ledger_option
 @click.option(
     "--concurrency", default=16, show_default=True, help="The most queued sends in flight."

@@ -12,6 +12,7 @@ from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.campaign.status import exit_status_of, print_status
 from yunxin_soap.cli.campaign.texts import parse_price, price_option, print_preview
 from yunxin_soap.cli.options import (
+    LEDGER_AND_GATEWAY,
     ask,
     build_client,
     client_options,
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
 
     from yunxin_soap.campaign import Ledger, Status
 
-_MORE = """
-\b
-The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
-postgresql://... or mysql://...; the account and the gateway are those of "send".
-"""
-EPILOG = exit_status.epilog(exit_status.RUN, _MORE)
+EPILOG = exit_status.epilog(exit_status.RUN, LEDGER_AND_GATEWAY)
 
 
 def _parse_time(
