@@ -7,9 +7,11 @@ import gzip
 import logging
 import threading
 from collections.abc import Iterator
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.asmx_requests import ACTION, FORM, GOOD, HTML, SOAP_XML, TEXT, XML, envelope
 from tests.support.raw_http import Reply, connected, exchange, reply_to, written
@@ -17,6 +19,7 @@ from yunxin_soap.sandbox import Sandbox, ServerLimits
 from yunxin_soap.sandbox.arrivals.models import Outcome
 from yunxin_soap.sandbox.asmx.handler import MAX_REQUEST, PATH
 from yunxin_soap.sandbox.faults.model import Fault
+from yunxin_soap.sandbox.server.app import is_host
 
 OPERATION = f"{PATH}/sendMesExt"
 BODY = envelope().encode()
@@ -79,12 +82,27 @@ def test_server_every_response_has_a_content_length(
     assert (reply.headers["Cache-Control"] == "private, max-age=0") == (status == 200)
 
 
-@pytest.mark.parametrize("host", [None, "a b", 'a"<', "\xe6\xff"])
+@pytest.mark.parametrize("host", [None, "a b", 'a"<', "\xe6\xff", "[::1%?]", "[]"])
 def test_server_invalid_host_gets_400(sandbox: Sandbox, host: str | None) -> None:
     """A missing or invalid Host header is a 400."""
-    reply = exchange(sandbox, written("GET", f"{PATH}?WSDL", Host=host))
+    for target in (f"{PATH}?WSDL", f"{PATH}?op=sendMesExt", "/", "/api/v1/arrivals"):
+        reply = exchange(sandbox, written("GET", target, Host=host))
 
-    assert (reply.status, reply.content_type) == (400, HTML)
+        assert (reply.status, reply.content_type) == (400, HTML)
+
+
+@given(
+    st.one_of(
+        st.text(), st.from_regex(r"\A\[[0-9a-f:%.a-z?/@\]#]*\](:[0-9]*)?\Z"), st.ip_addresses()
+    )
+)
+def test_is_host_accepts_only_what_a_url_can_hold(host: object) -> None:
+    """No accepted Host header breaks the URL that is made of it."""
+    text = str(host)
+    if is_host(text):
+        parts = urlsplit(f"http://{text}{PATH}?WSDL")
+        assert (parts.path, parts.query) == (PATH, "WSDL")
+        assert (parts.hostname or "") in text.lower()
 
 
 def test_server_http_1_0_needs_no_host(sandbox: Sandbox) -> None:

@@ -28,7 +28,7 @@ from tests.support.asmx_requests import (
     request,
     soap11,
 )
-from yunxin_soap.sandbox.asmx.handler import PATH, HttpRequest, handle
+from yunxin_soap.sandbox.asmx.handler import MAX_FIELDS, PATH, HttpRequest, handle
 
 
 @pytest.mark.parametrize("http_request", [get(), post()])
@@ -46,6 +46,28 @@ def test_handle_form_over_4_mb_is_an_error() -> None:
 
     assert (response.status, response.content_type) == (500, TEXT)
     assert response.body == b"Maximum request length exceeded.\r\n"
+
+
+def test_handle_form_of_1000_fields_is_accepted() -> None:
+    """Fields that the method does not have are dropped, up to ASP.NET's limit of all fields."""
+    good = post()
+    full = good.body + b"&x=" * (MAX_FIELDS - len(GOOD))
+
+    assert accepted_fields(replace(good, body=full)) == GOOD
+
+
+def test_handle_form_of_more_fields_is_refused_unparsed() -> None:
+    """One field more than ASP.NET's limit is a 500, before the method and its parameters."""
+    good = post()
+    full = good.body + b"&x=" * (MAX_FIELDS - len(GOOD) + 1)
+
+    response = rejected_response(replace(good, body=full))
+
+    assert (response.status, response.content_type) == (500, TEXT)
+    assert html.unescape(response.body.decode()) == (
+        "The URL-encoded form data is not valid. ---> Operation is not valid due to the current"
+        " state of the object.\r\n"
+    )
 
 
 WITHOUT_LAST = "&".join(f"{name}=1" for name in tuple(GOOD)[:-1])

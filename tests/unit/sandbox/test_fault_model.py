@@ -50,7 +50,8 @@ def test_faultoptions_has_every_option_of_every_kind() -> None:
         ),
         (
             lambda: Fault.from_options("close", second=1),
-            "unknown option 'second'; the options are when, times, seed",
+            "fault 'close': unknown option 'second'; the options of 'close' are when, times, seed,"
+            " numbers, user_code, protocol, text, skip, probability.",
         ),
         (lambda: Fault.from_options("delay", seconds="1"), "seconds must be a number"),
         (
@@ -77,26 +78,27 @@ def test_faultoptions_has_every_option_of_every_kind() -> None:
         (lambda: Fault.from_options("refuse"), "fault 'refuse': seconds or jitter must be given"),
         (
             lambda: Fault.from_options("refuse", seconds=1, protocol="soap"),
-            "fault 'refuse' has no option 'protocol': it is for delay, close",
+            "fault 'refuse': unknown option 'protocol', which is for delay, close",
         ),
         (
             lambda: Fault.from_options("refuse", seconds=1, probability=0.5),
-            "fault 'refuse' has no option 'probability'",
+            "the options of 'refuse' are when, times, seed, seconds, jitter.",
         ),
         (
             lambda: Fault.from_options("close", seconds=3),
-            "fault 'close' has no option 'seconds': it is for delay, trickle, refuse.",
+            "fault 'close': unknown option 'seconds', which is for delay, trickle, refuse; the"
+            " options of 'close' are when, times,",
         ),
-        (lambda: Fault.from_options("hang", jitter=0.3), "it is for delay, trickle, refuse"),
+        (lambda: Fault.from_options("hang", jitter=0.3), "which is for delay, trickle, refuse"),
         (
             lambda: Fault.from_options("code", status=503),
-            "fault 'code' has no option 'status': it is for html.",
+            "fault 'code': unknown option 'status', which is for html;",
         ),
         (
             lambda: Fault.from_options("close", code=-5),
-            "fault 'close' has no option 'code': it is for code.",
+            "fault 'close': unknown option 'code', which is for code;",
         ),
-        (lambda: Fault.from_options("error", left=5), "it is for balance"),
+        (lambda: Fault.from_options("error", left=5), "which is for balance;"),
         (lambda: Fault.from_text("close:times=1,times=2"), "fault 'close': times is given twice."),
         (
             lambda: Fault.from_options("html", status=429),

@@ -21,6 +21,8 @@ MAX_REQUEST = 4 << 20
 """Bytes of a body; ASP.NET's default for ``maxRequestLength``."""
 MAX_QUERY = 2048
 """Bytes of a query string; ASP.NET's default for ``maxQueryStringLength``."""
+MAX_FIELDS = 1000
+"""Fields of a form; ASP.NET's default for ``aspnet:MaxHttpCollectionKeys``."""
 
 _XML = "text/xml; charset=utf-8"
 _SOAP_XML = "application/soap+xml; charset=utf-8"
@@ -142,6 +144,13 @@ def _operation(request: HttpRequest, name: str, query: bytes, method: Method) ->
         return _text(f"Request format is invalid: {content.value}.")
     if request.too_long:
         return _text("Maximum request length exceeded.")
+    # ASP.NET counts names, not fields. Counting the separators costs no parsing, and only a form
+    # that repeats a name hundreds of times is told apart by it.
+    if request.body.count(b"&") >= MAX_FIELDS:
+        return _text(
+            "The URL-encoded form data is not valid. ---> Operation is not valid due to the current"
+            " state of the object."
+        )
     encoding = soap.known_encoding(content.charset) or "utf-8"
     return _form(forms.parse(request.body, encoding), "Form", method)
 

@@ -414,11 +414,9 @@ def _class_of(kind: object, options: dict[str, Any]) -> type[Fault]:
         if name in known:
             continue
         others = [other for other in FAULT_TYPES if name in option_names(other)]
-        if others:
-            raise ConfigurationError(
-                f"fault {kind!r} has no option {name!r}: it is for {', '.join(others)}."
-            )
+        elsewhere = f", which is for {', '.join(others)}" if others else ""
         raise ConfigurationError(
-            f"fault {kind!r}: unknown option {name!r}; the options are {', '.join(known)}."
+            f"fault {kind!r}: unknown option {name!r}{elsewhere}; the options of {kind!r} are"
+            f" {', '.join(known)}."
         )
     return FAULT_TYPES[kind]

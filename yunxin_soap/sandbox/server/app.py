@@ -29,7 +29,10 @@ from yunxin_soap.sandbox.service import Service
 # ASP.NET does not decompress a request either.
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
 _ORIGIN = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
-_HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?")
+_HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]*)(?:%[A-Za-z0-9._~-]+)?\]|[A-Za-z0-9._~%-]*)(?::[0-9]*)?"
+)
+"""A Host header. An IPv6 address may have a zone, such as ``%eth0``."""
 
 
 async def serve(
@@ -145,7 +148,7 @@ class _Server(web.Server):
         for_inbox = self._inbox.has_path(request.path)
         remote = request.remote or ""
         host = request.headers.get("Host")
-        if not _is_host(host or "") or (host is None and request.version >= (1, 1)):
+        if not is_host(host or "") or (host is None and request.version >= (1, 1)):
             if not for_inbox:
                 self._service.add_unreadable("the Host header is missing or invalid", remote)
             return error_response(400, "Bad Request")
@@ -187,7 +190,8 @@ class _Server(web.Server):
         return response
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """Return whether a Host header names a host, so that it can stand in a URL."""
     found = _HOST.fullmatch(host)
     if found is None or found["v6"] is None:
         return found is not None
