@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.client import Client
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, SendError
+from yunxin_soap.sentences import Sentence
 
 try:
     from celery import bootsteps, shared_task, signals
@@ -39,7 +40,9 @@ try:
     from kombu.exceptions import OperationalError
 except ModuleNotFoundError as error:
     raise ConfigurationError(
-        f'The Celery tasks need {error.name}: pip install "yunxin-soap[celery]"'
+        Sentence(
+            'The Celery tasks need {error}: pip install "yunxin-soap[celery]"', error=error.name
+        )
     ) from error
 
 if TYPE_CHECKING:
@@ -98,7 +101,11 @@ def setup(
     """
     for option, value in (("slice_seconds", slice_seconds), ("sweep_interval", sweep_interval)):
         if not 0 < value < float("inf"):
-            raise ConfigurationError(f"{option}={value!r} must be a number above 0.")
+            raise ConfigurationError(
+                Sentence(
+                    "{option}={value} must be a number above 0.", option=option, value=repr(value)
+                )
+            )
     _setups[app] = found = _Setup(ledger, client, slice_seconds, sweep_interval)
     weakref.finalize(app, found.close)  # or at the end of the process
     app.steps["worker"].add(_Check)
@@ -169,9 +176,12 @@ def _setup_of(app: Celery) -> _Setup:
         (found,) = _setups.values()
     if found is None:
         raise ConfigurationError(
-            f"The Celery application {app.main!r} was not set up in this process: call"
-            " yunxin_soap.celery.setup, in a module that include= of the application names. Pools"
-            " that do not fork, as on macOS, import no other."
+            Sentence(
+                "The Celery application {main} was not set up in this process: call "
+                "yunxin_soap.celery.setup, in a module that include= of the application names. "
+                "Pools that do not fork, as on macOS, import no other.",
+                main=repr(app.main),
+            )
         )
     return found
 
@@ -283,7 +293,9 @@ def find_application(name: str) -> Celery:
     try:
         found: Celery = find_app(name)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"{name!r} is no Celery application: {error}") from None
+        raise ConfigurationError(
+            Sentence("{name} is no Celery application: {error}", name=repr(name), error=error)
+        ) from None
     _setup_of(found)
     return found
 

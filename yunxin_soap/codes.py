@@ -11,6 +11,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from yunxin_soap.sentences import Sentence
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -182,24 +184,26 @@ DOCUMENTED: dict[int, ResultCode] = {int(code): code for code in ResultCode}
 TOO_MANY_REQUESTS = 429
 """The one HTTP status in `REJECTED_STATUSES` whose cause may pass without a fix."""
 
-_CHECK_SETTINGS = "check the endpoint, the protocol and the WSDL"
-_FEWER_NUMBERS = "send to fewer numbers at once, or use protocol 'soap' or 'http-post'"
+_CHECK_SETTINGS = Sentence("check the endpoint, the protocol and the WSDL")
+_FEWER_NUMBERS = Sentence("send to fewer numbers at once, or use protocol 'soap' or 'http-post'")
 
-REJECTED_STATUSES: Mapping[int, str] = MappingProxyType(
+REJECTED_STATUSES: Mapping[int, Sentence] = MappingProxyType(
     {
         400: _CHECK_SETTINGS,
-        401: "check the endpoint, and ask the vendor how to get access",
-        403: "check the endpoint, and ask the vendor whether your IP address may use it",
-        404: "check the path of the endpoint",
+        401: Sentence("check the endpoint, and ask the vendor how to get access"),
+        403: Sentence("check the endpoint, and ask the vendor whether your IP address may use it"),
+        404: Sentence("check the path of the endpoint"),
         405: _CHECK_SETTINGS,
-        407: "check the user name and the password of the proxy",
+        407: Sentence("check the user name and the password of the proxy"),
         411: _CHECK_SETTINGS,
-        413: "send to fewer numbers at once",
+        413: Sentence("send to fewer numbers at once"),
         414: _FEWER_NUMBERS,
         415: _CHECK_SETTINGS,
         417: _CHECK_SETTINGS,
-        426: "check whether the endpoint needs https",
-        TOO_MANY_REQUESTS: "wait a while, and send more slowly; the cause may pass by itself",
+        426: Sentence("check whether the endpoint needs https"),
+        TOO_MANY_REQUESTS: Sentence(
+            "wait a while, and send more slowly; the cause may pass by itself"
+        ),
         431: _FEWER_NUMBERS,
     }
 )

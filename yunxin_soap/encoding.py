@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 from yunxin_soap.charsets import best_fit, is_utf_8
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 _BLOCK = 1 << 20
 """Bytes read at once."""
@@ -107,7 +108,10 @@ def open_text(file: str | os.PathLike[str] | IO[bytes], encoding: str | None) ->
         raise _cannot_be_read(file, error) from None
     except (LookupError, UnicodeError):  # UnicodeError: the codec supports no replacement
         raise ConfigurationError(
-            f"There is no encoding {encoding!r}: name another with encoding=, or leave it out."
+            Sentence(
+                "There is no encoding {encoding}: name another with encoding=, or leave it out.",
+                encoding=repr(encoding),
+            )
         ) from None
 
 
@@ -161,7 +165,9 @@ def _check_no_device(file: IO[bytes]) -> None:
 
 def _cannot_be_read(file: str | os.PathLike[str] | IO[bytes], error: OSError) -> ConfigurationError:
     shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
-    return ConfigurationError(f"{shown} cannot be read ({error.strerror}).")
+    return ConfigurationError(
+        Sentence("{shown} cannot be read ({problem}).", shown=shown, problem=error.strerror)
+    )
 
 
 def _decode(binary: IO[bytes], encoding: str | None) -> io.TextIOWrapper:
@@ -201,14 +207,21 @@ def _blocks(binary: IO[bytes]) -> Iterator[bytes]:
     while block := binary.read(_BLOCK):
         size += len(block)
         if size > _MAX_BYTES:
-            raise ConfigurationError(f"The list has more than {_MAX_BYTES >> 30} GiB: split it.")
+            raise ConfigurationError(
+                Sentence(
+                    "The list has more than {max_bytes} GiB: split it.", max_bytes=_MAX_BYTES >> 30
+                )
+            )
         yield block
 
 
 def _endless_line() -> ConfigurationError:
     return ConfigurationError(
-        f"The list has a line of more than {_MAX_LINE} characters: it is no list of numbers, or its"
-        " lines have no ends."
+        Sentence(
+            "The list has a line of more than {max_line} characters: it is no list of "
+            "numbers, or its lines have no ends.",
+            max_line=_MAX_LINE,
+        )
     )
 
 
@@ -225,7 +238,7 @@ def _detect(binary: IO[bytes], named: str | None) -> str:
     """
     head = binary.read(_HEAD)
     if head.startswith(OLD_WORKBOOK_MARK):
-        raise ConfigurationError(f"The list {OLD_WORKBOOK}.")
+        raise ConfigurationError(Sentence("The list {old_workbook}.", old_workbook=OLD_WORKBOOK))
     if head.startswith(WORKBOOK_MARK):
         raise ConfigurationError(
             "The list is an Excel workbook: read it as one (Excel, --excel), or save it as CSV."
@@ -269,7 +282,7 @@ def check_format(head: bytes) -> None:
     bare = head.removeprefix(codecs.BOM_UTF8)
     for start, what in _OTHER_FORMATS:
         if start.match(bare):
-            raise ConfigurationError(f"The list {what}.")
+            raise ConfigurationError(Sentence("The list {what}.", what=what))
 
 
 def _choose_by_lines(binary: IO[bytes]) -> str:
@@ -297,8 +310,11 @@ def _check_majority(count: _LineCount, named: str | None) -> None:
         if named is None:
             raise _neither(())
         raise ConfigurationError(
-            f"The list is not {named} text: name its encoding with encoding=, or leave it out to"
-            " have it detected."
+            Sentence(
+                "The list is not {named} text: name its encoding with encoding=, or leave it "
+                "out to have it detected.",
+                named=named,
+            )
         )
 
 
@@ -317,17 +333,27 @@ def _neither(likely: tuple[str, ...]) -> ConfigurationError:
     """Return the error for a list of unknown encoding, with those that it may have."""
     what = "The list is neither UTF-8 nor GBK text"
     if not likely:
-        return ConfigurationError(f"{what}: name its encoding with encoding=, or save it as UTF-8.")
+        return ConfigurationError(
+            Sentence("{what}: name its encoding with encoding=, or save it as UTF-8.", what=what)
+        )
     named = " or ".join(filter(None, (", ".join(likely[:-1]), likely[-1])))
     if likely[0] == "gb18030":
         return ConfigurationError(
-            f"The list is no UTF-8 text, and could be {named}: name its encoding with encoding=, or"
-            " save it as UTF-8."
+            Sentence(
+                "The list is no UTF-8 text, and could be {named}: name its encoding with "
+                "encoding=, or save it as UTF-8.",
+                named=named,
+            )
         )
     advice = f"encoding={likely[0]!r}" if len(likely) == 1 else "encoding="
     return ConfigurationError(
-        f"{what}: {named} fits it best. If it is that, say so with {advice}, or save the list as"
-        " UTF-8."
+        Sentence(
+            "{what}: {named} fits it best. If it is that, say so with {advice}, or save "
+            "the list as UTF-8.",
+            what=what,
+            named=named,
+            advice=advice,
+        )
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 _PATHS = frozenset({"LEDGER", "WSDL_CACHE"})
 """A path may have bytes of any encoding in it."""
@@ -41,8 +42,12 @@ def read_variable(name: str, environ: Mapping[str, str] | None = None) -> str | 
             else ""
         )
         raise ConfigurationError(
-            f"{variable} is in quotes, which a file of variables keeps, as docker --env-file does:"
-            f" remove them{more}."
+            Sentence(
+                "{variable} is in quotes, which a file of variables keeps, as docker "
+                "--env-file does: remove them{more}.",
+                variable=variable,
+                more=more,
+            )
         )
     if name not in _PATHS and is_undecodable(value):
         raise ConfigurationError(explain_undecodable(variable))

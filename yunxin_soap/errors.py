@@ -39,6 +39,7 @@ from typing import Any, ClassVar, TypeVar
 
 from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.redact import quote, truncate_printable
+from yunxin_soap.sentences import Sentence
 
 _T = TypeVar("_T")
 
@@ -420,14 +421,14 @@ _BY_CATEGORY: dict[Category, type[Rejected]] = {
     Category.GATEWAY: GatewayRejected,
 }
 
-_REMEDIES: dict[Category, str] = {
-    Category.CREDENTIALS: "check the account with the vendor",
-    Category.CONTENT: "change the text",
-    Category.BALANCE: "top up the account",
-    Category.CHANNEL: "check the channel number, or wait for its hours",
-    Category.RECIPIENTS: "fix the recipients",
-    Category.CONFIGURATION: "ask the vendor to change the setting, or do without it",
-    Category.GATEWAY: "ask the vendor before you send it again",
+_REMEDIES: dict[Category, Sentence] = {
+    Category.CREDENTIALS: Sentence("check the account with the vendor"),
+    Category.CONTENT: Sentence("change the text"),
+    Category.BALANCE: Sentence("top up the account"),
+    Category.CHANNEL: Sentence("check the channel number, or wait for its hours"),
+    Category.RECIPIENTS: Sentence("fix the recipients"),
+    Category.CONFIGURATION: Sentence("ask the vendor to change the setting, or do without it"),
+    Category.GATEWAY: Sentence("ask the vendor before you send it again"),
 }
 
 
@@ -443,8 +444,11 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
     known = DOCUMENTED.get(code)
     if known is None:
         return GatewayRejected(
-            f"The gateway rejected the submission with {code}, a code that is not in the vendor's"
-            " manual: ask the vendor before you send it again.",
+            Sentence(
+                "The gateway rejected the submission with {code}, a code that is not in the "
+                "vendor's manual: ask the vendor before you send it again.",
+                code=code,
+            ),
             code=code,
             description_zh="未知错误代码",
             description_en="a code that is not in the vendor's manual",
@@ -454,10 +458,16 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
         description_zh, description_en = _describe_banned_word(keyword)
     remedy = _REMEDIES[known.category]
     if known.temporary:
-        remedy += "; the cause may pass by itself"
+        remedy = Sentence("{remedy}; the cause may pass by itself", remedy=remedy)
     return _BY_CATEGORY[known.category](
-        f"The gateway rejected the submission with {code} {description_zh}"
-        f" ({description_en}): {remedy}.",
+        Sentence(
+            "The gateway rejected the submission with {code} {description_zh}"
+            " ({description_en}): {remedy}.",
+            code=code,
+            description_zh=description_zh,
+            description_en=description_en,
+            remedy=remedy,
+        ),
         code=code,
         category=known.category,
         description_zh=description_zh,

@@ -7,6 +7,7 @@ import unicodedata
 from datetime import datetime, time, timedelta, timezone
 
 from yunxin_soap.errors import invalid_request
+from yunxin_soap.sentences import Sentence
 
 OPENS, CLOSES = time(8), time(21)
 """The hours of China's time in which the operators let marketing through."""
@@ -65,8 +66,11 @@ def check_way_out(message: str) -> None:
     """
     if not _has_way_out(message):
         raise invalid_request(
-            "The message is marketing without a way out before its signature: add 拒收请回复R or"
-            f" the like. The rule: {_WAY_OUT_RULE}."
+            Sentence(
+                "The message is marketing without a way out before its signature: add 拒收请回复R "
+                "or the like. The rule: {way_out_rule}.",
+                way_out_rule=_WAY_OUT_RULE,
+            )
         )
 
 
@@ -82,9 +86,14 @@ def check_sending_time(now: float) -> None:
     clock = datetime.fromtimestamp(now, timezone(CHINA_OFFSET)).time()
     if not OPENS <= clock < CLOSES:
         raise invalid_request(
-            f"The message is marketing, which the operators let through from {OPENS:%H:%M} to"
-            f" {CLOSES:%H:%M} in China's time only, and it is {clock:%H:%M} there: send it within"
-            " these hours."
+            Sentence(
+                "The message is marketing, which the operators let through from {opens} to "
+                "{closes} in China's time only, and it is {clock} there: send it within these "
+                "hours.",
+                opens=f"{OPENS:%H:%M}",
+                closes=f"{CLOSES:%H:%M}",
+                clock=f"{clock:%H:%M}",
+            )
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 from yunxin_soap.errors import invalid_request
 from yunxin_soap.placeholders import find_placeholder
 from yunxin_soap.redact import quote
+from yunxin_soap.sentences import Sentence
 
 MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 """A mobile number of mainland China, without a country code."""
@@ -174,18 +175,30 @@ def normalise_recipients(
         if not pattern.fullmatch(number):
             number = _from_spreadsheet(number)
         if not number:
-            raise invalid_request(f"Recipient {position} is empty: remove it, or give a number.")
+            raise invalid_request(
+                Sentence(
+                    "Recipient {position} is empty: remove it, or give a number.", position=position
+                )
+            )
         mainland = pattern is MAINLAND_MOBILE
         if not pattern.fullmatch(number) or (mainland and _AMERICAN.fullmatch(item)):
             raise invalid_request(
-                f"Recipient {position}, {quote(item)}, {_why_invalid(item, number, pattern)}"
+                Sentence(
+                    "Recipient {position}, {item}, {why}",
+                    position=position,
+                    item=quote(item),
+                    why=_why_invalid(item, number, pattern),
+                )
             )
         normalised[number] = None
         # Checked for each number, since an iterable may be endless.
         if len(normalised) > limit or position > _MAX_ITEMS:
             raise invalid_request(
-                f"There are more than {limit} recipients, the limit of one submission: split them"
-                " over several submissions."
+                Sentence(
+                    "There are more than {limit} recipients, the limit of one submission: split "
+                    "them over several submissions.",
+                    limit=limit,
+                )
             )
     if not normalised:
         raise invalid_request("There is no recipient: give at least one number.")
@@ -207,9 +220,14 @@ def normalise_for_ledger(
     for at, number in enumerate(found, 1) if not is_mainland else ():
         if not STORED_NUMBERS.fullmatch(number):
             raise invalid_request(
-                f"Recipient {at}, {quote(number)}, matches recipient_pattern ({pattern.pattern}),"
-                " but is not written in digits, with at most a + before them: fix it, or narrow"
-                " the pattern."
+                Sentence(
+                    "Recipient {at}, {number}, matches recipient_pattern ({pattern}), but is not "
+                    "written in digits, with at most a + before them: fix it, or narrow the "
+                    "pattern.",
+                    at=at,
+                    number=quote(number),
+                    pattern=pattern.pattern,
+                )
             )
     return found
 
@@ -247,18 +265,28 @@ def _items(recipients: str | int | Iterable[str | int]) -> Iterable[str]:
         items = iter(given)
     except TypeError:  # also for an array without dimensions
         raise invalid_request(
-            "Recipients must be a string or an iterable of strings, not"
-            f" {type(recipients).__name__}."
+            Sentence(
+                "Recipients must be a string or an iterable of strings, not {kind}.",
+                kind=type(recipients).__name__,
+            )
         ) from None
     for position, item in enumerate(items, 1):
         if item is None or not (_is_number_type(item) or is_missing(item)):
             raise invalid_request(
-                f"Recipient {position} is of type {type(item).__name__}: give it as a string."
+                Sentence(
+                    "Recipient {position} is of type {kind}: give it as a string.",
+                    position=position,
+                    kind=type(item).__name__,
+                )
             )
         text = number_as_text(item)
         if text.startswith(_NEGATIVE):
             raise invalid_request(
-                f"Recipient {position}, {item}, is negative: fix it or remove it."
+                Sentence(
+                    "Recipient {position}, {item}, is negative: fix it or remove it.",
+                    position=position,
+                    item=item,
+                )
             )
         for part in text.translate(_FULL_WIDTH).split(","):
             yield from [line for line in part.splitlines() if line.strip()] or [part]
@@ -376,17 +404,23 @@ def _exponent(value: Decimal) -> int:
 def _why_invalid(item: str, number: str, pattern: re.Pattern[str]) -> str:
     """Return the end of the sentence about an invalid number."""
     if pattern.fullmatch(number):
-        return (
+        return Sentence(
             "is written as an American number: remove it, or write its 11 digits without separators"
             " if it is one of mainland China."
         )
     if _DECIMAL.fullmatch(number) and _is_cut_text(number, Decimal(number)):
-        return (
+        return Sentence(
             "was cut by a spreadsheet, and its last digits are lost: format the column as text,"
             " enter the numbers again and save the list."
         )
-    kind = "mainland mobile " if pattern is MAINLAND_MOBILE else ""
-    return f"is not a {kind}number (it must match {pattern.pattern}): fix it or remove it."
+    if pattern is MAINLAND_MOBILE:
+        return Sentence(
+            "is not a mainland mobile number (it must match {pattern}): fix it or remove it.",
+            pattern=pattern.pattern,
+        )
+    return Sentence(
+        "is not a number (it must match {pattern}): fix it or remove it.", pattern=pattern.pattern
+    )
 
 
 def _invisible(character: str) -> bool:
@@ -427,7 +461,9 @@ def normalise_message(
             character that was not decoded or that XML cannot carry.
     """
     if not isinstance(message, str):
-        raise invalid_request(f"The message must be a string, not {type(message).__name__}.")
+        raise invalid_request(
+            Sentence("The message must be a string, not {kind}.", kind=type(message).__name__)
+        )
     message = as_text(message)
     found = _READY.fullmatch(message)
     if found and _is_plain_signature(found[1]):
@@ -435,8 +471,11 @@ def normalise_message(
     check_characters(message, "The message")
     if "\ufffd" in message:
         raise invalid_request(
-            f"The message contains U+FFFD at character {message.index(chr(0xFFFD)) + 1}, which"
-            " stands for a character that could not be decoded: write the character itself."
+            Sentence(
+                "The message contains U+FFFD at character {place}, which stands for a "
+                "character that could not be decoded: write the character itself.",
+                place=message.index(chr(0xFFFD)) + 1,
+            )
         )
     if not rstrip_invisible(message):
         raise invalid_request("The message is empty: write a text.")
@@ -455,9 +494,14 @@ def normalise_message(
         # A text that a campaign has filled has no such argument.
         more = "" if literal_braces else " If it is no placeholder, say so: literal=True."
         raise invalid_request(
-            f"The message still has the placeholder {placeholder.text!r}, which nothing fills:"
-            f" write the value itself, or {{{name}}} for the column {name!r} in a campaign's"
-            f" text.{more}"
+            Sentence(
+                "The message still has the placeholder {text}, which nothing fills: write the "
+                "value itself, or {{{name}}} for the column {name2} in a campaign's text.{more}",
+                text=repr(placeholder.text),
+                name=name,
+                name2=repr(name),
+                more=more,
+            )
         )
     return message
 
@@ -508,22 +552,33 @@ def check_unsigned(message: str, signature: str | None) -> None:
     visible = rstrip_invisible(message)
     if _SIGNATURE.search(visible):
         raise invalid_request(
-            f"The message has {len(message) - len(visible)} invisible character(s) after its"
-            " signature, but the last character must be 】: remove them."
+            Sentence(
+                "The message has {count} invisible character(s) after its signature, but the "
+                "last character must be 】: remove them.",
+                count=len(message) - len(visible),
+            )
         )
     lacks_start = visible.endswith("】") or _HALF_IN_FRONT.match(visible)
     if lacks_start or visible.rfind("【") > visible.rfind("】"):
         missing = "without its 【" if lacks_start else "without its 】"
         raise invalid_request(
-            f"The message has half a signature, {missing}: write it as 【…】 at the end (-5"
-            " 签名不正确), or remove its bracket."
+            Sentence(
+                "The message has half a signature, {missing}: write it as 【…】 at the end (-5 "
+                "签名不正确), or remove its bracket.",
+                missing=missing,
+            )
         )
     for found in (_FRONT.match(visible), _END_IN_OTHER_BRACKETS.search(visible)):
         if found and _is_signature(found, signature):
             raise invalid_request(
-                f"The message has its signature as {quote(found[0].strip())}, but it must be 【…】"
-                " at the end, and the last character 】 (-5 签名不正确): move it there. If it is"
-                " none, write the signature at the end of the message, too."
+                Sentence(
+                    "The message has its signature as {found}, but it must be 【…】 at "
+                    "the end, and "
+                    "the last character 】 (-5 签名不正确): move it there. If it is "
+                    "none, write the "
+                    "signature at the end of the message, too.",
+                    found=quote(found[0].strip()),
+                )
             )
     if signature is None:
         raise invalid_request(
@@ -567,7 +622,9 @@ def _check_signed(text: str, own: str, signature: str | None) -> None:
         raise invalid_request("The message consists of its signature only: write a text before it.")
     if rstrip_invisible(text).endswith("【"):
         raise invalid_request(
-            f"The message has an unpaired 【 before its signature 【{own}】: remove it."
+            Sentence(
+                "The message has an unpaired 【 before its signature 【{own}】: remove it.", own=own
+            )
         )
     second = next((each for each in (own, signature) if each and f"【{each}】" in text), None)
     for found in (_FRONT.match(text), _END_IN_OTHER_BRACKETS.search(rstrip_invisible(text))):
@@ -575,8 +632,12 @@ def _check_signed(text: str, own: str, signature: str | None) -> None:
             second = found["name"]
     if second is not None:
         raise invalid_request(
-            f"The message has two signatures, {second} before its end and 【{own}】 at its end:"
-            " remove the first one."
+            Sentence(
+                "The message has two signatures, {second} before its end and 【{own}】 at its "
+                "end: remove the first one.",
+                second=second,
+                own=own,
+            )
         )
 
 
@@ -587,13 +648,20 @@ def normalise_signature(signature: str) -> str:
         InvalidRequest: it is blank, or contains a bracket.
     """
     if not isinstance(signature, str):
-        raise invalid_request(f"The signature must be a string, not {type(signature).__name__}.")
+        raise invalid_request(
+            Sentence("The signature must be a string, not {kind}.", kind=type(signature).__name__)
+        )
     bare = signature.removeprefix("【").removesuffix("】")
     check_characters(bare, "The signature")
     if not bare.strip():
         raise invalid_request("The signature is empty: give the text between 【 and 】.")
     if "【" in bare or "】" in bare:
-        raise invalid_request(f"The signature {signature!r} contains a bracket: give one name.")
+        raise invalid_request(
+            Sentence(
+                "The signature {signature} contains a bracket: give one name.",
+                signature=repr(signature),
+            )
+        )
     return bare
 
 
@@ -613,7 +681,9 @@ def _digits(value: str | int, name: str) -> str:
     text = as_text(given) if isinstance(given, str) or _is_integer(given) else ""
     if _DIGITS.fullmatch(text):
         return text
-    raise invalid_request(f"{name} must be a number such as 37, not {value!r}.")
+    raise invalid_request(
+        Sentence("{name} must be a number such as 37, not {value}.", name=name, value=repr(value))
+    )
 
 
 def utf16_length(message: str) -> int:
@@ -659,8 +729,13 @@ def check_segments(message: str, limit: int) -> None:
     # A character takes two units at most, so nearly no message need be measured.
     if len(message) > limit * _SEGMENT // 2 and (count := count_segments(message)) > limit:
         raise invalid_request(
-            f"The message has {count} segments ({utf16_length(message)} characters), more than"
-            f" max_segments={limit}: shorten it, or raise that limit."
+            Sentence(
+                "The message has {count} segments ({characters} characters), more than "
+                "max_segments={limit}: shorten it, or raise that limit.",
+                count=count,
+                characters=utf16_length(message),
+                limit=limit,
+            )
         )
 
 
@@ -675,7 +750,14 @@ def check_limits(max_recipients: int, max_segments: int) -> None:
         ("max_segments", max_segments, MAX_SEGMENTS),
     ):
         if not 1 <= value <= most:
-            raise invalid_request(f"{name}={value!r} must be from 1 to {most}.")
+            raise invalid_request(
+                Sentence(
+                    "{name}={value} must be from 1 to {most}.",
+                    name=name,
+                    value=repr(value),
+                    most=most,
+                )
+            )
 
 
 def describe_oddities(message: str) -> list[str]:
@@ -712,8 +794,13 @@ def check_characters(text: str, name: str) -> None:
     """
     if found := _NOT_XML.search(text):
         raise invalid_request(
-            f"{name} contains U+{ord(found[0]):04X} at character {found.start() + 1}, which XML"
-            " cannot carry: remove it."
+            Sentence(
+                "{name} contains U+{found} at character {start}, which XML cannot carry: "
+                "remove it.",
+                name=name,
+                found=f"{ord(found[0]):04X}",
+                start=found.start() + 1,
+            )
         )
 
 
@@ -735,6 +822,10 @@ def check_request_validation(value: str, name: str, *, secret: bool = False) -> 
         where = f"{found[0]!r} at character {found.start() + 1}, which"
         what = "characters that" if secret else where
         raise invalid_request(
-            f"{name} contains {what} the gateway rejects on 'http-get' and 'http-post': use"
-            " protocol 'soap' or 'soap12'."
+            Sentence(
+                "{name} contains {what} the gateway rejects on 'http-get' and 'http-post': use "
+                "protocol 'soap' or 'soap12'.",
+                name=name,
+                what=what,
+            )
         )

@@ -33,6 +33,7 @@ from yunxin_soap.errors import (
     SendError,
 )
 from yunxin_soap.results import parse_result
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -205,7 +206,9 @@ def observe(observer: Observer) -> Observation:
     """
     global _observations
     if not callable(observer):
-        raise ConfigurationError(f"observer={observer!r} cannot be called.")
+        raise ConfigurationError(
+            Sentence("observer={observer} cannot be called.", observer=repr(observer))
+        )
     observation = Observation(observer)
     with _lock:
         _observations = (*_observations, observation)

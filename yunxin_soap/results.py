@@ -10,6 +10,7 @@ from yunxin_soap.codes import ResultCode
 from yunxin_soap.errors import OutcomeUnknown, SendError, rejected_by_code
 from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.redact import truncate_printable
+from yunxin_soap.sentences import Sentence
 
 # A code may stand alone. Only a colon introduces the banned word of -6; other codes may be followed
 # by an explanation behind any usual separator.
@@ -115,21 +116,25 @@ def _interpret(result: str, redact: Callable[[str], str]) -> str | SendError:
     text = result.strip()
     if _is_batch_number(text):
         return text
-    what = "which is neither a batch number nor a code"
+    what = Sentence("which is neither a batch number nor a code")
     if found := _CODE.fullmatch(text):
         code, after_colon = int(found["code"]), found["after_colon"]
         if code == ResultCode.BANNED_WORD and after_colon is not None:
             return rejected_by_code(code, redact(after_colon))
         if _LONG_NUMBER.search(text):
-            what = "a code with what may be a batch number"
+            what = Sentence("a code with what may be a batch number")
         elif _ANOTHER_CODE.search(text):
-            what = "a code with another code"
+            what = Sentence("a code with another code")
         else:
             return rejected_by_code(code)
     excerpt = truncate_printable(redact(text), 80)
-    shown = repr(excerpt) if excerpt else "an empty result"
+    shown = repr(excerpt) if excerpt else Sentence("an empty result")
     return OutcomeUnknown(
-        f"The gateway returned {shown}, {what}. It is unknown whether the SMS was sent. Check with"
-        " the vendor before you send it again.",
+        Sentence(
+            "The gateway returned {shown}, {what}. It is unknown whether the SMS was sent. "
+            "Check with the vendor before you send it again.",
+            shown=shown,
+            what=what,
+        ),
         excerpt=excerpt,
     )

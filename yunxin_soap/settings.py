@@ -16,6 +16,7 @@ from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import clear_frames
+from yunxin_soap.sentences import Sentence, text_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -110,14 +111,19 @@ def parse_endpoint(url: str | Endpoint) -> Endpoint:
     if parsed is None:
         # Raised outside the handler: __context__ would quote an address that may hold a password.
         raise ConfigurationError(
-            f"endpoint is not a URL: give the address of the page, such as {DEFAULT_ENDPOINT}"
+            Sentence(
+                "endpoint is not a URL: give the address of the page, such as {default_endpoint}",
+                default_endpoint=DEFAULT_ENDPOINT,
+            )
         )
     if parsed.auth is not None:
         # Not quoted: it contains a password.
         raise ConfigurationError("endpoint contains a user name: remove the part before @.")
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigurationError(
-            f"endpoint={url!r} must start with http:// or https:// and name a host."
+            Sentence(
+                "endpoint={url} must start with http:// or https:// and name a host.", url=repr(url)
+            )
         )
     if parsed.query is not None or parsed.fragment is not None:
         # Not quoted: the query of a pasted request contains a password.
@@ -125,11 +131,16 @@ def parse_endpoint(url: str | Endpoint) -> Endpoint:
             "endpoint has a query or a fragment: remove everything from ? or #."
         )
     if parsed.port == 0:
-        raise ConfigurationError(f"endpoint={url!r} names port 0: give the gateway's port.")
+        raise ConfigurationError(
+            Sentence("endpoint={url} names port 0: give the gateway's port.", url=repr(url))
+        )
     path = parsed.path or "/"
     if re.search(r"/sendMesExt/?$|\.asmx/", path, re.IGNORECASE):
         raise ConfigurationError(
-            f"endpoint={url!r} continues after the page: end it in .asmx for every protocol."
+            Sentence(
+                "endpoint={url} continues after the page: end it in .asmx for every protocol.",
+                url=repr(url),
+            )
         )
     port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
     return Endpoint(
@@ -143,13 +154,19 @@ def _endpoint(_name: str, value: Any) -> Endpoint:
 
 def _credential(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}.")
+        raise ConfigurationError(
+            Sentence("{name} must be a string, not {kind}.", name=name, kind=type(value).__name__)
+        )
     if not value:
-        raise ConfigurationError(f"{name} is missing: pass it, or set YUNXIN_{name.upper()}.")
+        raise ConfigurationError(
+            Sentence(
+                "{name} is missing: pass it, or set YUNXIN_{name2}.", name=name, name2=name.upper()
+            )
+        )
     try:
         message.check_characters(value, name)
     except InvalidRequest as error:
-        raise ConfigurationError(str(error)) from None
+        raise ConfigurationError(text_of(error)) from None
     return value
 
 
@@ -160,7 +177,7 @@ def _by_rule(normalise: Callable[[Any], str]) -> _Validator:
         try:
             return normalise(value)
         except InvalidRequest as error:
-            raise ConfigurationError(str(error)) from None
+            raise ConfigurationError(text_of(error)) from None
 
     return validate
 
@@ -172,7 +189,12 @@ def _optional(validate: _Validator) -> _Validator:
 def _protocol(name: str, value: Any) -> Any:
     if value not in PROTOCOLS:
         raise ConfigurationError(
-            f"{name}={value!r} is not known: use one of {', '.join(PROTOCOLS)}."
+            Sentence(
+                "{name}={value} is not known: use one of {protocols}.",
+                name=name,
+                value=repr(value),
+                protocols=", ".join(PROTOCOLS),
+            )
         )
     return value
 
@@ -182,7 +204,11 @@ def _seconds(name: str, value: Any) -> Any:
     # A socket accepts no more than about 290 years, and nobody waits for more than a day.
     if not is_number or not 0 < value <= 86400:
         raise ConfigurationError(
-            f"{name}={value!r} must be a number of seconds, above 0 and up to a day (86400)."
+            Sentence(
+                "{name}={value} must be a number of seconds, above 0 and up to a day (86400).",
+                name=name,
+                value=repr(value),
+            )
         )
     return value
 
@@ -191,7 +217,14 @@ def _integer(minimum: int, maximum: float, allowed: str) -> _Validator:
     def validate(name: str, value: Any) -> Any:
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         if not is_integer or not minimum <= value <= maximum:
-            raise ConfigurationError(f"{name}={value!r} must be {allowed}.")
+            raise ConfigurationError(
+                Sentence(
+                    "{name}={value} must be {allowed}.",
+                    name=name,
+                    value=repr(value),
+                    allowed=allowed,
+                )
+            )
         return value
 
     return validate
@@ -200,7 +233,14 @@ def _integer(minimum: int, maximum: float, allowed: str) -> _Validator:
 def _instance(kinds: type | tuple[type, ...], allowed: str) -> _Validator:
     def validate(name: str, value: Any) -> Any:
         if not isinstance(value, kinds):
-            raise ConfigurationError(f"{name}={value!r} must be {allowed}.")
+            raise ConfigurationError(
+                Sentence(
+                    "{name}={value} must be {allowed}.",
+                    name=name,
+                    value=repr(value),
+                    allowed=allowed,
+                )
+            )
         return value
 
     return validate
@@ -227,9 +267,12 @@ def _proxy(name: str, value: Any) -> Any:
     if not is_proxy_address(value):
         # Not quoted: it may contain a password.
         raise ConfigurationError(
-            f"{name} must be an address such as http://proxy.example:3128; only http and https"
-            " proxies are supported. Percent-encode the characters / ? # @ and % of a user name or"
-            " password: / is %2F."
+            Sentence(
+                "{name} must be an address such as http://proxy.example:3128; only http and "
+                "https proxies are supported. Percent-encode the characters / ? # @ and % of a "
+                "user name or password: / is %2F.",
+                name=name,
+            )
         )
     return value
 
@@ -242,7 +285,12 @@ def _pattern(name: str, value: Any) -> re.Pattern[str]:
         compiled.fullmatch("")
     except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise ConfigurationError(
-            f"{name}={value!r} is not a regular expression ({error})."
+            Sentence(
+                "{name}={value} is not a regular expression ({error}).",
+                name=name,
+                value=repr(value),
+                error=error,
+            )
         ) from None
     return compiled
 
@@ -334,8 +382,12 @@ class Settings:
             self._set("total_timeout", 2 * one_attempt)
         elif total < one_attempt:
             raise ConfigurationError(
-                f"total_timeout={total:g} is shorter than timeout + connect_timeout"
-                f" ({one_attempt:g} s): increase it, or decrease the other two."
+                Sentence(
+                    "total_timeout={total} is shorter than timeout + connect_timeout "
+                    "({one_attempt} s): increase it, or decrease the other two.",
+                    total=f"{total:g}",
+                    one_attempt=f"{one_attempt:g}",
+                )
             )
 
     def _check_request_validation(self) -> None:
@@ -345,7 +397,7 @@ class Settings:
             for name in ("user_code", "user_pass"):
                 message.check_request_validation(getattr(self, name), name, secret=True)
         except InvalidRequest as error:
-            raise ConfigurationError(str(error)) from None
+            raise ConfigurationError(text_of(error)) from None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: Unpack[ClientArguments]) -> Self:
@@ -388,7 +440,12 @@ def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
                 found[name] = kind(found[name])
             except ValueError:
                 raise ConfigurationError(
-                    f"YUNXIN_{name.upper()}={found[name]!r} must be a number {what}."
+                    Sentence(
+                        "YUNXIN_{name}={found} must be a number {what}.",
+                        name=name.upper(),
+                        found=repr(found[name]),
+                        what=what,
+                    )
                 ) from None
     return cast(ClientArguments, found)
 

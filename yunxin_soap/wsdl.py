@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import clear_frames, truncate_printable
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.description import differences
 from yunxin_soap.wire.zeep_adapter import Wsdl
@@ -139,8 +140,12 @@ def _fetch(settings: Settings) -> Wsdl:
         problem = f"the document has more than {MAX_BYTES} bytes"
     if response is None or problem:
         raise ConfigurationError(
-            f"The WSDL could not be fetched from {url}: {problem}. Check the address and the"
-            " proxy. The WSDL in use is unchanged."
+            Sentence(
+                "The WSDL could not be fetched from {url}: {problem}. Check the address and "
+                "the proxy. The WSDL in use is unchanged.",
+                url=url,
+                problem=problem,
+            )
         )
     return zeep_adapter.parse(response.body, url)
 
@@ -218,8 +223,11 @@ def rollback() -> Path:
         _check_all(zeep_adapter.parse(previous, str(previous_path())))
     if not roll_back():
         raise ConfigurationError(
-            f"There is nothing to roll back: {shipped_path()} is in use, which came with the"
-            " package."
+            Sentence(
+                "There is nothing to roll back: {shipped_path} is in use, which came with the "
+                "package.",
+                shipped_path=shipped_path(),
+            )
         )
     return find()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.redact import truncate_printable
+from yunxin_soap.sentences import Sentence
 
 FILE_NAME = "MsgSend.wsdl"
 MAX_BYTES = 1 << 20
@@ -57,7 +58,10 @@ def shipped_path() -> Path:
         if path.is_file():
             return path
     raise ConfigurationError(
-        f"The installed package has no {FILE_NAME}: install yunxin-soap again, or pass wsdl=."
+        Sentence(
+            "The installed package has no {file_name}: install yunxin-soap again, or pass wsdl=.",
+            file_name=FILE_NAME,
+        )
     )
 
 
@@ -79,7 +83,9 @@ def find(path: str | os.PathLike[str] | None = None) -> Path:
 
 def _missing(path: str | os.PathLike[str]) -> ConfigurationError:
     shown = truncate_printable(os.fsdecode(path), 200)
-    return ConfigurationError(f"There is no WSDL file at {shown}: name a file that exists.")
+    return ConfigurationError(
+        Sentence("There is no WSDL file at {shown}: name a file that exists.", shown=shown)
+    )
 
 
 def _resolve_file(path: str | os.PathLike[str]) -> Path | None:
@@ -124,12 +130,21 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigurationError(
-            f"The WSDL {path} cannot be read ({error.strerror}): check its permissions, or name"
-            " another file."
+            Sentence(
+                "The WSDL {path} cannot be read ({problem}): check its permissions, or name "
+                "another file.",
+                path=path,
+                problem=error.strerror,
+            )
         ) from error
     if len(content) > MAX_BYTES:
         raise ConfigurationError(
-            f"The WSDL {path} has more than {MAX_BYTES} bytes: {advise(str(path))}."
+            Sentence(
+                "The WSDL {path} has more than {max_bytes} bytes: {path2}.",
+                path=path,
+                max_bytes=MAX_BYTES,
+                path2=advise(str(path)),
+            )
         )
     return content
 
@@ -172,9 +187,13 @@ def replace_cached(content: bytes, previous: bytes | None) -> Path:
         _remove_stale_partials(target.parent)
     except OSError as error:
         raise ConfigurationError(
-            f"The WSDL could not be written to {target} ({error.strerror}): check the disk and the"
-            " permissions, or set YUNXIN_WSDL_CACHE to another directory. The WSDL in use is"
-            " unchanged."
+            Sentence(
+                "The WSDL could not be written to {target} ({problem}): check the disk and the "
+                "permissions, or set YUNXIN_WSDL_CACHE to another directory. The WSDL in use "
+                "is unchanged.",
+                target=target,
+                problem=error.strerror,
+            )
         ) from error
     return target
 
@@ -198,8 +217,12 @@ def roll_back() -> bool:
             return True
     except OSError as error:
         raise ConfigurationError(
-            f"{target} could not be replaced ({error.strerror}): check the permissions of its"
-            " directory. The WSDL in use is unchanged."
+            Sentence(
+                "{target} could not be replaced ({problem}): check the permissions of its "
+                "directory. The WSDL in use is unchanged.",
+                target=target,
+                problem=error.strerror,
+            )
         ) from error
     return False
 

@@ -61,6 +61,7 @@ from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.marketing import CHINA_OFFSET, CLOSES, OPENS
 from yunxin_soap.observer import Origin, sent_from
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -269,7 +270,9 @@ class Ledger:
             NotInLedger: there is no campaign of that name, or it is cancelled.
         """
         if workers < 1:
-            raise ConfigurationError(f"workers={workers!r} must be a whole number from 1.")
+            raise ConfigurationError(
+                Sentence("workers={workers} must be a whole number from 1.", workers=repr(workers))
+            )
         run_options = encode_options(options)
         self._check_options(name, decode_options(run_options))
         self._started.start(name, workers=workers, run_options=run_options)
@@ -407,7 +410,12 @@ class Ledger:
     ) -> Worker:
         """Return a worker, for `AsyncLedger.work`, too."""
         if concurrency < 1:
-            raise ConfigurationError(f"concurrency={concurrency!r} must be a whole number from 1.")
+            raise ConfigurationError(
+                Sentence(
+                    "concurrency={concurrency} must be a whole number from 1.",
+                    concurrency=repr(concurrency),
+                )
+            )
         return Worker(
             self.once,
             self._slices,
@@ -757,10 +765,15 @@ def _check_marketing_hours(name: str, hours: SendingHours | None) -> None:
     """
     if hours is None or not hours.is_within(OPENS, CLOSES, CHINA_OFFSET):
         raise ConfigurationError(
-            f"The campaign {name!r} is marketing, which the operators let through from"
-            f" {OPENS:%H:%M} to {CLOSES:%H:%M} in China's time only: give"
-            f" sending_hours='{OPENS:%H:%M}-{CLOSES:%H:%M}' or narrower ones, in"
-            f" {DEFAULT_TIMEZONE}."
+            Sentence(
+                "The campaign {name} is marketing, which the operators let through from "
+                "{opens} to {closes} in China's time only: give "
+                "sending_hours='{opens}-{closes}' or narrower ones, in {default_timezone}.",
+                name=repr(name),
+                opens=f"{OPENS:%H:%M}",
+                closes=f"{CLOSES:%H:%M}",
+                default_timezone=DEFAULT_TIMEZONE,
+            )
         )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import Submission
+from yunxin_soap.sentences import Sentence
 
 _RUNNER_ID = re.compile(r"(?P<host>.*)/(?P<pid>[0-9]+)/[0-9a-f]{12}")
 DecisionName = Literal["resend", "accepted", "not_sent"]
@@ -222,7 +223,11 @@ def check_rate(option: str, rate: float | None) -> None:
     """
     if rate is not None and not 0 < rate <= 1_000_000:
         raise ConfigurationError(
-            f"{option}={rate!r} must be a number above 0, and 1,000,000 at most."
+            Sentence(
+                "{option}={rate} must be a number above 0, and 1,000,000 at most.",
+                option=option,
+                rate=repr(rate),
+            )
         )
 
 
@@ -234,7 +239,10 @@ def parse_price(price: Decimal | str | int) -> Decimal:
     """
     if isinstance(price, float):
         raise ConfigurationError(
-            f"price={price!r} is a float, which is no exact amount: give a string or a Decimal."
+            Sentence(
+                "price={price} is a float, which is no exact amount: give a string or a Decimal.",
+                price=repr(price),
+            )
         )
     try:
         exact = Decimal("NaN" if isinstance(price, bool) else price)
@@ -243,8 +251,11 @@ def parse_price(price: Decimal | str | int) -> Decimal:
     # The limits keep the cost of any campaign exact, and short enough to read.
     if not exact.is_finite() or not 0 <= exact <= 1_000_000 or exact != round(exact, 10):
         raise ConfigurationError(
-            f"price={price!r} must be an amount such as 0.045, from 0 to 1,000,000 with at most 10"
-            " decimals."
+            Sentence(
+                "price={price} must be an amount such as 0.045, from 0 to 1,000,000 with at "
+                "most 10 decimals.",
+                price=repr(price),
+            )
         )
     return exact
 

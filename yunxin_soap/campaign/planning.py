@@ -40,6 +40,7 @@ from yunxin_soap.message import (
     MAINLAND_MOBILES,
 )
 from yunxin_soap.redact import quote
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Required, Unpack
@@ -280,13 +281,22 @@ class Planner:
             before = re.split("[:：]", name)[0].strip()
             if before in usable:
                 raise ConfigurationError(
-                    f"The message uses {{{name}}}: a format after the colon is for dates only, as"
-                    f" in {{{before}:%m月%d日}}. Write {{{before}}}."
+                    Sentence(
+                        "The message uses {{{name}}}: a format after the colon is for "
+                        "dates only, as "
+                        "in {{{before}:%m月%d日}}. Write {{{before}}}.",
+                        name=name,
+                        before=before,
+                    )
                 )
             raise ConfigurationError(
-                f"The message uses {{{name}}}, but the list does not have exactly one column"
-                f" {name!r}. Usable columns: {', '.join(usable) or 'none'}. Fix the message or the"
-                " heading."
+                Sentence(
+                    "The message uses {{{name}}}, but the list does not have exactly one column "
+                    "{name2}. Usable columns: {usable}. Fix the message or the heading.",
+                    name=name,
+                    name2=repr(name),
+                    usable=", ".join(usable) or "none",
+                )
             )
         self._template.check_notation(usable)
 
@@ -436,7 +446,9 @@ class Planner:
     ) -> None:
         # Nothing is wrong with a list that has a number which is not to be sent to.
         if self._strict and kind is not SkipKind.SUPPRESSED:
-            raise ConfigurationError(f"Line {line} of the list is invalid: {reason}")
+            raise ConfigurationError(
+                Sentence("Line {line} of the list is invalid: {reason}", line=line, reason=reason)
+            )
         self._skipped[kind] += 1
         # Not every database can store NUL or half of a surrogate pair.
         shown = value[:_MAX_VALUE].encode("utf-8", "backslashreplace").decode()
@@ -518,7 +530,12 @@ def prepare_plan(
     if not name.strip() or not name.isprintable():
         raise ConfigurationError("A campaign needs a name of printable characters.")
     if len(name) > NAME_LENGTH:
-        raise ConfigurationError(f"A campaign's name may have {NAME_LENGTH} characters at most.")
+        raise ConfigurationError(
+            Sentence(
+                "A campaign's name may have {name_length} characters at most.",
+                name_length=NAME_LENGTH,
+            )
+        )
     planner = Planner(message, suppressions=suppressions, **options)
     try:
         planner.read(as_source(source), on_progress)
@@ -586,8 +603,11 @@ def _translated_errors() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise ConfigurationError(
-            f"The scratch file of the plan cannot be written ({error}): is the disk with the"
-            " temporary files full?"
+            Sentence(
+                "The scratch file of the plan cannot be written ({error}): is the disk with "
+                "the temporary files full?",
+                error=error,
+            )
         ) from None
 
 
@@ -613,7 +633,9 @@ def _why_empty(planner: Planner) -> str:
 
 def unreadable(error: OSError) -> ConfigurationError:
     """Return the error for a list that cannot be read."""
-    return ConfigurationError(f"The list cannot be read ({error.strerror or error}).")
+    return ConfigurationError(
+        Sentence("The list cannot be read ({problem}).", problem=error.strerror or error)
+    )
 
 
 def skip_reason(error: InvalidRequest) -> str:

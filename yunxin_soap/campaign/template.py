@@ -11,6 +11,7 @@ from yunxin_soap.campaign.lists.named_rows import NamedRows
 from yunxin_soap.campaign.values import are_plain, as_written, check_spec
 from yunxin_soap.errors import invalid_request
 from yunxin_soap.placeholders import candidates, find_placeholder
+from yunxin_soap.sentences import Sentence
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 # Input methods write the colon in its full width.
@@ -45,7 +46,9 @@ class Template:
 
     def __init__(self, text: str, *, dash_is_empty: bool = False) -> None:
         if not isinstance(text, str):
-            raise invalid_request(f"The message must be a string, not {type(text).__name__}.")
+            raise invalid_request(
+                Sentence("The message must be a string, not {kind}.", kind=type(text).__name__)
+            )
         self._text, self._dash_is_empty = text, dash_is_empty
         self._parts: list[_Part] = []
         end, literal = 0, ""
@@ -59,8 +62,14 @@ class Template:
                 literal += token[0][0]
             else:
                 raise invalid_request(
-                    f"The message has an unpaired {token[0]!r} at character {token.start() + 1}:"
-                    f" write {token[0] * 2!r} for the brace itself."
+                    Sentence(
+                        "The message has an unpaired {token} at character {start}: write "
+                        "{token2} for "
+                        "the brace itself.",
+                        token=repr(token[0]),
+                        start=token.start() + 1,
+                        token2=repr(token[0] * 2),
+                    )
                 )
         self._parts.append(_Part(literal + text[end:], None))
 
@@ -99,8 +108,13 @@ class Template:
             known = [each for each in columns if each.strip().casefold() == found.name.casefold()]
             name = known[0] if known else "name" if found.name.startswith("%") else found.name
             raise invalid_request(
-                f"The message has {found.text!r}, which is another vendor's notation and would be"
-                f" sent as it is: write {{{name}}} for the column {name!r} of the list."
+                Sentence(
+                    "The message has {text}, which is another vendor's notation and would be sent "
+                    "as it is: write {{{name}}} for the column {name2} of the list.",
+                    text=repr(found.text),
+                    name=name,
+                    name2=repr(name),
+                )
             )
 
     def fill(self, row: Mapping[str, Any]) -> str:

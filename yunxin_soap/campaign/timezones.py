@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 _FIXED = {DEFAULT_TIMEZONE: (8 * 3600, b"CST"), "UTC": (0, b"UTC"), "Etc/UTC": (0, b"UTC")}
@@ -27,11 +28,18 @@ def parse_timezone(name: str) -> ZoneInfo:
             return _fixed_zone(name)
         if not available_timezones():
             raise ConfigurationError(
-                f"timezone={name!r} is not known, because this machine has no time zone data:"
-                " pip install tzdata."
+                Sentence(
+                    "timezone={name} is not known, because this machine has no time zone data: pip "
+                    "install tzdata.",
+                    name=repr(name),
+                )
             ) from None
         raise ConfigurationError(
-            f"timezone={name!r} is no time zone: name one such as {DEFAULT_TIMEZONE}."
+            Sentence(
+                "timezone={name} is no time zone: name one such as {default_timezone}.",
+                name=repr(name),
+                default_timezone=DEFAULT_TIMEZONE,
+            )
         ) from None
 
 

@@ -21,6 +21,7 @@ from yunxin_soap.errors import InvalidRequest, invalid_request
 from yunxin_soap.message import as_text, rstrip_invisible
 from yunxin_soap.placeholders import find_placeholder
 from yunxin_soap.redact import quote
+from yunxin_soap.sentences import Sentence
 
 _HOLES = frozenset(
     {
@@ -178,8 +179,12 @@ def check_spec(spec: str) -> None:
     rest = _DIRECTIVE.sub("", spec)
     if "%" in rest:
         raise invalid_request(
-            f"The format {spec!r} has {rest[rest.index('%') :][:2]!r}: a date may use %Y, %y, %m,"
-            " %d, %H, %I, %M, %S and %%, or %-m for a number without a leading zero."
+            Sentence(
+                "The format {spec} has {rest}: a date may use %Y, %y, %m, %d, %H, %I, %M, %S "
+                "and %%, or %-m for a number without a leading zero.",
+                spec=repr(spec),
+                rest=repr(rest[rest.index("%") :][:2]),
+            )
         )
 
 
@@ -187,18 +192,27 @@ def _check_decoded(text: str, name: str) -> None:
     """Check that no character comes of a wrong encoding."""
     if REPLACEMENT_CHARACTER in text:
         raise invalid_request(
-            f"{name} contains bytes that the list's encoding cannot decode (U+FFFD)."
+            Sentence(
+                "{name} contains bytes that the list's encoding cannot decode (U+FFFD).", name=name
+            )
         )
     # UTF-8 that was read as Latin-1 has some of these.
     if found := _C1_CONTROL.search(text):
         raise invalid_request(
-            f"{name} contains a control character (U+{ord(found[0]):04X}): it was decoded in a"
-            " wrong encoding."
+            Sentence(
+                "{name} contains a control character (U+{found}): it was decoded in a wrong "
+                "encoding.",
+                name=name,
+                found=f"{ord(found[0]):04X}",
+            )
         )
     if any(unicodedata.category(each) == "Co" for each in text):
         raise invalid_request(
-            f"{name} contains a private-use character, which no phone shows: the list may be in"
-            " another encoding than the plan names."
+            Sentence(
+                "{name} contains a private-use character, which no phone shows: the list may "
+                "be in another encoding than the plan names.",
+                name=name,
+            )
         )
 
 
@@ -206,7 +220,7 @@ def _check_text(text: str, name: str, dash_is_empty: bool) -> None:
     bare = unicodedata.normalize("NFKC", _strip_invisible(text))
     # A text such as "您的余额是元" cannot be unsent; characters without width leave the same hole.
     if not bare:
-        raise invalid_request(f"{name} is empty.")
+        raise invalid_request(Sentence("{name} is empty.", name=name))
     _check_decoded(text, name)
     # The column was too narrow for a number, or a database lacked the characters.
     if (len(bare) > 1 and not bare.strip("#")) or not bare.strip("?"):
@@ -227,20 +241,36 @@ def _check_remains(text: str, bare: str, name: str) -> None:
     """Check that a text has nothing that only a program writes."""
     if bare.strip(_QUOTES).casefold() in _BOOLEANS:
         raise invalid_request(
-            f"{name} is {quote(text)}, as a program writes yes or no: write in the list what the"
-            " message should say."
+            Sentence(
+                "{name} is {text}, as a program writes yes or no: write in the list what the "
+                "message should say.",
+                name=name,
+                text=quote(text),
+            )
         )
     if remains := _find_remains(text):
-        raise invalid_request(f"{name}, {quote(text, 60)}, {remains}")
+        raise invalid_request(
+            Sentence("{name}, {text}, {remains}", name=name, text=quote(text, 60), remains=remains)
+        )
     if _CUT_NUMBER.fullmatch(bare):
         raise invalid_request(
-            f"{name}, {quote(text)}, is a number that a spreadsheet has cut: format its column as"
-            " text, or as a number without an exponent, and save the list again."
+            Sentence(
+                "{name}, {text}, is a number that a spreadsheet has cut: format its column as "
+                "text, or as a number without an exponent, and save the list again.",
+                name=name,
+                text=quote(text),
+            )
         )
     if _NOISY_NUMBER.fullmatch(bare):
         raise _noisy(text, name)
     if _PRINTED_BYTES.fullmatch(bare):
-        raise invalid_request(f"{name}, {quote(text)}, is printed bytes: decode it in the list.")
+        raise invalid_request(
+            Sentence(
+                "{name}, {text}, is printed bytes: decode it in the list.",
+                name=name,
+                text=quote(text),
+            )
+        )
 
 
 def _find_remains(text: str) -> str:
@@ -267,20 +297,25 @@ def _strip_invisible(text: str) -> str:
 
 def _empty(value: object, name: str) -> InvalidRequest:
     shown = quote(value) if isinstance(value, str) else str(value)
-    return invalid_request(f"{name} is empty: it holds {shown}.")
+    return invalid_request(Sentence("{name} is empty: it holds {shown}.", name=name, shown=shown))
 
 
 def _noisy(value: object, name: str) -> InvalidRequest:
     return invalid_request(
-        f"{name}, {quote(str(value), 60)}, has more than {_MAX_DECIMALS} decimals, which nobody"
-        " writes: round it in the list."
+        Sentence(
+            "{name}, {value}, has more than {max_decimals} decimals, which nobody writes: "
+            "round it in the list.",
+            name=name,
+            value=quote(str(value), 60),
+            max_decimals=_MAX_DECIMALS,
+        )
     )
 
 
 def _write(value: Any, spec: str, name: str) -> str:
     """Write a value that is no text."""
     if value is None:
-        raise invalid_request(f"{name} is empty.")
+        raise invalid_request(Sentence("{name} is empty.", name=name))
     if _is_nothing(value):
         raise _empty(value, name)
     if _is_of_numpy(value, "datetime64"):
@@ -288,7 +323,13 @@ def _write(value: Any, spec: str, name: str) -> str:
     if isinstance(value, (date, time)):
         return _format(value, spec, name)
     if spec:
-        raise invalid_request(f"{name} is no date, but the message writes it as {spec!r}.")
+        raise invalid_request(
+            Sentence(
+                "{name} is no date, but the message writes it as {spec}.",
+                name=name,
+                spec=repr(spec),
+            )
+        )
     if not isinstance(value, bool) and not _is_of_numpy(value, "bool", "bool_", "timedelta64"):
         if isinstance(value, Integral):
             return _write_integer(int(value), name)
@@ -297,7 +338,11 @@ def _write(value: Any, spec: str, name: str) -> str:
         if isinstance(value, Real) and not isinstance(value, Rational):
             return _write_float(value, name)
     raise invalid_request(
-        f"{name} is of type {type(value).__name__}, which has no usual notation: give it as text."
+        Sentence(
+            "{name} is of type {kind}, which has no usual notation: give it as text.",
+            name=name,
+            kind=type(value).__name__,
+        )
     )
 
 
@@ -306,7 +351,7 @@ def _date_of_numpy(value: Any, name: str) -> date:
     found = value.astype("datetime64[D]" if is_day else "datetime64[us]").item()
     if isinstance(found, date):
         return found
-    raise invalid_request(f"{name} is a date outside of the years 1 to 9999.")
+    raise invalid_request(Sentence("{name} is a date outside of the years 1 to 9999.", name=name))
 
 
 def _is_of_numpy(value: object, *names: str) -> bool:
@@ -328,7 +373,13 @@ def _is_nothing(value: Any) -> bool:
 
 def _write_integer(value: int, name: str) -> str:
     if abs(value) >= 10**_MAX_DIGITS:
-        raise invalid_request(f"{name} has more than {_MAX_DIGITS} digits: shorten it.")
+        raise invalid_request(
+            Sentence(
+                "{name} has more than {max_digits} digits: shorten it.",
+                name=name,
+                max_digits=_MAX_DIGITS,
+            )
+        )
     return str(value)
 
 
@@ -338,8 +389,12 @@ def _write_float(value: Any, name: str) -> str:
         raise _empty(value, name)
     if abs(float(value)) >= (_MAX_SHORT_FLOAT if is_short else 10**_FLOAT_DIGITS):
         raise invalid_request(
-            f"{name}, {value}, is a float, which does not keep so many digits: give it as text, or"
-            " as an int or a Decimal."
+            Sentence(
+                "{name}, {value}, is a float, which does not keep so many digits: give it as "
+                "text, or as an int or a Decimal.",
+                name=name,
+                value=value,
+            )
         )
     if float(value).is_integer():
         return str(int(value))
@@ -358,7 +413,13 @@ def _write_decimal(value: Decimal, name: str) -> str:
     if value.is_infinite():
         raise _empty(value, name)
     if value.adjusted() >= _MAX_DIGITS:
-        raise invalid_request(f"{name} has more than {_MAX_DIGITS} digits: shorten it.")
+        raise invalid_request(
+            Sentence(
+                "{name} has more than {max_digits} digits: shorten it.",
+                name=name,
+                max_digits=_MAX_DIGITS,
+            )
+        )
     if _decimals(value) > _MAX_DECIMALS:
         value = Decimal(f"{value:f}".rstrip("0"))
     if _decimals(value) > _MAX_DECIMALS:
@@ -403,16 +464,24 @@ def _parse_date(text: str, name: str) -> date:
 
 def _no_date(text: str, name: str) -> InvalidRequest:
     return invalid_request(
-        f"{name}, {quote(text)}, is no date such as 2026-11-30: write it so in the list, or use the"
-        " column without a format."
+        Sentence(
+            "{name}, {text}, is no date such as 2026-11-30: write it so in the list, or "
+            "use the column without a format.",
+            name=name,
+            text=quote(text),
+        )
     )
 
 
 def _format(value: date | time, spec: str, name: str) -> str:
     if isinstance(value, (datetime, time)) and value.utcoffset() not in (None, _CHINA_OFFSET):
         raise invalid_request(
-            f"{name}, {value.isoformat()}, is in another time zone than China's: convert it in the"
-            " list."
+            Sentence(
+                "{name}, {isoformat}, is in another time zone than China's: convert it in the "
+                "list.",
+                name=name,
+                isoformat=value.isoformat(),
+            )
         )
     if spec:
         return _DIRECTIVE.sub(lambda found: _directive(value, found, spec, name), spec)
@@ -434,7 +503,13 @@ def _directive(value: date | time, found: re.Match[str], spec: str, name: str) -
     has = isinstance(value, date) if missing == "date" else isinstance(value, (datetime, time))
     if not has:
         raise invalid_request(
-            f"{name}, {value.isoformat()}, has no {missing}, but the message writes it as {spec!r}."
+            Sentence(
+                "{name}, {isoformat}, has no {missing}, but the message writes it as {spec}.",
+                name=name,
+                isoformat=value.isoformat(),
+                missing=missing,
+                spec=repr(spec),
+            )
         )
     each: Any = value
     number = {

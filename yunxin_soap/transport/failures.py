@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from yunxin_soap.errors import NotSent, OutcomeUnknown, SendError
 from yunxin_soap.redact import clear_frames
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Expired(Exception):
 def not_sent(reason: str) -> NotSent:
     """Return the error for a request that has no connection."""
     return NotSent(
-        f"Nothing was sent: {reason}. The submission can be sent again.",
+        Sentence("Nothing was sent: {reason}. The submission can be sent again.", reason=reason),
         safe_to_resend=True,
         retryable=True,
     )
@@ -56,11 +57,17 @@ class ConnectReasons:
         endpoint = settings.endpoint
         self._timeout = settings.connect_timeout
         self._max_connections = settings.max_connections
-        self._looked_up = f"proxy {proxy}" if proxy else f"gateway in {endpoint.url}"
+        self._looked_up = (
+            Sentence("proxy {proxy}", proxy=proxy)
+            if proxy
+            else Sentence("gateway in {url}", url=endpoint.url)
+        )
         """What has a host name that is looked up here: with a proxy, only the proxy."""
-        self._target = f"{endpoint.host}:{endpoint.port}"
+        self._target: str = f"{endpoint.host}:{endpoint.port}"
         if proxy:
-            self._target += f" through the proxy {proxy}"
+            self._target = Sentence(
+                "{target} through the proxy {proxy}", target=self._target, proxy=proxy
+            )
 
     def __call__(self, error: BaseException) -> str:
         """Return the reason for an error that came while connecting.
@@ -69,26 +76,44 @@ class ConnectReasons:
         system's words: a proxy may echo its own password.
         """
         if isinstance(error, (socket.gaierror, UnicodeError)):
-            return f"the host name of the {self._looked_up} cannot be resolved"
+            return Sentence(
+                "the host name of the {looked_up} cannot be resolved", looked_up=self._looked_up
+            )
         if isinstance(error, TimeoutError):
-            return f"no connection to {self._target} within {self._timeout:g} s"
+            return Sentence(
+                "no connection to {target} within {timeout} s",
+                target=self._target,
+                timeout=f"{self._timeout:g}",
+            )
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate of {self._target} is not trusted ({error.verify_message})"
+            return Sentence(
+                "the certificate of {target} is not trusted ({why})",
+                target=self._target,
+                why=error.verify_message,
+            )
         if isinstance(error, ssl.SSLError):
             detail = error.reason or "closed"
-            return f"the TLS handshake with {self._target} failed ({detail})"
-        text = type(error).__name__
+            return Sentence(
+                "the TLS handshake with {target} failed ({detail})",
+                target=self._target,
+                detail=detail,
+            )
+        text: str = type(error).__name__
         if isinstance(error, TunnelRefused):
-            text = f"Tunnel connection failed: {error.status or 'no valid response'}"
+            text = Sentence(
+                "Tunnel connection failed: {status}",
+                status=error.status or Sentence("no valid response"),
+            )
         elif isinstance(error, OSError) and error.errno:
             text = os.strerror(error.errno)
-        return f"no connection to {self._target} ({text})"
+        return Sentence("no connection to {target} ({why})", target=self._target, why=text)
 
     def no_free_connection(self) -> str:
         """All connections were in use for ``connect_timeout`` seconds."""
-        return (
-            f"all {self._max_connections} connections (max_connections) were in use for"
-            f" {self._timeout:g} s"
+        return Sentence(
+            "all {max_connections} connections (max_connections) were in use for {timeout} s",
+            max_connections=self._max_connections,
+            timeout=f"{self._timeout:g}",
         )
 
 
@@ -103,21 +128,28 @@ def outcome_unknown(reason: str, http_status: int | None) -> OutcomeUnknown:
         http_status: the status of the response, if its head had arrived.
     """
     return OutcomeUnknown(
-        f"The request may have reached the gateway, but {reason}. It is unknown whether the"
-        " SMS was sent. Check with the vendor before you send it again.",
+        Sentence(
+            "The request may have reached the gateway, but {reason}. It is unknown whether "
+            "the SMS was sent. Check with the vendor before you send it again.",
+            reason=reason,
+        ),
         http_status=http_status,
     )
 
 
-TOO_LARGE = f"the response has more than {MAX_RESPONSE_BYTES} bytes and was not read to its end"
-HEAD_TOO_LARGE = f"the head of the response has more than {MAX_HEAD_BYTES} bytes"
-CLOSED_EARLY = "the connection was closed before a response came"
-CONNECTION_BROKE = "the connection broke before the response was complete"
-CUT_SHORT = "the response was cut short"
-NOT_DECODED = "the content encoding of the response cannot be decoded"
-NOT_HTTP = "the response is not valid HTTP"
-CANCELLED = "the task was cancelled"
-EXPIRED = (
+TOO_LARGE = Sentence(
+    "the response has more than {limit} bytes and was not read to its end", limit=MAX_RESPONSE_BYTES
+)
+HEAD_TOO_LARGE = Sentence(
+    "the head of the response has more than {limit} bytes", limit=MAX_HEAD_BYTES
+)
+CLOSED_EARLY = Sentence("the connection was closed before a response came")
+CONNECTION_BROKE = Sentence("the connection broke before the response was complete")
+CUT_SHORT = Sentence("the response was cut short")
+NOT_DECODED = Sentence("the content encoding of the response cannot be decoded")
+NOT_HTTP = Sentence("the response is not valid HTTP")
+CANCELLED = Sentence("the task was cancelled")
+EXPIRED = Sentence(
     "the time until which it was valid (valid_until) had passed before its first byte could leave,"
     " as after a suspension of this process or this machine"
 )
@@ -141,21 +173,21 @@ def exchange_failed(
         timeout: the seconds that the exchange had.
     """
     if broken is not None:
-        reason = broken
+        reason: str = broken
     elif isinstance(error, Expired):
         reason = EXPIRED
     elif isinstance(error, asyncio.CancelledError):
         reason = CANCELLED
     elif isinstance(error, TimeoutError):
-        reason = f"no complete response came within {timeout:g} s"
+        reason = Sentence("no complete response came within {timeout} s", timeout=f"{timeout:g}")
     elif isinstance(error, ssl.SSLError) and error.reason:
         # By TLS 1.3, a server rejects a client certificate only now.
-        reason = f"TLS broke ({error.reason})"
+        reason = Sentence("TLS broke ({why})", why=error.reason)
     elif isinstance(error, OSError):
         reason = CONNECTION_BROKE
     else:
         # Only the type is named: the text of the error may quote the request.
-        reason = f"the exchange broke ({type(error).__name__})"
+        reason = Sentence("the exchange broke ({kind})", kind=type(error).__name__)
     failed = outcome_unknown(reason, http_status) if may_have_left else not_sent(reason)
     if isinstance(error, Exception):
         clear_frames(error)

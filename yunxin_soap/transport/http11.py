@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import SendError, invalid_request
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.transport.failures import (
     CLOSED_EARLY,
@@ -595,5 +596,7 @@ class RequestEncoder:
 
 def _to_ascii(text: str, name: str) -> bytes:
     if not text.isascii() or not text.isprintable():
-        raise invalid_request(f"{name} contains a character that HTTP cannot carry.")
+        raise invalid_request(
+            Sentence("{name} contains a character that HTTP cannot carry.", name=name)
+        )
     return text.encode("ascii")

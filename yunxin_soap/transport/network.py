@@ -13,6 +13,7 @@ from urllib3.util import make_headers, parse_url
 
 from yunxin_soap._version import __version__
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.settings import is_proxy_address
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ def tls_context(verify: Verify) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=name)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"verify={name!r} has no readable certificates ({error}): name a PEM file or a"
-            " directory of PEM files."
+            Sentence(
+                "verify={name} has no readable certificates ({error}): name a PEM file or a "
+                "directory of PEM files.",
+                name=repr(name),
+                error=error,
+            )
         ) from None
 
 

@@ -23,6 +23,7 @@ from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, SendError,
 from yunxin_soap.message import Submission, check_request_validation
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import Redactor, truncate_printable
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.response_template import ResponseTemplate
@@ -359,9 +360,13 @@ class Codec:
     def _rejected(self, what: str, response: Response) -> ConfigurationRejected:
         what = truncate_printable(what, _WHAT_SHOWN)
         status = response.status
-        remedy = REJECTED_STATUSES.get(status, "check the endpoint, the protocol and the WSDL")
+        remedy = REJECTED_STATUSES.get(status, REJECTED_STATUSES[400])
         return ConfigurationRejected(
-            f"The gateway rejected the request with {what.rstrip('.')}. No SMS was sent: {remedy}.",
+            Sentence(
+                "The gateway rejected the request with {what}. No SMS was sent: {remedy}.",
+                what=what.rstrip("."),
+                remedy=remedy,
+            ),
             category=Category.CONFIGURATION,
             description_zh=what,
             description_en=what,
@@ -373,8 +378,11 @@ class Codec:
     def _unknown(self, what: str, response: Response) -> OutcomeUnknown:
         what = truncate_printable(what, _WHAT_SHOWN)
         return OutcomeUnknown(
-            f"The gateway responded with {what.rstrip('.')}. It is unknown whether the SMS was"
-            " sent. Check with the vendor before you send it again.",
+            Sentence(
+                "The gateway responded with {what}. It is unknown whether the SMS was sent. "
+                "Check with the vendor before you send it again.",
+                what=what.rstrip("."),
+            ),
             excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
         )
@@ -388,9 +396,13 @@ def check_query_length(length: int) -> None:
     """
     if length >= MAX_QUERY:
         raise invalid_request(
-            f"The query would have {length} characters, but ASP.NET accepts fewer than"
-            f" {MAX_QUERY} on HTTP GET: send to fewer numbers at once, or use protocol"
-            " 'soap' or 'http-post'."
+            Sentence(
+                "The query would have {length} characters, but ASP.NET accepts fewer than "
+                "{max_query} on HTTP GET: send to fewer numbers at once, or use protocol "
+                "'soap' or 'http-post'.",
+                length=length,
+                max_query=MAX_QUERY,
+            )
         )
 
 

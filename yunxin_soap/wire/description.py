@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, PROTOCOLS, ProtocolName
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -156,7 +157,9 @@ def describe(root: _Element) -> Description:
         Unreadable: it is no WSDL, or it refers to something that it does not define.
     """
     if root.tag != f"{_WSDL}definitions":
-        raise Unreadable(f"its root element is {_local(root)}, not definitions of WSDL 1.1")
+        raise Unreadable(
+            Sentence("its root element is {root}, not definitions of WSDL 1.1", root=_local(root))
+        )
     if root.getroottree().docinfo.doctype:
         raise Unreadable("it has a DOCTYPE")
     return _Reader(root).describe()
@@ -212,7 +215,7 @@ class _Reader:
 
         def expanded(node: _Element) -> int:
             if node in pending:
-                raise Unreadable(f"the group {_name(node)} contains itself")
+                raise Unreadable(Sentence("the group {node} contains itself", node=_name(node)))
             if node not in sizes:
                 pending.add(node)
                 sizes[node] = sum(1 for _ in node.iter()) + references(node)
@@ -228,7 +231,12 @@ class _Reader:
             )
 
         if sum(map(references, self._schemas)) > _MAX_EXPANDED:
-            raise Unreadable(f"its groups stand for more than {_MAX_EXPANDED} elements")
+            raise Unreadable(
+                Sentence(
+                    "its groups stand for more than {max_expanded} elements",
+                    max_expanded=_MAX_EXPANDED,
+                )
+            )
 
     def _bindings(self) -> list[_Element]:
         """Return the bindings of all ports, each of them once."""
@@ -240,7 +248,11 @@ class _Reader:
         reference = node.get(attribute, "")
         prefix, colon, name = reference.rpartition(":")
         if colon and node.nsmap.get(prefix) != self._root.get("targetNamespace"):
-            raise Unreadable(f"{kind} {reference} is of another namespace")
+            raise Unreadable(
+                Sentence(
+                    "{kind} {reference} is of another namespace", kind=kind, reference=reference
+                )
+            )
         return _only(self._definitions[kind].get(name, []), f"{kind} {reference}")
 
     def _global(self, kind: str, qname: str) -> _Element:
@@ -255,7 +267,13 @@ class _Reader:
             self._abstract[port_type] = _by_name(port_type.iterfind(f"{_WSDL}operation"))
         abstract = self._abstract[port_type].get(name)
         if abstract is None:
-            raise Unreadable(f"portType {_name(port_type)} has no operation {name}")
+            raise Unreadable(
+                Sentence(
+                    "portType {port_type} has no operation {name}",
+                    port_type=_name(port_type),
+                    name=name,
+                )
+            )
         facts = self._unexpected(nodes[0]) | self._unexpected(abstract[0])
         count = max(len(nodes), len(abstract))
         if count > 1:
@@ -333,7 +351,14 @@ class _Reader:
     def _parts(self, abstract: _Element, direction: str) -> list[_Element]:
         nodes = abstract.findall(f"{_WSDL}{direction}")
         if len(nodes) > 1:
-            raise Unreadable(f"operation {_name(abstract)} has {len(nodes)} {direction}s")
+            raise Unreadable(
+                Sentence(
+                    "operation {abstract} has {count} {direction}s",
+                    abstract=_name(abstract),
+                    count=len(nodes),
+                    direction=direction,
+                )
+            )
         messages = [self._definition("message", node, "message") for node in nodes]
         return [part for message in messages for part in message.iterfind(f"{_WSDL}part")]
 
@@ -481,7 +506,7 @@ def _name(node: _Element) -> str:
     name = node.get("name", "")
     # No name can be mistaken for that of another fact: those have blanks.
     if not re.fullmatch(r"[\w.-]*", name):
-        raise Unreadable(f"{name!r} is not a name")
+        raise Unreadable(Sentence("{name} is not a name", name=repr(name)))
     return name
 
 

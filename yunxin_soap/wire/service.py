@@ -13,6 +13,7 @@ from yunxin_soap.message import as_text, check_characters
 from yunxin_soap.operation import OPERATION
 from yunxin_soap.redact import Redactor, truncate_printable
 from yunxin_soap.results import parse_result
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.codec import NO_CACHE, Codec, Fields, check_query_length
@@ -125,7 +126,11 @@ class Operations:
             error = TypeError(self._reason(raised))
         except Exception as raised:  # noqa: BLE001 - zeep raises anything for a wrong value
             error = invalid_request(
-                f"{name} cannot be called with these arguments: {self._reason(raised)}"
+                Sentence(
+                    "{name} cannot be called with these arguments: {raised}",
+                    name=name,
+                    raised=self._reason(raised),
+                )
             )
         # Raised outside the handlers: the frames of zeep's error hold the arguments.
         raise error

@@ -20,6 +20,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import as_text, check_characters
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import truncate_printable
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.wire.description import (
     Description,
     Unreadable,
@@ -130,7 +131,12 @@ def _as_configuration_error(location: str) -> Iterator[None]:
         if not isinstance(error, Unreadable):
             reason = f"{type(error).__name__}: {reason}"
         raise ConfigurationError(
-            f"{location} cannot be loaded as a WSDL ({reason}): {advise(location)}."
+            Sentence(
+                "{location} cannot be loaded as a WSDL ({reason}): {location2}.",
+                location=location,
+                reason=reason,
+                location2=advise(location),
+            )
         ) from error
 
 
@@ -152,8 +158,12 @@ class _NoNetwork:
 
     def load(self, url: str) -> bytes:
         raise ConfigurationError(
-            f"{self._location} imports {_shorten(url)}, but a WSDL is loaded without a network:"
-            " name a file that imports nothing."
+            Sentence(
+                "{location} imports {url}, but a WSDL is loaded without a network: name a file "
+                "that imports nothing.",
+                location=self._location,
+                url=_shorten(url),
+            )
         )
 
 
@@ -193,9 +203,15 @@ def check(wsdl: Wsdl, protocol: ProtocolName) -> None:
 
 def _raise_misfit(wsdl: Wsdl, protocol: ProtocolName, difference: str) -> NoReturn:
     raise ConfigurationError(
-        f"The WSDL {wsdl.location} does not fit {OPERATION} over {protocol}:"
-        f" {difference}."
-        f" Expected {OPERATION}({', '.join(f'{name}: string' for name in FIELDS)}) -> string."
+        Sentence(
+            "The WSDL {location} does not fit {operation} over {protocol}: {difference}. "
+            "Expected {operation}({value}) -> string.",
+            location=wsdl.location,
+            operation=OPERATION,
+            protocol=protocol,
+            difference=difference,
+            value=", ".join(f"{name}: string" for name in FIELDS),
+        )
     )
 
 
@@ -215,8 +231,13 @@ def _binding(wsdl: Wsdl, protocol: ProtocolName, operation: str) -> Binding:
     binding = next(found, None)
     if binding is None:
         raise ConfigurationError(
-            f"zeep finds no port for {operation} over {protocol} in the WSDL {wsdl.location}: name"
-            " another file."
+            Sentence(
+                "zeep finds no port for {operation} over {protocol} in the WSDL {location}: "
+                "name another file.",
+                operation=operation,
+                protocol=protocol,
+                location=wsdl.location,
+            )
         )
     return binding
 
@@ -400,8 +421,14 @@ class Operation:
     def __init__(self, wsdl: Wsdl, protocol: ProtocolName, name: str) -> None:
         if reason := unreachable(wsdl, protocol, name):
             raise ConfigurationError(
-                f"The operation {name} of the WSDL {wsdl.location} cannot be called over"
-                f" {protocol}: {reason}."
+                Sentence(
+                    "The operation {name} of the WSDL {location} cannot be called over {protocol}: "
+                    "{reason}.",
+                    name=name,
+                    location=wsdl.location,
+                    protocol=protocol,
+                    reason=reason,
+                )
             )
         self._call = _operation(wsdl, protocol, name)
         self._operation: Any = _binding(wsdl, protocol, name).get(name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import normalise_recipients
+from yunxin_soap.sentences import Sentence
 
 SAMPLE_ROWS = 300
 """Rows at the start of a table by which its columns are judged."""
@@ -154,8 +155,13 @@ def find_table(
         width = max(len(names), len(rows[filled[0]]), 1)
         if not 1 <= position <= width:
             raise ConfigurationError(
-                f"There is no column {position}: the first row has {width} column"
-                f"{'s' * (width != 1)}. Name one with column=."
+                Sentence(
+                    "There is no column {position}: the first row has {width} column{s}. Name "
+                    "one with column=.",
+                    position=position,
+                    width=width,
+                    s="s" * (width != 1),
+                )
             )
         index = position - 1
     elif isinstance(wanted, str):
@@ -250,8 +256,11 @@ def _check_no_heading_beneath(
     for at in filled[1 : _TITLE_ROWS + 1]:
         if len(rows[at]) > index and is_usual_heading(rows[at][index]):
             raise ConfigurationError(
-                f"Line {lines[at]} looks like the headings, but a line above it has a number:"
-                " remove the lines above the headings."
+                Sentence(
+                    "Line {lines} looks like the headings, but a line above it has a number: "
+                    "remove the lines above the headings.",
+                    lines=lines[at],
+                )
             )
 
 
@@ -273,7 +282,11 @@ def named_column(wanted: str, names: Sequence[str]) -> int:
     found = exact or [at for at, name in enumerate(names) if name and _fold(name) == _fold(wanted)]
     if len(found) > 1:
         raise ConfigurationError(
-            f"Several columns are called {wanted!r}: name one with column=, by its position from 1."
+            Sentence(
+                "Several columns are called {wanted}: name one with column=, by its position "
+                "from 1.",
+                wanted=repr(wanted),
+            )
         )
     if not found:
         raise missing_column(wanted, filter(None, names))
@@ -323,14 +336,19 @@ def choose_column(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
         for at in found[:_MAX_NAMED]
     )
     raise ConfigurationError(
-        f"The numbers could be in column {shown}: name the one to write to with column=, by its"
-        " heading or by its position."
+        Sentence(
+            "The numbers could be in column {shown}: name the one to write to with "
+            "column=, by its heading or by its position.",
+            shown=shown,
+        )
     )
 
 
 def too_many_columns() -> ConfigurationError:
     """Return the error for a table with more than `MAX_COLUMNS` columns."""
-    return ConfigurationError(f"The list has a line of more than {MAX_COLUMNS} columns.")
+    return ConfigurationError(
+        Sentence("The list has a line of more than {max_columns} columns.", max_columns=MAX_COLUMNS)
+    )
 
 
 def missing_column(wanted: str | int | None, names: Iterable[str]) -> ConfigurationError:
@@ -343,8 +361,15 @@ def missing_column(wanted: str | int | None, names: Iterable[str]) -> Configurat
     known = ", ".join(list(names)[:_MAX_NAMED]) or "none"
     if wanted is None:
         return ConfigurationError(
-            f"No column with numbers was found. Name it with column=, one of: {known}."
+            Sentence(
+                "No column with numbers was found. Name it with column=, one of: {known}.",
+                known=known,
+            )
         )
     return ConfigurationError(
-        f"There is no column {wanted!r}: the columns are {known}. Name one with column=."
+        Sentence(
+            "There is no column {wanted}: the columns are {known}. Name one with column=.",
+            wanted=repr(wanted),
+            known=known,
+        )
     )

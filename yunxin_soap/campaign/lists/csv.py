@@ -27,6 +27,7 @@ from yunxin_soap.campaign.lists.text import note_encoding
 from yunxin_soap.campaign.models import SkippedLine
 from yunxin_soap.encoding import open_text
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 _CHUNK_ROWS = 400
 """Rows held at once. The garbage collector inspects every one of them, so more would be slower."""
@@ -422,7 +423,9 @@ def _check_width(lines: Sequence[str], delimiter: str) -> None:
 
 
 def _unreadable(line: int, error: csv.Error) -> ConfigurationError:
-    return ConfigurationError(f"The CSV cannot be read beyond line {line} ({error}).")
+    return ConfigurationError(
+        Sentence("The CSV cannot be read beyond line {line} ({error}).", line=line, error=error)
+    )
 
 
 def _find_delimiter(head: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from yunxin_soap.encoding import (
 )
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import number_as_text
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -95,7 +96,12 @@ class Excel(Source):
         hidden_rows: HiddenRows | None = None,
     ) -> None:
         if hidden_rows not in (None, "skip", "send"):
-            raise ConfigurationError(f"hidden_rows={hidden_rows!r} must be 'skip' or 'send'.")
+            raise ConfigurationError(
+                Sentence(
+                    "hidden_rows={hidden_rows} must be 'skip' or 'send'.",
+                    hidden_rows=repr(hidden_rows),
+                )
+            )
         self._file, self._column, self._sheet = file, column, sheet
         self._hidden_rows = hidden_rows
 
@@ -122,8 +128,13 @@ class Excel(Source):
             table = find_table(sample, range(1, len(sample) + 1), self._column)
             if self._column is None and layout.is_hidden_column(table.index + 1):
                 raise ConfigurationError(
-                    f"The column with the numbers, {_column_name(table.index + 1)}, is hidden: if"
-                    f" it is the one to write to, name it with column='{table.index + 1}'."
+                    Sentence(
+                        "The column with the numbers, {column}, is hidden: if it is the "
+                        "one to write "
+                        "to, name it with column='{position}'.",
+                        column=_column_name(table.index + 1),
+                        position=table.index + 1,
+                    )
                 )
             hidden = [row for row in layout.hidden if row > table.first]
             if hidden and self._hidden_rows is None:
@@ -171,8 +182,12 @@ def _hidden_error(rows: Sequence[int]) -> ConfigurationError:
     named = ", ".join(map(str, rows[:_MAX_NAMED]))
     more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
     return ConfigurationError(
-        f"The sheet has hidden rows, by a filter or by hand ({named}{more}): leave them out with"
-        " hidden_rows='skip', or send to them, too, with hidden_rows='send'."
+        Sentence(
+            "The sheet has hidden rows, by a filter or by hand ({named}{more}): leave them "
+            "out with hidden_rows='skip', or send to them, too, with hidden_rows='send'.",
+            named=named,
+            more=more,
+        )
     )
 
 
@@ -240,7 +255,11 @@ class _Book:
         if wanted is not None:
             if wanted not in names:
                 raise ConfigurationError(
-                    f"There is no sheet {wanted!r}: the sheets are {shown}. Name one with sheet=."
+                    Sentence(
+                        "There is no sheet {wanted}: the sheets are {shown}. Name one with sheet=.",
+                        wanted=repr(wanted),
+                        shown=shown,
+                    )
                 )
             state = next(sheet.sheet_state for sheet in sheets if sheet.title == wanted)
             return wanted, [] if state == "visible" else [f"The sheet {wanted!r} is hidden."]
@@ -255,9 +274,14 @@ class _Book:
                 notes.append(f"Hidden sheets were left out: {named}{more}.")
             return found[0], notes
         if not found:
-            raise ConfigurationError(f"No sheet has numbers: name one with sheet=, of {shown}.")
+            raise ConfigurationError(
+                Sentence("No sheet has numbers: name one with sheet=, of {shown}.", shown=shown)
+            )
         raise ConfigurationError(
-            f"Several sheets have numbers: {', '.join(map(repr, found))}. Name one with sheet=."
+            Sentence(
+                "Several sheets have numbers: {found}. Name one with sheet=.",
+                found=", ".join(map(repr, found)),
+            )
         )
 
     def _has_numbers(self, name: str) -> bool:
@@ -394,7 +418,9 @@ def _refuse_doctype(*_declaration: object) -> None:
 
 
 def _unusual(what: str) -> ConfigurationError:
-    return ConfigurationError(f"The workbook has {what}: no spreadsheet writes that.")
+    return ConfigurationError(
+        Sentence("The workbook has {what}: no spreadsheet writes that.", what=what)
+    )
 
 
 @contextlib.contextmanager
@@ -409,7 +435,7 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
     mark = binary.read(_HEAD)
     binary.seek(0)
     if mark.startswith(OLD_WORKBOOK_MARK):
-        raise ConfigurationError(f"The list {OLD_WORKBOOK}.")
+        raise ConfigurationError(Sentence("The list {old_workbook}.", old_workbook=OLD_WORKBOOK))
     if not mark.startswith(WORKBOOK_MARK):
         check_format(mark)
         raise ConfigurationError(
@@ -431,8 +457,12 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
         raise
     except Exception as error:  # noqa: BLE001 - openpyxl raises many kinds for a damaged file
         raise ConfigurationError(
-            f"The workbook cannot be read ({type(error).__name__}: {str(error)[:200]}): open it in"
-            " Excel and save it as a new .xlsx file, or as CSV."
+            Sentence(
+                "The workbook cannot be read ({kind}: {error}): open it in Excel and save it "
+                "as a new .xlsx file, or as CSV.",
+                kind=type(error).__name__,
+                error=str(error)[:200],
+            )
         ) from None
 
 

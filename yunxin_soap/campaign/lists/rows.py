@@ -16,6 +16,7 @@ from yunxin_soap.campaign.lists.columns import (
 )
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.message import as_text, is_missing, number_as_text
+from yunxin_soap.sentences import Sentence
 
 
 class Rows(Source):
@@ -107,15 +108,22 @@ def as_source(recipients: Source | str | int | Iterable[Any]) -> Source:
         return Rows(given)
     except TypeError:  # also for an array without dimensions
         raise ConfigurationError(
-            f"The recipients are of type {type(recipients).__name__}: give a source, a string or an"
-            " iterable of numbers or rows."
+            Sentence(
+                "The recipients are of type {kind}: give a source, a string or an iterable of "
+                "numbers or rows.",
+                kind=type(recipients).__name__,
+            )
         ) from None
 
 
 def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
     names = [as_text(name) for name in frame.columns]
     if repeated := [name for name in names if names.count(name) > 1]:
-        raise ConfigurationError(f"Several columns are called {repeated[0]!r}: rename them.")
+        raise ConfigurationError(
+            Sentence(
+                "Several columns are called {repeated}: rename them.", repeated=repr(repeated[0])
+            )
+        )
     for values in frame.itertuples(index=False, name=None):
         yield dict(zip(names, values, strict=True))
 
@@ -143,6 +151,10 @@ def _as_mapping(item: Any, line: int) -> Mapping[str, Any]:
 
 def _unsupported(item: Any, line: int) -> ConfigurationError:
     return ConfigurationError(
-        f"Item {line} of the recipients is a {type(item).__name__}: give numbers (str or int) or"
-        " rows (mappings or tuples), not both."
+        Sentence(
+            "Item {line} of the recipients is a {kind}: give numbers (str or int) or rows "
+            "(mappings or tuples), not both.",
+            line=line,
+            kind=type(item).__name__,
+        )
     )

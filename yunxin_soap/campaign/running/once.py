@@ -69,6 +69,7 @@ from yunxin_soap.errors import (
 from yunxin_soap.message import Submission
 from yunxin_soap.observer import Origin, sent_from
 from yunxin_soap.results import Receipt
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
@@ -483,8 +484,12 @@ class OnceSend:
             return _POLL
         if checked is None and (self._pace_wait() or 0.0) > _LONGEST_SLOT_WAIT:
             raise NotSent(
-                f"The pace of the send {self._key!r} had no slot for it in"
-                f" {_LONGEST_SLOT_WAIT:.0f} s. It stays queued."
+                Sentence(
+                    "The pace of the send {key} had no slot for it in {longest_slot_wait} s. It "
+                    "stays queued.",
+                    key=repr(self._key),
+                    longest_slot_wait=f"{_LONGEST_SLOT_WAIT:.0f}",
+                )
             )
         return self.slot_wait
 
@@ -594,7 +599,10 @@ class OnceSend:
             if error.connection_invalidated and (own := self._own_claim(checked)) is not None:
                 return own
             raise LedgerError(
-                f"The ledger cannot be used ({driver_message(error)}): this call sent nothing."
+                Sentence(
+                    "The ledger cannot be used ({error}): this call sent nothing.",
+                    error=driver_message(error),
+                )
             ) from None
         if isinstance(step, SendError):
             raise step
@@ -710,7 +718,9 @@ class OnceSend:
         """
         if found is None:
             if checked is None:
-                raise NotInLedger(f"Nothing was queued with the key {self._key!r}.")
+                raise NotInLedger(
+                    Sentence("Nothing was queued with the key {key}.", key=repr(self._key))
+                )
             # It may wait for the lock of the list, and all others of a pace would wait with it.
             self._singles.refuse_suppressed(connection, checked.recipients)
             offer = self._look_for_slot(connection, self._pace)
@@ -771,7 +781,10 @@ class OnceSend:
         if found.expires_at is None:
             if checked is None:
                 raise NotInLedger(
-                    f"The send with the key {self._key!r} was not queued: once.send sends it."
+                    Sentence(
+                        "The send with the key {key} was not queued: once.send sends it.",
+                        key=repr(self._key),
+                    )
                 )
             self._singles.refuse_suppressed(connection, checked.recipients)
         else:
@@ -851,9 +864,13 @@ class OnceSend:
             raise late
         ended = f"accepted as {late.batch_no}" if isinstance(late, Receipt) else str(late)
         raise OutcomeUnknown(
-            f"Another process took over the send {self._key!r} while this one was suspended, and it"
-            " was decided to send it again: the next call with that key sends it. This call ended"
-            f" too late: {ended}"
+            Sentence(
+                "Another process took over the send {key} while this one was suspended, and it "
+                "was decided to send it again: the next call with that key sends it. This call "
+                "ended too late: {ended}",
+                key=repr(self._key),
+                ended=ended,
+            )
         )
 
     def _begin_lease(self, client: AnyClient) -> float:
@@ -904,9 +921,13 @@ class OnceSend:
                         f"accepted as {ending.batch_no}" if ending.batch_no else ending.state.value
                     )
                     raise LedgerError(
-                        f"The submission ended ({outcome}), and the ledger cannot be written"
-                        f" ({driver_message(error)}): the next call with that key will report that"
-                        " the outcome is unknown."
+                        Sentence(
+                            "The submission ended ({outcome}), and the ledger cannot be "
+                            "written ({error}): "
+                            "the next call with that key will report that the outcome is unknown.",
+                            outcome=outcome,
+                            error=driver_message(error),
+                        )
                     ) from None
             time.sleep(_POLL)
 
@@ -971,8 +992,12 @@ def _accepted(claimed: ClaimedSubmission, receipt: Receipt, began_at: float) -> 
 
 def _expired(key: str, reason: str) -> SendExpired:
     return SendExpired(
-        f"The queued send {key!r} is cancelled, since {reason}. Nothing was sent: use another key"
-        " to send it after all.",
+        Sentence(
+            "The queued send {key} is cancelled, since {reason}. Nothing was sent: use "
+            "another key to send it after all.",
+            key=repr(key),
+            reason=reason,
+        ),
         safe_to_resend=True,
     )
 
@@ -983,9 +1008,11 @@ def _shown(seconds: float) -> str:
 
 def _check_key(key: str) -> None:
     if not key.strip() or not key.isprintable():
-        raise ConfigurationError(f"key={key!r} must be printable text.")
+        raise ConfigurationError(Sentence("key={key} must be printable text.", key=repr(key)))
     if len(key) > NAME_LENGTH:
-        raise ConfigurationError(f"A key may have {NAME_LENGTH} characters at most.")
+        raise ConfigurationError(
+            Sentence("A key may have {name_length} characters at most.", name_length=NAME_LENGTH)
+        )
 
 
 def check_queued(
@@ -1015,7 +1042,10 @@ def check_queued(
     seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
     if not 0 < seconds <= _LONGEST:
         raise ConfigurationError(
-            f"expires_in={expires_in!r} must be above 0, and 366 days at most."
+            Sentence(
+                "expires_in={expires_in} must be above 0, and 366 days at most.",
+                expires_in=repr(expires_in),
+            )
         )
     rules.check_limits(max_recipients, max_segments)
     numbers = rules.normalise_for_ledger(
@@ -1032,10 +1062,13 @@ def check_queued(
 
 def _which(key: str, *, was_suspended: bool) -> str:
     if was_suspended:
-        return (
-            f"this call with the key {key!r} is unknown, since its process was suspended too long"
+        return Sentence(
+            "this call with the key {key} is unknown, since its process was suspended too long",
+            key=repr(key),
         )
-    return f"an earlier call with the key {key!r} is unknown, and this call sent nothing"
+    return Sentence(
+        "an earlier call with the key {key} is unknown, and this call sent nothing", key=repr(key)
+    )
 
 
 def _earlier_outcome(
@@ -1069,10 +1102,14 @@ def _earlier_outcome(
         late = transitions.late_batch_numbers(connection, submission.c.id == found.id)
         learnt = f" Its late result was the batch number {late[found.id]}." if late else ""
         raise OutcomeUnknown(
-            f"The outcome of {_which(found.key, was_suspended=was_suspended)}.{learnt} Ask the"
-            " vendor, then decide with once.resolve (campaign resolve --key"
-            f" {shlex.quote(found.key)})."
-            f" Reason: {found.reason}"
+            Sentence(
+                "The outcome of {which}.{learnt} Ask the vendor, then decide with once.resolve "
+                "(campaign resolve --key {key}). Reason: {reason}",
+                which=_which(found.key, was_suspended=was_suspended),
+                learnt=learnt,
+                key=shlex.quote(found.key),
+                reason=found.reason,
+            )
         )
     if found.state == State.CANCELLED.value:
         raise _expired(found.key, found.reason)

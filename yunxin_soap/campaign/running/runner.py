@@ -41,6 +41,7 @@ from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.clock import lease_clock
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, OutcomeUnknown, SendError
 from yunxin_soap.observer import ORIGIN, Origin
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.message import Submission
@@ -167,7 +168,13 @@ class RunOptions:
             ("failure_threshold", self.failure_threshold),
         ):
             if value < 1:
-                raise ConfigurationError(f"{option}={value!r} must be a whole number from 1.")
+                raise ConfigurationError(
+                    Sentence(
+                        "{option}={value} must be a whole number from 1.",
+                        option=option,
+                        value=repr(value),
+                    )
+                )
         check_rate("rate_limit", self.rate_limit)
         check_rate("numbers_rate_limit", self.numbers_rate_limit)
 

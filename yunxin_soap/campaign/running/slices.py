@@ -27,6 +27,7 @@ from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.started import Standing, Started
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.observer import Origin, sent_from
+from yunxin_soap.sentences import Sentence
 
 _log = logging.getLogger("yunxin_soap.campaign")
 SLICE_SECONDS = 30.0
@@ -259,4 +260,6 @@ def check_seconds(seconds: float) -> None:
         ConfigurationError: it is no number above 0.
     """
     if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"seconds={seconds!r} must be a number above 0.")
+        raise ConfigurationError(
+            Sentence("seconds={seconds} must be a number above 0.", seconds=repr(seconds))
+        )

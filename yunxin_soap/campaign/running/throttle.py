@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 _DAY = timedelta(days=1)
 _WEEKS = 12 * 52
@@ -45,7 +46,10 @@ class SendingHours:
                 raise ValueError
         except ValueError:
             raise ConfigurationError(
-                f"sending_hours={text!r} must be two different times of day, as in 08:00-21:00."
+                Sentence(
+                    "sending_hours={text} must be two different times of day, as in 08:00-21:00.",
+                    text=repr(text),
+                )
             ) from None
         return cls(start, end, parse_timezone(timezone))
 

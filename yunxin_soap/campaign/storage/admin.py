@@ -36,6 +36,7 @@ from yunxin_soap.campaign.storage.schema import (
     submission,
 )
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotInLedger
+from yunxin_soap.sentences import Sentence
 
 _SHOWN = 10
 """Ids that an error message lists."""
@@ -74,14 +75,20 @@ class Admin:
             found = campaign_row(connection, name, lock=True)
             _check(by)
             if reason and not reason.isprintable():
-                raise ConfigurationError(f"reason={reason!r} must be printable text.")
+                raise ConfigurationError(
+                    Sentence("reason={reason} must be printable text.", reason=repr(reason))
+                )
             text = f"by {by}: {reason}" if reason.strip() else f"by {by}"
             if found.state == CampaignState.PAUSED.value and found.paused_until is None:
                 if found.reason == text:  # the same call again, as after a crash
                     return
                 raise NotInLedger(
-                    f"Campaign {name!r} is paused already ({found.reason}), until somebody resumes"
-                    " it. Nothing was changed."
+                    Sentence(
+                        "Campaign {name} is paused already ({reason}), until somebody resumes it. "
+                        "Nothing was changed.",
+                        name=repr(name),
+                        reason=found.reason,
+                    )
                 )
             if not transitions.pause_by_operator(connection, found.id, reason=text):
                 raise _nothing_left(found, "pause")
@@ -140,8 +147,12 @@ class Admin:
             obstacle = truncate_wal(self._engine)
         if obstacle:
             raise LedgerError(
-                f"The campaign {name!r} was deleted, and is still in the file ({obstacle}): purge"
-                " later, which removes it from there."
+                Sentence(
+                    "The campaign {name} was deleted, and is still in the file ({obstacle}): purge "
+                    "later, which removes it from there.",
+                    name=repr(name),
+                    obstacle=obstacle,
+                )
             )
 
     @staticmethod
@@ -161,8 +172,12 @@ class Admin:
             dead = identity.is_dead(on_this_machine=is_local(connection))
             if not dead and row.expires_at > identity.lease_time(connection, now):
                 raise NotInLedger(
-                    f"Campaign {name!r} is being run by {identity}: stop that first. Nothing was"
-                    " deleted."
+                    Sentence(
+                        "Campaign {name} is being run by {identity}: stop that first. Nothing was "
+                        "deleted.",
+                        name=repr(name),
+                        identity=identity,
+                    )
                 )
         was_sent = sa.exists().where(
             submission.c.campaign_id == found.id,
@@ -175,9 +190,12 @@ class Admin:
             if found.state == CampaignState.DONE.value:
                 raise _nothing_left(found, "delete")
             raise NotInLedger(
-                f"Campaign {name!r} has begun to send, so its record stays: cancel what is left of"
-                " it, and purge its numbers and texts once they are old enough. Nothing was"
-                " deleted."
+                Sentence(
+                    "Campaign {name} has begun to send, so its record stays: cancel what is left "
+                    "of it, and purge its numbers and texts once they are old enough. Nothing was "
+                    "deleted.",
+                    name=repr(name),
+                )
             )
         submissions = sa.select(submission.c.id).where(submission.c.campaign_id == found.id)
         for table in (recipients, history):
@@ -314,7 +332,11 @@ class Admin:
             found = self._single_send(connection, key)
             if found.state != State.UNKNOWN.value:
                 raise NotInLedger(
-                    f"The single send {key!r} is {found.state}, so there is nothing to resolve."
+                    Sentence(
+                        "The single send {key} is {state}, so there is nothing to resolve.",
+                        key=repr(key),
+                        state=found.state,
+                    )
                 )
             _check(by, batch_no, after, even_if_alive=even_if_alive)
             decided = _Decided(decision, after, by, batch_no, even_if_alive)
@@ -334,16 +356,27 @@ class Admin:
                 return
             if found.state != State.REJECTED.value:
                 raise NotInLedger(
-                    f"The single send {key!r} is {found.state}, so there is nothing to retry."
+                    Sentence(
+                        "The single send {key} is {state}, so there is nothing to retry.",
+                        key=repr(key),
+                        state=found.state,
+                    )
                 )
             if found.is_purged:
                 raise NotInLedger(
-                    f"The single send {key!r} was purged, so it cannot be retried: use another key."
+                    Sentence(
+                        "The single send {key} was purged, so it cannot be retried: use "
+                        "another key.",
+                        key=repr(key),
+                    )
                 )
             if not found.safe_to_resend and not unsafe:
                 raise NotInLedger(
-                    f"The rejected single send {key!r} may have been sent. If it was not, or if a"
-                    " second copy does no harm, retry it with unsafe=True."
+                    Sentence(
+                        "The rejected single send {key} may have been sent. If it was not, or if a "
+                        "second copy does no harm, retry it with unsafe=True.",
+                        key=repr(key),
+                    )
                 )
             _check(by)
             transitions.decide(
@@ -379,7 +412,7 @@ class Admin:
                 .with_for_update(of=submission, key_share=True)
             ).one_or_none()
         if found is None:
-            raise NotInLedger(f"The ledger has no single send {key!r}.")
+            raise NotInLedger(Sentence("The ledger has no single send {key}.", key=repr(key)))
         return found
 
     @repeat_after_deadlock
@@ -392,8 +425,12 @@ class Admin:
             obstacle = truncate_wal(self._engine)
         if obstacle:
             raise LedgerError(
-                f"{count} numbers were deleted, and are still in the file ({obstacle}): purge"
-                " again."
+                Sentence(
+                    "{count} numbers were deleted, and are still in the file ({obstacle}): purge "
+                    "again.",
+                    count=count,
+                    obstacle=obstacle,
+                )
             )
         return count
 
@@ -509,8 +546,12 @@ class _Decided:
 def _accepted_late(batch_numbers: Mapping[int, str]) -> NotInLedger:
     shown = [f"submission {each} as {batch_no}" for each, batch_no in batch_numbers.items()]
     return NotInLedger(
-        f"The gateway has accepted {_listed(shown)}, as became known after the runner was"
-        " reclaimed: resolve it as accepted, with that batch number. Nothing was changed."
+        Sentence(
+            "The gateway has accepted {shown}, as became known after the runner was "
+            "reclaimed: resolve it as accepted, with that batch number. Nothing was "
+            "changed.",
+            shown=_listed(shown),
+        )
     )
 
 
@@ -522,10 +563,15 @@ def _still_alive(at_risk: Mapping[int, str], runners: Mapping[str, RunnerIdentit
     processes = _listed([str(each) for each in involved])
     hosts = _listed(list(dict.fromkeys(each.host for each in involved)))
     return NotInLedger(
-        f"{what} last in flight in {processes}, which stopped sending heartbeats and is not known"
-        " to have ended: it may only be suspended, and send later."
-        f" End it, and run this command on {hosts}, where that can be seen; or take the risk of a"
-        " second copy with even_if_alive=True (--even-if-alive). Nothing was changed."
+        Sentence(
+            "{what} last in flight in {processes}, which stopped sending heartbeats and is "
+            "not known to have ended: it may only be suspended, and send later. End it, "
+            "and run this command on {hosts}, where that can be seen; or take the risk of "
+            "a second copy with even_if_alive=True (--even-if-alive). Nothing was changed.",
+            what=what,
+            processes=processes,
+            hosts=hosts,
+        )
     )
 
 
@@ -538,7 +584,13 @@ def _state_after(decision: str) -> State:
     for name, state in _AFTER.items():
         if name == decision:
             return state
-    raise ConfigurationError(f"decision={decision!r} must be one of {', '.join(_AFTER)}.")
+    raise ConfigurationError(
+        Sentence(
+            "decision={decision} must be one of {after}.",
+            decision=repr(decision),
+            after=", ".join(_AFTER),
+        )
+    )
 
 
 def refuse_cancelled(found: Any) -> None:
@@ -551,15 +603,23 @@ def _nothing_left(found: Any, verb: str) -> NotInLedger:
     """Return the error about a campaign that has ended, for all that only others allow."""
     more = " Its record stays; purge removes its numbers and texts once they are old enough."
     return NotInLedger(
-        f"Campaign {found.name!r} is {found.state}, so there is nothing to {verb}. Nothing was"
-        f" changed.{more if verb == 'delete' else ''}"
+        Sentence(
+            "Campaign {name} is {state}, so there is nothing to {verb}. Nothing was changed.{more}",
+            name=repr(found.name),
+            state=found.state,
+            verb=verb,
+            more=more if verb == "delete" else "",
+        )
     )
 
 
 def _cancelled(name: str) -> NotInLedger:
     return NotInLedger(
-        f"Campaign {name!r} was cancelled, so nothing of it is sent again: plan another campaign"
-        " for the numbers that are to get a message."
+        Sentence(
+            "Campaign {name} was cancelled, so nothing of it is sent again: plan another "
+            "campaign for the numbers that are to get a message.",
+            name=repr(name),
+        )
     )
 
 
@@ -577,4 +637,6 @@ def _check(
         raise ConfigurationError("batch_no is for the decision 'accepted' only.")
     for name, value in (("by", by), ("batch_no", batch_no)):
         if value is not None and (not value.strip() or not value.isprintable()):
-            raise ConfigurationError(f"{name}={value!r} must be printable text.")
+            raise ConfigurationError(
+                Sentence("{name}={value} must be printable text.", name=name, value=repr(value))
+            )

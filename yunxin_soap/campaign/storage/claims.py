@@ -46,6 +46,7 @@ from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.campaign.storage.suppression import reasons
 from yunxin_soap.errors import LedgerError
 from yunxin_soap.message import STORED_NUMBERS, Submission
+from yunxin_soap.sentences import Sentence
 
 LOCKED_WAIT = 0.1
 """Seconds until the next look for submissions that another transaction has locked."""
@@ -258,8 +259,12 @@ class Claims:
         )
         if recorded != len(endings):
             raise LedgerError(
-                f"The ledger was changed by something else: of {len(endings)} submissions that"
-                f" ended, this runner held {recorded}."
+                Sentence(
+                    "The ledger was changed by something else: of {count} submissions that ended, "
+                    "this runner held {recorded}.",
+                    count=len(endings),
+                    recorded=recorded,
+                )
             )
         transitions.reclaim(
             connection, lost, State.PENDING, _NEVER_RECEIVED, now=beat.now, by=identity.id

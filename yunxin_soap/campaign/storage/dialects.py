@@ -28,6 +28,7 @@ from sqlalchemy.schema import CreateTable
 from yunxin_soap.campaign.storage.lock_holder import lock_holder
 from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, make_reserve, release_reserve
 from yunxin_soap.errors import LedgerError
+from yunxin_soap.sentences import Sentence
 
 _log = logging.getLogger(__name__)
 LOCK_TIMEOUT = 60
@@ -903,8 +904,11 @@ def dialect_of_scheme(scheme: str) -> Dialect:
     """
     if scheme not in _BY_SCHEME:
         raise LedgerError(
-            "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB database, not"
-            f" {scheme!r}."
+            Sentence(
+                "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB "
+                "database, not {scheme}.",
+                scheme=repr(scheme),
+            )
         )
     return _BY_SCHEME[scheme]
 

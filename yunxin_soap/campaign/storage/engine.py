@@ -28,6 +28,7 @@ from yunxin_soap.campaign.storage.dialects import (
 )
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.files import file_id, make_private
+from yunxin_soap.sentences import Sentence
 
 PURGE_LOCK = 20261124
 """The key of the advisory lock for a purge, and for a retry of what a purge could remove."""
@@ -91,12 +92,19 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
             raise
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f'The ledger {shown} needs {error.name}: pip install "yunxin-soap[{dialect.extra}]"'
+            Sentence(
+                'The ledger {shown} needs {error}: pip install "yunxin-soap[{extra}]"',
+                shown=shown,
+                error=error.name,
+                extra=dialect.extra,
+            )
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two come from options in the URL.
         why = _UNKNOWN_OPTION.sub(r"there is no option \1", driver_message(error))
-        raise LedgerError(f"The ledger {shown} cannot be used ({why}).") from None
+        raise LedgerError(
+            Sentence("The ledger {shown} cannot be used ({why}).", shown=shown, why=why)
+        ) from None
     return engine
 
 
@@ -126,16 +134,26 @@ def _check_path(file: str, shown: str) -> None:
     path, start = Path(file), b""
     with contextlib.suppress(OSError):  # SQLite says why it cannot be read
         if not path.parent.is_dir():
-            raise LedgerError(f"The ledger {shown} cannot be used: its folder does not exist.")
+            raise LedgerError(
+                Sentence(
+                    "The ledger {shown} cannot be used: its folder does not exist.", shown=shown
+                )
+            )
         if path.exists() and not path.is_file():  # to read it may never end
-            raise LedgerError(f"The ledger {shown} cannot be used: it is no regular file.")
+            raise LedgerError(
+                Sentence("The ledger {shown} cannot be used: it is no regular file.", shown=shown)
+            )
         start = path.read_bytes()[: len(_SQLITE)] if path.stat().st_size < _SMALLEST_PAGE else b""
     if start and start != _SQLITE and not Path(f"{file}-journal").exists():
-        raise LedgerError(f"The ledger {shown} cannot be used (file is not a database).")
+        raise LedgerError(
+            Sentence("The ledger {shown} cannot be used (file is not a database).", shown=shown)
+        )
 
 
 def _no_ledger(shown: str) -> LedgerError:
-    return LedgerError(f'There is no ledger {shown}: "campaign plan" creates one.')
+    return LedgerError(
+        Sentence('There is no ledger {shown}: "campaign plan" creates one.', shown=shown)
+    )
 
 
 def file_of(url: str | os.PathLike[str]) -> str | None:
@@ -235,7 +253,11 @@ def _prepare(
     """Create the tables, or migrate them; only check the version if that is all it needs."""
     with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
         if obstacle := dialect.check_server(connection):
-            raise LedgerError(f"The ledger {shown} cannot be used: {obstacle}.")
+            raise LedgerError(
+                Sentence(
+                    "The ledger {shown} cannot be used: {obstacle}.", shown=shown, obstacle=obstacle
+                )
+            )
         # Readers take no write lock and need no write permission.
         if _version(connection) == schema.VERSION:
             return
@@ -248,11 +270,22 @@ def _prepare(
             _create(connection, namespace, shown, create=create)
             return
         if found < 1:
-            raise LedgerError(f"The ledger {shown} is damaged: it has version {found}.")
+            raise LedgerError(
+                Sentence(
+                    "The ledger {shown} is damaged: it has version {found}.",
+                    shown=shown,
+                    found=found,
+                )
+            )
         if found > schema.VERSION:
             raise LedgerError(
-                f"The ledger {shown} has version {found}, and this package supports versions up"
-                f" to {schema.VERSION}: use a newer yunxin-soap."
+                Sentence(
+                    "The ledger {shown} has version {found}, and this package supports versions up "
+                    "to {version}: use a newer yunxin-soap.",
+                    shown=shown,
+                    found=found,
+                    version=schema.VERSION,
+                )
             )
         for version in range(found + 1, schema.VERSION + 1):
             for statement in schema.MIGRATIONS[version]:
@@ -270,10 +303,16 @@ def _create(connection: sa.Connection, namespace: str | None, shown: str, *, cre
     ours = [table for table in schema.TABLES.sorted_tables if table.name in tables]
     if any(connection.execute(sa.select(table).limit(1)).first() for table in ours):
         raise LedgerError(
-            f"The ledger {shown} is damaged: it has no version in the table {schema.ledger.name}."
+            Sentence(
+                "The ledger {shown} is damaged: it has no version in the table {ledger}.",
+                shown=shown,
+                ledger=schema.ledger.name,
+            )
         )
     if tables >= _SANDBOX_TABLES and not ours:
-        raise LedgerError(f"{shown} is the record of a sandbox: name another file.")
+        raise LedgerError(
+            Sentence("{shown} is the record of a sandbox: name another file.", shown=shown)
+        )
     if not create:
         raise _no_ledger(shown)
     if namespace is not None and not sa.inspect(connection).has_schema(namespace):

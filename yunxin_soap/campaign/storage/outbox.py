@@ -24,6 +24,7 @@ from yunxin_soap.campaign.storage.singles import check_content, digest_of
 from yunxin_soap.campaign.storage.suppression import list_state, refuse_suppressed
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.message import Submission
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
@@ -131,7 +132,9 @@ class Outbox:
         try:
             dialect_of_scheme(connection.dialect.name)
         except LedgerError as error:
-            raise ConfigurationError(f"connection= does not lead to this ledger: {error}") from None
+            raise ConfigurationError(
+                Sentence("connection= does not lead to this ledger: {error}", error=error)
+            ) from None
         if dialect_of(connection).in_autocommit(connection):
             raise ConfigurationError(
                 "connection= is in autocommit mode, so that nothing would be rolled back together:"
@@ -141,9 +144,13 @@ class Outbox:
         if connection.engine not in self._has_tables:
             if not sa.inspect(connection).has_table(ledger.name):
                 raise ConfigurationError(
-                    f"connection= has no table {ledger.name}: the ledger must be in the database of"
-                    " the application, in a schema that its connection searches. Nothing was"
-                    " queued."
+                    Sentence(
+                        "connection= has no table {ledger}: the ledger must be in the "
+                        "database of the "
+                        "application, in a schema that its connection searches. "
+                        "Nothing was queued.",
+                        ledger=ledger.name,
+                    )
                 )
             self._has_tables.add(connection.engine)
         if connection.scalar(sa.select(ledger.c.id)) != self.ledger_id:

@@ -18,6 +18,7 @@ from yunxin_soap.campaign.storage.engine import as_ledger_errors, repeat_after_d
 from yunxin_soap.campaign.storage.schema import campaign, pace, submission
 from yunxin_soap.campaign.storage.statements import CompiledStatement
 from yunxin_soap.errors import ConfigurationError, NotInLedger
+from yunxin_soap.sentences import Sentence
 
 
 class PaceRemoved(NotInLedger):
@@ -54,8 +55,12 @@ class Paces:
         """
         if not name.strip() or not name.isprintable() or len(name) > NAME_LENGTH:
             raise ConfigurationError(
-                f"The name of a pace must be printable text of {NAME_LENGTH} characters at most,"
-                f" not {name!r}."
+                Sentence(
+                    "The name of a pace must be printable text of {name_length} characters at "
+                    "most, not {name}.",
+                    name_length=NAME_LENGTH,
+                    name=repr(name),
+                )
             )
         check_rate("rate", rate)
         check_rate("numbers_rate", numbers_rate)
@@ -78,9 +83,17 @@ class Paces:
                 not name.isprintable()
                 or not connection.execute(pace.delete().where(named)).rowcount
             ):
-                raise NotInLedger(f"There is no pace {name!r} in this ledger.")
+                raise NotInLedger(
+                    Sentence("There is no pace {name} in this ledger.", name=repr(name))
+                )
             if user := _user_of(connection, name):
-                raise NotInLedger(f"The pace {name!r} is that of {user}. Nothing was changed.")
+                raise NotInLedger(
+                    Sentence(
+                        "The pace {name} is that of {user}. Nothing was changed.",
+                        name=repr(name),
+                        user=user,
+                    )
+                )
 
     def list(self) -> tuple[Pace, ...]:
         """Return the paces, in the order of their names."""
@@ -204,8 +217,11 @@ def pace_id(connection: sa.Connection, name: str) -> int:
         found = connection.scalar(sa.select(pace.c.id).where(pace.c.name == name))
     if found is None:
         raise ConfigurationError(
-            f"There is no pace {name!r} in this ledger: ledger.pace.set(…) creates it, or"
-            ' "yunxin-soap pace set".'
+            Sentence(
+                "There is no pace {name} in this ledger: ledger.pace.set(…) creates it, or "
+                '"yunxin-soap pace set".',
+                name=repr(name),
+            )
         )
     return int(found)
 

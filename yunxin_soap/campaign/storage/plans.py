@@ -23,6 +23,7 @@ from yunxin_soap.campaign.storage.engine import repeat_after_deadlock
 from yunxin_soap.campaign.storage.schema import campaign, content, skipped_line, submission
 from yunxin_soap.campaign.storage.transitions import insert_pending
 from yunxin_soap.errors import ConfigurationError, ContentConflict
+from yunxin_soap.sentences import Sentence
 
 _T = TypeVar("_T")
 _BATCH = 1000
@@ -85,14 +86,20 @@ class Plans:
             return None
         if not found.digest:
             raise ContentConflict(
-                f"The numbers of the campaign {plan.name!r} were purged, so it cannot be compared"
-                " with this one. Nothing was changed: give this one another name."
+                Sentence(
+                    "The numbers of the campaign {plan} were purged, so it cannot be compared with "
+                    "this one. Nothing was changed: give this one another name.",
+                    plan=repr(plan.name),
+                )
             )
         if found.digest != plan.digest:
             raise ContentConflict(
-                f"A campaign {plan.name!r} exists already, with other numbers, text, channel or"
-                " extension, or only one of the two is marketing. Nothing was changed: give this"
-                " one another name."
+                Sentence(
+                    "A campaign {plan} exists already, with other numbers, text, channel or "
+                    "extension, or only one of the two is marketing. Nothing was changed: give "
+                    "this one another name.",
+                    plan=repr(plan.name),
+                )
             )
         # It may have been planned with another count of numbers in a submission, and when other
         # numbers were on the do-not-send list.

@@ -48,6 +48,7 @@ from yunxin_soap.campaign.storage.schema import (
 from yunxin_soap.campaign.storage.suppression import list_state, reasons
 from yunxin_soap.errors import InvalidRequest, NotInLedger
 from yunxin_soap.message import normalise_recipients
+from yunxin_soap.sentences import Sentence
 
 _FOREIGN = re.compile(r"\+?[0-9]{3,20}")
 _ROWS = 500
@@ -73,7 +74,7 @@ def campaign_row(connection: sa.Connection, name: str, *, lock: bool = False) ->
             query = query.with_for_update(key_share=True)
         found = connection.execute(query).one_or_none()
     if found is None:
-        raise NotInLedger(f"There is no campaign {name!r} in this ledger.")
+        raise NotInLedger(Sentence("There is no campaign {name} in this ledger.", name=repr(name)))
     return found
 
 

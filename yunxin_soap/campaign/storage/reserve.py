@@ -10,6 +10,7 @@ from pathlib import Path
 
 from yunxin_soap.errors import LedgerError
 from yunxin_soap.files import make_private
+from yunxin_soap.sentences import Sentence
 
 RESERVE_SIZE = 1 << 20
 """Bytes: enough for the endings of some thousand submissions."""
@@ -43,8 +44,13 @@ def make_reserve(file: str) -> None:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise LedgerError(
-            f"There is no room for {path}, of {RESERVE_SIZE >> 20} MiB, without which a full disk"
-            f" would lose results ({error.strerror}): free some space. Nothing was sent."
+            Sentence(
+                "There is no room for {path}, of {reserve_size} MiB, without which a full disk "
+                "would lose results ({problem}): free some space. Nothing was sent.",
+                path=path,
+                reserve_size=RESERVE_SIZE >> 20,
+                problem=error.strerror,
+            )
         ) from None
 
 

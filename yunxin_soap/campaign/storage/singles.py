@@ -35,6 +35,7 @@ from yunxin_soap.campaign.storage.suppression import (
 )
 from yunxin_soap.errors import ContentConflict
 from yunxin_soap.message import Submission
+from yunxin_soap.sentences import Sentence
 
 
 class QueuedClaim(NamedTuple):
@@ -86,8 +87,11 @@ def check_content(key: str, found: Any, digest: str) -> None:
         )
     if found.digest != digest:
         raise ContentConflict(
-            f"The key {key!r} was used for other recipients, text, channel or extension. Nothing"
-            " was sent: give this one another key."
+            Sentence(
+                "The key {key} was used for other recipients, text, channel or extension. "
+                "Nothing was sent: give this one another key.",
+                key=repr(key),
+            )
         )
 
 

@@ -43,6 +43,7 @@ from yunxin_soap.errors import (
 )
 from yunxin_soap.message import MAINLAND_MOBILE, MAINLAND_MOBILES, normalise_for_ledger
 from yunxin_soap.redact import quote, summarise_numbers
+from yunxin_soap.sentences import Sentence
 
 _KEY_BYTES, _HASH_BYTES = 32, 16
 _BATCH = 20_000
@@ -202,8 +203,13 @@ def refuse_suppressed(
         verb, noun = ("is", "recipient") if more == 1 else ("are", "recipients")
         others = f" So {verb} {more} other {noun}." if more else ""
         raise RecipientsSuppressed(
-            f"The recipient {summarise_numbers(number)} is {suppressed_reason(reason)}.{others}"
-            " Nothing was sent: leave out what is on the list.",
+            Sentence(
+                "The recipient {number} is {reason}.{others} Nothing was sent: leave out what "
+                "is on the list.",
+                number=summarise_numbers(number),
+                reason=suppressed_reason(reason),
+                others=others,
+            ),
             safe_to_resend=True,
         )
 
@@ -299,9 +305,11 @@ class Suppression:
             LedgerError: the ledger cannot be written.
         """
         if not by.strip() or not by.isprintable():
-            raise ConfigurationError(f"by={by!r} must be printable text.")
+            raise ConfigurationError(Sentence("by={by} must be printable text.", by=repr(by)))
         if not reason.isprintable():
-            raise ConfigurationError(f"reason={reason!r} must be printable text.")
+            raise ConfigurationError(
+                Sentence("reason={reason} must be printable text.", reason=repr(reason))
+            )
         parts = _read(as_source(numbers), re.compile(recipient_pattern), on_skipped)
         with as_ledger_errors():
             count = sum(self._add(part.split(","), reason.strip(), by, hashed) for part in parts)
@@ -519,7 +527,12 @@ def _read(
         nonlocal first
         if on_skipped is None:
             raise invalid_request(
-                f"Line {line}, {quote(value)}, has no valid number: {reason} Nothing was changed."
+                Sentence(
+                    "Line {line}, {value}, has no valid number: {reason} Nothing was changed.",
+                    line=line,
+                    value=quote(value),
+                    reason=reason,
+                )
             )
         skipped = SkippedLine(line, value, reason)
         first = first or skipped
@@ -529,8 +542,13 @@ def _read(
     # A list that was read by the wrong column must not seem to be done.
     if first is not None and not parts:
         raise invalid_request(
-            f"No line has a valid number: check the column. The first one is line {first.line},"
-            f" {quote(first.value)}: {first.reason} Nothing was changed."
+            Sentence(
+                "No line has a valid number: check the column. The first one is line {line}, "
+                "{first}: {reason} Nothing was changed.",
+                line=first.line,
+                first=quote(first.value),
+                reason=first.reason,
+            )
         )
     return parts
 
