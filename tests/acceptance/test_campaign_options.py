@@ -39,7 +39,7 @@ COUNTS = {
     "suppressed": 0,
 }
 CHINA = ZoneInfo("Asia/Shanghai")
-BLACKLISTED = "13900001014"
+BLACKLISTED = "15499990014"
 """The sandbox rejects it with -14."""
 
 
@@ -660,7 +660,7 @@ def test_test_sends_one_text_outside_of_the_campaign(
     assert run("find", "13900000000").stdout == "No submission has that number.\n"
 
 
-@pytest.mark.parametrize(("number", "status"), [("13900001007", 3), ("13900002000", 5)])
+@pytest.mark.parametrize(("number", "status"), [("15499990007", 3), ("15499991000", 5)])
 def test_test_exits_as_send(
     run: Run, plan: Callable[..., Result], number: str, status: int
 ) -> None:
@@ -724,7 +724,7 @@ def test_retry_code_selects_submissions(
     run: Run, plan: Callable[..., Result], sandbox: Sandbox
 ) -> None:
     """--code retries only the submissions with that code; its sign may be left out."""
-    plan([BLACKLISTED, "13900001016"], "--max-recipients", "1")
+    plan([BLACKLISTED, "15499990016"], "--max-recipients", "1")
     assert run("run", "a").exit_code == 3
     assert parsed(run("retry", "a", "--code", "16", "--json")) == {"submissions": 1}
     assert parsed(run("status", "a", "--json"))["codes"] == {"-14": 1}

@@ -29,6 +29,7 @@ from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
+from yunxin_soap.sandbox.gateway import TEST_NUMBERS
 
 TEXT = "您的验证码是1234【签名】"
 DESCRIPTIONS = ("description_zh", "description_en")
@@ -395,7 +396,7 @@ def test_send_timeout_exits_5(sandbox: Sandbox) -> None:
 
 def test_send_rejected_exits_3(sandbox: Sandbox) -> None:
     """A rejection shows the code with both texts."""
-    line = failed(send(sandbox, "--to", "13900001007", "--message", TEXT), 3)
+    line = failed(send(sandbox, "--to", "15499990007", "--message", TEXT), 3)
     assert "-7 余额不足" in line
 
 
@@ -411,7 +412,7 @@ def test_send_unreachable_gateway_exits_4(
 
 def test_send_unknown_outcome_exits_5(sandbox: Sandbox) -> None:
     """A SOAP Server fault leaves the outcome unknown."""
-    line = failed(send(sandbox, "--to", "13900002000", "--message", TEXT), 5)
+    line = failed(send(sandbox, "--to", "15499991000", "--message", TEXT), 5)
     assert "unknown" in line
 
 
@@ -471,7 +472,7 @@ def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
         "protocol": "soap",
     }
     request = {"endpoint": sandbox.url, "protocol": "soap", "recipients": 1, "channel": "37"}
-    rejected = as_json(send(sandbox, "--to", "13900001006", *common), 3)
+    rejected = as_json(send(sandbox, "--to", "15499990006", *common), 3)
     described = {name: rejected.pop(name) for name in ("message", *DESCRIPTIONS)}
     assert rejected == {
         "type": "ContentRejected",
@@ -487,7 +488,7 @@ def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
     }
     for name in DESCRIPTIONS:
         assert described[name] in described["message"]
-    unknown = as_json(send(sandbox, "--to", "13900002000", *common), 5)
+    unknown = as_json(send(sandbox, "--to", "15499991000", *common), 5)
     message, excerpt = unknown.pop("message"), unknown.pop("excerpt")
     assert unknown == {
         "type": "OutcomeUnknown",
@@ -511,7 +512,7 @@ def test_send_json_describes_every_outcome(sandbox: Sandbox) -> None:
     }
 
 
-@pytest.mark.parametrize("number", ["13900001006", "13900001001", "13900002000", "1"])
+@pytest.mark.parametrize("number", ["15499990006", "15499990001", "15499991000", "1"])
 def test_send_json_error_survives_from_dict(sandbox: Sandbox, number: str) -> None:
     """The JSON of a failed send is the error's own: Python code can rebuild it."""
     result = send(sandbox, "--to", number, "--message", TEXT, "--json")
@@ -598,7 +599,7 @@ def closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("number", "status"), [("13900000000", 0), ("13900001007", 3)])
+@pytest.mark.parametrize(("number", "status"), [("13900000000", 0), ("15499990007", 3)])
 @pytest.mark.parametrize("streams", [">&-", "<&- >&- 2>&-"])
 def test_send_closed_streams_keep_the_exit_status(streams: str, number: str, status: int) -> None:
     """A command whose output is closed ends as it would otherwise, without a traceback."""
@@ -1035,6 +1036,14 @@ def test_sandbox_help_lists_every_fault() -> None:
         summary = (model.__doc__ or "").partition("\n")[0]
         assert f"\n    {kind:12}  {summary}\n" in text
     assert words >= {name for kind in FAULT_TYPES for name in option_names(kind)}
+
+
+def test_sandbox_help_shows_the_test_numbers() -> None:
+    """The help shows every test number and what it does."""
+    text = " ".join(run("sandbox", "--help").stdout.split())
+    for each in TEST_NUMBERS:
+        shown = each.first if each.first == each.last else f"{each.first} … {each.last}"
+        assert f"{shown} {each.description_en}" in text
 
 
 def test_version_option_prints_version() -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.output import handle_errors
 
-# A copy of the models' docstrings: the help must not wait for pydantic. A test compares them.
+# A copy of the models' texts: the help must not wait for pydantic. A test compares them.
 _EPILOG = """\b
+Test numbers, alone or among others (--no-test-numbers):
+  15499990001 … 15499990099
+    The result is the code in the last two digits: 15499990014 gives -14.
+  15499991000
+    The gateway accepts it, then the method throws: the caller cannot know.
+  15499991001
+    The method throws before it accepts: the caller sees the same.
+
+\b
 Faults:
   delay         The correct response, late.
   close         The connection closes without a response.
@@ -60,6 +71,13 @@ probability.
     help="An SQLite file that keeps the arrivals after the sandbox ends.",
 )
 @click.option(
+    "--no-test-numbers",
+    "test_numbers",
+    flag_value=False,
+    default=True,
+    help="Treat the test numbers as ordinary numbers.",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -67,7 +85,12 @@ probability.
     help="Inject a fault, as in close:when=before,probability=0.1. Repeatable.",
 )
 def sandbox_command(
-    host: str, port: int, config: str | None, path: str | None, faults: tuple[str, ...]
+    host: str,
+    port: int,
+    config: str | None,
+    path: str | None,
+    test_numbers: bool,
+    faults: tuple[str, ...],
 ) -> None:
     """Run a local gateway that sends no SMS.
 
@@ -83,7 +106,8 @@ def sandbox_command(
         from yunxin_soap.sandbox.server.app import run
         from yunxin_soap.sandbox.service import Service
 
-        gateway = Gateway(Config.from_toml(config) if config else None)
+        settings = Config.from_toml(config) if config else Config()
+        gateway = Gateway(settings if test_numbers else replace(settings, test_numbers=False))
         injected = [Fault.from_text(each) for each in faults]
         store = ArrivalStore(None if path is None else SqliteArrivals(path))
         try:

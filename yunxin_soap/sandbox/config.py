@@ -78,6 +78,8 @@ class Config:
     """Words that a message must not contain; the default is the manual's example."""
     system_blacklist: tuple[StrictStr, ...] = ()
     """Numbers that no account may send to."""
+    test_numbers: StrictBool = True
+    """Whether the test numbers give their results; if not, they are ordinary numbers."""
 
     @model_validator(mode="after")
     def _reject_duplicates(self) -> Self:

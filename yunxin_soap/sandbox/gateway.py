@@ -20,14 +20,45 @@ _SIGNED = re.compile(r".*【[^【】]+】", re.DOTALL)
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 # Test numbers, like the test cards of payment companies. They work at any place among the
-# recipients, once the account is authenticated.
-_CODE_NUMBER = re.compile(r"139000010(?P<code>[0-9]{2})")
-"""13900001003 gives the result -3, and so on up to 13900001099."""
-ACCEPTED_THEN_ERROR = "13900002000"
-"""The gateway accepts the submission, then the method throws: the caller cannot know."""
-ERROR = "13900002001"
-"""The method throws before it accepts the submission; the caller sees the same."""
+# recipients, once the account is authenticated. No operator has 154, so they belong to nobody, and
+# a generator that counts up from 13800000000 or 15400000000 does not reach them.
+_CODE_NUMBER = re.compile(r"154999900(?P<code>(?!00)[0-9]{2})")
+ACCEPTED_THEN_ERROR = "15499991000"
+ERROR = "15499991001"
 _ERROR_TEXT = "Object reference not set to an instance of an object."
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """Test numbers that have the same effect, as the page and the REST API show them."""
+
+    first: str
+    last: str
+    description_zh: str
+    description_en: str
+
+
+TEST_NUMBERS = (
+    NumberRange(
+        "15499990001",
+        "15499990099",
+        "返回以末两位为代码的错误，如 15499990014 返回 -14",
+        "The result is the code in the last two digits: 15499990014 gives -14.",
+    ),
+    NumberRange(
+        ACCEPTED_THEN_ERROR,
+        ACCEPTED_THEN_ERROR,
+        "先受理，随后服务异常：调用方无法得知结果",
+        "The gateway accepts it, then the method throws: the caller cannot know.",
+    ),
+    NumberRange(
+        ERROR,
+        ERROR,
+        "未受理，服务异常：调用方看到的与上一个相同",
+        "The method throws before it accepts: the caller sees the same.",
+    ),
+)
+"""All test numbers; `Config.test_numbers` switches them off."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +95,11 @@ class Gateway:
         self._spent: dict[str, int] = {}
         self._last_batch = 0
         self._lock = threading.Lock()
+
+    @property
+    def test_numbers(self) -> tuple[NumberRange, ...]:
+        """The test numbers; none if the configuration switches them off."""
+        return TEST_NUMBERS if self._config.test_numbers else ()
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -126,10 +162,11 @@ class Gateway:
             )
             if rejection is not None:
                 return rejection
-            if ERROR in numbers:
+            has_test_numbers = self._config.test_numbers
+            if has_test_numbers and ERROR in numbers:
                 return GatewayDecision(error=_ERROR_TEXT)
             batch_no = self._accept(account, len(numbers))
-        if ACCEPTED_THEN_ERROR in numbers:
+        if has_test_numbers and ACCEPTED_THEN_ERROR in numbers:
             return GatewayDecision(batch_no=batch_no, error=_ERROR_TEXT)
         return GatewayDecision(result=batch_no, batch_no=batch_no)
 
@@ -148,9 +185,11 @@ class Gateway:
             self._spent[fields["userCode"] or ""] = max(0, spent - numbers)
 
     def _check_test_numbers(self, numbers: list[str]) -> GatewayDecision | None:
+        if not self._config.test_numbers:
+            return None
         for number in numbers:
-            found = _CODE_NUMBER.fullmatch(number)
-            if found and (code := int(found["code"])):
+            if found := _CODE_NUMBER.fullmatch(number):
+                code = int(found["code"])
                 banned = code == -ResultCode.BANNED_WORD
                 return GatewayDecision("-6:促销" if banned else f"-{code}")
         return None

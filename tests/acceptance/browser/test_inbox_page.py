@@ -89,7 +89,7 @@ def test_page_submission_from_php_appears_and_is_found(page: Page, gateway: Sand
 def test_page_rejected_and_malformed_arrivals_show_the_reason(page: Page, gateway: Sandbox) -> None:
     """A code has its description in both languages; a malformed request has the error."""
     with pytest.raises(Rejected):
-        send(gateway, to="13900001007")
+        send(gateway, to="15499990007")
     exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
     cards = page.locator("article")
     expect(cards).to_have_count(2)
@@ -342,7 +342,7 @@ def test_page_fits_desktop_and_phone(
     send(gateway, to="13900000000,13900000001")
     send(gateway, "x" * 300 + "【签名】")
     with pytest.raises(Rejected):
-        send(gateway, to="13900001007")
+        send(gateway, to="15499990007")
     exchange(gateway, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
     context = browser.new_context(
         locale="zh-CN",

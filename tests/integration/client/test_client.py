@@ -154,7 +154,7 @@ def test_send_500_numbers_over_http_get_is_invalid(sandbox: Sandbox) -> None:
 def test_send_every_code_raises_its_typed_error(sandbox: Sandbox, protocol: str, code: int) -> None:
     """Every code of the manual, and one that is not in it, raises its error with the request."""
     with build(sandbox, protocol) as client, pytest.raises(Rejected) as caught:
-        client.send(f"139000010{-int(code):02}", "x")
+        client.send(f"154999900{-int(code):02}", "x")
     error = caught.value
     assert error.code == code
     assert error.keyword == ("促销" if code == -6 else None)

@@ -211,7 +211,7 @@ def test_arrival_of_empty_response_has_the_problem(
 
 def test_arrival_of_throwing_method_is_accepted_or_failed(sandbox: Sandbox) -> None:
     """A method that throws is accepted or failed, with the fault error."""
-    for number in ("13900002000", "13900002001"):
+    for number in ("15499991000", "15499991001"):
         client = Client("demo", "demo", channel="37", endpoint=sandbox.url)
         with client, pytest.raises(OutcomeUnknown):
             client.send(number, "您好【签名】")

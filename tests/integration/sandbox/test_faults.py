@@ -130,7 +130,7 @@ def test_fault_lost_rejection_is_unknown(protocol: ClientVariant, sandbox: Sandb
     """A rejection whose response is lost is unknown to the client."""
     sandbox.inject_fault("close")
     with client_of(sandbox, protocol) as client, pytest.raises(OutcomeUnknown):
-        client.send("13900001007", "您好")
+        client.send("15499990007", "您好")
     (arrival,) = sandbox.arrivals
     assert (arrival.outcome, arrival.result) == (Outcome.REJECTED, "-7")
 

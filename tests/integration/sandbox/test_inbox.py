@@ -20,7 +20,7 @@ from openapi_spec_validator import validate
 from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent, Submission
 from yunxin_soap.message import count_segments
-from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.sandbox import Config, Gateway, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
@@ -70,7 +70,7 @@ def test_list_several_outcomes_returns_the_latest_first(
     """A list has accepted, rejected and malformed arrivals, without raw requests."""
     receipt = client.send(NUMBERS, "第一条")
     with pytest.raises(BalanceRejected):
-        client.send("13900001007", "第二条")
+        client.send("15499990007", "第二条")
     exchange(sandbox, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
     page = api.get("/arrivals")
     assert (page["found"], page["total"], page["dropped"]) == (3, 3, 0)
@@ -446,6 +446,18 @@ def test_request_from_this_site_is_answered(api: Api, host: str | None) -> None:
     assert api.call("GET", "/arrivals", headers=headers).status_code == 200
 
 
+def test_configuration_lists_the_test_numbers(api: Api) -> None:
+    """The page and other clients learn the test numbers; none if they are switched off."""
+    ranges = api.get("/configuration")["test_numbers"]
+    assert [(each["first"], each["last"]) for each in ranges] == [
+        ("15499990001", "15499990099"),
+        ("15499991000", "15499991000"),
+        ("15499991001", "15499991001"),
+    ]
+    with Sandbox(Gateway(Config(test_numbers=False))) as without:
+        assert Api(without).get("/configuration") == {"test_numbers": []}
+
+
 def test_openapi_document_is_valid_and_complete(api: Api) -> None:
     """The document is valid OpenAPI and has every operation and every option."""
     described = api.get("/openapi.json")
@@ -462,7 +474,7 @@ def test_openapi_document_is_valid_and_complete(api: Api) -> None:
         assert set(schemas[f"New{name}"]["properties"]) == own
     operations = [each for path in described["paths"].values() for each in path.values()]
     names = {each["operationId"] for each in operations}  # of functions in generated clients
-    assert len(names) == len(operations) == 12
+    assert len(names) == len(operations) == 13
 
 
 @pytest.mark.parametrize(
@@ -509,12 +521,13 @@ def test_openapi_responses_agree_with_their_schemas(api: Api, client: Client) ->
     """Every JSON response is valid by the schema of its operation and status."""
     client.send(NUMBERS, "一")
     with pytest.raises(BalanceRejected):
-        client.send("13900001007", "二")
+        client.send("15499990007", "二")
     fault = {"kind": "html", "status": 503, "numbers": ["1"]}
     requests_by_operation: list[tuple[str, str, str, Any]] = [
         ("GET", "/arrivals", "/arrivals?limit=1", None),
         ("GET", "/arrivals", "/arrivals?limit=x", None),
         ("GET", "/arrivals.json", "/arrivals.json", None),
+        ("GET", "/configuration", "/configuration", None),
         ("GET", "/arrivals/{id}", "/arrivals/1", None),
         ("GET", "/arrivals/{id}", "/arrivals/9", None),
         ("GET", "/wait", "/wait?outcome=rejected", None),

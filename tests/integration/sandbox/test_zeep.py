@@ -92,7 +92,7 @@ def test_zeep_throwing_method_is_a_fault(
 ) -> None:
     """An exception of the method is a Fault for zeep."""
     with pytest.raises(zeep.exceptions.Fault) as raised:
-        _send(client, protocol, DesNo="13900002000")
+        _send(client, protocol, DesNo="15499991000")
 
     message = raised.value.message
     # Over HTTP GET and POST, zeep gives the raw body.

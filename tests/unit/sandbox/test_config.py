@@ -95,7 +95,8 @@ MISTAKES = [
     ("system_blacklist = [13900000000]", "system_blacklist must be an array of strings"),
     (
         "other = 1",
-        "unknown key 'other'; the known keys are accounts, banned_words, system_blacklist",
+        "unknown key 'other'; the known keys are accounts, banned_words, system_blacklist,"
+        " test_numbers",
     ),
     ("accounts = 1", "accounts must be an array of tables"),
     ("accounts = [1]", "accounts must be an array of tables"),

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.asmx_requests import GOOD, NULLS
+from yunxin_soap.message import MAINLAND_MOBILE
 from yunxin_soap.sandbox import Account, Channel, Config, Gateway, GatewayDecision
+from yunxin_soap.sandbox.gateway import TEST_NUMBERS
 
 CHINA = timezone(timedelta(hours=8))
 HERE = "127.0.0.1"
@@ -213,18 +215,37 @@ def test_gateway_test_number_gives_its_code(code: int) -> None:
     gateway = Gateway()
     expected = "-6:促销" if code == 6 else f"-{code}"
 
-    assert _submit(gateway, DesNo=f"139000010{code:02}") == expected
+    assert _submit(gateway, DesNo=f"154999900{code:02}") == expected
     # At any place, and whatever else is wrong, except the account.
-    assert _submit(gateway, DesNo=f"1,139000010{code:02}", Msg="", Channel="") == expected
-    assert _submit(gateway, DesNo=f"139000010{code:02}", userPass="wrong") == "-3"
+    assert _submit(gateway, DesNo=f"1,154999900{code:02}", Msg="", Channel="") == expected
+    assert _submit(gateway, DesNo=f"154999900{code:02}", userPass="wrong") == "-3"
 
 
 def test_gateway_test_number_00_is_an_ordinary_number() -> None:
-    """13900001000 has no code."""
-    assert not _submit(Gateway(), DesNo="13900001000").startswith("-")
+    """15499990000 has no code."""
+    assert not _submit(Gateway(), DesNo="15499990000").startswith("-")
 
 
-@pytest.mark.parametrize(("number", "accepted"), [("13900002000", 1), ("13900002001", 0)])
+def test_gateway_test_numbers_are_none_of_ordinary_generators() -> None:
+    """A generator that counts up to a million from a usual prefix meets no test number."""
+    starts = [10**8 * prefix for prefix in range(130, 200)] + [13000000001, 18612345678]
+    for start in starts:
+        for each in TEST_NUMBERS:
+            assert not start <= int(each.last) < start + 10**6 + 10**4
+            assert start + 10**6 < int(each.first) or int(each.last) < start
+    assert all(MAINLAND_MOBILE.fullmatch(each.first) for each in TEST_NUMBERS)
+
+
+def test_gateway_test_numbers_can_be_switched_off() -> None:
+    """Without test numbers, all of them are ordinary numbers."""
+    gateway = Gateway(Config(test_numbers=False))
+
+    assert gateway.test_numbers == ()
+    for each in TEST_NUMBERS:
+        assert not _submit(gateway, DesNo=f"{each.first},{each.last}").startswith("-")
+
+
+@pytest.mark.parametrize(("number", "accepted"), [("15499991000", 1), ("15499991001", 0)])
 def test_gateway_test_number_makes_the_method_throw(number: str, accepted: int) -> None:
     """One test number throws after the acceptance, one before."""
     gateway = _gateway(balance=2)
@@ -240,8 +261,8 @@ def test_gateway_test_number_makes_the_method_throw(number: str, accepted: int) 
 
 def test_gateway_test_number_throws_only_for_a_valid_submission() -> None:
     """The rules come before the exception."""
-    assert _submit(Gateway(), DesNo="13900002000", Msg="no signature") == "-5"
-    assert _submit(Gateway(), DesNo="13900002001", Msg="no signature") == "-5"
+    assert _submit(Gateway(), DesNo="15499991000", Msg="no signature") == "-5"
+    assert _submit(Gateway(), DesNo="15499991001", Msg="no signature") == "-5"
 
 
 @pytest.fixture

@@ -90,8 +90,8 @@ def test_service_rejecting_fault_prevents_the_charge(
         ("before", {}, Outcome.FAILED),
         ("after", {}, Outcome.ACCEPTED),
         ("after", {"Msg": "no signature"}, Outcome.REJECTED),
-        ("after", {"DesNo": "13900002000"}, Outcome.ACCEPTED),
-        ("after", {"DesNo": "13900002001"}, Outcome.FAILED),
+        ("after", {"DesNo": "15499991000"}, Outcome.ACCEPTED),
+        ("after", {"DesNo": "15499991001"}, Outcome.FAILED),
     ],
 )
 def test_service_error_fault_hides_the_outcome_from_the_caller(

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -72,6 +72,7 @@ class Inbox:
             "getArrival": self._get_arrival,
             "waitForArrival": self._wait_for_arrival,
             "countAccepted": self._count_accepted,
+            "getConfiguration": self._get_configuration,
             "listFaults": self._list_faults,
             "addFault": self._add_fault,
             "clearFaults": self._clear_faults,
@@ -206,6 +207,10 @@ class Inbox:
             raise ApiError(422, f"{number!r} is not a phone number.")
         accepted = self._service.store.times_accepted(number)
         return _json_response(schemas.NumberCount(number=number, accepted=accepted))
+
+    async def _get_configuration(self, call: _Call[NoQuery]) -> web.StreamResponse:
+        ranges = [asdict(each) for each in self._service.gateway.test_numbers]
+        return _json_response(schemas.Configuration.model_validate({"test_numbers": ranges}))
 
     async def _list_faults(self, call: _Call[NoQuery]) -> web.StreamResponse:
         statuses = self._service.faults.statuses()

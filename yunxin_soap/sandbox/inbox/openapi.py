@@ -29,6 +29,7 @@ _MODELS = (
     schemas.ArrivalDetail,
     schemas.ArrivalList,
     schemas.NumberCount,
+    schemas.Configuration,
     schemas.Empty,
     schemas.Error,
 )
@@ -138,6 +139,13 @@ OPERATIONS = (
         "Count how often a number was accepted, also in arrivals that memory dropped.",
         _ref("NumberCount"),
         (422,),
+    ),
+    Operation(
+        "getConfiguration",
+        "GET",
+        "/configuration",
+        "Get the test numbers.",
+        _ref("Configuration"),
     ),
     Operation(
         "listFaults",

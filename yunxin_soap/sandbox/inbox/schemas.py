@@ -150,6 +150,23 @@ class NumberCount(_Schema):
     accepted: _Count
 
 
+class NumberRange(_Schema):
+    """Test numbers that have the same effect."""
+
+    first: str
+    last: str
+    """The same as `first` if it is one number."""
+    description_zh: str
+    description_en: str
+
+
+class Configuration(_Schema):
+    """What the page must know of the sandbox's configuration."""
+
+    test_numbers: list[NumberRange]
+    """Empty if they are switched off."""
+
+
 class FaultState(_Schema):
     """What a fault has in addition to its options once it is injected."""
 
