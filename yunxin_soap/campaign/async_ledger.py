@@ -739,7 +739,8 @@ class AsyncOnceSends:
 
         Returns:
             Whether it is queued now. False: the key was used for the same content before, whatever
-            became of it.
+            became of it. What `send` could not send, or has in flight, is queued: a worker sends it
+            if it was not sent.
 
         Raises:
             ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,

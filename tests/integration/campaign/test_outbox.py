@@ -31,7 +31,9 @@ from yunxin_soap import (
     NotInLedger,
     NotSent,
     OutcomeUnknown,
+    Receipt,
     RecipientsSuppressed,
+    SendError,
     SendExpired,
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
@@ -39,6 +41,7 @@ from yunxin_soap.campaign.running.once import OnceSend
 from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.campaign.storage.singles import Singles
+from yunxin_soap.errors import rejected_by_code
 from yunxin_soap.sandbox import Sandbox
 
 TO = "13900000000"
@@ -473,6 +476,44 @@ def test_enqueue_of_a_key_that_was_not_sent_queues_it(
     assert not enqueue(ledger)
     assert due(engine) == ("k",)
     assert ledger.once.send_queued(client, "k").batch_no
+
+
+@pytest.mark.parametrize(
+    ("error", "is_queued"),
+    [
+        (NotSent("the gateway is away"), True),
+        (rejected_by_code(-7), True),
+        (rejected_by_code(-16), False),
+        (OutcomeUnknown("no response"), False),
+    ],
+    ids=["not sent", "balance", "number", "unknown"],
+)
+def test_enqueue_of_a_key_in_flight_queues_it_unless_it_is_sent(
+    ledger: Ledger,
+    engine: sa.Engine,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    error: SendError,
+    is_queued: bool,
+) -> None:
+    """The end of a single send in flight is that of a queued one, if it was queued meanwhile."""
+    queued = []
+
+    def submit(*_: Any, **__: Any) -> Receipt:
+        queued.extend([enqueue(ledger), enqueue(ledger)])
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "submit", submit)
+        with pytest.raises(type(error)):
+            ledger.once.send(client, "k", TO, TEXT)
+    assert queued == [True, False]
+    assert (row(engine, "k").state == State.PENDING.value) is is_queued
+    if is_queued:
+        assert row(engine, "k").not_before is not None
+        change(engine, "k", not_before=None)
+        assert due(engine) == ("k",)
+        assert ledger.once.send_queued(client, "k").batch_no
 
 
 def test_changed_content_is_never_sent(

@@ -137,6 +137,36 @@ def test_pace_is_not_held_while_the_do_not_send_list_is_changed(
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_pace_is_not_held_while_a_key_is_queued(
+    ledger: Ledger, engine: sa.Engine, client: Client, sandbox: Sandbox
+) -> None:
+    """A single send that waits for an application's transaction keeps its pace free."""
+    ledger.pace.set("account", rate=1000)
+    waits = threading.Event()
+
+    def note(_connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "INSERT INTO yunxin_submission" in statement:
+            waits.set()
+
+    with ThreadPoolExecutor() as pool, engine.connect() as app:
+        ledger.once.enqueue("order", numbers(1), TEXT, channel=37, connection=app)
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            sent = pool.submit(
+                ledger.once.send, client, "order", numbers(1), TEXT, channel=37, pace="account"
+            )
+            assert waits.wait(30)
+            with engine.begin() as other:
+                assert other.execute(sa.select(pace).with_for_update(nowait=True)).one()
+            assert not sent.done()
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+            app.rollback()
+        assert sent.result(30).batch_no
+    assert len(sandbox.arrivals) == 1
+
+
 @pytest.mark.parametrize("option", ["rate_limit", "numbers_rate_limit"])
 def test_runners_of_a_campaign_share_its_limit(
     ledger: Ledger, client: Client, sandbox: Sandbox, option: str

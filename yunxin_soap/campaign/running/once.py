@@ -62,6 +62,7 @@ from yunxin_soap.errors import (
     Outcome,
     OutcomeUnknown,
     RecipientsSuppressed,
+    Rejected,
     SendError,
     SendExpired,
     rejected_by_code,
@@ -252,7 +253,8 @@ class OnceSends:
 
         Returns:
             Whether it is queued now. False: the key was used for the same content before, whatever
-            became of it.
+            became of it. What `send` could not send, or has in flight, is queued: a worker sends it
+            if it was not sent.
 
         Raises:
             ConfigurationError: the key is empty or not printable, ``expires_in`` is out of range,
@@ -723,21 +725,24 @@ class OnceSend:
                 )
             # It may wait for the lock of the list, and all others of a pace would wait with it.
             self._singles.refuse_suppressed(connection, checked.recipients)
+            # So may the insert, for a transaction that has queued the key.
+            pending = self._insert(connection, checked)
             offer = self._look_for_slot(connection, self._pace)
-            step = self._insert(connection, checked) if self._has_slot(offer) else None
         else:
-            pending = self._claimable(connection, found, checked)
-            if not isinstance(pending, ClaimedSubmission):
-                return pending
+            step = self._claimable(connection, found, checked)
+            if not isinstance(step, ClaimedSubmission):
+                return step
+            pending = step
             queued = found.expires_at is not None
             offer = self._look_for_slot(connection, found.pace if queued else self._pace)
-            step = pending if self._has_slot(offer) else None
-        if step is not None:
-            self._claim(connection, step, client)
-            if offer is not None:
-                (slot,) = offer.take([step.size])
-                self._slot = slot - self._ahead
-        return step
+        if not self._has_slot(offer):
+            connection.rollback()
+            return None
+        self._claim(connection, pending, client)
+        if offer is not None:
+            (slot,) = offer.take([pending.size])
+            self._slot = slot - self._ahead
+        return pending
 
     def _look_for_slot(self, connection: sa.Connection, pace: str | None) -> Offer | None:
         """Return the slots of a pace, which stay locked until the transaction ends.
@@ -885,6 +890,8 @@ class OnceSend:
     ) -> bool:
         """Record how it ended, without a receipt; see `_record`."""
         ended_at = time.monotonic()
+        if self._expires_at is None and isinstance(error, (NotSent, Rejected)):
+            self._expires_at = self._queued_meanwhile(claimed)
         if self._expires_at is None:
             ending = ending_of(error, claimed, began_at=began_at, ended_at=ended_at)
         else:
@@ -902,6 +909,16 @@ class OnceSend:
             jitter = random.uniform(*_JITTER)  # noqa: S311 - no secret
             ending = replace(ending, retry_after=ending.retry_after * jitter)
         return self._record(ending)
+
+    def _queued_meanwhile(self, claimed: ClaimedSubmission) -> float | None:
+        """Return until when it is queued, if somebody has queued it while it was in flight."""
+        expires_at = sa.select(submission.c.expires_at).where(submission.c.id == claimed.id)
+        try:
+            with self._engine.connect() as connection:
+                found: float | None = connection.scalar(expires_at)
+        except sa.exc.DBAPIError:  # to record how it ended is more urgent
+            return None
+        return found
 
     def _record(self, ending: Ending) -> bool:
         """Record how it ended; retry while the ledger is not reachable.

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     """The same with asyncio."""
 
 
+_UNSENT = frozenset({State.PENDING, State.SUBMITTING})
+"""The states of a single send that may still have to be sent."""
+
+
 class Outbox:
     """Queues single sends.
 
@@ -120,9 +124,9 @@ class Outbox:
             # The lock shows what was committed since the snapshot of the transaction.
             found = connection.execute(existing.with_for_update()).one()
         check_content(key, found, digest)
-        if found.state != State.PENDING.value or found.expires_at is not None:
+        if State(found.state) not in _UNSENT or found.expires_at is not None:
             return False
-        # `once.send` has tried it, and nobody else would.
+        # `once.send` has tried it, or is about to, and nobody else would try it again.
         now = ledger_time(connection)
         expires_at = now + expires_in
         return transitions.queue(connection, found.id, now=now, expires_at=expires_at, pace=pace)

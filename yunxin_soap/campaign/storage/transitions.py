@@ -200,8 +200,13 @@ def queue(
     expires_at: float,
     pace: str | None,
 ) -> bool:
-    """Let a worker send a pending single send that was not queued; return whether it does now."""
-    own = submission.c.id == submission_id, submission.c.state == State.PENDING.value
+    """Let a worker send a single send that was not queued; return whether it does now.
+
+    One that is in flight is queued if it turns out that it was not sent.
+    """
+    # It may have ended since it was read.
+    unsent = submission.c.state.in_([State.PENDING.value, State.SUBMITTING.value])
+    own = submission.c.id == submission_id, unsent
     changed = connection.execute(
         submission.update()
         .where(*own, submission.c.expires_at.is_(None))
