@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
+from requests.auth import HTTPBasicAuth
 
 from tests.support.ports import free_port
 from tests.support.scripted_server import ScriptedServer, proxy_url, reply_with
@@ -982,6 +984,11 @@ def test_sandbox_records_and_injects_faults(tmp_path: Path) -> None:
         (["--record", "missing/record.sqlite"], "(its folder does not exist)"),
         (["--config", "missing/sandbox.toml"], "does not exist"),
         (["--port", "65536"], "65536 is not in the range"),
+        (["--allow-host", "http://a.b"], "The allowed host 'http://a.b' is no host name"),
+        (["--base-path", "sms"], "The base path 'sms' must be a path such as /sms"),
+        (["--auth", "secret"], "--auth must be USER:FILE"),
+        (["--auth", "ops:missing"], "The password file of --auth cannot be read"),
+        (["--auth", f"ops:{os.devnull}"], "has no password on its first line"),
     ],
 )
 def test_sandbox_invalid_option_exits_2(
@@ -1026,6 +1033,35 @@ def test_sandbox_announces_addresses(tmp_path: Path) -> None:
         "Ctrl-C ends it.",
     ]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_sandbox_access_options_reach_the_server(tmp_path: Path) -> None:
+    """The page is at the base path, under the allowed host, for those who have the password."""
+    (tmp_path / "password").write_text("口令\n", "utf-8")
+    command = [sys.executable, "-u", "-m", "yunxin_soap", "sandbox", "--port", "0"]
+    access = ["--allow-host", ".example.com", "--base-path", "/sms", "--auth", "ops:password"]
+    numbers = ["--no-test-numbers", "--host", "0.0.0.0"]
+    with subprocess.Popen(
+        [*command, *access, *numbers], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().rstrip("\n") for _ in range(4)]
+            port = lines[0].rpartition(":")[2].partition("/")[0]
+            assert lines[2] == f"Its inbox: http://0.0.0.0:{port}/sms/"
+            assert lines[3] == (
+                "Its inbox and REST API ask for the login of --auth; the service does not."
+            )
+            url = f"http://127.0.0.1:{port}/sms/api/v1/configuration"
+            headers = {"Host": "sms.example.com"}
+            login = HTTPBasicAuth(b"ops", "口令".encode())
+            assert requests.get(url, headers=headers, timeout=20).status_code == 401
+            shown = requests.get(url, headers=headers, auth=login, timeout=20)
+            assert shown.json() == {"test_numbers": []}
+            assert requests.get(f"http://127.0.0.1:{port}/health", timeout=20).ok
+        finally:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
 
 
 def test_sandbox_help_lists_every_fault() -> None:

@@ -80,6 +80,7 @@ from yunxin_soap.campaign import (
 from yunxin_soap.celery import setup as setup_celery
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import (
+    Access,
     Account,
     Arrival,
     ArrivalStore,
@@ -87,6 +88,7 @@ from yunxin_soap.sandbox import (
     Config,
     Gateway,
     InjectedFault,
+    Login,
     Sandbox,
     SqliteArrivals,
 )
@@ -294,7 +296,8 @@ def sandboxes() -> None:
     account = Account("acme", "secret", channels=(Channel("37"),), balance=1000)
     config = Config(accounts=(account,), banned_words=("促销",))
     assert_type(Config.from_toml("sandbox.toml"), Config)
-    with Sandbox(Gateway(config)) as sandbox:
+    access = Access(allowed_hosts=(".example.com",), base_path="/sms", login=Login("ops", "secret"))
+    with Sandbox(Gateway(config), access=access) as sandbox:
         assert_type(sandbox, Sandbox)
         assert_type(sandbox.url, str)
         assert_type(sandbox.times_accepted("13900000000"), int)

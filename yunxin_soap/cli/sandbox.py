@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.options import read_password
 from yunxin_soap.cli.output import handle_errors
+from yunxin_soap.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from yunxin_soap.sandbox.access import Access, Login
 
 # A copy of the models' texts: the help must not wait for pydantic. A test compares them.
 _EPILOG = """\b
@@ -60,6 +67,25 @@ probability.
     help="The TCP port to listen on; 0 takes a free one.",
 )
 @click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A public host name of the page and REST, as in sms.example.com, or .example.com for all"
+    " below it. Repeatable.",
+)
+@click.option(
+    "--base-path",
+    default="",
+    metavar="PATH",
+    help="The path in front of all paths, as in /sms, if a proxy has one.",
+)
+@click.option(
+    "--auth",
+    metavar="USER:FILE",
+    help="Ask for a login on the page and REST; the file has the password on its first line.",
+)
+@click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     help="A TOML file with accounts, channels and word lists.",
@@ -87,6 +113,9 @@ probability.
 def sandbox_command(
     host: str,
     port: int,
+    allowed_hosts: tuple[str, ...],
+    base_path: str,
+    auth: str | None,
     config: str | None,
     path: str | None,
     test_numbers: bool,
@@ -95,9 +124,11 @@ def sandbox_command(
     """Run a local gateway that sends no SMS.
 
     It speaks the service's four protocols. The account is demo / demo with channel 37, unless a
-    TOML file names others. The inbox is a web page at /.
+    TOML file names others. The inbox is a web page at /. /health answers 200
+    while the sandbox serves.
     """
     with handle_errors(as_json=False):
+        from yunxin_soap.sandbox.access import Access
         from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
         from yunxin_soap.sandbox.arrivals.store import ArrivalStore
         from yunxin_soap.sandbox.config import Config
@@ -106,6 +137,7 @@ def sandbox_command(
         from yunxin_soap.sandbox.server.app import run
         from yunxin_soap.sandbox.service import Service
 
+        access = Access(allowed_hosts, base_path, _read_login(auth))
         settings = Config.from_toml(config) if config else Config()
         gateway = Gateway(settings if test_numbers else replace(settings, test_numbers=False))
         injected = [Fault.from_text(each) for each in faults]
@@ -114,15 +146,37 @@ def sandbox_command(
             service = Service(gateway, store)
             for each in injected:
                 service.faults.add(each)
-            run(service, host, port, lambda url: _announce(url, host))
+            run(service, host, port, lambda url: _announce(url, host, access), access)
         finally:
             store.close()
 
 
-def _announce(url: str, host: str) -> None:
+def _read_login(auth: str | None) -> Login | None:
+    """Return the login of ``USER:FILE``."""
+    from yunxin_soap.sandbox.access import Login
+
+    if auth is None:
+        return None
+    user, _, path = auth.partition(":")
+    if not user or not path:
+        # Not quoted: it may be a password.
+        raise ConfigurationError("--auth must be USER:FILE: the file has the password.")
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            return Login(user, read_password(file))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The password file of --auth cannot be read ({error.strerror}): --auth must be"
+            " USER:FILE."
+        ) from None
+
+
+def _announce(url: str, host: str, access: Access) -> None:
     click.echo(f"The sandbox listens on {url}")
     click.echo(f"Its WSDL: {url}?WSDL")
-    click.echo(f"Its inbox: {url.partition('/api/')[0]}/")
-    if host not in ("127.0.0.1", "::1", "localhost"):
+    click.echo(f"Its inbox: {url.rpartition('/api/')[0]}/")
+    if access.login is not None:
+        click.echo("Its inbox and REST API ask for the login of --auth; the service does not.")
+    elif host not in ("127.0.0.1", "::1", "localhost"):
         click.echo("It has no login: anyone on a network that reaches this machine can use it.")
     click.echo("Ctrl-C ends it.")

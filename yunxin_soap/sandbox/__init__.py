@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
         f'The sandbox needs {error.name}: pip install "yunxin-soap[sandbox]"'
     ) from error
 
+from yunxin_soap.sandbox.access import Access, Login
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore, StoreLimits
@@ -22,6 +23,7 @@ from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
 from yunxin_soap.sandbox.server.limits import ServerLimits
 
 __all__ = [
+    "Access",
     "Account",
     "Arrival",
     "ArrivalStore",
@@ -33,6 +35,7 @@ __all__ = [
     "Gateway",
     "GatewayDecision",
     "InjectedFault",
+    "Login",
     "Outcome",
     "Sandbox",
     "ServerLimits",

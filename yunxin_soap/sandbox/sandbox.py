@@ -18,6 +18,7 @@ from yunxin_soap.sandbox.service import Service
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from yunxin_soap.sandbox.access import Access
     from yunxin_soap.sandbox.arrivals.models import Arrival
     from yunxin_soap.sandbox.config import Account
     from yunxin_soap.sandbox.faults.injector import FaultInjector
@@ -66,6 +67,7 @@ class Sandbox:
         host: the address to listen on.
         port: the TCP port to listen on; 0 takes a free one.
         limits: what the server accepts at the same time.
+        access: host names, base path and login; none by default.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: ServerLimits | None = None,
+        access: Access | None = None,
     ) -> None:
         self._service = Service(gateway, store)
         self.gateway = self._service.gateway
@@ -84,7 +87,7 @@ class Sandbox:
         """Keeps the arrivals, and notifies its subscribers of new ones."""
         self.faults = self._service.faults
         """The injected faults and their counts; `inject_fault` adds to them."""
-        self._host, self._port, self._limits = host, port, limits
+        self._host, self._port, self._limits, self._access = host, port, limits, access
         self._url = ""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -211,7 +214,15 @@ class Sandbox:
     def _run(self, ready: queue.SimpleQueue[str | Exception]) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await serve(self._service, self._host, self._port, self._stop, ready.put, self._limits)
+            await serve(
+                self._service,
+                self._host,
+                self._port,
+                self._stop,
+                ready.put,
+                self._limits,
+                self._access,
+            )
 
         try:
             asyncio.run(main())

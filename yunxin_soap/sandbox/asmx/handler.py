@@ -14,6 +14,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from yunxin_soap.operation import FIELDS, OPERATION, ProtocolName
+from yunxin_soap.sandbox.access import scheme_of
 from yunxin_soap.sandbox.asmx import forms, pages, soap
 
 PATH = "/api/MsgSend.asmx"
@@ -55,6 +56,8 @@ class HttpRequest:
     body: bytes
     too_long: bool = False
     """Whether the body was longer than `MAX_REQUEST`, so that it was not read."""
+    base_path: str = ""
+    """The path that a proxy has in front of `PATH`; the target is without it."""
 
     def header(self, name: str) -> str | None:
         """Return a header, None if it is missing; bytes that are no UTF-8 become ``?``."""
@@ -104,7 +107,8 @@ def handle(request: HttpRequest, method: Method) -> HttpResponse:
 
 
 def _page(request: HttpRequest, query: bytes) -> HttpResponse:
-    address = f"http://{request.header('Host') or 'localhost'}{PATH}"
+    host = request.header("Host") or "localhost"
+    address = f"{scheme_of(request.headers)}://{host}{request.base_path}{PATH}"
     bare = {part.lower() for part in query.split(b"&") if b"=" not in part}
     if b"wsdl" in bare:
         return _success(_XML, pages.description(address))

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.access import Access
 from yunxin_soap.sandbox.arrivals.models import Arrival, StorageError
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, Fault
@@ -35,6 +36,8 @@ from yunxin_soap.sandbox.service import Service
 
 MAX_BODY = 64 << 10
 """Bytes of the body of a request to the API."""
+HEALTH = "/health"
+"""The path that tells orchestrators that the sandbox serves; it asks for no login."""
 MAX_LISTENERS = 100
 """Clients that can follow events or wait for an arrival at the same time.
 
@@ -59,10 +62,13 @@ class Inbox:
         service: the service whose arrivals and faults the inbox shows.
         host: the host that the server listens on. Requests for other public host names are
             rejected, because a web site can let its own name resolve to this address.
+        access: the host names that are allowed nevertheless, the base path and the login.
     """
 
-    def __init__(self, service: Service, host: str) -> None:
-        self._service, self._host = service, host
+    def __init__(self, service: Service, host: str, access: Access) -> None:
+        self._service, self._host, self._access = service, host, access
+        # The base path itself has no slash at its end, which the page's relative links need.
+        self._own_paths = {HEALTH, access.base_path} - {""}
         self._listeners = 0
         self._handlers: dict[str, Callable[..., Awaitable[web.StreamResponse]]] = {
             "listArrivals": self._list_arrivals,
@@ -82,7 +88,7 @@ class Inbox:
 
     def has_path(self, path: str) -> bool:
         """Return whether a path belongs to the inbox."""
-        return path in _FILES or path.startswith(f"{API}/")
+        return path in _FILES or path.startswith(f"{API}/") or path in self._own_paths
 
     async def respond(self, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
         """Respond to a request.
@@ -94,9 +100,13 @@ class Inbox:
         try:
             if body is None:
                 raise ApiError(413, f"The body is longer than {MAX_BODY >> 10} KiB.")
+            if request.path in self._own_paths:
+                return self._respond_to_own_path(request)
+            if request.path not in _FILES:
+                reject_cross_site(request.headers, self._host, self._access)
+            self._check_login(request)
             if request.path in _FILES:
                 return _serve_file(request)
-            reject_cross_site(request.headers, self._host)
             return await self._call_operation(request, body)
         except ApiError as error:
             response = _json_response(schemas.Error(error=str(error)), error.status)
@@ -105,12 +115,32 @@ class Inbox:
                 response.force_close()
             return response
 
+    def _respond_to_own_path(self, request: web.BaseRequest) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            raise ApiError(405, "This path allows GET.", {"Allow": "GET, HEAD"})
+        if request.path == HEALTH:
+            return _json_response({"status": "ok"})
+        response = _response(b"", "text/plain; charset=utf-8", 308)
+        query = request.rel_url.raw_query_string
+        response.headers["Location"] = f"{self._access.base_path}/{'?' if query else ''}{query}"
+        return response
+
+    def _check_login(self, request: web.BaseRequest) -> None:
+        login = self._access.login
+        if login is not None and not login.accepts(request.headers.get("Authorization")):
+            raise ApiError(
+                401,
+                "The inbox needs a login: give the user name and the password of --auth.",
+                {"WWW-Authenticate": 'Basic realm="yunxin-soap sandbox", charset="UTF-8"'},
+            )
+
     async def _call_operation(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         allowed = []
         if request.path == f"{API}/openapi.json":
             if request.method == "GET":
                 parse_query(request.query, NoQuery)
-                return _json_response(document())
+                described = document(self._access.base_path, self._access.login is not None)
+                return _json_response(described)
             allowed.append("GET")
         for operation in OPERATIONS:
             parameters = operation.match(request.path)
@@ -245,6 +275,7 @@ class Inbox:
     async def _follow_events(self, call: _Call[NoQuery]) -> web.StreamResponse:
         request = call.request
         headers = {**SECURITY_HEADERS, "Content-Type": "text/event-stream"}
+        headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
         response = web.StreamResponse(headers=headers)
 
         def disconnect() -> None:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from yunxin_soap.sandbox.access import Access, scheme_of
 from yunxin_soap.sandbox.inbox.errors import ApiError
 
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -23,16 +24,17 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 _SUFFIXES_SHOWN = f"{', '.join(_PRIVATE_SUFFIXES[:-1])} or {_PRIVATE_SUFFIXES[-1]}"
 
 
-def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
+def reject_cross_site(headers: Mapping[str, str], listening_host: str, access: Access) -> None:
     """Reject cross-site requests and DNS rebinding.
 
-    The API has no login, and a browser on this machine can reach it. So a page of another site
+    A browser on this machine can reach the API, and may know its login. So a page of another site
     must not use the API through that browser, also not under a name of its own that resolves to
     this address.
 
     Args:
         headers: the headers of the request.
         listening_host: the host that the server listens on.
+        access: the host names that are allowed in addition.
 
     Raises:
         ApiError: 403, the request comes from another site or uses a public host name.
@@ -40,17 +42,22 @@ def reject_cross_site(headers: Mapping[str, str], listening_host: str) -> None:
     host = headers.get("Host", "")
     name = urlsplit(f"//{host}").hostname or ""
     # A name without a dot is a machine's or a container's; no public web site has one.
-    if "." in name and not _is_private(name, listening_host):
+    if "." in name and not (_is_private(name, listening_host) or access.allows_host(name)):
         raise ApiError(
             403,
             f"Rejected, because the host name {name} could be used for DNS rebinding: use the"
             " sandbox's IP address, a host name without a dot, or one that ends in"
-            f" {_SUFFIXES_SHOWN}.",
+            f" {_SUFFIXES_SHOWN}. If it is the sandbox's own name, start it with --allow-host"
+            f" {name}.",
         )
     site = headers.get("Sec-Fetch-Site", "none")
-    origin = headers.get("Origin", f"http://{host}")
-    if site not in ("same-origin", "none") or origin != f"http://{host}":
-        raise ApiError(403, "Requests from other web sites are not allowed.")
+    own = f"{scheme_of(headers)}://{host}"
+    if site not in ("same-origin", "none") or headers.get("Origin", own) != own:
+        raise ApiError(
+            403,
+            "Requests from other web sites are not allowed. A proxy in front of the sandbox must"
+            " pass on the Host header, and set X-Forwarded-Proto.",
+        )
 
 
 def _is_private(name: str, listening_host: str) -> bool:

@@ -61,7 +61,8 @@ class Operation:
     response: _Json
     """The schema of a successful response."""
     errors: tuple[int, ...] = ()
-    """The statuses of errors, in addition to 400 and 403, which every operation can answer."""
+    """The statuses of errors, in addition to 400, 403 and, with a login, 401, which every
+    operation can answer."""
     query: type[NoQuery] = NoQuery
     media_type: str = "application/json"
     status: int = 200
@@ -180,12 +181,19 @@ OPERATIONS = (
 
 
 @lru_cache(maxsize=1)
-def document() -> _Json:
-    """Return the OpenAPI document."""
+def document(base_path: str, needs_login: bool) -> _Json:
+    """Return the OpenAPI document.
+
+    Args:
+        base_path: the path in front of all paths; empty for none.
+        needs_login: whether every operation needs a login.
+    """
     paths: _Json = {}
+    common = (400, 401, 403) if needs_login else (400, 403)
     for operation in OPERATIONS:
         methods = paths.setdefault(API + operation.path, {})
-        methods[operation.method.lower()] = _describe(operation)
+        methods[operation.method.lower()] = _describe(operation, common)
+    login = {"login": {"type": "http", "scheme": "basic"}} if needs_login else {}
     _, models = models_json_schema([(each, "serialization") for each in _MODELS], ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -194,8 +202,11 @@ def document() -> _Json:
             "version": __version__,
             "description": "What arrived at the sandbox gateway, and the faults to inject into it.",
         },
+        "servers": [{"url": base_path or "/"}],
+        "security": [{name: []} for name in login],
         "paths": paths,
         "components": {
+            "securitySchemes": login,
             "schemas": models["$defs"] | _new_fault_schemas() | _fault_schemas(),
             "responses": {
                 "Error": {
@@ -234,12 +245,12 @@ def _fault_schemas() -> _Json:
     return kinds | {"Fault": schema}
 
 
-def _describe(operation: Operation) -> _Json:
+def _describe(operation: Operation, common: tuple[int, ...]) -> _Json:
     content = {operation.media_type: {"schema": operation.response}}
     responses: _Json = {
         str(operation.status): {"description": operation.summary, "content": content}
     }
-    for status in (400, 403, *operation.errors):
+    for status in (*common, *operation.errors):
         responses[str(status)] = {"$ref": "#/components/responses/Error"}
     described = {
         "operationId": operation.operation_id,

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.access import Access
 from yunxin_soap.sandbox.asmx import handler as asmx
 from yunxin_soap.sandbox.faults import effects
 from yunxin_soap.sandbox.faults.model import HangFault
@@ -42,6 +43,7 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[str], None],
     limits: ServerLimits | None = None,
+    access: Access | None = None,
 ) -> None:
     """Serve until an event is set.
 
@@ -52,11 +54,13 @@ async def serve(
         stop: the event that ends the server.
         ready: called with the URL of the service's page once the port is open.
         limits: what the server accepts at the same time.
+        access: host names, base path and login; none by default.
 
     Raises:
         ConfigurationError: the server cannot listen on the port.
     """
-    server = _Server(service, Inbox(service, host), limits or ServerLimits())
+    access = access or Access()
+    server = _Server(service, Inbox(service, host, access), limits or ServerLimits(), access)
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -73,7 +77,7 @@ async def serve(
         gate = PortGate(service.faults, runner, host, bound_port)
         service.faults.on_refuse = gate.update
         await gate.start()
-        ready(f"http://{url_host}:{bound_port}{asmx.PATH}")
+        ready(f"http://{url_host}:{bound_port}{access.base_path}{asmx.PATH}")
         await stop.wait()
         await gate.stop()
     finally:
@@ -88,7 +92,13 @@ def _os_message(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def run(service: Service, host: str, port: int, ready: Callable[[str], None]) -> None:
+def run(
+    service: Service,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    access: Access | None = None,
+) -> None:
     """Serve until the process receives SIGINT or SIGTERM.
 
     Args:
@@ -96,6 +106,7 @@ def run(service: Service, host: str, port: int, ready: Callable[[str], None]) ->
         host: the address to listen on.
         port: the TCP port to listen on; 0 takes a free one.
         ready: called with the URL of the service's page once the port is open.
+        access: host names, base path and login; none by default.
 
     Raises:
         ConfigurationError: the server cannot listen on the port.
@@ -108,7 +119,7 @@ def run(service: Service, host: str, port: int, ready: Callable[[str], None]) ->
             # Windows has no such handlers: Ctrl-C raises KeyboardInterrupt there.
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop.set)
-        await serve(service, host, port, stop, ready)
+        await serve(service, host, port, stop, ready, access=access)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
@@ -117,8 +128,11 @@ def run(service: Service, host: str, port: int, ready: Callable[[str], None]) ->
 class _Server(web.Server):
     """Makes a `Connection` for each client, and processes its requests."""
 
-    def __init__(self, service: Service, inbox: Inbox, limits: ServerLimits) -> None:
+    def __init__(
+        self, service: Service, inbox: Inbox, limits: ServerLimits, access: Access
+    ) -> None:
         self._service, self._inbox, self._limits = service, inbox, limits
+        self._base_path = access.base_path
         self._reader = BodyReader(limits.max_reading)
         # A delayed or hanging response must end when its client disconnects.
         super().__init__(self._handle, handler_cancellation=True)
@@ -128,6 +142,8 @@ class _Server(web.Server):
         return Connection(
             self,
             self._service,
+            self._inbox.has_path,
+            self._base_path,
             self._limits.max_connections,
             loop=asyncio.get_running_loop(),
             **_OPTIONS,
@@ -175,6 +191,7 @@ class _Server(web.Server):
             headers=request.headers,
             body=body,
             too_long=too_long,
+            base_path=self._base_path,
         )
         outgoing, triggered = self._service.respond(incoming, remote)
         del incoming, body  # a hanging request must hold no memory beyond its connection

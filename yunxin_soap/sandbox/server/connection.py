@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -15,9 +16,9 @@ from yunxin_soap.sandbox.service import Service
 
 _REQUEST_LINE = re.compile(rb"\A[A-Z]+ [^\r\n]*")
 _INCOMPLETE_LINE = re.compile(rb"[\r\n]*[A-Z]*(?: [^\n]*)?")
-# Faults leave the inbox out, so that it can remove them.
-_INBOX_LINE = re.compile(rb"[A-Z]+ /(?:inbox\.(?:js|css)|api/v1/[^ ?]*)?[? ]")
+_PATH = re.compile(rb"[A-Z]+ ([^ ?\r\n]*)")
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
+_ORIGIN = re.compile(rb"(?i:https?)://[^/?# ]*")
 _MAX_REQUEST_LINE = 16 << 10
 """Bytes of an incomplete request line to buffer."""
 
@@ -25,20 +26,31 @@ _MAX_REQUEST_LINE = 16 << 10
 class Connection(web.RequestHandler):
     """One connection, as the web server of an ASMX service treats it.
 
-    It escapes raw bytes in the request line, which aiohttp alone rejects; triggers the faults of
-    requests that have not been read; and closes the most silent connection if there are too many.
+    It escapes raw bytes in the request line, which aiohttp alone rejects; removes the base path;
+    triggers the faults of requests that have not been read; and closes the most silent connection
+    if there are too many.
 
     Args:
         manager: aiohttp's server.
         service: the service to connect to.
+        is_inbox_path: returns whether a path is the inbox's. Faults leave the inbox out, so that
+            it can remove them.
+        base_path: the path in front of all paths; empty for none.
         max_connections: how many connections may be open at the same time.
         options: options of aiohttp.
     """
 
     def __init__(
-        self, manager: web.Server, service: Service, max_connections: int, **options: Any
+        self,
+        manager: web.Server,
+        service: Service,
+        is_inbox_path: Callable[[str], bool],
+        base_path: str,
+        max_connections: int,
+        **options: Any,
     ) -> None:
         super().__init__(manager, **options)
+        self._is_inbox_path, self._base_path = is_inbox_path, base_path.encode()
         self._service, self._max_connections = service, max_connections
         self._line = b""
         """The incomplete request line."""
@@ -78,11 +90,22 @@ class Connection(web.RequestHandler):
             if len(data) < _MAX_REQUEST_LINE and _INCOMPLETE_LINE.fullmatch(data):
                 return
             self.expects_request_line, self._line, self._first_bytes = False, b"", data[:2]
-            self._for_inbox = bool(_INBOX_LINE.match(data))
+            if self._base_path:
+                data = self._without_base_path(data)
+            path = _PATH.match(data)
+            self._for_inbox = bool(path and self._is_inbox_path(path[1].decode("latin-1")))
             if not self._for_inbox and self._trigger_unread_fault():
                 return
             data = _REQUEST_LINE.sub(_escape, data, count=1)
         super().data_received(data)
+
+    def _without_base_path(self, data: bytes) -> bytes:
+        """Remove the base path from a request line, but not if nothing comes after it."""
+        method, space, target = data.partition(b" ")
+        origin = _ORIGIN.match(target)
+        start = origin.end() if origin else 0
+        rest = target[start:].removeprefix(self._base_path)
+        return method + space + target[:start] + rest if rest.startswith(b"/") else data
 
     def _trigger_unread_fault(self) -> bool:
         triggered = self._service.faults.trigger_unread()

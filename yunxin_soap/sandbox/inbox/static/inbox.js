@@ -1,6 +1,6 @@
 'use strict';
 
-const API = '/api/v1';
+const API = 'api/v1';
 const PAGE = 100; // arrivals that one request loads
 const MAX_SHOWN = 10 * PAGE;
 const CHINESE = (navigator.languages?.[0] ?? navigator.language).toLowerCase().startsWith('zh');
