@@ -360,12 +360,18 @@ def test_options_of_another_version_stop_no_other_work(
 def test_changed_row_is_left_to_a_person(
     ledger: Ledger, engine: sa.Engine, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A damaged send is an error in the log, and does not keep the worker from the others."""
-    enqueue(ledger, "damaged")
+    """A damaged send is an error in the log, and does not keep the worker from the others.
+
+    The error names the submission, and not the key, which may be personal data.
+    """
+    enqueue(ledger, "order-42")
     with engine.begin() as connection:
         connection.execute(submission.update().values(digest="0"))
     enqueue(ledger, "whole")
     with working(ledger, client):
         until(lambda: count(ledger, State.ACCEPTED) == 1)
-        until(lambda: "'damaged'" in caplog.text)
-    assert list(ledger.once.keys(State.PENDING)) == ["damaged"]
+        until(lambda: "is not what was queued" in caplog.text)
+    (error,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert vars(error)["submission_id"] == 1
+    assert "order-42" not in caplog.text
+    assert list(ledger.once.keys(State.PENDING)) == ["order-42"]

@@ -408,6 +408,8 @@ class OnceSend:
         outage_timeout: float,
     ) -> None:
         _check_key(key)
+        self.submission_id: int | None = None
+        """Its id in the ledger, once it was found or claimed."""
         self.slot_wait: float | None = None
         """Seconds until its pace may have a slot for it, if there was none; else None."""
         self._engine, self._singles, self._key, self._pace = engine, singles, key, pace
@@ -660,6 +662,8 @@ class OnceSend:
             found = connection.execute(self._existing()).one_or_none()
             if found is None and self._only_due:
                 return None
+            if found is not None:
+                self.submission_id = found.id
             if found is not None and checked is not None:
                 check_content(self._key, found, digest)
             if found is None or found.state == State.PENDING.value:
@@ -701,7 +705,7 @@ class OnceSend:
         found = self._singles.claim_queued(self._identity, self._key, lease)
         if found is None:
             return None
-        self._expires_at = found.expires_at
+        self.submission_id, self._expires_at = found.claimed.id, found.expires_at
         self._valid_until = min(self._valid_until, began_at + found.left)
         return found.claimed
 

@@ -20,7 +20,7 @@ from yunxin_soap.campaign.running.decisions import (
     CircuitBreaker,
 )
 from yunxin_soap.campaign.running.ledger_thread import LedgerThread
-from yunxin_soap.campaign.running.once import OnceSends
+from yunxin_soap.campaign.running.once import OnceSend, OnceSends
 from yunxin_soap.campaign.running.runner import Sender, StopEvent
 from yunxin_soap.campaign.running.slices import SLICE_SECONDS, Slices
 from yunxin_soap.campaign.running.throttle import ConcurrencyWindow
@@ -259,6 +259,7 @@ class Worker:
     async def _send(self, key: str) -> None:
         """Send what is queued with a key, unless another worker does."""
         began_at = time.monotonic()
+        send: OnceSend | None = None
         try:
             with as_ledger_errors():
                 send = self._once.begin(key)
@@ -266,11 +267,12 @@ class Worker:
         except SendError as error:
             self._weigh(error, began_at)
         except LedgerError as error:
-            _log.error("The queued send %r: %s", key, error)
+            # Not the key, which may be personal data.
+            _log.error("A queued send: %s", error, extra=_about(send))
             rest = _DAMAGE_REST if isinstance(error, LedgerDamaged) else _SEND_REST
             self._send_rests[key] = time.monotonic() + rest
         except Exception:  # noqa: BLE001 - one send must not end the worker
-            _log.exception("The queued send %r failed.", key)
+            _log.exception("A queued send failed.", extra=_about(send))
             self._send_rests[key] = time.monotonic() + _DAMAGE_REST
         else:
             if was_sent:
@@ -337,3 +339,8 @@ class Worker:
         finally:
             self._rests[name] = time.monotonic() + rest
             self._sweep_at = min(self._sweep_at, self._rests[name])
+
+
+def _about(send: OnceSend | None) -> dict[str, int | None]:
+    """Return the attributes of a log record about a queued send."""
+    return {"submission_id": None if send is None else send.submission_id}
