@@ -410,7 +410,7 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         assert_type(ledger.progress("job"), Progress)
         assert_type(ledger.activity("job"), Activity)
         assert_type(ledger.results("job", states=[State.UNKNOWN]), Iterator[NumberResult])
-        assert_type(ledger.report("job", timezone="UTC"), str)
+        assert_type(ledger.report("job", timezone="UTC", language="zh"), str)
         assert_type(ledger.pause("job", by="me", reason="holiday"), None)
         assert_type(ledger.resume("job"), None)
         assert_type(ledger.cancel("job", by="me", on_progress=print), int)

@@ -22,6 +22,7 @@ from yunxin_soap.campaign.models import (
     Activity,
     Backlog,
     DecisionName,
+    LanguageName,
     NumberResult,
     Pace,
     Plan,
@@ -436,18 +437,25 @@ class AsyncLedger:
         """
         return await self._opener.call(Ledger.find, number)
 
-    async def report(self, name: str, *, timezone: str = DEFAULT_TIMEZONE) -> str:
-        """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
+    async def report(
+        self, name: str, *, timezone: str = DEFAULT_TIMEZONE, language: LanguageName = "en"
+    ) -> str:
+        """Return a standalone HTML page about a campaign: outcomes, charts, and what to do next.
+
+        No phone number of its list is on the page. Of the texts, it shows the first words of those
+        with the most numbers, and none that only one number gets: that may hold a code or a name.
+        After a purge, it shows none. The page is in Chinese and in English, with a switch.
 
         Args:
             name: the campaign.
             timezone: the name of the time zone of the times on the page.
+            language: the language that the page opens in: ``en`` or ``zh``.
 
         Raises:
-            ConfigurationError: there is no such time zone.
+            ConfigurationError: there is no such time zone or language.
             NotInLedger: there is no campaign of that name.
         """
-        return await self._opener.call(Ledger.report, name, timezone=timezone)
+        return await self._opener.call(Ledger.report, name, timezone=timezone, language=language)
 
     async def resume(self, name: str) -> None:
         """End a campaign's pause; the next run sends it.

@@ -17,6 +17,7 @@ from yunxin_soap.campaign.models import (
     Activity,
     Backlog,
     DecisionName,
+    LanguageName,
     NumberResult,
     Plan,
     Preview,
@@ -30,7 +31,7 @@ from yunxin_soap.campaign.models import (
     Timing,
 )
 from yunxin_soap.campaign.planning import PlanOptions, prepare_plan
-from yunxin_soap.campaign.report import render_report
+from yunxin_soap.campaign.report import check_language, render_report
 from yunxin_soap.campaign.running.once import OnceSends, require_client
 from yunxin_soap.campaign.running.runner import Runner, RunOptions, Sender, StopEvent
 from yunxin_soap.campaign.running.senders import sender_for
@@ -56,7 +57,7 @@ from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.campaign.storage.singles import Singles
 from yunxin_soap.campaign.storage.started import Started
 from yunxin_soap.campaign.storage.suppression import Suppression
-from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE
+from yunxin_soap.campaign.timezones import DEFAULT_TIMEZONE, parse_timezone
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.marketing import CHINA_OFFSET, CLOSES, OPENS
@@ -544,18 +545,27 @@ class Ledger:
         """
         return self._reads.find(number)
 
-    def report(self, name: str, *, timezone: str = DEFAULT_TIMEZONE) -> str:
-        """Return a standalone HTML page about a campaign, with charts, without numbers or texts.
+    def report(
+        self, name: str, *, timezone: str = DEFAULT_TIMEZONE, language: LanguageName = "en"
+    ) -> str:
+        """Return a standalone HTML page about a campaign: outcomes, charts, and what to do next.
+
+        No phone number of its list is on the page. Of the texts, it shows the first words of those
+        with the most numbers, and none that only one number gets: that may hold a code or a name.
+        After a purge, it shows none. The page is in Chinese and in English, with a switch.
 
         Args:
             name: the campaign.
             timezone: the name of the time zone of the times on the page.
+            language: the language that the page opens in: ``en`` or ``zh``.
 
         Raises:
-            ConfigurationError: there is no such time zone.
+            ConfigurationError: there is no such time zone or language.
             NotInLedger: there is no campaign of that name.
         """
-        return render_report(self.status(name), self.timings(name), timezone)
+        check_language(language)
+        zone = parse_timezone(timezone)
+        return render_report(self._reads.figures(name, zone), zone, language)
 
     def resume(self, name: str) -> None:
         """End a campaign's pause; the next run sends it.

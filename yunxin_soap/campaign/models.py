@@ -16,6 +16,8 @@ from yunxin_soap.sentences import Sentence
 _RUNNER_ID = re.compile(r"(?P<host>.*)/(?P<pid>[0-9]+)/[0-9a-f]{12}")
 DecisionName = Literal["resend", "accepted", "not_sent"]
 """What a person may decide about an unknown submission."""
+LanguageName = Literal["en", "zh"]
+"""A language that the report opens in."""
 SampleName = Literal["first", "longest", "shortest"]
 """Why a text is shown before a campaign is sent."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -31,11 +32,13 @@ from yunxin_soap.campaign.models import (
     SubmissionRecord,
     Timing,
 )
+from yunxin_soap.campaign.report import Figures
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.storage.backlog import read_backlog
 from yunxin_soap.campaign.storage.column_types import damaged
 from yunxin_soap.campaign.storage.dialects import READ_ONLY, read_consistently
 from yunxin_soap.campaign.storage.engine import as_ledger_errors
+from yunxin_soap.campaign.storage.figures import read_figures
 from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT, Runners
 from yunxin_soap.campaign.storage.schema import (
     campaign,
@@ -374,6 +377,22 @@ class Reads:
                 .order_by(submission.c.id)
             )
             return [Timing(_datetime(sent), _datetime(ended), size) for sent, ended, size in rows]
+
+    def figures(self, name: str, zone: ZoneInfo) -> Figures:
+        """Return what the report about a campaign shows.
+
+        Args:
+            name: the campaign.
+            zone: the time zone of the times in the report.
+
+        Raises:
+            NotInLedger: there is no campaign of that name.
+        """
+        with self._reading() as connection:
+            row = campaign_row(connection, name)
+            scope = submission.c.campaign_id == row.id
+            (status,) = _statuses(connection, self._runners, [row], scope)
+            return read_figures(connection, row.id, status, zone)
 
     def skipped_lines(self, name: str) -> Iterator[SkippedLine]:
         """Yield the lines of a campaign's source that no submission was made of.

@@ -49,7 +49,8 @@ _HOST_LENGTH = 255
 """Characters of a host's name that are kept; no name in the DNS has more."""
 _FORGOTTEN_AFTER = 86400.0
 """Seconds from the end of its lease until an idle runner is removed that may still be alive."""
-_RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight: {}"
+RECLAIMED = "its runner died or stopped sending heartbeats while it was in flight"
+"""Why a submission is unknown; the runner follows, after a colon."""
 
 _log = logging.getLogger("yunxin_soap.campaign")
 _active: set[str] = set()
@@ -535,7 +536,7 @@ class Runners:
                 ids[-1],
                 extra={"outcome": State.UNKNOWN.value},
             )
-        detail = _RECLAIMED.format(identity)
+        detail = f"{RECLAIMED}: {identity}"
         reclaim(connection, ids, State.UNKNOWN, detail, now=now, by=identity.id)
         if is_dead:
             connection.execute(runner.delete().where(runner.c.id == identity.id))

@@ -39,6 +39,8 @@ from yunxin_soap.campaign.storage.statements import (
 from yunxin_soap.message import Submission
 
 LATE = "its result came after its runner was reclaimed"
+DECIDED = "decided by"
+"""Why a submission that was unknown is accepted or rejected; the person follows."""
 _BATCH = 500
 """Rows of one statement."""
 _CHANGE: Mapping[str, sa.types.TypeEngine[Any]] = {
@@ -592,7 +594,7 @@ def decide(
             "new_batch_no": batch_no,
             "new_detail": detail,
             # A pending one keeps the reason why it was not accepted before.
-            "new_reason": None if after is State.PENDING else f"decided by {by}",
+            "new_reason": None if after is State.PENDING else f"{DECIDED} {by}",
             # To reject it, the person has made sure that it was not sent.
             "new_safe": True if after is State.REJECTED else None,
         }

@@ -1,8 +1,10 @@
-"""``yunxin-soap campaign report``: one HTML page with charts."""
+"""``yunxin-soap campaign report``: one HTML page with outcomes, charts and what to do next."""
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from yunxin_soap.cli.output import (
     print_result,
     refuse_ledger_overwrite,
 )
+
+if TYPE_CHECKING:
+    from yunxin_soap.campaign import LanguageName
 
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
 
@@ -31,15 +36,24 @@ def report_command(
 ) -> None:
     """Write an HTML page with charts.
 
-    It shows outcomes, rejections, throughput and response times, and no number and no text.
+    It shows outcomes, what to do next, rejections, throughput, response times and the first words
+    of the texts that most numbers get. It shows no number, and no text that only one number gets.
+    A switch in the page changes its language; it opens in Chinese under a Chinese locale.
     """
     with handle_errors(as_json):
         path = output or f"{_UNSAFE_IN_FILE_NAMES.sub('_', name)}.html"
         refuse_ledger_overwrite(path, ledger_url)
         with open_ledger(ledger_url) as ledger:
-            html = ledger.report(name, timezone=timezone)
+            html = ledger.report(name, timezone=timezone, language=_language())
         # The page says that it is UTF-8, whatever the terminal's encoding.
         with open_output(path, encoding="utf-8") as file:
             file.write(html)
         if path != "-":
             print_result(as_json, "file", path, f"Written: {path}")
+
+
+def _language() -> LanguageName:
+    """Return the language of the locale, if the page has it."""
+    variables = ("LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((os.environ[each] for each in variables if os.environ.get(each)), "")
+    return "zh" if locale.startswith("zh") else "en"
