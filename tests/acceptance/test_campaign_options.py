@@ -252,13 +252,13 @@ def test_output_is_readable_by_its_owner_alone(
     plan(1)
     path = tmp_path / name
     if exists:
-        path.write_text("old" * 100_000)
+        path.write_text("before" * 100_000)
         path.chmod(0o644)
     (tmp_path / "list.txt").write_text("13900000000\nx")
     done = run(*command, name)
     assert done.exit_code == 0, done.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert "old" not in path.read_text("utf-8-sig")
+    assert "beforebefore" not in path.read_text("utf-8-sig")
 
 
 def test_export_has_no_formula_whatever_the_delimiter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from yunxin_soap.campaign.models import CampaignState, SkipKind, State, Status
@@ -45,11 +45,11 @@ def status(name: str = "spring", **changed: Any) -> Status:
 def rich_figures() -> Figures:
     """Return the figures of a campaign in which everything happened that a report can show."""
     second = START.timestamp()
-    buckets = {
-        at: {End.ACCEPTED: 300 + 13 * (at * 7 % 11), End.REJECTED: 5 * (at % 3)} for at in range(48)
-    }
-    buckets[20] = {End.ACCEPTED: 60, End.NO_RESPONSE: 200}
-    buckets |= {at: {} for at in range(21, 26)}
+    weights = {at: 30 + at * 7 % 11 for at in range(48) if at not in range(21, 26)}
+    unit = 18_204 // sum(weights.values())
+    buckets = {at: {End.ACCEPTED: unit * weight, End.REJECTED: 6} for at, weight in weights.items()}
+    buckets[20] = {End.ACCEPTED: 18_204 - unit * (sum(weights.values()) - weights[20])}
+    buckets[20] |= {End.REJECTED: 236 - 6 * (len(weights) - 1), End.NO_RESPONSE: 240}
     accepted = {ms: max(0, 44 - abs(ms - 88) // 3) for ms in range(20, 400)}
     accepted[640] = 9
     return Figures(
@@ -69,7 +69,7 @@ def rich_figures() -> Figures:
             skipped_by={SkipKind.DUPLICATE: 29, SkipKind.INVALID_NUMBER: 12},
             on_hold={"-6": 300},
         ),
-        at=START,
+        at=START + timedelta(minutes=30),
         times={
             End.ACCEPTED: accepted,
             End.REJECTED: {60: 11, 72: 9, 81: 4},

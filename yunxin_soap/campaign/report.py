@@ -971,11 +971,10 @@ def _after_rejection(
         return text, (listed,)
     options = [] if code is None else ["--code", str(-code)]
     if rejection.is_safe:
-        retry = _Words("Retry:", "重试：")
-    else:
-        options.append("--unsafe")
-        retry = _Words(
-            "Only if the vendor says that none was sent (a second copy may go out):",
-            "仅在服务商确认均未发出时（否则可能重复发送）：",
-        )
-    return text, (listed, (retry, _command(status.name, "retry", *options)))
+        retry = _Words("Retry:", "重试："), _command(status.name, "retry", *options)
+        return text, (retry,) if code is not None or rejection.is_decided else (listed, retry)
+    unsafe = _Words(
+        "Only if the vendor says that none was sent (a second copy may go out):",
+        "仅在服务商确认均未发出时（否则可能重复发送）：",
+    )
+    return text, (listed, (unsafe, _command(status.name, "retry", *options, "--unsafe")))
