@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+
+# Not `time.monotonic`: freezegun stops it, and so do older releases of time-machine, but a wait for
+# a socket takes real time. On a Mac, CLOCK_MONOTONIC is another clock than the one of Python.
+timeout_clock = (
+    partial(time.clock_gettime, getattr(time, "CLOCK_UPTIME_RAW", time.CLOCK_MONOTONIC))
+    if hasattr(time, "clock_gettime")
+    else partial(time.monotonic)
+)
+"""Returns seconds as `time.monotonic` does, but also while a test freezes time. For timeouts."""
 
 
 def wall_clock() -> float:

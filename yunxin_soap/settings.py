@@ -31,7 +31,7 @@ MAX_CONNECTIONS = 10_000
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
 """How to check the certificate of an ``https`` endpoint; see `Client`."""
 
-_ENV_NAMES = (
+ENV_NAMES = (
     "user_code",
     "user_pass",
     "channel",
@@ -43,6 +43,7 @@ _ENV_NAMES = (
     "proxy",
     "max_segments",
 )
+"""The settings that have a ``YUNXIN_*`` variable."""
 _Validator = Callable[[str, Any], Any]
 """Takes a setting's name and value; returns the normalised value or raises ConfigurationError."""
 
@@ -432,7 +433,7 @@ def arguments_from_env(environ: Mapping[str, str]) -> ClientArguments:
             ``YUNXIN_MAX_SEGMENTS`` is not a number.
     """
     found: dict[str, Any] = {
-        name: value for name in _ENV_NAMES if (value := read_variable(name.upper(), environ))
+        name: value for name in ENV_NAMES if (value := read_variable(name.upper(), environ))
     }
     for name, kind, what in (("timeout", float, "of seconds"), ("max_segments", int, "such as 10")):
         if name in found:

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from yunxin_soap.pytest_plugin.clients import SETTINGS, open_async_client
+from yunxin_soap.pytest_plugin import options, sockets
+from yunxin_soap.pytest_plugin.options import YunxinOptions
 
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
     from yunxin_soap.client import Client
     from yunxin_soap.sandbox import Sandbox
+    from yunxin_soap.settings import Settings
+
+__all__ = ["YunxinOptions"]
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +37,8 @@ def yunxin_sandbox(_yunxin_server: Sandbox) -> Iterator[Sandbox]:
     """A sandbox gateway on a free TCP port of this machine, empty at the start of each test.
 
     ``.url`` is its endpoint, ``.inbox`` holds the accepted arrivals and ``.arrivals`` all of them.
-    ``.inject_fault()`` makes submissions fail, and ``.assert_sent()`` checks what was accepted.
+    ``.inject_fault()`` makes submissions fail. ``.assert_sent()``, ``.assert_not_sent()`` and
+    ``.assert_nothing_sent()`` check what was accepted.
     """
     _yunxin_server.clear()
     accounts = _yunxin_server.gateway.accounts
@@ -42,25 +47,54 @@ def yunxin_sandbox(_yunxin_server: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def yunxin_client(yunxin_sandbox: Sandbox) -> Iterator[Client]:
-    """A `Client` of the sandbox: account demo / demo, channel 37, signature 签名."""
+def yunxin_options() -> YunxinOptions:
+    """The options of the fixtures' clients that differ from the defaults. Override it.
+
+    The marker ``yunxin`` takes precedence over it, and it over the ini options ``yunxin_...``.
+    """
+    return {}
+
+
+@pytest.fixture
+def _yunxin_settings(
+    request: pytest.FixtureRequest, yunxin_sandbox: Sandbox, yunxin_options: YunxinOptions
+) -> Settings:
+    return options.make_settings(request, yunxin_options, yunxin_sandbox)
+
+
+@pytest.fixture
+def yunxin_env(yunxin_sandbox: Sandbox, _yunxin_settings: Settings) -> Iterator[Sandbox]:
+    """The sandbox, with `Client.from_env` sending to it: the ``YUNXIN_*`` variables name it.
+
+    If Django is in use, ``settings.YUNXIN`` does, too. All is as before after the test.
+    """
+    with pytest.MonkeyPatch.context() as patch, options.override_django(_yunxin_settings):
+        options.set_variables(_yunxin_settings, patch)
+        yield yunxin_sandbox
+
+
+@pytest.fixture
+def yunxin_client(_yunxin_settings: Settings) -> Iterator[Client]:
+    """A `Client` of the sandbox: account demo / demo, channel 37, signature 签名, by default."""
     from yunxin_soap.client import Client
 
-    with Client("demo", "demo", endpoint=yunxin_sandbox.url, **SETTINGS) as client:
+    with Client.from_settings(_yunxin_settings) as client:
         yield client
 
 
 @pytest.fixture
 async def _yunxin_anyio_client(
-    yunxin_sandbox: Sandbox, anyio_backend_name: str
+    _yunxin_settings: Settings, anyio_backend_name: str
 ) -> AsyncIterator[AsyncClient]:
+    from yunxin_soap.async_client import AsyncClient
+
     if anyio_backend_name != "asyncio":
         pytest.fail(
             "yunxin_async_client supports asyncio only: make the fixture anyio_backend return"
             " 'asyncio'.",
             pytrace=False,
         )
-    async for client in open_async_client(yunxin_sandbox):
+    async with AsyncClient.from_settings(_yunxin_settings) as client:
         yield client
 
 
@@ -85,8 +119,22 @@ def yunxin_async_client(request: pytest.FixtureRequest) -> AsyncClient:
     return client
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the ini options."""
+    options.add_ini_options(parser)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a test of the sandbox reach it where pytest-socket blocks the network."""
+    sockets.allow_loopback(item)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixtures for pytest-asyncio if it is active."""
+    """Register the marker, and the fixtures for pytest-asyncio if it is active."""
+    config.addinivalue_line(
+        "markers",
+        "yunxin(signature=..., protocol=..., ...): the options of the yunxin fixtures in this test",
+    )
     if _has_pytest_asyncio(config):
         config.pluginmanager.import_plugin("yunxin_soap.pytest_plugin.asyncio_fixtures")
 

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import pytest_asyncio
 
-from yunxin_soap.pytest_plugin.clients import open_async_client
-
 if TYPE_CHECKING:
     from yunxin_soap.async_client import AsyncClient
-    from yunxin_soap.sandbox import Sandbox
+    from yunxin_soap.settings import Settings
 
 _Scope = Literal["function", "class", "module", "package", "session"]
 _SCOPES: tuple[_Scope, ...] = ("function", "class", "module", "package", "session")
@@ -29,9 +27,11 @@ def _client_fixture(scope: _Scope) -> Any:
     options: dict[str, Any] = {"loop_scope": scope} if _HAS_LOOP_SCOPES else {}
 
     @pytest_asyncio.fixture(name=f"_yunxin_asyncio_client_{scope}", **options)
-    async def client(yunxin_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
-        async for each in open_async_client(yunxin_sandbox):
-            yield each
+    async def client(_yunxin_settings: Settings) -> AsyncIterator[AsyncClient]:
+        from yunxin_soap.async_client import AsyncClient
+
+        async with AsyncClient.from_settings(_yunxin_settings) as opened:
+            yield opened
 
     return client
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
+import re
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from yunxin_soap.clock import timeout_clock
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
+from yunxin_soap.sandbox.assertions import check_not_sent, check_nothing_sent, check_sent
 from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
 from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.sandbox.server.app import serve
@@ -151,32 +156,57 @@ class Sandbox:
         return InjectedFault(self.faults, self.faults.add(fault))
 
     def assert_sent(
-        self, recipient: str, containing: str = "", *, times: int = 1
+        self,
+        recipients: str | int | Iterable[str | int],
+        containing: str | re.Pattern[str] = "",
+        *,
+        times: int = 1,
     ) -> tuple[Arrival, ...]:
-        """Return the accepted submissions to a number whose message contains a text.
+        """Return the accepted submissions to some numbers, and check how many there are.
 
         Args:
-            recipient: the number.
-            containing: the text.
-            times: how many such submissions are expected.
+            recipients: the numbers, as `Client.send` takes them. Each must have got the message, no
+                matter whether in one submission or in several.
+            containing: a text that the message contains, or a compiled regular expression.
+            times: how many such submissions are expected to each number.
+
+        Returns:
+            The submissions, oldest first.
 
         Raises:
-            AssertionError: there are more or fewer; the message lists the last 20 arrivals.
+            AssertionError: there are more or fewer; the message shows what arrived, the closest
+                first, and the difference.
+            InvalidRequest: a number is invalid.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
-        found = tuple(
-            each
-            for each in self.inbox
-            if recipient in each.recipients and containing in each.message
-        )
-        if len(found) != times:
-            arrived = "".join(f"\n  {each.summary}" for each in self.store.arrivals[-20:])
-            raise AssertionError(
-                f"Found {len(found)} accepted submissions to {recipient}"
-                + (f" that contain {containing!r}" if containing else "")
-                + f", expected {times}. Arrivals: {arrived or 'none'}"
-            )
-        return found
+        return check_sent(self.store, recipients, containing, times)
+
+    def assert_not_sent(
+        self,
+        recipients: str | int | Iterable[str | int],
+        containing: str | re.Pattern[str] = "",
+    ) -> None:
+        """Check that no submission to any of some numbers was accepted.
+
+        Args:
+            recipients: the numbers, as `Client.send` takes them.
+            containing: a text, or a compiled regular expression: only messages with it count.
+
+        Raises:
+            AssertionError: there is one; the message shows it.
+            InvalidRequest: a number is invalid.
+        """
+        __tracebackhide__ = True
+        check_not_sent(self.store, recipients, containing)
+
+    def assert_nothing_sent(self) -> None:
+        """Check that no submission was accepted. Rejected ones do not count.
+
+        Raises:
+            AssertionError: there is one; the message shows it.
+        """
+        __tracebackhide__ = True
+        check_nothing_sent(self.store)
 
     def start(self) -> Self:
         """Start serving, and return once the port is open.
@@ -214,6 +244,9 @@ class Sandbox:
     def _run(self, ready: queue.SimpleQueue[str | Exception]) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            # Delays pass also while a test freezes time. uvloop has a real clock already.
+            with contextlib.suppress(AttributeError):
+                self._loop.time = timeout_clock  # type: ignore[method-assign]
             await serve(
                 self._service,
                 self._host,

@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import errno
 import os
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
-from yunxin_soap.clock import lease_clock
+from yunxin_soap.clock import lease_clock, timeout_clock
 from yunxin_soap.errors import NotSent
 from yunxin_soap.transport import failures
 from yunxin_soap.transport.base import Request, Response
@@ -54,7 +53,7 @@ class Deadlines:
 
     def start(self, connection: AsyncConnection) -> None:
         """Give a connection until the timeout from now."""
-        self._deadlines[connection] = time.monotonic() + self._timeout
+        self._deadlines[connection] = timeout_clock() + self._timeout
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout, self._expire)
 
@@ -75,7 +74,7 @@ class Deadlines:
 
     def _fail_expired(self) -> None:
         self._timer = None
-        now = time.monotonic()
+        now = timeout_clock()
         for connection, deadline in list(self._deadlines.items()):
             if deadline > now:
                 self._timer = self._loop.call_later(deadline - now, self._expire)
@@ -107,9 +106,7 @@ class AsyncConnection(asyncio.Protocol):
 
     async def establish(self, route: Route, deadline: float) -> None:
         """Prepare a new connection for requests."""
-        timer = self._loop.call_later(
-            max(0, deadline - time.monotonic()), self.fail, TimeoutError()
-        )
+        timer = self._loop.call_later(max(0, deadline - timeout_clock()), self.fail, TimeoutError())
         try:
             self._layers = await self._drive(route.establish())
         finally:
@@ -247,7 +244,7 @@ class AsyncHttpTransport:
         settings: NetworkSettings,
         *,
         keepalive_expiry: float = KEEPALIVE_EXPIRY,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = timeout_clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         lease_clock: Callable[[], float] = lease_clock,
     ) -> None:
@@ -343,7 +340,7 @@ class AsyncHttpTransport:
     async def _take_connection(self) -> AsyncConnection:
         """Return an idle connection once there is one, or a new one."""
         started = self._clock()
-        deadline = time.monotonic() + self._settings.connect_timeout
+        deadline = timeout_clock() + self._settings.connect_timeout
         try:
             connection = await self._pool.acquire(self._settings.connect_timeout)
         except NoFreeConnection:
@@ -368,7 +365,7 @@ class AsyncHttpTransport:
                 if delay is None:
                     raise
             await self._sleep(delay)
-            deadline = time.monotonic() + self._settings.connect_timeout
+            deadline = timeout_clock() + self._settings.connect_timeout
 
     async def _connect_once(self, deadline: float) -> AsyncConnection:
         failure: Exception
@@ -401,7 +398,7 @@ class AsyncHttpTransport:
         if not lookup.done():
             waiter = asyncio.wrap_future(lookup)
             try:
-                await asyncio.wait([waiter], timeout=max(0, deadline - time.monotonic()))
+                await asyncio.wait([waiter], timeout=max(0, deadline - timeout_clock()))
             finally:
                 if not waiter.cancel():
                     waiter.exception()  # the lookup's own is raised below
@@ -426,7 +423,7 @@ class AsyncHttpTransport:
         errors: list[BaseException] = []
         try:
             while untried or attempts:
-                seconds = deadline - time.monotonic()
+                seconds = deadline - timeout_clock()
                 if seconds <= 0:
                     raise TimeoutError
                 if untried:

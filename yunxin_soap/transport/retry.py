@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from yunxin_soap.clock import timeout_clock
 
 if TYPE_CHECKING:
     from yunxin_soap.transport.base import NetworkSettings
@@ -32,7 +33,7 @@ class RetrySchedule:
         self,
         settings: NetworkSettings,
         started: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = timeout_clock,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._clock, self._jitter = clock, jitter

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from yunxin_soap import Rejected
+
 sys.path.insert(0, str(Path(__file__).parent))
 
-from orders import confirm, confirm_async
+from orders import confirm, confirm_async, confirm_from_env
 
 
 def test_confirm_sends_the_order_once(yunxin_sandbox, yunxin_client):
@@ -42,13 +45,74 @@ def test_confirm_flaky_gateway_reports_each_unknown(yunxin_sandbox, yunxin_clien
     assert len(yunxin_sandbox.inbox) == 20 - notes.count("ask the vendor")
 
 
-def test_assert_sent_missing_sms_lists_what_arrived(yunxin_sandbox, yunxin_client):
-    """assert_sent() fails with what it expected and everything that arrived."""
-    yunxin_client.send("13900000000", "您好")
-    with pytest.raises(AssertionError) as caught:
-        yunxin_sandbox.assert_sent("13900000001")
-    assert "Found 0 accepted submissions to 13900000001, expected 1" in str(caught.value)
-    assert "to 13900000000 over soap: '您好【签名】'" in str(caught.value)
+def test_assert_sent_takes_what_send_takes(yunxin_sandbox, yunxin_client):
+    """assert_sent() takes numbers as send() does, and a text or a pattern."""
+    yunxin_client.send(["13900000000", "13900000001"], "您的验证码是1234")
+    yunxin_client.send("13900000000", "您的验证码是5678")
+    (both,) = yunxin_sandbox.assert_sent([13900000000, "+86 139 0000 0001"], "1234")
+    assert both.recipients == ("13900000000", "13900000001")
+    yunxin_sandbox.assert_sent(13900000000, re.compile(r"验证码是\d{4}"), times=2)
+    yunxin_sandbox.assert_not_sent("13900000001", "5678")
+    yunxin_sandbox.assert_not_sent({"13900000002", "13900000003"})
+
+
+def test_assert_nothing_sent_rejected_does_not_count(yunxin_sandbox, yunxin_client):
+    """A submission that the gateway rejected was not sent."""
+    yunxin_sandbox.inject_fault("code", code=-14)
+    with pytest.raises(Rejected):
+        yunxin_client.send("13900000000", "您好")
+    yunxin_sandbox.assert_nothing_sent()
+
+
+def test_yunxin_env_application_needs_no_change(yunxin_env):
+    """An application that calls Client.from_env() sends to the sandbox."""
+    confirm_from_env("13900000000", "42")
+    (arrival,) = yunxin_env.assert_sent("13900000000", "订单42")
+    assert arrival.message.endswith("【云信书店】")  # the signature of pytest.ini
+
+
+@pytest.mark.yunxin(user_code="shop", user_pass="secret", signature="书店", protocol="http-post")
+class TestAnotherAccount:
+    """The marker chooses account, signature and protocol for a class or a test."""
+
+    def test_yunxin_env_marker_sets_account(self, yunxin_env):
+        """The application uses the account of the marker, which the sandbox knows."""
+        confirm_from_env("13900000000", "42")
+        (arrival,) = yunxin_env.inbox
+        assert (arrival.user_code, arrival.protocol) == ("shop", "http-post")
+        assert arrival.message.endswith("【书店】")
+
+    @pytest.mark.yunxin(protocol="soap12", timeout=3)
+    def test_yunxin_client_nearest_marker_wins(self, yunxin_client):
+        """A marker of the test takes precedence over one of its class."""
+        settings = yunxin_client.settings
+        assert (settings.user_code, settings.protocol) == ("shop", "soap12")
+        assert settings.timeout == 3
+
+
+class TestOptionsByFixture:
+    """A fixture chooses the options for the tests beside it."""
+
+    @pytest.fixture
+    def yunxin_options(self):
+        """Override the plugin's fixture."""
+        return {"signature": "书店", "channel": 38}
+
+    def test_yunxin_options_set_signature_and_channel(self, yunxin_sandbox, yunxin_client):
+        """The client has the fixture's options, and the sandbox its channel."""
+        yunxin_client.send("13900000000", "您好")
+        (arrival,) = yunxin_sandbox.assert_sent("13900000000", "您好【书店】")
+        assert arrival.channel == "38"
+
+    @pytest.mark.asyncio
+    @pytest.mark.yunxin(signature="云信")
+    async def test_yunxin_async_client_marker_before_fixture(
+        self, yunxin_sandbox, yunxin_async_client
+    ):
+        """The marker takes precedence over the fixture; the asynchronous client has both."""
+        await yunxin_async_client.send("13900000000", "您好")
+        (arrival,) = yunxin_sandbox.assert_sent("13900000000", "您好【云信】")
+        assert arrival.channel == "38"
 
 
 @pytest.mark.asyncio

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from yunxin_soap.clock import timeout_clock
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.asmx.handler import Fields
@@ -106,7 +106,7 @@ class FaultInjector:
     """
 
     def __init__(
-        self, *, max_faults: int = MAX_FAULTS, clock: Callable[[], float] = time.monotonic
+        self, *, max_faults: int = MAX_FAULTS, clock: Callable[[], float] = timeout_clock
     ) -> None:
         self._max_faults, self._clock = max_faults, clock
         self._lock = threading.Lock()
