@@ -64,11 +64,12 @@ def test_assert_nothing_sent_rejected_does_not_count(yunxin_sandbox, yunxin_clie
     yunxin_sandbox.assert_nothing_sent()
 
 
-def test_yunxin_env_application_needs_no_change(yunxin_env):
+def test_yunxin_env_application_needs_no_change(yunxin_env, pytestconfig):
     """An application that calls Client.from_env() sends to the sandbox."""
     confirm_from_env("13900000000", "42")
     (arrival,) = yunxin_env.assert_sent("13900000000", "订单42")
-    assert arrival.message.endswith("【云信书店】")  # the signature of pytest.ini
+    signature = pytestconfig.getini("yunxin_signature") or "签名"
+    assert arrival.message.endswith(f"【{signature}】")
 
 
 @pytest.mark.yunxin(user_code="shop", user_pass="secret", signature="书店", protocol="http-post")
