@@ -698,11 +698,11 @@ def count_segments(message: str) -> int:
     """Estimate how many segments the vendor bills for a message.
 
     A message of up to 70 UTF-16 units is one segment. A longer one has 67 in each segment, or 66
-    where the last two would be halves of one character, such as an emoji.
+    where the last two would be halves of one character, such as an emoji. No text is no segment.
     """
     length = utf16_length(message)
     if length <= SINGLE_SEGMENT:
-        return 1
+        return 1 if message else 0
     if length == len(message):  # no character takes two units
         return -(-length // _SEGMENT)
     high_bytes = message.encode("utf-16-be", "surrogatepass")[::2]

@@ -825,7 +825,7 @@ def test_normalise_message_invisible_text_is_empty(message: str, signature: str 
 @pytest.mark.parametrize(
     ("text", "length", "segments"),
     [
-        ("", 0, 1),
+        ("", 0, 0),
         ("x" * 70, 70, 1),
         ("x" * 71, 71, 2),
         ("x" * 134, 134, 2),
@@ -860,7 +860,7 @@ def test_submission_length_and_segments_count_utf_16_units(
 def test_count_segments_equals_a_plain_splitter(runs: list[tuple[int, int]]) -> None:
     """Whatever the order of characters of one and of two units, no character is cut."""
     text = "".join("长" * short + "😀" * long for short, long in runs)
-    segments, room = 1, 67 if utf16_length(text) > 70 else 70
+    segments, room = int(bool(text)), 67 if utf16_length(text) > 70 else 70
     for character in text:
         units = 2 if character == "😀" else 1
         if room < units:

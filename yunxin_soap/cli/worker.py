@@ -104,7 +104,10 @@ def _log_to_stderr() -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Shows which submission a record is about, too."""
+    """Shows the zone of the time, and which submission a record is about, too."""
+
+    default_time_format = "%Y-%m-%d %H:%M:%S %z"
+    default_msec_format = None
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of logging
         """Return the line without a traceback."""

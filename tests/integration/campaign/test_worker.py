@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -307,6 +308,7 @@ def test_worker_command_logs_which_submission_needs_a_person(
     (record,) = ledger.results("june")
     assert "waits for a person. [submission_id=1 outcome=rejected code=-14]" in log
     assert f"[campaign=june submission_id={record.submission_id} outcome=unknown]" in log
+    assert re.match(r"[0-9-]{10} [0-9:]{8} [+-][0-9]{4} [A-Z]+ ", log), log  # time and zone
 
 
 def test_worker_command_says_what_is_missing(tmp_path: Any) -> None:

@@ -20,6 +20,7 @@ from openapi_spec_validator import validate
 from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent, Submission
 from yunxin_soap.message import count_segments
+from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.sandbox import Config, Gateway, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
@@ -248,6 +249,9 @@ def test_download_message_with_formula_is_escaped_in_csv_only(api: Api, client: 
     assert row["message"] == "'=1+1\n【签名】"  # no spreadsheet runs it
     assert row["batch_no"] == f"'{receipt.batch_no}"
     assert row["recipients"] == NUMBERS.replace(",", " ")
+    assert row["arrival_id"] == str(as_json.json()[0]["id"])
+    received_at = datetime.fromisoformat(as_json.json()[0]["received_at"])
+    assert row["received_at_utc"] == f"{received_at:%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
 def test_wait_returns_the_first_match_or_404(api: Api, client: Client, sandbox: Sandbox) -> None:
@@ -590,6 +594,37 @@ def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
     assert "http://" not in response.text
     assert "https://" not in response.text
     assert requests.post(api.origin + path, timeout=20).status_code == 405
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_counts_are_those_of_the_receipt(
+    api: Api, sandbox: Sandbox, protocol: ProtocolName
+) -> None:
+    """The API counts segments, characters and numbers of a submission as its receipt does."""
+    numbers: list[str | int] = ["13900000000", "+86 139 0000 0000", 13900000001]
+    with Client(
+        "demo", "demo", channel=37, signature="签名", endpoint=sandbox.url, protocol=protocol
+    ) as sender:
+        for text in (
+            "长" * 67,
+            "长" * 66,
+            "x" + "😀" * 67,
+            "a\r\nb\tc",
+            "👨‍👩‍👧" * 9,
+            "e\u0301" * 40,
+        ):
+            receipt = sender.send(numbers, text)
+            (arrival,) = api.get("/arrivals", limit=1)["arrivals"]
+            assert (
+                arrival["segments"]
+                == receipt.segments
+                == Submission(receipt.recipients, receipt.message, "37", "").segments
+            )
+            assert arrival["length"] == receipt.length
+            assert arrival["recipients"] == [*receipt.recipients]
+    exchange(sandbox, written("GET", "/api/MsgSend.asmx/sendMesExt?Msg=x"))
+    (malformed,) = api.get("/arrivals", limit=1)["arrivals"]
+    assert (malformed["segments"], malformed["length"], count_segments("")) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from datetime import timezone
 
 from pydantic_core import to_json
 
@@ -12,9 +13,10 @@ from yunxin_soap.files import escape_spreadsheet_formula
 from yunxin_soap.sandbox.arrivals import models
 from yunxin_soap.sandbox.inbox import schemas
 
+# The ids and times of other exports are not these, and no spreadsheet reads a time with a zone.
 _COLUMNS = (
-    "id",
-    "received_at",
+    "arrival_id",
+    "received_at_utc",
     "outcome",
     "result",
     "batch_no",
@@ -45,6 +47,9 @@ def _csv_lines(arrivals: Iterable[models.Arrival]) -> Iterator[str]:
     yield "\ufeff" + ",".join(_COLUMNS) + "\r\n"
     for arrival in arrivals:
         values = schemas.Arrival.of(arrival).model_dump(mode="json")
+        values["arrival_id"] = arrival.id
+        received_at = arrival.received_at.astimezone(timezone.utc).replace(tzinfo=None)
+        values["received_at_utc"] = received_at.isoformat(" ", "milliseconds")
         values["recipients"] = " ".join(arrival.recipients)
         line = io.StringIO()
         csv.writer(line, quoting=csv.QUOTE_ALL).writerow(

@@ -85,7 +85,8 @@ class Arrival(_Schema):
     fault: str | None
     """The kind of the fault that the submission triggered."""
     segments: _Count
-    """Estimated SMS parts: 70 characters in a single part, 67 in each of several parts."""
+    """Estimated segments for each number, counted as the client counts them: up to 70 UTF-16 code
+    units are one, longer messages have 67 in each."""
     length: _Count
     """Length of the message in UTF-16 code units; most emoji count as two."""
     code: int | None
@@ -101,7 +102,7 @@ class Arrival(_Schema):
         code = _code_of(arrival)
         known = DOCUMENTED.get(code) if code is not None else None
         derived = {
-            "segments": count_segments(arrival.message) if arrival.message else 0,
+            "segments": count_segments(arrival.message),
             "length": utf16_length(arrival.message),
             "code": code,
             "description_zh": known.description_zh if known else None,
