@@ -858,6 +858,18 @@ def test_report_json_names_file(run: Run, plan: Callable[..., Result], tmp_path:
     assert "cannot be written" in failed(run("report", "a", "--output", "missing/r.html"))
 
 
+@pytest.mark.parametrize(
+    ("locale", "language"), [("zh_CN.UTF-8", "zh-CN"), ("en_GB.UTF-8", "en"), ("C", "en")]
+)
+def test_report_opens_in_the_language_of_the_locale(
+    run: Run, plan: Callable[..., Result], locale: str, language: str
+) -> None:
+    """Under a Chinese locale, the page opens in Chinese."""
+    plan(1)
+    page = run("report", "a", "--output", "-", LC_ALL=locale).stdout
+    assert f'<html lang="{language}">' in page
+
+
 @pytest.mark.parametrize("age", ["0s", "0m", "0h", "0d"])
 def test_purge_json_counts_numbers(run: Run, plan: Callable[..., Result], age: str) -> None:
     """The JSON of a purge counts the numbers; what is pending stays."""
