@@ -258,12 +258,12 @@ def observe_ledger(ledger: Ledger, *, meter_provider: MeterProvider | None = Non
     )
 
     def measure_age(_options: CallbackOptions) -> Iterable[Measurement]:
-        age = ledger.backlog().oldest_queued_age
-        yield Measurement(0.0 if age is None else age)
+        backlog = ledger.backlog()
+        yield Measurement(max(backlog.oldest_queued_age or 0.0, backlog.oldest_started_age or 0.0))
 
     meter.create_observable_gauge(
         "yunxin.ledger.oldest_pending.age",
         [measure_age],
         unit="s",
-        description="Time since the first of the queued single sends was queued; 0 without any.",
+        description="Time since the first pending one was queued or started; 0 without any.",
     )

@@ -219,6 +219,7 @@ def observers(started: SubmissionStarted, ledger: Ledger) -> None:
     observe("print")  # type: ignore[arg-type]
     started.recipients = 2  # type: ignore[misc]
     assert_type(ledger.backlog().oldest_queued_age, float | None)
+    assert_type(ledger.backlog().oldest_started_age, float | None)
     assert_type(instrument(label_campaigns=True), Instrumentation)
     observe_ledger(ledger)
 

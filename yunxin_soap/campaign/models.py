@@ -440,6 +440,9 @@ class Backlog:
     oldest_queued_age: float | None
     """Seconds since the first of the queued single sends that are pending was queued; None if there
     is none."""
+    oldest_started_age: float | None
+    """Seconds since the first of the started campaigns with pending submissions was started; None
+    if there is none."""
 
 
 @dataclass(frozen=True)

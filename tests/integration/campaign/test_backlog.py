@@ -13,7 +13,7 @@ from yunxin_soap import Client, OutcomeUnknown
 from yunxin_soap.campaign import AsyncLedger, Backlog, Ledger, State
 from yunxin_soap.campaign.storage.backlog import read_backlog
 from yunxin_soap.campaign.storage.dialects import ledger_time
-from yunxin_soap.campaign.storage.schema import submission
+from yunxin_soap.campaign.storage.schema import campaign, submission
 from yunxin_soap.sandbox import Sandbox
 
 
@@ -25,7 +25,7 @@ def test_backlog_counts_what_is_left(
     ledger: Ledger, ledger_url: str, client: Client, sandbox: Sandbox
 ) -> None:
     """It counts open and paused campaigns and single sends, and not what is settled."""
-    assert ledger.backlog() == Backlog(0, 0, 0, None)
+    assert ledger.backlog() == Backlog(0, 0, 0, None, None)
     plan(ledger, "done", 5)
     with sandbox.inject_fault("close", when="after"):
         ledger.run("done", client)
@@ -36,7 +36,7 @@ def test_backlog_counts_what_is_left(
     ledger.cancel("cancelled", by="test")
     with sandbox.inject_fault("close", when="after"), pytest.raises(OutcomeUnknown):
         ledger.once.send(client, "k", "13900000000", TEXT)
-    assert ledger.backlog() == Backlog(7, 0, 2, None)
+    assert ledger.backlog() == Backlog(7, 0, 2, None, None)
 
     async def main() -> Backlog:
         async with AsyncLedger(ledger_url) as twin:
@@ -62,6 +62,31 @@ def test_backlog_knows_the_oldest_queued_send(ledger: Ledger, engine: sa.Engine)
     assert 200.0 <= backlog.oldest_queued_age < 300.0
 
 
+def test_backlog_knows_the_oldest_start(ledger: Ledger, engine: sa.Engine) -> None:
+    """The age is of the first campaign that is started, unfinished and has something to send."""
+    for name, ago in (("done", 500.0), ("first", 200.0), ("second", 100.0), ("stopped", 400.0)):
+        plan(ledger, name, 1)
+        ledger.start(name)
+        with engine.begin() as connection:
+            own, started_at = campaign.c.name == name, ledger_time(connection) - ago
+            connection.execute(campaign.update().where(own).values(started_at=started_at))
+            if name == "done":
+                connection.execute(submission.update().values(state=State.ACCEPTED.value))
+    plan(ledger, "not started", 1)
+    ledger.stop("stopped")
+    ledger.start("first", workers=2)  # it has waited since it was started first
+    ledger.pause("first", by="test")
+    age = ledger.backlog().oldest_started_age
+    assert age is not None
+    assert 200.0 <= age < 300.0
+    ledger.stop("first")
+    ledger.start("first")
+    ledger.stop("second")
+    age = ledger.backlog().oldest_started_age
+    assert age is not None
+    assert age < 100.0
+
+
 def test_backlog_stops_counting(ledger: Ledger, engine: sa.Engine) -> None:
     """A count ends at a limit, over campaigns and single sends together."""
     plan(ledger, "a", 5)
@@ -75,6 +100,8 @@ def test_backlog_costs_what_is_left(ledger: Ledger, engine: sa.Engine) -> None:
     """What is settled is not read, however much it is."""
     plan(ledger, "old", 3000)
     plan(ledger, "new", 10)
+    for name in ("old", "new"):
+        ledger.start(name)
     with engine.begin() as connection:
         done = submission.c.campaign_id == 1
         connection.execute(submission.update().where(done).values(state=State.ACCEPTED.value))
@@ -90,7 +117,9 @@ def test_backlog_costs_what_is_left(ledger: Ledger, engine: sa.Engine) -> None:
         sa.event.listen(connection, "before_execute", note)
         backlog = read_backlog(connection)
         sa.event.remove(connection, "before_execute", note)
-        assert backlog == Backlog(10, 0, 0, None)
-        assert len(statements) == 7
+        assert (backlog.pending, backlog.oldest_queued_age) == (10, None)
+        assert backlog.oldest_started_age is not None
+        # A server is asked for its time, too.
+        assert len(statements) == (8 if connection.dialect.name == "sqlite" else 9)
         read = sum(rows_read(connection, sql, values) for sql, values in statements)
     assert read < 200

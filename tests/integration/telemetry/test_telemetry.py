@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,12 @@ def test_ledger_is_measured_when_metrics_are_collected(
         ledger.once.enqueue(KEY, NUMBERS[0], TEXT, channel=37)
         (age,) = exported.metrics()["yunxin.ledger.oldest_pending.age"]
         assert 0.0 <= age.value < 60.0
+        ledger.plan("b", numbers(1), TEXT, channel=37)
+        ledger.start("b")
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection, connection:
+            connection.execute("UPDATE yunxin_campaign SET started_at = 1.0 WHERE name = 'b'")
+        (age,) = exported.metrics()["yunxin.ledger.oldest_pending.age"]
+        assert age.value > 60.0
 
 
 def counts(exported: Exported) -> dict[Any, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from yunxin_soap.campaign.models import Backlog, CampaignState, State
@@ -21,6 +23,16 @@ _FIRST_QUEUED = (
     .order_by(submission.c.id)
     .limit(1)
 )
+_FIRST_STARTED = sa.select(sa.func.min(campaign.c.started_at)).where(
+    campaign.c.started_at.is_not(None),
+    campaign.c.state.in_(_UNFINISHED),
+    # For each of them, and these are few, the first entry of a range of an index.
+    sa.select(submission.c.id)
+    .where(submission.c.campaign_id == campaign.c.id, submission.c.state == State.PENDING.value)
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None),
+)
 
 
 def read_backlog(connection: sa.Connection, limit: int = BACKLOG_LIMIT) -> Backlog:
@@ -38,14 +50,16 @@ def read_backlog(connection: sa.Connection, limit: int = BACKLOG_LIMIT) -> Backl
             found += connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
         return found
 
-    queued_at = connection.scalar(_FIRST_QUEUED)
+    def age(since: sa.Select[Any]) -> float | None:
+        at = connection.scalar(since)
+        return None if at is None else max(0.0, ledger_time(connection) - at)
+
     return Backlog(
         pending=count(State.PENDING),
         submitting=count(State.SUBMITTING),
         unknown=count(State.UNKNOWN),
-        oldest_queued_age=None
-        if queued_at is None
-        else max(0.0, ledger_time(connection) - queued_at),
+        oldest_queued_age=age(_FIRST_QUEUED),
+        oldest_started_age=age(_FIRST_STARTED),
     )
 
 

@@ -52,6 +52,8 @@ campaign = sa.Table(
     sa.Column("run_options", sa.Text),
     # How many runners are to work on it once it is started.
     sa.Column("workers", sa.Integer),
+    # When it was started; null if it is not.
+    sa.Column("started_at", sa.Double),
 )
 
 content = sa.Table(

@@ -131,7 +131,10 @@ class Started:
 def _keep(
     connection: sa.Connection, campaign_id: int, run_options: str | None, workers: int | None
 ) -> None:
-    values = {"run_options": run_options, "workers": workers}
+    started_at = None
+    if run_options is not None:  # to start it again does not make it younger
+        started_at = sa.func.coalesce(campaign.c.started_at, ledger_time(connection))
+    values = {"run_options": run_options, "workers": workers, "started_at": started_at}
     connection.execute(campaign.update().where(campaign.c.id == campaign_id).values(**values))
 
 
