@@ -67,6 +67,7 @@ from yunxin_soap.sentences import Sentence
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    import sqlalchemy as sa
     from typing_extensions import Self, Unpack
 
     from yunxin_soap.async_client import AsyncClient
@@ -111,17 +112,21 @@ class Ledger:
         address = url or read_variable("LEDGER")
         if not address:
             raise ConfigurationError("There is no ledger: name a file, or set YUNXIN_LEDGER.")
-        self._engine = open_engine(address, create=create)
+        self._compose(open_engine(address, create=create), heartbeat_timeout)
+
+    def _compose(self, engine: sa.Engine, heartbeat_timeout: float) -> None:
+        """Make the parts over an open database."""
+        self._engine = engine
         self._plans = Plans(self._engine)
         self.pace = Paces(self._engine)
         self.suppression = Suppression(self._engine)
         self._reads = Reads(self._engine, heartbeat_timeout)
         self._admin = Admin(self._engine)
         self._claims = Claims(self._engine, heartbeat_timeout)
-        singles = Singles(self._engine, heartbeat_timeout)
-        self.once = OnceSends(self._engine, singles, self._reads, self._admin)
+        self._singles = Singles(self._engine, heartbeat_timeout)
+        self.once = OnceSends(self._engine, self._singles, self._reads, self._admin)
         self._started = Started(self._engine, self._claims.runners)
-        self._slices = Slices(self._claims, self._started, singles, self.pace)
+        self._slices = Slices(self._claims, self._started, self._singles, self.pace)
 
     def plan(
         self,

@@ -118,6 +118,50 @@ class Dialect(ABC):
         """
         return address.set(drivername=f"{self.name}+{self.driver}")
 
+    def scheme_of_driver(self, module: str) -> str:
+        """Return SQLAlchemy's scheme for a driver, which an application may have chosen."""
+        return f"{self.name}+{module.lower()}"
+
+    def address_of_settings(self, settings: Mapping[str, Any]) -> str:
+        """Return the address, with its password, of a database in Django's ``DATABASES``.
+
+        Args:
+            settings: ``NAME``, ``USER``, ``PASSWORD``, ``HOST``, ``PORT`` and ``OPTIONS``.
+
+        Raises:
+            LedgerError: an address cannot carry one of the options.
+        """
+        host, port, query = settings["HOST"], settings["PORT"], self._query_of(settings["OPTIONS"])
+        if host.startswith("/") or "," in host:  # a folder or file with a socket, or several hosts
+            query |= {self._host_option: host} | ({"port": str(port)} if port else {})
+            host = port = ""
+        return sa.URL.create(
+            self.name,
+            username=settings["USER"] or None,
+            password=settings["PASSWORD"] or None,
+            host=host or None,
+            port=int(port) if port else None,
+            database=str(settings["NAME"] or "") or None,
+            query=query,
+        ).render_as_string(hide_password=False)
+
+    _host_option = "host"
+    _own_options: frozenset[str] = frozenset()
+    """The options of Django's that a ledger's own connections do not need: they have their own."""
+
+    def _query_of(self, options: Mapping[str, Any]) -> dict[str, str]:
+        """Return the query of an address for the options of a connection."""
+        needed = {name: value for name, value in options.items() if name not in self._own_options}
+        for name, value in needed.items():
+            if not isinstance(value, (str, int)):
+                raise LedgerError(
+                    Sentence(
+                        "the ledger's own connections cannot be made with OPTIONS[{name}]",
+                        name=repr(name),
+                    )
+                )
+        return {name: str(value) for name, value in needed.items()}
+
     def file_of(self, address: sa.URL) -> str | None:
         """Return the path of the ledger's file; None if it is on a server."""
         return None
@@ -275,6 +319,14 @@ class SQLite(Dialect):
         # The process may change its directory, and the file is opened again for each connection.
         return address.set(drivername=self.name, database=str(Path(path).resolve()))
 
+    def scheme_of_driver(self, module: str) -> str:
+        """Return SQLAlchemy's scheme for a driver."""
+        return self.name
+
+    def address_of_settings(self, settings: Mapping[str, Any]) -> str:
+        """Return the path of a database in Django's ``DATABASES``."""
+        return str(settings["NAME"])
+
     def file_of(self, address: sa.URL) -> str | None:
         """Return the path of the ledger's file."""
         return address.database
@@ -414,12 +466,13 @@ class SQLite(Dialect):
         return not driver.in_transaction and driver.isolation_level is None
 
     def make_reserve(self, engine: sa.Engine) -> None:
-        """Keep some room on the disk of the file."""
-        make_reserve(str(engine.url.database))
+        """Keep some room on the disk of the file; an application's own connection has none."""
+        if engine.url.database is not None:
+            make_reserve(engine.url.database)
 
     def release_reserve(self, engine: sa.Engine) -> bool:
         """Give that room back; return whether there was any."""
-        return release_reserve(str(engine.url.database))
+        return engine.url.database is not None and release_reserve(engine.url.database)
 
     def is_full(self, error: sa.exc.DBAPIError) -> bool:
         """Return whether the disk is full."""
@@ -444,6 +497,14 @@ class PostgreSQL(Dialect):
     name, schemes = "postgresql", ("postgresql", "postgres")
     driver, extra = "psycopg", "campaign"
     writing_ctes = WritingCTEs()
+    _own_options = frozenset({"pool", "server_side_binding", "isolation_level", "client_encoding"})
+
+    def _query_of(self, options: Mapping[str, Any]) -> dict[str, str]:
+        query = super()._query_of(options)
+        if role := query.pop("assume_role", None):
+            escaped = role.replace("\\", r"\\").replace(" ", r"\ ")
+            query["options"] = f"{query.get('options', '')} -c role={escaped}".strip()
+        return query
 
     def split_schema(self, address: sa.URL) -> tuple[sa.URL, str | None]:
         """Return an address without ``?schema=…``, and the name of that schema.
@@ -618,6 +679,27 @@ class MySQL(Dialect):
     _DONE_ALREADY = frozenset({1050, 1060, 1061, 1091, 1826})
     _STATEMENT_SIZE = 500_000
     """Bytes of one statement, about: a server may allow 1 MiB."""
+    _host_option = "unix_socket"
+    _own_options = frozenset(
+        {
+            *("autocommit", "charset", "connect_timeout", "conv", "init_command"),
+            *("isolation_level", "read_timeout", "sql_mode", "use_unicode", "write_timeout"),
+        }
+    )
+    _KNOWN_OPTIONS = frozenset(
+        {
+            *("read_default_file", "read_default_group", "unix_socket"),
+            *("ssl_ca", "ssl_capath", "ssl_cert", "ssl_cipher", "ssl_key"),
+        }
+    )
+
+    def _query_of(self, options: Mapping[str, Any]) -> dict[str, str]:
+        given = {name: value for name, value in options.items() if name != "ssl"}
+        given |= {f"ssl_{name}": value for name, value in options.get("ssl", {}).items()}
+        for name in given.keys() - self._own_options - self._KNOWN_OPTIONS:
+            # The names of the drivers differ, and it may be about TLS: it must not be left out.
+            given[name] = None
+        return super()._query_of(given)
 
     def full_address(self, address: sa.URL) -> sa.URL:
         """Return an address as SQLAlchemy needs it.

@@ -323,6 +323,37 @@ def _create(connection: sa.Connection, namespace: str | None, shown: str, *, cre
     connection.execute(schema.ledger.insert().values(values))
 
 
+def create_tables(connection: sa.Connection) -> None:
+    """Create the tables in a migration of an application, unless the ledger is there already.
+
+    Raises:
+        LedgerError: some of them are there, with rows, or the server cannot hold a ledger.
+    """
+    shown = "in this database"
+    if obstacle := dialect_of(connection).check_server(connection):
+        raise LedgerError(
+            Sentence(
+                "The ledger {shown} cannot be used: {obstacle}.", shown=shown, obstacle=obstacle
+            )
+        )
+    if _version(connection) is None:
+        _create(connection, None, shown, create=True)
+
+
+def drop_tables(connection: sa.Connection) -> None:
+    """Drop the tables in a migration of an application, unless they record a submission.
+
+    Raises:
+        LedgerError: they do.
+    """
+    if connection.execute(sa.select(schema.submission.c.id).limit(1)).first():
+        raise LedgerError(
+            "The ledger keeps what was sent, so that nothing is sent twice: its tables were not"
+            " dropped. Drop the tables yunxin_* by hand if that does not matter."
+        )
+    schema.TABLES.drop_all(connection)
+
+
 def _migrate(connection: sa.Connection, dialect: Dialect, statement: str) -> None:
     try:
         connection.execute(sa.text(statement))
