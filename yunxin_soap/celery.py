@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -162,6 +162,11 @@ class _Setup:
 
 
 _setups: weakref.WeakKeyDictionary[Celery, _Setup] = weakref.WeakKeyDictionary()
+
+
+def applications() -> list[Celery]:
+    """Return the applications of this process that `setup` was called for."""
+    return list(_setups)
 
 
 def _setup_of(app: Celery) -> _Setup:
@@ -415,18 +420,38 @@ def _problems(worker: Any, found: _Setup) -> Iterator[str]:
             " or solo; one process sends hundreds of submissions at once."
         )
     with found.make_client() as client:
-        call = client.total_timeout + _MARGIN
+        total_timeout = client.total_timeout
     with contextlib.suppress(LedgerError):  # a database that is away now comes back
         found.make_ledger().close()
-    for task, seconds in ((_WORK, found.slice_seconds + call), (_SEND, call)):
-        yield from _task_problems(worker, worker.app.tasks[task], seconds)
-    conf = worker.app.conf
+    limits = {"time_limit": worker.time_limit, "soft_time_limit": worker.soft_time_limit}
+    yield from _setting_problems(worker.app, limits, found.slice_seconds, total_timeout)
+
+
+def configuration_problems(app: Celery, total_timeout: float) -> list[str]:
+    """Return what a worker of an application would refuse to start with, by the settings alone.
+
+    Args:
+        app: the application, which `setup` was called for.
+        total_timeout: that of the client.
+    """
+    limits = {
+        "time_limit": app.conf.task_time_limit,
+        "soft_time_limit": app.conf.task_soft_time_limit,
+    }
+    return list(_setting_problems(app, limits, _setup_of(app).slice_seconds, total_timeout))
+
+
+def _setting_problems(
+    app: Celery, limits: Mapping[str, float | None], slice_seconds: float, total_timeout: float
+) -> Iterator[str]:
+    """Yield what is wrong with the settings of an application, and what to do about it."""
+    call = total_timeout + _MARGIN
+    for task, seconds in ((_WORK, slice_seconds + call), (_SEND, call)):
+        yield from _task_problems(limits, app.tasks[task], seconds)
+    conf = app.conf
     if "json" not in conf.accept_content and "application/json" not in conf.accept_content:
         yield "accept_content without json: the tasks are sent as JSON. Add it."
-    if (
-        conf.worker_cancel_long_running_tasks_on_connection_loss
-        and worker.app.tasks[_SEND].acks_late
-    ):
+    if conf.worker_cancel_long_running_tasks_on_connection_loss and app.tasks[_SEND].acks_late:
         yield (
             "worker_cancel_long_running_tasks_on_connection_loss kills a process that sends when"
             " the broker is away. Turn it off, or set task_annotations ="
@@ -434,10 +459,10 @@ def _problems(worker: Any, found: _Setup) -> Iterator[str]:
         )
 
 
-def _task_problems(worker: Any, task: Any, seconds: float) -> Iterator[str]:
+def _task_problems(limits: Mapping[str, float | None], task: Any, seconds: float) -> Iterator[str]:
     """Yield what is wrong with the options of a task that may take so many seconds."""
-    for option in ("time_limit", "soft_time_limit"):
-        limit = getattr(task, option) or getattr(worker, option)
+    for option, default in limits.items():
+        limit = getattr(task, option) or default
         if limit is not None and 0 < limit < seconds:
             yield (
                 f"{option}={limit:g} kills {task.name} while it sends: it may take {seconds:g} s."
