@@ -51,14 +51,33 @@ def with_variable(text: str, name: str) -> str:
     return f"{text}  [env var: YUNXIN_{name}]"
 
 
+class ApplicationSettings(dict[str, Any]):
+    """The settings of an application that calls the command line, as the root context's ``obj``.
+
+    The keys are those of `Client`'s arguments, and ``ledger``. They come before the environment,
+    and after the options.
+    """
+
+
+def application_settings() -> ApplicationSettings:
+    """Return the settings of the application that has called this command; none by default."""
+    context = click.get_current_context(silent=True)
+    found = None if context is None else context.find_object(ApplicationSettings)
+    return ApplicationSettings() if found is None else found
+
+
 class VariableOption(click.Option):
     """An option that a ``YUNXIN_*`` variable may set, as `read_variable` reads it."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the value of the variable, or None."""
+        """Return the value of the application's setting or of the variable, or None."""
         assert isinstance(self.envvar, str)
+        name = self.envvar.removeprefix("YUNXIN_")
+        settings = ctx.find_object(ApplicationSettings) or ApplicationSettings()
+        if (value := settings.get(name.lower())) is not None:
+            return str(value)
         try:
-            return read_variable(self.envvar.removeprefix("YUNXIN_"))
+            return read_variable(name)
         except ConfigurationError as error:
             raise click.ClickException(str(error)) from None
 
@@ -152,6 +171,9 @@ def build_client(
     Raises:
         ConfigurationError: an argument is missing or invalid.
     """
+    replaced = {"ledger", "user_pass"} if password_file else {"ledger"}
+    own = {name: value for name, value in application_settings().items() if name not in replaced}
+    arguments = cast("ClientArguments", {**own, **arguments})
     for name in required:
         option = f"--{name.replace('_', '-')}"
         if not dict(arguments).get(name) and not read_variable(name.upper()):
