@@ -8,6 +8,7 @@ setup(
     package_data={
         "yunxin_soap": ["py.typed"],
         "yunxin_soap.campaign": ["report.html.j2"],
+        "yunxin_soap.django": ["templates/admin/yunxin/*"],
         "yunxin_soap.sandbox.asmx": ["templates/*"],
         "yunxin_soap.sandbox.inbox": ["static/*", "templates/*"],
         "yunxin_soap.wsdl_cache": ["*.wsdl"],

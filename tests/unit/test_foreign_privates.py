@@ -25,6 +25,8 @@ DOCUMENTED = {
     "_make": "named tuples",
     "_replace": "named tuples",
     "_mapping": "rows of SQLAlchemy",
+    "_meta": "models of Django",
+    "_state": "rows of Django's models",
     "_value_": "members of an Enum",
     "_Element": "lxml's name of an element, in annotations",
     "_Hash": "typeshed's name of a hash, in annotations",
@@ -44,6 +46,8 @@ OWN = {
 WITHOUT_ANOTHER_WAY = {
     # A workbook that is read takes no new sheet otherwise, and an empty chart's needs its place.
     ("campaign/lists/excel.py", "book._sheets"),
+    # Django documents no sign of a test that a server cannot have, too.
+    ("django/testing.py", "utils._TestState"),
 }
 """Where the package uses a private name of a library, which a test of that place watches."""
 TAKE_NAMES = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "operator.attrgetter")
@@ -125,7 +129,9 @@ def files() -> list[str]:
 def modules() -> Iterator[ModuleType]:
     """Import the package's modules."""
     for found in pkgutil.walk_packages([str(ROOT)], "yunxin_soap."):
-        if not found.name.startswith(("yunxin_soap.sandbox.server", "yunxin_soap.__main__")):
+        # Django's modules need a project; none of their bases is in the libraries.
+        without = "sandbox.server", "__main__", "django."
+        if not found.name.startswith(tuple(f"yunxin_soap.{name}" for name in without)):
             yield importlib.import_module(found.name)
 
 

@@ -7,6 +7,7 @@ a fixture, so the plugin costs other test runs nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Let a test of the sandbox reach it where pytest-socket blocks the network."""
     sockets.allow_loopback(item)
+
+
+def pytest_runtest_setup() -> None:
+    """Empty the outbox of a Django project, as pytest-django empties that of mail."""
+    testing = sys.modules.get("yunxin_soap.django.testing")
+    if testing is not None:
+        testing.outbox.clear()
 
 
 def pytest_configure(config: pytest.Config) -> None:

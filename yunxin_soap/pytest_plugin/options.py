@@ -140,6 +140,8 @@ def override_django(settings: Settings) -> AbstractContextManager[object]:
         return nullcontext()
     own: dict[str, Any] = getattr(configuration.settings, "YUNXIN", None) or {}
     kept = {name: value for name, value in own.items() if name != "proxy"}
+    if "yunxin_soap.django" in configuration.settings.INSTALLED_APPS:
+        kept["outbox"] = False  # the sandbox gets what is sent
     override: AbstractContextManager[object] = import_module("django.test.utils").override_settings(
         YUNXIN=kept | _values(settings)
     )
