@@ -1082,6 +1082,16 @@ def test_sandbox_help_shows_the_test_numbers() -> None:
         assert f"{shown} {each.description_en}" in text
 
 
+def test_sandbox_document_names_every_option_and_test_number() -> None:
+    """docs/sandbox.md has the options of the command, the test numbers and the paths."""
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+    options = set(re.findall(r"^ +(--[a-z-]+)", run("sandbox", "--help").stdout, re.MULTILINE))
+    assert {option for option in options if f"`{option}" not in text} == set()
+    for each in TEST_NUMBERS:
+        assert f"`{each.first}`" in text
+        assert f"`{each.last}`" in text
+
+
 def test_version_option_prints_version() -> None:
     """--version prints the version of the package."""
     assert run("--version").stdout == f"yunxin-soap, version {__version__}\n"
