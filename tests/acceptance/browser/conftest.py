@@ -16,6 +16,11 @@ SCREENSHOTS = Path(__file__).parents[3] / "artefacts"
 """The folder for screenshots; git ignores it."""
 
 
+def origin_of(gateway: Sandbox) -> str:
+    """Return the address of a sandbox's page, without its last slash."""
+    return gateway.url.partition("/api/")[0]
+
+
 @pytest.fixture(scope="module")  # a wider scope would leave an event loop running in this thread
 def browser() -> Iterator[Browser]:
     """The installed Chromium, with its background network requests disabled."""
@@ -56,15 +61,20 @@ def page(browser: Browser, gateway: Sandbox) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def check(message: ConsoleMessage) -> None:
-        # The browser also logs failures that the page handles: an invalid fault, and events that
-        # came faster than it could read.
-        expected = ("status of 400", "status of 422", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+        # The browser also logs failures that the page handles: an arrival that is not kept, an
+        # invalid fault or search, and events that came faster than it could read.
+        expected = (
+            "status of 400",
+            "status of 404",
+            "status of 422",
+            "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        )
         if message.type == "error" and not any(each in message.text for each in expected):
             errors.append(message.text)
 
     page.on("console", check)
-    page.goto(gateway.url.partition("/api/")[0])
-    page.get_by_text("live", exact=False).wait_for()
+    page.goto(origin_of(gateway))
+    page.locator("#connection.on").wait_for()
     yield page
     context.close()
     assert not errors

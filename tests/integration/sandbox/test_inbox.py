@@ -6,9 +6,11 @@ import contextlib
 import csv
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,10 +27,12 @@ from yunxin_soap.sandbox import Config, Gateway, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
+from yunxin_soap.sandbox.inbox import api as inbox_api
 from yunxin_soap.sandbox.inbox.api import MAX_LISTENERS
 from yunxin_soap.sandbox.inbox.events import MAX_BEHIND
 
 NUMBERS = "13900000000,13900000001"
+STATIC = Path(inbox_api.__file__).parent / "static"
 
 
 class Api:
@@ -108,6 +112,9 @@ def test_list_several_outcomes_returns_the_latest_first(
         ({"before_id": 3}, ["b", "a"]),
         ({"before_id": 0}, []),
         ({"text": "demo"}, ["c", "b", "a"]),
+        ({"q": "to:0000001 outcome:accepted"}, ["b"]),
+        ({"q": 'A【 account:demo text:"a【签名】"', "utc_offset": 480}, ["a"]),
+        ({"q": "before:2000-01-01"}, []),
     ],
 )
 def test_list_search_returns_the_matching_arrivals(
@@ -119,7 +126,10 @@ def test_list_search_returns_the_matching_arrivals(
             for number, text in (("0", "a"), ("1", "b"), ("0", "c")):
                 client.send(f"1390000000{number}", f"{text}【签名】")
         found = Api(sandbox).get("/arrivals", **query)["arrivals"]
+        query.pop("limit", None)
+        ids = Api(sandbox).get("/arrivals/ids", **query)["ids"]
     assert [message["message"][0] for message in found] == expected
+    assert ids[: len(found)] == [message["id"] for message in found]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +199,18 @@ def test_list_long_message_is_shortened(api: Api, client: Client) -> None:
     assert "字" * 19_996 in api.call("GET", "/arrivals.csv").content.decode()
 
 
+def test_error_is_in_the_readers_language(api: Api) -> None:
+    """The page asks for Chinese; other programs get English."""
+    for language, expected in (
+        ({"Accept-Language": "zh-CN"}, "未知的结果：outcome: 之后请写 accepted"),
+        ({"Accept-Language": "en"}, "query: q has an unknown outcome"),
+        ({}, "query: q has an unknown outcome"),
+    ):
+        response = api.call("GET", "/arrivals", params={"q": "outcome:x"}, headers=language)
+        assert response.status_code == 422
+        assert response.json()["error"].startswith(expected)
+
+
 def test_search_mistyped_parameter_is_an_error(api: Api, client: Client) -> None:
     """An unknown parameter is a 400 that lists the known ones."""
     client.send("13900000000", "一")
@@ -229,6 +251,9 @@ def test_request_unknown_or_repeated_parameter_is_an_error(
         {"limit": 1001},
         {"after_id": -1},
         {"before_id": "1.5"},
+        {"q": "recipient:1"},
+        {"q": "code:x"},
+        {"utc_offset": "x"},
     ],
 )
 def test_list_invalid_value_is_an_error(api: Api, query: dict[str, Any]) -> None:
@@ -530,6 +555,8 @@ def test_openapi_responses_agree_with_their_schemas(api: Api, client: Client) ->
     requests_by_operation: list[tuple[str, str, str, Any]] = [
         ("GET", "/arrivals", "/arrivals?limit=1", None),
         ("GET", "/arrivals", "/arrivals?limit=x", None),
+        ("GET", "/arrivals/ids", "/arrivals/ids?q=to:139", None),
+        ("GET", "/arrivals/ids", "/arrivals/ids?q=x:1", None),
         ("GET", "/arrivals.json", "/arrivals.json", None),
         ("GET", "/configuration", "/configuration", None),
         ("GET", "/arrivals/{id}", "/arrivals/1", None),
@@ -585,7 +612,9 @@ def test_request_unknown_path_or_method_is_an_error(
     assert api.call(method, path).status_code == status
 
 
-@pytest.mark.parametrize("path", ["/", "/inbox.js", "/inbox.css"])
+@pytest.mark.parametrize(
+    "path", ["/", *(f"/static/{each.name}" for each in sorted(STATIC.iterdir()))]
+)
 def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
     """The page's files name no other site, and the policy forbids other sites."""
     response = requests.get(api.origin + path, timeout=20)
@@ -593,6 +622,10 @@ def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert "http://" not in response.text
     assert "https://" not in response.text
+    # Below a path of a proxy, only relative addresses lead here.
+    assert not re.search(
+        r"""(?:href|src|from|import|fetch\(|Source\()\s*=?\s*["'`]/""", response.text
+    )
     assert requests.post(api.origin + path, timeout=20).status_code == 405
 
 

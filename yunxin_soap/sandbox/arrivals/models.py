@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -20,6 +21,9 @@ class Outcome(str, Enum):
     """The method threw, or a fault prevented the call."""
     MALFORMED = "malformed"
     """The request never reached the method."""
+
+
+_CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
 
 
 class StorageError(Exception):
@@ -78,3 +82,11 @@ class Arrival:
             "outcome": self.outcome.value,
             "recipients": list(self.recipients),
         }
+
+
+def code_of(arrival: Arrival) -> int | None:
+    """Return the result code of a rejected submission; None for any other arrival."""
+    if arrival.outcome is not Outcome.REJECTED:
+        return None
+    found = _CODE.fullmatch(arrival.result)
+    return int(found[1]) if found else None

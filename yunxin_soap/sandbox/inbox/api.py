@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ from yunxin_soap.sandbox.access import Access
 from yunxin_soap.sandbox.arrivals.models import Arrival, StorageError
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, Fault
-from yunxin_soap.sandbox.inbox import export, schemas
+from yunxin_soap.sandbox.inbox import chinese, export, schemas, search
 from yunxin_soap.sandbox.inbox.errors import ApiError
 from yunxin_soap.sandbox.inbox.events import EventQueue, call_threadsafe
 from yunxin_soap.sandbox.inbox.guard import SECURITY_HEADERS, reject_cross_site
@@ -72,6 +72,7 @@ class Inbox:
         self._listeners = 0
         self._handlers: dict[str, Callable[..., Awaitable[web.StreamResponse]]] = {
             "listArrivals": self._list_arrivals,
+            "listIds": self._list_ids,
             "clearArrivals": self._clear_arrivals,
             "downloadCsv": self._download_csv,
             "downloadJson": self._download_json,
@@ -109,7 +110,10 @@ class Inbox:
                 return _serve_file(request)
             return await self._call_operation(request, body)
         except ApiError as error:
-            response = _json_response(schemas.Error(error=str(error)), error.status)
+            message = str(error)
+            if chinese.is_preferred(request.headers.get("Accept-Language", "")):
+                message = chinese.translate(message)
+            response = _json_response(schemas.Error(error=message), error.status)
             response.headers.update(error.headers)
             if body is None:
                 response.force_close()
@@ -158,7 +162,7 @@ class Inbox:
     async def _list_arrivals(self, call: _Call[ListQuery]) -> web.StreamResponse:
         store = self._service.store
         last_id, arrivals = store.last_id, store.arrivals
-        found = [each for each in reversed(arrivals) if call.query.matches(each)]
+        found = list(filter(call.query.matcher(), reversed(arrivals)))
         return _json_response(
             schemas.ArrivalList(
                 arrivals=[
@@ -168,6 +172,21 @@ class Inbox:
                 total=len(arrivals),
                 dropped=store.dropped,
                 capacity=store.limits.max_arrivals,
+                first_id=arrivals[0].id if arrivals else 0,
+                last_id=last_id,
+            )
+        )
+
+    async def _list_ids(self, call: _Call[SearchQuery]) -> web.StreamResponse:
+        store = self._service.store
+        last_id, arrivals = store.last_id, store.arrivals
+        terms = [schemas.SearchTerm(**asdict(each)) for each in search.parse(call.query.q)]
+        return _json_response(
+            schemas.ArrivalIds(
+                ids=[each.id for each in filter(call.query.matcher(), reversed(arrivals))],
+                terms=terms,
+                total=len(arrivals),
+                dropped=store.dropped,
                 last_id=last_id,
             )
         )
@@ -188,7 +207,7 @@ class Inbox:
         return _download("arrivals.json", "application/json", content)
 
     def _search(self, query: SearchQuery) -> list[Arrival]:
-        return [each for each in self._service.store.arrivals if query.matches(each)]
+        return list(filter(query.matcher(), self._service.store.arrivals))
 
     async def _get_arrival(self, call: _Call[NoQuery], id: str) -> web.StreamResponse:  # noqa: A002
         arrival = self._service.store.arrival(int(id))
@@ -197,12 +216,12 @@ class Inbox:
         return _json_response(schemas.ArrivalDetail.of(arrival))
 
     async def _wait_for_arrival(self, call: _Call[WaitQuery]) -> web.StreamResponse:
-        query = call.query
+        query, matches = call.query, call.query.matcher()
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Arrival] = loop.create_future()
 
         def check(arrival: Arrival | None) -> None:
-            if arrival is not None and query.matches(arrival):
+            if arrival is not None and matches(arrival):
                 call_threadsafe(loop, _set_result, found, arrival)
 
         # Subscribe first: an arrival between the search and the wait must not be missed.
@@ -313,15 +332,19 @@ def _response(body: bytes, content_type: str, status: int = 200) -> web.Response
     )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=32)
 def _read_static(name: str) -> bytes:
-    return (Path(__file__).parent / "static" / name).read_bytes()
+    return (_STATIC / name).read_bytes()
 
 
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "/": (render_page, "text/html; charset=utf-8"),
-    "/inbox.js": (lambda: _read_static("inbox.js"), "text/javascript; charset=utf-8"),
-    "/inbox.css": (lambda: _read_static("inbox.css"), "text/css; charset=utf-8"),
+    **{
+        f"/static/{each.name}": (partial(_read_static, each.name), _TYPES[each.suffix])
+        for each in _STATIC.iterdir()
+    },
 }
 
 

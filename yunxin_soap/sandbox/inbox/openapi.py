@@ -28,6 +28,7 @@ _MODELS = (
     schemas.Arrival,
     schemas.ArrivalDetail,
     schemas.ArrivalList,
+    schemas.ArrivalIds,
     schemas.NumberCount,
     schemas.Configuration,
     schemas.Empty,
@@ -88,6 +89,15 @@ OPERATIONS = (
         _ref("ArrivalList"),
         (422,),
         ListQuery,
+    ),
+    Operation(
+        "listIds",
+        "GET",
+        "/arrivals/ids",
+        "List the ids of all arrivals that match, the latest first.",
+        _ref("ArrivalIds"),
+        (422,),
+        SearchQuery,
     ),
     Operation(
         "clearArrivals",

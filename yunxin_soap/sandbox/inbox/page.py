@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yunxin_soap.sandbox.arrivals.models import Outcome
+from yunxin_soap.codes import ResultCode
 from yunxin_soap.sandbox.inbox.openapi import fault_kinds
 
 _PREFILLED = {"times": "1", "seconds": "1"}
 """Values to start with where the model's default is not useful in the form."""
+_STATIC = Path(__file__).parent / "static"
 _STEP = 0.001
 """The step of the form's decimal numbers."""
 
@@ -65,7 +67,8 @@ def render_page() -> bytes:
         each for each in options if len(each.kinds) > len(kinds) / 2 and each.name != "times"
     ]
     page = templates.get_template("inbox.html.j2").render(
-        outcomes=[each.value for each in Outcome],
+        codes=list(ResultCode),
+        modules=sorted({each.name for each in _STATIC.glob("*.js")} - {"early.js"}),
         kinds=kinds,
         stages=stages,
         all_stages=list(dict.fromkeys(each for names in stages.values() for each in names)),

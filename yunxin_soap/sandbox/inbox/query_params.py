@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Annotated, TypeVar
 
 from multidict import MultiMapping
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
+from yunxin_soap.sandbox.inbox import search
 from yunxin_soap.sandbox.inbox.errors import ApiError
 from yunxin_soap.sandbox.strict_models import Text, from_strings, model
 
@@ -36,6 +38,19 @@ def _check_decimal(value: object) -> object:
     return value
 
 
+def _check_search(value: str) -> str:
+    search.matcher(value, 0)
+    return value
+
+
+def _check_offset(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,3}", value):
+        raise ValueError("must be minutes east of UTC, such as 480")
+    return value
+
+
+_Search = Annotated[Text, AfterValidator(_check_search)]
+_Offset = Annotated[int, Field(ge=-960, le=960), BeforeValidator(_check_offset)]
 _Id = Annotated[int, Field(ge=0, le=MAX_ID), BeforeValidator(_check_digits)]
 _PageSize = Annotated[int, Field(ge=0, le=MAX_PAGE), BeforeValidator(_check_digits)]
 _Timeout = Annotated[
@@ -52,6 +67,14 @@ class NoQuery:
 class SearchQuery(NoQuery):
     """Which arrivals to return: those that match all given parameters."""
 
+    q: _Search = Field(
+        "",
+        description="A search as the page has it, such as `to:13900000000 outcome:rejected`. The"
+        " terms are to:, outcome:, code:, text:, account:, before: and words; quotes keep spaces.",
+    )
+    utc_offset: _Offset = Field(
+        0, description="Minutes east of UTC, for the times in `q` that name no zone."
+    )
     text: Text = Field(
         "",
         description="Part of the message, a number, the result, the batch number or the user code;"
@@ -63,27 +86,19 @@ class SearchQuery(NoQuery):
     after_id: _Id = Field(0, description="Only arrivals with a higher id.")
     before_id: _Id | None = Field(None, description="Only arrivals with a lower id.")
 
-    def matches(self, arrival: Arrival) -> bool:
-        """Return whether an arrival matches all parameters."""
-        return (
+    def matcher(self) -> Callable[[Arrival], bool]:
+        """Return a function that says whether an arrival matches all parameters."""
+        matches_search = search.matcher(self.q, self.utc_offset)
+        text = self.text.lower()
+        return lambda arrival: (
             arrival.id > self.after_id
             and (self.before_id is None or arrival.id < self.before_id)
             and self.outcome in (None, arrival.outcome)
             and (not self.recipient or self.recipient in arrival.recipients)
             and self.batch_no in ("", arrival.batch_no)
-            and (not self.text or self._matches_text(arrival))
+            and (not text or search.matches_text(arrival, text))
+            and matches_search(arrival)
         )
-
-    def _matches_text(self, arrival: Arrival) -> bool:
-        text = self.text.lower()
-        values = (
-            arrival.message,
-            arrival.result,
-            arrival.batch_no or "",
-            arrival.user_code,
-            *arrival.recipients,
-        )
-        return any(text in value.lower() for value in values)
 
 
 @model(kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -13,7 +12,7 @@ from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.arrivals import models
-from yunxin_soap.sandbox.arrivals.models import Outcome
+from yunxin_soap.sandbox.arrivals.models import Outcome, code_of
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_LISTED_MESSAGE = 10_000
 """Characters of a message in a list; a single arrival has the complete message."""
-_CODE = re.compile(r"(-[0-9]+)(?::.*)?", re.DOTALL)
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -99,7 +97,7 @@ class Arrival(_Schema):
     @classmethod
     def of(cls, arrival: models.Arrival) -> Self:
         """Return what the API shows of an arrival."""
-        code = _code_of(arrival)
+        code = code_of(arrival)
         known = DOCUMENTED.get(code) if code is not None else None
         derived = {
             "segments": count_segments(arrival.message),
@@ -140,6 +138,32 @@ class ArrivalList(_Schema):
     """How many older arrivals are no longer in memory."""
     capacity: _Count
     """The most arrivals that memory can keep."""
+    first_id: _Count
+    """The id of the oldest arrival in memory; 0 if there is none."""
+    last_id: _Count
+    """The id of the latest arrival, cleared ones included; 0 at first."""
+
+
+class SearchTerm(_Schema):
+    """One term of a search."""
+
+    name: str
+    """What the term is about; empty for a word that may be anywhere."""
+    value: str
+    """The value without its quotes."""
+
+
+class ArrivalIds(_Schema):
+    """The ids of all arrivals that match a search."""
+
+    ids: list[int]
+    """The latest first."""
+    terms: list[SearchTerm]
+    """The terms of the search, to mark them in the arrivals."""
+    total: _Count
+    """How many arrivals are kept in memory."""
+    dropped: _Count
+    """How many older arrivals are no longer in memory."""
     last_id: _Count
     """The id of the latest arrival, cleared ones included; 0 at first."""
 
@@ -183,10 +207,3 @@ def fault_json(fault_id: int, status: FaultStatus) -> dict[str, Any]:
     """Return an injected fault for JSON: its state and its options."""
     state = FaultState(id=fault_id, triggered=status.triggered, exhausted=status.exhausted)
     return state.model_dump() | asdict(cast(Any, status.fault))
-
-
-def _code_of(arrival: models.Arrival) -> int | None:
-    if arrival.outcome is not Outcome.REJECTED:
-        return None
-    found = _CODE.fullmatch(arrival.result)
-    return int(found[1]) if found else None
