@@ -18,7 +18,7 @@ const TEXTS = {
   'theme.light': ['Theme: light', '主题：浅色'],
   'theme.dark': ['Theme: dark', '主题：深色'],
 
-  search: ['Search messages, numbers, batch numbers', '搜索内容、号码、批次号'],
+  search: ['Search text, number, batch number', '搜索内容、号码、批次号'],
   suggestions: ['Search suggestions', '搜索建议'],
   'term.to': ['a number, or part of it', '号码，或其中一部分'],
   'term.outcome': ['accepted, rejected, failed, malformed', '结果：accepted、rejected、failed、malformed'],
