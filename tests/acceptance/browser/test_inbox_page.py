@@ -423,7 +423,7 @@ def test_page_keyboard_moves_searches_helps_and_closes(page: Page, gateway: Sand
     page.keyboard.press("k")
     expect(title).to_have_text("137 0000 0032")
     page.keyboard.press("?")
-    expect(page.locator("#help")).to_contain_text("15499990007")
+    expect(page.locator("#help")).to_contain_text("15499991000")
     page.keyboard.press("Escape")
     expect(page.locator("#help")).to_be_hidden()
     expect(title).to_have_text("137 0000 0032")

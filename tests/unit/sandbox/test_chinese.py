@@ -8,6 +8,7 @@ import pytest
 from multidict import MultiDict
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sandbox.access import Access
 from yunxin_soap.sandbox.faults.model import Fault
 from yunxin_soap.sandbox.inbox import chinese
 from yunxin_soap.sandbox.inbox.errors import ApiError
@@ -83,6 +84,7 @@ def test_translate_mistake_in_a_search_is_chinese(search: str, expected: str) ->
         "100 clients already wait or follow events: try again later.",
         "'x' is not a phone number.",
         "The Content-Type must be application/json.",
+        "The inbox needs a login: give the user name and the password of --auth.",
         "The body is not valid JSON.",
         'A fault is an object with a "kind".',
         "There is no fault 5.",
@@ -99,7 +101,7 @@ def test_translate_error_of_the_guard_is_chinese() -> None:
     """The page can show why it is rejected."""
     for headers in ({"Host": "sms.example.com"}, {"Host": "localhost", "Origin": "null"}):
         with pytest.raises(ApiError) as caught:
-            reject_cross_site(headers, "127.0.0.1")
+            reject_cross_site(headers, "127.0.0.1", Access())
         in_chinese(str(caught.value))
 
 

@@ -30,21 +30,22 @@ _SENTENCES: dict[str, str] = {
         r"未知的查询参数“\1”；可用参数：\2。"
     ),
     r"The query parameter (.+) is given more than once\.": r"查询参数 \1 重复给出。",
-    r"Requests from other web sites are not allowed\.": r"不允许来自其他网站的请求。",
+    r"Requests from other web sites are not allowed\. A proxy .*": (
+        r"不允许来自其他网站的请求。沙箱前的代理必须传递 Host 头，并设置 X-Forwarded-Proto。"
+    ),
+    r"The inbox needs a login: .*": r"收件箱需要登录：请输入 --auth 的用户名和密码。",
     r"Rejected, because the host name (.+) could be used for DNS rebinding: use the sandbox's IP"
-    r" address, a host name without a dot, or one that ends in (.+)\.": (
+    r" address, a host name without a dot, or one that ends in (.+?)\. If it is the sandbox's own"
+    r" name, .*": (
         r"已拒绝：主机名 \1 可能被用于 DNS 重绑定攻击。请使用沙箱的 IP 地址、不带点的主机名，"
-        r"或以 \2 结尾的主机名。"
+        r"或以 \2 结尾的主机名。如果这是沙箱自己的名称，请用 --allow-host \1 启动沙箱。"
     ),
     r"The record (.+) cannot be cleared \((.+)\)\.": r"记录文件 \1 无法清空（\2）。",
     # Faults
     r"(\d+) faults are active: remove some of them\.": r"已有 \1 个故障生效：请先移除一些。",
     r"There is no fault '(.*)': use one of (.+)\.": r"没有故障“\1”：请使用 \2 之一。",
-    r"fault '(.+)' has no option '(.+)': it is for (.+)\.": (
-        r"故障 \1 没有选项“\2”：它只适用于 \3。"
-    ),
-    r"fault '(.+)': unknown option '(.+)'; the options are (.+)\.": (
-        r"故障 \1：未知的选项“\2”；可用选项：\3。"
+    r"fault '(.+)': unknown option '(.+)'.*; the options of '.+' are (.+)\.": (
+        r"故障 \1：没有选项“\2”；可用选项：\3。"
     ),
     r"fault '(.+?)': (.+)\.": r"故障 \1：{2}。",
     r"query: (.+)\.": r"{1}。",
