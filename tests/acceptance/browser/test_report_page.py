@@ -72,7 +72,7 @@ def test_report_switches_its_language_prints_and_is_accessible(
         assert "后续处理" in text
         assert "What to do next" not in text
         assert "English" not in text
-        assert printed[0].render().to_numpy()[2, 2, :3].tolist() == [255, 255, 255]
+        assert (printed[0].render().to_numpy()[:, :, :3] == 255).mean() > 0.5
         assert [round(each) for each in printed[0].get_size()] == [595, 842]  # A4
         assert len(printed) <= 3
         page.close()

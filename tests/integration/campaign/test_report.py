@@ -58,6 +58,11 @@ def test_figures_keep_what_a_retry_and_a_decision_changed(
     ledger.retry("a", by="小王")
     assert counts(figures()) == {End.ACCEPTED: 3, End.DEFERRED: 1}
     assert figures().earlier_rejections == (EarlierRejection(-16, State.REJECTED, 1, 3),)
+    sandbox.inject_fault("code", code="-16")
+    ledger.run("a", client)
+    assert figures().rejections == (Rejection(-16, False, True, 1, 3),)
+    assert figures().earlier_rejections == (EarlierRejection(-16, State.REJECTED, 1, 3),)
+    ledger.retry("a", by="小王")
     sandbox.inject_fault("hang")
     with Client("demo", "demo", endpoint=sandbox.url, channel="37", timeout=0.5) as impatient:
         ledger.run("a", impatient)
@@ -66,7 +71,7 @@ def test_figures_keep_what_a_retry_and_a_decision_changed(
     assert min(found.times[End.NO_RESPONSE]) >= 500
     assert sent(found) == 10
     assert found.rejections == ()
-    assert found.earlier_rejections == (EarlierRejection(-16, State.REJECTED, 1, 3),)
+    assert found.earlier_rejections == (EarlierRejection(-16, State.REJECTED, 2, 6),)
     outcomes = {State.ACCEPTED: 3, State.REJECTED: 0, State.UNKNOWN: 3}
     others = {State.ACCEPTED: 3, State.REJECTED: 0, State.UNKNOWN: 0}
     assert found.texts == (
@@ -102,8 +107,9 @@ def test_figures_count_what_was_split(
     assert (text.numbers, text.outcomes[State.ACCEPTED]) == (2, 1)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.75])
 def test_figures_tell_endings_and_seconds_apart(
-    ledger: Ledger, engine: sa.Engine, figures: Callable[[], Figures]
+    ledger: Ledger, engine: sa.Engine, figures: Callable[[], Figures], fraction: float
 ) -> None:
     """Each database puts the same submission into the same bucket."""
     states = {
@@ -139,8 +145,8 @@ def test_figures_tell_endings_and_seconds_apart(
                     state=state.value,
                     reason=reason,
                     code=code,
-                    sent_at=start + at,
-                    ended_at=start + at + took.get(end, 1.0),
+                    sent_at=start + at + fraction,
+                    ended_at=start + at + fraction + took.get(end, 1.0),
                 )
             )
     found = figures()
@@ -153,7 +159,8 @@ def test_figures_tell_endings_and_seconds_apart(
     assert found.sending is not None
     assert (found.sending.origin, found.sending.step) == (start, 1)
     # A process that was noticed to have ended days later does not stretch the chart.
-    assert (found.sending.first, found.sending.last) == (start, start + 5)
+    first = start + fraction
+    assert (found.sending.first, found.sending.last) == (first, first + 5)
     assert found.sending.buckets == {
         at: {end: 1} for at, end in enumerate(states) if end not in (End.NOT_SENT, End.DEFERRED)
     }
