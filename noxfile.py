@@ -36,9 +36,29 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documents in English and in Chinese; a warning fails the build."""
+    session.install("-e", ".[all,docs]")
+    for language in ("en", "zh_CN"):
+        folder = f"build/docs/{language}"
+        session.run("sphinx-build", "-qW", "--keep-going", f"-Dlanguage={language}", "docs", folder)
+
+
+@nox.session
+def translations(session: nox.Session) -> None:
+    """Write what is to be translated to docs/locale, and mark what has changed there."""
+    session.install("-e", ".[all,docs]")
+    listed = session.run("python", "docs/_ext/translations.py", silent=True)
+    assert isinstance(listed, str)
+    folder = "build/docs/gettext"
+    session.run("sphinx-build", "-q", "-b", "gettext", "docs", folder, *listed.split())
+    session.run("sphinx-intl", "update", "-p", folder, "-d", "docs/locale", "-l", "zh_CN")
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Check the types of all code with mypy, and those of the public API with pyright."""
-    session.install(*EVERYTHING)
+    session.install("-e", ".[all,docs,test]")
     session.run("mypy")
     # The machine's Node runs pyright; its wrapper must not download another one.
     session.run("pyright", TYPING_TESTS, env={"PYRIGHT_PYTHON_GLOBAL_NODE": "1"})
