@@ -23,6 +23,8 @@ PUBLIC_MODULES = (
     "yunxin_soap",
     "yunxin_soap.campaign",
     "yunxin_soap.celery",
+    "yunxin_soap.django",
+    "yunxin_soap.pytest_plugin",
     "yunxin_soap.sandbox",
     "yunxin_soap.telemetry",
     "yunxin_soap.wsdl",

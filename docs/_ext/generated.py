@@ -69,7 +69,7 @@ def _settings() -> str:
     rows = []
     for each in fields(settings.Settings):
         meaning = meanings[each.name]  # an argument that nothing documents fails the build
-        has_variable = each.name in settings._ENV_NAMES
+        has_variable = each.name in settings.ENV_NAMES
         variable = f"`YUNXIN_{each.name.upper()}`" if has_variable else ""
         rows.append((f"`{each.name}`", variable, meaning))
     return _table(("argument", "variable", "meaning"), rows)

@@ -19,6 +19,7 @@ import requests
 from click.testing import CliRunner, Result
 from requests.auth import HTTPBasicAuth
 
+from tests.support.doc_pages import DOCS
 from tests.support.ports import free_port
 from tests.support.scripted_server import ScriptedServer, proxy_url, reply_with
 from tests.support.wire_samples import http_response
@@ -1083,8 +1084,8 @@ def test_sandbox_help_shows_the_test_numbers() -> None:
 
 
 def test_sandbox_document_names_every_option_and_test_number() -> None:
-    """docs/sandbox.md has the options of the command, the test numbers and the paths."""
-    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+    """docs/how-to/sandbox.md has the options of the command, the test numbers and the paths."""
+    text = (DOCS / "how-to" / "sandbox.md").read_text("utf-8")
     options = set(re.findall(r"^ +(--[a-z-]+)", run("sandbox", "--help").stdout, re.MULTILINE))
     assert {option for option in options if f"`{option}" not in text} == set()
     for each in TEST_NUMBERS:

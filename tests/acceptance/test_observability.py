@@ -1,4 +1,4 @@
-"""The examples of docs/observability.md: they run, and its SQL stays cheap in a large ledger."""
+"""The examples of docs/how-to/observability.md run; its SQL stays cheap in a large ledger."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from tests.integration.campaign.conftest import ledger_url, on_mariadb, on_server
 from tests.integration.campaign.killing.processes import wait_until
+from tests.support.doc_pages import DOCS, read_blocks
 from tests.support.lists import TEXT, numbers
 from tests.support.query_cost import rows_read
 from yunxin_soap import Client
@@ -31,14 +32,14 @@ from yunxin_soap.sandbox import Sandbox
 __all__ = ["ledger_url", "on_mariadb", "on_server"]
 
 TO = "13900000000"
-PAGE = Path(__file__).parents[2].joinpath("docs", "observability.md").read_text("utf-8")
-QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = read_blocks(DOCS / "how-to" / "observability.md")
+QUERIES = [each.code for each in BLOCKS if each.language == "sql"]
+EXAMPLES = [each.code for each in BLOCKS if each.language == "python"]
 
 
 def example(word: str) -> str:
     """Return the example that contains a word."""
-    (found,) = (str(each) for each in EXAMPLES if word in each)
+    (found,) = (each for each in EXAMPLES if word in each)
     return found
 
 
@@ -57,7 +58,7 @@ def test_logging_example_writes_json(
     log_to_restore: logging.Logger, sandbox: Sandbox, tmp_path: Path, word: str
 ) -> None:
     """Each record is one line of JSON with the attributes, and without number, text or key."""
-    exec(compile(example(word), "docs/observability.md", "exec"), {})
+    exec(compile(example(word), "docs/how-to/observability.md", "exec"), {})
     (handler,) = log_to_restore.handlers
     assert isinstance(handler, logging.StreamHandler)
     written = io.StringIO()
@@ -92,10 +93,10 @@ def test_observer_example_is_told(sandbox: Sandbox, capsys: pytest.CaptureFixtur
     """The observer prints a line for each submission, until it is removed."""
     before, after = example("observation = observe").split("...\n")
     names: dict[str, Any] = {}
-    exec(compile(before, "docs/observability.md", "exec"), names)
+    exec(compile(before, "docs/how-to/observability.md", "exec"), names)
     with Client("demo", "demo", endpoint=sandbox.url, channel="37", signature="签名") as client:
         client.send("13900000000", "x")
-        exec(compile(after, "docs/observability.md", "exec"), names)
+        exec(compile(after, "docs/how-to/observability.md", "exec"), names)
         client.send("13900000000", "x")
     assert re.fullmatch(r"37 1 accepted [0-9.e-]+\n", capsys.readouterr().out)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,32 +19,25 @@ from tests.support.brokers import (
     rabbitmq_missing,
     redis_missing,
 )
+from tests.support.doc_pages import DOCS, find_block, read_blocks
 from tests.support.lists import TEXT, numbers
 from tests.support.postgresql import database
 from tests.support.services import skip_or_fail
 from yunxin_soap.campaign import CampaignState, Ledger, State
 from yunxin_soap.sandbox import Sandbox
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+HOW_TO = DOCS / "how-to"
 NUMBERS = numbers(40)
-
-
-def python_blocks(document: str) -> list[str]:
-    """Return the Python code blocks of a document."""
-    text = (DOCS / document).read_text("utf-8")
-    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def write_block(document: str, name: str, folder: Path) -> None:
     """Write the code block of a document that begins with the name of a file."""
-    (block,) = (each for each in python_blocks(document) if each.startswith(f"# {name}\n"))
-    (folder / name).write_text(block, "utf-8")
+    (folder / name).write_text(find_block(HOW_TO / document, f"# {name}\n"), "utf-8")
 
 
 def sh_lines(document: str, program: str) -> list[list[str]]:
     """Return the commands of a document that run a program."""
-    text = (DOCS / document).read_text("utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = [each.code for each in read_blocks(HOW_TO / document) if each.language == "sh"]
     lines = [line.split() for block in blocks for line in block.splitlines()]
     return [line[1:] for line in lines if line[0] == program]
 
@@ -143,7 +135,7 @@ def test_celery_recipe_sends(
     run: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
 ) -> None:
-    """The module and the commands of docs/celery.md send what is queued and started."""
+    """The module and the commands of docs/how-to/celery.md send what is queued and started."""
     # Celery prefers the variable to the address in the module.
     environment["CELERY_BROKER_URL"] = broker_url
     write_block("celery.md", "shop.py", tmp_path)
@@ -162,9 +154,9 @@ def test_celery_recipe_sends(
 def test_celery_recipe_of_the_calls_sends(
     database_url: str, sandbox: Sandbox, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The calls that docs/celery.md shows send a queued message and a campaign."""
+    """The calls that docs/how-to/celery.md shows send a queued message and a campaign."""
     write_block("celery.md", "shop.py", tmp_path)
-    (calls,) = (each for each in python_blocks("celery.md") if "ledger.start(" in each)
+    calls = find_block(HOW_TO / "celery.md", "import shop")
     with Ledger(database_url) as ledger:
         ledger.plan("june", NUMBERS[1:], TEXT, channel=37)
         ledger.once.enqueue("order-42-shipped", NUMBERS[:1], TEXT, channel=37)
@@ -179,11 +171,11 @@ def test_procrastinate_recipe_sends(
     run: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
 ) -> None:
-    """The module and the commands of docs/other-queues.md do the same without a broker."""
-    write_block("other-queues.md", "jobs.py", tmp_path)
+    """The module and the commands of docs/how-to/procrastinate.md do the same without a broker."""
+    write_block("procrastinate.md", "jobs.py", tmp_path)
     with Ledger(database_url) as ledger:
         start_sending(ledger)
-        schema, worker = sh_lines("other-queues.md", "procrastinate")
+        schema, worker = sh_lines("procrastinate.md", "procrastinate")
         assert run("procrastinate", *schema).wait(60) == 0
         run("procrastinate", *worker)
         wait_until_sent(ledger, sandbox)  # the sweep finds all of it

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.scale`` plans and runs a campaign for each size on SQLite, PostgreSQL
 and MariaDB against the minimal responder, and against a sandbox that takes its time. The figures of
-docs/scale.md are from it. Other work on the machine changes the rates; CPU and room hardly.
+docs/design/scale.md are from it. Other work on the machine changes the rates; CPU and room hardly.
 """
 
 from __future__ import annotations
