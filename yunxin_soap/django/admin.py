@@ -17,7 +17,7 @@ from django.db.models import BooleanField, Count, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from yunxin_soap.campaign.models import DecisionName, State
+from yunxin_soap.campaign.models import DecisionName
 from yunxin_soap.django import configuration
 from yunxin_soap.django.models import (
     Campaign,
@@ -107,9 +107,9 @@ class _Ledger(_ReadOnly, _ModelAdmin):
                 done += 1
             except YunxinError as error:  # noqa: PERF203 - the others go on
                 shown = masked(str(error), is_masked=not _may(request, SEE_NUMBERS))
-                self.message_user(request, f"{title}: {shown}", messages.ERROR)
+                self.message_user(request, f"{str(title)!r}: {shown}", messages.ERROR)
         if done:
-            self.message_user(request, f"{question} Done for {done}.", messages.SUCCESS)
+            self.message_user(request, f"Done for {done}.", messages.SUCCESS)
         return None
 
     def title_of(self, row: Any) -> str:
@@ -333,10 +333,6 @@ class SingleSendAdmin(_SubmissionAdmin):
     list_filter = ("state",)
     actions = ("retry", "resolve_accepted", "resolve_not_sent", "resend")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave campaigns out."""
-        return super().get_queryset(request).filter(key__isnull=False)
-
     @admin.action(description="Retry what was rejected", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Make rejected sends pending."""
@@ -357,7 +353,3 @@ class UnknownSubmissionAdmin(_SubmissionAdmin):
 
     list_display = ("id", "shown_key", "campaign", "shown_numbers", "size", "shown_reason", "sent")
     actions = ("resolve_accepted", "resolve_not_sent", "resend")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave everything else out."""
-        return super().get_queryset(request).filter(state=State.UNKNOWN.value)

@@ -149,8 +149,22 @@ class Submission(models.Model):
         return masked(self.reason, is_masked=is_masked)
 
 
+class _SingleSends(models.Manager["SingleSend"]):
+    def get_queryset(self) -> models.QuerySet[SingleSend]:
+        """Leave campaigns out."""
+        return super().get_queryset().filter(key__isnull=False)
+
+
+class _Unknown(models.Manager["UnknownSubmission"]):
+    def get_queryset(self) -> models.QuerySet[UnknownSubmission]:
+        """Leave everything else out."""
+        return super().get_queryset().filter(state=State.UNKNOWN.value)
+
+
 class SingleSend(Submission):
     """A single send with a key."""
+
+    objects = _SingleSends()
 
     class Meta:
         """The same table."""
@@ -161,6 +175,8 @@ class SingleSend(Submission):
 
 class UnknownSubmission(Submission):
     """A submission that may have been sent, and waits for a person."""
+
+    objects = _Unknown()
 
     class Meta:
         """The same table."""
