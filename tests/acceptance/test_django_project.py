@@ -1,0 +1,122 @@
+"""A new Django project needs few lines for a notice in a transaction; the example's tests pass."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.campaign.killing.processes import wait_until
+from yunxin_soap.sandbox import Sandbox
+
+TOP = Path(__file__).resolve().parents[2]
+SHOP = TOP / "examples" / "django_shop"
+MOST_LINES = 8
+"""Of glue, from a new project to a notice in a transaction."""
+
+
+def blocks() -> dict[str, str]:
+    """Return the Python files that the page shows, by their names."""
+    text = (TOP / "docs" / "how-to" / "django.md").read_text("utf-8")
+    found = re.findall(r"^```python\n# (\S+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return dict(found)
+
+
+def run(*command: str, cwd: Path, status: int = 0, **environment: str) -> str:
+    """Run a command of Python, and return its output."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project with the lines of the page, migrated."""
+    folder = tmp_path_factory.mktemp("project")
+    run("-m", "django", "startproject", "mysite", ".", cwd=folder)
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    for name, text in blocks().items():
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+    run("manage.py", "migrate", "-v", "0", cwd=folder)
+    return folder
+
+
+def test_page_needs_few_lines_of_glue() -> None:
+    """The settings, and what `orders.py` has because of the notice, are counted."""
+    found = blocks()
+    lines = found["mysite/settings.py"].splitlines() + [
+        line
+        for line in found["shop/orders.py"].splitlines()
+        if re.search(r"transaction|yunxin_soap|enqueue", line)
+    ]
+    assert len(lines) == 6, lines
+    assert len(lines) <= MOST_LINES
+
+
+PLACE = """
+from django.contrib.auth.models import User
+from shop.orders import place_order
+def fail():
+    User.objects.create(username="lost")
+    raise LookupError
+try:
+    place_order(fail)
+except LookupError:
+    pass
+order = place_order(lambda: User.objects.create(username="kept"))
+place_order(lambda: order)
+print(list(User.objects.values_list("username", flat=True)))
+"""
+
+
+def test_new_project_sends_the_notice_of_a_committed_order_once(project: Path) -> None:
+    """Two calls, one rollback and a worker make one SMS; SIGTERM ends the worker."""
+    with Sandbox() as sandbox:
+        account = {
+            "YUNXIN_ENDPOINT": sandbox.url,
+            "YUNXIN_USER_CODE": "demo",
+            "YUNXIN_USER_PASS": "demo",
+        }
+        assert "['kept']" in run("manage.py", "shell", "-c", PLACE, cwd=project)
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "yunxin", "worker"],
+            cwd=project,
+            env={**os.environ, **account},
+        )
+        try:
+            wait_until(lambda: bool(sandbox.inbox), "the notice is sent")
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            status = worker.wait(60)
+        assert status == 0
+        assert [each.message for each in sandbox.inbox] == ["您的订单已收到。【小店】"]
+        assert sandbox.inbox[0].recipients == ("13900000000",)
+        run("manage.py", "shell", "-c", "import mysite.celery", cwd=project, **account)
+
+
+def test_tests_of_the_page_pass(project: Path) -> None:
+    """They pass with Django's own runner, without an account."""
+    assert "Ran 3 tests" in run("-W", "error", "manage.py", "test", cwd=project)
+
+
+def test_tests_of_the_shop_pass_with_both_runners() -> None:
+    """Django's runner and pytest-django empty the outbox for each test."""
+    assert "Ran 7 tests" in run("-W", "error", "manage.py", "test", cwd=SHOP)
+    plugins = ("-p", "pytest_django.plugin", "-p", "yunxin_soap.pytest_plugin")
+    options = ("-q", "-p", "no:cacheprovider", *plugins)
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    assert "7 passed" in run("-m", "pytest", *options, cwd=SHOP, **quick)
