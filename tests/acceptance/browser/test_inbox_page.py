@@ -453,7 +453,7 @@ def test_page_ten_thousand_arrivals_are_all_within_reach(page: Page, gateway: Sa
 
 def test_page_failed_search_does_not_stop_updates(page: Page, gateway: Sandbox) -> None:
     """After a failed search the page still shows new arrivals."""
-    page.route("**/api/v1/arrivals?q=*", lambda route: route.fulfill(status=400, body="<html>"))
+    page.route("**/api/v1/arrivals/ids?q=*", lambda route: route.fulfill(status=400, body="<html>"))
     page.locator("#q").fill("x")
     expect(page.locator("#problem")).to_have_text("HTTP 400")
     page.unroute_all()

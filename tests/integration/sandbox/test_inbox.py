@@ -126,10 +126,10 @@ def test_list_search_returns_the_matching_arrivals(
             for number, text in (("0", "a"), ("1", "b"), ("0", "c")):
                 client.send(f"1390000000{number}", f"{text}【签名】")
         found = Api(sandbox).get("/arrivals", **query)["arrivals"]
-        query.pop("limit", None)
-        ids = Api(sandbox).get("/arrivals/ids", **query)["ids"]
+        listed = Api(sandbox).get("/arrivals/ids", **query)
     assert [message["message"][0] for message in found] == expected
-    assert ids[: len(found)] == [message["id"] for message in found]
+    assert listed["arrivals"] == found
+    assert listed["ids"][: len(found)] == [message["id"] for message in found]
 
 
 @pytest.mark.parametrize(

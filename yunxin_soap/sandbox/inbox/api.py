@@ -177,13 +177,17 @@ class Inbox:
             )
         )
 
-    async def _list_ids(self, call: _Call[SearchQuery]) -> web.StreamResponse:
+    async def _list_ids(self, call: _Call[ListQuery]) -> web.StreamResponse:
         store = self._service.store
         last_id, arrivals = store.last_id, store.arrivals
+        found = list(filter(call.query.matcher(), reversed(arrivals)))
         terms = [schemas.SearchTerm(**asdict(each)) for each in search.parse(call.query.q)]
         return _json_response(
             schemas.ArrivalIds(
-                ids=[each.id for each in filter(call.query.matcher(), reversed(arrivals))],
+                ids=[each.id for each in found],
+                arrivals=[
+                    schemas.Arrival.of(each).shortened() for each in found[: call.query.limit]
+                ],
                 terms=terms,
                 total=len(arrivals),
                 dropped=store.dropped,

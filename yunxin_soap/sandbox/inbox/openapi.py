@@ -94,10 +94,10 @@ OPERATIONS = (
         "listIds",
         "GET",
         "/arrivals/ids",
-        "List the ids of all arrivals that match, the latest first.",
+        "List the ids of all arrivals that match, the latest first, and the latest arrivals.",
         _ref("ArrivalIds"),
         (422,),
-        SearchQuery,
+        ListQuery,
     ),
     Operation(
         "clearArrivals",

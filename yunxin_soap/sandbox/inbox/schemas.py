@@ -158,6 +158,8 @@ class ArrivalIds(_Schema):
 
     ids: list[int]
     """The latest first."""
+    arrivals: list[Arrival]
+    """The latest of them, as many as the limit allows."""
     terms: list[SearchTerm]
     """The terms of the search, to mark them in the arrivals."""
     total: _Count

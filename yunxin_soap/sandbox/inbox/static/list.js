@@ -62,13 +62,9 @@ function measure() {
 /** Load the list for a search. The rows stay where they are if the search is the same. */
 export async function load(q) {
   const mine = ++loads;
-  const query = searchQuery(q);
-  const [page, first] = await Promise.all([
-    call('/arrivals/ids', { query }),
-    call('/arrivals', { query: { ...query, limit: 50 } }),
-  ]);
+  const page = await call('/arrivals/ids', { query: { ...searchQuery(q), limit: 50 } });
   if (mine !== loads) return; // a newer load has started
-  for (const arrival of first.arrivals) arrivals.set(arrival.id, arrival);
+  for (const arrival of page.arrivals) arrivals.set(arrival.id, arrival);
   const same = q === search && scroll.scrollTop > 0;
   const top = ids[Math.floor(scroll.scrollTop / rowHeight)];
   const offset = scroll.scrollTop % rowHeight;

@@ -300,12 +300,20 @@ function handleLink(event) {
   if (link.dataset.step !== undefined) list.select(place.id, true);
 }
 
+function showTestNumbers() {
+  testNumbers.writeHelp();
+  list.redraw();
+  message.redraw();
+}
+
 function start() {
   list.start({ href: (id) => linkTo({ id }), onChange: showCount });
   search.start(searchFor);
   faults.start();
+  place = { q: null, id: null, panel: null };
+  showPlace(); // ask for the list first, and translate while the answer is on its way
+  testNumbers.load().then(showTestNumbers).catch(() => {}); // the events' error says why
   showLanguage();
-  showLinks();
   $('#language').addEventListener('click', switchLanguage);
   $('#theme').addEventListener('click', switchTheme);
   $('#help-button').addEventListener('click', () => $('#help').showModal());
@@ -320,11 +328,6 @@ function start() {
   addEventListener('popstate', showPlace);
   narrow.addEventListener('change', cover);
   connect();
-  testNumbers.load().then(showLanguage).catch(() => {}); // the events' error says why
-  const wanted = place;
-  place = { q: null, id: null, panel: null };
-  if (wanted.id === null) message.close();
-  showPlace();
 }
 
 start();

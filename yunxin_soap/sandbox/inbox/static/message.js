@@ -3,7 +3,7 @@ import { call } from './api.js';
 import { $, copyButton, grouped, h, marked } from './dom.js';
 import { markedNumber, wordsFor } from './list.js';
 import { badge, toneOf } from './outcome.js';
-import { decode, toCurl } from './raw.js';
+import { decode, PASSWORD, toCurl } from './raw.js';
 import { createSamples } from './samples.js';
 import { isTestNumber } from './testnumbers.js';
 import { isChinese, n, t } from './texts.js';
@@ -50,7 +50,8 @@ export function redraw() {
     'div', { class: 'nothing' },
     h('p', { class: 'big', 'aria-hidden': 'true' }, '✉'),
     h('p', {}, t('pane.none')), h('p', { class: 'faint' }, t('pane.hint')),
-    h('details', {}, h('summary', {}, t('send.another')), createSamples()),
+    h('details', { toggle: (event) => event.target.append(...($('.samples', event.target) ? [] : [createSamples()])) },
+      h('summary', {}, t('send.another'))),
   ));
 }
 
@@ -163,7 +164,8 @@ function createRaw(arrival) {
   const section = h('section', { class: 'raw' }, h('h3', {}, t('raw')));
   const curl = toCurl(arrival.request);
   section.append(h('p', { class: 'curl' }, ...(curl
-    ? [copyButton('copy.curl', curl, t('copy.curl')), ' ', h('span', { class: 'faint' }, t('curl.note'))]
+    ? [copyButton('copy.curl', curl, t('copy.curl')), ' ',
+      curl.includes(PASSWORD) ? h('span', { class: 'faint' }, t('curl.note')) : '']
     : [h('span', { class: 'faint' }, t('curl.none'))])));
   const block = (name, kind, text) => h('div', {},
     h('h4', {}, t(name), ' ', h('small', {}, t(kind))),

@@ -1,7 +1,7 @@
 // Raw requests: made readable, and made into a curl command. Pure.
 import { endpoint } from './api.js';
 
-const PASSWORD = 'PASSWORD'; // stands where the password was
+export const PASSWORD = 'PASSWORD'; // stands where the password was
 const KEPT = 16 << 10; // characters that the sandbox keeps of a request
 // curl writes these itself.
 const OWN = new Set(['host', 'content-length', 'connection', 'accept-encoding', 'expect', 'transfer-encoding', 'user-agent']);

@@ -130,8 +130,8 @@ const TEXTS = {
 
   faults: ['Faults', '故障'],
   'faults.about': [
-    'A fault makes the next submissions that match it go wrong. Clearing the messages leaves faults, unless you choose otherwise.',
-    '故障会使接下来符合条件的提交出错。清空短信时，可选择保留故障。'],
+    'A fault makes the next submissions that match it go wrong. Clear asks whether to remove the faults too.',
+    '故障会使接下来符合条件的提交出错。清空时会询问是否同时移除故障。'],
   'faults.none': ['No fault is injected.', '没有注入故障。'],
   'faults.new': ['Inject a fault', '注入故障'],
   kind: ['Fault', '故障'],
