@@ -49,7 +49,11 @@ def _server(url: str, engine: str) -> dict[str, Any]:
 
 
 def _file(name: str | None) -> dict[str, Any]:
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": "unused", "TEST": {"NAME": name}}
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(Path(_FOLDER.name) / "unused.sqlite3"),
+        "TEST": {"NAME": name},
+    }
 
 
 settings.configure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,12 @@ ACCOUNT = {"user_code": "demo", "user_pass": "secret-of-demo"}
 COMPLETE = {**ACCOUNT, "channel": 37, "signature": "小店", "outbox": False}
 HERE = {"endpoint": "http://127.0.0.1:8025/api/MsgSend.asmx"}
 BASE = {"NAME": "shop", "USER": "u", "PASSWORD": "p@ss/word", "HOST": "db", "PORT": "5433"}
+
+
+@pytest.fixture(autouse=True)
+def _no_other_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the Celery applications of other tests."""
+    monkeypatch.setattr("yunxin_soap.celery._setups", WeakKeyDictionary())
 
 
 def ids(given: Any, *, deploy: bool = False, **settings: Any) -> list[str]:

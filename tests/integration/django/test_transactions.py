@@ -164,10 +164,10 @@ def test_processes_that_fork_have_connections_of_their_own(
     """A forked process uses the client and the ledger of its parent, and closes none of it."""
     get_ledger().once.enqueue("parent", TO, "一")
     get_ledger().once.send_queued(get_client(), "parent")
+    connections.close_all()  # Django's own do not survive a fork
     if (child := os.fork()) == 0:
         status = 1
         try:
-            connections.close_all()
             get_ledger().once.enqueue("child", TO, "二")
             get_ledger().once.send_queued(get_client(), "child")
             status = 0
