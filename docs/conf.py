@@ -41,7 +41,8 @@ language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False
 gettext_uuid = False
-gettext_location = True
+# Line numbers would change with every edit of a page.
+gettext_location = False
 
 # Chinese is searched without the dictionary that Sphinx would load; see translations.py.
 html_search_options = {"dict": ""}

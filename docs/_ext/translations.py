@@ -30,7 +30,9 @@ TRANSLATED = (
     "how-to/index",
     "how-to/django",
     "how-to/testing",
+    "design/index",
     "design/outcomes",
+    "reference/index",
     "troubleshooting",
 )
 """The pages, as patterns. All others are in English in both languages."""
