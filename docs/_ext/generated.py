@@ -356,12 +356,22 @@ class Generated(SphinxDirective):
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
-def keep_colons(
-    _app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]
+_attributes: dict[str, list[str]] = {}
+
+
+def keep_attribute(
+    _app: Sphinx, what: str, name: str, _object: object, _options: object, lines: list[str]
 ) -> None:
-    """Keep napoleon from reading an attribute's docstring up to a colon as its type."""
+    """Keep an attribute's docstring: napoleon would take it, up to a colon, for a type."""
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")
+        _attributes[name] = lines.copy()
+
+
+def restore_attribute(
+    _app: Sphinx, _what: str, name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Put the docstring back after napoleon."""
+    lines[:] = _attributes.pop(name, lines)
 
 
 def find_by_end_of_name(
@@ -383,6 +393,7 @@ def find_by_end_of_name(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directive, and what docstrings need."""
     app.add_directive("generated", Generated)
-    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # napoleon has 500
+    app.connect("autodoc-process-docstring", keep_attribute, priority=400)
+    app.connect("autodoc-process-docstring", restore_attribute, priority=600)  # napoleon has 500
     app.connect("missing-reference", find_by_end_of_name)
     return {"parallel_read_safe": True}

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.campaign.killing.processes import wait_until
+from tests.support.doc_pages import DOCS, TOP, read_blocks
 from yunxin_soap.sandbox import Sandbox
 
-TOP = Path(__file__).resolve().parents[2]
 SHOP = TOP / "examples" / "django_shop"
 MOST_LINES = 8
 """Of glue, from a new project to a notice in a transaction."""
@@ -22,9 +22,8 @@ MOST_LINES = 8
 
 def blocks() -> dict[str, str]:
     """Return the Python files that the page shows, by their names."""
-    text = (TOP / "docs" / "how-to" / "django.md").read_text("utf-8")
-    found = re.findall(r"^```python\n# (\S+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return dict(found)
+    page = read_blocks(DOCS / "how-to" / "django.md")
+    return {each.file_name: each.code.partition("\n")[2] for each in page if each.file_name}
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
