@@ -14,10 +14,17 @@ export const address = (path, query = {}) => {
   return `${API}${path}${text ? `?${text}` : ''}`;
 };
 
+// early.js has sent the first request.
+function send(url, options) {
+  const early = window.early?.[url];
+  if (early) delete window.early[url];
+  return early ?? fetch(url, options);
+}
+
 /** Return the JSON of a response; an error has the server's words, in the page's language. */
 export async function call(path, { query, ...options } = {}) {
   const headers = { 'Accept-Language': document.documentElement.lang, ...options.headers };
-  const response = await fetch(address(path, query), { ...options, headers })
+  const response = await send(address(path, query), { ...options, headers })
     .catch(() => { throw new Error(t('disconnected')); });
   const content = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw Object.assign(new Error(content.error), { status: response.status });

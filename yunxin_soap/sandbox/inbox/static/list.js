@@ -5,7 +5,7 @@ import { badge, toneOf } from './outcome.js';
 import { isTestNumber } from './testnumbers.js';
 import { isChinese, n, t } from './texts.js';
 
-const SPARE = 8; // rows beyond both edges
+const SPARE = 6; // rows beyond both edges
 const BATCH = 100; // rows that one request loads
 const HELD = 2000; // milliseconds for which a pointer that has moved holds the rows
 const PAUSE = 50; // milliseconds between two requests for new arrivals
