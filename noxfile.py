@@ -41,7 +41,15 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[all,docs]")
     for language in ("en", "zh_CN"):
         folder = f"build/docs/{language}"
-        session.run("sphinx-build", "-qW", "--keep-going", f"-Dlanguage={language}", "docs", folder)
+        session.run(
+            "sphinx-build",
+            "-qW",
+            "-jauto",
+            "--keep-going",
+            f"-Dlanguage={language}",
+            "docs",
+            folder,
+        )
 
 
 @nox.session

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.doc_pages import DOCS, PAGES, TOP, Block, PageRun, matches, read_blocks
 from yunxin_soap.sandbox import Sandbox
+from yunxin_soap.settings import ENV_NAMES
 
 _RUN = frozenset({"python", "sh", "console", "run"})
 _FOR_PEOPLE = frozenset({"text"})
@@ -52,6 +53,17 @@ def test_every_block_is_run_or_says_why_not() -> None:
         and not any(block.marks.get(mark) for mark in _MARKS)
     ]
     assert unexplained == []
+
+
+def test_environment_page_has_every_variable() -> None:
+    """The page names every ``YUNXIN_*`` variable that the package reads."""
+    sources = "".join(path.read_text("utf-8") for path in (TOP / "yunxin_soap").rglob("*.py"))
+    read = set(re.findall(r"\bYUNXIN_[A-Z_]*[A-Z]\b", sources))
+    read |= {f"YUNXIN_{name}" for name in re.findall(r'read_variable\("([A-Z_]+)"', sources)}
+    read |= {f"YUNXIN_{name.upper()}" for name in ENV_NAMES}
+    read.remove("YUNXIN_CELERY_DRAIN_FILE")  # from a worker to the processes of its own pool
+    page = (DOCS / "reference" / "environment.md").read_text("utf-8")
+    assert read - set(re.findall(r"`(YUNXIN_\w+)`", page)) == set()
 
 
 def test_tests_that_pages_name_exist() -> None:
