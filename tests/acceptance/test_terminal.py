@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.support.services import skip_or_fail
+from yunxin_soap.campaign import Ledger
+from yunxin_soap.cli import cli
 from yunxin_soap.cli.cells import cell_width
 from yunxin_soap.cli.commands import Command, Group
 from yunxin_soap.sandbox import Sandbox
@@ -149,10 +152,6 @@ def _counts(screen: str) -> list[int]:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_help_is_whole_and_fits(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every help has its lines whole, at most 80 cells wide, and in the user's language."""
-    from click.testing import CliRunner
-
-    from yunxin_soap.cli import cli
-
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
     pages = {}
     for path in _commands((), cli):
@@ -175,3 +174,30 @@ def _commands(path: tuple[str, ...], command: object) -> Iterator[tuple[str, ...
         for name, each in command.commands.items():
             assert isinstance(each, (Command, Group)), f"{name} is not translated"
             yield from _commands((*path, name), each)
+
+
+def test_shell_completes_campaigns_and_protocols(tmp_path: Path) -> None:
+    """The names come from the ledger; without one there is none, and no traceback."""
+    address = str(tmp_path / "ledger.db")
+    with Ledger(address) as ledger:
+        for name in ("spring", "summer", "autumn"):
+            ledger.plan(name, ["13900000000"], f"{name}【签名】", channel="37")
+        ledger.pace.set("slow", rate=1)
+    assert _completions("campaign run s", address) == ["spring", "summer"]
+    assert _completions("pace remove ", address) == ["slow"]
+    assert _completions("--lang zh send --protocol soap", address) == ["soap", "soap12"]
+    assert _completions("campaign run ", str(tmp_path / "none.db")) == []
+    assert not (tmp_path / "none.db").exists()
+
+
+def _completions(line: str, ledger: str) -> list[str]:
+    words = f"yunxin-soap {line}"
+    variables = {
+        "_YUNXIN_SOAP_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+        "YUNXIN_LEDGER": ledger,
+    }
+    done = CliRunner().invoke(cli, [], prog_name="yunxin-soap", env=variables)
+    assert done.stderr == ""
+    return [each.removeprefix("plain,") for each in done.stdout.splitlines() if each]
