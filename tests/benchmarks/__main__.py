@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.benchmarks import report
+from tests.benchmarks import chart, report
 from tests.benchmarks.codec import measure_codec
 from tests.benchmarks.measure import measure
 from tests.benchmarks.sandbox import measure_servers
@@ -32,7 +32,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=_DOCS,
-    help="Folder for benchmarks.json and benchmarks.svg.  [default: docs]",
+    help="Folder for benchmarks.json, benchmarks.svg and speed.svg.  [default: docs]",
 )
 def main(rounds: int, turn: float, runs: int, submissions: int, output: Path) -> None:
     """Measure a submission beside other clients, the bare HTTP libraries and bare sockets.
@@ -52,6 +52,7 @@ def main(rounds: int, turn: float, runs: int, submissions: int, output: Path) ->
     output.mkdir(parents=True, exist_ok=True)
     (output / "benchmarks.json").write_text(json.dumps(result.as_json(), indent=1) + "\n")
     (output / "benchmarks.svg").write_text(result.as_svg() + "\n", "utf-8")
+    (output / "speed.svg").write_text(chart.draw(result.as_json()), "utf-8")
 
 
 if __name__ == "__main__":

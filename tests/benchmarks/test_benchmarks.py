@@ -11,7 +11,7 @@ from pathlib import Path
 from lxml import etree
 from rich.console import Console
 
-from tests.benchmarks import codec, report, startup
+from tests.benchmarks import chart, codec, report, startup
 from tests.benchmarks.contenders import contenders
 from tests.benchmarks.measure import CONCURRENCY, NUMBERS
 
@@ -50,6 +50,21 @@ def test_benchmarks_small_run_writes_tables_json_and_picture(tmp_path: Path) -> 
         # One row in the table of 1 number, and one in the table of 500.
         assert text.count("yunxin_soap.AsyncClient, http-post") == 2
         assert "Promised limits" in text
+    assert (tmp_path / "speed.svg").read_text("utf-8") == chart.draw(written)
+
+
+def test_chart_is_that_of_the_measured_times() -> None:
+    """The README's picture is drawn from the results beside it, and has every contender."""
+    docs = Path(__file__).parents[2] / "docs"
+    written = json.loads((docs / "benchmarks.json").read_text())
+    picture = (docs / "speed.svg").read_text("utf-8")
+    assert picture == chart.draw(written)
+    shown = set(etree.fromstring(picture.encode()).xpath("//*[contains(@class, 'label')]/text()"))
+    assert shown == {
+        row["contender"]
+        for row in written["submissions"]
+        if (row["protocol"], row["concurrency"]) == ("soap", 1)
+    }
 
 
 def test_report_target_without_its_program_is_not_measured() -> None:
