@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from tests.support.doc_pages import DOCS, PAGES, TOP, Block, PageRun, matches, read_blocks
+from tests.support.doc_pages import DOCS, PAGES, READMES, TOP, Block, PageRun, matches, read_blocks
+from yunxin_soap import (
+    ConfigurationError,
+    NotInLedger,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    RequestInfo,
+    YunxinError,
+)
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.settings import ENV_NAMES
 
@@ -18,14 +28,19 @@ _MARKS = ("run by", "not run")
 
 
 def _name(path: Path) -> str:
-    return path.relative_to(DOCS).with_suffix("").as_posix()
+    return path.relative_to(TOP).with_suffix("").as_posix().removeprefix("docs/")
 
 
 def _is_run(block: Block) -> bool:
     return block.language in _RUN and not any(mark in block.marks for mark in _MARKS)
 
 
-WITH_CODE = [path for path in PAGES if any(_is_run(block) for block in read_blocks(path))]
+# The Chinese README has the code of the English one; test_readme compares them.
+WITH_CODE = [
+    path
+    for path in PAGES
+    if path != READMES[1] and any(_is_run(block) for block in read_blocks(path))
+]
 
 
 @pytest.mark.timeout(300)
@@ -85,6 +100,24 @@ def test_tests_that_pages_name_exist() -> None:
             if not source.exists() or (test and test not in functions):
                 missing.append(f"{_name(path)}: {file}::{test}")
     assert missing == []
+
+
+def test_errors_page_has_every_key_of_every_error() -> None:
+    """The table of an error's keys in JSON has each key of each error, and no other."""
+    text = (DOCS / "reference" / "errors.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .+? \| (.+) \|$", text, re.MULTILINE)
+    errors: list[YunxinError] = [
+        ConfigurationError("wrong"),
+        NotInLedger("missing"),
+        NotSent("away"),
+        Rejected("no"),
+        OutcomeUnknown("lost"),
+    ]
+    assert {key for keys, _ in rows for key in re.findall(r"`(\w+)`", keys)} == {
+        key for error in errors for key in error.to_dict()
+    }
+    (request,) = (meaning for keys, meaning in rows if keys == "`request`")
+    assert re.findall(r'"(\w+)"', request) == [field.name for field in fields(RequestInfo)]
 
 
 @pytest.mark.parametrize(

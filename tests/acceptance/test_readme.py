@@ -1,266 +1,237 @@
-"""The README is true: its tables are complete and its examples run."""
+"""The README is short and true, and says the same in English and in Chinese.
+
+`test_docs` runs its code blocks, as those of every page.
+"""
 
 from __future__ import annotations
 
-import ast
-import importlib
 import inspect
-import os
-import pkgutil
 import re
-import subprocess
-import sys
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
+import requests
+import suds.client
+import zeep
 
-import yunxin_soap
-import yunxin_soap.sandbox as sandbox_package
+from tests.support.doc_pages import READMES, TOP, find_block, read_blocks
 from tests.support.nested_pytest import run_pytest
-from yunxin_soap import (
-    Client,
-    ConfigurationError,
-    NotInLedger,
-    NotSent,
-    OutcomeUnknown,
-    Rejected,
-    RequestInfo,
-    YunxinError,
-    campaign,
-)
-from yunxin_soap.campaign import Ledger, running, storage
-from yunxin_soap.campaign.running.once import OnceSends
-from yunxin_soap.cli.exit_status import MEANINGS, Exit
-from yunxin_soap.cli.output import EXIT_STATUS
-from yunxin_soap.cli.send import send_command
-from yunxin_soap.codes import DOCUMENTED
-from yunxin_soap.sandbox import Config, Sandbox
-from yunxin_soap.sandbox.faults.model import FAULT_TYPES, option_names
+from tests.support.scripted_server import ScriptedServer, reply_with
+from tests.support.wire_samples import XML, http_response
+from yunxin_soap import Client
+from yunxin_soap.sandbox import Sandbox
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+ENGLISH, CHINESE = READMES
+FIELDS = {
+    "userCode": "demo",
+    "userPass": "demo",
+    "DesNo": "13900000000",
+    "Msg": "您好【签名】",
+    "Channel": "37",
+    "ExeNo": "",
+}
+Call = Callable[[], object]
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def prose(path: Path) -> str:
+    """Return a README without its code blocks."""
+    return re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
-def section(title: str, level: str = "##") -> str:
-    """Return the text below a heading, up to the next one of the same level."""
-    text = README.partition(f"\n{level} {title}")[2].partition(f"\n{level} ")[0]
-    assert text, f"the README has no section {title}"
-    return text
+def tables(path: Path) -> list[list[list[str]]]:
+    """Return the cells of each table."""
+    found = re.findall(r"(?:^\|.*\|\n)+", prose(path), re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        for table in found
+    ]
 
 
-def test_readme_first_sh_blocks_are_the_two_commands() -> None:
+def links(path: Path) -> list[str]:
+    """Return the addresses of all links and pictures, in their order."""
+    return re.findall(r'(?<=\]\()[^)]+|(?<=src=")[^"]+', prose(path))
+
+
+@pytest.mark.parametrize("path", READMES, ids=["en", "zh"])
+def test_readme_is_short(path: Path) -> None:
+    """A README has at most 150 lines, and the English one at most 1,200 words."""
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 150
+    assert len(text.split()) <= 1200
+
+
+@pytest.mark.parametrize("path", READMES, ids=["en", "zh"])
+def test_readme_first_sh_blocks_are_the_two_commands(path: Path) -> None:
     """The two commands of a new clone are the first sh blocks, of one line each."""
-    first, second = blocks("sh")[:2]
+    first, second, *_ = (block.code for block in read_blocks(path) if block.language == "sh")
     assert first.count("\n") == second.count("\n") == 1
     assert "send --sandbox" in first
-    assert "pytest" in second
+    assert second.endswith("pytest -n auto\n")
 
 
-def test_readme_code_table_matches_the_manual() -> None:
-    """The table of result codes has the manual's text and the category of each code."""
-    rows = re.findall(r"^\| (-\d+)\S* \| (.+?) \| .+? \| (\w+) \|$", README, re.MULTILINE)
-    assert {int(code): (text, category) for code, text, category in rows} == {
-        code: (known.description_zh, known.category.value) for code, known in DOCUMENTED.items()
-    }
+@pytest.mark.parametrize("path", READMES, ids=["en", "zh"])
+def test_readme_links_lead_to_files(path: Path) -> None:
+    """Every link and picture is a file of the repository."""
+    assert [link for link in links(path) if not (TOP / link).is_file()] == []
 
 
-def test_readme_settings_table_has_every_argument() -> None:
-    """The table of settings names every argument of the clients."""
-    table = section("Settings")
-    arguments = [*inspect.signature(Client).parameters]
-    assert [name for name in arguments if f"`{name}`" not in table] == []
-
-
-def test_readme_campaigns_names_every_method_of_a_ledger() -> None:
-    """The section on campaigns names every method of `Ledger` and of `Ledger.once`."""
-    text = section("Campaigns")
-    methods = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert {name for name in methods if f"`{name}(" not in text} == {"close"}
-    methods = {name for name in dir(OnceSends) if not name.startswith("_")}
-    assert {name for name in methods if f"`once.{name}(" not in text} == {"begin"}
-
-
-def test_readme_settings_says_which_variables_are_options_of_send() -> None:
-    """`send` has an option for each variable in the table but the password's."""
-    text = section("Settings")
-    rows = re.findall(r"^\| `.+? \| (`YUNXIN_.+?) \|", text, re.MULTILINE)
-    variables = {name.lower() for row in rows for name in re.findall(r"YUNXIN_(\w+)", row)}
-    options = {name for each in send_command.params for name in each.opts}
-    missing = {name for name in variables if f"--{name.replace('_', '-')}" not in options}
-    assert missing == {"user_pass"}
-    claimed = text.partition("has an option for each variable but one: ")[2].partition(". ")[0]
-    assert set(re.findall(r"`(--[\w-]+)`", claimed)) == {
-        f"--{name.replace('_', '-')}" for name in variables - missing
-    }
-
-
-def test_readme_json_table_has_every_key_of_every_error() -> None:
-    """The table of an error's keys in JSON has each key of each error, and no other."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \|$", section("The four outcomes"), re.MULTILINE)
-    start = rows.index(("key", "in")) + 2  # below the heading and its line
-    documented = {key for keys, _ in rows[start:] for key in re.findall(r"`(\w+)`", keys)}
-    errors: list[YunxinError] = [
-        ConfigurationError("wrong"),
-        NotInLedger("missing"),
-        NotSent("away"),
-        Rejected("no"),
-        OutcomeUnknown("lost"),
-    ]
-    assert documented == {key for error in errors for key in error.to_dict()}
-    (request,) = re.findall(r"^\| `request` \| .+? \| `\{(.+?)\}`", README, re.MULTILINE)
-    assert re.findall(r'"(\w+)"', request) == [field.name for field in fields(RequestInfo)]
-
-
-def test_readme_exit_statuses_are_those_of_the_commands() -> None:
-    """The table of exit statuses is the one that the help is made from."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in re.findall(r"^\| .* \|$", section("Command line"), re.MULTILINE)
-    ]
-    start = next(index for index, row in enumerate(rows) if row[0] == "exit status")
-    assert rows[start][1:] == list(MEANINGS)
-    documented = {
-        Exit(int(status)): dict(zip(MEANINGS, cells, strict=True))
-        for status, *cells in rows[start + 2 : start + 2 + len(Exit)]
-    }
-    for status in Exit:
-        for commands, meanings in MEANINGS.items():
-            assert documented[status][commands] == meanings.get(status, "")
-    assert set(EXIT_STATUS.values()) <= set(Exit)
-
-
-def test_readme_fault_options_have_their_defaults_and_kinds() -> None:
-    """The table of a fault's own options names their kinds and defaults."""
-    rows = re.findall(
-        r"^\| `(\w+)` \| .+ \| (.+?) \| (.+?) \|$", section("Injecting faults", "###"), re.MULTILINE
+def test_readmes_have_the_same_structure() -> None:
+    """Both have the same headings' levels, code, links, tables and names in code font."""
+    assert [re.findall(r"^#+(?= )", prose(path), re.MULTILINE) for path in READMES] == [
+        ["#", *["##"] * 6]
+    ] * 2
+    english, chinese = (
+        [
+            (each.language, re.sub(r"  # .*", "", each.code), each.marks)
+            for each in read_blocks(path)
+        ]
+        for path in READMES
     )
-    documented = {name: (default, kinds) for name, default, kinds in rows}
-    for name in ("seconds", "jitter", "status", "code", "left"):
-        default, kinds = documented[name]
-        having = [kind for kind in FAULT_TYPES if name in option_names(kind)]
-        assert re.findall(r"`([\w-]+)`", kinds) == having
-        defaults = {
-            float(cast("Any", field.default).default)
-            for kind in having
-            for field in fields(cast("Any", FAULT_TYPES[kind]))
-            if field.name == name
-        }
-        assert defaults == {float(default)}
-    for kind in FAULT_TYPES:
-        others = {"numbers", "user_code", "protocol", "text", "skip", "probability"}
-        assert others.isdisjoint(option_names(kind)) == (kind == "refuse")
+    assert chinese == english
+    swapped = {CHINESE.name: ENGLISH.name}
+    assert links(CHINESE) == [swapped.get(link, link) for link in links(ENGLISH)]
+    for table, translated in zip(tables(ENGLISH), tables(CHINESE), strict=True):
+        for row, other in zip(table, translated, strict=True):
+            for cell, meant in zip(row, other, strict=True):
+                assert re.findall("`.+?`", meant) == re.findall("`.+?`", cell)
+    names = [sorted(set(re.findall("`.+?`", prose(path)))) for path in READMES]
+    assert names[0] == names[1]
 
 
-def test_readme_python_example_sends(sandbox: Sandbox) -> None:
-    """The first Python example sends an SMS and prints its batch number."""
-    example = blocks("python")[0].replace(
-        'Client("user", "secret",', f'Client("demo", "demo", endpoint="{sandbox.url}",'
-    )
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip() == sandbox.inbox[0].batch_no
+def test_readme_test_passes(tmp_path: Path) -> None:
+    """The example of a test passes under pytest with the plugin's fixtures."""
+    (tmp_path / "test_codes.py").write_text(find_block(ENGLISH, "# test_codes.py"), "utf-8")
+    assert "1 passed" in run_pytest(tmp_path, "-p", "no:cacheprovider")
 
 
-def test_readme_scheduled_job_run_twice_sends_once(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The example of a nightly job sends its campaign once, even if it runs twice."""
-    (example,) = (block for block in blocks("python") if "def nightly" in block)
-    (tmp_path / "customers.csv").write_text("name,phone\n甲,13900000000\n乙,13900000001\n", "utf-8")
-    settings = {"USER_CODE": "demo", "USER_PASS": "demo", "ENDPOINT": sandbox.url}
-    assert "sending_hours" not in example  # at night it would wait until morning
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", example],
-            cwd=tmp_path,
-            env={**os.environ, **{f"YUNXIN_{name}": value for name, value in settings.items()}},
-            capture_output=True,
-            text=True,
+class Clients:
+    """The clients of the comparison, in the order of its columns.
+
+    Args:
+        stack: closes what they open.
+        sandbox: the gateway whose WSDL they read.
+    """
+
+    def __init__(self, stack: ExitStack, sandbox: Sandbox) -> None:
+        self._stack, self.sandbox = stack, sandbox
+        self.zeep = zeep.Client(f"{sandbox.url}?WSDL")
+        stack.callback(self.zeep.transport.session.close)
+        self.suds = suds.client.Client(f"{sandbox.url}?WSDL", cache=None)
+
+    def at(self, url: str) -> list[Call]:
+        """Return what sends one message to an address with each client."""
+        service = self.zeep.create_service("{http://tempuri.org/}MsgSendSoap", url)
+        self.suds.set_options(location=url)
+        ours = self._stack.enter_context(
+            Client("demo", "demo", channel="37", endpoint=url, retries=0)
         )
-        assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(each.message for each in sandbox.inbox) == [
-        "您好乙，您的账单已出【签名】",
-        "您好甲，您的账单已出【签名】",
-    ]
+        return [
+            lambda: requests.post(f"{url}/sendMesExt", data=FIELDS, timeout=10).text,
+            lambda: service.sendMesExt(**FIELDS),
+            lambda: self.suds.service.sendMesExt(**FIELDS),
+            lambda: ours.send(FIELDS["DesNo"], FIELDS["Msg"]),
+        ]
 
 
-def test_readme_examples_import_only_public_names() -> None:
-    """What the examples import is exported by one of the public modules."""
-    imported = [
-        (node.module or "", name.name)
-        for block in blocks("python")
-        for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("yunxin_soap")
-        for name in node.names
-    ]
-    assert ("yunxin_soap", "Client") in imported
-    assert {module for module, _ in imported} <= {
-        "yunxin_soap",
-        "yunxin_soap.campaign",
-        "yunxin_soap.sandbox",
-        "yunxin_soap.wsdl",
-    }
-    assert [
-        name for module, name in imported if name not in importlib.import_module(module).__all__
-    ] == []
+def ending(call: Call) -> str:
+    """Return how a call ended, as the comparison writes it."""
+    try:
+        result = call()
+    except Exception as error:  # noqa: BLE001 - each client has its own errors
+        return f"`{type(error).__name__}`"
+    if isinstance(result, str) and "<" in result:
+        return "HTML" if "<html" in result else "XML"
+    return f"`{None if result is None else str(result)!r}`"
 
 
-def test_readme_campaigns_table_has_every_command() -> None:
-    """The table of campaign commands names every one."""
-    from yunxin_soap.cli.campaign import campaign_group
-
-    table = section("Campaigns")
-    assert [name for name in campaign_group.commands if f"| `{name}" not in table] == []
+@pytest.fixture
+def clients(sandbox: Sandbox) -> Iterator[Clients]:
+    with ExitStack() as stack:
+        yield Clients(stack, sandbox)
 
 
-@pytest.mark.parametrize(("position", "passed"), [(-2, 4), (-1, 1)])
-def test_readme_test_examples_pass(tmp_path: Path, position: int, passed: int) -> None:
-    """The examples of tests pass under pytest with the plugin's fixtures."""
-    example = blocks("python")[position]
-    assert ("campaign" in example) == (position == -1)  # the last one needs another extra
-    (tmp_path / "test_mine.py").write_text(example, "utf-8")
-    assert f"{passed} passed" in run_pytest(tmp_path, "-p", "no:cacheprovider")
+@pytest.fixture
+def other() -> Iterator[ScriptedServer]:
+    """A server that is not the gateway, and accepts whatever is posted."""
+    with ScriptedServer(reply_with(http_response("<x/>"), then_close=True)) as server:
+        yield server
 
 
-def test_readme_toml_example_loads(tmp_path: Path) -> None:
-    """The sandbox reads the example of a configuration file."""
-    (config,) = blocks("toml")
-    file = tmp_path / "sandbox.toml"
-    file.write_text(config, "utf-8")
-    loaded = Config.from_toml(file)
-    assert loaded.banned_words == ("促销", "中奖")
-    assert loaded.accounts[0].channels[0].closes.hour == 21
+def row(number: int) -> list[str]:
+    """Return the cells of the comparison's row, without what happens."""
+    (table,) = (each for each in tables(ENGLISH) if "zeep" in each[0])
+    return table[1 + number][1:]
 
 
-def test_readme_developing_names_every_module() -> None:
-    """The table of modules names all of the package's, and the parts of campaigns and sandbox."""
-    table = section("Developing")
-    named = {name for row in re.findall(r"`([\w/]+)`", table) for name in row.split("/")}
-    named |= {
-        name for row in re.findall(r"`\w+/` \(([\w, ]+)\)", table) for name in row.split(", ")
-    }
-    modules = {
-        each.name
-        for package in (yunxin_soap, campaign, running, storage, sandbox_package)
-        for each in pkgutil.iter_modules(package.__path__)
-    }
-    assert modules - named == {"_version"}
+def assert_row(number: int, calls: list[Call]) -> None:
+    """Check that each client ends as the row of the comparison says."""
+    for cell, call in zip(row(number), calls, strict=True):
+        assert ending(call) in cell
 
 
-def test_readme_fault_table_has_every_kind_and_option() -> None:
-    """The section on faults names every kind and every option."""
-    text = section("Injecting faults", "###")
-    assert [kind for kind in FAULT_TYPES if f"`{kind}`" not in text] == []
-    options = {name for kind in FAULT_TYPES for name in option_names(kind)}
-    assert [name for name in options if f"`{name}`" not in text] == []
+def test_comparison_not_reached(clients: Clients) -> None:
+    """Nobody listens: three clients raise what they raise after a lost response, too, or alike."""
+    with ScriptedServer(reply_with(b""), listening=False) as nobody:
+        assert_row(1, clients.at(nobody.url))
 
 
-@pytest.mark.parametrize("name", ["NotSent", "OutcomeUnknown", "ConfigurationRejected"])
-def test_readme_error_tree_names_existing_errors(name: str) -> None:
-    """The error tree names errors that the package exports."""
-    assert name in README
-    assert hasattr(yunxin_soap, name)
+@pytest.mark.parametrize(
+    ("number", "kind", "options", "times_accepted"),
+    [(2, "close", {}, 4), (3, "code", {"code": -7}, 0), (5, "html", {"status": 502}, 4)],
+)
+def test_comparison_faults(
+    clients: Clients, number: int, kind: Any, options: dict[str, Any], times_accepted: int
+) -> None:
+    """A lost response, a rejection, a proxy's page: each client ends as the table says."""
+    clients.sandbox.inject_fault(kind, times=None, **options)
+    assert_row(number, clients.at(clients.sandbox.url))
+    assert clients.sandbox.times_accepted(FIELDS["DesNo"]) == times_accepted
+
+
+def test_comparison_empty_result(clients: Clients) -> None:
+    """A response without a result is no error for three of the clients."""
+    empty = http_response(
+        '<?xml version="1.0"?><e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/">'
+        '<e:Body><sendMesExtResponse xmlns="http://tempuri.org/"/></e:Body></e:Envelope>'
+    )
+    with ScriptedServer(reply_with(empty, then_close=True)) as server:
+        assert_row(4, clients.at(server.url))
+
+
+def test_comparison_redirect(clients: Clients, other: ScriptedServer) -> None:
+    """Two of the clients post the password to the host that a redirect names."""
+    redirect = http_response("", "307 Temporary Redirect", XML, f"Location: {other.url}")
+    with ScriptedServer(reply_with(redirect, then_close=True)) as server:
+        assert_posted(6, clients.at(server.url), other)
+
+
+def test_comparison_environment_proxy(
+    clients: Clients, other: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of the clients post the password to the proxy that the environment names."""
+    with ScriptedServer(reply_with(b""), listening=False) as nobody:
+        # suds and this client reach nobody; the others reach the proxy.
+        monkeypatch.setenv("http_proxy", other.origin)
+        monkeypatch.setenv("no_proxy", "")
+        assert_posted(7, clients.at(nobody.url), other)
+
+
+def assert_posted(number: int, calls: list[Call], server: ScriptedServer) -> None:
+    """Check which clients post the password to a server."""
+    for cell, call in zip(row(number), calls, strict=True):
+        before = len(server.requests)
+        how = ending(call)
+        posted = any(b"demo" in request.body for request in server.requests[before:])
+        assert posted == (cell == "posts the password there")
+        assert posted or how in cell or "ignored" in cell
+
+
+def test_comparison_timeouts(clients: Clients) -> None:
+    """Two of the clients wait for ever, unless told otherwise."""
+    assert inspect.signature(requests.Session.request).parameters["timeout"].default is None
+    assert clients.zeep.transport.operation_timeout is None
+    assert f"{clients.suds.options.timeout} s" == row(8)[2]
+    assert f"{inspect.signature(Client).parameters['timeout'].default:g} s" in row(8)[3]

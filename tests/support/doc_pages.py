@@ -1,6 +1,7 @@
 """Runs the code blocks of a page of the documents, in their order, as its reader would.
 
-A page has one folder, one set of Python names and one sandbox. A block is run by its language:
+The README, in both languages, is a page, too. A page has one folder, one set of Python names and
+one sandbox. A block is run by its language:
 
 - ``python`` is executed in this process. A block whose first line is ``# name.ext`` is a file.
 - ``sh`` is run by bash. Variables that it exports are kept for the blocks below.
@@ -13,8 +14,8 @@ An HTML comment above a block says what is done instead, or more:
 - ``<!-- file: NAME -->``: the block is written to that file.
 - ``<!-- output -->``: the output of the block above must be this one.
 - ``<!-- status: 3 -->``: the last command ends with that exit status.
-- ``<!-- background: TEXT -->``: the command goes on; the next block waits until it has printed
-  TEXT.
+- ``<!-- background: TEXT -->``: the block's last command goes on; the next block waits until it
+  has printed TEXT.
 - ``<!-- run by: tests/….py::test_… -->``: that test runs the block.
 - ``<!-- not run: REASON -->``: nothing runs it, and the reason says why not.
 - ``<!-- run: CODE -->``: Python that readers do not see, to prepare something or to check it. It
@@ -41,7 +42,8 @@ from yunxin_soap.sandbox import Sandbox
 
 TOP = Path(__file__).parents[2]
 DOCS = TOP / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+READMES = (TOP / "README.md", TOP / "README.zh-CN.md")
+PAGES = [*READMES, *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
 
 _WAIT = 60.0
 """Seconds for a command to end, or to print what is waited for."""
@@ -214,9 +216,10 @@ class PageRun:
 
     def _start(self, code: str, until: str) -> None:
         log = self._folder / f".background-{len(self._background)}"
+        *first, last = code.strip().splitlines(keepends=True)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                self._script("exec " + code.strip()),
+                self._script("".join(first) + "exec " + last),
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

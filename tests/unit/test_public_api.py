@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import yunxin_soap
+from tests.support.doc_pages import PAGES, read_blocks
 from yunxin_soap import AsyncClient, Client, ClientArguments, ClientOptions, Settings, errors
 
 ROOT = Path(yunxin_soap.__file__).parent
@@ -79,22 +80,22 @@ def test_public_names_are_those_for_type_checkers() -> None:
     assert imported | {"__version__"} == set(yunxin_soap.__all__)
 
 
-def test_readme_imports_exist() -> None:
-    """Every import in the README's examples is of a public name."""
-    readme = ROOT.parent.joinpath("README.md").read_text("utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_imports_in_documents_are_of_public_names() -> None:
+    """Every import from the package in the README and the other pages is of a public name."""
     statements = [
         statement
-        for block in blocks
-        for statement in ast.walk(ast.parse(block))
+        for path in PAGES
+        for block in read_blocks(path)
+        if block.language == "python"
+        for statement in ast.walk(ast.parse(block.code))
         if isinstance(statement, ast.ImportFrom)
         and (statement.module or "").partition(".")[0] == "yunxin_soap"
     ]
-    assert statements
+    assert len(statements) > 10
     for statement in statements:
         assert statement.module is not None
         module = __import__(statement.module, fromlist=["__all__"])
-        assert {alias.name for alias in statement.names} <= set(module.__all__)
+        assert {alias.name for alias in statement.names} <= set(module.__all__), statement.module
 
 
 def public_members(kind: type) -> dict[str, Any]:

@@ -159,16 +159,8 @@ class SkipKind(str, Enum):
     @property
     def label(self) -> str:
         """The cause in words, for people to read."""
-        return _SKIP_LABELS[self]
-
-
-_SKIP_LABELS = {
-    SkipKind.INVALID_NUMBER: Sentence("invalid number"),
-    SkipKind.INVALID_TEXT: Sentence("invalid text"),
-    SkipKind.DUPLICATE: Sentence("duplicate"),
-    SkipKind.SUPPRESSED: Sentence("on the do-not-send list"),
-    SkipKind.UNREADABLE: Sentence("unreadable"),
-}
+        value: str = self.value
+        return suppressed_reason("") if self is SkipKind.SUPPRESSED else value.replace("_", " ")
 
 
 def suppressed_reason(reason: str) -> str:
@@ -177,9 +169,7 @@ def suppressed_reason(reason: str) -> str:
     Args:
         reason: what the list says about the number; it may be empty.
     """
-    if not reason:
-        return _SKIP_LABELS[SkipKind.SUPPRESSED]
-    return Sentence("on the do-not-send list: {reason}", reason=reason)
+    return "on the do-not-send list" + (f": {reason}" if reason else "")
 
 
 @dataclass(frozen=True)

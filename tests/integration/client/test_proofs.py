@@ -1,4 +1,4 @@
-"""What the README promises about sending, proved with many sends and a server that misbehaves.
+"""What the documents promise about sending, proved with many sends and a server that misbehaves.
 
 The server runs in a process of its own and counts. `YUNXIN_TEST_SENDS` sets how many sends a test
 of leaks makes; before a release, run it with 50000.
