@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.exchange_lane import After, split
+from tests.support.exchange_runs import GET, bytewise, run
 from tests.support.mutated_responses import ENDED_BY_CLOSE, WHOLE, mutated_responses, places
 from tests.support.outcome_table import TABLE, chunked, head_of, in_chunks, raw, sized
 from tests.support.wire_samples import XML
@@ -20,49 +18,7 @@ from yunxin_soap.transport.base import Request
 from yunxin_soap.transport.http11 import Exchange, RequestEncoder
 from yunxin_soap.transport.limits import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, MAX_WIRE_BYTES
 
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CONNECT = b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n"
-
-
-class End(NamedTuple):
-    """How an exchange ended."""
-
-    response: tuple[int, str, bytes] | None
-    broken: str | None
-    status: int | None
-    reusable: bool
-
-
-def run(pieces: Iterable[bytes], *, closed: bool = True) -> End:
-    """Give the pieces to a new exchange, and say how it ended.
-
-    Args:
-        pieces: the bytes, as they arrive.
-        closed: whether the connection ends after them.
-    """
-    exchange = Exchange(GET)
-    ended = surplus = False
-    for piece in filter(None, pieces):
-        if ended:
-            surplus = True
-        else:
-            ended = exchange.receive(piece)
-    if not ended and closed:
-        assert exchange.receive(b"")
-    assert (exchange.response is None) or (exchange.broken is None)
-    found = exchange.response
-    return End(
-        None if found is None else (found.status, found.content_type, found.body),
-        exchange.broken,
-        exchange.status,
-        # A shell does not use a connection again on which more bytes arrived.
-        exchange.reusable and not surplus,
-    )
-
-
-def bytewise(content: bytes) -> list[bytes]:
-    """Return content in pieces of one byte."""
-    return [content[index : index + 1] for index in range(len(content))]
 
 
 # --- pieces
@@ -225,6 +181,14 @@ def test_mutated_response_in_pieces_ends_as_the_whole(content: bytes, data: st.D
     whole = run([content])
     assert run(split(content, data.draw(places(content)))) == whole
     assert run(bytewise(content)) == whole
+
+
+def test_empty_length_before_another_is_not_http_in_any_pieces() -> None:
+    """Of two lengths, the first may be empty: the end is the same once a byte follows it."""
+    content = b"HTTP/1.1 200 OK\r\nContent-Length:\r\nContent-Length: 9"
+    for place in range(content.rfind(b"C") + 1, len(content)):
+        assert run([content[:place], content[place:]]).broken == failures.NOT_HTTP
+    assert run([content]).broken == failures.NOT_HTTP
 
 
 @given(mutated_responses(), mutated_responses(), st.data())

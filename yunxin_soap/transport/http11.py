@@ -176,7 +176,8 @@ def _check_repeated_length(start: bytes) -> None:
     if len(_LENGTH.findall(lines)) > 1:
         lines = _without_repeated_length(lines)
     try:
-        HttpResponseParser(_IgnoreEvents()).feed_data(lines)
+        # Without the start of another line, the parser would not look at the value of the last one.
+        HttpResponseParser(_IgnoreEvents()).feed_data(lines + b"X")
     except HttpParserError:
         raise _BadResponse(NOT_HTTP) from None
 

@@ -176,6 +176,7 @@ def _msg(inside: str) -> str:
 DOCTYPE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>'
 MALFORMED = [
     pytest.param(envelope().replace("</s:Body>", ""), id="malformed"),
+    pytest.param(envelope().replace(" xmlns:s=", " xmlns:t="), id="undeclared prefix"),
     pytest.param(envelope()[:-20], id="truncated"),
     pytest.param("hello", id="not XML"),
     pytest.param("", id="zero bytes"),

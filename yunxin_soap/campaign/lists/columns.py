@@ -10,9 +10,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.message import normalise_recipients
+from yunxin_soap.redact import truncate_printable
 from yunxin_soap.sentences import Sentence
 
 SAMPLE_ROWS = 300
@@ -358,7 +360,7 @@ def missing_column(wanted: str | int | None, names: Iterable[str]) -> Configurat
         wanted: the column that the caller asked for; None if it was to be found.
         names: the columns that there are.
     """
-    known = ", ".join(list(names)[:_MAX_NAMED]) or "none"
+    known = ", ".join(truncate_printable(name) for name in islice(names, _MAX_NAMED)) or "none"
     if wanted is None:
         return ConfigurationError(
             Sentence(

@@ -137,7 +137,8 @@ def parse(text: str) -> etree._Element:
     """Return the root of an envelope.
 
     Raises:
-        MalformedEnvelope: it is not well-formed XML 1.0, or has a DOCTYPE of any kind.
+        MalformedEnvelope: it is not well-formed XML 1.0, has a DOCTYPE of any kind, or a prefix
+            that is not declared.
     """
     if declaration := _DECLARATION.match(text):
         if declaration["version"] != "1.0":
@@ -153,7 +154,8 @@ def parse(text: str) -> etree._Element:
         root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
         raise MalformedEnvelope from None
-    if root.getroottree().docinfo.doctype:
+    # libxml2 only notes a prefix that is not declared.
+    if root.getroottree().docinfo.doctype or parser.error_log.filter_from_errors():
         raise MalformedEnvelope
     return root
 
