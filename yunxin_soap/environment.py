@@ -67,8 +67,13 @@ def explain_undecodable(name: str) -> str:
     """
     encoding = sys.getfilesystemencoding()
     if encoding.replace("-", "").lower() == "utf8":
-        return f"{name} is not UTF-8 text, as from a terminal in GBK: set the terminal to UTF-8."
-    return (
-        f"{name} has characters that the encoding of the locale ({encoding}) does not have: set"
-        " LC_ALL=C.UTF-8, or PYTHONUTF8=1."
+        return Sentence(
+            "{name} is not UTF-8 text, as from a terminal in GBK: set the terminal to UTF-8.",
+            name=name,
+        )
+    return Sentence(
+        "{name} has characters that the encoding of the locale ({encoding}) does not have: set"
+        " LC_ALL=C.UTF-8, or PYTHONUTF8=1.",
+        name=name,
+        encoding=encoding,
     )

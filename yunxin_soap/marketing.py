@@ -109,10 +109,11 @@ def describe_marketing(message: str) -> str | None:
     found = _PROMOTION.search(text) or _LINK.search(text)
     if found is None:
         return None
-    return (
-        f"The message looks like marketing ({found[0]}), but has no way out such as 拒收请回复R. If"
+    return Sentence(
+        "The message looks like marketing ({found}), but has no way out such as 拒收请回复R. If"
         " it is marketing, say so (marketing=True, --marketing): then both rules for it are"
-        " checked, a way out and the sending hours."
+        " checked, a way out and the sending hours.",
+        found=found[0],
     )
 
 

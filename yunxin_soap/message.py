@@ -766,8 +766,13 @@ def describe_oddities(message: str) -> list[str]:
     # A character takes two units at most.
     if len(message) > _LONG // 2 and (length := utf16_length(message)) > _LONG:
         notes.append(
-            f"The message has {length} characters, more than {_LONG}: it takes about"
-            f" {count_segments(message)} segments for each number."
+            Sentence(
+                "The message has {length} characters, more than {long}: it takes about"
+                " {segments} segments for each number.",
+                length=length,
+                long=_LONG,
+                segments=count_segments(message),
+            )
         )
     if message.count("【") > 1:
         found = _ADJACENT.search(message)
@@ -776,8 +781,11 @@ def describe_oddities(message: str) -> list[str]:
             found = front
         if found is not None and found.end() < len(message):
             notes.append(
-                f"The message has {quote(found[0].strip())} beside the signature at its end: if it"
-                " is a signature, too, remove it."
+                Sentence(
+                    "The message has {found} beside the signature at its end: if it is a"
+                    " signature, too, remove it.",
+                    found=quote(found[0].strip()),
+                )
             )
     return notes
 

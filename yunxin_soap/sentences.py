@@ -6,6 +6,7 @@ fills it with the same values. A text without values is its own template.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,3 +43,26 @@ def text_of(value: object) -> str:
     if isinstance(value, BaseException) and value.args:
         value = value.args[0] if isinstance(value.args[0], Sentence) else value
     return value if isinstance(value, Sentence) else str(value)
+
+
+def to_json(text: str) -> str:
+    """Write a text as JSON, from which `from_json` makes the same text or sentence."""
+    return json.dumps(_plain(text), ensure_ascii=False)
+
+
+def _plain(text: str) -> Any:
+    if not isinstance(text, Sentence):
+        return text
+    return [text.template, {name: _plain(value) for name, value in text.values.items()}]
+
+
+def from_json(written: str) -> str:
+    """Return the text or sentence that `to_json` wrote."""
+    return _made(json.loads(written))
+
+
+def _made(plain: Any) -> str:
+    if isinstance(plain, str):
+        return plain
+    template, values = plain
+    return Sentence(template, **{name: _made(value) for name, value in values.items()})

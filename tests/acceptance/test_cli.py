@@ -63,10 +63,21 @@ def failed(result: Result, status: int) -> str:
 
 
 def test_send_accepted_prints_batch_number(sandbox: Sandbox) -> None:
-    """The command prints the batch number and nothing else."""
+    """Standard output has the batch number alone; standard error says what it is, in one line."""
     result = send(sandbox, "--to", "13900000000", "--message", TEXT)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
     assert result.stdout == f"{sandbox.inbox[0].batch_no}\n"
+    assert result.stderr.count("\n") == 1
+    assert f"{sandbox.url} accepted it: 1 number, 1 segment." in result.stderr
+    assert send(sandbox, "--to", "13900000000", "--message", TEXT, "--quiet").stderr == ""
+
+
+def test_send_to_embedded_sandbox_says_that_no_phone_got_it() -> None:
+    """The first command of a new user explains its number, and what to try next."""
+    result = run("send", "--sandbox", "--to", "13900000000", "--message", TEXT)
+    assert re.fullmatch(r"\d{19}\n", result.stdout)
+    assert "A sandbox accepted it: nothing was sent to a phone." in result.stderr
+    assert "yunxin-soap sandbox" in result.stderr
 
 
 def test_send_literal_sends_braces_as_they_are(sandbox: Sandbox) -> None:
@@ -1137,7 +1148,10 @@ def prompted(sandbox: Sandbox, typed: bytes, **env: str) -> subprocess.Completed
 def test_send_terminal_prompts_for_password(sandbox: Sandbox) -> None:
     """At a terminal, the command prompts for the password and does not echo it."""
     done = prompted(sandbox, b"demo\n")
-    assert (done.returncode, done.stderr.strip()) == (0, b"Password:")
+    assert done.returncode == 0
+    prompt, explained, rest = done.stderr.split(b"\n")
+    assert (prompt.strip(), rest) == (b"Password:", b"")
+    assert explained.startswith(b"This is the batch number")
     assert done.stdout.decode() == f"{sandbox.inbox[0].batch_no}\n"
 
 

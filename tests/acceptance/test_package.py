@@ -85,7 +85,7 @@ def test_package_installed_from_wheel_contains_what_it_needs(
     assert "yunxin_soap/py.typed" in names
     # Every template and static file of the sources is in the wheel.
     package = checkout / "yunxin_soap"
-    data = [path for name in ("static/*", "*.j2") for path in package.rglob(name)]
+    data = [path for name in ("static/*", "*.j2", "*.mo") for path in package.rglob(name)]
     assert package / "campaign/report.html.j2" in data
     assert {path.relative_to(checkout).as_posix() for path in data} <= set(names)
     assert not [name for name in names if name.startswith("tests")]

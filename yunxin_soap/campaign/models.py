@@ -159,8 +159,16 @@ class SkipKind(str, Enum):
     @property
     def label(self) -> str:
         """The cause in words, for people to read."""
-        value: str = self.value
-        return suppressed_reason("") if self is SkipKind.SUPPRESSED else value.replace("_", " ")
+        return _SKIP_LABELS[self]
+
+
+_SKIP_LABELS = {
+    SkipKind.INVALID_NUMBER: Sentence("invalid number"),
+    SkipKind.INVALID_TEXT: Sentence("invalid text"),
+    SkipKind.DUPLICATE: Sentence("duplicate"),
+    SkipKind.SUPPRESSED: Sentence("on the do-not-send list"),
+    SkipKind.UNREADABLE: Sentence("unreadable"),
+}
 
 
 def suppressed_reason(reason: str) -> str:
@@ -169,7 +177,9 @@ def suppressed_reason(reason: str) -> str:
     Args:
         reason: what the list says about the number; it may be empty.
     """
-    return "on the do-not-send list" + (f": {reason}" if reason else "")
+    if not reason:
+        return _SKIP_LABELS[SkipKind.SUPPRESSED]
+    return Sentence("on the do-not-send list: {reason}", reason=reason)
 
 
 @dataclass(frozen=True)

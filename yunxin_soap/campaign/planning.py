@@ -40,7 +40,7 @@ from yunxin_soap.message import (
     MAINLAND_MOBILES,
 )
 from yunxin_soap.redact import quote
-from yunxin_soap.sentences import Sentence
+from yunxin_soap.sentences import Sentence, from_json, text_of, to_json
 
 if TYPE_CHECKING:
     from typing_extensions import Required, Unpack
@@ -157,8 +157,12 @@ class Planner:
             self._required_end = ""
         if self._signature is not None and (own := _FILLED_SIGNATURE.search(self._template.text)):
             self._notes[
-                f"The message ends in {quote(own[0])}, whose columns make the signature: the"
-                f" signature 【{self._signature}】 is not appended."
+                Sentence(
+                    "The message ends in {own}, whose columns make the signature: the signature"
+                    " 【{signature}】 is not appended.",
+                    own=quote(own[0]),
+                    signature=self._signature,
+                )
             ] = None
         text = self._template.text
         has_bracket = rules.rstrip_invisible(text).endswith("】")
@@ -270,7 +274,8 @@ class Planner:
     def skipped_lines(self) -> Iterator[SkippedLine]:
         """Yield the skipped lines in the order of the list."""
         for row in self._db.execute("SELECT line, value, reason FROM skipped ORDER BY line, rowid"):
-            yield SkippedLine(*row)
+            line, value, reason = row
+            yield SkippedLine(line, value, from_json(reason))
 
     def _check_columns(self, batch: Batch) -> None:
         """Raise an error if the message names a column that no row has, or in a wrong notation."""
@@ -452,7 +457,7 @@ class Planner:
         self._skipped[kind] += 1
         # Not every database can store NUL or half of a surrogate pair.
         shown = value[:_MAX_VALUE].encode("utf-8", "backslashreplace").decode()
-        row = (line, shown.replace("\0", r"\x00"), reason)
+        row = (line, shown.replace("\0", r"\x00"), to_json(reason))
         self._db.execute("INSERT INTO skipped VALUES (?, ?, ?)", row)
 
     def _group(self, message: str, *, final: bool) -> None:
@@ -624,11 +629,13 @@ def _chosen(
 
 def _why_empty(planner: Planner) -> str:
     for first in planner.skipped_lines():
-        return (
+        return Sentence(
             "No line of the list can be sent: check its column and the text. The first skipped"
-            f" line is {first.line}: {first.reason}"
+            " line is {line}: {reason}",
+            line=first.line,
+            reason=first.reason,
         )
-    return "The list is empty."
+    return Sentence("The list is empty.")
 
 
 def unreadable(error: OSError) -> ConfigurationError:
@@ -641,4 +648,9 @@ def unreadable(error: OSError) -> ConfigurationError:
 def skip_reason(error: InvalidRequest) -> str:
     """Return why a line is skipped."""
     # The skipped line says where the number is, so "Recipient 3" would only confuse.
-    return re.sub(r"\ARecipient [0-9]+(, .*?, | )", "the number ", str(error), flags=re.DOTALL)
+    text = text_of(error)
+    if isinstance(text, Sentence) and "why" in text.values:
+        return Sentence("the number {why}", why=text.values["why"])
+    if not text.startswith("Recipient "):
+        return text
+    return re.sub(r"\ARecipient [0-9]+(, .*?, | )", "the number ", text, flags=re.DOTALL)

@@ -21,6 +21,7 @@ from yunxin_soap.campaign.models import CampaignState, LanguageName, SkipKind, S
 from yunxin_soap.campaign.timezones import format_time
 from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -311,7 +312,11 @@ def check_language(language: str) -> None:
     """
     if language not in get_args(LanguageName):
         raise ConfigurationError(
-            f"language={language!r} must be one of {', '.join(get_args(LanguageName))}."
+            Sentence(
+                "language={language} must be one of {languagename}.",
+                language=repr(language),
+                languagename=", ".join(get_args(LanguageName)),
+            )
         )
 
 

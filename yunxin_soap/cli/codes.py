@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from yunxin_soap.cli.commands import command
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import json_option
 from yunxin_soap.cli.output import print_json
 from yunxin_soap.codes import DOCUMENTED
 
 
-@click.command("codes", context_settings={"ignore_unknown_options": True})
+@command("codes", context_settings={"ignore_unknown_options": True})
 @click.argument("code", required=False, type=int)
 @json_option
 def codes_command(code: int | None, as_json: bool) -> None:
@@ -21,8 +23,11 @@ def codes_command(code: int | None, as_json: bool) -> None:
         code = -abs(code)
         if code not in DOCUMENTED:
             raise click.BadParameter(
-                f"{code} is not in the vendor's manual. The gateway rejects a submission with it"
-                " for a reason that is not known here.",
+                tr(
+                    "{code} is not in the vendor's manual. The gateway rejects a submission with "
+                    "it for a reason that is not known here.",
+                    code=code,
+                ),
                 param_hint="CODE",
             )
     rows = [

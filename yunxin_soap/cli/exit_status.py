@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from yunxin_soap.cli.cells import wrap_cells
+from yunxin_soap.cli.commands import Epilog
+from yunxin_soap.cli.language import tr, translate
+from yunxin_soap.sentences import Sentence
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Exit(IntEnum):
@@ -29,66 +37,109 @@ WORKER = "worker"
 OTHER = "codes, sandbox, wsdl"
 OF_WSDL_CHECK = frozenset({Exit.WSDL_DIFFERS, Exit.WSDL_AFFECTS_SENDS})
 
-MEANINGS: dict[str, dict[Exit, str]] = {
+MEANINGS: dict[str, dict[Exit, Sentence]] = {
     SEND: {
-        Exit.DONE: "accepted: the batch number is printed",
-        Exit.OUTPUT_FAILED: "the output cannot be written (after an accepted submission: 0)",
-        Exit.INVALID: "the options, the settings or the request are invalid; nothing was sent",
-        Exit.REJECTED: "rejected by the gateway; fix the cause, then send again",
-        Exit.NOT_SENT: "not sent: the gateway was not reached; you may send again at once",
-        Exit.UNKNOWN: "unknown: the SMS may have been sent; check before you send it again",
-        Exit.LEDGER_FAILED: "campaign test: the ledger cannot be used",
-        Exit.INTERRUPTED: (
+        Exit.DONE: Sentence("accepted: the batch number is printed"),
+        Exit.OUTPUT_FAILED: Sentence(
+            "the output cannot be written (after an accepted submission: 0)"
+        ),
+        Exit.INVALID: Sentence(
+            "the options, the settings or the request are invalid; nothing was sent"
+        ),
+        Exit.REJECTED: Sentence("rejected by the gateway; fix the cause, then send again"),
+        Exit.NOT_SENT: Sentence(
+            "not sent: the gateway was not reached; you may send again at once"
+        ),
+        Exit.UNKNOWN: Sentence(
+            "unknown: the SMS may have been sent; check before you send it again"
+        ),
+        Exit.LEDGER_FAILED: Sentence("campaign test: the ledger cannot be used"),
+        Exit.INTERRUPTED: Sentence(
             "Ctrl-C before the submission (during it: 5; at the password prompt: 2)"
         ),
     },
     RUN: {
-        Exit.DONE: "every number was accepted, or is on the do-not-send list",
-        Exit.OUTPUT_FAILED: "the output cannot be written",
-        Exit.INVALID: "the options, the settings or the name are invalid, or the answer was no",
-        Exit.REJECTED: "some numbers were rejected or cancelled, or their message is on hold",
-        Exit.NOT_SENT: "some numbers are still pending: the campaign is paused, or was stopped",
-        Exit.UNKNOWN: "some outcomes are unknown: those SMS may have been sent",
-        Exit.LEDGER_FAILED: "the ledger cannot be used",
-        Exit.INTERRUPTED: (
+        Exit.DONE: Sentence("every number was accepted, or is on the do-not-send list"),
+        Exit.OUTPUT_FAILED: Sentence("the output cannot be written"),
+        Exit.INVALID: Sentence(
+            "the options, the settings or the name are invalid, or the answer was no"
+        ),
+        Exit.REJECTED: Sentence(
+            "some numbers were rejected or cancelled, or their message is on hold"
+        ),
+        Exit.NOT_SENT: Sentence(
+            "some numbers are still pending: the campaign is paused, or was stopped"
+        ),
+        Exit.UNKNOWN: Sentence("some outcomes are unknown: those SMS may have been sent"),
+        Exit.LEDGER_FAILED: Sentence("the ledger cannot be used"),
+        Exit.INTERRUPTED: Sentence(
             "Ctrl-C before the run (at the password prompt: 2), or while watching one"
         ),
     },
     CAMPAIGN: {
-        Exit.DONE: "done",
-        Exit.OUTPUT_FAILED: "the output cannot be written",
-        Exit.INVALID: (
+        Exit.DONE: Sentence("done"),
+        Exit.OUTPUT_FAILED: Sentence("the output cannot be written"),
+        Exit.INVALID: Sentence(
             "the options, the list or the name are invalid, or the campaign is in a state that"
             " does not allow it"
         ),
-        Exit.LEDGER_FAILED: "the ledger cannot be used",
-        Exit.INTERRUPTED: "Ctrl-C",
+        Exit.LEDGER_FAILED: Sentence("the ledger cannot be used"),
+        Exit.INTERRUPTED: Sentence("Ctrl-C"),
     },
     WORKER: {
-        Exit.DONE: "stopped by a signal, and nothing was in flight any more",
-        Exit.INVALID: "the options or the settings are invalid",
-        Exit.UNKNOWN: "stopped by a second signal: what was in flight is unknown",
-        Exit.LEDGER_FAILED: "the ledger cannot be opened (later it is waited for)",
-        Exit.INTERRUPTED: "Ctrl-C before it began (at the password prompt: 2)",
+        Exit.DONE: Sentence("stopped by a signal, and nothing was in flight any more"),
+        Exit.INVALID: Sentence("the options or the settings are invalid"),
+        Exit.UNKNOWN: Sentence("stopped by a second signal: what was in flight is unknown"),
+        Exit.LEDGER_FAILED: Sentence("the ledger cannot be opened (later it is waited for)"),
+        Exit.INTERRUPTED: Sentence("Ctrl-C before it began (at the password prompt: 2)"),
     },
     OTHER: {
-        Exit.DONE: "done",
-        Exit.OUTPUT_FAILED: "the output cannot be written",
-        Exit.INVALID: (
+        Exit.DONE: Sentence("done"),
+        Exit.OUTPUT_FAILED: Sentence("the output cannot be written"),
+        Exit.INVALID: Sentence(
             "the options or the settings are invalid; wsdl: it does not fit, or cannot be fetched"
             " or written"
         ),
-        Exit.WSDL_DIFFERS: "wsdl check: the live WSDL differs, but sends are not affected",
-        Exit.WSDL_AFFECTS_SENDS: (
+        Exit.WSDL_DIFFERS: Sentence(
+            "wsdl check: the live WSDL differs, but sends are not affected"
+        ),
+        Exit.WSDL_AFFECTS_SENDS: Sentence(
             "wsdl check: the live WSDL differs, and sends over some protocol are affected"
         ),
-        Exit.INTERRUPTED: "Ctrl-C (sandbox: 0)",
+        Exit.INTERRUPTED: Sentence("Ctrl-C (sandbox: 0)"),
     },
 }
 """What each status means, by the commands that it is about."""
 
 
-def epilog(commands: str, more: str = "", *, never: Collection[Exit] = ()) -> str:
+class _ExitStatuses(Epilog):
+    """A table of exit statuses, and more text."""
+
+    def __new__(cls, commands: str, more: str, never: Collection[Exit]) -> Self:
+        """Write the text in English, for what reads it without asking for a language."""
+        made = super().__new__(cls, "")
+        made.parts = commands, more, never
+        return made
+
+    parts: tuple[str, str, Collection[Exit]]
+
+    def render(self) -> str:
+        """Return the text in the language of the command."""
+        commands, more, never = self.parts
+        lines = ["\b", tr("Exit status:")]
+        for status, meaning in MEANINGS[commands].items():
+            if status not in never:
+                first = f"{status.value:3}  "
+                text = translate(meaning)
+                lines += wrap_cells(text, 72, first_indent=first, indent=" " * len(first))
+        paragraphs = ["\n".join(lines)]
+        for each in more.strip().split("\n\n") if more else ():
+            text = each.removeprefix("\b\n")
+            paragraphs.append(("\b\n" if text != each else "") + translate(text))
+        return "\n\n".join(paragraphs)
+
+
+def epilog(commands: str, more: str = "", *, never: Collection[Exit] = ()) -> Epilog:
     """Return the end of a command's help: its exit statuses, and more text.
 
     Args:
@@ -96,11 +147,4 @@ def epilog(commands: str, more: str = "", *, never: Collection[Exit] = ()) -> st
         more: what comes after the statuses.
         never: the statuses that this one of the commands never has.
     """
-    lines = ["\b", "Exit status:"]
-    for status, meaning in MEANINGS[commands].items():
-        if status in never:
-            continue
-        lines += textwrap.wrap(
-            meaning, 72, initial_indent=f"{status.value:3}  ", subsequent_indent=" " * 5
-        )
-    return "\n".join(lines) + "\n" + more
+    return _ExitStatuses(commands, more, never)

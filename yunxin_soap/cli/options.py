@@ -11,9 +11,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from yunxin_soap.cli.commands import Option, option
+from yunxin_soap.cli.completion import complete_campaign, complete_protocol
+from yunxin_soap.cli.language import tr, translate_error
 from yunxin_soap.encoding import open_text
 from yunxin_soap.environment import explain_undecodable, is_undecodable, read_variable
 from yunxin_soap.errors import ConfigurationError, YunxinError
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Ledger
@@ -31,24 +35,12 @@ _MAX_LINES = 100_001
 def combine(*options: Callable[[Any], Any]) -> _Decorator:
     """Return one decorator for several options, which the help lists in the given order."""
 
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
+    def decorate(decorated: _Command) -> _Command:
+        for each in reversed(options):
+            decorated = each(decorated)
+        return decorated
 
     return decorate
-
-
-def with_variable(text: str, name: str) -> str:
-    """Append an environment variable to a help text, as click does for an option's ``envvar``.
-
-    The client reads these variables itself, so that click does not know them.
-
-    Args:
-        text: the help text.
-        name: the variable's name without ``YUNXIN_``.
-    """
-    return f"{text}  [env var: YUNXIN_{name}]"
 
 
 class ApplicationSettings(dict[str, Any]):
@@ -66,7 +58,7 @@ def application_settings() -> ApplicationSettings:
     return ApplicationSettings() if found is None else found
 
 
-class VariableOption(click.Option):
+class VariableOption(Option):
     """An option that a ``YUNXIN_*`` variable may set, as `read_variable` reads it."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
@@ -79,7 +71,7 @@ class VariableOption(click.Option):
         try:
             return read_variable(name)
         except ConfigurationError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(translate_error(error)) from None
 
 
 def _refuse_password(
@@ -88,50 +80,48 @@ def _refuse_password(
     if address is not None and "@" in address:
         # Not quoted: it contains a password, as a list of the processes does.
         raise click.ClickException(
-            "--proxy has a user name: set YUNXIN_PROXY instead, which other users cannot see."
+            tr("--proxy has a user name: set YUNXIN_PROXY instead, which other users cannot see.")
         )
     return address
 
 
-proxy_option = click.option(
+proxy_option = option(
     "--proxy",
     callback=_refuse_password,
-    help=with_variable(
-        "An http or https proxy, such as http://proxy.example:3128. One with a password comes from"
-        " the variable.",
-        "PROXY",
-    ),
+    variable="PROXY",
+    help="An http or https proxy, such as http://proxy.example:3128. One with a password comes from"
+    " the variable.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 client_options = combine(
-    click.option("--user-code", help=with_variable("The account's login name.", "USER_CODE")),
-    click.option(
+    option("--user-code", variable="USER_CODE", help="The account's login name."),
+    option(
         "--password-file",
         type=click.File("r", encoding="utf-8-sig"),
         help="A file with the password on its first line.",
     ),
-    click.option(
+    option(
         "--protocol",
-        help=with_variable("soap (default), soap12, http-get or http-post.", "PROTOCOL"),
+        shell_complete=complete_protocol,
+        variable="PROTOCOL",
+        help="soap (default), soap12, http-get or http-post.",
     ),
-    click.option("--endpoint", help=with_variable("The URL of the service's page.", "ENDPOINT")),
+    option("--endpoint", variable="ENDPOINT", help="The URL of the service's page."),
     proxy_option,
-    click.option(
+    option(
         "--timeout",
         type=float,
-        help=with_variable(
-            "Seconds from the start of sending to the end of the response (default 30).", "TIMEOUT"
-        ),
+        variable="TIMEOUT",
+        help="Seconds from the start of sending to the end of the response (default 30).",
     ),
 )
 """How to reach the gateway; `build_client` takes them."""
-LEDGER_AND_GATEWAY = """
-\b
-The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or
-postgresql://... or mysql://...; the account and the gateway are those of "send".
-"""
+LEDGER_AND_GATEWAY = Sentence(
+    "The ledger is --ledger or YUNXIN_LEDGER: an SQLite file or postgresql://... or mysql://...;"
+    ' the account and the gateway are those of "send".'
+)
 """The end of the help of a command that sends what is in the ledger."""
-ledger_option = click.option(
+ledger_option = option(
     "--ledger",
     "ledger_url",
     cls=VariableOption,
@@ -178,15 +168,19 @@ def build_client(
         option = f"--{name.replace('_', '-')}"
         if not dict(arguments).get(name) and not read_variable(name.upper()):
             raise ConfigurationError(
-                f"There is no {name.replace('_', ' ')}: give {option}, or set"
-                f" YUNXIN_{name.upper()}."
+                Sentence(
+                    "There is no {what}: give {option}, or set YUNXIN_{name}.",
+                    what=Sentence(name.replace("_", " ")),
+                    option=option,
+                    name=name.upper(),
+                )
             )
     if "user_pass" not in arguments:
         if password_file:
             arguments["user_pass"] = read_password(password_file)
         elif not read_variable("USER_PASS") and sys.stdin.isatty():
             arguments["user_pass"] = _read_typed(
-                lambda: click.prompt("Password", hide_input=True, err=True)
+                lambda: click.prompt(tr("Password"), hide_input=True, err=True)
             )
         elif not read_variable("USER_PASS"):
             raise ConfigurationError(
@@ -218,7 +212,9 @@ def read_password(file: IO[str]) -> str:
     """
     line = read_text(file, file.readline, ConfigurationError).rstrip("\r\n")
     if not line:
-        raise ConfigurationError(f"{file.name} has no password on its first line.")
+        raise ConfigurationError(
+            Sentence("{file} has no password on its first line.", file=file.name)
+        )
     return line
 
 
@@ -243,12 +239,16 @@ def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinErr
     try:
         return read()
     except UnicodeDecodeError:
-        raise error_type(f"{file.name} is not UTF-8 text: convert it first.") from None
+        raise error_type(
+            Sentence("{file} is not UTF-8 text: convert it first.", file=file.name)
+        ) from None
     except OSError as error:
-        raise error_type(f"{file.name} cannot be read ({error.strerror}).") from None
+        raise error_type(
+            Sentence("{file} cannot be read ({problem}).", file=file.name, problem=error.strerror)
+        ) from None
 
 
-timezone_option = click.option(
+timezone_option = option(
     "--timezone",
     cls=VariableOption,
     envvar="YUNXIN_TIMEZONE",
@@ -258,7 +258,7 @@ timezone_option = click.option(
     help="The time zone of the times that are shown; with run and resume, of --sending-hours and"
     " --from too.",
 )
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+yes_option = option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -275,7 +275,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to ask for confirmation at: give --yes.")
-    ask(question, refusal="Nothing was changed.")
+    ask(question, refusal=Sentence("Nothing was changed."))
 
 
 def ask(question: str, *, refusal: str) -> None:
@@ -310,12 +310,12 @@ def _read_typed(read: Callable[[], _T]) -> _T:
             return typed
     except UnicodeDecodeError:
         pass
-    raise ConfigurationError(explain_undecodable("What was typed"))
+    raise ConfigurationError(explain_undecodable(Sentence("What was typed")))
 
 
-name_argument = click.argument("name")
-optional_name_argument = click.argument("name", required=False)
-key_option = click.option("--key", help="The key of a single send, instead of a campaign's name.")
+name_argument = click.argument("name", shell_complete=complete_campaign)
+optional_name_argument = click.argument("name", required=False, shell_complete=complete_campaign)
+key_option = option("--key", help="The key of a single send, instead of a campaign's name.")
 
 
 def check_target(name: str | None, key: str | None, **campaign_options: object) -> None:
@@ -333,9 +333,11 @@ def check_target(name: str | None, key: str | None, **campaign_options: object) 
         raise ConfigurationError(
             "Give either the name of a campaign or the --key of a single send."
         )
-    for option, value in campaign_options.items():
+    for only, value in campaign_options.items():
         if key is not None and value not in (None, ()):
-            raise ConfigurationError(f"--{option} goes with a campaign, not with --key.")
+            raise ConfigurationError(
+                Sentence("--{option} goes with a campaign, not with --key.", option=only)
+            )
 
 
 def _current_user() -> str:
@@ -345,7 +347,7 @@ def _current_user() -> str:
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
-by_option = click.option(
+by_option = option(
     "--by",
     default=_current_user,
     help="The name that the history records for this decision; the current user by default.",

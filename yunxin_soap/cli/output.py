@@ -10,13 +10,17 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import split_arg_string
 
+from yunxin_soap.cli.commands import Group
 from yunxin_soap.cli.exit_status import Exit
+from yunxin_soap.cli.language import Plural, choose, count_of, tr, translate, translate_error, using
 from yunxin_soap.environment import explain_undecodable, is_undecodable
 from yunxin_soap.errors import (
     ConfigurationError,
@@ -32,6 +36,7 @@ from yunxin_soap.errors import (
     YunxinError,
 )
 from yunxin_soap.files import file_id, open_private
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,11 +58,13 @@ EXIT_STATUS: dict[type[YunxinError], Exit] = {
 """Subclasses stand before their base: the first match wins."""
 _NAMED_IN_WORDS = ("channel", "extension", "signature")
 """The arguments whose errors start with "The channel", for example."""
+_COMPLETE = "_YUNXIN_SOAP_COMPLETE"
+"""The variable by which click is asked for completions."""
 _NO_OUTCOME = {"outcome": None, "safe_to_resend": False, "retryable": False}
 """The entries of an error in JSON that has none of its own."""
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Group):
     """A click group that reports wrong usage like any other error: as one line, or as JSON."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -65,32 +72,50 @@ class CommandGroup(click.Group):
         is_input_closed = sys.stdin is None
         _replace_closed_streams()
         kwargs["standalone_mode"] = False
-        arguments = sys.argv[1:] if kwargs.get("args") is None else [*kwargs["args"]]
+        given = args[0] if args else kwargs.get("args")
+        arguments = sys.argv[1:] if given is None else [*given]
         as_json = "--json" in arguments
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # A character outside the terminal's encoding must not end a command.
-                stream.reconfigure(errors="backslashreplace")
-        if name := _find_undecodable(arguments, set(_options_with_value(self))):
-            exit_with(ConfigurationError(explain_undecodable(name)), as_json)
-        if wrong := _why_no_input(arguments, is_closed=is_input_closed):
-            exit_with(ConfigurationError(wrong), as_json)
+        language = choose(_completed() or arguments, os.environ)
+        with using(language, for_programs=as_json):
+            _prepare_streams()
+            if name := _find_undecodable(arguments, set(_options_with_value(self))):
+                exit_with(ConfigurationError(explain_undecodable(name)), as_json)
+            if wrong := _why_no_input(arguments, is_closed=is_input_closed):
+                exit_with(ConfigurationError(wrong), as_json)
+            self._run(as_json, *args, **kwargs)
+
+    def _run(self, as_json: bool, *args: Any, **kwargs: Any) -> NoReturn:
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
             exit_with(ConfigurationError(error.format_message()), as_json)
         except click.Abort as aborted:
             if isinstance(aborted.__cause__, KeyboardInterrupt):
-                click.echo("yunxin-soap: Interrupted.", err=True)
+                click.echo(tr("yunxin-soap: Interrupted."), err=True)
                 sys.exit(Exit.INTERRUPTED)
             error_at_prompt = ConfigurationError("Ended at the prompt; nothing was sent.")
             exit_with(error_at_prompt, as_json)
         except OSError as error:
             discard_rest(sys.stdout)
             if not isinstance(error, BrokenPipeError):  # the reader closed it, as "| head" does
-                click.echo(f"yunxin-soap: The output cannot be written ({error}).", err=True)
+                click.echo(
+                    tr("yunxin-soap: The output cannot be written ({error}).", error=error),
+                    err=True,
+                )
             status = Exit.OUTPUT_FAILED
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Let no character outside the terminal's encoding end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _completed() -> list[str]:
+    """Return the words of the command line that a shell asks to complete."""
+    return split_arg_string(os.environ.get("COMP_WORDS", ""))[1:] if _COMPLETE in os.environ else []
 
 
 def _options_with_value(command: click.Command) -> Iterator[str]:
@@ -114,7 +139,7 @@ def _find_undecodable(arguments: list[str], options: set[str]) -> str:
         # A file may have any name.
         if is_undecodable(each) and not os.path.lexists(each):
             found = options & {before, each.partition("=")[0]}
-            return found.pop() if found else "An argument"
+            return found.pop() if found else Sentence("An argument")
     return ""
 
 
@@ -130,9 +155,15 @@ def _why_no_input(arguments: list[str], *, is_closed: bool) -> str:
         if value == "-" and option in _INPUTS:
             found.append(option)
     if is_closed and found:
-        return f"{found[0]} - has nothing to read, because standard input is closed."
+        return Sentence(
+            "{option} - has nothing to read, because standard input is closed.", option=found[0]
+        )
     if len(found) > 1:
-        return f"{found[0]} - and {found[1]} - would both read standard input: name a file."
+        return Sentence(
+            "{one} - and {other} - would both read standard input: name a file.",
+            one=found[0],
+            other=found[1],
+        )
     return ""
 
 
@@ -169,7 +200,7 @@ def exit_with(error: YunxinError, as_json: bool) -> NoReturn:
         as_json: whether the report is a JSON object on standard output.
     """
     status = next(value for kind, value in EXIT_STATUS.items() if isinstance(error, kind))
-    message = _name_options(str(error))
+    message = _name_options(translate_error(error))
     if as_json:
         print_json({**_as_dict(error), "message": message})
     else:
@@ -239,7 +270,7 @@ def print_text(text: str, *, err: bool = False) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Print what a person should know before anything is sent, a line each, on standard error."""
     for note in notes:
-        print_text(f"yunxin-soap: Note: {note}", err=True)
+        print_text(tr("yunxin-soap: Note: {note}", note=translate(note)), err=True)
 
 
 def format_json(value: Any) -> str:
@@ -274,14 +305,49 @@ def discard_rest(stream: IO[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+_COUNTED = {
+    "line": Plural("{count} line", "{count} lines"),
+    "number": Plural("{count} number", "{count} numbers"),
+    "pending number": Plural("{count} pending number", "{count} pending numbers"),
+    "recipient": Plural("{count} recipient", "{count} recipients"),
+    "rejected submission": Plural("{count} rejected submission", "{count} rejected submissions"),
+    "runner": Plural("{count} runner", "{count} runners"),
+    "segment": Plural("{count} segment", "{count} segments"),
+    "submission": Plural("{count} submission", "{count} submissions"),
+    "text": Plural("{count} text", "{count} texts"),
+}
+
+
 def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 line`` or ``2 lines``."""
-    return f"{count} {noun}" + "s" * (count != 1)
+    return count_of(_COUNTED[noun], count)
 
 
 def them(count: int) -> str:
     """Return the pronoun for so many things."""
-    return "it" if count == 1 else "them"
+    return tr("it") if count == 1 else tr("them")
+
+
+_STATES = {
+    "open": Sentence("open"),
+    "paused": Sentence("paused"),
+    "done": Sentence("done"),
+    "cancelled": Sentence("cancelled"),
+    "queued": Sentence("queued"),
+    "pending": Sentence("pending"),
+    "submitting": Sentence("submitting"),
+    "accepted": Sentence("accepted"),
+    "rejected": Sentence("rejected"),
+    "unknown": Sentence("unknown"),
+    "suppressed": Sentence("suppressed"),
+    "split": Sentence("split"),
+}
+"""By the values of `State` and `CampaignState`, which are not imported: they bring SQLAlchemy."""
+
+
+def state_word(state: Enum) -> str:
+    """Return the name of a state, of a campaign or of a submission."""
+    return translate(_STATES[state.value])
 
 
 def shorten(text: str, limit: int = 100) -> str:
@@ -293,7 +359,7 @@ def describe_wait(reason: str, until: datetime, zone: ZoneInfo) -> str:
     """Say until when something waits, and why."""
     from yunxin_soap.campaign.timezones import format_time
 
-    return f"waiting until {format_time(until, zone)}: {reason}"
+    return tr("waiting until {until}: {reason}", until=format_time(until, zone), reason=reason)
 
 
 def describe_lease(runner: ActiveRunner, zone: ZoneInfo) -> str:
@@ -301,7 +367,7 @@ def describe_lease(runner: ActiveRunner, zone: ZoneInfo) -> str:
     from yunxin_soap.campaign.timezones import format_time
 
     at = format_time(runner.counts_as_stalled_at, zone)
-    return f"unknown at {at} if it sends no heartbeat before"
+    return tr("unknown at {at} if it sends no heartbeat before", at=at)
 
 
 def refuse_overwrite(output: str | None, **inputs: str | None) -> None:
@@ -323,7 +389,13 @@ def refuse_overwrite(output: str | None, **inputs: str | None) -> None:
         # Paths are compared as well: neither file may exist yet.
         same_path = Path(output).resolve() == Path(path).resolve() and output != "-"
         if same_path or (found is not None and found == file_id(output)):
-            raise ConfigurationError(f"{output} is the {role}: name another file to write to.")
+            raise ConfigurationError(
+                Sentence(
+                    "{output} is the {role}: name another file to write to.",
+                    output=output,
+                    role=role,
+                )
+            )
 
 
 def refuse_ledger_overwrite(output: str | None, ledger: str | None) -> None:
@@ -365,4 +437,6 @@ def open_output(path: str, *, encoding: str) -> Iterator[IO[str]]:
 
 def unwritable(path: str, error: OSError) -> ConfigurationError:
     """Return the error for a file that cannot be written."""
-    return ConfigurationError(f"{path} cannot be written ({error.strerror}).")
+    return ConfigurationError(
+        Sentence("{path} cannot be written ({problem}).", path=path, problem=error.strerror)
+    )

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yunxin_soap.cli.commands import group, option
+from yunxin_soap.cli.completion import complete_pace
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import ledger_options, open_ledger
 from yunxin_soap.cli.output import handle_errors, print_json, print_result, print_text
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Pace
 
-_name_argument = click.argument("name")
+_name_argument = click.argument("name", shell_complete=complete_pace)
 
 
-@click.group("pace")
+@group("pace")
 def pace_group() -> None:
     """Keep limits that hold for many campaigns and single sends together, as for an account.
 
@@ -27,8 +30,8 @@ def pace_group() -> None:
 
 @pace_group.command("set")
 @_name_argument
-@click.option("--rate", type=float, help="The most submissions a second.")
-@click.option("--numbers-rate", type=float, help="The most numbers a second.")
+@option("--rate", type=float, help="The most submissions a second.")
+@option("--numbers-rate", type=float, help="The most numbers a second.")
 @ledger_options
 def set_command(
     name: str, rate: float | None, numbers_rate: float | None, ledger_url: str | None, as_json: bool
@@ -55,7 +58,7 @@ def list_command(ledger_url: str | None, as_json: bool) -> None:
         for each in paces:
             print_text(_describe(each))
         if not paces:
-            print_text("The ledger has no pace.")
+            print_text(tr("The ledger has no pace."))
 
 
 @pace_group.command("remove")
@@ -65,13 +68,13 @@ def remove_command(name: str, ledger_url: str | None, as_json: bool) -> None:
     """Remove a pace that no started campaign and no queued send names."""
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.pace.remove(name)
-        print_result(as_json, "removed", name, f"The pace {name} is removed.")
+        print_result(as_json, "removed", name, tr("The pace {name} is removed.", name=name))
 
 
 def _describe(pace: Pace) -> str:
     limits = [
-        f"{rate:g} {what} a second"
-        for rate, what in ((pace.rate, "submissions"), (pace.numbers_rate, "numbers"))
+        tr("{rate} {what} a second", rate=f"{rate:g}", what=what)
+        for rate, what in ((pace.rate, tr("submissions")), (pace.numbers_rate, tr("numbers")))
         if rate is not None
     ]
-    return f"{pace.name}: {' and '.join(limits) or 'no limit'}"
+    return f"{pace.name}: {tr(' and ').join(limits) or tr('no limit')}"

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import click
 
 from yunxin_soap.campaign import CampaignState, Progress, State
+from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.output import (
     describe_lease,
     describe_wait,
@@ -181,22 +182,33 @@ def _who_runs(status: Status, zone: ZoneInfo) -> Iterator[str]:
     name = status.name
     for process, count in status.left_behind.items():
         yield (
-            f"{process} has ended with {pluralize(count, 'submission')} in flight: the next run"
-            f" makes {them(count)} unknown."
+            tr(
+                "{process} has ended with {submissions} in flight: the next run makes {them} "
+                "unknown.",
+                process=process,
+                submissions=pluralize(count, "submission"),
+                them=them(count),
+            )
         )
     for each in status.runners:
         if not each.is_stalled:
-            held = f"{pluralize(each.in_flight, 'submission')} in flight"
+            held = tr(
+                "{submissions} in flight", submissions=pluralize(each.in_flight, "submission")
+            )
             lease = f": {held}, {describe_lease(each, zone)}" if each.in_flight else ""
-            yield f"{each} runs {name}{lease}."
+            yield tr("{each} runs {name}{lease}.", each=each, name=name, lease=lease)
         elif each.in_flight:
             yield (
-                f"{each} sends no heartbeat any more, and has"
-                f" {pluralize(each.in_flight, 'submission')} in flight: the next run makes"
-                f" {them(each.in_flight)} unknown."
+                tr(
+                    "{each} sends no heartbeat any more, and has {submissions} in flight: the next "
+                    "run makes {them} unknown.",
+                    each=each,
+                    submissions=pluralize(each.in_flight, "submission"),
+                    them=them(each.in_flight),
+                )
             )
     if status.state is CampaignState.OPEN and not _live(status.runners):
-        yield f"Nobody runs {name}: waiting for a run."
+        yield tr("Nobody runs {name}: waiting for a run.", name=name)
 
 
 def _live(runners: Iterable[ActiveRunner]) -> list[ActiveRunner]:
@@ -230,8 +242,10 @@ def stop_on_signals(run: asyncio.Task[Any], stop: asyncio.Event) -> None:
         else:
             stop.set()
             _print_line(
-                "Stopping once the submissions in flight have ended. Press Ctrl-C again to stop at"
-                " once: submissions in flight become unknown."
+                tr(
+                    "Stopping once the submissions in flight have ended. Press Ctrl-C again to stop"
+                    " at once: submissions in flight become unknown."
+                )
             )
 
     loop = asyncio.get_running_loop()
@@ -290,11 +304,13 @@ def _progress_display(
         at_once: whether the first line comes at once where there is no bar.
     """
     done = sum(before.numbers[each] for each in (State.ACCEPTED, State.REJECTED, State.UNKNOWN))
+    # The whole campaign, but for what is never sent: else the bar would never be full.
+    total = before.planned - before.numbers[State.SUPPRESSED] - before.numbers[State.CANCELLED]
     if bar and sys.stderr.isatty():
-        with _bar(before.planned, done, zone) as show:
+        with _bar(total, done, zone) as show:
             yield show
     else:
-        yield ProgressLines(before.planned, done, zone, at_once=at_once)
+        yield ProgressLines(total, done, zone, at_once=at_once)
 
 
 @contextlib.contextmanager
@@ -370,11 +386,22 @@ class ProgressLines:
         text = _describe(progress, _rate(progress, self._done, now - self._began), self._zone)
         if is_same:
             self._interval = min(2 * self._interval, _MAX_LINE_INTERVAL)
-            text = f"{text.rstrip('.')}; no change for {now - self._changed:.0f} s"
+            text = tr(
+                "{text}; no change for {seconds} s",
+                text=text.rstrip("."),
+                seconds=f"{now - self._changed:.0f}",
+            )
         else:
             self._interval, self._changed = _LINE_INTERVAL, now
         self._last, self._counts, self._waits, self._is_due = now, counts, waits, False
-        self._write(f"{_ended(progress)} of {self._planned} numbers: {text}")
+        self._write(
+            tr(
+                "{ended} of {planned} numbers: {text}",
+                ended=_ended(progress),
+                planned=self._planned,
+                text=text,
+            )
+        )
 
 
 def _counts(progress: Progress) -> _Counts:
@@ -398,23 +425,31 @@ def _rate(progress: Progress, done: int, seconds: float) -> float:
 
 
 def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
-    text = (
-        f"{progress.accepted} accepted, {progress.rejected} rejected, {progress.unknown} unknown,"
-        f" {pluralize(progress.in_flight, 'submission')} in flight, {rate:.0f} numbers/s"
+    text = tr(
+        "{accepted} accepted, {rejected} rejected, {unknown} unknown, {submissions} in "
+        "flight, {rate} numbers/s",
+        accepted=progress.accepted,
+        rejected=progress.rejected,
+        unknown=progress.unknown,
+        submissions=pluralize(progress.in_flight, "submission"),
+        rate=f"{rate:.0f}",
     )
     if progress.waiting_for:
         others = ", ".join(_describe_runner(each, zone) for each in progress.waiting_for)
-        text += f"; waiting for {others}"
+        text += tr("; waiting for {others}", others=others)
     if not progress.reason:
         return text
     if progress.state is CampaignState.CANCELLED:
-        return f"{text}; cancelled: {progress.reason}"
+        return tr("{text}; cancelled: {reason}", text=text, reason=translate(progress.reason))
     if progress.until is None:
-        return f"{text}; paused: {progress.reason}"
-    return f"{text}; {describe_wait(progress.reason, progress.until, zone)}"
+        return tr("{text}; paused: {reason}", text=text, reason=translate(progress.reason))
+    return f"{text}; {describe_wait(translate(progress.reason), progress.until, zone)}"
 
 
 def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
-    return (
-        f"{pluralize(runner.in_flight, 'submission')} of {runner}, {describe_lease(runner, zone)}"
+    return tr(
+        "{submissions} of {runner}, {lease}",
+        submissions=pluralize(runner.in_flight, "submission"),
+        runner=runner,
+        lease=describe_lease(runner, zone),
     )

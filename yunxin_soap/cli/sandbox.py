@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import read_password
 from yunxin_soap.cli.output import handle_errors
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.sandbox.access import Access, Login
@@ -40,9 +43,8 @@ Faults:
   error         The method throws: a SOAP Server fault, or else HTTP 500.
   code          The gateway rejects the submission with a code.
   balance       The gateway answers -7 once the balance is used up.
-  refuse        The TCP port is closed to everybody, the page and REST included.
+  refuse        The TCP port is closed to everybody, also the page and REST.
 
-\b
 Options of some faults: seconds, jitter (delay, trickle, refuse), status (html),
 code (code), left (balance). Options of all: when (after, before, unread), times,
 seed, and, but for refuse, numbers (joined by +), user_code, protocol, text, skip,
@@ -50,23 +52,23 @@ probability.
 """
 
 
-@click.command(
+@command(
     "sandbox",
     epilog=exit_status.epilog(
         exit_status.OTHER,
-        f"\n{_EPILOG}",
+        _EPILOG,
         never=exit_status.OF_WSDL_CHECK | {exit_status.Exit.INTERRUPTED},
     ),
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
+@option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@option(
     "--port",
     default=8080,
     show_default=True,
     type=click.IntRange(0, 65535),
     help="The TCP port to listen on; 0 takes a free one.",
 )
-@click.option(
+@option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
@@ -74,36 +76,36 @@ probability.
     help="A public host name of the page and REST, as in sms.example.com, or .example.com for all"
     " below it. Repeatable.",
 )
-@click.option(
+@option(
     "--base-path",
     default="",
     metavar="PATH",
     help="The path in front of all paths, as in /sms, if a proxy has one.",
 )
-@click.option(
+@option(
     "--auth",
     metavar="USER:FILE",
     help="Ask for a login on the page and REST; the file has the password on its first line.",
 )
-@click.option(
+@option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     help="A TOML file with accounts, channels and word lists.",
 )
-@click.option(
+@option(
     "--record",
     "path",
     type=click.Path(dir_okay=False),
     help="An SQLite file that keeps the arrivals after the sandbox ends.",
 )
-@click.option(
+@option(
     "--no-test-numbers",
     "test_numbers",
     flag_value=False,
     default=True,
     help="Treat the test numbers as ordinary numbers.",
 )
-@click.option(
+@option(
     "--fault",
     "faults",
     multiple=True,
@@ -166,17 +168,19 @@ def _read_login(auth: str | None) -> Login | None:
             return Login(user, read_password(file))
     except OSError as error:
         raise ConfigurationError(
-            f"The password file of --auth cannot be read ({error.strerror}): --auth must be"
-            " USER:FILE."
+            Sentence(
+                "The password file of --auth cannot be read ({problem}): --auth must be USER:FILE.",
+                problem=error.strerror,
+            )
         ) from None
 
 
 def _announce(url: str, host: str, access: Access) -> None:
-    click.echo(f"The sandbox listens on {url}")
-    click.echo(f"Its WSDL: {url}?WSDL")
-    click.echo(f"Its inbox: {url.rpartition('/api/')[0]}/")
+    click.echo(tr("The sandbox listens on {url}", url=url))
+    click.echo(tr("Its WSDL: {url}", url=f"{url}?WSDL"))
+    click.echo(tr("Its inbox: {url}", url=f"{url.rpartition('/api/')[0]}/"))
     if access.login is not None:
-        click.echo("Its inbox and REST API ask for the login of --auth; the service does not.")
+        click.echo(tr("Its inbox and REST API ask for the login of --auth; the service does not."))
     elif host not in ("127.0.0.1", "::1", "localhost"):
-        click.echo("It has no login: anyone on a network that reaches this machine can use it.")
-    click.echo("Ctrl-C ends it.")
+        click.echo(tr("It has no login: anyone on a network that reaches this machine can use it."))
+    click.echo(tr("Ctrl-C ends it."))

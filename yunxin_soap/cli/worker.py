@@ -7,9 +7,8 @@ import logging
 import sys
 from typing import IO, TYPE_CHECKING, cast
 
-import click
-
 from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.cli.options import (
     LEDGER_AND_GATEWAY,
@@ -31,11 +30,9 @@ _SHOWN = ("campaign", "submission_id", "outcome", "code", "batch_no")
 """The attributes of log records that a line shows; what has `recipients` says it in its text."""
 
 
-@click.command("worker", epilog=exit_status.epilog(exit_status.WORKER, LEDGER_AND_GATEWAY))
+@command("worker", epilog=exit_status.epilog(exit_status.WORKER, LEDGER_AND_GATEWAY))
 @ledger_option
-@click.option(
-    "--concurrency", default=16, show_default=True, help="The most queued sends in flight."
-)
+@option("--concurrency", default=16, show_default=True, help="The most queued sends in flight.")
 @client_options
 def worker_command(
     ledger_url: str | None,

@@ -8,31 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yunxin_soap.cli.commands import group, option
 from yunxin_soap.cli.exit_status import Exit
-from yunxin_soap.cli.options import combine, json_option, proxy_option, with_variable
+from yunxin_soap.cli.language import tr, translate
+from yunxin_soap.cli.options import combine, json_option, proxy_option
 from yunxin_soap.cli.output import handle_errors, print_json
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.settings import ClientArguments
     from yunxin_soap.wsdl import Wsdl
 
 _url_options = combine(
-    click.option(
+    option(
         "--url",
         "endpoint",  # the name of the argument, which errors replace by the option
-        help=with_variable("The URL of the service's page, or of its WSDL.", "ENDPOINT"),
+        variable="ENDPOINT",
+        help="The URL of the service's page, or of its WSDL.",
     ),
-    click.option(
+    option(
         "--timeout",
         type=float,
-        help=with_variable("Seconds for the whole download (default 30).", "TIMEOUT"),
+        variable="TIMEOUT",
+        help="Seconds for the whole download (default 30).",
     ),
     proxy_option,
     json_option,
 )
 
 
-@click.group("wsdl")
+@group("wsdl")
 def wsdl_group() -> None:
     """Show, check and refresh the WSDL.
 
@@ -42,7 +47,7 @@ def wsdl_group() -> None:
 
 
 @wsdl_group.command("show")
-@click.option("--wsdl", "path", metavar="FILE", help="Show this file instead of the one in use.")
+@option("--wsdl", "path", metavar="FILE", help="Show this file instead of the one in use.")
 @json_option
 def show_command(path: str | None, as_json: bool) -> None:
     """Show the WSDL in use: its file, ports, operations and types."""
@@ -53,25 +58,31 @@ def show_command(path: str | None, as_json: bool) -> None:
         if as_json:
             print_json(shown)
             return
-        click.echo(f"{shown['path']} ({_ORIGINS[shown['origin']]})")
+        click.echo(f"{shown['path']} ({translate(_ORIGINS[shown['origin']])})")
         for protocol, found in shown["protocols"].items():
-            fits = "fits" if found["fits"] else f"does not fit: {found['difference']}"
+            fits = (
+                tr("fits")
+                if found["fits"]
+                else tr("does not fit: {difference}", difference=found["difference"])
+            )
             click.echo(f"{protocol}: {fits}")
         for port in shown["ports"]:
-            click.echo(f"\nPort {port['name']} ({port['protocol']})")
+            click.echo(
+                tr("\nPort {port} ({protocol})", port=port["name"], protocol=port["protocol"])
+            )
             for operation in port["operations"]:
                 click.echo(f"  {operation['signature']}")
                 if operation["unreachable"]:
-                    click.echo(f"    cannot be called: {operation['unreachable']}")
-        click.echo("\nElements and types")
+                    click.echo(tr("    cannot be called: {why}", why=operation["unreachable"]))
+        click.echo(tr("\nElements and types"))
         for each in shown["types"]:
             click.echo(f"  {each}")
 
 
 _ORIGINS = {
-    "shipped": "came with the package",
-    "cached": 'in the user\'s cache; "yunxin-soap wsdl rollback" goes back',
-    "named": "named by --wsdl",
+    "shipped": Sentence("came with the package"),
+    "cached": Sentence('in the user\'s cache; "yunxin-soap wsdl rollback" goes back'),
+    "named": Sentence("named by --wsdl"),
 }
 
 
@@ -163,17 +174,25 @@ def _print_comparison(
     used: Wsdl, live: Wsdl, lines: tuple[str, ...], misfits: dict[Any, str]
 ) -> None:
     if not lines:
-        click.echo(f"{live.location} says the same as {used.location}.")
+        click.echo(
+            tr(
+                "{live} says the same as {used}.",
+                live=live.location,
+                used=used.location,
+            )
+        )
         return
-    click.echo(f"{live.location} differs from {used.location}:")
+    click.echo(tr("{live} differs from {used}:", live=live.location, used=used.location))
     for line in lines:
         click.echo(f"  {line}")
     if not misfits:
-        click.echo('Sends are not affected. "yunxin-soap wsdl refresh" fetches the live WSDL.')
+        click.echo(tr('Sends are not affected. "yunxin-soap wsdl refresh" fetches the live WSDL.'))
         return
     for protocol, reason in misfits.items():
-        click.echo(f"Sends over {protocol} are affected: {reason}.")
-    click.echo("Ask the vendor what changed. Do not send over these protocols until then.")
+        click.echo(
+            tr("Sends over {protocol} are affected: {reason}.", protocol=protocol, reason=reason)
+        )
+    click.echo(tr("Ask the vendor what changed. Do not send over these protocols until then."))
 
 
 @wsdl_group.command("refresh")
@@ -190,7 +209,7 @@ def refresh_command(
         from yunxin_soap import wsdl
 
         path = wsdl.refresh(**_fetch_arguments(endpoint, timeout, proxy))
-        _print_path(as_json, str(path), f"{path} is in use now.")
+        _print_path(as_json, str(path), tr("{path} is in use now.", path=path))
 
 
 @wsdl_group.command("rollback")
@@ -204,7 +223,7 @@ def rollback_command(as_json: bool) -> None:
         from yunxin_soap import wsdl
 
         path = wsdl.rollback()
-        _print_path(as_json, str(path), f"{path} is in use again.")
+        _print_path(as_json, str(path), tr("{path} is in use again.", path=path))
 
 
 def _print_path(as_json: bool, path: str, sentence: str) -> None:

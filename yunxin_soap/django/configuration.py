@@ -17,6 +17,7 @@ from yunxin_soap.campaign.storage.runners import HEARTBEAT_TIMEOUT
 from yunxin_soap.environment import read_variable
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.redact import clear_frames
+from yunxin_soap.sentences import Sentence
 from yunxin_soap.settings import ClientArguments, Settings
 
 _CLIENT = tuple(each.name for each in fields(Settings))
@@ -146,7 +147,11 @@ def ledger_url(found: Configuration) -> str:
         reason = str(error)
     # Raised outside the handler: __context__ would keep frames with the password.
     raise ConfigurationError(
-        f"The ledger cannot be in DATABASES[{found.database!r}]: {reason.rstrip('.')}. Name another"
-        " database in YUNXIN['database'], or give the address of this one in YUNXIN['ledger'], such"
-        " as postgresql://user:password@host/name."
+        Sentence(
+            "The ledger cannot be in DATABASES[{database}]: {value}. Name another database "
+            "in YUNXIN['database'], or give the address of this one in YUNXIN['ledger'], "
+            "such as postgresql://user:password@host/name.",
+            database=repr(found.database),
+            value=reason.rstrip("."),
+        )
     )

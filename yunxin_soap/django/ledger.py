@@ -17,6 +17,7 @@ from yunxin_soap.campaign.storage.borrowed import borrowing_engine
 from yunxin_soap.campaign.storage.engine import open_engine
 from yunxin_soap.campaign.storage.schema import ledger as ledger_table
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign.storage.outbox import Transaction
@@ -162,9 +163,13 @@ class DjangoLedger(Ledger):
         if ledger_table.name not in connection.introspection.table_names():
             again = "" if alias == "default" else f" --database {alias}"
             raise ConfigurationError(
-                f"The ledger's tables are not in DATABASES[{alias!r}]: run manage.py"
-                f" migrate{again}. If that has nothing to do, the migration ran before"
-                f" YUNXIN['database'] was set: run manage.py migrate yunxin zero{again} first."
+                Sentence(
+                    "The ledger's tables are not in DATABASES[{alias}]: run manage.py "
+                    "migrate{again}. If that has nothing to do, the migration ran before "
+                    "YUNXIN['database'] was set: run manage.py migrate yunxin zero{again} first.",
+                    alias=repr(alias),
+                    again=again,
+                )
             )
         self._borrowed = borrow(alias)
         engine = self._borrowed if url is None else open_engine(url, create=False)

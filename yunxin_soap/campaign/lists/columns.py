@@ -201,13 +201,19 @@ def _notes(
         titles = [at for at in filled if at < heading]
         for at in titles:
             text = " ".join(cell.strip() for cell in rows[at] if cell.strip())
-            notes.append(f"Line {lines[at]} is a title and was left out: {_shorten(text)!r}.")
+            notes.append(
+                Sentence(
+                    "Line {line} is a title and was left out: {text}.",
+                    line=lines[at],
+                    text=repr(_shorten(text)),
+                )
+            )
         if titles:
-            notes.append(f"The headings are in line {lines[heading]}.")
+            notes.append(Sentence("The headings are in line {line}.", line=lines[heading]))
         cells = rows[heading]
         cell = strip_heading(cells[index]) if index < len(cells) else ""
         name = f", {_shorten(cell)!r}" if cell else ", which has no heading"
-    notes.append(f"The numbers are in column {index + 1}{name}.")
+    notes.append(Sentence("The numbers are in column {column}{name}.", column=index + 1, name=name))
     return tuple(notes)
 
 

@@ -49,7 +49,7 @@ _END = "end"
 _NAMES = {";": "semicolons", "\t": "tabs", "，": "full-width commas"}
 _MAX_CELL = 32_767
 """Characters of a spreadsheet's cell, at most. No quoted field of several lines is longer."""
-UNBALANCED_QUOTE_REASON = (
+UNBALANCED_QUOTE_REASON = Sentence(
     'this line has an unbalanced quote ("), or is between two lines that have: fix the quotes, or'
     " read a list with fields of several lines with --multiline (the argument multiline of Csv)"
 )
@@ -57,7 +57,7 @@ WIDE_ROW_REASON = (
     "this line has {fields} fields, but the list has {headings} headings: put quotes around a field"
     " that has the separator in it, or add a heading"
 )
-BROKEN_LINE_REASON = (
+BROKEN_LINE_REASON = Sentence(
     "a carriage return breaks this line or the one before: remove it, or put its field in quotes"
 )
 
@@ -115,7 +115,7 @@ class Csv(Source):
             delimiter = declared[1] if declared else _find_delimiter(head)
             if delimiter != ",":
                 kind = _NAMES.get(delimiter, f"{delimiter!r}")
-                notes.append(f"The fields are separated by {kind}.")
+                notes.append(Sentence("The fields are separated by {kind}.", kind=kind))
             before = 1 if declared else 0
             # A carriage return alone ends a line only where nothing else does.
             has_newlines = any(line.endswith("\n") for line in head)
@@ -174,7 +174,7 @@ def _without_wide_rows(chunk: _Chunk, width: int, index: int) -> _Chunk:
         if is_blank(row[width:]):
             kept.append((line, row))
         else:
-            reason = WIDE_ROW_REASON.format(fields=len(row), headings=width)
+            reason = Sentence(WIDE_ROW_REASON, fields=len(row), headings=width)
             skipped.append(SkippedLine(line, row[index] if index < len(row) else "", reason))
     return _Chunk([line for line, _ in kept], [row for _, row in kept], skipped)
 

@@ -192,6 +192,8 @@ def _hidden_error(rows: Sequence[int]) -> ConfigurationError:
 
 
 def _name_rows(note: str) -> str:
+    if not note.startswith(tuple(_AS_ROWS)):
+        return note  # a sentence stays one
     return re.sub(r"^(Line|The headings are in line)\b", lambda found: _AS_ROWS[found[0]], note)
 
 
@@ -267,11 +269,15 @@ class _Book:
         hidden = [name for name in names if name not in visible]
         found = [name for name in visible if len(visible) == 1 or self._has_numbers(name)]
         if len(found) == 1:
-            notes = [f"The sheet is {found[0]!r}."] if len(names) > 1 else []
+            notes: list[str] = (
+                [Sentence("The sheet is {sheet}.", sheet=repr(found[0]))] if len(names) > 1 else []
+            )
             if hidden:
                 named = ", ".join(map(repr, hidden[:_MAX_NAMED]))
                 more = f" and {len(hidden) - _MAX_NAMED} more" if len(hidden) > _MAX_NAMED else ""
-                notes.append(f"Hidden sheets were left out: {named}{more}.")
+                notes.append(
+                    Sentence("Hidden sheets were left out: {named}{more}.", named=named, more=more)
+                )
             return found[0], notes
         if not found:
             raise ConfigurationError(

@@ -10,6 +10,7 @@ from typing import IO
 from yunxin_soap.campaign.lists import BATCH_SIZE, Batch, Source
 from yunxin_soap.campaign.lists.columns import SAMPLE_ROWS
 from yunxin_soap.encoding import open_text
+from yunxin_soap.sentences import Sentence
 
 _NAMES = {"utf-8-sig": "UTF-8", "gb18030": "GBK (GB18030)"}
 _MAX_SHOWN = 60
@@ -70,5 +71,10 @@ def note_encoding(encoding: str, head: Sequence[str]) -> str:
     lines.sort(key=lambda line: line[1].isascii())  # the first that is not ASCII says most
     for at, line in lines:
         shown = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"
-        return f"The list was read as {name}; line {at} is {shown!r}."
-    return f"The list was read as {name}."
+        return Sentence(
+            "The list was read as {encoding}; line {line} is {text}.",
+            encoding=name,
+            line=at,
+            text=repr(shown),
+        )
+    return Sentence("The list was read as {encoding}.", encoding=name)

@@ -667,13 +667,24 @@ class Runner:
             for each in self._endings
             if each.batch_no
         ]
+        known = claimed = ""
+        if accepted:
+            known = Sentence(
+                ", of which the gateway accepted {accepted}", accepted=", ".join(accepted)
+            )
+        if self._claiming:
+            claimed = Sentence("; up to {claiming} more may be claimed", claiming=self._claiming)
         return LedgerError(
-            f"The ledger cannot be written ({cause}): {len(self._in_flight)} submissions are in"
-            f" flight, and {len(self._endings)} ended unrecorded"
-            + (f", of which the gateway accepted {', '.join(accepted)}" if accepted else "")
-            + (f"; up to {self._claiming} more may be claimed" if self._claiming else "")
-            + ". The next run makes them unknown."
-            + hint
+            Sentence(
+                "The ledger cannot be written ({cause}): {in_flight} submissions are in flight, and"
+                " {ended} ended unrecorded{known}{claimed}. The next run makes them unknown.{hint}",
+                cause=cause,
+                in_flight=len(self._in_flight),
+                ended=len(self._endings),
+                known=known,
+                claimed=claimed,
+                hint=hint,
+            )
         )
 
     async def _record_last(self) -> LedgerError | None:

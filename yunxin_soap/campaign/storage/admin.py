@@ -303,10 +303,14 @@ class Admin:
             if chosen is not None:
                 if wrong := sorted(set(chosen).difference(ids)):
                     raise NotInLedger(
-                        f"Campaign {name!r} has no unknown submission {wrong[0]}. Its unknown"
-                        f" submissions: {', '.join(map(str, ids[:_SHOWN])) or 'none'}"
-                        + (", …" if len(ids) > _SHOWN else "")
-                        + ". Nothing was changed."
+                        Sentence(
+                            "Campaign {name} has no unknown submission {wrong}. Its unknown"
+                            " submissions: {ids}{more}. Nothing was changed.",
+                            name=repr(name),
+                            wrong=wrong[0],
+                            ids=", ".join(map(str, ids[:_SHOWN])) or Sentence("none"),
+                            more=", …" if len(ids) > _SHOWN else "",
+                        )
                     )
                 ids = chosen
             decided = _Decided(decision, after, by, batch_no, even_if_alive)

@@ -600,8 +600,11 @@ def _describe_left_out(left_out: dict[int, _LeftOut]) -> tuple[str, ...]:
         return ()
     count = sum(each.numbers for each in left_out.values())
     return (
-        f"Numbers on the do-not-send list since the plan: {count}. A run leaves them out, and they"
-        " are not counted here.",
+        Sentence(
+            "Numbers on the do-not-send list since the plan: {count}. A run leaves them out, and"
+            " they are not counted here.",
+            count=count,
+        ),
     )
 
 

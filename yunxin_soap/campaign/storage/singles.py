@@ -80,10 +80,13 @@ def check_content(key: str, found: Any, digest: str) -> None:
     """
     if found.digest is None:
         raise ContentConflict(
-            f"The key {key!r} was used, and its content was purged, so it cannot be compared with"
-            f" this one. It ended {found.state}"
-            + (f" as {found.batch_no}" if found.batch_no else "")
-            + ". Nothing was sent: give this one another key."
+            Sentence(
+                "The key {key} was used, and its content was purged, so it cannot be compared with"
+                " this one. It ended {state}{batch}. Nothing was sent: give this one another key.",
+                key=repr(key),
+                state=found.state,
+                batch=f" as {found.batch_no}" if found.batch_no else "",
+            )
         )
     if found.digest != digest:
         raise ContentConflict(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from yunxin_soap.cli.campaign.cancel import cancel_command
 from yunxin_soap.cli.campaign.delete import delete_command
 from yunxin_soap.cli.campaign.export import export_command
@@ -22,10 +20,11 @@ from yunxin_soap.cli.campaign.stop import stop_command
 from yunxin_soap.cli.campaign.suppress import suppress_group
 from yunxin_soap.cli.campaign.test import test_command
 from yunxin_soap.cli.campaign.watch import watch_command
+from yunxin_soap.cli.commands import group
 from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
 
 
-@click.group("campaign")
+@group("campaign")
 def campaign_group() -> None:
     """Send to many numbers: never twice, never lost.
 
@@ -54,5 +53,6 @@ for _command in (
     delete_command,
     suppress_group,
 ):
-    _command.epilog = _command.epilog or epilog(CAMPAIGN)
+    if _command.epilog is None:
+        _command.epilog = epilog(CAMPAIGN)
     campaign_group.add_command(_command)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-import click
-
+from yunxin_soap.cli.commands import command
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     by_option,
     confirm,
@@ -20,7 +20,7 @@ _LINE_INTERVAL = 5.0
 """Seconds between two lines about how far it is."""
 
 
-@click.command("cancel")
+@command("cancel")
 @name_argument
 @yes_option
 @by_option
@@ -37,16 +37,26 @@ def cancel_command(name: str, yes: bool, by: str, ledger_url: str | None, as_jso
         status = ledger.status(name)
         if status.state is not CampaignState.DONE:  # which is refused without a question
             pending = pluralize(status.numbers[State.PENDING], "pending number")
-            confirm(f"Cancel {name}, with {pending}? This is final.", yes=yes)
+            confirm(
+                tr("Cancel {name}, with {pending}? This is final.", name=name, pending=pending),
+                yes=yes,
+            )
         show = _Progress(status.submissions[State.PENDING])
         count = ledger.cancel(name, by=by, on_progress=show)
         in_flight = ledger.status(name).submissions[State.SUBMITTING]
         still = (
-            f" {pluralize(in_flight, 'submission')} in flight: that ends as it ends."
+            tr(
+                " {submissions} in flight: that ends as it ends.",
+                submissions=pluralize(in_flight, "submission"),
+            )
             if in_flight
             else ""
         )
-        text = f"{pluralize(count, 'submission')} cancelled.{still}"
+        text = tr(
+            "{submissions} cancelled.{still}",
+            submissions=pluralize(count, "submission"),
+            still=still,
+        )
         print_result(as_json, "submissions", count, text)
 
 
@@ -65,4 +75,9 @@ class _Progress:
         now = time.monotonic()
         if now >= self._last + _LINE_INTERVAL:
             self._last = now
-            print_text(f"{count} of {self._pending} submissions cancelled", err=True)
+            print_text(
+                tr(
+                    "{count} of {pending} submissions cancelled", count=count, pending=self._pending
+                ),
+                err=True,
+            )

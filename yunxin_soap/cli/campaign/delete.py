@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
+from yunxin_soap.cli.commands import command
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     confirm,
     ledger_options,
@@ -14,7 +14,7 @@ from yunxin_soap.cli.options import (
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result
 
 
-@click.command("delete")
+@command("delete")
 @name_argument
 @yes_option
 @ledger_options
@@ -26,6 +26,6 @@ def delete_command(name: str, yes: bool, ledger_url: str | None, as_json: bool) 
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         planned = pluralize(ledger.status(name).planned, "number")
-        confirm(f"Delete {name}, with {planned}?", yes=yes)
+        confirm(tr("Delete {name}, with {planned}?", name=name, planned=planned), yes=yes)
         ledger.delete(name)
-        print_result(as_json, "deleted", name, f"{name} was deleted.")
+        print_result(as_json, "deleted", name, tr("{name} was deleted.", name=name))

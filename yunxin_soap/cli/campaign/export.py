@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
 from yunxin_soap.cli.output import handle_errors, open_output, printable, refuse_ledger_overwrite
 from yunxin_soap.files import spreadsheet_row
@@ -23,15 +24,15 @@ _STATES = ("pending", "submitting", "accepted", "rejected", "unknown", "cancelle
 _COLUMNS = ("number", "state", "batch_no", "code", "reason", "submission_id")
 
 
-@click.command("export")
+@command("export")
 @name_argument
-@click.option(
+@option(
     "--output",
     metavar="FILE",
     default="-",
     help="The file to write; standard output by default.",
 )
-@click.option(
+@option(
     "--state",
     "states",
     type=click.Choice(_STATES),

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yunxin_soap.cli.commands import command
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import ledger_options, open_ledger, timezone_option
-from yunxin_soap.cli.output import handle_errors, print_json, print_text, shorten
+from yunxin_soap.cli.output import handle_errors, print_json, print_text, shorten, state_word
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -19,7 +21,7 @@ _SHOWN = 10
 """Names that the answer lists."""
 
 
-@click.command("find")
+@command("find")
 @click.argument("number")
 @ledger_options
 @timezone_option
@@ -38,7 +40,7 @@ def find_command(number: str, ledger_url: str | None, as_json: bool, timezone: s
             return
         if not records:
             purged = [each.name for each in ledger.statuses() if each.purged_at is not None]
-            print_text(f"No submission has that number.{_hint(purged)}")
+            print_text(tr("No submission has that number.{purged}", purged=_hint(purged)))
         for record in records:
             _print_record(record, zone)
 
@@ -48,14 +50,21 @@ def _hint(purged: list[str]) -> str:
     if not purged:
         return ""
     names = ", ".join(purged[:_SHOWN]) + (", …" if len(purged) > _SHOWN else "")
-    return f" (The numbers of {names} were purged.)"
+    return tr(" (The numbers of {names} were purged.)", names=names)
 
 
 def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
-    owner = record.campaign if record.campaign is not None else f"key {record.key}"
-    batch = f" as batch {record.batch_no}" if record.batch_no else ""
+    owner = record.campaign if record.campaign is not None else tr("key {key}", key=record.key)
+    batch = tr(" as batch {batch_no}", batch_no=record.batch_no) if record.batch_no else ""
     print_text(
-        f"{owner}, submission {record.submission_id}: {record.state.value}{batch}: {record.message}"
+        tr(
+            "{owner}, submission {submission_id}: {state}{batch}: {message}",
+            owner=owner,
+            submission_id=record.submission_id,
+            state=state_word(record.state),
+            batch=batch,
+            message=record.message,
+        )
     )
     for entry in record.history:
         print_text(f"  {_describe(entry, record, zone)}")
@@ -67,7 +76,16 @@ def _describe(entry: HistoryEntry, record: SubmissionRecord, zone: ZoneInfo) -> 
     detail = f" ({shorten(entry.detail)})" if entry.detail not in ("", entry.after.value) else ""
     # The part of the history before --isolate split it off belongs to another submission.
     origin = (
-        f"submission {entry.submission_id} " if entry.submission_id != record.submission_id else ""
+        tr("submission {submission_id} ", submission_id=entry.submission_id)
+        if entry.submission_id != record.submission_id
+        else ""
     )
-    who = entry.who if entry.who != entry.by else f"operator {entry.by}"
-    return f"{format_time(entry.at, zone)} {origin}{entry.after.value}{detail}, by {who}"
+    who = entry.who if entry.who != entry.by else tr("operator {by}", by=entry.by)
+    return tr(
+        "{at} {origin}{after}{detail}, by {who}",
+        at=format_time(entry.at, zone),
+        origin=origin,
+        after=state_word(entry.after),
+        detail=detail,
+        who=who,
+    )

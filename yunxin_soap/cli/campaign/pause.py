@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 
-import click
-
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import by_option, ledger_options, name_argument, open_ledger
 from yunxin_soap.cli.output import handle_errors, print_result
 
 
-@click.command("pause")
+@command("pause")
 @name_argument
-@click.option("--reason", default="", help="Why; status shows it.")
+@option("--reason", default="", help="Why; status shows it.")
 @by_option
 @ledger_options
 def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_json: bool) -> None:
@@ -24,4 +24,9 @@ def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_js
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.pause(name, by=by, reason=reason)
         resume = f"yunxin-soap campaign resume {shlex.quote(name)}"
-        print_result(as_json, "paused", name, f'{name} is paused; "{resume}" continues it.')
+        print_result(
+            as_json,
+            "paused",
+            name,
+            tr('{name} is paused; "{resume}" continues it.', name=name, resume=resume),
+        )

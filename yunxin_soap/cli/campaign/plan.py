@@ -18,6 +18,8 @@ from yunxin_soap.cli.campaign.texts import (
     price_option,
     print_preview,
 )
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.options import (
     VariableOption,
     combine,
@@ -38,6 +40,7 @@ from yunxin_soap.cli.output import (
 )
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
 from yunxin_soap.files import open_private, spreadsheet_row
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -64,55 +67,49 @@ class ListOptions(TypedDict):
 
 
 list_options = combine(
-    click.option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input."),
-    click.option(
-        "--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input."
-    ),
-    click.option("--excel", "excel_file", metavar="FILE", help="An Excel workbook (.xlsx)."),
-    click.option("--sheet", help="The workbook's sheet; by default the one with numbers."),
-    click.option(
+    option("--csv", "csv_file", metavar="FILE", help="A CSV file; - is standard input."),
+    option("--text", "text_file", metavar="FILE", help="Numbers on lines; - is standard input."),
+    option("--excel", "excel_file", metavar="FILE", help="An Excel workbook (.xlsx)."),
+    option("--sheet", help="The workbook's sheet; by default the one with numbers."),
+    option(
         "--hidden-rows",
         type=click.Choice(["skip", "send"]),
         help="Skip the workbook's hidden rows, or read them; an error by default.",
     ),
-    click.option(
+    option(
         "--column",
         help="The column of the numbers: its heading, or its position, counted from 1.",
     ),
-    click.option(
-        "--encoding", help="The list's encoding; detected by default (UTF-8, GBK, UTF-16)."
-    ),
-    click.option("--multiline", is_flag=True, help="Let a quoted CSV field have several lines."),
+    option("--encoding", help="The list's encoding; detected by default (UTF-8, GBK, UTF-16)."),
+    option("--multiline", is_flag=True, help="Let a quoted CSV field have several lines."),
 )
 """Where the numbers come from; `list_source` takes their values."""
 
 
-@click.command("plan")
+@command("plan")
 @name_argument
 @list_options
-@click.option(
+@option(
     "--message",
     help="The text; {name} in it is filled from the column of that name, {due:%m月%d日} from one"
     " with dates.",
 )
-@click.option(
-    "--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text."
-)
-@click.option(
+@option("--message-file", type=click.File("r", encoding="utf-8-sig"), help="A file with the text.")
+@option(
     "--channel",
     cls=VariableOption,
     envvar="YUNXIN_CHANNEL",
     show_envvar=True,
     help="The channel number, such as 37.",
 )
-@click.option(
+@option(
     "--signature",
     cls=VariableOption,
     envvar="YUNXIN_SIGNATURE",
     show_envvar=True,
     help="Appended to a text that has none.",
 )
-@click.option(
+@option(
     "--extension",
     cls=VariableOption,
     envvar="YUNXIN_EXTENSION",
@@ -120,10 +117,10 @@ list_options = combine(
     default="",
     help="The extension number.",
 )
-@click.option(
+@option(
     "--max-recipients", default=500, show_default=True, help="The most numbers in one submission."
 )
-@click.option(
+@option(
     "--max-segments",
     cls=VariableOption,
     envvar="YUNXIN_MAX_SEGMENTS",
@@ -133,15 +130,15 @@ list_options = combine(
     help="The most segments of a text.",
 )
 @price_option
-@click.option("--skipped", "skipped_file", metavar="FILE", help="Write skipped lines as CSV.")
-@click.option("--dash-is-empty", is_flag=True, help="Skip a line if a used column holds a lone -.")
-@click.option(
+@option("--skipped", "skipped_file", metavar="FILE", help="Write skipped lines as CSV.")
+@option("--dash-is-empty", is_flag=True, help="Skip a line if a used column holds a lone -.")
+@option(
     "--marketing",
     is_flag=True,
     help="Every text must have a way out, such as 拒收请回复R, and a run must keep to 08:00-21:00.",
 )
-@click.option("--strict", is_flag=True, help="Fail on the first bad line; plan nothing.")
-@click.option("--dry-run", is_flag=True, help="Read and check everything; write no ledger.")
+@option("--strict", is_flag=True, help="Fail on the first bad line; plan nothing.")
+@option("--dry-run", is_flag=True, help="Read and check everything; write no ledger.")
 @ledger_options
 def plan_command(
     name: str,
@@ -255,7 +252,13 @@ def list_source(**options: Unpack[ListOptions]) -> Source:
     ((kind, path),) = found
     for name in given:
         if name not in _OPTIONS_OF[kind]:
-            raise ConfigurationError(f"--{name.replace('_', '-')} does not go with --{kind}.")
+            raise ConfigurationError(
+                Sentence(
+                    "--{option} does not go with --{kind}.",
+                    option=name.replace("_", "-"),
+                    kind=kind,
+                )
+            )
     file: Any = sys.stdin.buffer if path == "-" else path
     kinds: dict[str, Callable[..., Source]] = {"csv": Csv, "text": Text, "excel": Excel}
     return kinds[kind](file, **given)
@@ -263,28 +266,47 @@ def list_source(**options: Unpack[ListOptions]) -> Source:
 
 def _print_counts(plan: Plan, dry_run: bool) -> None:
     if dry_run:
-        click.echo("Dry run: nothing was written.")
+        click.echo(tr("Dry run: nothing was written."))
     elif plan.existing:
-        click.echo(f"{plan.name} exists already with the same content: nothing was written.")
+        click.echo(
+            tr("{name} exists already with the same content: nothing was written.", name=plan.name)
+        )
     else:
-        click.echo(f"Planned {plan.name}.")
+        click.echo(tr("Planned {name}.", name=plan.name))
     click.echo(
-        f"{pluralize(plan.numbers, 'number')} in {pluralize(plan.submissions, 'submission')} with"
-        f" {pluralize(plan.texts, 'text')}, about {pluralize(plan.segments, 'segment')} (an"
-        " estimate)."
+        tr(
+            "{numbers} in {submissions} with {texts}, about {segments} (an estimate).",
+            numbers=pluralize(plan.numbers, "number"),
+            submissions=pluralize(plan.submissions, "submission"),
+            texts=pluralize(plan.texts, "text"),
+            segments=pluralize(plan.segments, "segment"),
+        )
     )
     for note in plan.source_notes:
-        print_text(note)
+        print_text(translate(note))
 
 
 def _print_skipped(plan: Plan, skipped: list[SkippedLine]) -> None:
     if plan.skipped:
         by_cause = describe_skipped(plan.skipped_by)
-        click.echo(f"Skipped: {pluralize(plan.skipped, 'line')}{by_cause}.")
+        click.echo(
+            tr(
+                "Skipped: {lines}{by_cause}.",
+                lines=pluralize(plan.skipped, "line"),
+                by_cause=by_cause,
+            )
+        )
         for line in skipped:
-            click.echo(f"  line {line.line}: {line.value!r}: {line.reason}")
+            click.echo(
+                tr(
+                    "  line {line}: {value}: {reason}",
+                    line=line.line,
+                    value=repr(line.value),
+                    reason=translate(line.reason),
+                )
+            )
         if plan.skipped > len(skipped):
-            click.echo("  … (--skipped FILE writes all of them)")
+            click.echo(tr("  … (--skipped FILE writes all of them)"))
 
 
 class _SkippedLines:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import TYPE_CHECKING
 
-import click
-
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import current, tr
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, timezone_option
 from yunxin_soap.cli.output import (
     handle_errors,
@@ -16,15 +14,12 @@ from yunxin_soap.cli.output import (
     refuse_ledger_overwrite,
 )
 
-if TYPE_CHECKING:
-    from yunxin_soap.campaign import LanguageName
-
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
 
 
-@click.command("report")
+@command("report")
 @name_argument
-@click.option(
+@option(
     "--output",
     metavar="FILE",
     help="The file to write; NAME.html by default, - is standard output.",
@@ -34,26 +29,19 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w .-]")
 def report_command(
     name: str, output: str | None, ledger_url: str | None, as_json: bool, timezone: str
 ) -> None:
-    """Write an HTML page with charts.
+    """Write an HTML page about a campaign, with charts.
 
     It shows outcomes, what to do next, rejections, throughput, response times and the first words
     of the texts that most numbers get. It shows no number, and no text that only one number gets.
-    A switch in the page changes its language; it opens in Chinese under a Chinese locale.
+    A switch in the page changes its language; it opens in the language of this command.
     """
     with handle_errors(as_json):
         path = output or f"{_UNSAFE_IN_FILE_NAMES.sub('_', name)}.html"
         refuse_ledger_overwrite(path, ledger_url)
         with open_ledger(ledger_url) as ledger:
-            html = ledger.report(name, timezone=timezone, language=_language())
+            html = ledger.report(name, timezone=timezone, language=current())
         # The page says that it is UTF-8, whatever the terminal's encoding.
         with open_output(path, encoding="utf-8") as file:
             file.write(html)
         if path != "-":
-            print_result(as_json, "file", path, f"Written: {path}")
-
-
-def _language() -> LanguageName:
-    """Return the language of the locale, if the page has it."""
-    variables = ("LC_ALL", "LC_MESSAGES", "LANG")
-    locale = next((os.environ[each] for each in variables if os.environ.get(each)), "")
-    return "zh" if locale.startswith("zh") else "en"
+            print_result(as_json, "file", path, tr("Written: {path}", path=path))

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
-import click
-
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     by_option,
     check_target,
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from yunxin_soap.campaign import DecisionName, Status
 
 
-@click.command("resolve")
+@command("resolve")
 @optional_name_argument
 @key_option
-@click.option("--resend", is_flag=True, help="Send again: some SMS may go out twice.")
-@click.option("--accepted", is_flag=True, help="Record that they were sent.")
-@click.option(
+@option("--resend", is_flag=True, help="Send again: some SMS may go out twice.")
+@option("--accepted", is_flag=True, help="Record that they were sent.")
+@option(
     "--not-sent",
     is_flag=True,
     help="Record that they were not sent; `campaign retry` may then send them.",
 )
-@click.option(
+@option(
     "--submission",
     "submission_ids",
     type=int,
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     metavar="ID",
     help="Only this submission, by the id that find and export show. Repeatable.",
 )
-@click.option(
+@option(
     "--even-if-alive",
     is_flag=True,
     help="Also if the process that had them in flight may be alive, and send them later.",
 )
-@click.option("--batch-no", help="The vendor's batch number, with --accepted.")
+@option("--batch-no", help="The vendor's batch number, with --accepted.")
 @by_option
 @ledger_options
 def resolve_command(
@@ -89,8 +89,10 @@ def resolve_command(
                     even_if_alive=even_if_alive,
                 )
                 status = ledger.status(name)
-        none = ": none is unknown" if count == 0 else ""
-        text = f"{pluralize(count, 'submission')} resolved{none}."
+        none = tr(": none is unknown") if count == 0 else ""
+        text = tr(
+            "{submissions} resolved{none}.", submissions=pluralize(count, "submission"), none=none
+        )
         if as_json:
             print_json({"submissions": count} | ({} if status is None else _in_flight(status)))
             return
@@ -115,12 +117,22 @@ def _in_flight_lines(status: Status) -> Iterator[str]:
         if each.in_flight:
             seconds = max(0.0, (each.counts_as_stalled_at - now).total_seconds())
             yield (
-                f"{pluralize(each.in_flight, 'submission')} of {each} still in flight, so not yet"
-                f" unknown: if it sends no heartbeat within {seconds:.0f} s, a run makes"
-                f" {them(each.in_flight)} so."
+                tr(
+                    "{submissions} of {each} still in flight, so not yet unknown: if it sends no "
+                    "heartbeat within {seconds} s, a run makes {them} so.",
+                    submissions=pluralize(each.in_flight, "submission"),
+                    each=each,
+                    seconds=f"{seconds:.0f}",
+                    them=them(each.in_flight),
+                )
             )
     for process, count in status.left_behind.items():
         yield (
-            f"{pluralize(count, 'submission')} of {process}, which has ended, so not yet unknown:"
-            f" the next run makes {them(count)} so."
+            tr(
+                "{submissions} of {process}, which has ended, so not yet unknown: the next run "
+                "makes {them} so.",
+                submissions=pluralize(count, "submission"),
+                process=process,
+                them=them(count),
+            )
         )

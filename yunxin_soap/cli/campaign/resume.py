@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from yunxin_soap.cli.campaign.run import EPILOG, run_campaign, run_options
+from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.options import ledger_options, name_argument
 
 
-@click.command("resume", epilog=EPILOG)
+@command("resume", epilog=EPILOG)
 @name_argument
 @ledger_options
 @run_options

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     by_option,
     check_target,
@@ -15,15 +17,15 @@ from yunxin_soap.cli.options import (
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result
 
 
-@click.command("retry")
+@command("retry")
 @optional_name_argument
 @key_option
-@click.option(
+@option(
     "--code",
     type=click.IntRange(-999_999_999, 999_999_999),
     help="Only submissions that were rejected with this code.",
 )
-@click.option(
+@option(
     "--unsafe",
     is_flag=True,
     help="Include submissions that may have been sent: some SMS may go out twice.",
@@ -57,15 +59,18 @@ def retry_command(
                 count = ledger.retry(name, code=exact, unsafe=unsafe, by=by)
                 if not unsafe and code is None:
                     hint = _hint(ledger.status(name).submissions[State.REJECTED])
-        text = f"{pluralize(count, 'submission')} pending again.{hint}"
+        text = tr(
+            "{submissions} pending again.{hint}",
+            submissions=pluralize(count, "submission"),
+            hint=hint,
+        )
         print_result(as_json, "submissions", count, text)
 
 
 def _hint(left: int) -> str:
     if not left:
         return ""
-    was, it = ("was", "it") if left == 1 else ("were", "they")
-    return (
-        f" {pluralize(left, 'rejected submission')} {was} left out: {it} may have been sent (use"
-        f" --unsafe), or {it} {was} purged."
+    return tr(
+        " {left} left out, since they may have been sent (use --unsafe), or were purged.",
+        left=pluralize(left, "rejected submission"),
     )

@@ -11,6 +11,9 @@ import click
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.campaign.status import exit_status_of, print_status
 from yunxin_soap.cli.campaign.texts import parse_price, price_option, print_preview
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.completion import complete_pace
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     LEDGER_AND_GATEWAY,
     ask,
@@ -25,6 +28,7 @@ from yunxin_soap.cli.options import (
     yes_option,
 )
 from yunxin_soap.cli.output import handle_errors, pluralize, print_notes, print_text
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,22 +48,25 @@ def _parse_time(
     try:
         return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no time such as 2026-12-12T10:00.") from None
+        raise click.BadParameter(
+            tr("{text} is no time such as 2026-12-12T10:00.", text=repr(text))
+        ) from None
 
 
 sending_options = combine(
-    click.option(
-        "--concurrency", default=32, show_default=True, help="The most submissions in flight."
-    ),
-    click.option(
-        "--rate-limit", type=float, help="The most submissions a second, over all its runs."
-    ),
-    click.option(
+    option("--concurrency", default=32, show_default=True, help="The most submissions in flight."),
+    option("--rate-limit", type=float, help="The most submissions a second, over all its runs."),
+    option(
         "--numbers-rate-limit", type=float, help="The most numbers a second, over all its runs."
     ),
-    click.option("--pace", metavar="NAME", help='Keep to this pace, as made by "pace set".'),
-    click.option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
-    click.option(
+    option(
+        "--pace",
+        metavar="NAME",
+        shell_complete=complete_pace,
+        help='Keep to this pace, as made by "pace set".',
+    ),
+    option("--sending-hours", metavar="HH:MM-HH:MM", help="Send only within these hours."),
+    option(
         "--from",
         "start_at",
         metavar="TIME",
@@ -67,12 +74,12 @@ sending_options = combine(
         help="Wait until then before sending, as in 2026-12-12T10:00.",
     ),
     timezone_option,
-    click.option(
+    option(
         "--isolate",
         is_flag=True,
         help="Split a submission rejected with -14 to -17 in halves, until only bad numbers fail.",
     ),
-    click.option(
+    option(
         "--failure-threshold",
         default=5,
         show_default=True,
@@ -83,7 +90,7 @@ sending_options = combine(
 run_options = combine(sending_options, price_option, yes_option, client_options)
 
 
-@click.command("run", epilog=EPILOG)
+@command("run", epilog=EPILOG)
 @name_argument
 @ledger_options
 @run_options
@@ -157,9 +164,11 @@ def run_campaign(
             if not yes and sys.stdin.isatty() and sys.stderr.isatty():
                 status = opened.status(name)
                 if resume or not waits_for_operator(status):  # else the run sends nothing
-                    gateway = (
-                        f"Gateway: {client.endpoint} ({client.protocol}), account"
-                        f" {client.user_code}, "
+                    gateway = tr(
+                        "Gateway: {endpoint} ({protocol}), account {user_code}, ",
+                        endpoint=client.endpoint,
+                        protocol=client.protocol,
+                        user_code=client.user_code,
                     )
                     ask_to_send(opened, name, options, zone, exact_price, where=gateway)
             if resume:
@@ -206,16 +215,25 @@ def ask_to_send(
     if plan.numbers == 0:
         return
     hours, start_at = options["sending_hours"], options["start_at"]
-    when = f"at {hours or 'any time'} ({zone.key})"
+    when = tr("at {hours} ({zone})", hours=hours or tr("any time"), zone=zone.key)
     if start_at is not None:
-        when += f", from {start_at.replace(tzinfo=start_at.tzinfo or zone)}"
+        when += tr(", from {time}", time=start_at.replace(tzinfo=start_at.tzinfo or zone))
     print_text(
-        f"{name}: {pluralize(plan.numbers, 'pending number')} in"
-        f" {pluralize(plan.submissions, 'submission')} with {pluralize(plan.texts, 'text')}, about"
-        f" {pluralize(plan.segments, 'segment')} (an estimate)",
+        tr(
+            "{name}: {pending_numbers} in {submissions} with {texts}, about {segments} (an "
+            "estimate)",
+            name=name,
+            pending_numbers=pluralize(plan.numbers, "pending number"),
+            submissions=pluralize(plan.submissions, "submission"),
+            texts=pluralize(plan.texts, "text"),
+            segments=pluralize(plan.segments, "segment"),
+        ),
         err=True,
     )
     print_preview(preview, price, err=True)
     print_notes(plan.notes)
-    print_text(f"{where}{'channel' if where else 'Channel'} {preview.channel}; {when}", err=True)
-    ask("Send?", refusal="Nothing was sent.")
+    shown = tr("Channel {channel}; {when}", channel=preview.channel, when=when)
+    if where:
+        shown = where + tr("channel {channel}; {when}", channel=preview.channel, when=when)
+    print_text(shown, err=True)
+    ask(tr("Send?"), refusal=Sentence("Nothing was sent."))

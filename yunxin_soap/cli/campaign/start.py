@@ -8,18 +8,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from yunxin_soap.cli.campaign.run import ask_to_send, sending_options
 from yunxin_soap.cli.campaign.texts import parse_price, price_option
+from yunxin_soap.cli.commands import command, option
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, yes_option
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result, print_text
 
 
-@click.command("start")
+@command("start")
 @name_argument
-@click.option("--workers", default=2, show_default=True, help="The most runners at once.")
-@click.option(
+@option("--workers", default=2, show_default=True, help="The most runners at once.")
+@option(
     "--celery",
     "celery_name",
     metavar="APP",
@@ -57,11 +57,21 @@ def start_command(
             ask_to_send(ledger, name, options, zone, exact_price)
         ledger.start(name, workers=workers, **options)
         if wake_up is not None and (why := wake_up(name)):
-            print_text(f"No worker was woken up ({why}): the next sweep begins it.", err=True)
+            print_text(
+                tr("No worker was woken up ({why}): the next sweep begins it.", why=why), err=True
+            )
         stop = f"yunxin-soap campaign stop {shlex.quote(name)}"
         runners = pluralize(workers, "runner")
         print_result(
-            as_json, "started", name, f'{name} is started for {runners}; "{stop}" ends it.'
+            as_json,
+            "started",
+            name,
+            tr(
+                '{name} is started for {runners}; "{stop}" ends it.',
+                name=name,
+                runners=runners,
+                stop=stop,
+            ),
         )
 
 

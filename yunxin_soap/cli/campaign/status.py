@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-import click
-
+from yunxin_soap.cli.cells import cell_width
+from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.exit_status import Exit
+from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.options import (
     ledger_options,
     open_ledger,
@@ -26,6 +26,7 @@ from yunxin_soap.cli.output import (
     print_json,
     print_text,
     shorten,
+    state_word,
     them,
 )
 
@@ -39,7 +40,7 @@ _TEXT_COLUMNS = 2
 """The first and the last columns of the table are aligned at their left; numbers at their right."""
 
 
-@click.command("status")
+@command("status")
 @optional_name_argument
 @ledger_options
 @timezone_option
@@ -62,30 +63,35 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
     from yunxin_soap.campaign import State
 
     campaigns = ledger.statuses()
-    sends = {state.value: count for state, count in ledger.once.counts().items() if count}
+    sends = {state: count for state, count in ledger.once.counts().items() if count}
     unknown_keys = list(ledger.once.keys(State.UNKNOWN))
     if as_json:
         print_json(
             {
                 "campaigns": [asdict(each) for each in campaigns],
-                "sends": sends,
+                "sends": {state.value: count for state, count in sends.items()},
                 "unknown_keys": unknown_keys,
             }
         )
         return
     if not campaigns and not sends:
-        print_text("The ledger is empty.")
+        print_text(tr("The ledger is empty."))
     for line in _table(campaigns, zone):
         print_text(line)
     if sends:
-        counts = ", ".join(f"{count} {state}" for state, count in sends.items())
-        print_text(f"single sends: {counts}")
+        counts = ", ".join(f"{count} {state_word(state)}" for state, count in sends.items())
+        print_text(tr("single sends: {counts}", counts=counts))
     if (age := ledger.backlog().oldest_queued_age) is not None:
-        print_text(f"  queued: the first has waited for {age:.0f} s (yunxin-soap worker sends it)")
+        print_text(
+            tr(
+                "  queued: the first has waited for {age} s (yunxin-soap worker sends it)",
+                age=f"{age:.0f}",
+            )
+        )
     for key in unknown_keys:
-        print_text(f"  unknown: {key}")
+        print_text(tr("  unknown: {key}", key=key))
         resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
-        print_text(f'    ask the vendor, then decide with "{resolve}"')
+        print_text(tr('    ask the vendor, then decide with "{resolve}"', resolve=resolve))
 
 
 def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
@@ -99,15 +105,15 @@ def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
     states = [each for each in State if each is not State.SPLIT]
     rows = [
         [
-            "campaign",
-            "state",
-            "numbers",
-            *(each.value for each in states),
-            "on hold",
-            "oldest unknown",
-            "workers",
-            "run by",
-            "reason",
+            tr("campaign"),
+            tr("state"),
+            tr("numbers"),
+            *(state_word(each) for each in states),
+            tr("on hold"),
+            tr("oldest unknown"),
+            tr("workers"),
+            tr("run by"),
+            tr("reason"),
         ]
     ]
     for each in campaigns:
@@ -115,7 +121,7 @@ def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
         rows.append(
             [
                 each.name,
-                each.state.value,
+                state_word(each.state),
                 str(each.planned),
                 *(str(each.numbers[state]) for state in states),
                 str(sum(each.on_hold.values())),
@@ -125,11 +131,11 @@ def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
                 _reason(each, zone) or "-",
             ]
         )
-    widths = [max(_width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(cell_width(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = []
         for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (width - _width(cell))
+            space = " " * (width - cell_width(cell))
             is_text = index < _TEXT_COLUMNS or index >= len(row) - _TEXT_COLUMNS
             cells.append(cell + space if is_text else space + cell)
         yield "  ".join(cells).rstrip()
@@ -144,11 +150,6 @@ def _reason(status: Status, zone: ZoneInfo) -> str:
         reason if until is None else describe_wait(reason, until, zone) for reason, until in waits
     ]
     return shorten("; ".join(dict.fromkeys(texts)))
-
-
-def _width(text: str) -> int:
-    """Return the columns that a text takes on a terminal; a Chinese character takes two."""
-    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 def _age(seconds: float) -> str:
@@ -166,23 +167,41 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     from yunxin_soap.campaign.timezones import format_time
 
     reason = f": {status.reason}" if status.reason else ""
-    print_text(f"{status.name}: {status.state.value}{reason}")
+    print_text(f"{status.name}: {state_word(status.state)}{reason}")
     if status.paused_until is not None:
-        print_text(f"  continues at {format_time(status.paused_until, zone)}")
-    print_text(f"  planned at {format_time(status.created_at, zone)}")
+        print_text(
+            tr("  continues at {paused_until}", paused_until=format_time(status.paused_until, zone))
+        )
+    print_text(tr("  planned at {created_at}", created_at=format_time(status.created_at, zone)))
     if status.workers is not None:
-        print_text(f"  started for {pluralize(status.workers, 'runner')}")
-    skipped = f"{pluralize(status.skipped, 'line')} skipped{describe_skipped(status.skipped_by)}"
-    print_text(f"  {status.planned:9} planned, {skipped}")
+        print_text(tr("  started for {runners}", runners=pluralize(status.workers, "runner")))
+    skipped = tr(
+        "{lines} skipped{skipped_by}",
+        lines=pluralize(status.skipped, "line"),
+        skipped_by=describe_skipped(status.skipped_by),
+    )
+    print_text(tr("  {planned} planned, {skipped}", planned=f"{status.planned:9}", skipped=skipped))
     if status.purged_at is not None:
-        print_text(f"  purged at {format_time(status.purged_at, zone)}: its numbers are gone")
-    counts = [(each.value, count) for each, count in status.numbers.items() if count]
-    counts += [(f"rejected with {code}", count) for code, count in status.codes.items()]
-    counts += [(f"on hold: {why}", count) for why, count in status.on_hold.items()]
+        print_text(
+            tr(
+                "  purged at {purged_at}: its numbers are gone",
+                purged_at=format_time(status.purged_at, zone),
+            )
+        )
+    counts = [(state_word(each), count) for each, count in status.numbers.items() if count]
+    counts += [
+        (tr("rejected with {code}", code=code), count) for code, count in status.codes.items()
+    ]
+    counts += [(tr("on hold: {why}", why=why), count) for why, count in status.on_hold.items()]
     for what, count in counts:
         print_text(f"  {count:9} {what}")
     if status.oldest_unknown_at is not None:
-        print_text(f"  unknown since {format_time(status.oldest_unknown_at, zone)}")
+        print_text(
+            tr(
+                "  unknown since {oldest_unknown_at}",
+                oldest_unknown_at=format_time(status.oldest_unknown_at, zone),
+            )
+        )
     for runner in status.runners:
         print_text(f"  {_describe_runner(runner, zone)}")
     for hint in _hints(status):
@@ -192,12 +211,23 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
 def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
     from yunxin_soap.campaign.timezones import format_time
 
-    text = f"run by {runner} since {format_time(runner.started_at, zone)}"
+    text = tr(
+        "run by {runner} since {started_at}",
+        runner=runner,
+        started_at=format_time(runner.started_at, zone),
+    )
     count = runner.in_flight
-    text += f": {pluralize(count, 'submission') if count else 'nothing'} in flight"
+    text += tr(
+        ": {submissions} in flight",
+        submissions=pluralize(count, "submission") if count else tr("nothing"),
+    )
     if runner.is_stalled:
-        text += ", and no heartbeat any more"
-        return f"{text}: the next run makes {them(count)} unknown" if count else text
+        text += tr(", and no heartbeat any more")
+        return (
+            tr("{text}: the next run makes {them} unknown", text=text, them=them(count))
+            if count
+            else text
+        )
     if count:
         text += f", {describe_lease(runner, zone)}"
     if runner.reason and runner.until is not None:
@@ -207,7 +237,7 @@ def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:
 
 def describe_skipped(counts: dict[SkipKind, int]) -> str:
     """Return the counts of skipped lines by their cause, in brackets; empty if there are none."""
-    parts = ", ".join(f"{kind.label}: {count}" for kind, count in counts.items())
+    parts = ", ".join(f"{translate(kind.label)}: {count}" for kind, count in counts.items())
     return f" ({parts})" if parts else ""
 
 
@@ -217,23 +247,42 @@ def _hints(status: Status) -> Iterator[str]:
     command, name = "yunxin-soap campaign", shlex.quote(status.name)
     for process, count in status.left_behind.items():
         yield (
-            f"submitting: {pluralize(count, 'submission')} of {process}, which has ended; the next"
-            f' "{command} run {name}" makes {them(count)} unknown'
+            tr(
+                'submitting: {submissions} of {process}, which has ended; the next "{command} '
+                'run {name}" makes {them} unknown',
+                submissions=pluralize(count, "submission"),
+                process=process,
+                command=command,
+                name=name,
+                them=them(count),
+            )
         )
     if status.numbers[State.UNKNOWN]:
         yield (
-            f'unknown: ask the vendor ("{command} export {name} --state unknown" lists the'
-            f' numbers), then decide with "{command} resolve {name}"'
+            tr(
+                'unknown: ask the vendor ("{command} export {name} --state unknown" lists the '
+                'numbers), then decide with "{command} resolve {name}"',
+                command=command,
+                name=name,
+            )
         )
     if status.on_hold:
         yield (
-            f'on hold: once the gateway allows the text, "{command} retry {name}" makes it pending'
-            " again"
+            tr(
+                'on hold: once the gateway allows the text, "{command} retry {name}" makes it '
+                "pending again",
+                command=command,
+                name=name,
+            )
         )
     if status.state is CampaignState.CANCELLED and status.numbers[State.PENDING]:
-        yield f'pending: the cancelling broke off; "{command} cancel {name}" completes it'
+        yield tr(
+            'pending: the cancelling broke off; "{command} cancel {name}" completes it',
+            command=command,
+            name=name,
+        )
     if status.state is CampaignState.PAUSED and status.paused_until is None:
-        yield f'paused: "{command} resume {name}" continues it'
+        yield tr('paused: "{command} resume {name}" continues it', command=command, name=name)
 
 
 def exit_status_of(status: Status) -> Exit:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
+from yunxin_soap.cli.commands import command
+from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger
 from yunxin_soap.cli.output import handle_errors, print_result
 
 
-@click.command("stop")
+@command("stop")
 @name_argument
 @ledger_options
 def stop_command(name: str, ledger_url: str | None, as_json: bool) -> None:
@@ -18,4 +18,4 @@ def stop_command(name: str, ledger_url: str | None, as_json: bool) -> None:
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.stop(name)
-        print_result(as_json, "stopped", name, f"{name} is not started any more.")
+        print_result(as_json, "stopped", name, tr("{name} is not started any more.", name=name))

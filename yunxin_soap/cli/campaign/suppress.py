@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli.campaign.plan import ListOptions, list_options, list_source
+from yunxin_soap.cli.commands import group, option
 from yunxin_soap.cli.exit_status import CAMPAIGN, epilog
+from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.options import (
     by_option,
     combine,
@@ -27,8 +29,8 @@ _MAX_NUMBERS = 100_000
 """More than a command line can have."""
 _numbers_argument = click.argument("numbers", nargs=-1, required=True)
 _decision_options = combine(
-    click.option("--reason", default="", help="Why: skipped lines and histories show it."),
-    click.option(
+    option("--reason", default="", help="Why: skipped lines and histories show it."),
+    option(
         "--hashed",
         is_flag=True,
         help="Keep only a keyed hash of each number; the key is in the ledger.",
@@ -45,13 +47,13 @@ def _checked(numbers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _describe_added(count: int, hashed: bool) -> str:
-    added = f"{pluralize(count, 'number')} added."
+    added = tr("{numbers} added.", numbers=pluralize(count, "number"))
     if hashed:
-        added += " What was on the list before is kept as a hash now, with its reason."
+        added += tr(" What was on the list before is kept as a hash now, with its reason.")
     return added
 
 
-@click.group("suppress")
+@group("suppress")
 def suppress_group() -> None:
     """Keep the do-not-send list: numbers that nothing is sent to.
 
@@ -110,9 +112,16 @@ def import_command(
             return
         print_text(_describe_added(count, hashed))
         if skipped:
-            print_text(f"Skipped: {pluralize(len(skipped), 'line')}.")
+            print_text(tr("Skipped: {lines}.", lines=pluralize(len(skipped), "line")))
         for each in skipped:
-            print_text(f"  line {each.line}: {each.value!r}: {each.reason}")
+            print_text(
+                tr(
+                    "  line {line}: {value}: {reason}",
+                    line=each.line,
+                    value=repr(each.value),
+                    reason=translate(each.reason),
+                )
+            )
 
 
 @suppress_group.command("remove")
@@ -125,7 +134,9 @@ def remove_command(numbers: tuple[str, ...], ledger_url: str | None, as_json: bo
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         count = ledger.suppression.remove(_checked(numbers))
-        print_result(as_json, "numbers", count, f"{pluralize(count, 'number')} removed.")
+        print_result(
+            as_json, "numbers", count, tr("{numbers} removed.", numbers=pluralize(count, "number"))
+        )
 
 
 @suppress_group.command("list")
@@ -148,9 +159,17 @@ def list_command(ledger_url: str | None, as_json: bool, timezone: str) -> None:
                 continue
             reason = f": {each.reason}" if each.reason else ""
             at = format_time(each.added_at, zone)
-            print_text(f"{each.number or '(a hash)'} {at}, by {each.by}{reason}")
+            print_text(
+                tr(
+                    "{number} {at}, by {by}{reason}",
+                    number=each.number or tr("(a hash)"),
+                    at=at,
+                    by=each.by,
+                    reason=reason,
+                )
+            )
         if is_empty and not as_json:
-            print_text("The do-not-send list is empty.")
+            print_text(tr("The do-not-send list is empty."))
 
 
 for _command in suppress_group.commands.values():

@@ -7,6 +7,7 @@ from typing import IO, Any
 import click
 
 from yunxin_soap.cli import exit_status
+from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.options import (
     build_client,
     client_options,
@@ -16,14 +17,15 @@ from yunxin_soap.cli.options import (
     open_ledger,
 )
 from yunxin_soap.cli.output import handle_errors
-from yunxin_soap.cli.send import print_receipt, send
+from yunxin_soap.cli.send import print_receipt, quiet_option, send
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 
-@click.command("test", epilog=exit_status.epilog(exit_status.SEND))
+@command("test", epilog=exit_status.epilog(exit_status.SEND))
 @name_argument
-@click.option("--to", "number", required=True, metavar="NUMBER", help="Your own number.")
-@click.option(
+@option("--to", "number", required=True, metavar="NUMBER", help="Your own number.")
+@option(
     "--sample",
     "sample_name",
     type=click.Choice(["first", "longest", "shortest"]),
@@ -31,12 +33,14 @@ from yunxin_soap.errors import ConfigurationError
     show_default=True,
     help="Which of the texts that are pending.",
 )
+@quiet_option
 @ledger_options
 @client_options
 def test_command(
     name: str,
     number: str,
     sample_name: str,
+    quiet: bool,
     ledger_url: str | None,
     as_json: bool,
     password_file: IO[str] | None,
@@ -54,13 +58,17 @@ def test_command(
 
         recipients = normalise_recipients(number)
         if len(recipients) > 1:
-            raise ConfigurationError(f"--to {number!r} has several numbers: give one.")
+            raise ConfigurationError(
+                Sentence("--to {number} has several numbers: give one.", number=repr(number))
+            )
         with open_ledger(ledger_url) as ledger:
             ledger.suppression.for_plan().refuse(recipients)
             preview = ledger.preview(name)
         chosen = [each for each in preview.samples if sample_name in each.names]
         if not chosen:
-            raise ConfigurationError(f"The campaign {name!r} has no text that is still pending.")
+            raise ConfigurationError(
+                Sentence("The campaign {name} has no text that is still pending.", name=repr(name))
+            )
         arguments = given_arguments(**options)
         with build_client(Client, arguments, password_file, "user_code") as client:
             receipt = send(
@@ -71,4 +79,4 @@ def test_command(
                 extension=preview.extension,
                 literal=True,  # the plan has checked it
             )
-            print_receipt(receipt, as_json)
+            print_receipt(receipt, as_json, taker=client.endpoint, quiet=quiet)

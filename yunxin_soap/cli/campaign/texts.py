@@ -7,10 +7,11 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from yunxin_soap.cli.commands import option
+from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.output import pluralize, print_text
 from yunxin_soap.redact import quote, summarise_numbers
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign import Preview, Sample
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 _START_SHOWN, _END_SHOWN = 200, 60
 """Characters of a long text that a terminal shows: its start, and its end with the signature."""
 
-price_option = click.option(
+_SAMPLES = {
+    "first": Sentence("first"),
+    "longest": Sentence("longest"),
+    "shortest": Sentence("shortest"),
+}
+price_option = option(
     "--price", metavar="AMOUNT", help="The price of one segment, such as 0.045: shows the cost."
 )
 
@@ -58,19 +64,37 @@ def print_preview(preview: Preview, price: Decimal | None, *, err: bool = False)
 
 def _lines(preview: Preview, price: Decimal | None) -> Iterator[str]:
     if len(preview.numbers_by_segments) > 1:
-        yield "Segments: " + ", ".join(
-            f"{pluralize(count, 'number')} with {segments}"
-            for segments, count in preview.numbers_by_segments.items()
+        yield tr(
+            "Segments: {counts}",
+            counts=", ".join(
+                tr(
+                    "{numbers} with {segments}",
+                    numbers=pluralize(count, "number"),
+                    segments=segments,
+                )
+                for segments, count in preview.numbers_by_segments.items()
+            ),
         )
     if price is not None:
         segments = pluralize(preview.plan.segments, "segment")
-        yield f"Cost: {segments} × {price:f} = {preview.cost(price):f} (an estimate)"
+        yield tr(
+            "Cost: {segments} × {price} = {cost} (an estimate)",
+            segments=segments,
+            price=f"{price:f}",
+            cost=f"{preview.cost(price):f}",
+        )
     for sample in preview.samples:
-        name = ", ".join(sample.names).capitalize() or "Another"
+        names = [translate(_SAMPLES[each]) for each in sample.names]
+        name = tr(", ").join(names).capitalize() or tr("Another")
         filled = "".join(f", {column} = {quote(value)}" for column, value in sample.values.items())
         yield (
-            f"{name} text, to {summarise_numbers(sample.number)},"
-            f" {pluralize(sample.segments, 'segment')}{filled}:"
+            tr(
+                "{name} text, to {number}, {segments}{filled}:",
+                name=name,
+                number=summarise_numbers(sample.number),
+                segments=pluralize(sample.segments, "segment"),
+                filled=filled,
+            )
         )
         yield f"  {_shorten(sample)}"
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.campaign.status import exit_status_of, print_status
+from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, timezone_option
 from yunxin_soap.cli.output import handle_errors
 
 
-@click.command("watch", epilog=exit_status.epilog(exit_status.RUN))
+@command("watch", epilog=exit_status.epilog(exit_status.RUN))
 @name_argument
 @ledger_options
 @timezone_option

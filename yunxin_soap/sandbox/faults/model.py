@@ -336,7 +336,7 @@ class BalanceFault(SubmissionFault):
 
 @model(kw_only=True)
 class RefuseFault(Fault):
-    """The TCP port is closed to everybody, the page and REST included."""
+    """The TCP port is closed to everybody, also the page and REST."""
 
     kind: Literal["refuse"] = "refuse"
     when: _OnlyAfter = "after"
