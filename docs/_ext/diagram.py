@@ -79,11 +79,11 @@ def _boxes() -> Iterator[str]:
 def draw() -> str:
     """Return the diagram as SVG, whose colours follow the page's."""
     return (
-        '<svg class="diagram" viewBox="0 0 640 340" role="img" aria-label="The states of a'
+        '<div class="diagram"><svg viewBox="0 0 640 340" role="img" aria-label="The states of a'
         ' submission, and the states that may follow each">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
         ' markerHeight="7" orient="auto"><path d="M 0 0 L 8 4 L 0 8 z"'
         ' style="fill: context-stroke; stroke: none"/></marker></defs>'
         + "".join([*_lines(), *_boxes()])
-        + "</svg>"
+        + "</svg></div>"
     )

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
+from inspect import cleandoc
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,7 @@ def _escaped(text: str) -> str:
 def _paragraphs(text: str) -> str:
     """Return click's help text as Markdown: ``\\b`` begins a paragraph that is kept as it is."""
     parts = []
-    for paragraph in re.split(r"\n\s*\n", dedent(text).strip()):
+    for paragraph in re.split(r"\n\s*\n", cleandoc(text)):
         lines = paragraph.removeprefix("\b").strip("\n")
         if paragraph.startswith("\b") and "\n" in lines:
             parts.append(f"```text\n{lines}\n```")
@@ -291,8 +292,9 @@ def _modules() -> str:
         path = file.relative_to(PACKAGE)
         if docstring is None or file.name == "_version.py":
             continue
-        name = f"{path.parent}/" if file.name == "__init__.py" else str(path)
-        rows.append((f"`{name.removeprefix('./')}`", _escaped(docstring.splitlines()[0])))
+        name = path.parent.as_posix() if file.name == "__init__.py" else path.as_posix()
+        name = PACKAGE.name if name == "." else name
+        rows.append((f"`{name}`", docstring.splitlines()[0].replace("``", "`")))
     return _table(("module", "purpose"), sorted(rows))
 
 
