@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,23 +82,23 @@ def test_environment_page_has_every_variable() -> None:
     assert read - set(re.findall(r"`(YUNXIN_\w+)`", page)) == set()
 
 
+@cache
+def _functions(file: str) -> set[str]:
+    tree = ast.parse((TOP / file).read_text("utf-8"))
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+
 def test_tests_that_pages_name_exist() -> None:
     """Each test that a page names is in its file."""
     missing = []
     for path in PAGES:
         named = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", path.read_text("utf-8"))
         for file, test in named:
-            source = TOP / file
-            functions = (
-                {
-                    node.name
-                    for node in ast.walk(ast.parse(source.read_text("utf-8")))
-                    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-                }
-                if source.exists()
-                else set()
-            )
-            if not source.exists() or (test and test not in functions):
+            if not (TOP / file).exists() or (test and test not in _functions(file)):
                 missing.append(f"{_name(path)}: {file}::{test}")
     assert missing == []
 
