@@ -17,7 +17,12 @@ import pytest
 from tests.support.nested_pytest import run_pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PUBLIC_MODULES = ("yunxin_soap", "yunxin_soap.campaign", "yunxin_soap.sandbox")
+PUBLIC_MODULES = (
+    "yunxin_soap",
+    "yunxin_soap.campaign",
+    "yunxin_soap.django",
+    "yunxin_soap.sandbox",
+)
 FIND_WSDL = (
     "from yunxin_soap import Client, wsdl\n"
     "assert Client('demo', 'demo').protocol == 'soap'\n"
@@ -170,6 +175,13 @@ def test_command_without_its_extra_names_the_pip_command(
     )
     assert done.returncode
     assert (done.stdout, done.stderr.removeprefix("yunxin-soap: ")) == ("", message + "\n")
+
+
+def test_django_app_without_django_names_the_pip_command() -> None:
+    """The app needs no project to be imported, but Django."""
+    script = "import sys; sys.modules['django'] = None; import yunxin_soap.django"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert 'needs Django: pip install "yunxin-soap[django]"' in done.stderr
 
 
 def test_pytest_plugin_unused_imports_no_dependency(tmp_path: Path) -> None:

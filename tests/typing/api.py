@@ -78,6 +78,16 @@ from yunxin_soap.campaign import (
     preview,
 )
 from yunxin_soap.celery import setup as setup_celery
+from yunxin_soap.django import (
+    DjangoLedger,
+    OutboxMessage,
+    get_client,
+    get_ledger,
+    outbox,
+)
+from yunxin_soap.django import (
+    setup_celery as setup_celery_of_django,
+)
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import (
     Access,
@@ -494,3 +504,16 @@ def celery_tasks(app: Celery) -> None:
     assert_type(setup_celery(app), None)
     assert_type(setup_celery(app, ledger=lambda: Ledger("a.sqlite"), client=Client.from_env), None)
     setup_celery(app, slice_seconds=10, sweep_interval=10.0)
+
+
+def django_app(app: Celery) -> None:
+    assert_type(get_client(), Client)
+    ledger = get_ledger()
+    assert_type(ledger, DjangoLedger)
+    assert_type(ledger.status("job"), Status)
+    assert_type(ledger.once.enqueue("order-42", "13900000000", "您好"), bool)
+    ledger.once.enqueue("order-42", "13900000000", "您好", chanel=37)  # type: ignore[call-arg]
+    assert_type(ledger.once.send_queued(get_client(), "order-42"), Receipt)
+    assert_type(outbox[0], OutboxMessage)
+    assert_type([message.key for message in outbox], list[str | None])
+    assert_type(setup_celery_of_django(app), None)

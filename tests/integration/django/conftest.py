@@ -113,7 +113,9 @@ def _environment(django_db_blocker: Any) -> Iterator[None]:
 def _migrated(alias: str) -> Iterator[None]:
     creation = connections[alias].creation
     with override_settings(YUNXIN={"database": alias}):
-        creation.create_test_db(verbosity=0, serialize=False)
+        # From Django 6.1 on, that is the default, and to say so is deprecated.
+        options: dict[str, Any] = {} if django.VERSION >= (6, 1) else {"serialize": False}
+        creation.create_test_db(verbosity=0, **options)
     yield
     process.close()
     creation.destroy_test_db("unused", verbosity=0)
