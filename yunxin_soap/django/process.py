@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import connections
 
 from yunxin_soap.client import Client
 from yunxin_soap.django import configuration
@@ -88,7 +89,7 @@ def open_ledger() -> DjangoLedger:
 
     return DjangoLedger(
         found.database,
-        None if is_kept else configuration.ledger_url(found),
+        None if borrows(found) else configuration.ledger_url(found),
         configuration.client_settings(needs_account=False),
         heartbeat_timeout=found.heartbeat_timeout,
         on_queued=queued,
@@ -100,6 +101,19 @@ def keeps_outbox() -> bool:
     return in_tests() and configuration.read().outbox
 
 
+def borrows(found: configuration.Configuration) -> bool:
+    """Return whether all of the ledger uses Django's connection, since a test runs.
+
+    Another connection would not see what the transaction of a ``TestCase`` has changed, nor a
+    database in memory.
+    """
+    if not in_tests():
+        return False
+    connection: Any = connections[found.database]
+    is_in_memory = getattr(connection, "is_in_memory_db", lambda: False)
+    return found.outbox or connection.in_atomic_block or bool(is_in_memory())
+
+
 class _MadeBy:
     """The settings of this moment; its ``repr`` shows none, as they have a password."""
 
@@ -108,6 +122,7 @@ class _MadeBy:
         # A test's database has another name.
         databases = settings.DATABASES.values() if in_tests() else ()
         self._names = [each.get("NAME") for each in databases]
+        self._borrows = borrows(configuration.read())
 
     def __eq__(self, other: object) -> bool:
         """Compare the settings."""

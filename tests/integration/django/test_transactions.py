@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from django.conf import settings
 from django.db import DatabaseError, connections, transaction
+from django.test import override_settings
 
 from tests.integration.django.conftest import each_database, in_test_case
 from yunxin_soap import ConfigurationError, ContentConflict, InvalidRequest
@@ -156,6 +158,19 @@ def test_ledger_in_a_test_case_is_in_its_transaction(alias: str) -> None:
     with in_test_case(alias):
         assert (get_ledger().campaigns(), outbox == []) == ([], True)
         assert get_ledger().once.counts()[State.ACCEPTED] == 0
+
+
+@pytest.mark.parametrize("alias", ["memory"], indirect=True)
+def test_yunxin_env_sends_to_its_sandbox_in_a_test_case(alias: str, yunxin_env: Sandbox) -> None:
+    """With the fixture, a test case sends what it has queued over a real connection."""
+    given = {**settings.YUNXIN, "database": alias}
+    with override_settings(YUNXIN=given), transaction.atomic(using=alias):
+        get_ledger().once.enqueue("k", TO, "一")
+        get_ledger().once.send_queued(get_client(), "k")
+        assert list(get_ledger().once.keys(State.ACCEPTED)) == ["k"]
+        transaction.set_rollback(True, using=alias)
+    yunxin_env.assert_sent(TO, "一")
+    assert outbox == []
 
 
 def test_processes_that_fork_have_connections_of_their_own(
