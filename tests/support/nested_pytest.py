@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 
-def run_pytest(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
+def run_pytest(
+    folder: Path, *arguments: str, status: int = 0, timeout: float = 60, **environment: str
+) -> str:
     """Run pytest on a folder, check its exit status, and return its output.
 
     Args:
         folder: The folder with the tests, which is also the working directory.
         arguments: Further arguments of pytest.
         status: The exit status to expect.
+        timeout: Seconds after which it is killed.
         environment: Environment variables to set.
     """
     done = subprocess.run(
@@ -25,7 +28,7 @@ def run_pytest(folder: Path, *arguments: str, status: int = 0, **environment: st
         env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         check=False,
     )
     assert done.returncode == status, done.stdout + done.stderr
