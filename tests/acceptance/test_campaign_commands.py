@@ -400,7 +400,8 @@ def test_command_missing_ledger_exits_6(
     done = run_in_process(*arguments)
     assert done.returncode == 6
     assert done.stderr == (
-        f'yunxin-soap: There is no ledger {ledger_file}: "campaign plan" creates one.\n'
+        f'yunxin-soap: There is no ledger {ledger_file}: "campaign plan" creates one, and so does'
+        " a program that opens it.\n"
     )
     assert ledger_file.exists() is empty
 

@@ -1,8 +1,7 @@
 """Fixtures for tests of code that sends SMS: a sandbox gateway, and clients of it.
 
-pytest finds this plugin once the package is installed. The fixtures need the extra ``sandbox``,
-and `yunxin_async_client` the extra ``async`` as well. Nothing heavy is imported before a test uses
-a fixture, so the plugin costs other test runs nothing.
+pytest finds this plugin once the package is installed. The fixtures need the extra ``sandbox``.
+Nothing heavy is imported before a test uses a fixture, so the plugin costs other test runs nothing.
 """
 
 from __future__ import annotations

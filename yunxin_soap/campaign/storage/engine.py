@@ -152,7 +152,11 @@ def _check_path(file: str, shown: str) -> None:
 
 def _no_ledger(shown: str) -> LedgerError:
     return LedgerError(
-        Sentence('There is no ledger {shown}: "campaign plan" creates one.', shown=shown)
+        Sentence(
+            'There is no ledger {shown}: "campaign plan" creates one, and so does a program that '
+            "opens it.",
+            shown=shown,
+        )
     )
 
 
