@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for tests.support, which knows the texts
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from yunxin_soap import __version__
