@@ -38,6 +38,9 @@ suppress_warnings = ["ref.python"]
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 
+# The vendor's sample in PHP is shown without its opening tag.
+highlight_options = {"php": {"startinline": True}}
+
 language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False
