@@ -10,7 +10,12 @@ def main() -> None:
     try:
         import click  # noqa: F401 - only to see that it is installed
     except ModuleNotFoundError:
-        sys.exit('The command line needs click: pip install "yunxin-soap[cli]"')
+        from yunxin_soap.extras import missing_extra
+        from yunxin_soap.sentences import Sentence
+
+        sys.exit(
+            str(missing_extra(Sentence("The command line needs {library}", library="click"), "cli"))
+        )
     from yunxin_soap.cli import cli
 
     cli(prog_name="yunxin-soap")

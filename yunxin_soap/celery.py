@@ -1,6 +1,6 @@
 """Celery tasks that send what is queued and work on started campaigns.
 
-It needs the extra ``celery``: ``pip install "yunxin-soap[celery]"``. ::
+It needs the extra ``celery``. ::
 
     from celery import Celery
     from yunxin_soap.celery import setup
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.client import Client
 from yunxin_soap.errors import ConfigurationError, LedgerError, NotSent, SendError
+from yunxin_soap.extras import missing_extra
 from yunxin_soap.sentences import Sentence
 
 try:
@@ -39,10 +40,8 @@ try:
     from celery.exceptions import Reject
     from kombu.exceptions import OperationalError
 except ModuleNotFoundError as error:
-    raise ConfigurationError(
-        Sentence(
-            'The Celery tasks need {error}: pip install "yunxin-soap[celery]"', error=error.name
-        )
+    raise missing_extra(
+        Sentence("The Celery tasks need {library}", library=error.name), "celery"
     ) from error
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from yunxin_soap._version import __version__
 from yunxin_soap.codes import DOCUMENTED
 from yunxin_soap.errors import ConfigurationError, Outcome
+from yunxin_soap.extras import missing_extra
 from yunxin_soap.observer import Observation, SubmissionEnded, SubmissionStarted, observe
+from yunxin_soap.sentences import Sentence
 
 try:
     from opentelemetry import context as contexts
@@ -27,9 +29,7 @@ try:
     from opentelemetry.metrics import Observation as Measurement
     from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider, get_tracer
 except ImportError as error:
-    raise ConfigurationError(
-        'Telemetry needs OpenTelemetry: pip install "yunxin-soap[otel]"'
-    ) from error
+    raise missing_extra(Sentence("Telemetry needs OpenTelemetry"), "otel") from error
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter

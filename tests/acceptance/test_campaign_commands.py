@@ -39,6 +39,7 @@ from yunxin_soap.campaign.storage.schema import history, runner
 from yunxin_soap.cli import cli
 from yunxin_soap.cli import progress as progress_module
 from yunxin_soap.cli.campaign import cancel as cancel_module
+from yunxin_soap.extras import install_command
 from yunxin_soap.sandbox import Sandbox
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -1540,7 +1541,8 @@ def test_campaign_on_sqlite_needs_no_other_driver(
     ):
         other = call("status", "--ledger", f"{database}://127.0.0.1/x")
         assert other.returncode == 2
-        assert f'needs {driver}: pip install "yunxin-soap[{extra}]"' in other.stderr
+        assert f"needs {driver}, which is not installed." in other.stderr
+        assert other.stderr.endswith(f": {install_command(extra)}\n")
 
 
 def test_resolve_and_status_say_what_is_still_in_flight(

@@ -27,6 +27,7 @@ from yunxin_soap import Client, RecipientsRejected, YunxinError, wsdl
 from yunxin_soap._version import __version__
 from yunxin_soap.cli import cli
 from yunxin_soap.codes import DOCUMENTED
+from yunxin_soap.extras import install_command
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
@@ -925,7 +926,10 @@ def test_main_without_click_names_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == 'The command line needs click: pip install "yunxin-soap[cli]"\n'
+    assert done.stderr == (
+        "The command line needs click, which is not installed."
+        f' Install what the extra "cli" brings: {install_command("cli")}\n'
+    )
 
 
 def test_send_sandbox_without_aiohttp_names_extra() -> None:
@@ -938,7 +942,7 @@ def test_send_sandbox_without_aiohttp_names_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 2
-    assert 'pip install "yunxin-soap[sandbox]"' in done.stderr
+    assert done.stderr.endswith(f": {install_command('sandbox')}\n")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,18 +1,19 @@
 """Bulk sending, and single sends with a key, over a durable ledger: never twice, never lost.
 
-It needs the extra ``campaign``: ``pip install "yunxin-soap[campaign]"``.
+It needs the extra ``campaign``.
 """
 
 from __future__ import annotations
 
-from yunxin_soap.errors import ConfigurationError, ContentConflict, LedgerError, NotInLedger
+from yunxin_soap.errors import ContentConflict, LedgerError, NotInLedger
 
 try:
     import sqlalchemy  # noqa: F401 - checked before any part of the package needs it
 except ModuleNotFoundError as error:
-    raise ConfigurationError(
-        'Campaigns need SQLAlchemy: pip install "yunxin-soap[campaign]"'
-    ) from error
+    from yunxin_soap.extras import missing_extra
+    from yunxin_soap.sentences import Sentence
+
+    raise missing_extra(Sentence("Campaigns need SQLAlchemy"), "campaign") from error
 
 from yunxin_soap.campaign.async_ledger import AsyncLedger
 from yunxin_soap.campaign.ledger import Ledger

@@ -21,6 +21,7 @@ from yunxin_soap.campaign.models import CampaignState, LanguageName, SkipKind, S
 from yunxin_soap.campaign.timezones import format_time
 from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.extras import missing_extra
 from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -368,9 +369,7 @@ def _templates() -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            'Reports need Jinja2: pip install "yunxin-soap[campaign]"'
-        ) from error
+        raise missing_extra(Sentence("Reports need Jinja2"), "campaign") from error
     environment = Environment(
         loader=PackageLoader("yunxin_soap.campaign", "."),
         autoescape=True,

@@ -18,14 +18,13 @@ what is queued, each at most once. In tests, nothing is sent: `outbox` has it.
 
 from __future__ import annotations
 
-from yunxin_soap.errors import ConfigurationError
-
 try:
     import django  # noqa: F401 - checked before any part of the package needs it
 except ModuleNotFoundError as error:
-    raise ConfigurationError(
-        'The Django app needs Django: pip install "yunxin-soap[django]"'
-    ) from error
+    from yunxin_soap.extras import missing_extra
+    from yunxin_soap.sentences import Sentence
+
+    raise missing_extra(Sentence("The Django app needs Django"), "django") from error
 
 from yunxin_soap.django.ledger import DjangoLedger, DjangoOnceSends
 from yunxin_soap.django.process import get_client, get_ledger, setup_celery

@@ -6,10 +6,11 @@ try:
     import jinja2 as _jinja2  # noqa: F401 - as above
     import pydantic as _pydantic  # noqa: F401 - as above
 except ModuleNotFoundError as error:
-    from yunxin_soap.errors import ConfigurationError
+    from yunxin_soap.extras import missing_extra
+    from yunxin_soap.sentences import Sentence
 
-    raise ConfigurationError(
-        f'The sandbox needs {error.name}: pip install "yunxin-soap[sandbox]"'
+    raise missing_extra(
+        Sentence("The sandbox needs {library}", library=error.name), "sandbox"
     ) from error
 
 from yunxin_soap.sandbox.access import Access, Login

@@ -29,6 +29,7 @@ from tests.support.wire_samples import (
 )
 from yunxin_soap import Client, ConfigurationError, Request, Response, SendError
 from yunxin_soap.campaign import Ledger
+from yunxin_soap.extras import install_command
 from yunxin_soap.observer import Origin, sent_from
 from yunxin_soap.sandbox import Sandbox
 from yunxin_soap.telemetry import instrument, observe_ledger
@@ -315,4 +316,4 @@ def test_missing_extra_names_the_command() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("ConfigurationError ")
-    assert 'pip install "yunxin-soap[otel]"' in done.stdout
+    assert done.stdout.endswith(f": {install_command('otel')}\n")

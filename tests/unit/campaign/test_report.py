@@ -30,6 +30,7 @@ from yunxin_soap.campaign.report import (
     render_report,
 )
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.extras import install_command
 
 _VOID = {"meta", "input"}
 SECOND = START.timestamp()
@@ -467,6 +468,6 @@ def test_report_without_jinja_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        "yunxin_soap.errors.ConfigurationError: Reports need Jinja2:"
-        ' pip install "yunxin-soap[campaign]"'
+        "yunxin_soap.errors.ConfigurationError: Reports need Jinja2, which is not installed."
+        f' Install what the extra "campaign" brings: {install_command("campaign")}'
     )

@@ -37,6 +37,7 @@ from yunxin_soap.encoding import (
     open_binary,
 )
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.extras import missing_extra
 from yunxin_soap.message import number_as_text
 from yunxin_soap.sentences import Sentence
 
@@ -76,7 +77,7 @@ HiddenRows = Literal["skip", "send"]
 class Excel(Source):
     """A sheet of an Excel workbook (``.xlsx``); formulas count by their stored values.
 
-    It needs the extra ``excel``: ``pip install "yunxin-soap[excel]"``.
+    It needs the extra ``excel``.
 
     Args:
         file: a path, or an open binary file such as ``sys.stdin.buffer``.
@@ -435,9 +436,7 @@ def _opened(binary: IO[bytes]) -> Iterator[_Book]:
     try:
         reader = _reader()
     except ModuleNotFoundError:
-        raise ConfigurationError(
-            'Excel workbooks need openpyxl: pip install "yunxin-soap[excel]"'
-        ) from None
+        raise missing_extra(Sentence("Excel workbooks need openpyxl"), "excel") from None
     mark = binary.read(_HEAD)
     binary.seek(0)
     if mark.startswith(OLD_WORKBOOK_MARK):

@@ -26,7 +26,8 @@ from yunxin_soap.campaign.storage.dialects import (
     is_deadlock,
     is_full,
 )
-from yunxin_soap.errors import ConfigurationError, LedgerError
+from yunxin_soap.errors import LedgerError
+from yunxin_soap.extras import missing_extra
 from yunxin_soap.files import file_id, make_private
 from yunxin_soap.sentences import Sentence
 
@@ -91,13 +92,9 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
             engine.dispose()
             raise
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            Sentence(
-                'The ledger {shown} needs {error}: pip install "yunxin-soap[{extra}]"',
-                shown=shown,
-                error=error.name,
-                extra=dialect.extra,
-            )
+        raise missing_extra(
+            Sentence("The ledger {shown} needs {library}", shown=shown, library=error.name),
+            dialect.extra,
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two come from options in the URL.

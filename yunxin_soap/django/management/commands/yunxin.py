@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from yunxin_soap.django import configuration
 from yunxin_soap.django.process import keeps_outbox
+from yunxin_soap.extras import missing_extra
+from yunxin_soap.sentences import Sentence
 
 
 class Command(BaseCommand):
@@ -37,7 +39,8 @@ class Command(BaseCommand):
             from yunxin_soap.cli import cli
             from yunxin_soap.cli.options import ApplicationSettings
         except ModuleNotFoundError as error:
-            raise CommandError(f'It needs {error.name}: pip install "yunxin-soap[cli]"') from None
+            needs = Sentence("The command line needs {library}", library=error.name)
+            raise CommandError(str(missing_extra(needs, "cli"))) from None
         if keeps_outbox():
             raise CommandError(
                 "In a test, this command would send: set YUNXIN['outbox'] to False, and"
