@@ -288,16 +288,17 @@ def _metrics() -> str:
 
 
 def _modules() -> str:
-    rows = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    purposes: dict[str, str] = {}
+    for file in PACKAGE.rglob("*.py"):
         docstring = ast.get_docstring(ast.parse(file.read_text("utf-8")))
         path = file.relative_to(PACKAGE)
         if docstring is None or file.name == "_version.py":
             continue
         name = path.parent.as_posix() if file.name == "__init__.py" else path.as_posix()
         name = PACKAGE.name if name == "." else name
-        rows.append((f"`{name}`", docstring.splitlines()[0].replace("``", "`")))
-    return _table(("module", "purpose"), sorted(rows))
+        purposes[name] = docstring.splitlines()[0].replace("``", "`")
+    rows = ((f"`{name}`", purpose) for name, purpose in sorted(purposes.items()))
+    return _table(("module", "purpose"), rows)
 
 
 _FACTORIES = {
