@@ -209,7 +209,7 @@ async def place_order(given: NewOrder, shop: ShopOfRequest) -> dict[str, int]:
 
 
 @app.get("/health")
-async def health(shop: ShopOfRequest) -> dict[str, float | None]:
+async def health(shop: ShopOfRequest) -> dict[str, int | float | None]:
     """Answer 200 while the database does, and say how the worker is doing."""
     backlog = await shop.ledger.backlog()
     return {

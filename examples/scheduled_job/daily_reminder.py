@@ -27,9 +27,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from yunxin_soap import Client, ConfigurationError, ContentConflict, InvalidRequest, LedgerError
-from yunxin_soap.campaign import CampaignState, Csv, Ledger, SkippedLine, State, Status
+from yunxin_soap.campaign import (
+    CampaignState,
+    Csv,
+    Ledger,
+    Progress,
+    SkippedLine,
+    State,
+    Status,
+)
 
 MESSAGE = "{name}您好，您的账单{amount}元将于{due:%m月%d日}到期"
 QUERY = text("SELECT mobile, name, amount, due FROM bills WHERE due = :due ORDER BY mobile")
@@ -48,6 +57,13 @@ def main(arguments: Sequence[str], stop: threading.Event) -> int:
     """
     given = parse(arguments)
     name = f"bill-reminder-{given.date}"
+    said: set[str] = set()
+
+    def say_why_it_waits(progress: Progress) -> None:
+        if progress.reason and progress.reason not in said:
+            said.add(progress.reason)
+            print(f"{name}: {progress.reason}", file=sys.stderr)
+
     try:
         source = Csv(given.csv) if given.csv else due_bills(given.database, given.date)
         if source == []:
@@ -56,14 +72,20 @@ def main(arguments: Sequence[str], stop: threading.Event) -> int:
         with Client.from_env() as client, Ledger() as ledger:
             plan_once(ledger, client, name, source)
             status = ledger.run(
-                name, client, sending_hours=given.hours, rate_limit=20, isolate=True, stop=stop
+                name,
+                client,
+                sending_hours=given.hours,
+                rate_limit=20,
+                isolate=True,
+                on_progress=say_why_it_waits,
+                stop=stop,
             )
             if given.report:
                 given.report.write_text(ledger.report(name, language="zh"), "utf-8")
     except LedgerError as error:
         print(error, file=sys.stderr)
         return 6
-    except (ConfigurationError, InvalidRequest) as error:
+    except (ConfigurationError, InvalidRequest, SQLAlchemyError) as error:
         print(error, file=sys.stderr)
         return 2
     print_report(status)
@@ -130,7 +152,7 @@ def print_report(status: Status) -> None:
         if numbers:
             print(f"{numbers:8} {state.value}")
     if status.skipped:
-        print(f"{status.skipped:8} skipped lines")
+        print(f"{status.skipped:8} skipped")
     for code, numbers in status.codes.items():
         print(f"         code {code}: {numbers} (yunxin-soap codes {code})")
     if status.numbers[State.UNKNOWN]:

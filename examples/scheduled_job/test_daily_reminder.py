@@ -104,10 +104,11 @@ def test_exit_status_says_how_it_ended(sandbox: Sandbox, customers: Path) -> Non
 
 
 def test_a_wrong_list_is_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Without a list or without its columns, nothing is sent, and the status is 2."""
+    """Without a list, its columns or its table, nothing is sent, and the status is 2."""
     (tmp_path / "other.csv").write_text("mobile,name\n13900000000,王芳\n", "utf-8")
     assert remind("--csv", tmp_path / "other.csv") == 2
     assert remind("--csv", tmp_path / "none.csv") == 2
+    assert remind("--database", f"sqlite:///{tmp_path}/none.sqlite") == 2
     sandbox.assert_nothing_sent()
 
 
@@ -143,6 +144,7 @@ def test_it_waits_for_its_hours_and_stops(sandbox: Sandbox, customers: Path) -> 
         job.terminate()
         output, _ = job.communicate()
     assert (job.returncode, "5 pending" in output) == (4, True), output
+    assert f"{hours} Asia/Shanghai" in output, output
     sandbox.assert_nothing_sent()
 
 
