@@ -56,11 +56,12 @@ def docs(session: nox.Session) -> None:
 def translations(session: nox.Session) -> None:
     """Write what is to be translated to docs/locale, and mark what has changed there."""
     session.install("-e", ".[all,docs]")
-    listed = session.run("python", "docs/_ext/translations.py", silent=True)
-    assert isinstance(listed, str)
     folder = "build/docs/gettext"
-    session.run("sphinx-build", "-q", "-b", "gettext", "docs", folder, *listed.split())
-    session.run("sphinx-intl", "update", "-p", folder, "-d", "docs/locale", "-l", "zh_CN")
+    session.run("sphinx-build", "-qE", "-b", "gettext", "docs", folder)
+    session.run(
+        *("sphinx-intl", "update", "--no-obsolete", "-w", "100"),
+        *("-p", folder, "-d", "docs/locale", "-l", "zh_CN"),
+    )
 
 
 @nox.session

@@ -1,23 +1,25 @@
 """The Chinese translation: which pages have one, and that each is complete.
 
-``nox -s translations`` writes the sentences of these pages to ``docs/locale/zh_CN``. Sentences
-whose English has changed become *fuzzy* there, and count as missing until somebody has looked at
-them.
+``nox -s translations`` writes the sentences of these pages to ``docs/locale/zh_CN``, and the title
+of each other page, for the navigation. Sentences whose English has changed become *fuzzy* there,
+and count as missing until somebody has looked at them.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from docutils import nodes
 from sphinx.search.zh import SearchChinese
 from sphinx.util import logging
+from sphinx.util.nodes import extract_messages
 
 if TYPE_CHECKING:
-    from docutils import nodes
     from sphinx.application import Sphinx
 
 _log = logging.getLogger(__name__)
@@ -35,24 +37,51 @@ TRANSLATED = (
     "reference/index",
     "troubleshooting",
 )
-"""The pages, as patterns. All others are in English in both languages."""
+"""The pages, as patterns. All others have a Chinese title, and are in English."""
+ENGLISH_ONLY = "本页尚未翻译，以下为英文。"
 
 
-def pages() -> list[str]:
-    """Return the files of the pages that have a translation."""
-    names = (path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md"))
-    found = (name for name in names if any(fnmatch(name, pattern) for pattern in TRANSLATED))
-    return sorted(f"{DOCS.name}/{name}.md" for name in found)
+def is_translated(page: str) -> bool:
+    """Return whether a page, such as ``how-to/django``, is in Chinese."""
+    return any(fnmatch(page, pattern) for pattern in TRANSLATED)
+
+
+def keep_only_title(app: Sphinx, document: nodes.document) -> None:
+    """Let nothing but the title of a page that stays English be translated."""
+    if is_translated(app.env.docname):
+        return
+    title = document.next_node(nodes.title)
+    for node in document.findall(nodes.Element):
+        if node is not title:
+            node["translatable"] = False
+            node.attributes.pop("alt", None)  # that of an image is a sentence of its own
 
 
 def check_complete(app: Sphinx, document: nodes.document) -> None:
-    """Warn of a page of which some sentences have no translation."""
+    """Warn of each sentence of a page that has no translation."""
     name = app.env.docname
-    if app.config.language != "zh_CN" or not (CATALOGUES / f"{name}.po").exists():
+    if app.config.language != "zh_CN":
         return
-    progress = document["translation_progress"]
-    if missing := progress["total"] - progress["translated"]:
-        _log.warning("%s: %s sentences have no translation", name, missing)
+    file = CATALOGUES / f"{name}.po"
+    catalogue = Catalog()
+    if file.exists():
+        with file.open("rb") as opened:
+            catalogue = read_po(opened)
+    for _, sentence in extract_messages(document):
+        found = catalogue.get(sentence)
+        if found is None or not found.string or found.fuzzy:
+            _log.warning("%s has no Chinese for %r: see nox -s translations", name, sentence)
+        if not is_translated(name):
+            break  # the rest of the page stays English
+
+
+def note_english(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _document: object
+) -> None:
+    """Say on the Chinese site that a page is in English."""
+    if app.config.language == "zh_CN" and page in app.env.all_docs and not is_translated(page):
+        note = f'<div class="admonition"><p>{ENGLISH_ONLY}</p></div>'
+        context["body"] = f"{note}\n{context['body']}"
 
 
 class ChineseSearch(SearchChinese):
@@ -85,12 +114,15 @@ function splitQuery(query) {
         return [run[at : at + 2] for run in runs for at in range(len(run) - 1)] + latin
 
 
+def connect(app: Sphinx) -> None:
+    """Check what is built, or choose what is to be translated."""
+    extracts = app.builder.name == "gettext"
+    app.connect("doctree-read", keep_only_title if extracts else check_complete)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the check."""
-    app.connect("doctree-read", check_complete)
+    """Connect the checks, and the search."""
+    app.connect("builder-inited", connect)
+    app.connect("html-page-context", note_english)
     app.add_search_language(ChineseSearch)
     return {"parallel_read_safe": True}
-
-
-if __name__ == "__main__":
-    sys.stdout.write("\n".join(pages()) + "\n")
