@@ -15,8 +15,9 @@ from django.db import DatabaseError, connections, transaction
 from django.test import override_settings
 
 from tests.integration.django.conftest import each_database, in_test_case
-from yunxin_soap import ConfigurationError, ContentConflict, InvalidRequest
+from yunxin_soap import ConfigurationError, ContentConflict, InvalidRequest, LedgerError
 from yunxin_soap.campaign import Ledger, State
+from yunxin_soap.campaign.storage import transitions
 from yunxin_soap.django import get_client, get_ledger, outbox
 from yunxin_soap.sandbox import Sandbox
 
@@ -64,6 +65,14 @@ def count(orders: Any) -> int:
 
 def _fail(connection: sa.Connection, *_: Any) -> None:
     connection.execute(sa.text("SELECT * FROM nowhere"))
+
+
+def _insert_and_fail(*args: Any, **kwargs: Any) -> None:
+    _INSERT(*args, **kwargs)
+    raise LedgerError("late")
+
+
+_INSERT = transitions.insert_queued_single
 
 
 @each_database
@@ -116,6 +125,10 @@ def test_enqueue_that_fails_leaves_the_transaction_usable(
             ledger.once.enqueue("other", "123", "二")
         with pytest.raises(ConfigurationError, match="no pace"):
             ledger.once.enqueue("other", TO, "二", pace="none")
+        with monkeypatch.context() as patch:
+            patch.setattr(transitions, "insert_queued_single", _insert_and_fail)
+            with pytest.raises(LedgerError, match="late"):
+                ledger.once.enqueue("late", TO, "二")
         # On PostgreSQL, it would end the transaction without a savepoint.
         monkeypatch.setattr("yunxin_soap.campaign.storage.outbox.refuse_suppressed", _fail)
         with pytest.raises(DatabaseError):
