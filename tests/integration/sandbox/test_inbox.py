@@ -506,6 +506,17 @@ def test_openapi_document_is_valid_and_complete(api: Api) -> None:
     assert len(names) == len(operations) == 14
 
 
+def test_whole_number_may_have_a_point(api: Api) -> None:
+    """To JSON schema, and to JavaScript, 2.0 is an integer."""
+    response = api.call(
+        "POST",
+        "/faults",
+        data='{"kind": "delay", "seconds": 0.5, "times": 2.0}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert (response.status_code, response.json()["times"]) == (201, 2)
+
+
 @pytest.mark.parametrize(
     ("fault", "valid"),
     [

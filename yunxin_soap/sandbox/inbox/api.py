@@ -273,7 +273,7 @@ class Inbox:
         if call.request.content_type != "application/json":
             raise ApiError(415, "The Content-Type must be application/json.")
         try:
-            options = json.loads(call.body)
+            options = json.loads(call.body, parse_float=_parse_number)
         except (ValueError, RecursionError):
             raise ApiError(400, "The body is not valid JSON.") from None
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
@@ -313,6 +313,12 @@ class Inbox:
             while True:
                 await response.write(await events.next())
         return response
+
+
+def _parse_number(text: str) -> float:
+    """Parse a number with a point or an exponent. To JSON schema, 2.0 is an integer."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _set_result(future: asyncio.Future[Arrival], arrival: Arrival) -> None:
