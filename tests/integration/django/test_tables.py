@@ -22,6 +22,7 @@ from yunxin_soap.campaign.storage.engine import open_engine
 from yunxin_soap.campaign.storage.schema import TABLES, VERSION
 from yunxin_soap.django import configuration, get_ledger
 from yunxin_soap.django.ledger import borrow
+from yunxin_soap.django.tables import empty_tables
 
 
 @pytest.fixture
@@ -81,6 +82,13 @@ def test_migration_takes_a_ledger_that_is_there(in_production: str) -> None:
     with pytest.raises(LedgerError, match="its tables were not dropped"):
         call_command("migrate", "yunxin", "zero", verbosity=0, database=in_production)
     assert not get_ledger().once.enqueue("k", "13900000000", "您好")
+    # Without a record, it can be dropped and made again.
+    empty_tables(in_production)
+    for target, is_there in ((("zero",), False), ((), True)):
+        call_command("migrate", "yunxin", *target, verbosity=0, database=in_production)
+        names = connections[in_production].introspection.table_names()
+        assert (TABLES.tables.keys() <= set(names)) is is_there
+        assert any(name in names for name in TABLES.tables) is is_there
 
 
 def test_models_are_the_tables(alias: str) -> None:
