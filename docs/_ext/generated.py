@@ -23,8 +23,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 import diagram
-from tests.support import catalogue
-from yunxin_soap import codes, errors, settings, telemetry
+import error_texts
+from yunxin_soap import codes, settings, telemetry
 from yunxin_soap.campaign import State
 from yunxin_soap.cli import cli
 from yunxin_soap.cli.exit_status import MEANINGS, Exit
@@ -301,61 +301,6 @@ def _modules() -> str:
     return _table(("module", "purpose"), rows)
 
 
-_FACTORIES = {
-    "invalid_request": "InvalidRequest",
-    "not_sent": "NotSent",
-    "outcome_unknown": "OutcomeUnknown",
-}
-
-
-def _template(node: ast.expr) -> str | None:
-    """Return the text of an argument: a constant, or the template of a sentence."""
-    if isinstance(node, ast.Call) and catalogue.name_of(node) in catalogue.MARKERS and node.args:
-        return _template(node.args[0])
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _texts_in_code() -> tuple[dict[str, set[str]], set[str]]:
-    """Return the texts that each error is made of, by its name, and all other sentences."""
-    errors_texts: dict[str, set[str]] = {}
-    sentences: set[str] = set()
-    for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            text = _template(node.args[0]) if isinstance(node, ast.Call) and node.args else None
-            if not text or not isinstance(node, ast.Call):
-                continue
-            name = catalogue.name_of(node)
-            if name in catalogue.ERRORS:
-                errors_texts.setdefault(_FACTORIES.get(name, name), set()).add(text)
-            elif name == "Sentence" and "cli" not in file.parts:
-                sentences.add(text)
-    return errors_texts, sentences.difference(*errors_texts.values())
-
-
-def _error_texts() -> str:
-    """Return a table for each error, of every text that it is made of, in both languages."""
-    chinese = catalogue.read()
-
-    def table(texts: set[str]) -> str:
-        found = ((text, chinese.get(text)) for text in sorted(texts))
-        return _table(
-            ("English", "中文"),
-            ((_escaped(text), _escaped(str(each.string)) if each else "") for text, each in found),
-        )
-
-    texts, parts = _texts_in_code()
-    sections = []
-    for name in sorted(texts):
-        known = getattr(errors, name, None)
-        if known is None:  # an error of the inside, whose text becomes a part of another
-            parts |= texts[name]
-        else:
-            summary = (known.__doc__ or "").strip().splitlines()[0]
-            sections.append(f"## {name}\n\n{summary}\n\n{table(texts[name])}")
-    heading = "## Parts of these texts\n\nWhat stands for a placeholder, or is said by itself."
-    return "\n\n".join([*sections, heading, table(parts)])
-
-
 def _contracts() -> str:
     with (TOP / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
@@ -390,7 +335,7 @@ PARTS: dict[str, _Part] = {
     "codes": _codes,
     "commands": _commands,
     "contracts": _contracts,
-    "error-texts": _error_texts,
+    "error-texts": error_texts.page,
     "exit-statuses": _exit_statuses,
     "fault-options": _fault_options,
     "faults": _faults,
@@ -413,7 +358,7 @@ class Generated(SphinxDirective):
         self.env.note_reread()
         if self.arguments[0] == "state-diagram":
             return [nodes.raw("", diagram.draw(), format="html")]
-        # The commands are in Chinese on Chinese pages, whatever the locale of the build.
+        # Chinese pages show commands and errors in Chinese, whatever the locale of the build.
         with using("zh" if self.config.language == "zh_CN" else "en"):
             text = PARTS[self.arguments[0]]()
         return self.parse_text_to_nodes(text, allow_section_headings=True)

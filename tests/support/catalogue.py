@@ -16,8 +16,10 @@ import ast
 import inspect
 import io
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import cache
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -48,6 +50,19 @@ ERRORS = {
     "outcome_unknown",
 }
 """What makes an error of the package, or of `wsdl`, from a text."""
+CLASSES = {
+    "invalid_request": "InvalidRequest",
+    "not_sent": "NotSent",
+    "outcome_unknown": "OutcomeUnknown",
+}
+"""Functions that make an error, and its class."""
+REJECTED_BY_CODE = (
+    "The gateway rejected the submission with {code} {description_zh} ({description_en}):"
+    " {remedy}.",
+)
+"""Texts of errors whose class is chosen when the program runs."""
+LABELS = {"cli/exit_status.py", "cli/send.py", "cli/wsdl.py", "sentences.py"}
+"""Modules with sentences that no error has."""
 HEADER = """\
 # The Chinese of the command line.
 # After a change of the texts: python -m tests.support.catalogue"""
@@ -121,6 +136,50 @@ def _found_in_call(call: ast.Call, *, is_command: bool) -> Iterator[str | tuple[
     for keyword in call.keywords:
         if is_command and keyword.arg == "help" and (text := _text(keyword.value)):
             yield inspect.cleandoc(text)
+
+
+def error_texts() -> dict[str, list[str]]:
+    """Return the templates of each class of errors, as in the code's order."""
+    return _collected()[0]
+
+
+def parts() -> dict[str, list[str]]:
+    """Return, by module, the sentences that are not the whole text of an error."""
+    return _collected()[1]
+
+
+@cache
+def _collected() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    others: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).as_posix()
+        whole: set[str] = set()
+        calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+        for call in calls:
+            kind = CLASSES.get(name_of(call), name_of(call))
+            text = _template(call.args[0]) if call.args else None
+            if kind in ERRORS - set(CLASSES) and text is not None:
+                whole.add(text)
+                if text not in texts[kind]:
+                    texts[kind].append(text)
+        for call in calls:
+            text = _template(call)
+            # One word is a label of a table.
+            if text is not None and text not in whole and " " in text and module not in LABELS:
+                others[module].append(text)
+    texts["Rejected"].extend(REJECTED_BY_CODE)
+    others["errors.py"] = [each for each in others["errors.py"] if each not in REJECTED_BY_CODE]
+    for each in texts.pop("Unreadable"):
+        others["wire/description.py"].append(each)
+    return dict(texts), dict(others)
+
+
+def _template(node: ast.expr) -> str | None:
+    """Return the template of ``Sentence(...)``, or a plain text."""
+    if isinstance(node, ast.Call) and name_of(node) == "Sentence":
+        return _text(node.args[0])
+    return _text(node)
 
 
 def name_of(call: ast.Call) -> str:
