@@ -27,6 +27,9 @@ root_doc = "index"
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
 
+# Options such as --key, and quotes in error texts, stay as they are.
+smartquotes = False
+
 # Docstrings write `Client` for a name, and ``client`` for text.
 default_role = "py:obj"
 add_module_names = False
