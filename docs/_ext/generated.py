@@ -27,7 +27,7 @@ import error_texts
 from yunxin_soap import codes, settings, telemetry
 from yunxin_soap.campaign import State
 from yunxin_soap.cli import cli
-from yunxin_soap.cli.exit_status import MEANINGS, Exit
+from yunxin_soap.cli.exit_status import MEANINGS
 from yunxin_soap.cli.language import translate, using
 from yunxin_soap.client import ClientBase
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES, FaultKind, option_names
@@ -139,12 +139,13 @@ def _campaign_states() -> str:
 
 
 def _exit_statuses() -> str:
-    return _table(
-        ("status", *MEANINGS),
-        (
-            (f"{status:d}", *(translate(means.get(status, "")) for means in MEANINGS.values()))
-            for status in Exit
-        ),
+    return "\n\n".join(
+        f"## {commands}\n\n"
+        + _table(
+            ("status", "meaning"),
+            ((f"{status:d}", translate(meaning)) for status, meaning in meanings.items()),
+        )
+        for commands, meanings in MEANINGS.items()
     )
 
 
