@@ -298,7 +298,11 @@ def find_application(name: str) -> Celery:
         found: Celery = find_app(name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
-            Sentence("{name} is no Celery application: {error}", name=repr(name), error=error)
+            Sentence(
+                "{name} is no Celery application ({error}): name it as celery -A does.",
+                name=repr(name),
+                error=error,
+            )
         ) from None
     _setup_of(found)
     return found

@@ -166,7 +166,11 @@ def _check_no_device(file: IO[bytes]) -> None:
 def _cannot_be_read(file: str | os.PathLike[str] | IO[bytes], error: OSError) -> ConfigurationError:
     shown = os.fspath(file) if isinstance(file, (str, os.PathLike)) else "the input"
     return ConfigurationError(
-        Sentence("{shown} cannot be read ({problem}).", shown=shown, problem=error.strerror)
+        Sentence(
+            "{shown} cannot be read ({problem}): check its name and its permissions.",
+            shown=shown,
+            problem=error.strerror,
+        )
     )
 
 

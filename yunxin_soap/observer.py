@@ -207,7 +207,9 @@ def observe(observer: Observer) -> Observation:
     global _observations
     if not callable(observer):
         raise ConfigurationError(
-            Sentence("observer={observer} cannot be called.", observer=repr(observer))
+            Sentence(
+                "observer={observer} cannot be called: pass a function.", observer=repr(observer)
+            )
         )
     observation = Observation(observer)
     with _lock:

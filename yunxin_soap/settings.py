@@ -287,7 +287,7 @@ def _pattern(name: str, value: Any) -> re.Pattern[str]:
     except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise ConfigurationError(
             Sentence(
-                "{name}={value} is not a regular expression ({error}).",
+                "{name}={value} is not a regular expression ({error}): fix it.",
                 name=name,
                 value=repr(value),
                 error=error,

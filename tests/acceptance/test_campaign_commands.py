@@ -248,7 +248,10 @@ def test_plan_skipped_file_unwritable_makes_no_campaign(run: Run, list_file: str
     """A file that cannot be written fails the plan before there is a campaign."""
     planned = run("plan", "a", "--csv", list_file, "--message", TEXT, "--skipped", "/dev/full")
     assert (planned.returncode, planned.stdout) == (2, "")
-    assert planned.stderr == "yunxin-soap: /dev/full cannot be written (No space left on device).\n"
+    assert planned.stderr == (
+        "yunxin-soap: /dev/full cannot be written (No space left on device): check the disk and"
+        " the permissions, or name another file.\n"
+    )
     assert "There is no ledger" in run("status").stderr
     run("plan", "a", "--csv", list_file, "--message", TEXT)
     exported = run("export", "a", "--output", "/dev/full", "--json")
@@ -293,7 +296,7 @@ def test_retry_possibly_sent_needs_unsafe(
     ("arguments", "status", "message"),
     [
         (["status", "x"], 2, "There is no campaign 'x'"),
-        (["resolve", "--key", "x", "--resend"], 2, "The ledger has no single send 'x'."),
+        (["resolve", "--key", "x", "--resend"], 2, "The ledger has no single send 'x': check"),
         (["resolve", "x", "--accepted", "--not-sent"], 2, "give one of --resend, --accepted"),
         (["resolve", "x", "--accepted", "--by", "\x07"], 2, "There is no campaign 'x'"),
         (["status", "\udcff"], 2, "An argument is not UTF-8 text"),

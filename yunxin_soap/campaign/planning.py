@@ -533,11 +533,11 @@ def prepare_plan(
         number if all of them are on the do-not-send list: a ledger may have the campaign already.
     """
     if not name.strip() or not name.isprintable():
-        raise ConfigurationError("A campaign needs a name of printable characters.")
+        raise ConfigurationError("A campaign needs a name of printable characters: give one.")
     if len(name) > NAME_LENGTH:
         raise ConfigurationError(
             Sentence(
-                "A campaign's name may have {name_length} characters at most.",
+                "A campaign's name may have {name_length} characters at most: shorten it.",
                 name_length=NAME_LENGTH,
             )
         )
@@ -609,8 +609,8 @@ def _translated_errors() -> Iterator[None]:
     except sqlite3.Error as error:
         raise ConfigurationError(
             Sentence(
-                "The scratch file of the plan cannot be written ({error}): is the disk with "
-                "the temporary files full?",
+                "The scratch file of the plan cannot be written ({error}): free some "
+                "space on the disk with the temporary files.",
                 error=error,
             )
         ) from None
@@ -641,7 +641,10 @@ def _why_empty(planner: Planner) -> str:
 def unreadable(error: OSError) -> ConfigurationError:
     """Return the error for a list that cannot be read."""
     return ConfigurationError(
-        Sentence("The list cannot be read ({problem}).", problem=error.strerror or error)
+        Sentence(
+            "The list cannot be read ({problem}): check the file and its permissions.",
+            problem=error.strerror or error,
+        )
     )
 
 

@@ -193,7 +193,9 @@ def _check_decoded(text: str, name: str) -> None:
     if REPLACEMENT_CHARACTER in text:
         raise invalid_request(
             Sentence(
-                "{name} contains bytes that the list's encoding cannot decode (U+FFFD).", name=name
+                "{name} contains bytes that the list's encoding cannot decode "
+                "(U+FFFD): name its encoding with encoding=.",
+                name=name,
             )
         )
     # UTF-8 that was read as Latin-1 has some of these.
@@ -325,7 +327,8 @@ def _write(value: Any, spec: str, name: str) -> str:
     if spec:
         raise invalid_request(
             Sentence(
-                "{name} is no date, but the message writes it as {spec}.",
+                "{name} is no date, but the message writes it as {spec}: fix the "
+                "list, or the message.",
                 name=name,
                 spec=repr(spec),
             )
@@ -351,7 +354,9 @@ def _date_of_numpy(value: Any, name: str) -> date:
     found = value.astype("datetime64[D]" if is_day else "datetime64[us]").item()
     if isinstance(found, date):
         return found
-    raise invalid_request(Sentence("{name} is a date outside of the years 1 to 9999.", name=name))
+    raise invalid_request(
+        Sentence("{name} is a date outside of the years 1 to 9999: correct it.", name=name)
+    )
 
 
 def _is_of_numpy(value: object, *names: str) -> bool:
@@ -504,7 +509,8 @@ def _directive(value: date | time, found: re.Match[str], spec: str, name: str) -
     if not has:
         raise invalid_request(
             Sentence(
-                "{name}, {isoformat}, has no {missing}, but the message writes it as {spec}.",
+                "{name}, {isoformat}, has no {missing}, but the message writes it as "
+                "{spec}: fix the list, or the message.",
                 name=name,
                 isoformat=value.isoformat(),
                 missing=missing,

@@ -213,7 +213,7 @@ def read_password(file: IO[str]) -> str:
     line = read_text(file, file.readline, ConfigurationError).rstrip("\r\n")
     if not line:
         raise ConfigurationError(
-            Sentence("{file} has no password on its first line.", file=file.name)
+            Sentence("{file} has no password on its first line: write it there.", file=file.name)
         )
     return line
 
@@ -244,7 +244,11 @@ def read_text(file: IO[str], read: Callable[[], str], error_type: type[YunxinErr
         ) from None
     except OSError as error:
         raise error_type(
-            Sentence("{file} cannot be read ({problem}).", file=file.name, problem=error.strerror)
+            Sentence(
+                "{file} cannot be read ({problem}): check its name and its permissions.",
+                file=file.name,
+                problem=error.strerror,
+            )
         ) from None
 
 
@@ -336,7 +340,10 @@ def check_target(name: str | None, key: str | None, **campaign_options: object) 
     for only, value in campaign_options.items():
         if key is not None and value not in (None, ()):
             raise ConfigurationError(
-                Sentence("--{option} goes with a campaign, not with --key.", option=only)
+                Sentence(
+                    "--{option} goes with a campaign, not with --key: leave one of them out.",
+                    option=only,
+                )
             )
 
 

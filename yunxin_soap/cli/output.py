@@ -438,5 +438,10 @@ def open_output(path: str, *, encoding: str) -> Iterator[IO[str]]:
 def unwritable(path: str, error: OSError) -> ConfigurationError:
     """Return the error for a file that cannot be written."""
     return ConfigurationError(
-        Sentence("{path} cannot be written ({problem}).", path=path, problem=error.strerror)
+        Sentence(
+            "{path} cannot be written ({problem}): check the disk and the "
+            "permissions, or name another file.",
+            path=path,
+            problem=error.strerror,
+        )
     )

@@ -31,9 +31,11 @@ class Login:
             ConfigurationError: one is empty, or the user name has a colon.
         """
         if not self.user or ":" in self.user:
-            raise ConfigurationError("The login needs a user name without a colon.")
+            raise ConfigurationError(
+                "The login needs a user name without a colon: give another one."
+            )
         if not self.password:
-            raise ConfigurationError("The login needs a password.")
+            raise ConfigurationError("The login needs a password: give one.")
 
     def accepts(self, authorization: str | None) -> bool:
         """Return whether an Authorization header has this login; takes the same time if not."""

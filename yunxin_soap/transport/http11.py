@@ -584,7 +584,9 @@ class RequestEncoder:
         """Return the request line up to the path."""
         path = _to_ascii(request.path, "The path")
         if b" " in path:
-            raise invalid_request("The path contains a space, which HTTP cannot carry.")
+            raise invalid_request(
+                "The path contains a space, which HTTP cannot carry: fix the endpoint."
+            )
         return b"%b %b%b" % (request.method.encode("ascii"), self._origin.encode("ascii"), path)
 
     def _header_lines(self, headers: Mapping[str, str]) -> bytes:
@@ -598,6 +600,6 @@ class RequestEncoder:
 def _to_ascii(text: str, name: str) -> bytes:
     if not text.isascii() or not text.isprintable():
         raise invalid_request(
-            Sentence("{name} contains a character that HTTP cannot carry.", name=name)
+            Sentence("{name} contains a character that HTTP cannot carry: remove it.", name=name)
         )
     return text.encode("ascii")

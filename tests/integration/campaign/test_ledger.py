@@ -74,7 +74,9 @@ def test_ledger_path_of_no_regular_file_is_an_error(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (tmp_path, "/dev/zero", pipe):
-        with pytest.raises(LedgerError, match=r"cannot be used: it is no regular file\.$"):
+        with pytest.raises(
+            LedgerError, match=r"cannot be used: it is no regular file\. Name another file\.$"
+        ):
             Ledger(path)
 
 
@@ -91,7 +93,9 @@ def test_ledger_in_a_folder_of_somebody_else_is_an_error() -> None:
             )
             assert (done.returncode, done.stderr) == (0, "")
             assert (
-                done.stdout == f"The ledger {path} cannot be used (unable to open database file).\n"
+                done.stdout
+                == f"The ledger {path} cannot be used (unable to open database file): check its"
+                " address, its permissions and its server.\n"
             )
 
 

@@ -355,7 +355,11 @@ def choose_column(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 def too_many_columns() -> ConfigurationError:
     """Return the error for a table with more than `MAX_COLUMNS` columns."""
     return ConfigurationError(
-        Sentence("The list has a line of more than {max_columns} columns.", max_columns=MAX_COLUMNS)
+        Sentence(
+            "The list has a line of more than {max_columns} columns: check its "
+            "separators and its quotes.",
+            max_columns=MAX_COLUMNS,
+        )
     )
 
 

@@ -424,7 +424,11 @@ def _check_width(lines: Sequence[str], delimiter: str) -> None:
 
 def _unreadable(line: int, error: csv.Error) -> ConfigurationError:
     return ConfigurationError(
-        Sentence("The CSV cannot be read beyond line {line} ({error}).", line=line, error=error)
+        Sentence(
+            "The CSV cannot be read beyond line {line} ({error}): fix that line.",
+            line=line,
+            error=error,
+        )
     )
 
 

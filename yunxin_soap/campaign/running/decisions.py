@@ -196,8 +196,7 @@ class CircuitBreaker:
         self._reset()
 
     def _reset(self) -> None:
-        self._weight = self._failed = self._all = 0
-        self._unknown = False
+        self._weight = self._failed = self._all = self._unknown = self._rejected = 0
 
     def count(self, state: State, *, failed: bool) -> Pause | None:
         """Count one submission that ended; return the pause that follows, if any.
@@ -210,13 +209,21 @@ class CircuitBreaker:
         self._weight += self.SUCCESSES_PER_FAILURE if failed else -1
         self._failed += failed
         self._all += 1
-        self._unknown = self._unknown or (failed and state is not State.PENDING)
+        self._unknown += failed and state is State.UNKNOWN
+        self._rejected += failed and state is State.REJECTED
         if self._weight <= 0:
             self._reset()
         if self._weight < self._threshold:
             return None
-        share, unknown = f"{self._failed} of {self._all}", self._unknown
+        share, unknown, rejected = f"{self._failed} of {self._all}", self._unknown, self._rejected
         self._reset()
         if unknown:
-            return Pause(f"{share} submissions failed, and some may have been sent.")
+            return Pause(
+                f"{share} submissions failed, and {unknown} may have been sent: ask the vendor."
+            )
+        if rejected:
+            return Pause(
+                f"{share} submissions failed: the gateway rejected {rejected}, and no outcome is"
+                " unknown. Ask the vendor for the cause."
+            )
         return Pause(f"The gateway was unreachable for {share} submissions.", UNREACHABLE_PAUSE)

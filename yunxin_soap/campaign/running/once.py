@@ -489,8 +489,8 @@ class OnceSend:
         if checked is None and (self._pace_wait() or 0.0) > _LONGEST_SLOT_WAIT:
             raise NotSent(
                 Sentence(
-                    "The pace of the send {key} had no slot for it in {longest_slot_wait} s. It "
-                    "stays queued.",
+                    "Nothing was sent yet: the pace of the send {key} had no slot for it in "
+                    "{longest_slot_wait} s. It stays queued, and a worker sends it.",
                     key=repr(self._key),
                     longest_slot_wait=f"{_LONGEST_SLOT_WAIT:.0f}",
                 )
@@ -604,7 +604,8 @@ class OnceSend:
                 return own
             raise LedgerError(
                 Sentence(
-                    "The ledger cannot be used ({error}): this call sent nothing.",
+                    "The ledger cannot be used ({error}): this call sent nothing. "
+                    "Call again later.",
                     error=driver_message(error),
                 )
             ) from None
@@ -725,7 +726,10 @@ class OnceSend:
         if found is None:
             if checked is None:
                 raise NotInLedger(
-                    Sentence("Nothing was queued with the key {key}.", key=repr(self._key))
+                    Sentence(
+                        "Nothing was queued with the key {key}: check the key and the ledger.",
+                        key=repr(self._key),
+                    )
                 )
             # It may wait for the lock of the list, and all others of a pace would wait with it.
             self._singles.refuse_suppressed(connection, checked.recipients)
@@ -874,9 +878,9 @@ class OnceSend:
         ended = f"accepted as {late.batch_no}" if isinstance(late, Receipt) else str(late)
         raise OutcomeUnknown(
             Sentence(
-                "Another process took over the send {key} while this one was suspended, and it "
-                "was decided to send it again: the next call with that key sends it. This call "
-                "ended too late: {ended}",
+                "The SMS may have been sent: another process took over the send {key} while this "
+                "one was suspended, and it was decided to send it again. The next call with that "
+                "key sends it, so ask the vendor first. This call ended too late: {ended}",
                 key=repr(self._key),
                 ended=ended,
             )
@@ -945,7 +949,8 @@ class OnceSend:
                         Sentence(
                             "The submission ended ({outcome}), and the ledger cannot be "
                             "written ({error}): "
-                            "the next call with that key will report that the outcome is unknown.",
+                            "the next call with that key will report that the outcome is unknown. "
+                            "Then resolve it as it ended (once.resolve).",
                             outcome=outcome,
                             error=driver_message(error),
                         )
@@ -1032,7 +1037,10 @@ def _check_key(key: str) -> None:
         raise ConfigurationError(Sentence("key={key} must be printable text.", key=repr(key)))
     if len(key) > NAME_LENGTH:
         raise ConfigurationError(
-            Sentence("A key may have {name_length} characters at most.", name_length=NAME_LENGTH)
+            Sentence(
+                "A key may have {name_length} characters at most: shorten it.",
+                name_length=NAME_LENGTH,
+            )
         )
 
 
@@ -1124,8 +1132,8 @@ def _earlier_outcome(
         learnt = f" Its late result was the batch number {late[found.id]}." if late else ""
         raise OutcomeUnknown(
             Sentence(
-                "The outcome of {which}.{learnt} Ask the vendor, then decide with once.resolve "
-                "(campaign resolve --key {key}). Reason: {reason}",
+                "The outcome of {which}.{learnt} The SMS may have been sent: ask the vendor, then "
+                "decide with once.resolve (campaign resolve --key {key}). Reason: {reason}",
                 which=_which(found.key, was_suspended=was_suspended),
                 learnt=learnt,
                 key=shlex.quote(found.key),

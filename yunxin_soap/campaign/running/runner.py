@@ -677,7 +677,8 @@ class Runner:
         return LedgerError(
             Sentence(
                 "The ledger cannot be written ({cause}): {in_flight} submissions are in flight, and"
-                " {ended} ended unrecorded{known}{claimed}. The next run makes them unknown.{hint}",
+                " {ended} ended unrecorded{known}{claimed}. They may have been sent; the next"
+                " run makes them unknown.{hint}",
                 cause=cause,
                 in_flight=len(self._in_flight),
                 ended=len(self._endings),

@@ -416,7 +416,12 @@ class Admin:
                 .with_for_update(of=submission, key_share=True)
             ).one_or_none()
         if found is None:
-            raise NotInLedger(Sentence("The ledger has no single send {key}.", key=repr(key)))
+            raise NotInLedger(
+                Sentence(
+                    "The ledger has no single send {key}: check the key and the ledger.",
+                    key=repr(key),
+                )
+            )
         return found
 
     @repeat_after_deadlock
@@ -636,9 +641,11 @@ def _check(
 ) -> None:
     """Check the arguments of a decision."""
     if even_if_alive and after is State.ACCEPTED:
-        raise ConfigurationError("even_if_alive is for the decisions 'resend' and 'not_sent' only.")
+        raise ConfigurationError(
+            "even_if_alive is for the decisions 'resend' and 'not_sent' only: leave it out."
+        )
     if batch_no is not None and after is not State.ACCEPTED:
-        raise ConfigurationError("batch_no is for the decision 'accepted' only.")
+        raise ConfigurationError("batch_no is for the decision 'accepted' only: leave it out.")
     for name, value in (("by", by), ("batch_no", batch_no)):
         if value is not None and (not value.strip() or not value.isprintable()):
             raise ConfigurationError(

@@ -261,7 +261,7 @@ class Claims:
             raise LedgerError(
                 Sentence(
                     "The ledger was changed by something else: of {count} submissions that ended, "
-                    "this runner held {recorded}.",
+                    "this runner held {recorded}. Find out what else writes to it.",
                     count=len(endings),
                     recorded=recorded,
                 )

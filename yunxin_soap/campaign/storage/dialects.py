@@ -988,7 +988,7 @@ def dialect_of_scheme(scheme: str) -> Dialect:
         raise LedgerError(
             Sentence(
                 "A ledger can only be an SQLite file, or a PostgreSQL, MySQL or MariaDB "
-                "database, not {scheme}.",
+                "database, not {scheme}: name one of these.",
                 scheme=repr(scheme),
             )
         )

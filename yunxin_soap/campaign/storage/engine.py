@@ -100,7 +100,12 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         # The last two come from options in the URL.
         why = _UNKNOWN_OPTION.sub(r"there is no option \1", driver_message(error))
         raise LedgerError(
-            Sentence("The ledger {shown} cannot be used ({why}).", shown=shown, why=why)
+            Sentence(
+                "The ledger {shown} cannot be used ({why}): check its address, its "
+                "permissions and its server.",
+                shown=shown,
+                why=why,
+            )
         ) from None
     return engine
 
@@ -133,17 +138,25 @@ def _check_path(file: str, shown: str) -> None:
         if not path.parent.is_dir():
             raise LedgerError(
                 Sentence(
-                    "The ledger {shown} cannot be used: its folder does not exist.", shown=shown
+                    "The ledger {shown} cannot be used: its folder does not exist. "
+                    "Create it, or name another file.",
+                    shown=shown,
                 )
             )
         if path.exists() and not path.is_file():  # to read it may never end
             raise LedgerError(
-                Sentence("The ledger {shown} cannot be used: it is no regular file.", shown=shown)
+                Sentence(
+                    "The ledger {shown} cannot be used: it is no regular file. Name another file.",
+                    shown=shown,
+                )
             )
         start = path.read_bytes()[: len(_SQLITE)] if path.stat().st_size < _SMALLEST_PAGE else b""
     if start and start != _SQLITE and not Path(f"{file}-journal").exists():
         raise LedgerError(
-            Sentence("The ledger {shown} cannot be used (file is not a database).", shown=shown)
+            Sentence(
+                "The ledger {shown} cannot be used (file is not a database): name another file.",
+                shown=shown,
+            )
         )
 
 
@@ -273,7 +286,8 @@ def _prepare(
         if found < 1:
             raise LedgerError(
                 Sentence(
-                    "The ledger {shown} is damaged: it has version {found}.",
+                    "The ledger {shown} is damaged: it has version {found}. Restore "
+                    "it from a backup, and ask the vendor what was sent since.",
                     shown=shown,
                     found=found,
                 )
@@ -305,7 +319,9 @@ def _create(connection: sa.Connection, namespace: str | None, shown: str, *, cre
     if any(connection.execute(sa.select(table).limit(1)).first() for table in ours):
         raise LedgerError(
             Sentence(
-                "The ledger {shown} is damaged: it has no version in the table {ledger}.",
+                "The ledger {shown} is damaged: it has no version in the table "
+                "{ledger}. Restore it from a backup, and ask the vendor what was sent "
+                "since.",
                 shown=shown,
                 ledger=schema.ledger.name,
             )

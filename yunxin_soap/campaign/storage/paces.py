@@ -84,7 +84,10 @@ class Paces:
                 or not connection.execute(pace.delete().where(named)).rowcount
             ):
                 raise NotInLedger(
-                    Sentence("There is no pace {name} in this ledger.", name=repr(name))
+                    Sentence(
+                        "There is no pace {name} in this ledger: check the name and the ledger.",
+                        name=repr(name),
+                    )
                 )
             if user := _user_of(connection, name):
                 raise NotInLedger(

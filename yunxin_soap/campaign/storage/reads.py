@@ -77,7 +77,12 @@ def campaign_row(connection: sa.Connection, name: str, *, lock: bool = False) ->
             query = query.with_for_update(key_share=True)
         found = connection.execute(query).one_or_none()
     if found is None:
-        raise NotInLedger(Sentence("There is no campaign {name} in this ledger.", name=repr(name)))
+        raise NotInLedger(
+            Sentence(
+                "There is no campaign {name} in this ledger: check the name and the ledger.",
+                name=repr(name),
+            )
+        )
     return found
 
 

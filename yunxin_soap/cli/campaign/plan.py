@@ -254,7 +254,7 @@ def list_source(**options: Unpack[ListOptions]) -> Source:
         if name not in _OPTIONS_OF[kind]:
             raise ConfigurationError(
                 Sentence(
-                    "--{option} does not go with --{kind}.",
+                    "--{option} does not go with --{kind}: leave it out.",
                     option=name.replace("_", "-"),
                     kind=kind,
                 )
@@ -321,7 +321,7 @@ class _SkippedLines:
 
     def __init__(self, path: str | None) -> None:
         if path == "-":
-            raise ConfigurationError("--skipped needs the name of a file: - is none.")
+            raise ConfigurationError("--skipped needs the name of a file, and - is none: give one.")
         self.first: list[SkippedLine] = []
         self._path = path
         self._file: IO[str] | None = None

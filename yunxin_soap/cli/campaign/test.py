@@ -67,7 +67,11 @@ def test_command(
         chosen = [each for each in preview.samples if sample_name in each.names]
         if not chosen:
             raise ConfigurationError(
-                Sentence("The campaign {name} has no text that is still pending.", name=repr(name))
+                Sentence(
+                    "The campaign {name} has no text that is still pending: plan "
+                    "another one to test its text.",
+                    name=repr(name),
+                )
             )
         arguments = given_arguments(**options)
         with build_client(Client, arguments, password_file, "user_code") as client:
