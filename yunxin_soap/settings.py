@@ -214,18 +214,18 @@ def _seconds(name: str, value: Any) -> Any:
     return value
 
 
+def _must_be(allowed: str, name: str, value: Any) -> ConfigurationError:
+    """Return the error about a value that is not what its setting allows."""
+    return ConfigurationError(
+        Sentence("{name}={value} must be {allowed}.", name=name, value=repr(value), allowed=allowed)
+    )
+
+
 def _integer(minimum: int, maximum: float, allowed: str) -> _Validator:
     def validate(name: str, value: Any) -> Any:
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         if not is_integer or not minimum <= value <= maximum:
-            raise ConfigurationError(
-                Sentence(
-                    "{name}={value} must be {allowed}.",
-                    name=name,
-                    value=repr(value),
-                    allowed=allowed,
-                )
-            )
+            raise _must_be(allowed, name, value)
         return value
 
     return validate
@@ -234,14 +234,7 @@ def _integer(minimum: int, maximum: float, allowed: str) -> _Validator:
 def _instance(kinds: type | tuple[type, ...], allowed: str) -> _Validator:
     def validate(name: str, value: Any) -> Any:
         if not isinstance(value, kinds):
-            raise ConfigurationError(
-                Sentence(
-                    "{name}={value} must be {allowed}.",
-                    name=name,
-                    value=repr(value),
-                    allowed=allowed,
-                )
-            )
+            raise _must_be(allowed, name, value)
         return value
 
     return validate

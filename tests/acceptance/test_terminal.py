@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from tests.support.services import skip_or_fail
 from yunxin_soap.campaign import Ledger
+from yunxin_soap.cells import cell_width
 from yunxin_soap.cli import cli
-from yunxin_soap.cli.cells import cell_width
 from yunxin_soap.cli.commands import Command, Group
 from yunxin_soap.sandbox import Sandbox
 

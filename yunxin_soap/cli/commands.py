@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from yunxin_soap.cli.cells import cell_width, wrap_cells
+from yunxin_soap.cells import cell_width, wrap_cells
 from yunxin_soap.cli.language import tr, translate
 
 _Made = TypeVar("_Made", bound=click.Command)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from yunxin_soap.cli.cells import wrap_cells
+from yunxin_soap.cells import wrap_cells
 from yunxin_soap.cli.commands import Epilog
 from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.sentences import Sentence
@@ -116,7 +116,7 @@ class _ExitStatuses(Epilog):
     """A table of exit statuses, and more text."""
 
     def __new__(cls, commands: str, more: str, never: Collection[Exit]) -> Self:
-        """Write the text in English, for what reads it without asking for a language."""
+        """Keep what `render` makes the text of; the string itself is empty."""
         made = super().__new__(cls, "")
         made.parts = commands, more, never
         return made

@@ -12,11 +12,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from yunxin_soap.sentences import Sentence, text_of
 
-LanguageName = Literal["zh", "en"]
+if TYPE_CHECKING:
+    from yunxin_soap.campaign.models import LanguageName
+
 LANGUAGES: tuple[LanguageName, ...] = ("zh", "en")
 DOMAIN = "yunxin_soap"
 CATALOGUE = "zh_CN"
@@ -24,8 +26,6 @@ DIRECTORY = Path(__file__).resolve().parent.parent / "locale"
 
 _english = gettext.NullTranslations()
 _current: gettext.NullTranslations = _english
-
-
 _language: LanguageName = "en"
 
 

@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from yunxin_soap.cells import cell_width
 from yunxin_soap.cli import exit_status
-from yunxin_soap.cli.cells import cell_width
 from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.language import tr, translate
 from yunxin_soap.cli.options import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import connections
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
+_T = TypeVar("_T", bound=Client | DjangoLedger)
+
+
 def get_client() -> Client:
     """Return the client of this process, with the account and the settings of ``YUNXIN``.
 
@@ -29,7 +33,7 @@ def get_client() -> Client:
         ImproperlyConfigured: ``YUNXIN`` is wrong.
         ConfigurationError: a setting is missing or wrong.
     """
-    return _process.client()
+    return _client.get()
 
 
 def get_ledger() -> DjangoLedger:
@@ -42,7 +46,7 @@ def get_ledger() -> DjangoLedger:
         ConfigurationError: the ledger cannot be in that database, or its tables are not there.
         LedgerError: the ledger cannot be opened.
     """
-    return _process.ledger()
+    return _ledger.get()
 
 
 def setup_celery(app: Celery) -> None:
@@ -131,49 +135,34 @@ class _MadeBy:
     __hash__ = None  # type: ignore[assignment]
 
 
-class _Process:
-    """What this process has made, and the settings that it was made by."""
+class _Kept(Generic[_T]):
+    """What this process has made, and the settings that it was made by.
 
-    def __init__(self) -> None:
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], _T]) -> None:
+        self._make = make
         self._lock = threading.RLock()
-        self._client: tuple[_MadeBy, Client] | None = None
-        self._ledger: tuple[_MadeBy, DjangoLedger] | None = None
+        self._made: tuple[_MadeBy, _T] | None = None
 
-    def client(self) -> Client:
-        """Return the client; a new one if the settings have changed, as in tests."""
+    def get(self) -> _T:
+        """Return it; a new one if the settings have changed, as in tests."""
         key = _MadeBy()
         with self._lock:
-            if self._client is None or self._client[0] != key:
-                made = open_client()
-                self._close_client()
-                self._client = key, made
-            return self._client[1]
-
-    def ledger(self) -> DjangoLedger:
-        """Return the ledger; a new one if the settings have changed, as in tests."""
-        key = _MadeBy()
-        with self._lock:
-            if self._ledger is None or self._ledger[0] != key:
-                made = open_ledger()
-                self._close_ledger()
-                self._ledger = key, made
-            return self._ledger[1]
-
-    def _close_client(self) -> None:
-        if self._client is not None:
-            self._client[1].close()
-            self._client = None
-
-    def _close_ledger(self) -> None:
-        if self._ledger is not None:
-            self._ledger[1].close()
-            self._ledger = None
+            if self._made is None or self._made[0] != key:
+                made = self._make()
+                self.close()
+                self._made = key, made
+            return self._made[1]
 
     def close(self) -> None:
-        """Close both; the next call makes new ones."""
+        """Close it; the next call makes a new one."""
         with self._lock:
-            self._close_client()
-            self._close_ledger()
+            if self._made is not None:
+                self._made[1].close()
+                self._made = None
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -182,10 +171,12 @@ class _Process:
 
 def close() -> None:
     """Close the client and the ledger of this process; the end of the process does so, too."""
-    _process.close()
+    _client.close()
+    _ledger.close()
 
 
-_process = _Process()
+_client, _ledger = _Kept(open_client), _Kept(open_ledger)
 atexit.register(close)
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_process.after_fork)
+    os.register_at_fork(after_in_child=_client.after_fork)
+    os.register_at_fork(after_in_child=_ledger.after_fork)

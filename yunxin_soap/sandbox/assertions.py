@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from yunxin_soap.cells import cell_width
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.message import normalise_recipients
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
@@ -274,11 +274,11 @@ def _aligned(columns: list[_Column], label: str) -> list[str]:
     rows = ["", "", ""]
     for expected, found, differs in shown:
         expected, found = _printable(expected), _printable(found)
-        width = max(_width(expected), _width(found))
+        width = max(cell_width(expected), cell_width(found))
         wide = width == 2 and len(expected or found) == 1
         for row, text in enumerate((expected, found, ("＾" if wide else "^") if differs else "")):
             # A blank as wide as a Chinese character, which no font makes narrower than the other.
-            blanks = width - _width(text)
+            blanks = width - cell_width(text)
             rows[row] += text + ("\u3000" if wide and blanks == 2 else " " * blanks)
     before = "..." if start else ""
     after = "..." if start + _MAX_COLUMNS < len(columns) else ""
@@ -301,11 +301,3 @@ def _printable(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode()
-
-
-def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF")
-        for each in text
-    )

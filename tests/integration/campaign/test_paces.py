@@ -107,34 +107,40 @@ def test_unknown_pace_is_an_error_before_anything_is_sent(
     assert ledger.once.counts()[State.PENDING] == 0
 
 
+@contextmanager
+def statement_begins(part: str) -> Iterator[threading.Event]:
+    """Give an event that is set when a statement with this part is about to run."""
+    begins = threading.Event()
+
+    def note(_connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if part in statement:
+            begins.set()
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield begins
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
 @pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
 def test_pace_is_not_held_while_the_do_not_send_list_is_changed(
     ledger: Ledger, engine: sa.Engine, client: Client
 ) -> None:
     """A single send that waits for the list keeps nobody else of its pace waiting."""
     ledger.pace.set("account", rate=1000)
-    waits = threading.Event()
-
-    def note(_connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if "yunxin_suppression_state" in statement:
-            waits.set()
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        with ThreadPoolExecutor() as pool, engine.begin() as changing:
-            lock_list(changing)
-            waits.clear()
+    with ThreadPoolExecutor() as pool, engine.begin() as changing:
+        lock_list(changing)
+        with statement_begins("yunxin_suppression_state") as waits:
             sent = pool.submit(
                 ledger.once.send, client, "order", numbers(1), TEXT, channel=37, pace="account"
             )
             assert waits.wait(30)
-            with engine.begin() as other:
-                assert other.execute(sa.select(pace).with_for_update(nowait=True)).one()
-            assert not sent.done()
-            changing.commit()
-            assert sent.result(30).batch_no
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+        with engine.begin() as other:
+            assert other.execute(sa.select(pace).with_for_update(nowait=True)).one()
+        assert not sent.done()
+        changing.commit()
+        assert sent.result(30).batch_no
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
@@ -143,25 +149,18 @@ def test_pace_is_not_held_while_a_key_is_queued(
 ) -> None:
     """A single send that waits for an application's transaction keeps its pace free."""
     ledger.pace.set("account", rate=1000)
-    waits = threading.Event()
-
-    def note(_connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if "INSERT INTO yunxin_submission" in statement:
-            waits.set()
-
     with ThreadPoolExecutor() as pool, engine.connect() as app:
         ledger.once.enqueue("order", numbers(1), TEXT, channel=37, connection=app)
-        sa.event.listen(sa.Engine, "before_cursor_execute", note)
         try:
-            sent = pool.submit(
-                ledger.once.send, client, "order", numbers(1), TEXT, channel=37, pace="account"
-            )
-            assert waits.wait(30)
+            with statement_begins("INSERT INTO yunxin_submission") as waits:
+                sent = pool.submit(
+                    ledger.once.send, client, "order", numbers(1), TEXT, channel=37, pace="account"
+                )
+                assert waits.wait(30)
             with engine.begin() as other:
                 assert other.execute(sa.select(pace).with_for_update(nowait=True)).one()
             assert not sent.done()
         finally:
-            sa.event.remove(sa.Engine, "before_cursor_execute", note)
             app.rollback()
         assert sent.result(30).batch_no
     assert len(sandbox.arrivals) == 1

@@ -129,10 +129,7 @@ class Reads:
             NotInLedger: there is no campaign of that name.
         """
         with self._reading() as connection:
-            row = campaign_row(connection, name)
-            scope = submission.c.campaign_id == row.id
-            (status,) = _statuses(connection, self._runners, [row], scope)
-            return status
+            return self._status(connection, campaign_row(connection, name))
 
     def statuses(self) -> list[Status]:
         """Return the state of every campaign, the oldest first."""
@@ -395,9 +392,7 @@ class Reads:
         """
         with self._reading() as connection:
             row = campaign_row(connection, name)
-            scope = submission.c.campaign_id == row.id
-            (status,) = _statuses(connection, self._runners, [row], scope)
-            return read_figures(connection, row.id, status, zone)
+            return read_figures(connection, row.id, self._status(connection, row), zone)
 
     def skipped_lines(self, name: str) -> Iterator[SkippedLine]:
         """Yield the lines of a campaign's source that no submission was made of.
@@ -414,6 +409,11 @@ class Reads:
                 .order_by(skipped_line.c.id),
             ):
                 yield SkippedLine(row.line, row.value, row.reason)
+
+    def _status(self, connection: sa.Connection, row: sa.Row[Any]) -> Status:
+        scope = submission.c.campaign_id == row.id
+        (status,) = _statuses(connection, self._runners, [row], scope)
+        return status
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from yunxin_soap.cli.cells import cell_width
+from yunxin_soap.cells import cell_width
 from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.cli.language import tr, translate
