@@ -187,7 +187,7 @@ const CHINESE = {
   'The method throws: a SOAP Server fault, or else HTTP 500.': '方法抛出异常：SOAP Server 错误，或 HTTP 500。',
   'The gateway rejects the submission with a code.': '网关以返回码拒绝提交。',
   'The gateway answers -7 once the balance is used up.': '余额用尽后，网关返回 -7。',
-  'The TCP port is closed to everybody, the page and REST included.': 'TCP 端口对所有人关闭，包括本页和 REST。',
+  'The TCP port is closed to everybody, also the page and REST.': 'TCP 端口对所有人关闭，包括本页和 REST。',
   'after the gateway has decided and recorded the submission, before the gateway sees it, or unread: before the request is read.':
     'after：网关处理并记录提交之后；before：网关看到提交之前；unread：读取请求之前。',
   'How many submissions the fault hits; null means every one that matches.': '故障命中多少次提交；留空表示所有符合条件的提交。',
