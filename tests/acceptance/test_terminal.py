@@ -128,7 +128,9 @@ def test_terminal_shows_the_whole_campaign(sandbox: Sandbox, tmp_path: Path, lan
         terminal.wait_for(lambda screen: screen.endswith("\n$\n"))
         resume = f"yunxin-soap campaign resume {NAME} --concurrency 1 --yes"
         terminal.type(resume)
-        first = terminal.wait_for(lambda screen: _counts(screen.rpartition(resume)[2]))
+        first = terminal.wait_for(
+            lambda screen: resume in screen and _counts(screen.rpartition(resume)[2])
+        )
         # What was done before counts from the start.
         assert done <= _counts(first)[-1] < NUMBERS
         recording = terminal.wait_for(lambda screen: WORDS[language][-1] in screen)

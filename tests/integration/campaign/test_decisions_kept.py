@@ -393,7 +393,7 @@ def test_once_late_ending_of_what_is_to_be_sent_again(
         return end(self, identity, ending)
 
     monkeypatch.setattr(Singles, "end", late)
-    with pytest.raises(OutcomeUnknown, match="the next call with that key sends it") as raised:
+    with pytest.raises(OutcomeUnknown, match="The next call with that key sends it") as raised:
         ledger.once.send(client, "k", TO, TEXT)
     (first,) = sandbox.arrivals
     assert f"This call ended too late: accepted as {first.result}" in str(raised.value)

@@ -445,10 +445,13 @@ def test_ledger_missing_table_is_one_clear_error(
 
 
 _FULL = """
+import logging
 import sys
 from yunxin_soap import Client, LedgerError
 from yunxin_soap.campaign import Ledger
 
+# What is in flight may become unknown, which is logged as well.
+logging.getLogger("yunxin_soap").addHandler(logging.NullHandler())
 with Ledger(sys.argv[1]) as ledger:
     client = Client("demo", "demo", channel=37, endpoint=sys.argv[2])
     try:

@@ -482,7 +482,7 @@ def test_observers_learn_how_long_a_submission_has_waited(ledger: Ledger, client
         waits.append(started.pace_wait)
         return lambda _ended: None
 
-    ledger.pace.set("p", rate=20)
+    ledger.pace.set("p", rate=5)
     plan(ledger, 3)
     with observe(observer):
         ledger.run("a", client, pace="p")

@@ -104,7 +104,7 @@ def test_second_ctrl_c_ends_a_run_whose_ledger_is_silent(
             _, error = process.communicate(timeout=30)
     assert process.returncode == 6
     assert "does not answer" in error
-    assert "The next run makes them unknown" in error
+    assert "They may have been sent; the next run makes them unknown" in error
     status = ledger.run("a", client)
     assert status.submissions[State.ACCEPTED] + status.submissions[State.UNKNOWN] == 200
     assert status.submissions[State.UNKNOWN] > 0
