@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.concurrency import get_implementation
+from celery.result import allow_join_result
 
 from tests.integration.celery.app import make_app
 from tests.support.ports import free_port
@@ -27,8 +28,13 @@ def _account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def start(app: Celery, **options: Any) -> None:
-    """Do what a worker does before it takes tasks."""
-    app.WorkController(**options)
+    """Do what a worker does before it takes tasks.
+
+    Celery then takes this process for a worker, where waiting for a result is refused; the tests
+    that follow may wait.
+    """
+    with allow_join_result():
+        app.WorkController(**options)
 
 
 def refusal(conf: dict[str, object], **options: Any) -> str:
