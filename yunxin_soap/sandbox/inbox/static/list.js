@@ -3,7 +3,7 @@ import { call, searchQuery } from './api.js';
 import { $, grouped, h, marked } from './dom.js';
 import { badge, toneOf } from './outcome.js';
 import { isTestNumber } from './testnumbers.js';
-import { isChinese, n, t } from './texts.js';
+import { n, t } from './texts.js';
 
 const SPARE = 6; // rows beyond both edges
 const BATCH = 100; // rows that one request loads
@@ -155,6 +155,7 @@ function resize() {
 }
 
 function render() {
+  if (!ids.length && !items.size) return; // before the first load: looking at the page's size takes time
   const first = Math.max(0, Math.floor(scroll.scrollTop / rowHeight) - SPARE);
   const last = Math.min(ids.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / rowHeight) + SPARE);
   const visible = new Set(ids.slice(first, last));
@@ -238,13 +239,13 @@ export const wordsFor = (...names) => terms
 
 const isToday = (date) => date.toDateString() === new Date().toDateString();
 const two = (number) => String(number).padStart(2, '0');
+const dayOf = (date) => `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+const clockOf = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
-function shortTime(date) {
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  return isToday(date)
-    ? `${clock}:${two(date.getSeconds())}`
-    : `${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
-}
+const fullTime = (date) => `${date.getFullYear()}-${dayOf(date)} ${clockOf(date)}:${two(date.getSeconds())}`;
+const shortTime = (date) => (isToday(date)
+  ? `${clockOf(date)}:${two(date.getSeconds())}`
+  : `${dayOf(date)} ${clockOf(date)}`);
 
 /** Mark hits in a number as people read it: the spaces do not count. */
 export function markedNumber(number, words) {
@@ -291,10 +292,9 @@ function createItem(arrival) {
   if (arrival.segments) {
     segments = recipients.length > 1 ? `${arrival.segments} × ${n(recipients.length)}` : String(arrival.segments);
   }
-  const locale = isChinese() ? 'zh-CN' : undefined;
   const link = h(
     'a', { class: `row cells ${toneOf(arrival)}`, href: hrefOf(arrival.id) },
-    h('time', { datetime: arrival.received_at, title: received.toLocaleString(locale) }, shortTime(received)),
+    h('time', { datetime: arrival.received_at, title: fullTime(received) }, shortTime(received)),
     badge(arrival), to, words,
     h('span', { class: 'account', title: arrival.user_code }, ...marked(arrival.user_code, wordsFor('account'))),
     h('span', { class: 'end segments' }, segments),

@@ -302,7 +302,7 @@ function handleLink(event) {
 
 function showTestNumbers() {
   testNumbers.writeHelp();
-  list.redraw();
+  if (list.seen().some((each) => each.recipients.some(testNumbers.isTestNumber))) list.redraw();
   message.redraw();
 }
 

@@ -221,8 +221,9 @@ export function t(name, values = {}) {
 /** Return a description of the models in the page's language. */
 export const describe = (english) => (isChinese() ? CHINESE[english] ?? english : english);
 
-/** Return a number with the separators of the page's language. */
-export const n = (number) => number.toLocaleString(document.documentElement.lang);
+/** Return a number in groups of three digits, as both languages write it. */
+// Intl would do, but loading its data takes longer than drawing the whole list.
+export const n = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** Fill in the texts of an element's descendants. */
 export function translate(root) {
