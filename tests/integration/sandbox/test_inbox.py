@@ -10,7 +10,6 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +26,11 @@ from yunxin_soap.sandbox import Config, Gateway, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
-from yunxin_soap.sandbox.inbox import api as inbox_api
 from yunxin_soap.sandbox.inbox.api import MAX_LISTENERS
 from yunxin_soap.sandbox.inbox.events import MAX_BEHIND
+from yunxin_soap.sandbox.inbox.static_files import static_files
 
 NUMBERS = "13900000000,13900000001"
-STATIC = Path(inbox_api.__file__).parent / "static"
 
 
 class Api:
@@ -623,9 +621,7 @@ def test_request_unknown_path_or_method_is_an_error(
     assert api.call(method, path).status_code == status
 
 
-@pytest.mark.parametrize(
-    "path", ["/", *(f"/static/{each.name}" for each in sorted(STATIC.iterdir()))]
-)
+@pytest.mark.parametrize("path", ["/", *(f"/{address}" for address in static_files())])
 def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
     """The page's files name no other site, and the policy forbids other sites."""
     response = requests.get(api.origin + path, timeout=20)
@@ -638,6 +634,19 @@ def test_page_needs_nothing_from_other_sites(api: Api, path: str) -> None:
         r"""(?:href|src|from|import|fetch\(|Source\()\s*=?\s*["'`]/""", response.text
     )
     assert requests.post(api.origin + path, timeout=20).status_code == 405
+
+
+def test_browser_keeps_the_files_of_the_page_until_they_change(api: Api) -> None:
+    """Their addresses hold a digest of them; the page itself is not kept."""
+    page = requests.get(f"{api.origin}/", timeout=20)
+    assert page.headers["Cache-Control"] == "no-store"
+    for address in static_files():
+        assert address in page.text
+        file = requests.get(f"{api.origin}/{address}", timeout=20)
+        assert file.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    digest = next(iter(static_files())).split("/")[1]
+    other = requests.get(f"{api.origin}/{address.replace(digest, '0' * 12)}", timeout=20)
+    assert other.status_code == 404
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

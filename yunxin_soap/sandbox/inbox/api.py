@@ -7,8 +7,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from aiohttp import web
@@ -32,6 +30,7 @@ from yunxin_soap.sandbox.inbox.query_params import (
     WaitQuery,
     parse_query,
 )
+from yunxin_soap.sandbox.inbox.static_files import KEPT, static_files
 from yunxin_soap.sandbox.service import Service
 
 MAX_BODY = 64 << 10
@@ -89,7 +88,7 @@ class Inbox:
 
     def has_path(self, path: str) -> bool:
         """Return whether a path belongs to the inbox."""
-        return path in _FILES or path.startswith(f"{API}/") or path in self._own_paths
+        return _is_file(path) or path.startswith(f"{API}/") or path in self._own_paths
 
     async def respond(self, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
         """Respond to a request.
@@ -103,10 +102,10 @@ class Inbox:
                 raise ApiError(413, f"The body is longer than {MAX_BODY >> 10} KiB.")
             if request.path in self._own_paths:
                 return self._respond_to_own_path(request)
-            if request.path not in _FILES:
+            if not _is_file(request.path):
                 reject_cross_site(request.headers, self._host, self._access)
             self._check_login(request)
-            if request.path in _FILES:
+            if _is_file(request.path):
                 return _serve_file(request)
             return await self._call_operation(request, body)
         except ApiError as error:
@@ -342,24 +341,15 @@ def _response(body: bytes, content_type: str, status: int = 200) -> web.Response
     )
 
 
-@lru_cache(maxsize=32)
-def _read_static(name: str) -> bytes:
-    return (_STATIC / name).read_bytes()
-
-
-_STATIC = Path(__file__).parent / "static"
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "/": (render_page, "text/html; charset=utf-8"),
-    **{
-        f"/static/{each.name}": (partial(_read_static, each.name), _TYPES[each.suffix])
-        for each in _STATIC.iterdir()
-    },
-}
+def _is_file(path: str) -> bool:
+    return path == "/" or path[1:] in static_files()
 
 
 def _serve_file(request: web.BaseRequest) -> web.Response:
     if request.method not in ("GET", "HEAD"):
         raise ApiError(405, "This path allows GET.", {"Allow": "GET, HEAD"})
-    read, content_type = _FILES[request.path]
-    return _response(read(), content_type)
+    if request.path == "/":
+        return _response(render_page(), "text/html; charset=utf-8")
+    response = _response(*static_files()[request.path[1:]])
+    response.headers["Cache-Control"] = KEPT
+    return response

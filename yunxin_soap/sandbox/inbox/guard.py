@@ -18,7 +18,10 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Headers of every response: no scripts or styles but the page's own, no frames, no cache."""
+"""Headers of every response: no scripts or styles but the page's own, no frames, no cache.
+
+The page's files alone may be kept, see ``static_files``.
+"""
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 """Endings of host names that no public web site can have."""
 _SUFFIXES_SHOWN = f"{', '.join(_PRIVATE_SUFFIXES[:-1])} or {_PRIVATE_SUFFIXES[-1]}"

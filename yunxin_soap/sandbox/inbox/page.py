@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.sandbox.inbox.openapi import fault_kinds
+from yunxin_soap.sandbox.inbox.static_files import static_files
 
 _PREFILLED = {"times": "1", "seconds": "1"}
 """Values to start with where the model's default is not useful in the form."""
-_STATIC = Path(__file__).parent / "static"
 _STEP = 0.001
 """The step of the form's decimal numbers."""
 
@@ -68,7 +67,7 @@ def render_page() -> bytes:
     ]
     page = templates.get_template("inbox.html.j2").render(
         codes=list(ResultCode),
-        modules=sorted({each.name for each in _STATIC.glob("*.js")} - {"early.js"}),
+        files={address.rpartition("/")[2]: address for address in static_files()},
         kinds=kinds,
         stages=stages,
         all_stages=list(dict.fromkeys(each for names in stages.values() for each in names)),
