@@ -7,7 +7,8 @@ fills it with the same values. A text without values is its own template.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def text_of(value: object) -> str:
     if isinstance(value, BaseException) and value.args:
         value = value.args[0] if isinstance(value.args[0], Sentence) else value
     return value if isinstance(value, Sentence) else str(value)
+
+
+def joined_by_and(names: Iterable[str]) -> str:
+    """Return one or more names, with "and" between them."""
+    return reduce(lambda some, each: Sentence("{some} and {each}", some=some, each=each), names)
 
 
 def to_json(text: str) -> str:

@@ -108,8 +108,10 @@ _WORDS = {
     "parts": ("Parts and notices", "文本的组成部分和提示"),
     "parts intro": (
         "The texts above quote these as reasons, and plans, previews and runs show them. The text"
-        " around them says whether the SMS may have gone out.",
-        "上面的文本引用它们作为原因；计划、预览和运行也会显示。短信会不会已经发出，由它们所在的文本说明。",
+        " around them says whether the SMS may have gone out. Those of `sandbox/` are about the"
+        " sandbox alone, which sends no SMS; its inbox and its REST API show them, too.",
+        "上面的文本引用它们作为原因；计划、预览和运行也会显示。短信会不会已经发出，由它们所在的文本说明。"
+        "`sandbox/` 中的文本只涉及沙箱，它不发送短信；它的收件箱和 REST API 也会显示这些文本。",
     ),
 }
 

@@ -25,7 +25,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from yunxin_soap.cli.language import CATALOGUE, DIRECTORY, DOMAIN
+from yunxin_soap.translation import CATALOGUE, DIRECTORY, DOMAIN
 
 PACKAGE = DIRECTORY.parent
 PO = DIRECTORY / CATALOGUE / "LC_MESSAGES" / f"{DOMAIN}.po"

@@ -11,21 +11,16 @@ import gettext
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from yunxin_soap.sentences import Sentence, text_of
+from yunxin_soap import translation
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.campaign.models import LanguageName
 
 LANGUAGES: tuple[LanguageName, ...] = ("zh", "en")
-DOMAIN = "yunxin_soap"
-CATALOGUE = "zh_CN"
-DIRECTORY = Path(__file__).resolve().parent.parent / "locale"
-
-_english = gettext.NullTranslations()
-_current: gettext.NullTranslations = _english
+_current: gettext.NullTranslations = translation.ENGLISH
 _language: LanguageName = "en"
 
 
@@ -87,14 +82,13 @@ def using(language: LanguageName, *, for_programs: bool = False) -> Iterator[Non
     if for_programs:
         language = "en"
     variable = os.environ.get("LANGUAGE")
-    _current = _english
+    _current = translation.ENGLISH
     if language == "zh":
-        # Without a catalogue, as in a damaged installation, the command speaks English.
-        _current = gettext.translation(DOMAIN, DIRECTORY, [CATALOGUE], fallback=True)
+        _current = translation.chinese()
         # Click asks the standard library for the language of the process.
-        gettext.bindtextdomain(DOMAIN, DIRECTORY)
-        gettext.textdomain(DOMAIN)
-        os.environ["LANGUAGE"] = CATALOGUE
+        gettext.bindtextdomain(translation.DOMAIN, translation.DIRECTORY)
+        gettext.textdomain(translation.DOMAIN)
+        os.environ["LANGUAGE"] = translation.CATALOGUE
     try:
         yield
     finally:
@@ -113,15 +107,7 @@ def translate(text: str) -> str:
         text: a `Sentence`, of which the template is looked up and then filled; or another text,
             which is looked up as it is.
     """
-    if not text:
-        return ""  # gettext would return the head of the catalogue
-    if not isinstance(text, Sentence):
-        return _current.gettext(text)
-    values = {
-        name: translate(value) if isinstance(value, Sentence) else value
-        for name, value in text.values.items()
-    }
-    return _current.gettext(text.template).format(**values)
+    return translation.translate(text, _current)
 
 
 def tr(template: str, /, **values: object) -> str:
@@ -131,10 +117,7 @@ def tr(template: str, /, **values: object) -> str:
 
 def translate_error(error: BaseException) -> str:
     """Return the text of an error in the language of the command."""
-    text = text_of(error)
-    first = error.args[0] if error.args else ""
-    # An error without values was made of a plain text.
-    return translate(first if isinstance(first, Sentence) else text)
+    return translation.translate_error(error, _current)
 
 
 def count_of(words: Plural, count: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence
 
 _HOST_NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
@@ -74,14 +75,21 @@ class Access:
         for each in hosts:
             if not _HOST_NAME.fullmatch(each):
                 raise ConfigurationError(
-                    f"The allowed host {each!r} is no host name: write it without a scheme, a port"
-                    " or a path, as in sms.example.com, or .example.com for all names below it."
+                    Sentence(
+                        "The allowed host {name} is no host name: write it without a scheme, a"
+                        " port or a path, as in sms.example.com, or .example.com for all names"
+                        " below it.",
+                        name=repr(each),
+                    )
                 )
         path = self.base_path.rstrip("/")
         if not _BASE_PATH.fullmatch(path) or _OWN_PATHS.match(path):
             raise ConfigurationError(
-                f"The base path {self.base_path!r} must be a path such as /sms, of letters, digits"
-                " and -._~, that does not begin with /api, /health or /static."
+                Sentence(
+                    "The base path {path} must be a path such as /sms, of letters, digits and"
+                    " -._~, that does not begin with /api, /health or /static.",
+                    path=repr(self.base_path),
+                )
             )
         object.__setattr__(self, "allowed_hosts", hosts)
         object.__setattr__(self, "base_path", path)

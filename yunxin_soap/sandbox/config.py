@@ -12,6 +12,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.sandbox.strict_models import from_table, model
+from yunxin_soap.sentences import Sentence
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -87,7 +88,11 @@ class Config:
         for place, account in enumerate(self.accounts):
             if account.user_code in known:
                 raise ValueError(
-                    f"accounts[{place}]: user_code {account.user_code!r} is given twice"
+                    Sentence(
+                        "accounts[{place}]: user_code {user_code} is given twice",
+                        place=place,
+                        user_code=repr(account.user_code),
+                    )
                 )
             known.add(account.user_code)
         return self
@@ -111,4 +116,6 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{os.fspath(path)} cannot be read: {error}.") from None
+        raise ConfigurationError(
+            Sentence("{path} cannot be read: {problem}.", path=os.fspath(path), problem=error)
+        ) from None

@@ -13,31 +13,30 @@ from pydantic_core import ErrorDetails
 from typing_extensions import dataclass_transform
 
 from yunxin_soap.errors import ConfigurationError
+from yunxin_soap.sentences import Sentence, joined_by_and, text_of
 
 _T = TypeVar("_T")
 
 # An input can be a password, so no error quotes one.
 _CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True)
+_CHOICES = ("literal_error", "enum")
 _EXPECTED = {
-    "string_type": "a string",
-    "string_unicode": "text without half a character (a lone surrogate)",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a number",
-    "bool_type": "true or false",
-    "time_type": "a time such as 08:00:00",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
+    "string_type": Sentence("a string"),
+    "string_unicode": Sentence("text without half a character (a lone surrogate)"),
+    "int_type": Sentence("a whole number"),
+    "int_parsing": Sentence("a whole number"),
+    "int_parsing_size": Sentence("a whole number"),
+    "float_type": Sentence("a number"),
+    "float_parsing": Sentence("a number"),
+    "finite_number": Sentence("a number"),
+    "bool_type": Sentence("true or false"),
+    "time_type": Sentence("a time such as 08:00:00"),
 }
 
 
 def _encodable(text: str) -> str:
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("contains half a character (a lone surrogate): remove it")
+        raise ValueError(Sentence("contains half a character (a lone surrogate): remove it"))
     return text
 
 
@@ -112,43 +111,76 @@ def from_strings(made: type[_T], values: Mapping[str, str], where: str) -> _T:
         raise ConfigurationError(_describe(error, made, where)) from None
 
 
-def _describe(error: ValidationError, made: type, where: str) -> str:
+def _describe(error: ValidationError, made: type, where: str) -> Sentence:
     """Return one sentence about the first mistake."""
     mistakes = error.errors(include_url=False, include_input=False)
     # A mistyped key is also missing under its right name: report the typing mistake.
     mistakes.sort(key=lambda each: each["type"] == "missing")
+    place, owner, name, item = _locate(made, mistakes[0])
+    return Sentence(
+        "{where}: {place}{mistake}.",
+        where=where,
+        place="".join(f"{each}: " for each in place),
+        mistake=_mistake(mistakes, owner, name, item),
+    )
+
+
+def _mistake(mistakes: list[ErrorDetails], owner: Any, name: str, item: str) -> str:
+    """Return what is wrong with a field or a table: the first of all mistakes.
+
+    Args:
+        mistakes: all mistakes.
+        owner: the class of the table, as `_locate` returns it.
+        name: the field's name, as `_locate` returns it.
+        item: the item of the field, as `_locate` returns it.
+    """
     first = mistakes[0]
-    place, owner, name, item = _locate(made, first)
-    prefix = ": ".join([where, *place])
-    if first["type"] == "missing":
+    kind = first["type"]
+    if kind == "missing":
         parent = first["loc"][:-1]
         absent = [
             str(each["loc"][-1])
             for each in mistakes
             if each["type"] == "missing" and each["loc"][:-1] == parent
         ]
-        return f"{prefix}: {' and '.join(absent)} must be given."
-    if first["type"] == "unexpected_keyword_argument":
+        return Sentence("{names} must be given", names=joined_by_and(absent))
+    if kind == "unexpected_keyword_argument":
         known = ", ".join(sorted(each.name for each in fields(owner)))
-        return f"{prefix}: unknown key {name!r}; the known keys are {known}."
-    if first["type"] == "unexpected_positional_argument":
-        return f"{prefix}: there are too many positional arguments."
-    if first["type"] == "multiple_argument_values":
-        return f"{prefix}: {name} is given twice."
-    context = {key: _plain(value) for key, value in first.get("ctx", {}).items()}
-    if first["type"] == "value_error":
-        subject = f"{name}{item} " if name else ""
-        return f"{prefix}: {subject}{context['error']}."
-    if first["type"] in ("literal_error", "enum"):
+        return Sentence(
+            "unknown key {name}; the known keys are {known}", name=repr(name), known=known
+        )
+    if kind == "unexpected_positional_argument":
+        return Sentence("there are too many positional arguments")
+    if kind == "multiple_argument_values":
+        return Sentence("{name} is given twice", name=name)
+    if kind == "value_error":
+        problem = text_of(first["ctx"]["error"])
+        return Sentence("{name} {problem}", name=name + item, problem=problem) if name else problem
+    if kind not in _CHOICES and (item or kind == "tuple_type"):
+        if _nested(owner, name):
+            return Sentence("{name} must be an array of tables", name=name)
+        return Sentence("{name} must be an array of strings", name=name)
+    return _wrong_value(first, name)
+
+
+def _wrong_value(mistake: ErrorDetails, name: str) -> str:
+    """Return what the value of a field must be."""
+    kind = mistake["type"]
+    context = {key: _plain(value) for key, value in mistake.get("ctx", {}).items()}
+    if kind in _CHOICES:
         expected = context["expected"].replace("'", "").replace(" or ", ", ")
-        choices = "" if "," not in expected else "one of "
-        return f"{prefix}: {name} must be {choices}{expected}."
-    if item or first["type"] == "tuple_type":
-        expected = "an array of tables" if _nested(owner, name) else "an array of strings"
-        return f"{prefix}: {name} must be {expected}."
-    if first["type"] in _EXPECTED:
-        return f"{prefix}: {name} must be {_EXPECTED[first['type']].format(**context)}."
-    return f"{prefix}: {first['msg']}."
+        if "," not in expected:
+            return Sentence("{name} must be {value}", name=name, value=expected)
+        return Sentence("{name} must be one of {values}", name=name, values=expected)
+    if kind == "greater_than":
+        return Sentence("{name} must be more than {limit}", name=name, limit=context["gt"])
+    if kind == "greater_than_equal":
+        return Sentence("{name} must be at least {limit}", name=name, limit=context["ge"])
+    if kind == "less_than_equal":
+        return Sentence("{name} must be at most {limit}", name=name, limit=context["le"])
+    if kind in _EXPECTED:
+        return Sentence("{name} must be {expected}", name=name, expected=_EXPECTED[kind])
+    return mistake["msg"]
 
 
 def _plain(value: Any) -> Any:

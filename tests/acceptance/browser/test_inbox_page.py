@@ -382,7 +382,7 @@ def test_page_language_and_theme_are_switched_and_remembered(page: Page, gateway
     expect(page.locator("#problem")).to_contain_text("has a code that is no number")
     page.locator("#language").click()
     expect(page.locator("#problem")).to_have_text(
-        "返回码不是数字：code: 之后请写 -7 这样的返回码。"
+        "查询：q 中的错误码不是数字：code: 之后请写 -7 这样的错误码。"
     )
     page.locator("#theme").click()
     page.locator("#theme").click()
@@ -535,7 +535,7 @@ def test_page_fault_injected_by_the_form_is_triggered_and_removed(
     page.locator("#language").click()
     page.get_by_role("button", name="注入").click()
     expect(page.locator("#fault-problem")).to_have_text(
-        "故障 code：code 应写成 -14 或 -6:促销 这样，而不是“7”。"
+        "故障 'code'：code 应写成 -14 或 -6:促销 这样，而不是 '7'。"
     )
 
 

@@ -200,7 +200,7 @@ def test_list_long_message_is_shortened(api: Api, client: Client) -> None:
 def test_error_is_in_the_readers_language(api: Api) -> None:
     """The page asks for Chinese; other programs get English."""
     for language, expected in (
-        ({"Accept-Language": "zh-CN"}, "未知的结果：outcome: 之后请写 accepted"),
+        ({"Accept-Language": "zh-CN"}, "查询：q 中有未知的结果：outcome: 之后请写 accepted"),
         ({"Accept-Language": "en"}, "query: q has an unknown outcome"),
         ({}, "query: q has an unknown outcome"),
     ):

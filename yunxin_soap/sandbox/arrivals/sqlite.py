@@ -17,6 +17,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.files import file_id, make_private
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
+from yunxin_soap.sentences import Sentence
 
 _VERSION = 3
 _SCHEMA = """
@@ -76,20 +77,31 @@ class SqliteArrivals:
             if not isinstance(error, sqlite3.Error):
                 raise
             raise ConfigurationError(
-                f"The record {name} cannot be opened ({error}): name another file."
+                Sentence(
+                    "The record {name} cannot be opened ({problem}): name another file.",
+                    name=name,
+                    problem=error,
+                )
             ) from error
 
     def _open(self, name: str) -> None:
         if Path(name).stat().st_nlink > 1:
             raise ConfigurationError(
-                f"{name} has other names (hard links), through which another sandbox could use"
-                " it: name another file."
+                Sentence(
+                    "{name} has other names (hard links), through which another sandbox could use"
+                    " it: name another file.",
+                    name=name,
+                )
             )
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version != _VERSION and (version or tables):
             raise ConfigurationError(
-                f"{name} is no record of this sandbox (version {version}): name another file."
+                Sentence(
+                    "{name} is no record of this sandbox (version {version}): name another file.",
+                    name=name,
+                    version=version,
+                )
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         # A killed process loses nothing that was committed; a power failure can.
@@ -105,14 +117,22 @@ class SqliteArrivals:
         """
         if file_id(self._name) != self._file_id:
             raise StorageError(
-                f"The record {self._name} was moved or removed: restart the sandbox."
+                Sentence(
+                    "The record {name} was moved or removed: restart the sandbox.", name=self._name
+                )
             )
         values = arrival.as_dict()
         values["recipients"] = ",".join(arrival.recipients)
         try:
             self._append(arrival, values)
         except sqlite3.Error as error:
-            raise StorageError(f"The record {self._name} cannot be written ({error}).") from None
+            raise StorageError(
+                Sentence(
+                    "The record {name} cannot be written ({problem}).",
+                    name=self._name,
+                    problem=error,
+                )
+            ) from None
 
     def _append(self, arrival: Arrival, values: dict[str, Any]) -> None:
         with self._db:
@@ -137,7 +157,11 @@ class SqliteArrivals:
         except (sqlite3.Error, ValueError) as error:
             self.close()
             raise ConfigurationError(
-                f"The record {self._name} cannot be read ({error}): name another file."
+                Sentence(
+                    "The record {name} cannot be read ({problem}): name another file.",
+                    name=self._name,
+                    problem=error,
+                )
             ) from None
 
     def latest(self, limit: int) -> Iterator[Arrival]:
@@ -181,7 +205,13 @@ class SqliteArrivals:
         try:
             self._clear()
         except sqlite3.Error as error:
-            raise StorageError(f"The record {self._name} cannot be cleared ({error}).") from None
+            raise StorageError(
+                Sentence(
+                    "The record {name} cannot be cleared ({problem}).",
+                    name=self._name,
+                    problem=error,
+                )
+            ) from None
 
     def _clear(self) -> None:
         with self._db:
@@ -201,18 +231,29 @@ def _acquire_lock(name: str) -> FileLock:
     """Lock a record file; the lock ends with this process, however the process ends."""
     if not Path(name).parent.is_dir():  # FileLock would create it
         raise ConfigurationError(
-            f"The record {name} cannot be opened (its folder does not exist): name another file."
+            Sentence(
+                "The record {name} cannot be opened (its folder does not exist): name another"
+                " file.",
+                name=name,
+            )
         )
     lock = FileLock(f"{name}-lock", timeout=0, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
         raise ConfigurationError(
-            f"The record {name} cannot be opened: another sandbox uses it. Stop that sandbox, or"
-            " name another file."
+            Sentence(
+                "The record {name} cannot be opened: another sandbox uses it. Stop that sandbox,"
+                " or name another file.",
+                name=name,
+            )
         ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"The record {name} cannot be opened ({error.strerror}): name another file."
+            Sentence(
+                "The record {name} cannot be opened ({problem}): name another file.",
+                name=name,
+                problem=error.strerror,
+            )
         ) from None
     return lock

@@ -21,6 +21,7 @@ from yunxin_soap.sandbox.faults.model import (
     TrickleFault,
 )
 from yunxin_soap.sandbox.signal import Signal
+from yunxin_soap.sentences import Sentence
 
 MAX_FAULTS = 1000
 """How many faults can be active at once."""
@@ -134,7 +135,9 @@ class FaultInjector:
                 }
             if len(self._faults) >= self._max_faults:
                 raise ConfigurationError(
-                    f"{self._max_faults} faults are active: remove some of them."
+                    Sentence(
+                        "{count} faults are active: remove some of them.", count=self._max_faults
+                    )
                 )
             self._last_id += 1
             fault_id = self._last_id

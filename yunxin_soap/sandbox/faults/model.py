@@ -29,6 +29,7 @@ from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.asmx.handler import Fields
 from yunxin_soap.sandbox.strict_models import Text, from_strings, from_table, model
+from yunxin_soap.sentences import Sentence
 
 FaultKind = Literal[
     "delay",
@@ -54,13 +55,17 @@ PHONE_NUMBER = re.compile(_NUMBER)
 
 def _check_code(code: str) -> str:
     if not re.fullmatch(_CODE, code):
-        raise ValueError(f"must look like -14 or -6:促销, not {code!r}")
+        raise ValueError(Sentence("must look like -14 or -6:促销, not {code}", code=repr(code)))
     return code
 
 
 def _check_number(number: str) -> str:
     if not PHONE_NUMBER.fullmatch(number):
-        raise ValueError(f"must be 1 to 20 digits after an optional +, not {number!r}")
+        raise ValueError(
+            Sentence(
+                "must be 1 to 20 digits after an optional +, not {number}", number=repr(number)
+            )
+        )
     return number
 
 
@@ -135,7 +140,7 @@ class Fault:
             ConfigurationError: the kind or an option is unknown, or a value is invalid.
         """
         made = _class_of(kind, options)
-        return from_table(made, options, f"fault {kind!r}")
+        return from_table(made, options, _place_of(kind))
 
     @staticmethod
     def from_text(text: str) -> Fault:
@@ -150,16 +155,22 @@ class Fault:
             ConfigurationError: the text cannot be parsed, or the fault is invalid.
         """
         kind, _, rest = text.partition(":")
-        where = f"fault {kind!r}"
+        where = _place_of(kind)
         options: dict[str, str] = {}
         for part in filter(None, rest.split(",")):
             name, equals, value = part.strip().partition("=")
             if not equals:
                 raise ConfigurationError(
-                    f"{where}: {part!r} must be NAME=VALUE; + joins several numbers."
+                    Sentence(
+                        "{where}: {part} must be NAME=VALUE; + joins several numbers.",
+                        where=where,
+                        part=repr(part),
+                    )
                 )
             if name in options:
-                raise ConfigurationError(f"{where}: {name} is given twice.")
+                raise ConfigurationError(
+                    Sentence("{where}: {name} is given twice.", where=where, name=name)
+                )
             options[name] = value.replace("+", ",") if name == "numbers" else value
         return from_strings(_class_of(kind, options), options, where)
 
@@ -184,8 +195,11 @@ class SubmissionFault(Fault):
         for name in ("numbers", "user_code", "protocol", "text"):
             if self.when == "unread" and getattr(self, name):
                 raise ValueError(
-                    f"when='unread' and {name} exclude each other, because the submission is"
-                    " unknown until the request is read"
+                    Sentence(
+                        "when='unread' and {name} exclude each other, because the submission is"
+                        " unknown until the request is read",
+                        name=name,
+                    )
                 )
         return self
 
@@ -212,7 +226,7 @@ class DelayFault(SubmissionFault):
     @model_validator(mode="after")
     def _check_seconds(self) -> Self:
         if not self.seconds + self.jitter:
-            raise ValueError("seconds or jitter must be given, as in seconds=2")
+            raise ValueError(Sentence("seconds or jitter must be given, as in seconds=2"))
         return self
 
     @classmethod
@@ -302,8 +316,11 @@ class HtmlFault(SubmissionFault):
     def _check_status(self) -> Self:
         if self.status in REJECTED_STATUSES and self.when == "after":
             raise ValueError(
-                f"status={self.status} means that nothing was sent: use when='before', or a status"
-                " that leaves the outcome unknown, such as 408 or 502"
+                Sentence(
+                    "status={status} means that nothing was sent: use when='before', or a status"
+                    " that leaves the outcome unknown, such as 408 or 502",
+                    status=self.status,
+                )
             )
         return self
 
@@ -346,7 +363,7 @@ class RefuseFault(Fault):
     @model_validator(mode="after")
     def _check_seconds(self) -> Self:
         if not self.seconds + self.jitter:
-            raise ValueError("seconds or jitter must be given, as in seconds=2")
+            raise ValueError(Sentence("seconds or jitter must be given, as in seconds=2"))
         return self
 
     @classmethod
@@ -399,6 +416,11 @@ class FaultOptions(TypedDict, total=False):
     left: int
 
 
+def _place_of(kind: object) -> Sentence:
+    """Return what begins a text about a mistake in a fault."""
+    return Sentence("fault {kind}", kind=repr(kind))
+
+
 def option_names(kind: FaultKind) -> list[str]:
     """Return the names of a kind's options, in their order."""
     return [each.name for each in fields(cast("Any", FAULT_TYPES[kind])) if each.name != "kind"]
@@ -408,15 +430,23 @@ def _class_of(kind: object, options: dict[str, Any]) -> type[Fault]:
     """Return the class of a kind, if it has all these options."""
     if not isinstance(kind, str) or kind not in FAULT_TYPES:
         kinds = ", ".join(FAULT_TYPES)
-        raise ConfigurationError(f"There is no fault {kind!r}: use one of {kinds}.")
+        raise ConfigurationError(
+            Sentence("There is no fault {kind}: use one of {kinds}.", kind=repr(kind), kinds=kinds)
+        )
     known = option_names(kind)
     for name in options:
         if name in known:
             continue
         others = [other for other in FAULT_TYPES if name in option_names(other)]
-        elsewhere = f", which is for {', '.join(others)}" if others else ""
+        elsewhere = Sentence(", which is for {kinds}", kinds=", ".join(others)) if others else ""
         raise ConfigurationError(
-            f"fault {kind!r}: unknown option {name!r}{elsewhere}; the options of {kind!r} are"
-            f" {', '.join(known)}."
+            Sentence(
+                "{where}: unknown option {name}{elsewhere}; the options of {kind} are {options}.",
+                where=_place_of(kind),
+                name=repr(name),
+                elsewhere=elsewhere,
+                kind=repr(kind),
+                options=", ".join(known),
+            )
         )
     return FAULT_TYPES[kind]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from yunxin_soap.sandbox.access import Access
 from yunxin_soap.sandbox.arrivals.models import Arrival, StorageError
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 from yunxin_soap.sandbox.faults.model import PHONE_NUMBER, Fault
-from yunxin_soap.sandbox.inbox import chinese, export, schemas, search
+from yunxin_soap.sandbox.inbox import export, schemas, search
 from yunxin_soap.sandbox.inbox.errors import ApiError
 from yunxin_soap.sandbox.inbox.events import EventQueue, call_threadsafe
 from yunxin_soap.sandbox.inbox.guard import SECURITY_HEADERS, reject_cross_site
@@ -32,6 +32,8 @@ from yunxin_soap.sandbox.inbox.query_params import (
 )
 from yunxin_soap.sandbox.inbox.static_files import KEPT, static_files
 from yunxin_soap.sandbox.service import Service
+from yunxin_soap.sentences import Sentence, joined_by_and, text_of
+from yunxin_soap.translation import ENGLISH, chinese, translate_error
 
 MAX_BODY = 64 << 10
 """Bytes of the body of a request to the API."""
@@ -99,7 +101,9 @@ class Inbox:
         """
         try:
             if body is None:
-                raise ApiError(413, f"The body is longer than {MAX_BODY >> 10} KiB.")
+                raise ApiError(
+                    413, Sentence("The body is longer than {limit} KiB.", limit=MAX_BODY >> 10)
+                )
             if request.path in self._own_paths:
                 return self._respond_to_own_path(request)
             if not _is_file(request.path):
@@ -109,9 +113,9 @@ class Inbox:
                 return _serve_file(request)
             return await self._call_operation(request, body)
         except ApiError as error:
-            message = str(error)
-            if chinese.is_preferred(request.headers.get("Accept-Language", "")):
-                message = chinese.translate(message)
+            accepted = request.headers.get("Accept-Language", "").strip().lower()
+            catalogue = chinese() if accepted.startswith("zh") else ENGLISH
+            message = translate_error(error, catalogue)
             response = _json_response(schemas.Error(error=message), error.status)
             response.headers.update(error.headers)
             if body is None:
@@ -120,7 +124,7 @@ class Inbox:
 
     def _respond_to_own_path(self, request: web.BaseRequest) -> web.Response:
         if request.method not in ("GET", "HEAD"):
-            raise ApiError(405, "This path allows GET.", {"Allow": "GET, HEAD"})
+            raise _wrong_method(["GET"], "GET, HEAD")
         if request.path == HEALTH:
             return _json_response({"status": "ok"})
         response = _response(b"", "text/plain; charset=utf-8", 308)
@@ -133,7 +137,7 @@ class Inbox:
         if login is not None and not login.accepts(request.headers.get("Authorization")):
             raise ApiError(
                 401,
-                "The inbox needs a login: give the user name and the password of --auth.",
+                Sentence("The inbox needs a login: give the user name and the password of --auth."),
                 {"WWW-Authenticate": 'Basic realm="yunxin-soap sandbox", charset="UTF-8"'},
             )
 
@@ -153,10 +157,11 @@ class Inbox:
             if parameters is not None:
                 allowed.append(operation.method)
         if allowed:
-            raise ApiError(
-                405, f"This path allows {' and '.join(allowed)}.", {"Allow": ", ".join(allowed)}
-            )
-        raise ApiError(404, f"There is no such path; {API}/openapi.json lists all paths.")
+            raise _wrong_method(allowed, ", ".join(allowed))
+        raise ApiError(
+            404,
+            Sentence("There is no such path; {list} lists all paths.", list=f"{API}/openapi.json"),
+        )
 
     async def _list_arrivals(self, call: _Call[ListQuery]) -> web.StreamResponse:
         store = self._service.store
@@ -198,7 +203,7 @@ class Inbox:
         try:
             self._service.store.clear()
         except StorageError as error:
-            raise ApiError(500, str(error)) from None
+            raise ApiError(500, text_of(error)) from None
         self._service.gateway.clear()
         return _json_response(schemas.Empty())
 
@@ -215,7 +220,9 @@ class Inbox:
     async def _get_arrival(self, call: _Call[NoQuery], id: str) -> web.StreamResponse:  # noqa: A002
         arrival = self._service.store.arrival(int(id))
         if arrival is None:
-            raise ApiError(404, f"There is no arrival {id}, or memory no longer has it.")
+            raise ApiError(
+                404, Sentence("There is no arrival {id}, or memory no longer has it.", id=id)
+            )
         return _json_response(schemas.ArrivalDetail.of(arrival))
 
     async def _wait_for_arrival(self, call: _Call[WaitQuery]) -> web.StreamResponse:
@@ -234,7 +241,11 @@ class Inbox:
                 arrival = earlier[0] if earlier else await asyncio.wait_for(found, query.timeout)
             except asyncio.TimeoutError:
                 raise ApiError(
-                    404, f"No matching arrival came within {query.timeout:g} s."
+                    404,
+                    Sentence(
+                        "No matching arrival came within {seconds} s.",
+                        seconds=f"{query.timeout:g}",
+                    ),
                 ) from None
         return _json_response(schemas.Arrival.of(arrival).shortened())
 
@@ -244,7 +255,10 @@ class Inbox:
         if self._listeners >= MAX_LISTENERS:
             raise ApiError(
                 503,
-                f"{MAX_LISTENERS} clients already wait or follow events: try again later.",
+                Sentence(
+                    "{count} clients already wait or follow events: try again later.",
+                    count=MAX_LISTENERS,
+                ),
             )
         unsubscribe = self._service.store.subscribe(listener)
         self._listeners += 1
@@ -256,7 +270,7 @@ class Inbox:
 
     async def _count_accepted(self, call: _Call[NoQuery], number: str) -> web.StreamResponse:
         if not PHONE_NUMBER.fullmatch(number):
-            raise ApiError(422, f"{number!r} is not a phone number.")
+            raise ApiError(422, Sentence("{text} is not a phone number.", text=repr(number)))
         accepted = self._service.store.times_accepted(number)
         return _json_response(schemas.NumberCount(number=number, accepted=accepted))
 
@@ -270,18 +284,20 @@ class Inbox:
 
     async def _add_fault(self, call: _Call[NoQuery]) -> web.StreamResponse:
         if call.request.content_type != "application/json":
-            raise ApiError(415, "The Content-Type must be application/json.")
+            raise ApiError(
+                415, Sentence("The Content-Type must be {type}.", type="application/json")
+            )
         try:
             options = json.loads(call.body, parse_float=_parse_number)
         except (ValueError, RecursionError):
-            raise ApiError(400, "The body is not valid JSON.") from None
+            raise ApiError(400, Sentence("The body is not valid JSON.")) from None
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
-            raise ApiError(422, 'A fault is an object with a "kind".')
+            raise ApiError(422, Sentence('A fault is an object with a "kind".'))
         try:
             fault = Fault.from_options(options.pop("kind"), **options)
             fault_id = self._service.faults.add(fault)
         except ConfigurationError as error:
-            raise ApiError(422, str(error)) from None
+            raise ApiError(422, text_of(error)) from None
         status = FaultStatus(fault, triggered=0, exhausted=False)
         return _json_response(schemas.fault_json(fault_id, status), 201)
 
@@ -291,7 +307,7 @@ class Inbox:
 
     async def _remove_fault(self, call: _Call[NoQuery], id: str) -> web.StreamResponse:  # noqa: A002
         if not self._service.faults.remove(int(id)):
-            raise ApiError(404, f"There is no fault {id}.")
+            raise ApiError(404, Sentence("There is no fault {id}.", id=id))
         return _json_response(schemas.Empty())
 
     async def _follow_events(self, call: _Call[NoQuery]) -> web.StreamResponse:
@@ -312,6 +328,15 @@ class Inbox:
             while True:
                 await response.write(await events.next())
         return response
+
+
+def _wrong_method(allowed: Iterable[str], header: str) -> ApiError:
+    """Return the error of a request whose method its path does not have."""
+    return ApiError(
+        405,
+        Sentence("This path allows {methods}.", methods=joined_by_and(allowed)),
+        {"Allow": header},
+    )
 
 
 def _parse_number(text: str) -> float:
@@ -347,7 +372,7 @@ def _is_file(path: str) -> bool:
 
 def _serve_file(request: web.BaseRequest) -> web.Response:
     if request.method not in ("GET", "HEAD"):
-        raise ApiError(405, "This path allows GET.", {"Allow": "GET, HEAD"})
+        raise _wrong_method(["GET"], "GET, HEAD")
     if request.path == "/":
         return _response(render_page(), "text/html; charset=utf-8")
     response = _response(*static_files()[request.path[1:]])

@@ -13,7 +13,8 @@ class ApiError(Exception):
 
     Args:
         status: the HTTP status.
-        message: what is wrong and what to do, for people.
+        message: what is wrong and what to do, for people: a `Sentence`, so that the response can be
+            in the reader's language.
         headers: further response headers.
     """
 

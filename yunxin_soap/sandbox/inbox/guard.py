@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from yunxin_soap.sandbox.access import Access, scheme_of
 from yunxin_soap.sandbox.inbox.errors import ApiError
+from yunxin_soap.sentences import Sentence
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -24,7 +25,6 @@ The page's files alone may be kept, see ``static_files``.
 """
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 """Endings of host names that no public web site can have."""
-_SUFFIXES_SHOWN = f"{', '.join(_PRIVATE_SUFFIXES[:-1])} or {_PRIVATE_SUFFIXES[-1]}"
 
 
 def reject_cross_site(headers: Mapping[str, str], listening_host: str, access: Access) -> None:
@@ -48,18 +48,25 @@ def reject_cross_site(headers: Mapping[str, str], listening_host: str, access: A
     if "." in name and not (_is_private(name, listening_host) or access.allows_host(name)):
         raise ApiError(
             403,
-            f"Rejected, because the host name {name} could be used for DNS rebinding: use the"
-            " sandbox's IP address, a host name without a dot, or one that ends in"
-            f" {_SUFFIXES_SHOWN}. If it is the sandbox's own name, start it with --allow-host"
-            f" {name}.",
+            Sentence(
+                "Rejected, because the host name {name} could be used for DNS rebinding: use the"
+                " sandbox's IP address, a host name without a dot, or one that ends in {suffixes}"
+                " or {last_suffix}. If it is the sandbox's own name, start it with --allow-host"
+                " {name}.",
+                name=name,
+                suffixes=", ".join(_PRIVATE_SUFFIXES[:-1]),
+                last_suffix=_PRIVATE_SUFFIXES[-1],
+            ),
         )
     site = headers.get("Sec-Fetch-Site", "none")
     own = f"{scheme_of(headers)}://{host}"
     if site not in ("same-origin", "none") or headers.get("Origin", own) != own:
         raise ApiError(
             403,
-            "Requests from other web sites are not allowed. A proxy in front of the sandbox must"
-            " pass on the Host header, and set X-Forwarded-Proto.",
+            Sentence(
+                "Requests from other web sites are not allowed. A proxy in front of the sandbox"
+                " must pass on the Host header, and set X-Forwarded-Proto."
+            ),
         )
 
 

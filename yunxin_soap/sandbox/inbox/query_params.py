@@ -15,6 +15,7 @@ from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.inbox import search
 from yunxin_soap.sandbox.inbox.errors import ApiError
 from yunxin_soap.sandbox.strict_models import Text, from_strings, model
+from yunxin_soap.sentences import Sentence, text_of
 
 MAX_ID = 10**15 - 1
 """The highest id that a request can name."""
@@ -28,13 +29,13 @@ _Q = TypeVar("_Q", bound="NoQuery")
 
 def _check_digits(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch("[0-9]{1,15}", value):
-        raise ValueError("must be a whole number of at most 15 digits")
+        raise ValueError(Sentence("must be a whole number of at most 15 digits"))
     return value
 
 
 def _check_decimal(value: object) -> object:
     if isinstance(value, str) and not _DECIMAL.fullmatch(value):
-        raise ValueError("must be a number, such as 10 or 0.5")
+        raise ValueError(Sentence("must be a number, such as 10 or 0.5"))
     return value
 
 
@@ -45,7 +46,7 @@ def _check_search(value: str) -> str:
 
 def _check_offset(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,3}", value):
-        raise ValueError("must be minutes east of UTC, such as 480")
+        raise ValueError(Sentence("must be minutes east of UTC, such as 480"))
     return value
 
 
@@ -128,13 +129,19 @@ def parse_query(query: MultiMapping[str], made: type[_Q]) -> _Q:
     known = sorted(each.name for each in fields(made))
     for name in query:
         if name not in known:
-            names = ", ".join(known) or "none"
             raise ApiError(
-                400, f"Unknown query parameter {name!r}; the parameters here are {names}."
+                400,
+                Sentence(
+                    "Unknown query parameter {name}; the parameters here are {names}.",
+                    name=repr(name),
+                    names=", ".join(known) or Sentence("none"),
+                ),
             )
         if len(query.getall(name)) > 1:
-            raise ApiError(400, f"The query parameter {name} is given more than once.")
+            raise ApiError(
+                400, Sentence("The query parameter {name} is given more than once.", name=name)
+            )
     try:
-        return from_strings(made, dict(query), "query")
+        return from_strings(made, dict(query), Sentence("query"))
     except ConfigurationError as error:
-        raise ApiError(422, str(error)) from None
+        raise ApiError(422, text_of(error)) from None

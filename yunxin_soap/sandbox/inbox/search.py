@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, code_of
+from yunxin_soap.sentences import Sentence
 
 NAMES = ("to", "outcome", "code", "text", "account", "before")
 """The names that a term can have."""
@@ -60,7 +61,7 @@ def parse(search: str) -> tuple[Term, ...]:
         terms.append(_term(found))
         rest = rest[found.end() :].lstrip()
     if len(terms) > MAX_TERMS:
-        raise SearchError(f"has more than {MAX_TERMS} terms: leave some out")
+        raise SearchError(Sentence("has more than {count} terms: leave some out", count=MAX_TERMS))
     return tuple(terms)
 
 
@@ -70,11 +71,15 @@ def _term(found: re.Match[str]) -> Term:
     value = quoted.replace('""', '"') if quoted is not None else found["word"] or ""
     if name and name not in NAMES:
         raise SearchError(
-            f"has no term {name}:, only {', '.join(f'{each}:' for each in NAMES)}; write quotes"
-            ' around a text with a colon, as in "a:b"'
+            Sentence(
+                "has no term {name}:, only {names}; write quotes around a text with a colon, as in"
+                ' "a:b"',
+                name=name,
+                names=", ".join(f"{each}:" for each in NAMES),
+            )
         )
     if not value.strip():
-        raise SearchError("has a term without a value: write one, or leave the term out")
+        raise SearchError(Sentence("has a term without a value: write one, or leave the term out"))
     return Term(name, value)
 
 
@@ -133,13 +138,17 @@ def _outcome(text: str) -> Outcome:
         return Outcome(text)
     except ValueError:
         names = ", ".join(each.value for each in Outcome)
-        raise SearchError(f"has an unknown outcome: after outcome: write {names}") from None
+        raise SearchError(
+            Sentence("has an unknown outcome: after outcome: write {names}", names=names)
+        ) from None
 
 
 def _code(text: str) -> int:
     found = _CODE.fullmatch(text)
     if found is None:
-        raise SearchError("has a code that is no number: after code: write one such as -7")
+        raise SearchError(
+            Sentence("has a code that is no number: after code: write one such as -7")
+        )
     return -int(found[1])
 
 
@@ -152,7 +161,9 @@ def _moment(text: str, today: datetime) -> datetime:
         moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
     except ValueError:
         raise SearchError(
-            "has a time that cannot be read: after before: write 2026-11-30, 14:30 or"
-            " 2026-11-30T14:30"
+            Sentence(
+                "has a time that cannot be read: after before: write 2026-11-30, 14:30 or"
+                " 2026-11-30T14:30"
+            )
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=today.tzinfo)

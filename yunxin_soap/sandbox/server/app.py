@@ -26,6 +26,7 @@ from yunxin_soap.sandbox.server.connection import Connection
 from yunxin_soap.sandbox.server.limits import ServerLimits
 from yunxin_soap.sandbox.server.responses import error_response, to_aiohttp
 from yunxin_soap.sandbox.service import Service
+from yunxin_soap.sentences import Sentence
 
 # ASP.NET does not decompress a request either.
 _OPTIONS: dict[str, Any] = {"access_log": None, "auto_decompress": False}
@@ -69,8 +70,12 @@ async def serve(
             await site.start()
         except OSError as error:
             raise ConfigurationError(
-                f"The sandbox cannot listen on {host}:{port} ({_os_message(error)}): choose another"
-                " address or port."
+                Sentence(
+                    "The sandbox cannot listen on {address} ({problem}): choose another address or"
+                    " port.",
+                    address=f"{host}:{port}",
+                    problem=_os_message(error),
+                )
             ) from error
         bound_port = runner.addresses[0][1]
         url_host = f"[{host}]" if ":" in host else host
