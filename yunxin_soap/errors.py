@@ -450,7 +450,7 @@ def rejected_by_code(code: int, keyword: str | None = None) -> Rejected:
                 code=code,
             ),
             code=code,
-            description_zh="未知错误代码",
+            description_zh="未知错误码",
             description_en="a code that is not in the vendor's manual",
         )
     description_zh, description_en = known.description_zh, known.description_en

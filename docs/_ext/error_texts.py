@@ -49,11 +49,11 @@ _KINDS = {
     "Rejected": _Kind(
         (
             "No, except after -1 and after a code that the manual does not list: it may have.",
-            "不会。但 -1 和手册中没有的代码除外：这时可能已经发出。",
+            "不会。但 -1 和手册中没有的错误码除外：这时可能已经发出。",
         ),
         (
             "Fix the cause, then send again. [Result codes](codes.md) has all of them.",
-            "排除原因后再发送。全部代码见[结果代码](codes.md)。",
+            "排除原因后再发送。全部见[错误码](codes.md)。",
         ),
     ),
     "ConfigurationRejected": _Kind(

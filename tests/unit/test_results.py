@@ -105,7 +105,7 @@ def test_parse_result_undocumented_code_is_rejected_and_unsafe(code: int) -> Non
     assert not error.safe_to_resend
     assert not error.temporary
     assert not error.retryable
-    assert error.description_zh == "未知错误代码"
+    assert error.description_zh == "未知错误码"
     assert error.description_en == "a code that is not in the vendor's manual"
     assert str(code) in str(error)
 

@@ -146,7 +146,7 @@ class _Words:
 
 
 _STATES = {
-    State.ACCEPTED: _Words("accepted", "成功"),
+    State.ACCEPTED: _Words("accepted", "已接受"),
     State.REJECTED: _Words("rejected", "被拒绝"),
     State.UNKNOWN: _Words("unknown", "结果未知"),
     State.PENDING: _Words("pending", "待发送"),
@@ -164,20 +164,20 @@ _STATE_NOTES = {
     State.SUPPRESSED: _Words("on the do-not-send list", "在禁发名单上"),
 }
 _CAMPAIGN_STATES = {
-    CampaignState.OPEN: _Words("open", "未完成"),
+    CampaignState.OPEN: _Words("open", "进行中"),
     CampaignState.PAUSED: _Words("paused", "已暂停"),
     CampaignState.DONE: _Words("done", "已完成"),
     CampaignState.CANCELLED: _Words("cancelled", "已取消"),
 }
 _SKIP_KINDS = {
     SkipKind.INVALID_NUMBER: _Words("invalid number", "号码无效"),
-    SkipKind.INVALID_TEXT: _Words("invalid text", "内容无效"),
+    SkipKind.INVALID_TEXT: _Words("invalid text", "文本无效"),
     SkipKind.DUPLICATE: _Words("duplicate", "号码重复"),
     SkipKind.SUPPRESSED: _Words("on the do-not-send list", "在禁发名单上"),
     SkipKind.UNREADABLE: _Words("unreadable", "无法读取"),
 }
 _ENDS = {
-    End.ACCEPTED: _Words("accepted", "成功"),
+    End.ACCEPTED: _Words("accepted", "已接受"),
     End.REJECTED: _Words("rejected", "被拒绝"),
     End.BROKEN: _Words("unknown: no usable response", "结果未知：响应中断或无法识别"),
     End.INTERRUPTED: _Words("unknown: the sending process ended", "结果未知：发送进程已终止"),

@@ -42,19 +42,19 @@ TEST_NUMBERS = (
     NumberRange(
         "15499990001",
         "15499990099",
-        "返回以末两位为代码的错误，如 15499990014 返回 -14",
+        "结果是末两位所表示的错误码：15499990014 得到 -14。",
         "The result is the code in the last two digits: 15499990014 gives -14.",
     ),
     NumberRange(
         ACCEPTED_THEN_ERROR,
         ACCEPTED_THEN_ERROR,
-        "先受理，随后服务异常：调用方无法得知结果",
+        "网关先接受，然后方法抛出异常：调用方无从得知。",
         "The gateway accepts it, then the method throws: the caller cannot know.",
     ),
     NumberRange(
         ERROR,
         ERROR,
-        "未受理，服务异常：调用方看到的与上一个相同",
+        "方法在接受之前抛出异常：调用方看到的相同。",
         "The method throws before it accepts: the caller sees the same.",
     ),
 )
