@@ -23,9 +23,20 @@ from tests.support.services import skip_or_fail
 from yunxin_soap import Client, OutcomeUnknown, Rejected
 from yunxin_soap.sandbox import Account, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
+from yunxin_soap.sandbox.config import Channel
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
 from yunxin_soap.sandbox.gateway import ACCEPTED_THEN_ERROR
 
+CUT_TEXTS = """
+[...document.querySelectorAll('.row .badge, .row time, .row .to, #heads > *')].filter((each) => {
+  const range = document.createRange();
+  range.selectNodeContents(each);
+  const { paddingLeft, paddingRight } = getComputedStyle(each);
+  const padding = parseFloat(paddingLeft) + parseFloat(paddingRight);
+  const room = each.getBoundingClientRect().width - padding;
+  return range.getBoundingClientRect().width > room + 0.5;  // less is rounding
+}).map((each) => each.textContent)
+"""
 TEXT = "您的验证码是1234，请勿告诉他人。【签名】"
 BATCH = [f"1380000{number:04d}" for number in range(500)]
 
@@ -152,7 +163,7 @@ def test_page_each_outcome_has_one_badge_and_its_reason(page: Page, gateway: San
             "accepted",
             "malformed",
             "failed: error",
-            "accepted, then error",
+            "accepted → error",
             "rejected -7",
             "accepted",
         ]
@@ -347,6 +358,53 @@ def test_page_without_arrivals_shows_how_to_send(browser: Browser, gateway: Sand
             expect(rows_of(page)).to_have_count(1)
             gateway.clear()
             expect(page.get_by_text("Nothing has arrived yet.")).to_be_visible()
+
+
+def test_page_samples_have_an_account_of_the_sandbox(browser: Browser, gateway: Sandbox) -> None:
+    """They need its password alone, which the page does not know, and have the base path."""
+    name, channel = "o'ne \\ two", "42"
+    gateway.gateway.accounts = [Account(name, "secret", channels=(Channel(channel),))]
+    commands = {"curl": ["sh", "-c"], "python": [sys.executable, "-c"], "php": ["php", "-r"]}
+    if reason := PEERS[0].missing():
+        skip_or_fail(reason)
+    with open_page(browser, gateway) as page:
+        expect(page.locator(".samples > p")).to_have_text(
+            "Replace PASSWORD with the account’s password."
+        )
+        for kind, command in commands.items():
+            sample = page.locator(f".samples .{kind}").text_content() or ""
+            assert sample.count("PASSWORD") == 1
+            subprocess.run(
+                [*command, sample.replace("PASSWORD", "secret").removeprefix("<?php\n")],
+                check=True,
+                capture_output=True,
+                timeout=30,
+            )
+        sent = [(each.user_code, each.channel) for each in gateway.inbox]
+        assert sent == [(name, channel)] * len(commands)
+
+
+def test_page_samples_without_an_account_say_so(browser: Browser, gateway: Sandbox) -> None:
+    """No sample is shown that the gateway would reject."""
+    gateway.gateway.accounts = []
+    with open_page(browser, gateway) as page:
+        expect(page.locator(".samples")).to_have_text("The sandbox has no account with a channel.")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("width", [390, 1024, 1280, 1440])
+def test_page_cuts_no_outcome(browser: Browser, gateway: Sandbox, locale: str, width: int) -> None:
+    """The badge of the fault with the longest name is whole, as are the list's heads and times."""
+    longest = max((each for each in FAULT_TYPES if each != "refuse"), key=len)
+    gateway.inject_fault(longest)
+    with suppress(OutcomeUnknown):
+        send(gateway)
+    with open_page(
+        browser, gateway, locale=locale, viewport={"width": width, "height": 800}
+    ) as page:
+        expect(rows_of(page).locator(".badge")).to_contain_text(longest)
+        cut = page.evaluate(CUT_TEXTS)
+    assert cut == []
 
 
 def test_page_clear_asks_and_says_what_becomes_of_the_faults(page: Page, gateway: Sandbox) -> None:

@@ -82,3 +82,23 @@ def test_report_switches_its_language_prints_and_is_accessible(
     assert page.evaluate("document.documentElement.scrollWidth") == _PHONE["width"]
     page.screenshot(path=SCREENSHOTS / "report-phone.png", full_page=True)
     page.close()
+
+
+def test_report_bars_are_level_with_their_numbers(browser: Browser, tmp_path: Path) -> None:
+    """The middle of each bar is that of the number beside it, within a pixel."""
+    file = tmp_path / "report.html"
+    file.write_text(render_report(rich_figures(), ZoneInfo("Asia/Shanghai"), "en"), "utf-8")
+    page = browser.new_page(viewport=_LAPTOP)
+    page.goto(file.as_uri())
+    apart = page.evaluate("""
+        [...document.querySelectorAll('svg.bar')].map((bar) => {
+          const middle = ({ top, bottom }) => (top + bottom) / 2;
+          const range = document.createRange();
+          range.selectNodeContents(bar.closest('tr').querySelector('td.n'));
+          const [number, drawn] = [range, bar].map((each) => middle(each.getBoundingClientRect()));
+          return Math.abs(number - drawn);
+        })
+    """)
+    assert len(apart) > 5
+    assert max(apart) < 1
+    page.close()

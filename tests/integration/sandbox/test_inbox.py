@@ -22,7 +22,7 @@ from tests.support.raw_http import connected, exchange, written
 from yunxin_soap import BalanceRejected, Client, NotSent, Submission
 from yunxin_soap.message import count_segments
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
-from yunxin_soap.sandbox import Config, Gateway, Sandbox
+from yunxin_soap.sandbox import Account, Channel, Config, Gateway, Sandbox
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
 from yunxin_soap.sandbox.faults.injector import MAX_FAULTS
 from yunxin_soap.sandbox.faults.model import FAULT_TYPES
@@ -482,7 +482,26 @@ def test_configuration_lists_the_test_numbers(api: Api) -> None:
         ("15499991001", "15499991001"),
     ]
     with Sandbox(Gateway(Config(test_numbers=False))) as without:
-        assert Api(without).get("/configuration") == {"test_numbers": []}
+        assert Api(without).get("/configuration")["test_numbers"] == []
+
+
+def test_configuration_names_an_account_to_try() -> None:
+    """It is one that can send; no password is told but the demo account's, which all know."""
+    gateway = Gateway()
+    with Sandbox(gateway) as sandbox:
+        api = Api(sandbox)
+
+        def told() -> object:
+            return api.get("/configuration")["sample_account"]
+
+        assert told() == {"user_code": "demo", "user_pass": "demo", "channel": "37"}
+        silent = Account("silent", "secret", channels=())
+        gateway.accounts = [silent, Account("shop", "secret", channels=(Channel("42"),))]
+        assert told() == {"user_code": "shop", "user_pass": None, "channel": "42"}
+        gateway.accounts = [Account("demo", "changed")]
+        assert told() == {"user_code": "demo", "user_pass": None, "channel": "37"}
+        gateway.accounts = [silent]
+        assert told() is None
 
 
 def test_openapi_document_is_valid_and_complete(api: Api) -> None:

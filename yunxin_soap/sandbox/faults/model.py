@@ -122,7 +122,9 @@ class Fault:
     kind: FaultKind
     when: _AnyStage = "after"
     times: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="How many submissions the fault hits; null means every one that matches."
+        None,
+        description="How many submissions the fault hits; without a number, every one that"
+        " matches.",
     )
     seed: StrictInt = Field(
         0, description="Seed of the random choices: the same seed hits the same submissions."

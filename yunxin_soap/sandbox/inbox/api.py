@@ -275,8 +275,14 @@ class Inbox:
         return _json_response(schemas.NumberCount(number=number, accepted=accepted))
 
     async def _get_configuration(self, call: _Call[NoQuery]) -> web.StreamResponse:
-        ranges = [asdict(each) for each in self._service.gateway.test_numbers]
-        return _json_response(schemas.Configuration.model_validate({"test_numbers": ranges}))
+        gateway = self._service.gateway
+        account = next((each for each in gateway.accounts if each.channels), None)
+        return _json_response(
+            schemas.Configuration(
+                test_numbers=[schemas.NumberRange(**asdict(each)) for each in gateway.test_numbers],
+                sample_account=None if account is None else schemas.SampleAccount.of(account),
+            )
+        )
 
     async def _list_faults(self, call: _Call[NoQuery]) -> web.StreamResponse:
         statuses = self._service.faults.statuses()

@@ -13,6 +13,7 @@ from yunxin_soap.message import count_segments, utf16_length
 from yunxin_soap.operation import ProtocolName
 from yunxin_soap.sandbox.arrivals import models
 from yunxin_soap.sandbox.arrivals.models import Outcome, code_of
+from yunxin_soap.sandbox.config import DEMO, Account
 from yunxin_soap.sandbox.faults.injector import FaultStatus
 
 if TYPE_CHECKING:
@@ -187,11 +188,32 @@ class NumberRange(_Schema):
     description_en: str
 
 
+class SampleAccount(_Schema):
+    """An account for a first try."""
+
+    user_code: str
+    user_pass: str | None
+    """The demo account's password; null for any other account, whose password nobody is told."""
+    channel: str
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return what may be told of an account, which has a channel."""
+        is_demo = (account.user_code, account.user_pass) == (DEMO.user_code, DEMO.user_pass)
+        return cls(
+            user_code=account.user_code,
+            user_pass=account.user_pass if is_demo else None,
+            channel=account.channels[0].number,
+        )
+
+
 class Configuration(_Schema):
     """What the page must know of the sandbox's configuration."""
 
     test_numbers: list[NumberRange]
     """Empty if they are switched off."""
+    sample_account: SampleAccount | None
+    """The first account that has a channel; null if none has."""
 
 
 class FaultState(_Schema):

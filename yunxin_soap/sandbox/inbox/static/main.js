@@ -4,7 +4,7 @@ import { $, $$, h } from './dom.js';
 import * as faults from './faults.js';
 import * as list from './list.js';
 import * as message from './message.js';
-import { createSamples } from './samples.js';
+import { createSamples, setAccount } from './samples.js';
 import * as search from './search.js';
 import * as testNumbers from './testnumbers.js';
 import { isChinese, n, remember, t, translate } from './texts.js';
@@ -300,7 +300,9 @@ function handleLink(event) {
   if (link.dataset.step !== undefined) list.select(place.id, true);
 }
 
-function showTestNumbers() {
+function showConfiguration(configuration) {
+  setAccount(configuration.sample_account);
+  testNumbers.set(configuration.test_numbers);
   testNumbers.writeHelp();
   if (list.seen().some((each) => each.recipients.some(testNumbers.isTestNumber))) list.redraw();
   message.redraw();
@@ -312,7 +314,7 @@ function start() {
   faults.start();
   place = { q: null, id: null, panel: null };
   showPlace(); // ask for the list first, and translate while the answer is on its way
-  testNumbers.load().then(showTestNumbers).catch(() => {}); // the events' error says why
+  call('/configuration').then(showConfiguration).catch(() => {}); // the events' error says why
   showLanguage();
   $('#language').addEventListener('click', switchLanguage);
   $('#theme').addEventListener('click', switchTheme);

@@ -42,7 +42,7 @@ const TEXTS = {
   'outcome.rejected': ['rejected', '被拒绝'],
   'outcome.failed': ['failed', '失败'],
   'outcome.malformed': ['malformed', '请求有误'],
-  'outcome.lost': ['accepted, then {fault}', '已接受，再 {fault}'],
+  'outcome.lost': ['accepted → {fault}', '已接受 → {fault}'],
   'outcome.lost.about': [
     'The gateway accepted this message. Then the fault kept the answer from the caller.',
     '网关已接受这条短信，随后的故障使调用方收不到正常结果。'],
@@ -114,6 +114,7 @@ const TEXTS = {
   'empty.about': [
     'Send the first message to this sandbox. It appears here at once, and no SMS goes out.',
     '向本沙箱发送第一条短信。它会立即出现在这里，不会真的发出。'],
+  'samples.no-account': ['The sandbox has no account with a channel.', '沙箱没有带通道的账号。'],
   'send.another': ['Send another message', '再发一条短信'],
 
   help: ['Help', '帮助'],
@@ -190,7 +191,7 @@ const CHINESE = {
   'The TCP port is closed to everybody, also the page and REST.': 'TCP 端口对所有人关闭，包括网页和 REST。',
   'after the gateway has decided and recorded the submission, before the gateway sees it, or unread: before the request is read.':
     'after：网关处理并记录提交之后；before：网关看到提交之前；unread：读取请求之前。',
-  'How many submissions the fault hits; null means every one that matches.': '故障命中多少次提交；留空表示所有符合条件的提交。',
+  'How many submissions the fault hits; without a number, every one that matches.': '故障命中多少次提交；不填则是所有符合条件的提交。',
   'Seed of the random choices: the same seed hits the same submissions.': '随机种子：相同的种子命中相同的提交。',
   'Only submissions to one of these numbers.': '仅限发往其中某个号码的提交。',
   'Only submissions of this account.': '仅限该账号的提交。',
