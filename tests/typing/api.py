@@ -320,9 +320,9 @@ def sandboxes() -> None:
         fault.remove()
         sandbox.inject_fault("html", status=503, when="before", probability=0.5, seed=7, times=None)
         sandbox.inject_fault("code", code=-14, numbers="13900000001", protocol="soap")
-        sandbox.inject_fault("explode")  # type: ignore[arg-type]
-        sandbox.inject_fault("close", when="later")  # type: ignore[arg-type]
-        sandbox.inject_fault("close", often=True)  # type: ignore[call-arg]
+        sandbox.inject_fault("explode")  # type: ignore[call-overload]
+        sandbox.inject_fault("close", when="later")  # type: ignore[call-overload]
+        sandbox.inject_fault("close", often=True)  # type: ignore[call-overload]
         assert_type(sandbox.assert_sent("13900000000", "您好", times=1), tuple[Arrival, ...])
         assert_type(sandbox.inbox, tuple[Arrival, ...])
         assert_type(sandbox.arrivals, tuple[Arrival, ...])

@@ -18,7 +18,7 @@ from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome, StorageError
 from yunxin_soap.sandbox.arrivals.sqlite import SqliteArrivals
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore, StoreLimits
 from yunxin_soap.sandbox.config import Account, Channel, Config
-from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
+from yunxin_soap.sandbox.faults.model import Fault, FaultKind
 from yunxin_soap.sandbox.gateway import Gateway, GatewayDecision
 from yunxin_soap.sandbox.sandbox import InjectedFault, Sandbox
 from yunxin_soap.sandbox.server.limits import ServerLimits
@@ -32,7 +32,6 @@ __all__ = [
     "Config",
     "Fault",
     "FaultKind",
-    "FaultOptions",
     "Gateway",
     "GatewayDecision",
     "InjectedFault",

@@ -9,19 +9,32 @@ import re
 import threading
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+from typing_extensions import Unpack, overload
 
 from yunxin_soap.clock import timeout_clock
 from yunxin_soap.sandbox.arrivals.store import ArrivalStore
 from yunxin_soap.sandbox.assertions import check_not_sent, check_nothing_sent, check_sent
-from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
+from yunxin_soap.sandbox.faults.model import (
+    BalanceOptions,
+    CodeOptions,
+    ErrorOptions,
+    Fault,
+    FaultKind,
+    HtmlOptions,
+    LossOptions,
+    RefuseOptions,
+    ResponseOptions,
+    SlowOptions,
+)
 from yunxin_soap.sandbox.gateway import Gateway
 from yunxin_soap.sandbox.server.app import serve
 from yunxin_soap.sandbox.server.limits import ServerLimits
 from yunxin_soap.sandbox.service import Service
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
     from yunxin_soap.sandbox.access import Access
     from yunxin_soap.sandbox.arrivals.models import Arrival
@@ -136,8 +149,88 @@ class Sandbox:
         """Add an account, or replace the one with that user code."""
         self.gateway.add_account(account)
 
+    @overload
     def inject_fault(
-        self, kind: FaultKind, /, *, times: int | None = 1, **options: Unpack[FaultOptions]
+        self,
+        kind: Literal["close", "reset", "hang"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[LossOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["error"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[ErrorOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["html"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[HtmlOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["cut", "garble", "content-type"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[ResponseOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["delay", "trickle"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[SlowOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["code"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[CodeOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["balance"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[BalanceOptions],
+    ) -> InjectedFault: ...
+
+    @overload
+    def inject_fault(
+        self,
+        kind: Literal["refuse"],
+        /,
+        *,
+        times: int | None = 1,
+        **options: Unpack[RefuseOptions],
+    ) -> InjectedFault: ...
+
+    def inject_fault(
+        self, kind: FaultKind, /, *, times: int | None = 1, **options: Any
     ) -> InjectedFault:
         """Make the next submissions that match fail.
 

@@ -7,13 +7,14 @@ import errno
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from tests.support.raw_http import connected, exchange, port_of, reply_to, written
 from yunxin_soap.errors import ConfigurationError
-from yunxin_soap.sandbox import FaultKind, FaultOptions, Gateway, Sandbox, ServerLimits
+from yunxin_soap.sandbox import FaultKind, Gateway, Sandbox, ServerLimits
 from yunxin_soap.sandbox.asmx.handler import PATH
 
 # Raw bytes in the query, as the vendor's ASP sample sends them.
@@ -158,7 +159,7 @@ def test_server_too_many_connections_spares_busy_ones() -> None:
     [("delay", {"seconds": 600}), ("hang", {}), ("trickle", {"seconds": 600})],
 )
 def test_server_disconnected_client_frees_its_connection(
-    kind: FaultKind, options: FaultOptions
+    kind: FaultKind, options: dict[str, Any]
 ) -> None:
     """A faulty response ends when its client disconnects."""
     with Sandbox(limits=ServerLimits(max_connections=2)) as sandbox:

@@ -13,7 +13,7 @@ import pytest
 from yunxin_soap import ConfigurationError
 from yunxin_soap.operation import PROTOCOLS
 from yunxin_soap.sandbox.faults.injector import FaultInjector, TriggeredFault
-from yunxin_soap.sandbox.faults.model import Fault, FaultKind, FaultOptions
+from yunxin_soap.sandbox.faults.model import Fault, FaultKind
 
 
 class FakeClock:
@@ -49,7 +49,7 @@ def trigger(
     ],
 )
 def test_injector_selection_hits_only_matching_submissions(
-    options: FaultOptions, matching: dict[str, str], other: dict[str, str]
+    options: dict[str, Any], matching: dict[str, str], other: dict[str, str]
 ) -> None:
     """A fault with a selection does not hit other submissions."""
     faults = FaultInjector()

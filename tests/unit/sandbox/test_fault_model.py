@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from typing_extensions import get_overloads, get_type_hints
 
 from yunxin_soap import ConfigurationError
+from yunxin_soap.sandbox import Sandbox, sandbox
 from yunxin_soap.sandbox.faults.model import (
     FAULT_TYPES,
     Fault,
     FaultKind,
-    FaultOptions,
     option_names,
 )
 
@@ -35,10 +36,20 @@ def test_faultkind_has_every_fault_class() -> None:
     assert get_args(FaultKind) == tuple(FAULT_TYPES)
 
 
-def test_faultoptions_has_every_option_of_every_kind() -> None:
-    """`FaultOptions` lists all options of the classes, except `times`."""
-    names = {name for kind in FAULT_TYPES for name in option_names(kind)}
-    assert names == FaultOptions.__annotations__.keys() | {"times"}
+def test_inject_fault_has_a_signature_for_every_kind_with_its_options() -> None:
+    """Type checkers know of each kind the options and the stages that its class has."""
+    known: dict[str, dict[str, Any]] = {}
+    for signature in get_overloads(Sandbox.inject_fault):
+        hints = get_type_hints(signature, vars(sandbox))
+        (options,) = get_args(hints["options"])
+        for kind in get_args(hints["kind"]):
+            known[kind] = get_type_hints(options)
+    assert {kind: {*hints, "times"} for kind, hints in known.items()} == {
+        kind: set(option_names(kind)) for kind in FAULT_TYPES
+    }
+    assert {kind: get_args(hints["when"]) for kind, hints in known.items()} == {
+        kind: get_args(get_type_hints(made)["when"]) for kind, made in FAULT_TYPES.items()
+    }
 
 
 @pytest.mark.parametrize(

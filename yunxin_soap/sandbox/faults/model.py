@@ -400,10 +400,12 @@ FAULT_TYPES: dict[FaultKind, type[Fault]] = {
 }
 
 
-class FaultOptions(TypedDict, total=False):
-    """The options of all kinds, as keyword arguments; a kind lacks some of them."""
+# The options as keyword arguments, for type checkers: an option of another kind is a mistake, too.
 
-    when: FaultStage
+
+class SubmissionOptions(TypedDict, total=False):
+    """The options that say which submissions a fault hits."""
+
     seed: int
     numbers: Sequence[str]
     user_code: str | None
@@ -411,11 +413,58 @@ class FaultOptions(TypedDict, total=False):
     text: str
     skip: int
     probability: float
+
+
+class LossOptions(SubmissionOptions, total=False):
+    """The options of the kinds without a response: close, reset and hang."""
+
+    when: FaultStage
+
+
+class ErrorOptions(SubmissionOptions, total=False):
+    """The options of the kind error."""
+
+    when: Literal["before", "after"]
+
+
+class HtmlOptions(ErrorOptions, total=False):
+    """The options of the kind html."""
+
+    status: int
+
+
+class ResponseOptions(SubmissionOptions, total=False):
+    """The options of the kinds that change the response: cut, garble and content-type."""
+
+    when: Literal["after"]
+
+
+class SlowOptions(ResponseOptions, total=False):
+    """The options of the kinds delay and trickle."""
+
     seconds: float
     jitter: float
-    status: int
+
+
+class CodeOptions(ResponseOptions, total=False):
+    """The options of the kind code."""
+
     code: str | int
+
+
+class BalanceOptions(ResponseOptions, total=False):
+    """The options of the kind balance."""
+
     left: int
+
+
+class RefuseOptions(TypedDict, total=False):
+    """The options of the kind refuse."""
+
+    when: Literal["after"]
+    seed: int
+    seconds: float
+    jitter: float
 
 
 def _place_of(kind: object) -> Sentence:
