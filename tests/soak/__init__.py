@@ -1,0 +1,1 @@
+"""A long run that shows that nothing grows: threads, sockets, descriptors, memory."""
