@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from yunxin_soap.errors import ConfigurationError, NotSent, OutcomeUnknown
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import clear_frames, truncate_printable
-from yunxin_soap.sentences import Sentence
+from yunxin_soap.sentences import Sentence, text_of
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.description import differences
 from yunxin_soap.wire.zeep_adapter import Wsdl
@@ -131,13 +131,17 @@ def _fetch(settings: Settings) -> Wsdl:
         problem = _cause(error)
         if re.search(r" within \S+ s$", problem):
             total = settings.connect_timeout + settings.timeout
-            problem += f" (timeout={total:g} includes the time to connect)"
+            problem = Sentence(
+                "{problem} (timeout={total} includes the time to connect)",
+                problem=problem,
+                total=f"{total:g}",
+            )
     finally:
         transport.close()
     if response is not None and response.status != 200:
-        problem = f"the server responded with HTTP status {response.status}"
+        problem = Sentence("the server responded with HTTP status {status}", status=response.status)
     elif response is not None and len(response.body) > MAX_BYTES:
-        problem = f"the document has more than {MAX_BYTES} bytes"
+        problem = Sentence("the document has more than {limit} bytes", limit=MAX_BYTES)
     if response is None or problem:
         raise ConfigurationError(
             Sentence(
@@ -152,13 +156,8 @@ def _fetch(settings: Settings) -> Wsdl:
 
 def _cause(error: NotSent | OutcomeUnknown) -> str:
     """Return what broke, without the sentences about an SMS."""
-    text = str(error)
-    found = re.match(
-        r"(?:Nothing was sent: |The request may have reached the gateway, but )(.*?)"
-        r"\. (?:The submission can|It is unknown)",
-        text,
-    )
-    return found[1] if found else text
+    text = text_of(error)
+    return text.values.get("reason", text) if isinstance(text, Sentence) else text
 
 
 def refresh(

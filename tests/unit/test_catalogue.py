@@ -55,9 +55,6 @@ NOT_TRANSLATED = {
         "ConfigurationError('The worker does not start, because it might send twice or leave"
         " submissions unknown:\\n- ' + '\\n- '.join(problems))",
     },
-    "wire/description.py": {
-        "Unreadable(f'{what} is defined {len(nodes)} times' if nodes else f'{what} is missing')",
-    },
 }
 """Errors that a command shows in English."""
 

@@ -29,6 +29,7 @@ from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.results import parse_result
 from yunxin_soap.sandbox.asmx import soap as asmx_soap
+from yunxin_soap.translation import chinese, translate_error
 from yunxin_soap.transport.base import Response
 from yunxin_soap.wire.codec import MAX_QUERY, Codec, Fields, SubmissionEncoder
 
@@ -496,6 +497,39 @@ def test_decode_long_soap_fault_is_truncated_and_printable(
     assert "why\ufffd not" in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("protocol", "response", "expected"),
+    [
+        ("soap", Response(404, "text/html", b""), "HTTP 状态 404。"),
+        ("soap", Response(302, "text/html", b""), "HTTP 状态 302（不跟随重定向）。"),
+        ("soap", Response(200, "", b"x"), "无法读取为 XML 的内容（Content-Type 缺失）。"),
+        ("soap", Response(200, "text/xml", b"<x/>"), "不是 sendMesExt 响应的 XML。"),
+        (
+            "soap",
+            Response(400, "text/xml", FAULT_11.format("s:Server", "why").encode()),
+            "HTTP 状态 400 和 SOAP Server 错误（“why”），互相矛盾。",
+        ),
+        (
+            "soap",
+            Response(500, "text/xml", FAULT_11.format("s:Client", "why").encode()),
+            "SOAP Client 错误（“why”）。",
+        ),
+        (
+            "http-get",
+            Response(500, "text/plain", b"Missing parameter: userCode.\r\n"),
+            "HTTP 状态 500：Missing parameter: userCode。",
+        ),
+    ],
+)
+def test_decode_error_in_chinese_quotes_only_the_server_in_english(
+    protocol: ProtocolName, response: Response, expected: str
+) -> None:
+    """What the library says of a response is Chinese, the server's own words stay."""
+    with pytest.raises((Rejected, OutcomeUnknown)) as caught:
+        CODECS[protocol].decode(response)
+    assert expected in translate_error(caught.value, chinese())
 
 
 REJECTED = (400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417, 426, 429, 431)

@@ -23,7 +23,7 @@ from yunxin_soap.errors import ConfigurationRejected, OutcomeUnknown, SendError,
 from yunxin_soap.message import Submission, check_request_validation
 from yunxin_soap.operation import FIELDS, NAMESPACE, OPERATION, ProtocolName
 from yunxin_soap.redact import Redactor, truncate_printable
-from yunxin_soap.sentences import Sentence
+from yunxin_soap.sentences import Sentence, joined_by_and
 from yunxin_soap.transport.base import Request, Response
 from yunxin_soap.wire import zeep_adapter
 from yunxin_soap.wire.response_template import ResponseTemplate
@@ -88,11 +88,13 @@ _LEVELS_OF_ESCAPING = 4
 
 _TEXT_SHOWN = 240
 """Characters of a fault's or a page's text that an error quotes: fewer than an error may have."""
-_WHAT_SHOWN = 400
-"""Characters that an error has for all that came."""
-_NOT_A_RESPONSE = "XML that is not a response of sendMesExt"
-_NIL_OR_REFERENCE = "a result that is marked as null or as a reference, and yet has a text"
-_CONTRADICTION = ", which contradict each other"
+_NAME_SHOWN = 40
+"""Characters of a name that an error quotes."""
+_NOT_A_RESPONSE = Sentence("XML that is not a response of {operation}", operation=OPERATION)
+_NIL_OR_REFERENCE = Sentence(
+    "a result that is marked as null or as a reference, and yet has a text"
+)
+_BATCH_NUMBER = Sentence("what may be a batch number")
 
 
 class Fields(NamedTuple):
@@ -250,7 +252,9 @@ class Codec:
         # The error is dropped: its frames hold the response, which may echo the request.
         with suppress(Exception):
             return read(document.root)
-        raise self._unknown(f"XML that is not a response of {operation}", response)
+        name = truncate_printable(operation, _NAME_SHOWN)
+        what = Sentence("XML that is not a response of {operation}", operation=name)
+        raise self._unknown(what, response)
 
     def _read(self, response: Response) -> str | SendError:
         """Return the result in a response, or the error that the response means."""
@@ -259,7 +263,7 @@ class Codec:
             return document
         result, problem = self._find_result(document.root)
         if result.lstrip().startswith("-") and _mentions_result(result, OPERATION):
-            problem = f"a code and another result{_CONTRADICTION}"
+            problem = _contradiction(Sentence("a code"), Sentence("another result"))
         if problem:
             return self._unknown(problem, response)
         learned = ResponseTemplate.learn(result, document.encoding, response)
@@ -274,16 +278,24 @@ class Codec:
             return refusal
         if refusal is not None:
             if any(_mentions_result(text, operation) for text in _texts(response, document)):
-                what = f"{refusal} and a result of {operation}{_CONTRADICTION}"
-                return self._unknown(what, response)
+                name = truncate_printable(operation, _NAME_SHOWN)
+                result = Sentence("a result of {operation}", operation=name)
+                return self._unknown(_contradiction(refusal, result), response)
             return self._rejected(refusal, response)
         status = response.status
         if status != 200:
-            redirect = ", and redirects are not followed" if status // 100 == 3 else ""
-            return self._unknown(f"HTTP status {status}{redirect}", response)
+            if status // 100 == 3:
+                redirect = Sentence(
+                    "HTTP status {status}, and redirects are not followed", status=status
+                )
+                return self._unknown(redirect, response)
+            return self._unknown(_status(status), response)
         if document is None or not _is_xml(response):
             kind = truncate_printable(self._redact(response.content_type), 80)
-            what = f"something that is not readable XML (Content-Type {kind or 'missing'})"
+            what = Sentence(
+                "something that is not readable XML (Content-Type {kind})",
+                kind=kind or Sentence("missing"),
+            )
             return self._unknown(what, response)
         return document
 
@@ -298,35 +310,37 @@ class Codec:
         fault = None if document is None else _find_fault(document.root)
         said = "" if fault is None else self._describe_fault(fault)
         if status in REJECTED_STATUSES:
-            refusal = f"HTTP status {status}"
+            refusal = _status(status)
             if fault is None:
                 return refusal
-            refusal = f"{refusal} and {said}"
             if fault.blames_client:
-                return refusal
-            return self._unknown(f"{refusal}{_CONTRADICTION}", response)
+                return joined_by_and([refusal, said])
+            return self._unknown(_contradiction(refusal, said), response)
         if fault is not None and self._soap and _is_xml(response):
             if status not in (200, 500):  # those that SOAP has for a fault, by habit or by rule
-                return self._unknown(f"HTTP status {status} and {said}", response)
+                return self._unknown(joined_by_and([_status(status), said]), response)
             if fault.blames_client:
                 return said
             return self._unknown(said, response)
         if status == 500 and not self._soap and _media_type(response) == "text/plain":
             text = _decode_text(response).lstrip()
             if _BEFORE_THE_METHOD.match(text) and not _IN_THE_METHOD.search(text):
-                said = f"HTTP status 500: {self._quote(_unescape(text.splitlines()[0]))}"
+                quoted = self._quote(_unescape(text.splitlines()[0]))
                 if _LONG_NUMBER.search(text):
-                    return self._unknown(f"{said} and what may be a batch number", response)
-                return said
+                    said = Sentence("HTTP status 500: {text}", text=quoted)
+                    return self._unknown(joined_by_and([said, _BATCH_NUMBER]), response)
+                return Sentence("HTTP status 500: {text}", text=quoted.rstrip("."))
         return None
 
     def _describe_fault(self, fault: _Fault) -> str:
         if not fault.is_alone:
-            return "a SOAP fault beside other content"
+            return Sentence("a SOAP fault beside other content")
         said = self._quote(fault.text)
-        what = f"a SOAP {self._quote(fault.name, 40) or 'nameless'} fault"
-        what = f'{what} ("{said}")' if said else what
-        return f"{what} and what may be a batch number" if fault.has_batch_number else what
+        name = self._quote(fault.name, _NAME_SHOWN) or Sentence("nameless")
+        what = Sentence("a SOAP {name} fault", name=name)
+        if said:
+            what = Sentence('a SOAP {name} fault ("{text}")', name=name, text=said)
+        return joined_by_and([what, _BATCH_NUMBER]) if fault.has_batch_number else what
 
     def _quote(self, text: str, limit: int = _TEXT_SHOWN) -> str:
         """Redact a text of the response, put it on one line and truncate it."""
@@ -358,13 +372,12 @@ class Codec:
         return result, ""
 
     def _rejected(self, what: str, response: Response) -> ConfigurationRejected:
-        what = truncate_printable(what, _WHAT_SHOWN)
         status = response.status
         remedy = REJECTED_STATUSES.get(status, REJECTED_STATUSES[400])
         return ConfigurationRejected(
             Sentence(
                 "The gateway rejected the request with {what}. No SMS was sent: {remedy}.",
-                what=what.rstrip("."),
+                what=what,
                 remedy=remedy,
             ),
             category=Category.CONFIGURATION,
@@ -376,16 +389,23 @@ class Codec:
         )
 
     def _unknown(self, what: str, response: Response) -> OutcomeUnknown:
-        what = truncate_printable(what, _WHAT_SHOWN)
         return OutcomeUnknown(
             Sentence(
                 "The gateway responded with {what}. It is unknown whether the SMS was sent. "
                 "Check with the vendor before you send it again.",
-                what=what.rstrip("."),
+                what=what,
             ),
             excerpt=self._redact.excerpt(response.body),
             http_status=response.status,
         )
+
+
+def _status(status: int) -> Sentence:
+    return Sentence("HTTP status {status}", status=status)
+
+
+def _contradiction(one: str, other: str) -> Sentence:
+    return Sentence("{one} and {other}, which contradict each other", one=one, other=other)
 
 
 def check_query_length(length: int) -> None:

@@ -492,7 +492,9 @@ def _is_read(node: _Element) -> bool:
 
 def _only(nodes: list[_Element], what: str) -> _Element:
     if len(nodes) != 1:
-        raise Unreadable(f"{what} is defined {len(nodes)} times" if nodes else f"{what} is missing")
+        if not nodes:
+            raise Unreadable(Sentence("{what} is missing", what=what))
+        raise Unreadable(Sentence("{what} is defined {count} times", what=what, count=len(nodes)))
     return nodes[0]
 
 
