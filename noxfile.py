@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 EVERYTHING = ("-e", ".[all,test]")
 TYPING_TESTS = "tests/typing"
+WHEELS = Path("dist").resolve()
+"""Where `package` leaves the wheel and the sdist, and `wheel` finds them."""
 
 nox.needs_version = ">=2024.10"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -79,3 +84,52 @@ def benchmarks(session: nox.Session) -> None:
     session.install(*EVERYTHING)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
     session.run("python", "-m", "tests.benchmarks.campaign", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel twice, in two ways that must not matter; check them."""
+    session.install("build[uv]", "check-wheel-contents", "twine")
+    committed = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    epoch = str(committed).strip()
+    built = []
+    for name, umask, zone in (("one", "022", "UTC"), ("the other", "077", "Asia/Shanghai")):
+        source = Path(session.create_tmp(), name, "yunxin_soap")
+        shutil.rmtree(source, ignore_errors=True)
+        script = 'umask "$0" && git clone -q . "$1" && exec python -m build --installer uv "$1"'
+        session.run(
+            *("sh", "-c", script, umask, str(source)),
+            env={"SOURCE_DATE_EPOCH": epoch, "TZ": zone},
+            external=True,
+            silent=True,
+        )
+        built.append({path.name: path.read_bytes() for path in (source / "dist").iterdir()})
+    one, other = built
+    different = [name for name in {*one, *other} if one.get(name) != other.get(name)]
+    if different:
+        session.error(f"The second build is not the same: {sorted(different)}")
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    shutil.copytree(source / "dist", WHEELS)
+    files = [str(path) for path in sorted(WHEELS.iterdir())]
+    session.run("twine", "check", "--strict", *files)
+    session.run("check-wheel-contents", str(WHEELS))
+
+
+@nox.session(python=PYTHONS, reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Send an SMS to the sandbox with the wheel alone, and run a user's own tests with it."""
+    (built,) = WHEELS.glob("*.whl")
+    session.install(f"{built}[cli,sandbox]")
+    project = Path(session.create_tmp(), "user_project")
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree("tests/acceptance/user_project", project)
+    # Elsewhere, so that no module of this folder is imported.
+    session.chdir(project)
+    message = ("--to", "13900000000", "--message", "您好【签名】")
+    session.run("yunxin-soap", "send", "--sandbox", *message)
+    session.install("anyio", "pytest", "pytest-asyncio", "pytest-xdist")
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "-W", "error")
+    if session.python == PYTHONS[0]:
+        # The last pytest-asyncio without loop scopes must work, too.
+        session.install("pytest<9", "pytest-asyncio==0.23.8")
+        session.run("python", "-m", "pytest", "-q")
