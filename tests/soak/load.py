@@ -37,6 +37,8 @@ _KEYS = 5
 _QUEUED = 8
 _NUMBERS_OF_A_CAMPAIGN = 24
 _PURGE_EVERY = 5
+_PURGED_AFTER = 30.0
+"""Seconds. The second caller of a key must find its content."""
 _LOOK_AGAIN = 0.1
 """Seconds until somebody looks again whether the worker is done."""
 
@@ -152,7 +154,7 @@ def run_sync(load: Load) -> None:
             _await_worker(load.ledger_url)
             if round_number % _PURGE_EVERY == 0:
                 with suppress(LedgerError):  # another process reads the file: the next one does it
-                    ledger.purge(older_than=0)
+                    ledger.purge(older_than=_PURGED_AFTER)
             return {}
 
         def last() -> dict[str, Any]:

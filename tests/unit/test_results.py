@@ -209,10 +209,10 @@ def test_parse_result_two_codes_are_unknown(separator: str, code: int, other: in
 
 
 @pytest.mark.parametrize(
-    "result", ["-6:-1", "-6：-1", "-8 8:00-22:00", "-8,x-1", "-9 1000个", "-3 -"]
+    "result", ["-6:-1", "-6：-1", "-8 8:00-22:00", "-8,x-1", "-9 1000个", "-3 -", "-3,-1234567890"]
 )
 def test_parse_result_hyphen_in_an_explanation_is_no_code(result: str) -> None:
-    """Hours may have a hyphen, and a banned word may be a code."""
+    """Hours may have a hyphen, and a banned word may be a code. No code has ten digits."""
     assert rejection(result).code == int(result[:2])
 
 
@@ -275,7 +275,9 @@ def test_parse_result_text_without_code_is_unknown(separator: str, text: str) ->
         parse_result(f"{separator}{text}")
 
 
-@pytest.mark.parametrize("result", ["2114355899380234221", " 2114355899380234221\r\n", "7"])
+@pytest.mark.parametrize(
+    "result", ["2114355899380234221", " 2114355899380234221\r\n", "7", "9" * 20]
+)
 def test_parse_result_batch_number_is_kept_as_text(result: str) -> None:
     """A batch number is returned as text, without the white space around it."""
     assert parse_result(result) == result.strip()
@@ -356,6 +358,21 @@ def test_parse_result_excerpt_is_truncated_and_redacted() -> None:
         parse_result("secret" * 100, redact=lambda text: text.replace("secret", "***"))
     assert "secret" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_parse_result_excerpt_has_80_characters() -> None:
+    """An error quotes 80 characters of a result, and then the mark of what was left out."""
+    with pytest.raises(OutcomeUnknown) as caught:
+        parse_result("x" * 81)
+    assert caught.value.excerpt == "x" * 80 + "…"
+
+
+def test_parse_result_empty_result_is_called_so() -> None:
+    """An error names an empty result in words, and quotes any other."""
+    with pytest.raises(OutcomeUnknown, match="returned an empty result, which is neither"):
+        parse_result(" ")
+    with pytest.raises(OutcomeUnknown, match="returned 'OK', which is neither"):
+        parse_result("OK")
 
 
 def test_receipt_repr_omits_numbers_and_message() -> None:

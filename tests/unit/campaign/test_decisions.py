@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -15,13 +16,14 @@ from yunxin_soap import (
     ResultCode,
     SendError,
 )
-from yunxin_soap.campaign.models import ClaimedSubmission, Pause, State
+from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.campaign.running.decisions import (
     UNREACHABLE_PAUSE,
     CircuitBreaker,
     Decision,
     decide,
     ending_of,
+    ending_of_queued,
 )
 from yunxin_soap.errors import rejected_by_code
 from yunxin_soap.message import Submission
@@ -120,6 +122,75 @@ def test_decide_backoff_doubles_up_to_five_minutes(attempts: int, seconds: float
     assert decision.ending.state is State.PENDING
     assert decision.ending.retry_after == seconds
     assert decision.failed
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "retry_after"),
+    [
+        (rejected_by_code(-7), State.PENDING, 300.0),  # a campaign would ask an operator
+        (rejected_by_code(-8), State.PENDING, 300.0),
+        (rejected_by_code(-23), State.PENDING, 10.0),
+        (ConfigurationRejected("w", http_status=429, temporary=True), State.PENDING, 60.0),
+        (InvalidRequest("text too long", safe_to_resend=True), State.PENDING, 300.0),
+        (NotSent("connection refused"), State.PENDING, 4.0),
+        (rejected_by_code(-6, "x"), State.REJECTED, 0.0),
+        (rejected_by_code(-14), State.REJECTED, 0.0),
+        (rejected_by_code(-1), State.REJECTED, 0.0),
+        (OutcomeUnknown("it may have been sent"), State.UNKNOWN, 0.0),
+    ],
+)
+def test_ending_of_queued_waits_where_a_campaign_would_pause(
+    error: SendError, state: State, retry_after: float
+) -> None:
+    """A queued send stays pending for as long as a campaign would pause, and holds no content."""
+    claimed = ClaimedSubmission(1, 1, 3, TWO.submission)
+    ending = ending_of_queued(error, claimed, began_at=2.0, ended_at=5.0)
+    assert (ending.state, ending.retry_after) == (state, retry_after)
+    assert (ending.claimed, ending.began_at, ending.ended_at) == (claimed, 2.0, 5.0)
+    assert not ending.hold_content
+
+
+@pytest.mark.parametrize("end", [ending_of, ending_of_queued])
+def test_ending_of_any_other_error_is_unknown(end: Callable[..., Ending]) -> None:
+    """An error that says nothing about the request leaves the outcome unknown."""
+    ending = end(RuntimeError("x"), CLAIMED, began_at=2.0, ended_at=5.0)
+    assert ending == Ending(CLAIMED, State.UNKNOWN, 2.0, 5.0, reason="it ended with RuntimeError")
+
+
+def test_ending_of_a_cancellation_keeps_the_reason_of_its_cause() -> None:
+    """The reason says that it was cancelled, and what its cause says."""
+    cancelled = asyncio.CancelledError()
+    cancelled.__cause__ = OutcomeUnknown("a byte had left")
+    ending = ending_of(cancelled, CLAIMED, began_at=2.0, ended_at=5.0)
+    assert ending.reason == "cancelled while in flight: a byte had left"
+    assert (ending.began_at, ending.ended_at) == (2.0, 5.0)
+
+
+def test_decide_unknown_outcome_is_a_failure_without_a_pause() -> None:
+    """What may have been sent stays unknown; only the breaker pauses for it."""
+    decision = decide_on(OutcomeUnknown("it may have been sent"))
+    assert decision.ending.state is State.UNKNOWN
+    assert not decision.ending.safe_to_resend
+    assert (decision.pause, decision.failed) == (None, True)
+
+
+@pytest.mark.parametrize("code", [-5, -6, -12, -20])
+def test_decide_rejected_content_is_held(code: int) -> None:
+    """A text that is rejected is held, so that its other submissions do not go out with it."""
+    decision = decide_on(rejected_by_code(code))
+    assert (decision.ending.state, decision.ending.hold_content) == (State.REJECTED, True)
+    assert decision.ending.safe_to_resend
+    assert (decision.pause, decision.failed) == (None, False)
+
+
+@pytest.mark.parametrize("code", [-3, -7, -13, -18, -19, -21, -22])
+def test_decide_account_rejection_waits_for_an_operator(code: int) -> None:
+    """What concerns the account concerns all: it stays pending until an operator resumes."""
+    error = rejected_by_code(code)
+    decision = decide_on(error)
+    assert (decision.ending.state, decision.ending.safe_to_resend) == (State.PENDING, True)
+    assert decision.pause == Pause(str(error), None)
+    assert not decision.failed
 
 
 def count(circuit: CircuitBreaker, *failures: State) -> list[Pause | None]:

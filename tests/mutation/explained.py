@@ -1,0 +1,9 @@
+"""The mutants that change nothing that anybody could notice, and why.
+
+Each is named by its function and its change, as the command prints them.
+"""
+
+from __future__ import annotations
+
+EXPLAINED: dict[str, tuple[tuple[str, str, str], ...]] = {}
+"""By module: the function, the change, and the reason."""
