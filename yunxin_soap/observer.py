@@ -291,7 +291,7 @@ def _log_end(ended: SubmissionEnded, error: BaseException | None) -> None:
     if ended.outcome is not Outcome.UNKNOWN:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
-                "A submission to %d numbers ended: %s",
+                "A submission ended (numbers: %d): %s",
                 ended.started.recipients,
                 _describe(ended),
                 extra=_extra(ended),
@@ -300,7 +300,7 @@ def _log_end(ended: SubmissionEnded, error: BaseException | None) -> None:
     # An excerpt of a response, which these errors quote, may be a page that quotes the message.
     is_quoting = not isinstance(error, OutcomeUnknown) or error.excerpt is not None
     _log.warning(
-        "It is unknown whether a submission to %d numbers was sent: %s",
+        "It is unknown whether a submission was sent (numbers: %d): %s",
         ended.started.recipients,
         _describe(ended) if is_quoting else error,
         extra=_extra(ended),

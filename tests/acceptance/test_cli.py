@@ -602,6 +602,16 @@ def test_send_accepted_unprintable_exits_0(sandbox: Sandbox) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_unknown_outcome_is_said_once(sandbox: Sandbox) -> None:
+    """The library's log does not repeat, in English, what the command says."""
+    done = real(
+        sandbox, "--lang", "zh", "send", "--to", "15499991000", "--channel=37", f"--message={TEXT}"
+    )
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert "不知道短信是否已发出" in line
+
+
 def closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a shell that closes some of its standard streams."""
     command = f'exec "$0" -m yunxin_soap "$@" {streams}'

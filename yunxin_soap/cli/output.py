@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -190,6 +191,21 @@ def handle_errors(as_json: bool) -> Iterator[None]:
         yield
     except YunxinError as error:
         exit_with(error, as_json)
+
+
+@contextmanager
+def outcomes_unlogged() -> Iterator[None]:
+    """Keep the outcome of each submission out of the log: the command itself says it."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not hasattr(record, "outcome")
+
+    log = logging.getLogger("yunxin_soap")
+    log.addFilter(is_other)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_other)
 
 
 def exit_with(error: YunxinError, as_json: bool) -> NoReturn:

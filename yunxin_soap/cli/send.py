@@ -26,6 +26,7 @@ from yunxin_soap.cli.output import (
     discard_rest,
     format_json,
     handle_errors,
+    outcomes_unlogged,
     pluralize,
     print_json,
     print_notes,
@@ -142,7 +143,7 @@ def send_command(
     """
     from yunxin_soap.client import Client
 
-    with handle_errors(as_json):
+    with handle_errors(as_json), outcomes_unlogged():
         recipients = [*numbers, *(read_numbers(to_file) if to_file else ())]
         arguments = given_arguments(**options)
         with _embedded_sandbox(sandbox, arguments):

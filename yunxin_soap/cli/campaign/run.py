@@ -27,7 +27,13 @@ from yunxin_soap.cli.options import (
     timezone_option,
     yes_option,
 )
-from yunxin_soap.cli.output import handle_errors, pluralize, print_notes, print_text
+from yunxin_soap.cli.output import (
+    handle_errors,
+    outcomes_unlogged,
+    pluralize,
+    print_notes,
+    print_text,
+)
 from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -174,9 +180,10 @@ def run_campaign(
             if resume:
                 opened.resume(name)
         ledger = AsyncLedger(ledger_url, create=False)
-        status = run_with_progress(
-            ledger, name, client, zone, bar=not as_json, timezone=timezone, **options
-        )
+        with outcomes_unlogged():
+            status = run_with_progress(
+                ledger, name, client, zone, bar=not as_json, timezone=timezone, **options
+            )
         print_status(status, zone, as_json)
         sys.exit(exit_status_of(status))
 
