@@ -28,6 +28,8 @@ _TERM = re.compile(
 )
 _CODE = re.compile("-?([0-9]{1,9})")
 _CLOCK = re.compile("[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
+_COUNTRY_CODE = re.compile(r"(?:\+|00)86(?=1)")
+"""What people write before a number, but the recipients of an arrival lack."""
 _Test = Callable[[Arrival], bool]
 
 
@@ -42,6 +44,7 @@ class Term:
     name: str
     """One of `NAMES`; empty for a word that may be anywhere."""
     value: str
+    """What the arrival must have; a number has no spaces, hyphens and country code any more."""
 
 
 def parse(search: str) -> tuple[Term, ...]:
@@ -78,6 +81,8 @@ def _term(found: re.Match[str]) -> Term:
                 names=", ".join(f"{each}:" for each in NAMES),
             )
         )
+    if name == "to":
+        value = _digits(value)
     if not value.strip():
         raise SearchError(Sentence("has a term without a value: write one, or leave the term out"))
     return Term(name, value)
@@ -103,8 +108,7 @@ def matcher(search: str, utc_offset: int, now: datetime | None = None) -> _Test:
 def _test(term: Term, today: datetime) -> _Test:
     text = term.value.lower()
     if term.name == "to":
-        number = re.sub(r"[\s-]", "", text)
-        return lambda arrival: number in ",".join(arrival.recipients)
+        return lambda arrival: text in "\n".join(arrival.recipients)
     if term.name == "outcome":
         outcome = _outcome(text)
         return lambda arrival: arrival.outcome is outcome
@@ -131,6 +135,12 @@ def matches_text(arrival: Arrival, text: str) -> bool:
     # One text is several times faster than one for each of a thousand recipients.
     values = (arrival.message, arrival.result, arrival.batch_no or "", arrival.user_code)
     return text in "\n".join((*values, *arrival.recipients)).lower()
+
+
+def _digits(number: str) -> str:
+    digits = re.sub(r"[\s-]", "", number)
+    found = _COUNTRY_CODE.match(digits)
+    return digits[found.end() :] if found else digits
 
 
 def _outcome(text: str) -> Outcome:
