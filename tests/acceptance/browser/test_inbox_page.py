@@ -209,6 +209,18 @@ def test_page_html_in_an_arrival_stays_text(page: Page, gateway: Sandbox) -> Non
     assert page.locator("main :is(script, img, b, i)").count() == 0
 
 
+def test_page_longest_search_stays_in_the_address(page: Page, gateway: Sandbox) -> None:
+    """The field takes no more text than an address can carry, whatever its characters."""
+    send_each_outcome(gateway)
+    expect(rows_of(page)).to_have_count(6)
+    page.locator("#q").focus()
+    page.keyboard.insert_text("字" * 2000)
+    expect(page.get_by_text("Nothing matches this search.")).to_be_visible()
+    written = page.locator("#q").input_value()
+    page.reload()
+    expect(page.locator("#q")).to_have_value(written)
+
+
 def test_page_search_completes_marks_and_stays_in_the_address(page: Page, gateway: Sandbox) -> None:
     """Terms are completed, hits are marked, and the address keeps both search and message."""
     send_each_outcome(gateway)
@@ -699,8 +711,13 @@ def test_page_fault_limited_to_some_submissions_has_these_options(
 
 # --- The look ---
 
-SCREENS = {"desktop": (1920, 1080), "laptop": (1366, 768), "phone": (390, 844)}
-WHOLE_ROWS = {"desktop": 30, "laptop": 20, "phone": 8}
+SCREENS = {
+    "desktop": (1920, 1080),
+    "laptop": (1366, 768),
+    "small-laptop": (1280, 768),
+    "phone": (390, 844),
+}
+WHOLE_ROWS = {"desktop": 30, "laptop": 20, "small-laptop": 20, "phone": 8}
 Scheme = Literal["light", "dark"]
 LOOKS: list[tuple[Scheme, str]] = [
     ("light", "en"),
