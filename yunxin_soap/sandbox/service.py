@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 _MAX_RECIPIENTS = 10_000
 """How many numbers of one submission are stored; the gateway rejects more than 1,000."""
+_PAGE_TITLE = re.compile("<title>(?P<title>[^<]*)</title>")
+"""What an error page says; the rest of it is styles, and the title again."""
 _INJECTED_ERROR = "An injected fault makes the method throw."
 _EMPTY_RESPONSES = {
     400: "HTTP 400: the envelope is no well-formed XML, has a DOCTYPE, or an element in a value",
@@ -225,7 +227,9 @@ class Service:
 
 def _problem(response: HttpResponse, mask: Callable[[str], str]) -> str:
     """Return what a response says was wrong with its request."""
-    text = html.unescape(re.sub(r"<[^>]*>", " ", response.body.decode("utf-8", "replace")))
+    body = response.body.decode("utf-8", "replace")
+    page = _PAGE_TITLE.search(body)
+    text = html.unescape(re.sub(r"<[^>]*>", " ", page["title"] if page else body))
     said = mask_echo(mask(" ".join(text.split())))[:500]
     return said or _EMPTY_RESPONSES.get(response.status, f"HTTP {response.status}")
 

@@ -209,6 +209,13 @@ def test_arrival_of_empty_response_has_the_problem(
     assert problem in arrival.result
 
 
+def test_arrival_of_an_error_page_has_its_title(sandbox: Sandbox) -> None:
+    """The styles of an error page say nothing about the request."""
+    exchange(sandbox, written("GET", f"{PATH}/sendMesExt?Msg={'x' * 3000}"))
+    (arrival,) = sandbox.arrivals
+    assert arrival.result == "400 - Bad Request"
+
+
 def test_arrival_of_throwing_method_is_accepted_or_failed(sandbox: Sandbox) -> None:
     """A method that throws is accepted or failed, with the fault error."""
     for number in ("15499991000", "15499991001"):
