@@ -18,7 +18,6 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign.models import ClaimedSubmission, Ending, Pause, State
 from yunxin_soap.campaign.running.decisions import (
-    UNREACHABLE_PAUSE,
     CircuitBreaker,
     Decision,
     decide,
@@ -97,6 +96,7 @@ def test_decide_temporary_rejection_is_a_timed_pause(error: Rejected, seconds: f
     """What may pass by itself stays pending, and pauses the campaign for its time."""
     decision = decide_on(error)
     assert decision.ending.state is State.PENDING
+    assert decision.ending.safe_to_resend
     # What HTTP says is a server's words, which may quote the text.
     assert decision.pause == Pause(str(error), seconds, may_quote=error.code is None)
     assert not decision.failed
@@ -251,6 +251,4 @@ def test_breaker_unreachable_gateway_is_a_timed_pause() -> None:
     for _ in range(2):
         first, pause = count(breaker, State.PENDING, State.PENDING)
         assert first is None
-        assert pause == Pause(
-            "The gateway was unreachable for 2 of 2 submissions.", UNREACHABLE_PAUSE
-        )
+        assert pause == Pause("The gateway was unreachable for 2 of 2 submissions.", 60.0)
