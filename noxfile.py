@@ -10,6 +10,23 @@ import nox
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 EVERYTHING = ("-e", ".[all,test]")
 TYPING_TESTS = "tests/typing"
+LOWEST_TOOLS = (
+    *("aiosqlite", "anyio", "celery[redis]", "freezegun", "hypothesis", "httpx", "numpy"),
+    *("openapi-schema-validator", "opentelemetry-sdk", "pandas", "pytest", "pytest-asyncio"),
+    *("pytest-django", "pytest-randomly", "pytest-socket", "pytest-timeout", "pytest-xdist"),
+    *("time-machine", "trustme"),
+)
+"""What the tests of `lowest` need; the extra ``test`` has tools that need newer libraries."""
+LOWEST_TESTS = (
+    "tests/unit/campaign/test_lists_excel.py",
+    "tests/integration/campaign/test_outbox.py",
+    "tests/integration/client/test_async_client.py",
+    "tests/integration/client/test_service.py",
+    "tests/integration/django",
+    "tests/integration/sandbox/test_server.py",
+    "tests/integration/telemetry/test_telemetry.py",
+)
+"""Those whose results depend on libraries most."""
 WHEELS = Path("dist").resolve()
 """Where `package` leaves the wheel and the sdist, and `wheel` finds them."""
 
@@ -28,6 +45,19 @@ def tests(session: nox.Session) -> None:
     """Run the tests; arguments after ``--`` go to pytest."""
     session.install(*EVERYTHING)
     session.run("python", "-m", "pytest", *(session.posargs or ["-q", "-n", "2"]))
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run tests with the lowest versions that setup.cfg allows, on the lowest Python."""
+    session.install("uv")
+    versions = Path(session.create_tmp(), "lowest.txt")
+    resolve = ("uv", "pip", "compile", "-q", "--python", "python", "--resolution", "lowest-direct")
+    session.run(*resolve, "--extra", "all", "setup.py", "-o", str(versions), silent=True)
+    session.install("-e", ".[all]", "-r", str(versions), *LOWEST_TOOLS)
+    # MariaDB's tests are the same, and take longest.
+    some = ("-q", "-n", "3", "--hypothesis-profile=few examples", "-k", "not mariadb")
+    session.run("python", "-m", "pytest", *some, *(session.posargs or LOWEST_TESTS))
 
 
 @nox.session

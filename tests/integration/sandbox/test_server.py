@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode, urlsplit
@@ -286,7 +287,11 @@ def test_server_long_header_of_a_post_gets_400(sandbox: Sandbox) -> None:
         (b"hello\r\n\r\n", "this is no readable HTTP/1.1 request"),
         (written("GET", f"{OPERATION}?userPass=s3cret&Msg={'x' * 9000}"), "is too long"),
         (written("POST", PATH, BODY, Cookie="x=s3cret" * 2000, **SOAP), "is too long"),
-        (written("POST", PATH, BODY, Host=None, **SOAP), "no readable HTTP/1.1 request"),
+        # A newer aiohttp refuses it itself.
+        (
+            written("POST", PATH, BODY, Host=None, **SOAP),
+            "no readable HTTP/1.1 request|the Host header is missing",
+        ),
         (written("POST", PATH, BODY, Host="a b", **SOAP), "the Host header is missing"),
         (
             written("POST", PATH, BODY, Transfer_Encoding="chunked", **SOAP),
@@ -301,7 +306,7 @@ def test_server_unreadable_request_is_a_malformed_arrival(
     assert exchange(own, data).status == 400
     (arrival,) = own.arrivals
     assert (arrival.outcome, arrival.http_status) == (Outcome.MALFORMED, 400)
-    assert problem in arrival.result
+    assert re.search(problem, arrival.result)
     assert arrival.remote == "127.0.0.1"
     assert "s3cret" not in str(arrival.as_dict())
 
