@@ -23,6 +23,7 @@ from yunxin_soap.codes import DOCUMENTED, Category, ResultCode
 from yunxin_soap.errors import ConfigurationError
 from yunxin_soap.extras import missing_extra
 from yunxin_soap.sentences import Sentence
+from yunxin_soap.translation import chinese, translate_stored
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -344,6 +345,7 @@ def render_report(figures: Figures, zone: ZoneInfo, language: LanguageName) -> s
             created_at=format_time(status.created_at, zone),
             at=format_time(figures.at, zone),
             purged_at=status.purged_at and format_time(status.purged_at, zone),
+            reason_zh=translate_stored(status.reason, chinese()),
             paused_until=status.paused_until and format_time(status.paused_until, zone),
             tiles=_tiles(status),
             whole=_whole(status),

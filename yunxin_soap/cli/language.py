@@ -110,6 +110,11 @@ def translate(text: str) -> str:
     return translation.translate(text, _current)
 
 
+def translate_stored(text: str) -> str:
+    """Return a text of a ledger, such as the reason of a pause, in the language of the command."""
+    return translation.translate_stored(text, _current)
+
+
 def tr(template: str, /, **values: object) -> str:
     """Return a text in the language of the command, filled with values."""
     return translate(Sentence(template, **values))

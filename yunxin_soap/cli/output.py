@@ -21,7 +21,16 @@ from click.shell_completion import split_arg_string
 
 from yunxin_soap.cli.commands import Group
 from yunxin_soap.cli.exit_status import Exit
-from yunxin_soap.cli.language import Plural, choose, count_of, tr, translate, translate_error, using
+from yunxin_soap.cli.language import (
+    Plural,
+    choose,
+    count_of,
+    tr,
+    translate,
+    translate_error,
+    translate_stored,
+    using,
+)
 from yunxin_soap.environment import explain_undecodable, is_undecodable
 from yunxin_soap.errors import (
     ConfigurationError,
@@ -375,7 +384,11 @@ def describe_wait(reason: str, until: datetime, zone: ZoneInfo) -> str:
     """Say until when something waits, and why."""
     from yunxin_soap.campaign.timezones import format_time
 
-    return tr("waiting until {until}: {reason}", until=format_time(until, zone), reason=reason)
+    return tr(
+        "waiting until {until}: {reason}",
+        until=format_time(until, zone),
+        reason=translate_stored(reason),
+    )
 
 
 def describe_lease(runner: ActiveRunner, zone: ZoneInfo) -> str:

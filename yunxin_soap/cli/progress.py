@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import click
 
 from yunxin_soap.campaign import CampaignState, Progress, State
-from yunxin_soap.cli.language import tr, translate
+from yunxin_soap.cli.language import tr, translate_stored
 from yunxin_soap.cli.output import (
     describe_lease,
     describe_wait,
@@ -440,10 +440,12 @@ def _describe(progress: Progress, rate: float, zone: ZoneInfo) -> str:
     if not progress.reason:
         return text
     if progress.state is CampaignState.CANCELLED:
-        return tr("{text}; cancelled: {reason}", text=text, reason=translate(progress.reason))
+        return tr(
+            "{text}; cancelled: {reason}", text=text, reason=translate_stored(progress.reason)
+        )
     if progress.until is None:
-        return tr("{text}; paused: {reason}", text=text, reason=translate(progress.reason))
-    return f"{text}; {describe_wait(translate(progress.reason), progress.until, zone)}"
+        return tr("{text}; paused: {reason}", text=text, reason=translate_stored(progress.reason))
+    return f"{text}; {describe_wait(progress.reason, progress.until, zone)}"
 
 
 def _describe_runner(runner: ActiveRunner, zone: ZoneInfo) -> str:

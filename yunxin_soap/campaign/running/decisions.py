@@ -15,6 +15,7 @@ from yunxin_soap.errors import (
     Rejected,
     SendError,
 )
+from yunxin_soap.sentences import Sentence
 
 CHANNEL_PAUSE = 300.0
 """Seconds to wait if no channel is usable, or the channel is outside its hours (-8)."""
@@ -69,8 +70,9 @@ def ending_of(
         cause = error.__cause__
         if isinstance(cause, SendError):
             known = ending_of(cause, claimed, began_at=began_at, ended_at=ended_at)
-            return replace(known, reason=f"cancelled while in flight: {known.reason}")
-        reason = "cancelled before it was sent"
+            reason = Sentence("cancelled while in flight: {reason}", reason=known.reason)
+            return replace(known, reason=reason)
+        reason = Sentence("cancelled before it was sent")
         return replace(ending, state=State.PENDING, reason=reason, safe_to_resend=True)
     if isinstance(error, (InvalidRequest, NotSent, ConfigurationError)):
         return replace(ending, state=State.PENDING, reason=str(error), safe_to_resend=True)
@@ -85,7 +87,7 @@ def ending_of(
         )
     if isinstance(error, OutcomeUnknown):
         return replace(ending, reason=str(error))
-    return replace(ending, reason=f"it ended with {type(error).__name__}")
+    return replace(ending, reason=Sentence("it ended with {error}", error=type(error).__name__))
 
 
 def ending_of_queued(
@@ -215,15 +217,28 @@ class CircuitBreaker:
             self._reset()
         if self._weight < self._threshold:
             return None
-        share, unknown, rejected = f"{self._failed} of {self._all}", self._unknown, self._rejected
+        counts = {"failed": self._failed, "all": self._all}
+        unknown, rejected = self._unknown, self._rejected
         self._reset()
         if unknown:
             return Pause(
-                f"{share} submissions failed, and {unknown} may have been sent: ask the vendor."
+                Sentence(
+                    "{failed} of {all} submissions failed, and {unknown} may have been sent: ask"
+                    " the vendor.",
+                    **counts,
+                    unknown=unknown,
+                )
             )
         if rejected:
             return Pause(
-                f"{share} submissions failed: the gateway rejected {rejected}, and no outcome is"
-                " unknown. Ask the vendor for the cause."
+                Sentence(
+                    "{failed} of {all} submissions failed: the gateway rejected {rejected}, and no"
+                    " outcome is unknown. Ask the vendor for the cause.",
+                    **counts,
+                    rejected=rejected,
+                )
             )
-        return Pause(f"The gateway was unreachable for {share} submissions.", UNREACHABLE_PAUSE)
+        return Pause(
+            Sentence("The gateway was unreachable for {failed} of {all} submissions.", **counts),
+            UNREACHABLE_PAUSE,
+        )

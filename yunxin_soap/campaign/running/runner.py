@@ -64,7 +64,9 @@ _POLL_OTHERS = 1.0
 """Seconds between two looks at what other runners have left in flight."""
 NOT_DUE = "what was not sent is tried again then"
 """Why a campaign waits whose pending submissions are not due."""
-_DISK_IS_FULL = "the disk of the ledger is full: free some space, then resume the campaign"
+_DISK_IS_FULL = Sentence(
+    "the disk of the ledger is full: free some space, then resume the campaign"
+)
 _LOOK_BACK = 10.0
 """Seconds between two looks for what became pending among what was claimed before."""
 _FIRST_LOOK = 0.05

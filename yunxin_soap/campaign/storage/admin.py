@@ -78,7 +78,9 @@ class Admin:
                 raise ConfigurationError(
                     Sentence("reason={reason} must be printable text.", reason=repr(reason))
                 )
-            text = f"by {by}: {reason}" if reason.strip() else f"by {by}"
+            text = Sentence("by {by}", by=by)
+            if reason.strip():
+                text = Sentence("by {by}: {reason}", by=by, reason=reason)
             if found.state == CampaignState.PAUSED.value and found.paused_until is None:
                 if found.reason == text:  # the same call again, as after a crash
                     return
@@ -102,7 +104,7 @@ class Admin:
                 _check(by)
                 if found.state == CampaignState.DONE.value:
                     raise _nothing_left(found, "cancel")
-                transitions.cancel_campaign(connection, found.id, reason=f"by {by}")
+                transitions.cancel_campaign(connection, found.id, reason=Sentence("by {by}", by=by))
             with self._engine.begin() as connection:
                 # A runner's exchange locks its row. One that read the campaign before it was
                 # cancelled ends here; every later one claims nothing.
@@ -134,7 +136,7 @@ class Admin:
                 .limit(_CANCEL_BATCH)
                 .with_for_update(of=submission)
             ).all()
-            transitions.cancel(connection, ids, by=by, reason=f"cancelled by {by}")
+            transitions.cancel(connection, ids, by=by, reason=Sentence("cancelled by {by}", by=by))
             return len(ids)
 
     @repeat_after_deadlock

@@ -532,7 +532,9 @@ class Claims:
     ) -> None:
         """Cancel what became pending again, or was split off, after the campaign was cancelled."""
         ids = connection.scalars(_RETURNED, {"campaign": campaign_id}).all()
-        transitions.cancel(connection, ids, by=identity.id, reason="its campaign was cancelled")
+        transitions.cancel(
+            connection, ids, by=identity.id, reason=Sentence("its campaign was cancelled")
+        )
 
 
 # Built once: building a statement takes longer than running it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yunxin_soap.cli.commands import command
-from yunxin_soap.cli.language import tr
+from yunxin_soap.cli.language import tr, translate_stored
 from yunxin_soap.cli.options import ledger_options, open_ledger, timezone_option
 from yunxin_soap.cli.output import handle_errors, print_json, print_text, shorten, state_word
 
@@ -73,7 +73,11 @@ def _print_record(record: SubmissionRecord, zone: ZoneInfo) -> None:
 def _describe(entry: HistoryEntry, record: SubmissionRecord, zone: ZoneInfo) -> str:
     from yunxin_soap.campaign.timezones import format_time
 
-    detail = f" ({shorten(entry.detail)})" if entry.detail not in ("", entry.after.value) else ""
+    detail = (
+        f" ({shorten(translate_stored(entry.detail))})"
+        if entry.detail not in ("", entry.after.value)
+        else ""
+    )
     # The part of the history before --isolate split it off belongs to another submission.
     origin = (
         tr("submission {submission_id} ", submission_id=entry.submission_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from yunxin_soap.cells import cell_width
 from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.exit_status import Exit
-from yunxin_soap.cli.language import tr, translate
+from yunxin_soap.cli.language import tr, translate, translate_stored
 from yunxin_soap.cli.options import (
     ledger_options,
     open_ledger,
@@ -147,7 +147,8 @@ def _reason(status: Status, zone: ZoneInfo) -> str:
     if status.reason:
         waits = [(status.reason, status.paused_until)]
     texts = [
-        reason if until is None else describe_wait(reason, until, zone) for reason, until in waits
+        translate_stored(reason) if until is None else describe_wait(reason, until, zone)
+        for reason, until in waits
     ]
     return shorten("; ".join(dict.fromkeys(texts)))
 
@@ -166,7 +167,7 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
         return
     from yunxin_soap.campaign.timezones import format_time
 
-    reason = f": {status.reason}" if status.reason else ""
+    reason = f": {translate_stored(status.reason)}" if status.reason else ""
     print_text(f"{status.name}: {state_word(status.state)}{reason}")
     if status.paused_until is not None:
         print_text(
@@ -192,7 +193,10 @@ def print_status(status: Status, zone: ZoneInfo, as_json: bool) -> None:
     counts += [
         (tr("rejected with {code}", code=code), count) for code, count in status.codes.items()
     ]
-    counts += [(tr("on hold: {why}", why=why), count) for why, count in status.on_hold.items()]
+    counts += [
+        (tr("on hold: {why}", why=translate_stored(why)), count)
+        for why, count in status.on_hold.items()
+    ]
     for what, count in counts:
         print_text(f"  {count:9} {what}")
     if status.oldest_unknown_at is not None:
