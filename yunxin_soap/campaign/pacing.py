@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 LOOK_AHEAD = 0.2
 """Seconds from now on in which slots may be taken: to claim a submission takes some time."""
@@ -39,6 +40,10 @@ class Limit:
         latest = now + LOOK_AHEAD + largest / self.rate
         return min(max(self.next_at, now - _CATCH_UP), latest)
 
+    def slots_for(self, submissions: int, numbers: int) -> int:
+        """Return how many slots some submissions with so many numbers take."""
+        return numbers if self.counts_numbers else submissions
+
     def change_rate(self, rate: float, now: float) -> None:
         """Let the time until the first free slot be as long as it would be with another rate."""
         self.next_at = now + max(0.0, self.first(now) - now) * self.rate / rate
@@ -67,8 +72,12 @@ class Slots:
         return min(self._room_of(each) for each in self._limits)
 
     def _room_of(self, limit: Limit) -> int:
-        ahead = self._until - limit.next_at
-        return 0 if ahead < 0 else int(ahead * limit.rate) + 1
+        last = self._last_of(limit)
+        return 0 if last < 0 else int(last) + 1
+
+    def _last_of(self, limit: Limit) -> float:
+        """Return how many slots behind the first free one the last is that may be taken."""
+        return (self._until - limit.next_at) * limit.rate
 
     def fit(self, sizes: Sequence[int]) -> int:
         """Return for how many of some submissions there are slots, from the first one on.
@@ -76,12 +85,11 @@ class Slots:
         Args:
             sizes: the count of the numbers of each.
         """
-        next_at = [each.next_at for each in self._limits]
+        numbers = 0
         for count, size in enumerate(sizes):
-            if any(each > self._until for each in next_at):
+            if any(each.slots_for(count, numbers) > self._last_of(each) for each in self._limits):
                 return count
-            for index, limit in enumerate(self._limits):
-                next_at[index] += (size if limit.counts_numbers else 1) / limit.rate
+            numbers += size
         return len(sizes)
 
     def take(self, sizes: Sequence[int]) -> list[float]:
@@ -90,11 +98,17 @@ class Slots:
         Args:
             sizes: the count of the numbers of each.
         """
-        taken = []
-        for size in sizes:
-            taken.append(max(each.next_at for each in self._limits))
-            for each in self._limits:
-                each.next_at += (size if each.counts_numbers else 1) / each.rate
+        numbers = list(accumulate(sizes, initial=0))
+
+        # From the first slot, not from the one before: rounding must not add up.
+        def slot_behind(limit: Limit, count: int) -> float:
+            return limit.next_at + limit.slots_for(count, numbers[count]) / limit.rate
+
+        taken = [
+            max(slot_behind(each, count) for each in self._limits) for count in range(len(sizes))
+        ]
+        for each in self._limits:
+            each.next_at = slot_behind(each, len(sizes))
         return taken
 
     def look_at(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yunxin_soap.campaign.pacing import LOOK_AHEAD, REFILL, Limit, Slots
@@ -24,6 +24,9 @@ def most_in_a_second(slots: list[float]) -> int:
     return most
 
 
+@example(rate=68.0, steps=[(0.0, 18)])  # the last slot begins when the look ahead ends
+@example(rate=24.0, steps=[(0.0, 7)])
+@example(rate=196.0, steps=[(0.0, 50)])
 @given(rate=_RATES, steps=st.lists(st.tuples(st.floats(0, 2), st.integers(1, 500)), max_size=30))
 def test_slots_hold_in_every_second(rate: float, steps: list[tuple[float, int]]) -> None:
     """However runners look for slots, none is taken twice, and no second has many more."""
