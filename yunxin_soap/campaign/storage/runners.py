@@ -189,7 +189,7 @@ def _process_started(pid: int) -> float | None:
         # Under ``hidepid`` another user's process looks as if it did not exist.
         _check_hidden(pid)
         return None
-    except psutil.Error:
+    except (psutil.Error, FileNotFoundError):  # the latter: psutil 5 finds no boot time
         return None
 
 
