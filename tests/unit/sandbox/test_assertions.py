@@ -157,9 +157,11 @@ def test_check_sent_any_texts_are_written_below_each_other(expected: str, messag
     columns = {}
     for row, text in enumerate((wanted, found)):
         column = 0
-        for each in text:
-            columns[row, column] = each
-            column += width_of(each)
+        for shown in re.findall(r"\\n|\\u[0-9a-f]{4}|.", text):
+            # An escaped character differs as a whole, though each begins with a backslash.
+            for _ in range(width_of(shown)):
+                columns[row, column] = shown
+                column += 1
     column = 0
     for each in marks:
         if each in "^＾":
