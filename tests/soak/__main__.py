@@ -112,6 +112,9 @@ def _show(members: list[Member]) -> bool:
                 for value in (found.start, found.end, found.worst)
             )
             _say(f"{member.name:<9}{name:<18}{figures}  {'yes' if found.is_flat else 'NO'}")
+            if not found.is_flat:
+                samples = ", ".join(f"{value:,.0f}" for value in member.samples[quantity.name])
+                _say(f"{'':<9}its samples: {samples}")
     return all_flat
 
 
