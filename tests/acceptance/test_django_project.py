@@ -45,8 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new project with the lines of the page, migrated."""
     folder = tmp_path_factory.mktemp("project")
     run("-m", "django", "startproject", "mysite", ".", cwd=folder)
-    (folder / "shop").mkdir()
-    (folder / "shop" / "__init__.py").touch()
+    run("manage.py", "startapp", "shop", cwd=folder)
     for name, text in blocks().items():
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write(text)
