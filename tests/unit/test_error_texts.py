@@ -23,6 +23,7 @@ NOTHING_TO_DO = {
     "The pace was removed a moment ago.",
     "The single send {key} is {state}, so there is nothing to resolve.",
     "The single send {key} is {state}, so there is nothing to retry.",
+    "The ledger cannot be used ({error}).{hint}",  # the values say what to do
     "{name} is empty.",  # the report of a list shows it beside the line
     "The list {old_workbook}.",  # the value says what to do
     "The list {what}.",  # as above

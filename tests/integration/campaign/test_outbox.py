@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -38,9 +39,11 @@ from yunxin_soap import (
 )
 from yunxin_soap.campaign import AsyncLedger, Ledger, State
 from yunxin_soap.campaign.running.once import OnceSend
+from yunxin_soap.campaign.storage import dialects
 from yunxin_soap.campaign.storage.dialects import ledger_time
 from yunxin_soap.campaign.storage.schema import content, recipients, submission
 from yunxin_soap.campaign.storage.singles import Singles
+from yunxin_soap.cli.language import translate_error, using
 from yunxin_soap.errors import rejected_by_code
 from yunxin_soap.sandbox import Sandbox
 
@@ -185,6 +188,38 @@ def test_enqueue_of_a_key_that_another_transaction_has_just_queued(
     assert (orders_before, orders(app)) == (0, [1])
     with app.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(content)) == 1
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux has /proc/locks")
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_enqueue_beside_the_callers_transaction_names_the_way_out(
+    ledger: Ledger,
+    app: sa.Engine,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without ``connection=``, the ledger waits for the caller's own transaction, and says so."""
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT", 0.1)
+    holder = "another transaction of this process"
+    remedy = "if it is the caller's own, end it first, or pass it to once.enqueue as connection="
+    with app.connect() as connection:
+        order(connection)
+        with pytest.raises(LedgerError) as caught:
+            enqueue(ledger)
+        with pytest.raises(LedgerError, match=f"; {remedy}.: this call sent nothing"):
+            ledger.once.send(client, "k", TO, TEXT)
+    assert str(caught.value) == (
+        f"The ledger cannot be used (database is locked: {holder} has been writing it for 0 s;"
+        f" {remedy})."
+    )
+    assert f"{holder} writes the ledger, and is waited for; {remedy}." in caplog.messages
+    with using("zh"):
+        assert translate_error(caught.value) == (
+            "账本无法使用（database is locked：本进程的另一个事务已写入 0 秒；"
+            "如果它是调用方自己的事务，请先结束它，或以 connection= 传给 once.enqueue）。"
+        )
+    assert enqueue(ledger)
 
 
 def test_enqueue_needs_a_transaction_of_the_same_ledger(

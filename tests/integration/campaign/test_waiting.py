@@ -32,6 +32,7 @@ from yunxin_soap.campaign.storage import dialects, runners
 from yunxin_soap.campaign.storage.lock_holder import lock_holder
 from yunxin_soap.campaign.storage.runners import RunnerIdentity, RunnerReclaimed
 from yunxin_soap.campaign.storage.schema import campaign, runner, submission
+from yunxin_soap.cli.language import translate_error, using
 from yunxin_soap.sandbox import Sandbox
 
 Manual = Callable[..., ManualRunner]
@@ -152,9 +153,14 @@ def test_locked_file_names_the_process_that_writes_it(
     with (
         locked(ledger_url) as process,
         Ledger(ledger_url) as waiting,
-        pytest.raises(LedgerError, match=rf"locked: process {process.pid} \(\w+"),
+        pytest.raises(LedgerError) as caught,
     ):
         waiting.plan("a", numbers(1), TEXT, channel=37)
+    name = rf"process {process.pid} \(\w+\)"
+    assert re.search(rf"locked: {name} has been writing it for 0 s\)\.$", str(caught.value))
+    with using("zh"):
+        shown = translate_error(caught.value)
+    assert re.search(rf"locked：进程 {process.pid}（\w+）已写入 0 秒）。$", shown)
 
 
 @_ON_LINUX
@@ -165,9 +171,9 @@ def test_locked_file_names_no_process_with_another_lock(ledger: Ledger, ledger_u
     with Path(ledger_url).open("rb") as file, other.open("wb") as other_file:
         fcntl.flock(file, fcntl.LOCK_EX)
         fcntl.lockf(other_file, fcntl.LOCK_EX)
-        assert lock_holder(ledger_url) == ""
+        assert lock_holder(ledger_url) is None
         with locked(ledger_url) as process:
-            assert lock_holder(ledger_url).startswith(f"process {process.pid} (")
+            assert str(lock_holder(ledger_url)).startswith(f"process {process.pid} (")
 
 
 @_ON_LINUX

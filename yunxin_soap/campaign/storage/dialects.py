@@ -25,10 +25,10 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
-from yunxin_soap.campaign.storage.lock_holder import lock_holder
+from yunxin_soap.campaign.storage.lock_holder import THIS_PROCESS, lock_holder
 from yunxin_soap.campaign.storage.reserve import RESERVE_SIZE, make_reserve, release_reserve
 from yunxin_soap.errors import LedgerError
-from yunxin_soap.sentences import Sentence
+from yunxin_soap.sentences import Sentence, text_of
 
 _log = logging.getLogger(__name__)
 LOCK_TIMEOUT = 60
@@ -39,6 +39,10 @@ _WAL_POLL = 0.01
 """Seconds until the next try to switch a file to write-ahead logging."""
 _SILENCE = 1.0
 """Seconds of that wait after which the log says for whom it is."""
+_OWN_TRANSACTION = Sentence(
+    "; if it is the caller's own, end it first, or pass it to once.enqueue as connection="
+)
+"""What to do if this process has locked the file itself."""
 IDLE_TIMEOUT = 30
 """Seconds after which a server ends a transaction whose process does nothing: it may be frozen, or
 its machine gone, and other runners wait for its locks."""
@@ -364,7 +368,15 @@ class SQLite(Dialect):
             return
         file, text = str(context.engine.url.database), str(error)
         if "locked" in text and (holder := lock_holder(file)):
-            error.args = (f"{text}: {holder} has been writing it for {BUSY_TIMEOUT:.0f} s",)
+            error.args = (
+                Sentence(
+                    "{error}: {holder} has been writing it for {seconds} s{remedy}",
+                    error=text,
+                    holder=holder,
+                    seconds=f"{BUSY_TIMEOUT:.0f}",
+                    remedy=_OWN_TRANSACTION if holder == THIS_PROCESS else "",
+                ),
+            )
         elif "disk I/O error" in text and disk_usage(Path(file).parent).free < RESERVE_SIZE:
             error.args = (f"{_FULL}: {text}",)
 
@@ -381,7 +393,8 @@ class SQLite(Dialect):
         except sqlite3.OperationalError:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
             if holder := lock_holder(str(connection.engine.url.database)):
-                _log.warning("%s writes the ledger, and is waited for.", holder)
+                remedy = _OWN_TRANSACTION if holder == THIS_PROCESS else ""
+                _log.warning("%s writes the ledger, and is waited for%s.", holder, remedy)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
@@ -1090,9 +1103,14 @@ def is_full(error: sa.exc.DBAPIError) -> bool:
 
 
 def driver_message(error: BaseException) -> str:
-    """Return the driver's message in one line, without the statement and its values."""
+    """Return the driver's message in one line, without the statement and its values.
+
+    It is a `Sentence` where a dialect has said more than the driver.
+    """
     original = getattr(error, "orig", None) or error
-    text = str(original)
+    text = text_of(original)
+    if isinstance(text, Sentence):
+        return text
     if len(original.args) == 2 and isinstance(original.args[0], int):  # PyMySQL's number
         text = str(original.args[1])
     return (text.strip().splitlines() or [type(original).__name__])[0]

@@ -50,7 +50,7 @@ _DEADLOCKS = 20
 """Deadlocks after which a transaction is repeated."""
 OUTAGE_TIMEOUT = 120.0
 """Seconds to wait for a ledger that is not reachable, once something was sent."""
-FREE_SOME_SPACE = " Free some space on its disk."
+FREE_SOME_SPACE = Sentence(" Free some space on its disk.")
 """What ends the message of an error or a warning about a full disk."""
 
 
@@ -98,7 +98,9 @@ def open_engine(url: str | os.PathLike[str], *, create: bool = True) -> sa.Engin
         ) from error
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
         # The last two come from options in the URL.
-        why = _UNKNOWN_OPTION.sub(r"there is no option \1", driver_message(error))
+        why = driver_message(error)
+        if unknown := _UNKNOWN_OPTION.fullmatch(why):
+            why = Sentence("there is no option {option}", option=unknown[1])
         raise LedgerError(
             Sentence(
                 "The ledger {shown} cannot be used ({why}): check its address, its "
@@ -202,9 +204,14 @@ def as_ledger_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        kind = _Deadlock if is_deadlock(error) else LedgerError
-        hint = FREE_SOME_SPACE if is_full(error) else ""
-        raise kind(f"The ledger cannot be used ({driver_message(error)}).{hint}") from None
+        failure = LedgerError(
+            Sentence(
+                "The ledger cannot be used ({error}).{hint}",
+                error=driver_message(error),
+                hint=FREE_SOME_SPACE if is_full(error) else "",
+            )
+        )
+        raise (_Deadlock(*failure.args) if is_deadlock(error) else failure) from None
 
 
 def repeat_after_deadlock(call: Callable[_P, _T]) -> Callable[_P, _T]:
