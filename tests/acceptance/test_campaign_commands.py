@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -125,7 +126,7 @@ def plan(run_in_process: Run, list_file: str) -> Callable[..., None]:
 
     def call(name: str, *, size: int = 1) -> None:
         options = ("--csv", list_file, "--message", TEXT, "--max-recipients", str(size))
-        assert run_in_process("plan", name, *options).returncode == 0
+        assert run_in_process("plan", *options, "--", name).returncode == 0
 
     return call
 
@@ -612,6 +613,8 @@ def test_run_signal_drains(
     accepted = len(sandbox.accepted_numbers)
     assert f"{accepted} accepted" in output
     assert 0 < accepted < 25
+    last = output.splitlines()[-1]
+    assert last == "Go on with this command and the same options: yunxin-soap campaign run a"
 
 
 @contextmanager
@@ -661,6 +664,36 @@ def test_run_second_ctrl_c_ends_at_once(
     assert process.returncode == 5
     assert "1 unknown" in output
     assert "24 pending" in output
+    assert output.endswith(" the same options: yunxin-soap campaign run a\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("spring sale", "run 'spring sale'"), ("春节", "run '春节'"), ("-x", "run -- -x")],
+)
+def test_run_stopped_says_how_to_go_on(
+    sandbox: Sandbox,
+    plan: Callable[..., None],
+    start: Start,
+    arrived: threading.Event,
+    run: Run,
+    name: str,
+    command: str,
+) -> None:
+    """The last line after Ctrl-C is a command to copy, and that command sends the rest."""
+    plan(name)
+    with (
+        _inherited(signal.SIGINT, signal.default_int_handler),
+        sandbox.inject_fault("delay", seconds=1, numbers=numbers(25), times=None),
+        start("run", "--yes", "--", name) as process,
+    ):
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert output.splitlines()[-1] == f"Go on with: yunxin-soap campaign {command}"
+    done = run(*shlex.split(command))
+    assert "Go on with" not in done.stdout
+    assert sandbox.accepted_numbers == dict.fromkeys(numbers(25), 1)
 
 
 @pytest.mark.parametrize("columns", ["80", "160"])
@@ -763,6 +796,7 @@ def test_pause_ends_run_elsewhere(
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 4
     assert "a: paused: by ops: holiday\n" in output
+    assert output.endswith('  paused: "yunxin-soap campaign resume a" continues it\n')
     assert "unknown" not in output
     assert 0 < len(sandbox.accepted_numbers) < 25
     assert run_in_process("run", "a").returncode == 4

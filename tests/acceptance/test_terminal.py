@@ -28,8 +28,22 @@ NUMBERS = 200
 NAME = "春节"
 ENDED = {"zh": r"^春节: 进行中$", "en": r"^春节: open$"}
 WORDS = {
-    "zh": ("已建立任务 春节。", "发送？", "发送中的提交结束后停止", "待发送", "春节: 已完成"),
-    "en": ("Planned 春节.", "Send?", "Stopping once the submissions", "pending", "春节: done"),
+    "zh": (
+        "已建立任务 春节。",
+        "发送？",
+        "发送中的提交结束后停止",
+        "待发送",
+        "继续运行（请加上同样的选项）：",
+        "春节: 已完成",
+    ),
+    "en": (
+        "Planned 春节.",
+        "Send?",
+        "Stopping once the submissions",
+        "pending",
+        "Go on with this command and the same options: yunxin-soap campaign run '春节'",
+        "春节: done",
+    ),
 }
 
 

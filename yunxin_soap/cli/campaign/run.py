@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from yunxin_soap.cli import exit_status
 from yunxin_soap.cli.campaign.status import exit_status_of, print_status
@@ -185,7 +187,40 @@ def run_campaign(
                 ledger, name, client, zone, bar=not as_json, timezone=timezone, **options
             )
         print_status(status, zone, as_json)
+        if not as_json and _is_to_be_run(status):
+            print_text(_how_to_go_on(name))
         sys.exit(exit_status_of(status))
+
+
+def _is_to_be_run(status: Status) -> bool:
+    """Return whether something is left to send that nobody sends without another run."""
+    from yunxin_soap.campaign import CampaignState, State
+
+    # The status of a cancelled or paused campaign names "cancel" or "resume" where one helps.
+    if status.state is CampaignState.CANCELLED or waits_for_operator(status):
+        return False
+    is_sent_elsewhere = status.workers is not None or any(
+        not runner.is_stalled for runner in status.runners
+    )
+    is_left = status.numbers[State.PENDING] > sum(status.on_hold.values())
+    return is_left and not is_sent_elsewhere
+
+
+def _how_to_go_on(name: str) -> str:
+    """Return the sentence with the command that sends the rest of a campaign."""
+    # A name that starts with a dash would be an option.
+    words = ["--", name] if name.startswith("-") else [name]
+    command = shlex.join(["yunxin-soap", "campaign", "run", *words])
+    context = click.get_current_context()
+    given = {
+        parameter
+        for parameter in context.params
+        if context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+    }
+    # The options are not repeated: the address of a proxy may have a password in it.
+    if given - {"name", "yes"}:
+        return tr("Go on with this command and the same options: {command}", command=command)
+    return tr("Go on with: {command}", command=command)
 
 
 def waits_for_operator(status: Status) -> bool:
