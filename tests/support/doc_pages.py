@@ -16,6 +16,8 @@ An HTML comment above a block says what is done instead, or more:
 - ``<!-- status: 3 -->``: the last command ends with that exit status.
 - ``<!-- background: TEXT -->``: the block's last command goes on; the next block waits until it
   has printed TEXT.
+- ``<!-- interrupt: 20 -->``: Ctrl-C is pressed once the sandbox has accepted 20 submissions of the
+  block's command.
 - ``<!-- run by: tests/….py::test_… -->``: that test runs the block.
 - ``<!-- not run: REASON -->``: nothing runs it, and the reason says why not.
 - ``<!-- run: CODE -->``: Python that readers do not see, to prepare something or to check it. It
@@ -53,7 +55,9 @@ _PART = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _FILE_NAME = re.compile(r"# ([\w./@-]+\.\w+)\n")
-_WORDS = frozenset({"file", "output", "status", "background", "run by", "not run", "run"})
+_WORDS = frozenset(
+    {"file", "output", "status", "background", "interrupt", "run by", "not run", "run"}
+)
 
 
 @dataclass
@@ -175,7 +179,7 @@ class PageRun:
         elif block.language == "console":
             for command, expected in _commands(code):
                 status = block.marks.get("status", "0")
-                self._shell(command, int(status), where)
+                self._shell(command, int(status), where, int(block.marks.get("interrupt", 0)))
                 is_shown = not expected.strip() or matches(expected, self._output)
                 assert is_shown, f"{where}: the output of {command} is\n{self._output}"
         elif block.language == "sh":
@@ -201,18 +205,33 @@ class PageRun:
         known = f"[ ! -e {self._exported} ] || . {self._exported}\n"
         return ["bash", "-c", f"{known}set -eu\n{code}\nexport -p >{self._exported}"]
 
-    def _shell(self, code: str, status: int, where: str) -> None:
-        done = subprocess.run(
-            self._script(code),
+    def _shell(self, code: str, status: int, where: str, interrupt: int = 0) -> None:
+        # With exec, the signal reaches the command and no shell.
+        with subprocess.Popen(
+            self._script(f"exec {code}" if interrupt else code),
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_WAIT,
-            check=False,
-        )
-        self._output = done.stdout.decode("utf-8", "replace")
-        assert done.returncode == status, f"{where}: status {done.returncode}\n{self._output}"
+        ) as process:
+            try:
+                if interrupt:
+                    self._interrupt(process, len(self._sandbox.inbox) + interrupt, where)
+                output, _ = process.communicate(timeout=_WAIT)
+            except BaseException:
+                process.kill()
+                raise
+        self._output = output.decode("utf-8", "replace")
+        assert process.returncode == status, f"{where}: {process.returncode}\n{self._output}"
+
+    def _interrupt(self, process: subprocess.Popen[bytes], accepted: int, where: str) -> None:
+        """Press Ctrl-C once the sandbox has accepted so many submissions."""
+        deadline = time.monotonic() + _WAIT
+        while len(self._sandbox.inbox) < accepted:
+            assert process.poll() is None, f"{where}: it ended before it was interrupted"
+            assert time.monotonic() < deadline, f"{where}: too few submissions"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
 
     def _start(self, code: str, until: str) -> None:
         log = self._folder / f".background-{len(self._background)}"
