@@ -15,7 +15,7 @@ from yunxin_soap import message as rules
 from yunxin_soap import observer, wsdl
 from yunxin_soap.clock import wall_clock
 from yunxin_soap.errors import OutcomeUnknown, RequestInfo, SendError, invalid_request
-from yunxin_soap.marketing import check_sending_time, check_way_out
+from yunxin_soap.marketing import check_opt_out, check_sending_time
 from yunxin_soap.message import Submission
 from yunxin_soap.observer import SubmissionStarted, Watch
 from yunxin_soap.operation import ProtocolName
@@ -254,7 +254,7 @@ class ClientBase(Generic[_Transport]):
         text = rules.normalise_message(message, settings.signature, literal=literal)
         rules.check_segments(text, settings.max_segments)
         if marketing:
-            check_way_out(text)
+            check_opt_out(text)
         return Submission(
             normalised,
             text,

@@ -1,4 +1,4 @@
-"""The rules for marketing: a way out in every text, and no text at night. Pure."""
+"""The rules for marketing: an opt-out in every text, and no text at night. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yunxin_soap.sentences import Sentence
 OPENS, CLOSES = time(8), time(21)
 """The hours of China's time in which the operators let marketing through."""
 CHINA_OFFSET = timedelta(hours=8)
-_WAY_OUT_RULE = (
+_OPT_OUT_RULE = (
     "a commercial SMS must say how to refuse further ones, by the 通信短信息服务管理规定 of China's"
     " Ministry of Industry and Information Technology"
 )
@@ -25,7 +25,7 @@ _REFUSING = (
 )
 _ANSWER = "(?:请|可|直接|短信|编辑|编写)*(?:回复?|发送?|编辑)(?:短信|字母|数字)?"
 _KEY = "[A-Z0-9]{1,4}(?![A-Z0-9])"
-_WAY_OUT = re.compile(
+_OPT_OUT = re.compile(
     # 拒收请回复R, 退订回T, 如不需要，请回N
     rf"{_REFUSING}(?:短信|信息|消息|此类)?[,，:：、]?{_ANSWER}{_KEY}"
     # 回T退订, 回复TD退订, 发送QX到1069退订, 回T退
@@ -52,7 +52,7 @@ _LINK = re.compile(
 )
 
 
-def check_way_out(message: str) -> None:
+def check_opt_out(message: str) -> None:
     """Check that a marketing message says before its signature how to refuse further ones.
 
     The usual forms are found, such as ``拒收请回复R``, ``退订回T`` and ``回复TD退订``, in any width
@@ -64,12 +64,12 @@ def check_way_out(message: str) -> None:
     Raises:
         InvalidRequest: it does not.
     """
-    if not _has_way_out(message):
+    if not _has_opt_out(message):
         raise invalid_request(
             Sentence(
-                "The message is marketing without a way out before its signature: add 拒收请回复R "
-                "or the like. The rule: {way_out_rule}.",
-                way_out_rule=_WAY_OUT_RULE,
+                "The message is marketing without an opt-out before its signature: add 拒收请回复R "
+                "or the like. The rule: {opt_out_rule}.",
+                opt_out_rule=_OPT_OUT_RULE,
             )
         )
 
@@ -103,20 +103,20 @@ def describe_marketing(message: str) -> str | None:
     Args:
         message: the message, or the template of one.
     """
-    if _has_way_out(message):
+    if _has_opt_out(message):
         return None
     text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", message))
     found = _PROMOTION.search(text) or _LINK.search(text)
     if found is None:
         return None
     return Sentence(
-        "The message looks like marketing ({found}), but has no way out such as 拒收请回复R. If"
+        "The message looks like marketing ({found}), but has no opt-out such as 拒收请回复R. If"
         " it is marketing, say so (marketing=True, --marketing): then both rules for it are"
-        " checked, a way out and the sending hours.",
+        " checked, an opt-out and the sending hours.",
         found=found[0],
     )
 
 
-def _has_way_out(message: str) -> bool:
+def _has_opt_out(message: str) -> bool:
     text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", message)).upper()
-    return _WAY_OUT.search(_IGNORED.sub("", text)) is not None
+    return _OPT_OUT.search(_IGNORED.sub("", text)) is not None

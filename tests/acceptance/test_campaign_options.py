@@ -367,12 +367,12 @@ def test_plan_notes_and_max_segments(run: Run) -> None:
 
 
 def test_plan_marketing_asks_for_a_way_out_and_hours(run: Run) -> None:
-    """--marketing refuses a text without a way out, and a run outside of the hours."""
+    """--marketing refuses a text without an opt-out, and a run outside of the hours."""
     plan = ("plan", "a", "--text", "-", "--message")
     noted = run(*plan, "全场五折【签名】", "--dry-run", stdin="13900000000")
     assert "yunxin-soap: Note: The message looks like marketing (五折)" in noted.stderr
     error = failed(run(*plan, "全场五折【签名】", "--marketing", stdin="13900000000"))
-    assert "marketing without a way out" in error
+    assert "marketing without an opt-out" in error
     made = run(*plan, "全场五折，拒收请回复R【签名】", "--marketing", stdin="13900000000")
     assert (made.exit_code, made.stderr) == (0, "")
     assert "give --sending-hours '08:00-21:00' or narrower" in failed(run("run", "a"))

@@ -91,10 +91,10 @@ def test_send_literal_sends_braces_as_they_are(sandbox: Sandbox) -> None:
 
 
 def test_send_marketing_keeps_both_rules(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A way out is wanted, and the hours; a text that only looks like marketing is noted."""
+    """An opt-out is wanted, and the hours; a text that only looks like marketing is noted."""
     to = "--to", "13900000000", "--message"
     line = failed(send(sandbox, *to, "全场五折【签名】", "--marketing"), 2)
-    assert "marketing without a way out" in line
+    assert "marketing without an opt-out" in line
     noted = send(sandbox, *to, "全场五折【签名】")
     assert noted.exit_code == 0
     assert "Note: The message looks like marketing" in noted.stderr

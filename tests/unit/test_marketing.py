@@ -1,4 +1,4 @@
-"""Marketing: the ways out as they are written, and texts that look like marketing."""
+"""Marketing: opt-outs as they are written, and texts that look like marketing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from yunxin_soap.marketing import (
     CHINA_OFFSET,
     CLOSES,
     OPENS,
+    check_opt_out,
     check_sending_time,
-    check_way_out,
     describe_marketing,
 )
 
 A, B = numbers(2)
 
-WAYS_OUT = [
+OPT_OUTS = [
     *(
         "拒收请回复R",
         "拒收回复R",
@@ -52,14 +52,14 @@ WAYS_OUT = [
 ]
 
 
-@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("opt_out", OPT_OUTS)
 @pytest.mark.parametrize(
     "text", ["双11大促全场五折，{}【签名】", "{}，全场五折。【签名】", "五折。{} 【签名】"]
 )
-def test_check_way_out_usual_form_is_found(way_out: str, text: str) -> None:
+def test_check_opt_out_usual_form_is_found(opt_out: str, text: str) -> None:
     """In any width and case, with quotes or blanks, at the end or before."""
-    check_way_out(text.format(way_out))
-    assert describe_marketing(text.format(way_out)) is None
+    check_opt_out(text.format(opt_out))
+    assert describe_marketing(text.format(opt_out)) is None
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,12 @@ def test_check_way_out_usual_form_is_found(way_out: str, text: str) -> None:
         "五折【退订回T】",
     ],
 )
-def test_check_way_out_missing_names_the_rule(message: str) -> None:
-    """A return of goods is no way out, and the signature is no place for one."""
-    with pytest.raises(InvalidRequest, match=r"without a way out .* 拒收请回复R .* 通信短信息服务"):
-        check_way_out(message)
+def test_check_opt_out_missing_names_the_rule(message: str) -> None:
+    """A return of goods is no opt-out, and the signature is no place for one."""
+    with pytest.raises(
+        InvalidRequest, match=r"without an opt-out .* 拒收请回复R .* 通信短信息服务"
+    ):
+        check_opt_out(message)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +99,11 @@ def test_check_way_out_missing_names_the_rule(message: str) -> None:
         ("{name}您好，新品上市【签名】", "新品"),
     ],
 )
-def test_describe_marketing_without_a_way_out_is_noted(message: str, sign: str) -> None:
+def test_describe_marketing_without_a_opt_out_is_noted(message: str, sign: str) -> None:
     """Words of promotion and links are signs of marketing; the note quotes the first."""
     note = describe_marketing(message)
     assert note is not None
-    assert note.startswith(f"The message looks like marketing ({sign}), but has no way out")
+    assert note.startswith(f"The message looks like marketing ({sign}), but has no opt-out")
 
 
 @pytest.mark.parametrize(
@@ -121,23 +123,23 @@ def test_describe_marketing_notices_are_none(message: str) -> None:
 
 
 @given(st.text())
-def test_describe_marketing_any_text_has_a_way_out_or_is_judged(text: str) -> None:
-    """Whatever the text is, it passes the check if and only if no way out is missing."""
+def test_describe_marketing_any_text_has_a_opt_out_or_is_judged(text: str) -> None:
+    """Whatever the text is, it passes the check if and only if no opt-out is missing."""
     try:
-        check_way_out(text)
+        check_opt_out(text)
     except InvalidRequest:
         return
     assert describe_marketing(text) is None
 
 
-def test_planner_marketing_wants_a_way_out() -> None:
+def test_planner_marketing_wants_a_opt_out() -> None:
     """A text without columns is refused at once, one with columns line by line."""
     text = "您好{x}【签名】"
     rows = [{"phone": A, "x": "，五折，拒收请回复R"}, {"phone": B, "x": "，五折"}]
     texts, (skipped,) = planned(rows, text, marketing=True)
     assert texts == {"您好，五折，拒收请回复R【签名】": [A]}
-    assert "marketing without a way out" in skipped.reason
-    with pytest.raises(InvalidRequest, match="marketing without a way out"):
+    assert "marketing without an opt-out" in skipped.reason
+    with pytest.raises(InvalidRequest, match="marketing without an opt-out"):
         planned([A], "全场五折【签名】", marketing=True)
 
 

@@ -33,7 +33,7 @@ from yunxin_soap.campaign.models import (
 from yunxin_soap.campaign.samples import Samples
 from yunxin_soap.campaign.template import Template
 from yunxin_soap.errors import ConfigurationError, InvalidRequest
-from yunxin_soap.marketing import check_way_out, describe_marketing
+from yunxin_soap.marketing import check_opt_out, describe_marketing
 from yunxin_soap.message import (
     DEFAULT_MAX_RECIPIENTS,
     MAINLAND_MOBILE,
@@ -388,7 +388,7 @@ class Planner:
         message = rules.normalise_message(text, self._signature, literal_braces=True)
         rules.check_segments(message, self._max_segments)
         if self.marketing:
-            check_way_out(message)
+            check_opt_out(message)
         if len(self._notes) < _MAX_NOTES and (notes := rules.describe_oddities(message)):
             self._notes.update(dict.fromkeys(notes))
         return message

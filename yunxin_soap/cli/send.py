@@ -110,7 +110,7 @@ class SendOptions(TypedDict, total=False):
 @option(
     "--marketing",
     is_flag=True,
-    help="The text must have a way out, such as 拒收请回复R, and it must be 08:00-21:00 in China.",
+    help="The text must have an opt-out, such as 拒收请回复R, and it must be 08:00-21:00 in China.",
 )
 @client_options
 @option(

@@ -112,13 +112,13 @@ def test_send_literal_text_arrives_as_it_is(sandbox: Sandbox, protocol: str) -> 
 def test_send_marketing_keeps_both_rules(
     sandbox: Sandbox, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A way out is wanted, and China's day."""
+    """An opt-out is wanted, and China's day."""
     noon, night = 1_800_000_000.0 - 1_800_000_000 % 86400 + 4 * 3600, 0.0
     clock = [noon]
     for module in ("client", "async_client"):
         monkeypatch.setattr(f"yunxin_soap.{module}.wall_clock", lambda: clock[0])
     with build(sandbox, protocol) as client:
-        with pytest.raises(InvalidRequest, match="marketing without a way out"):
+        with pytest.raises(InvalidRequest, match="marketing without an opt-out"):
             client.send("13900000000", "全场五折", marketing=True)
         text = "全场五折，拒收请回复R"
         client.send("13900000000", text, marketing=True)

@@ -135,7 +135,7 @@ list_options = combine(
 @option(
     "--marketing",
     is_flag=True,
-    help="Every text must have a way out, such as 拒收请回复R, and a run must keep to 08:00-21:00.",
+    help="Every text must have an opt-out, such as 拒收请回复R, and runs must keep to 08:00-21:00.",
 )
 @option("--strict", is_flag=True, help="Fail on the first bad line; plan nothing.")
 @option("--dry-run", is_flag=True, help="Read and check everything; write no ledger.")
