@@ -35,8 +35,7 @@ QUANTITIES = (
     Quantity("memory", "MiB", 3, 0.04),
     Quantity("objects", "", 3000, 0.03),
 )
-"""What is sampled. The pools' idle connections come and go, with some 1,600 objects, and so do
-arenas of memory."""
+"""What is sampled. The pools' idle connections come and go, with some 1,600 objects."""
 
 
 @dataclass(frozen=True)
