@@ -48,7 +48,7 @@ def soak(seconds: float, folder: Path) -> int:
         **{name: text for name, text in os.environ.items() if not name.startswith("YUNXIN_")},
         "YUNXIN_USER_CODE": "demo",
         "YUNXIN_USER_PASS": "demo",
-        # Else glibc keeps memory for each of the many threads that come and go, and grows for minutes.
+        # Else glibc keeps memory for each thread that comes and goes, and grows for minutes.
         "MALLOC_ARENA_MAX": "1",
     }
     began = time.monotonic()
