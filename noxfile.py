@@ -27,6 +27,17 @@ LOWEST_TESTS = (
     "tests/integration/telemetry/test_telemetry.py",
 )
 """The units, and those whose results depend on libraries most."""
+PICTURES = {
+    "inbox.png": "inbox-lost-laptop-light-en.png",
+    "inbox.zh-CN.png": "inbox-lost-laptop-light-zh.png",
+    "inbox-phone.png": "inbox-list-phone-dark-zh.png",
+    "inbox-rejected.png": "inbox-rejected-phone-light-en.png",
+    "progress.svg": "terminal-en.svg",
+    "progress.zh-CN.svg": "terminal-zh.svg",
+    "report.png": "report-light-en-top.png",
+    "report.zh-CN.png": "report-light-zh-top.png",
+}
+"""Those of `docs/`, by the names that the tests give them in `artefacts/`."""
 WHEELS = Path("dist").resolve()
 """Where `package` leaves the wheel and the sdist, and `wheel` finds them."""
 
@@ -114,6 +125,17 @@ def benchmarks(session: nox.Session) -> None:
     session.install(*EVERYTHING)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
     session.run("python", "-m", "tests.benchmarks.campaign", *session.posargs)
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Take the README's screenshots and recordings again, in both languages."""
+    session.install(*EVERYTHING)
+    views = "screen or terminal_shows or switches_its_language"
+    tests = ("tests/acceptance/test_terminal.py", "tests/acceptance/browser")
+    session.run("python", "-m", "pytest", "-q", "-p", "no:randomly", *tests, "-k", views)
+    for picture, taken in PICTURES.items():
+        shutil.copy(Path("artefacts", taken), Path("docs", picture))
 
 
 @nox.session

@@ -91,7 +91,10 @@ def test_readmes_have_the_same_structure() -> None:
         for path in READMES
     )
     assert chinese == english
-    swapped = {CHINESE.name: ENGLISH.name, "docs/progress.svg": "docs/progress.zh-CN.svg"}
+    pictures = ("inbox.png", "progress.svg", "report.png")
+    swapped = {CHINESE.name: ENGLISH.name} | {
+        f"docs/{each}": f"docs/{each.replace('.', '.zh-CN.')}" for each in pictures
+    }
     assert links(CHINESE) == [swapped.get(link, link) for link in links(ENGLISH)]
     for table, translated in zip(tables(ENGLISH), tables(CHINESE), strict=True):
         for row, other in zip(table, translated, strict=True):

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.text import Text
 
+from tests.support import terminal_picture
 from tests.support.services import skip_or_fail
 from yunxin_soap.campaign import Ledger
 from yunxin_soap.cells import cell_width
@@ -79,6 +81,13 @@ class Terminal:
     def screen(self) -> str:
         """Return what the terminal shows, and what has left it at its top."""
         return self._tmux("capture-pane", "-p", "-S", "-500").rstrip() + "\n"
+
+    def picture(self) -> str:
+        """Return the screen as an SVG picture, in its colours."""
+        shown = self._tmux("capture-pane", "-pe", "-S", "-500").rstrip()
+        return terminal_picture.draw(
+            lambda console: console.print(Text.from_ansi(shown)), COLUMNS, "yunxin-soap campaign"
+        )
 
     def wait_for(self, is_there: Callable[[str], object]) -> str:
         """Wait until something is on the screen; return the screen."""
@@ -149,12 +158,14 @@ def test_terminal_shows_the_whole_campaign(sandbox: Sandbox, tmp_path: Path, lan
         assert done <= _counts(first)[-1] < NUMBERS
         recording = terminal.wait_for(lambda screen: WORDS[language][-1] in screen)
         assert _counts(recording)[-1] == NUMBERS
+        picture = terminal.picture()
     finally:
         terminal.close()
     RECORDINGS.mkdir(exist_ok=True)
     (RECORDINGS / f"terminal-{language}.txt").write_text(
         f"{recording}\nJust after it was resumed:\n{first[first.rindex(resume) :]}", "utf-8"
     )
+    (RECORDINGS / f"terminal-{language}.svg").write_text(picture, "utf-8")
     assert [each for each in WORDS[language] if each not in recording] == []
     assert max(map(cell_width, recording.splitlines())) <= COLUMNS
     assert len(sandbox.inbox) == NUMBERS // 10

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import platform
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import rich._export_format
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -19,12 +16,9 @@ from tests.benchmarks.contenders import BARE_PROTOCOL, BARE_SOCKET, versions
 from tests.benchmarks.measure import CONCURRENCY, NUMBERS, Row
 from tests.benchmarks.sandbox import CONNECTIONS, ServerResult
 from tests.benchmarks.startup import Start
+from tests.support import terminal_picture
 
 WIDTH = 116
-# Without this, the picture would load a font from the network.
-_SVG = re.sub(
-    r"\s*@font-face \{\{.*?\}\}", "", rich._export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -270,9 +264,7 @@ class Report:
 
     def as_svg(self) -> str:
         """Return the tables as an SVG picture."""
-        console = Console(record=True, width=WIDTH, file=io.StringIO())
-        self.show(console)
-        return console.export_svg(title="python -m tests.benchmarks", code_format=_SVG)
+        return terminal_picture.draw(self.show, WIDTH, "python -m tests.benchmarks")
 
 
 def _table(title: str, *columns: str) -> Table:

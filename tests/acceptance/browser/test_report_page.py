@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pypdfium2
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ViewportSize, expect
+from playwright.sync_api import Browser, FloatRect, ViewportSize, expect
 
 from tests.acceptance.browser.conftest import SCREENSHOTS
 from tests.support.campaign_figures import rich_figures
 from yunxin_soap.campaign.report import render_report
 
+_TOP = FloatRect(x=128, y=0, width=1024, height=1740)
+"""The part of a laptop's page that the README shows."""
 _LAPTOP = ViewportSize(width=1280, height=900)
 _PHONE = ViewportSize(width=390, height=844)
 
@@ -65,7 +67,9 @@ def test_report_switches_its_language_prints_and_is_accessible(
             if (scheme, language) in (("light", "en"), ("dark", "zh")):
                 found = Axe().run(page)
                 assert found.violations_count == 0, found.generate_report()
-            page.screenshot(path=SCREENSHOTS / f"report-{scheme}-{language}.png", full_page=True)
+            name = f"report-{scheme}-{language}"
+            page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+            page.screenshot(path=SCREENSHOTS / f"{name}-top.png", full_page=True, clip=_TOP)
         # On paper, the page is light, and in the language that was chosen.
         printed = pypdfium2.PdfDocument(page.pdf(prefer_css_page_size=True))
         text = "".join(each.get_textpage().get_text_bounded() for each in printed)
