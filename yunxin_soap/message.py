@@ -195,8 +195,8 @@ def normalise_recipients(
         if len(normalised) > limit or position > _MAX_ITEMS:
             raise invalid_request(
                 Sentence(
-                    "There are more than {limit} recipients, the limit of one submission: split "
-                    "them over several submissions.",
+                    "There are more recipients than max_recipients={limit} allows in one "
+                    "submission: give fewer, or split them over several submissions.",
                     limit=limit,
                 )
             )

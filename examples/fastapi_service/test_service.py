@@ -73,6 +73,8 @@ def test_a_second_code_has_to_wait(web: TestClient, yunxin_sandbox: Sandbox) -> 
 def test_what_is_no_phone_is_invalid(web: TestClient, yunxin_sandbox: Sandbox, phone: str) -> None:
     """Nothing is sent to what is no number, or more than one."""
     assert web.post("/codes", json={"phone": phone}).status_code == 422
+    assert web.post("/orders", json={"phone": phone, "item": "茶"}).status_code == 422
+    assert web.get("/health").json()["pending"] == 0
     yunxin_sandbox.assert_nothing_sent()
 
 

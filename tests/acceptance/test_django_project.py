@@ -113,4 +113,4 @@ def test_tests_of_the_page_pass(project: Path) -> None:
 
 def test_tests_of_the_shop_pass_with_the_runner_of_django() -> None:
     """Django's runner empties the outbox for each test; test_examples runs them with pytest."""
-    assert "Ran 7 tests" in run("-W", "error", "manage.py", "test", cwd=SHOP)
+    assert "Ran 8 tests" in run("-W", "error", "manage.py", "test", cwd=SHOP)

@@ -49,5 +49,6 @@ USE_TZ = True
 YUNXIN = {
     "channel": 37,
     "signature": "小店",
+    "max_recipients": 1,  # a comma in what a customer typed would make several numbers
     "endpoint": os.environ.get("YUNXIN_ENDPOINT", "http://127.0.0.1:8025/api/MsgSend.asmx"),
 }

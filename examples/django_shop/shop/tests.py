@@ -60,6 +60,14 @@ class SignUpTests(TestCase):
         self.assertEqual(response.status_code, 400)
         self.assertEqual(outbox, [])
 
+    def test_two_numbers_are_refused(self) -> None:
+        """A comma in the field does not send the code to somebody else, too."""
+        for path, more in (("/code/", {}), ("/order/", {"item": "茶"})):
+            response = self.client.post(path, {"mobile": f"{MOBILE},13900000001"} | more)
+            self.assertEqual(response.status_code, 400)
+        self.assertEqual(outbox, [])
+        self.assertFalse(Order.objects.exists())
+
 
 class OrderTests(TestCase):
     """The notice."""

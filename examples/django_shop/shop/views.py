@@ -62,12 +62,15 @@ def verify(request: HttpRequest) -> JsonResponse:
 @require_POST
 def place_order(request: HttpRequest) -> JsonResponse:
     """Take an order, and queue its notice: both are committed together, or neither is."""
-    with transaction.atomic():
-        order = Order.objects.create(mobile=request.POST["mobile"], item=request.POST["item"])
-        get_ledger().once.enqueue(
-            f"order-{order.pk}", order.mobile, f"您的订单{order.pk}已收到：{order.item}。"
-        )
-        take_from_stock(order.item)
+    try:
+        with transaction.atomic():
+            order = Order.objects.create(mobile=request.POST["mobile"], item=request.POST["item"])
+            get_ledger().once.enqueue(
+                f"order-{order.pk}", order.mobile, f"您的订单{order.pk}已收到：{order.item}。"
+            )
+            take_from_stock(order.item)
+    except InvalidRequest as error:
+        return JsonResponse({"error": str(error)}, status=400)
     return JsonResponse({"order": order.pk})
 
 
