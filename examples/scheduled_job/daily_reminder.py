@@ -89,7 +89,7 @@ def main(arguments: Sequence[str], stop: threading.Event) -> int:
         print(error, file=sys.stderr)
         return 2
     print_report(status)
-    return exit_status(status)
+    return status.exit_status
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -159,18 +159,6 @@ def print_report(status: Status) -> None:
         print(f"Ask the vendor, then: yunxin-soap campaign resolve {status.name}")
     if status.state is CampaignState.PAUSED:
         print(f"Once its cause is fixed: yunxin-soap campaign resume {status.name}")
-
-
-def exit_status(status: Status) -> int:
-    """Return the exit status for how a campaign stands; the worst comes first."""
-    numbers = status.numbers
-    if numbers[State.UNKNOWN]:
-        return 5
-    if numbers[State.PENDING] - sum(status.on_hold.values()) or numbers[State.SUBMITTING]:
-        return 4
-    if numbers[State.REJECTED] or numbers[State.CANCELLED] or status.on_hold:
-        return 3
-    return 0
 
 
 if __name__ == "__main__":

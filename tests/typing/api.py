@@ -417,6 +417,7 @@ def ledger_calls(client: Client, async_client: AsyncClient) -> None:
         ledger.run("job", client, speed=20)  # type: ignore[call-arg]
         assert_type(ledger.campaigns(), list[str])
         assert_type(ledger.status("job"), Status)
+        assert_type(ledger.status("job").exit_status, int)
         assert_type(ledger.statuses(), list[Status])
         assert_type(ledger.progress("job"), Progress)
         assert_type(ledger.activity("job"), Activity)

@@ -383,6 +383,22 @@ class Status:
     workers: int | None = None
     """How many runners are to work on it; None if it is not started."""
 
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a job that has run it, as of ``campaign run``; the worst comes first.
+
+        5: for some numbers it is unknown whether the SMS was sent; 4: some are still to be sent;
+        3: some were rejected or cancelled, or are on hold; 0: all else.
+        """
+        numbers = self.numbers
+        if numbers[State.UNKNOWN]:
+            return 5
+        if numbers[State.PENDING] - sum(self.on_hold.values()) or numbers[State.SUBMITTING]:
+            return 4
+        if numbers[State.REJECTED] or numbers[State.CANCELLED] or self.on_hold:
+            return 3
+        return 0
+
 
 @dataclass(frozen=True)
 class Slice:

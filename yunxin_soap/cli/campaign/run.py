@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from yunxin_soap.cli import exit_status
-from yunxin_soap.cli.campaign.status import exit_status_of, print_status
+from yunxin_soap.cli.campaign.status import print_status
 from yunxin_soap.cli.campaign.texts import parse_price, price_option, print_preview
 from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.completion import complete_pace
@@ -189,7 +189,7 @@ def run_campaign(
         print_status(status, zone, as_json)
         if not as_json and _is_to_be_run(status):
             print_text(_how_to_go_on(name))
-        sys.exit(exit_status_of(status))
+        sys.exit(status.exit_status)
 
 
 def _is_to_be_run(status: Status) -> bool:

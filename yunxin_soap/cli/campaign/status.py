@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from yunxin_soap.cells import cell_width
 from yunxin_soap.cli.commands import command
-from yunxin_soap.cli.exit_status import Exit
 from yunxin_soap.cli.language import tr, translate, translate_stored
 from yunxin_soap.cli.options import (
     ledger_options,
@@ -287,17 +286,3 @@ def _hints(status: Status) -> Iterator[str]:
         )
     if status.state is CampaignState.PAUSED and status.paused_until is None:
         yield tr('paused: "{command} resume {name}" continues it', command=command, name=name)
-
-
-def exit_status_of(status: Status) -> Exit:
-    """Return the exit status of a command that runs or watches a campaign."""
-    from yunxin_soap.campaign import State
-
-    numbers = status.numbers
-    if numbers[State.UNKNOWN]:
-        return Exit.UNKNOWN
-    if numbers[State.PENDING] - sum(status.on_hold.values()) or numbers[State.SUBMITTING]:
-        return Exit.NOT_SENT
-    if numbers[State.REJECTED] or numbers[State.CANCELLED] or status.on_hold:
-        return Exit.REJECTED
-    return Exit.DONE

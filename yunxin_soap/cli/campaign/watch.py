@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from yunxin_soap.cli import exit_status
-from yunxin_soap.cli.campaign.status import exit_status_of, print_status
+from yunxin_soap.cli.campaign.status import print_status
 from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, timezone_option
 from yunxin_soap.cli.output import handle_errors
@@ -30,4 +30,4 @@ def watch_command(name: str, ledger_url: str | None, as_json: bool, timezone: st
         with open_ledger(ledger_url) as ledger:
             status = watch(ledger, name, zone, bar=not as_json)
         print_status(status, zone, as_json)
-        sys.exit(exit_status_of(status))
+        sys.exit(status.exit_status)
