@@ -83,10 +83,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documents in English and in Chinese; a warning fails the build."""
-    session.install("-e", ".[all,docs]")
+    """Build the documents in English and in Chinese, and look at them; a warning is an error."""
+    session.install("-e", ".[all,docs,test]")
+    built = Path("build/docs").resolve()
     for language in ("en", "zh_CN"):
-        folder = f"build/docs/{language}"
         session.run(
             "sphinx-build",
             "-qW",
@@ -94,8 +94,10 @@ def docs(session: nox.Session) -> None:
             "--keep-going",
             f"-Dlanguage={language}",
             "docs",
-            folder,
+            str(built / language),
         )
+    test = "tests/acceptance/browser/test_documents.py"
+    session.run("python", "-m", "pytest", "-q", test, env={"YUNXIN_TEST_DOCS": str(built)})
 
 
 @nox.session
