@@ -60,16 +60,18 @@ def raw_setting() -> Mapping[str, Any]:
     raise ImproperlyConfigured(problem)
 
 
-def _problem(found: object) -> str | None:
+def _problem(found: object) -> Sentence | None:
     """Return what is wrong with the keys of ``YUNXIN``; None if they are right."""
     if not isinstance(found, Mapping):
-        return f"YUNXIN must be a dict, not {type(found).__name__}."
+        return Sentence("YUNXIN must be a dict, not {kind}.", kind=type(found).__name__)
     known = (*_CLIENT, *_OWN)
     for name in found:
         if name not in known:
             near = difflib.get_close_matches(str(name).lower(), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}."
-            return f"YUNXIN has no key {name!r}: {hint}"
+            hint = Sentence("use {names}.", names=", ".join(known))
+            if near:
+                hint = Sentence("did you mean {name}?", name=repr(near[0]))
+            return Sentence("YUNXIN has no key {name}: {hint}", name=repr(name), hint=hint)
     return None
 
 
@@ -83,16 +85,23 @@ def read() -> Configuration:
     found = Configuration(**{name: value for name, value in raw_setting().items() if name in _OWN})
     if found.database not in settings.DATABASES:
         raise ImproperlyConfigured(
-            f"YUNXIN['database'] is {found.database!r}, and DATABASES has only"
-            f" {', '.join(map(repr, settings.DATABASES))}."
+            Sentence(
+                "YUNXIN['database'] is {database}, and DATABASES has only {names}.",
+                database=repr(found.database),
+                names=", ".join(map(repr, settings.DATABASES)),
+            )
         )
     if not isinstance(found.outbox, bool):
-        raise ImproperlyConfigured(f"YUNXIN['outbox'] is {found.outbox!r}: use True or False.")
+        raise ImproperlyConfigured(
+            Sentence("YUNXIN['outbox'] is {value}: use True or False.", value=repr(found.outbox))
+        )
     for name in ("heartbeat_timeout", "slice_seconds", "sweep_interval"):
         value = getattr(found, name)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if value is not None and not (is_number and 0 < value < float("inf")):
-            raise ImproperlyConfigured(f"YUNXIN[{name!r}] must be a number above 0.")
+            raise ImproperlyConfigured(
+                Sentence("YUNXIN[{name}] must be a number above 0.", name=repr(name))
+            )
     return found
 
 

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import override_settings
+from django.utils.translation import override
 
 from tests.integration.django.conftest import each_database
 from yunxin_soap import ConfigurationError
@@ -156,6 +157,43 @@ def test_checks_of_the_setting(given: Any, expected: list[str], alias: str) -> N
         assert ids(given, deploy=True) == expected
     finally:
         memory["NAME"] = name
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"chanel": 37}, "YUNXIN 没有键 'chanel'：您是否想用 'channel'？"),
+        ([], "YUNXIN 必须是字典，不能是 list。"),
+        ({"outbox": 1}, "YUNXIN['outbox'] 是 1：请用 True 或 False。"),
+        ({**COMPLETE, **HERE, "timeout": 0}, "timeout=0 必须是秒数，大于 0"),
+        (
+            {**COMPLETE, **HERE, "signature": None},
+            "没有签名：每条短信都必须以自己的 【…】 结尾。\n"
+            "\tHINT: 请设置 YUNXIN['signature']，例如 '小店'，或 YUNXIN_SIGNATURE。",
+        ),
+    ],
+)
+def test_checks_speak_chinese_if_django_does(given: Any, text: str) -> None:
+    """The active language decides, as `LANGUAGE_CODE` sets it; an error that is raised is English.
+
+    Without one, as in a migration, they are English.
+    """
+
+    def shown() -> str:
+        return "\n".join(str(each) for each in run_checks() if "yunxin." in str(each.id))
+
+    with override_settings(YUNXIN=given):
+        with override("zh-hans"):
+            assert text in shown()
+        for language in ("en", None):
+            with override(language):
+                assert shown().isascii() or "【…】" in shown()
+    with (
+        override_settings(YUNXIN={"outbox": 1}),
+        override("zh-hans"),
+        pytest.raises(ImproperlyConfigured, match="use True or False"),
+    ):
+        get_ledger()
 
 
 def test_checks_of_the_endpoint() -> None:
