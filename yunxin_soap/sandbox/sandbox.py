@@ -261,7 +261,7 @@ class Sandbox:
             recipients: the numbers, as `Client.send` takes them. Each must have got the message, no
                 matter whether in one submission or in several.
             containing: a text that the message contains, or a compiled regular expression.
-            times: how many such submissions are expected to each number.
+            times: how many such submissions are expected to each number; 0: none.
 
         Returns:
             The submissions, oldest first.
@@ -270,6 +270,7 @@ class Sandbox:
             AssertionError: there are more or fewer; the message shows what arrived, the closest
                 first, and the difference.
             InvalidRequest: a number is invalid.
+            ValueError: ``times`` is no whole number from 0.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
         return check_sent(self.store, recipients, containing, times)

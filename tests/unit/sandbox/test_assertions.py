@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,15 @@ def test_check_sent_invalid_number_is_no_failed_assertion() -> None:
         check_sent(store_of(), "1390000000", "", 1)
     with pytest.raises(InvalidRequest, match="There is no recipient"):
         check_not_sent(store_of(), [], "")
+
+
+@pytest.mark.parametrize("times", [-1, 1.5, "1", True, None])
+def test_check_sent_times_that_are_no_count_are_no_failed_assertion(times: Any) -> None:
+    """It is a mistake of the test, also while nothing was sent."""
+    expected = f"times={times!r} must be a whole number from 0 \\(0: none was sent\\)\\.$"
+    for store in (store_of(), store_of("您好【签名】")):
+        with pytest.raises(ValueError, match=expected):
+            check_sent(store, "13900000000", "", times)
 
 
 def test_assertions_dropped_arrivals_still_count_as_sent() -> None:
