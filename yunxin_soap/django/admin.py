@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 
 from yunxin_soap.campaign.models import DecisionName
 from yunxin_soap.django import configuration
+from yunxin_soap.django.language import catalogue, tr, translate
 from yunxin_soap.django.models import (
     Campaign,
     History,
@@ -29,6 +30,8 @@ from yunxin_soap.django.models import (
 )
 from yunxin_soap.django.process import get_ledger
 from yunxin_soap.errors import YunxinError
+from yunxin_soap.sentences import Sentence
+from yunxin_soap.translation import translate_error
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -77,7 +80,7 @@ class _Ledger(_ReadOnly, _ModelAdmin):
         self,
         request: HttpRequest,
         queryset: QuerySet[Any],
-        question: str,
+        question: Sentence,
         decisions: Callable[[QuerySet[Any]], Iterable[tuple[Any, _Decide]]],
     ) -> HttpResponse | None:
         """Carry a decision out for each of the chosen rows, once it is confirmed.
@@ -91,7 +94,7 @@ class _Ledger(_ReadOnly, _ModelAdmin):
         if "confirmed" not in request.POST:
             context = {
                 **self.admin_site.each_context(request),
-                "title": question,
+                "title": translate(question),
                 "opts": self.model._meta,
                 "rows": [self.title_of(each) for each in queryset[:100]],
                 "count": queryset.count(),
@@ -106,10 +109,12 @@ class _Ledger(_ReadOnly, _ModelAdmin):
                 decide(by=request.user.get_username())
                 done += 1
             except YunxinError as error:  # noqa: PERF203 - the others go on
-                shown = masked(str(error), is_masked=not _may(request, SEE_NUMBERS))
+                text = translate_error(error, catalogue())
+                shown = masked(text, is_masked=not _may(request, SEE_NUMBERS))
                 self.message_user(request, f"{str(title)!r}: {shown}", messages.ERROR)
         if done:
-            self.message_user(request, f"Done for {done}.", messages.SUCCESS)
+            said = translate(Sentence("Done for {count}.", count=done))
+            self.message_user(request, said, messages.SUCCESS)
         return None
 
     def title_of(self, row: Any) -> str:
@@ -121,7 +126,7 @@ class _Ledger(_ReadOnly, _ModelAdmin):
 class CampaignAdmin(_Ledger):
     """Campaigns."""
 
-    list_display = ("name", "state", "reason", "created", "numbers", "skipped", "workers")
+    list_display = ("name", "state", "shown_reason", "created", "numbers", "skipped", "workers")
     list_filter = ("state",)
     search_fields = ("name",)
     ordering = ("-id",)
@@ -129,12 +134,17 @@ class CampaignAdmin(_Ledger):
     fields = (*list_display, "segments", "marketing", "submissions")
     readonly_fields = fields
 
-    @admin.display(description="submissions")
+    @admin.display(description=tr("reason"))
+    def shown_reason(self, campaign: Campaign) -> str:
+        """Return the reason."""
+        return translate(campaign.reason)
+
+    @admin.display(description=tr("submissions by state"))
     def submissions(self, campaign: Campaign) -> str:
         """Return the counts of the submissions by their states."""
         own = Submission.objects.using(campaign._state.db).filter(campaign=campaign)
         counts = own.values_list("state").annotate(Count("id")).order_by("state")
-        return ", ".join(f"{state}: {count:,}" for state, count in counts)
+        return ", ".join(f"{translate(state)}: {count:,}" for state, count in counts)
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may pause and resume."""
@@ -148,18 +158,18 @@ class CampaignAdmin(_Ledger):
         """Return whether the user may retry."""
         return _may(request, "retry_submission")
 
-    @admin.action(description="Pause", permissions=["pause"])
+    @admin.action(description=tr("Pause"), permissions=["pause"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         """Pause campaigns."""
         ledger = get_ledger()
         return self.decide(
             request,
             queryset,
-            "Pause these campaigns? They wait until somebody resumes them.",
+            Sentence("Pause these campaigns? They wait until somebody resumes them."),
             lambda rows: ((each, partial(ledger.pause, each.name)) for each in rows),
         )
 
-    @admin.action(description="Resume", permissions=["pause"])
+    @admin.action(description=tr("Resume"), permissions=["pause"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         """End the pause of campaigns."""
         ledger = get_ledger()
@@ -170,29 +180,31 @@ class CampaignAdmin(_Ledger):
         return self.decide(
             request,
             queryset,
-            "Resume these campaigns?",
+            Sentence("Resume these campaigns?"),
             lambda rows: ((each, partial(resume, each.name)) for each in rows),
         )
 
-    @admin.action(description="Cancel", permissions=["cancel"])
+    @admin.action(description=tr("Cancel"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         """Cancel campaigns."""
         ledger = get_ledger()
         return self.decide(
             request,
             queryset,
-            "Cancel these campaigns? What is pending is never sent. This is final.",
+            Sentence("Cancel these campaigns? What is pending is never sent. This is final."),
             lambda rows: ((each, partial(ledger.cancel, each.name)) for each in rows),
         )
 
-    @admin.action(description="Retry what was rejected", permissions=["retry"])
+    @admin.action(description=tr("Retry what was rejected"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         """Make rejected submissions pending."""
         ledger = get_ledger()
         return self.decide(
             request,
             queryset,
-            "Retry what was rejected of these campaigns? What may have been sent is left out.",
+            Sentence(
+                "Retry what was rejected of these campaigns? What may have been sent is left out."
+            ),
             lambda rows: ((each, partial(ledger.retry, each.name)) for each in rows),
         )
 
@@ -210,10 +222,10 @@ class HistoryInline(_ReadOnly, _Inline):
         """Allow: the submission has a permission."""
         return True
 
-    @admin.display(description="detail")
+    @admin.display(description=tr("detail"))
     def shown_detail(self, row: Any) -> str:
         """Return the detail, with the numbers in it masked."""
-        return masked(row.detail, is_masked=row.is_masked)
+        return masked(translate(row.detail), is_masked=row.is_masked)
 
 
 class _SubmissionAdmin(_Ledger):
@@ -240,24 +252,26 @@ class _SubmissionAdmin(_Ledger):
         """Return the key, or the id and the campaign."""
         if row.key is not None:
             return str(self.shown_key(row))
-        return f"{row} of {row.campaign}"
+        return translate(
+            Sentence("submission {number} of {campaign}", number=row.pk, campaign=row.campaign)
+        )
 
-    @admin.display(description="key", ordering="key", empty_value="")
+    @admin.display(description=tr("key"), ordering="key", empty_value="")
     def shown_key(self, row: Any) -> str:
         """Return the key."""
         return str(row.shown_key(is_masked=row.is_masked))
 
-    @admin.display(description="reason")
+    @admin.display(description=tr("reason"))
     def shown_reason(self, row: Any) -> str:
         """Return the reason."""
         return str(row.shown_reason(is_masked=row.is_masked))
 
-    @admin.display(description="recipients")
+    @admin.display(description=tr("recipients"))
     def shown_numbers(self, row: Any) -> str:
         """Return the numbers."""
         return str(row.shown_numbers(is_masked=row.is_masked))
 
-    @admin.display(description="text")
+    @admin.display(description=tr("text"))
     def shown_text(self, row: Any) -> str:
         """Return the text."""
         return str(row.shown_text(is_masked=row.is_masked))
@@ -275,7 +289,7 @@ class _SubmissionAdmin(_Ledger):
         request: HttpRequest,
         queryset: QuerySet[Any],
         decision: DecisionName,
-        question: str,
+        question: Sentence,
     ) -> HttpResponse | None:
         """Decide what became of unknown submissions: each single send, and those of a campaign."""
         ledger = get_ledger()
@@ -292,14 +306,14 @@ class _SubmissionAdmin(_Ledger):
 
         return self.decide(request, queryset, question, decisions)
 
-    @admin.action(description="Resolve as accepted", permissions=["resolve"])
+    @admin.action(description=tr("Resolve as accepted"), permissions=["resolve"])
     def resolve_accepted(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
         """Record that they were sent."""
-        return self.resolve(request, queryset, "accepted", "Record that these were sent?")
+        return self.resolve(request, queryset, "accepted", Sentence("Record that these were sent?"))
 
-    @admin.action(description="Resolve as not sent", permissions=["resolve"])
+    @admin.action(description=tr("Resolve as not sent"), permissions=["resolve"])
     def resolve_not_sent(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
@@ -308,17 +322,21 @@ class _SubmissionAdmin(_Ledger):
             request,
             queryset,
             "not_sent",
-            "Record that these were not sent? They count as rejected, and can be retried.",
+            Sentence(
+                "Record that these were not sent? They count as rejected, and can be retried."
+            ),
         )
 
-    @admin.action(description="Send again, at the risk of a second copy", permissions=["resolve"])
+    @admin.action(
+        description=tr("Send again, at the risk of a second copy"), permissions=["resolve"]
+    )
     def resend(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Make them pending."""
         return self.resolve(
             request,
             queryset,
             "resend",
-            "Send these again? Who has got the first copy gets a second one.",
+            Sentence("Send these again? Who has got the first copy gets a second one."),
         )
 
 
@@ -333,14 +351,14 @@ class SingleSendAdmin(_SubmissionAdmin):
     list_filter = ("state",)
     actions = ("retry", "resolve_accepted", "resolve_not_sent", "resend")
 
-    @admin.action(description="Retry what was rejected", permissions=["retry"])
+    @admin.action(description=tr("Retry what was rejected"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Make rejected sends pending."""
         ledger = get_ledger()
         return self.decide(
             request,
             queryset,
-            "Retry these sends? Each must have been rejected.",
+            Sentence("Retry these sends? Each must have been rejected."),
             lambda rows: (
                 (self.title_of(each), partial(ledger.once.retry, each.key)) for each in rows
             ),

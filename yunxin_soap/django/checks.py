@@ -11,15 +11,14 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import get_language
 
 from yunxin_soap.campaign.storage.engine import file_of
 from yunxin_soap.django import configuration
+from yunxin_soap.django.language import translate
 from yunxin_soap.django.process import keeps_outbox
 from yunxin_soap.errors import ConfigurationError, LedgerError
 from yunxin_soap.sentences import Sentence, text_of
 from yunxin_soap.settings import Settings
-from yunxin_soap.translation import ENGLISH, chinese, translate_stored
 
 _Apps = Sequence[AppConfig] | None
 
@@ -72,12 +71,10 @@ def check_transport(app_configs: _Apps, **_: Any) -> list[CheckMessage]:
 
 def _in_active_language(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
     """Return messages in Chinese if that is Django's active language, and else in English."""
-    is_chinese = (get_language() or "").startswith("zh")
-    catalogue = chinese() if is_chinese else ENGLISH
     found = list(messages)
     for each in found:
-        each.msg = translate_stored(each.msg, catalogue)
-        each.hint = translate_stored(each.hint or "", catalogue) or None
+        each.msg = translate(each.msg)
+        each.hint = translate(each.hint or "") or None
     return found
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
+from django.contrib.admin import display
 from django.db import models
 
 from yunxin_soap.campaign.models import NAME_LENGTH, CampaignState, State
+from yunxin_soap.django.language import tr, translate
 from yunxin_soap.redact import Redactor, summarise_numbers
+from yunxin_soap.sentences import Sentence
 
 _mask = Redactor()
 
 
 def _choices(states: Iterable[State | CampaignState]) -> list[tuple[str, str]]:
-    return [(each.value, each.value) for each in states]
+    return [(each.value, tr(each.value)) for each in states]
 
 
 def _time(seconds: float | None) -> datetime | None:
@@ -27,22 +30,24 @@ def _time(seconds: float | None) -> datetime | None:
 class Campaign(models.Model):
     """A campaign."""
 
-    name = models.CharField(max_length=NAME_LENGTH, unique=True)
-    state = models.TextField(choices=_choices(CampaignState))
-    reason = models.TextField()
+    name = models.CharField(tr("name"), max_length=NAME_LENGTH, unique=True)
+    state = models.TextField(tr("state"), choices=_choices(CampaignState))
+    reason = models.TextField(tr("reason"))
     paused_until = models.FloatField(null=True)
     created_at = models.FloatField()
-    numbers = models.BigIntegerField()
-    skipped = models.BigIntegerField()
-    segments = models.BigIntegerField()
-    marketing = models.BooleanField()
-    workers = models.IntegerField(null=True)
+    numbers = models.BigIntegerField(tr("numbers"))
+    skipped = models.BigIntegerField(tr("skipped lines"))
+    segments = models.BigIntegerField(tr("segments"))
+    marketing = models.BooleanField(tr("marketing"))
+    workers = models.IntegerField(tr("workers"), null=True)
 
     class Meta:
         """An unmanaged table."""
 
         managed = False
         db_table = "yunxin_campaign"
+        verbose_name = tr("campaign")
+        verbose_name_plural = tr("campaigns")
         default_permissions = ("view",)
         permissions = (
             ("pause_campaign", "Can pause and resume a campaign"),
@@ -54,6 +59,7 @@ class Campaign(models.Model):
         return str(self.name)
 
     @property
+    @display(description=tr("created"))
     def created(self) -> datetime | None:
         """When it was planned."""
         return _time(self.created_at)
@@ -77,18 +83,20 @@ class Content(models.Model):
 class Submission(models.Model):
     """A submission of a campaign, or a single send."""
 
-    campaign = models.ForeignKey(Campaign, models.DO_NOTHING, null=True)
-    key = models.CharField(max_length=NAME_LENGTH, null=True, unique=True)
+    campaign = models.ForeignKey(
+        Campaign, models.DO_NOTHING, verbose_name=tr("campaign"), null=True
+    )
+    key = models.CharField(tr("key"), max_length=NAME_LENGTH, null=True, unique=True)
     content = models.ForeignKey(Content, models.DO_NOTHING)
-    size = models.IntegerField("numbers")
-    state = models.TextField(choices=_choices(State))
-    attempts = models.IntegerField()
+    size = models.IntegerField(tr("numbers"))
+    state = models.TextField(tr("state"), choices=_choices(State))
+    attempts = models.IntegerField(tr("attempts"))
     queued_at = models.FloatField(null=True)
     expires_at = models.FloatField(null=True)
-    batch_no = models.TextField("batch number", null=True)
-    code = models.IntegerField(null=True)
-    reason = models.TextField()
-    safe_to_resend = models.BooleanField()
+    batch_no = models.TextField(tr("batch number"), null=True)
+    code = models.IntegerField(tr("code"), null=True)
+    reason = models.TextField(tr("reason"))
+    safe_to_resend = models.BooleanField(tr("safe to send again"))
     sent_at = models.FloatField(null=True)
     ended_at = models.FloatField(null=True)
 
@@ -106,24 +114,28 @@ class Submission(models.Model):
 
     def __str__(self) -> str:
         """Return the id: the key may hold a number."""
-        return f"submission {self.pk}"
+        return translate(Sentence("submission {number}", number=str(self.pk)))
 
     @property
+    @display(description=tr("queued"))
     def queued(self) -> datetime | None:
         """When it was queued."""
         return _time(self.queued_at)
 
     @property
+    @display(description=tr("expires"))
     def expires(self) -> datetime | None:
         """When it is cancelled if it was not sent."""
         return _time(self.expires_at)
 
     @property
+    @display(description=tr("sent"))
     def sent(self) -> datetime | None:
         """When it was sent."""
         return _time(self.sent_at)
 
     @property
+    @display(description=tr("ended"))
     def ended(self) -> datetime | None:
         """When it ended."""
         return _time(self.ended_at)
@@ -138,7 +150,9 @@ class Submission(models.Model):
     def shown_text(self, *, is_masked: bool) -> str:
         """Return the text, or only its length, as the log does: it may be a verification code."""
         text = self.content.message
-        return f"*** ({len(text)} characters)" if is_masked else text
+        return (
+            translate(Sentence("*** ({count} characters)", count=len(text))) if is_masked else text
+        )
 
     def shown_key(self, *, is_masked: bool) -> str:
         """Return the key, with the numbers in it masked."""
@@ -146,7 +160,7 @@ class Submission(models.Model):
 
     def shown_reason(self, *, is_masked: bool) -> str:
         """Return the reason, with the numbers in it masked."""
-        return masked(self.reason, is_masked=is_masked)
+        return masked(translate(self.reason), is_masked=is_masked)
 
 
 class _SingleSends(models.Manager["SingleSend"]):
@@ -170,6 +184,8 @@ class SingleSend(Submission):
         """The same table."""
 
         proxy = True
+        verbose_name = tr("single send")
+        verbose_name_plural = tr("single sends")
         default_permissions = ("view",)
 
 
@@ -182,6 +198,8 @@ class UnknownSubmission(Submission):
         """The same table."""
 
         proxy = True
+        verbose_name = tr("unknown submission")
+        verbose_name_plural = tr("unknown submissions")
         default_permissions = ("view",)
 
 
@@ -206,12 +224,12 @@ class History(models.Model):
 
     submission = models.ForeignKey(Submission, models.DO_NOTHING)
     at = models.FloatField()
-    before = models.TextField()
-    after = models.TextField()
-    batch_no = models.TextField("batch number", null=True)
-    code = models.IntegerField(null=True)
+    before = models.TextField(tr("before"), choices=_choices(State))
+    after = models.TextField(tr("after"), choices=_choices(State))
+    batch_no = models.TextField(tr("batch number"), null=True)
+    code = models.IntegerField(tr("code"), null=True)
     detail = models.TextField()
-    by = models.TextField()
+    by = models.TextField(tr("by"))
 
     class Meta:
         """An unmanaged table."""
@@ -219,13 +237,14 @@ class History(models.Model):
         managed = False
         db_table = "yunxin_history"
         default_permissions = ()
-        verbose_name_plural = "history"
+        verbose_name = verbose_name_plural = tr("history")
 
     def __str__(self) -> str:
         """Return the change."""
-        return f"{self.before} to {self.after}"
+        return f"{translate(self.before)} → {translate(self.after)}"
 
     @property
+    @display(description=tr("time"))
     def time(self) -> datetime | None:
         """When it changed."""
         return _time(self.at)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client as Browser
+from django.utils.translation import override
 
 from tests.integration.django.conftest import in_test_case
 from yunxin_soap import Client, OutcomeUnknown, Request, Response
@@ -176,3 +177,22 @@ def test_admin_resolves_what_is_unknown(ledger: DjangoLedger, action: str, state
     assert "Done for 2." in act(found, "unknownsubmission", action, *rows)
     assert {single("lost").state, Submission.objects.get(pk=of_campaign.pk).state} == {state}
     assert UnknownSubmission.objects.count() == 0
+
+
+def test_admin_is_chinese_if_django_is(ledger: DjangoLedger) -> None:
+    """Headings, states, reasons, decisions and refusals are in the active language."""
+    found, june = browser("pause_campaign", "cancel_campaign"), Campaign.objects.get()
+    lost = single("lost").pk
+    with override("zh-hans"):
+        assert "群发任务" in page(found, "campaign")
+        assert "进行中" in page(found, "campaign")
+        assert "待发送: 1" in page(found, "campaign", june.pk)
+        shown = page(found, "singlesend", lost)
+        for each in ("结果未知", "变更记录", "操作人", "可安全重发", f"提交 {lost}"):
+            assert each in shown
+        assert "待发送的将不再发送" in act(found, "campaign", "cancel", june, confirmed=False)
+        assert "已处理 1 项。" in act(found, "campaign", "cancel", june)
+        assert "已取消" in page(found, "campaign")
+        # What the ledger refuses, too.
+        assert "june&#x27; 已取消" in act(found, "campaign", "resume", june)
+    assert "cancelled" in page(found, "campaign")
