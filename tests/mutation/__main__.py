@@ -52,7 +52,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "transport.failures": _EXCHANGES,
     "transport.retry": ("tests/unit/test_retry.py",),
-    "wire.response_template": ("tests/unit/test_codec.py",),
+    "wire.response_template": (
+        "tests/unit/test_response_template.py",
+        "tests/unit/test_codec.py",
+    ),
     "wire.codec": ("tests/unit/test_codec.py",),
     "campaign.running.decisions": ("tests/unit/campaign/test_decisions.py",),
 }

@@ -51,10 +51,29 @@ CATEGORIES = {
 }
 
 
+NAMES = {
+    "credentials": (-3, -13),
+    "content": (-5, -6, -12, -20),
+    "balance": (-7,),
+    "channel": (-8, -19),
+    "recipients": (-9, -10, -11, -14, -15, -16, -17),
+    "configuration": (-18, -21, -22),
+    "gateway": (-1, -23),
+}
+"""What `to_dict` and ``--json`` call each category, and its codes."""
+
+
 def rejection(result: str) -> Rejected:
     with pytest.raises(Rejected) as caught:
         parse_result(result)
     return caught.value
+
+
+def test_result_code_has_the_category_that_says_what_to_fix() -> None:
+    """Each code is in the category that programs know by its name, and no other name exists."""
+    found = {name: tuple(c for c in MANUAL if DOCUMENTED[c].category == name) for name in NAMES}
+    assert found == NAMES
+    assert {each.value for each in Category} == set(NAMES)
 
 
 def test_result_code_table_is_the_manuals() -> None:

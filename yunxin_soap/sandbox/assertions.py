@@ -13,6 +13,7 @@ from yunxin_soap.cells import cell_width
 from yunxin_soap.codes import ResultCode
 from yunxin_soap.message import normalise_recipients
 from yunxin_soap.sandbox.arrivals.models import Arrival, Outcome
+from yunxin_soap.sentences import Sentence
 
 if TYPE_CHECKING:
     from yunxin_soap.sandbox.arrivals.store import ArrivalStore
@@ -81,7 +82,11 @@ def check_sent(
     __tracebackhide__ = True
     given: Any = times  # tests are often not type-checked
     if not isinstance(given, int) or isinstance(given, bool) or given < 0:
-        raise ValueError(f"times={times!r} must be a whole number from 0 (0: none was sent).")
+        raise ValueError(
+            Sentence(
+                "times={times} must be a whole number from 0 (0: none was sent).", times=repr(times)
+            )
+        )
     wanted = _Wanted(normalise_recipients(recipients, limit=_MAX_NUMBERS), containing)
     found = wanted.accepted(store)
     counts = dict.fromkeys(wanted.numbers, 0)
