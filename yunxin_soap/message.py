@@ -492,7 +492,7 @@ def normalise_message(
     if placeholder is not None:
         name = placeholder.name if placeholder.name.isidentifier() else "name"
         # A text that a campaign has filled has no such argument.
-        more = "" if literal_braces else " If it is no placeholder, say so: literal=True."
+        more = "" if literal_braces else Sentence(" If it is no placeholder, say so: literal=True.")
         raise invalid_request(
             Sentence(
                 "The message still has the placeholder {text}, which nothing fills: write the "

@@ -425,7 +425,7 @@ def test_status_says_what_is_queued(run: Run, ledger_file: Path) -> None:
 
 
 def test_status_retry_resolve_single_sends_by_key(
-    run: Run, ledger_file: Path, sandbox: Sandbox
+    run_in_process: Run, ledger_file: Path, sandbox: Sandbox
 ) -> None:
     """Single sends are shown, retried and resolved by their key."""
     with (
@@ -439,9 +439,11 @@ def test_status_retry_resolve_single_sends_by_key(
         sandbox.inject_fault("close")
         with pytest.raises(OutcomeUnknown):
             ledger.once.send(client, "c", "13900000000", TEXT)
+        run = run_in_process
         assert run("status").stdout == (
             "single sends: 1 accepted, 1 rejected, 1 unknown\n  unknown: c\n"
             '    ask the vendor, then decide with "yunxin-soap campaign resolve --key c"\n'
+            '  rejected: b\n    fix the cause, then "yunxin-soap campaign retry --key b"\n'
         )
         assert json.loads(run("status", "--json").stdout) == {
             "campaigns": [],
@@ -458,6 +460,25 @@ def test_status_retry_resolve_single_sends_by_key(
     assert run("status").stdout == "single sends: 3 accepted\n"
     for arguments in (["retry"], ["retry", "x", "--key", "a"], ["retry", "--key", "a"]):
         assert run(*arguments).returncode == 2
+
+
+def test_status_shows_ten_rejected_keys(
+    run_in_process: Run, ledger_file: Path, sandbox: Sandbox
+) -> None:
+    """One bad setting may reject thousands: the oldest are named, and the others counted."""
+    with (
+        Ledger(ledger_file) as ledger,
+        Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
+    ):
+        sandbox.inject_fault("code", code="-7", times=12)
+        for number in range(12):
+            with pytest.raises(BalanceRejected):
+                ledger.once.send(client, f"k {number}", "13900000000", TEXT)
+    first, *lines = run_in_process("status").stdout.splitlines()
+    assert first == "single sends: 12 rejected"
+    assert lines[0::2][:10] == [f"  rejected: k {number}" for number in range(10)]
+    assert lines[1].endswith("retry --key 'k 0'\"")
+    assert lines[20:] == ["  … and 2 more that were rejected"]
 
 
 def test_retry_user_without_name_is_recorded_by_uid(
@@ -500,12 +521,18 @@ def test_retry_user_without_name_is_recorded_by_uid(
     ],
 )
 def test_output_over_input_is_invalid(
-    run: Run, list_file: str, ledger_file: Path, tmp_path: Path, arguments: list[str], what: str
+    run: Run,
+    run_in_process: Run,
+    list_file: str,
+    ledger_file: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    what: str,
 ) -> None:
     """No command writes over the list, the text or the ledger."""
     (tmp_path / "text").write_text(TEXT)
     (tmp_path / "link").symlink_to(ledger_file)
-    assert run("plan", "a", "--csv", list_file, "--message", TEXT).returncode == 0
+    assert run_in_process("plan", "a", "--csv", list_file, "--message", TEXT).returncode == 0
     (tmp_path / "a.html").symlink_to(ledger_file)
     with Path(list_file).open() as file:
         done = run(*arguments, stdin=file)
@@ -515,7 +542,7 @@ def test_output_over_input_is_invalid(
     )
     assert not (tmp_path / "n").exists()
     assert len(Path(list_file).read_text().splitlines()) == 27
-    (only,) = json.loads(run("status", "--json").stdout)["campaigns"]
+    (only,) = json.loads(run_in_process("status", "--json").stdout)["campaigns"]
     assert (only["name"], only["state"], only["planned"]) == ("a", "open", 25)
 
 
@@ -862,6 +889,7 @@ def test_cancel_ends_run_elsewhere(
 )
 def test_what_is_final_asks_first(
     run: Run,
+    run_in_process: Run,
     plan: Callable[..., None],
     arguments: list[str],
     question: str,
@@ -869,8 +897,8 @@ def test_what_is_final_asks_first(
     """It asks at a terminal; without one it needs --yes. A no or an end changes nothing."""
     plan("a")
     if arguments[0] == "purge":
-        run("run", "a")
-    before = run("status", "a").stdout
+        run_in_process("run", "a")
+    before = run_in_process("status", "a").stdout
     refused = run(*arguments, stdin=subprocess.DEVNULL)
     assert refused.returncode == 2
     assert refused.stderr.endswith("There is no terminal to ask for confirmation at: give --yes.\n")
@@ -882,13 +910,13 @@ def test_what_is_final_asks_first(
             assert refused.returncode == 2
             assert question in refused.stderr
             assert refused.stderr.endswith("yunxin-soap: Nothing was changed.\n")
-            assert run("status", "a").stdout == before
+            assert run_in_process("status", "a").stdout == before
         os.write(ours, b"y\n")
         assert run(*arguments, stdin=theirs).returncode == 0
     finally:
         os.close(ours)
         os.close(theirs)
-    assert run("status", "a").stdout != before
+    assert run_in_process("status", "a").stdout != before
 
 
 @contextmanager

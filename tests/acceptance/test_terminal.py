@@ -28,7 +28,7 @@ RECORDINGS = Path(__file__).parents[2] / "artefacts"
 COLUMNS = 80
 NUMBERS = 200
 NAME = "春节"
-ENDED = {"zh": r"^春节: 进行中$", "en": r"^春节: open$"}
+ENDED = {"zh": r"^春节: 未完成$", "en": r"^春节: open$"}
 WORDS = {
     "zh": (
         "已建立任务 春节。",

@@ -90,6 +90,7 @@ CLICK: tuple[str | tuple[str, str], ...] = (
     "env var: {var}",
     "file",
     "path",
+    "required",
     "{name} {filename!r} does not exist.",
     "{name} {filename!r} is a directory.",
     "{name} {filename!r} is not readable.",

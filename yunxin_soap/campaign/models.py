@@ -343,7 +343,7 @@ class ActiveRunner:
 
     def __str__(self) -> str:
         """Name the process and its host."""
-        return f"process {self.pid} on {self.host}"
+        return Sentence("process {pid} on {host}", pid=self.pid, host=self.host)
 
 
 @dataclass(frozen=True)
@@ -512,7 +512,7 @@ class HistoryEntry:
     def who(self) -> str:
         """Who did it, for people to read: ``process 4711 on web-3``, or the person who decided."""
         runner = _RUNNER_ID.fullmatch(self.by)
-        return f"process {runner['pid']} on {runner['host']}" if runner else self.by
+        return Sentence("process {pid} on {host}", **runner.groupdict()) if runner else self.by
 
 
 @dataclass(frozen=True)

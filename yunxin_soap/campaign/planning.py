@@ -57,7 +57,7 @@ _MAX_VALUE = 200
 """Characters kept of a skipped line's value."""
 _MAX_NOTES = 10
 """Notes about the texts, about that many; each of a million texts may have its own."""
-DUPLICATE_REASON = "a duplicate: this number is in the campaign already"
+DUPLICATE_REASON = Sentence("a duplicate: this number is in the campaign already")
 
 
 class PlanOptions(TypedDict, total=False):

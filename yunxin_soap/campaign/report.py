@@ -165,7 +165,7 @@ _STATE_NOTES = {
     State.SUPPRESSED: _Words("on the do-not-send list", "在禁发名单上"),
 }
 _CAMPAIGN_STATES = {
-    CampaignState.OPEN: _Words("open", "进行中"),
+    CampaignState.OPEN: _Words("open", "未完成"),
     CampaignState.PAUSED: _Words("paused", "已暂停"),
     CampaignState.DONE: _Words("done", "已完成"),
     CampaignState.CANCELLED: _Words("cancelled", "已取消"),

@@ -184,4 +184,5 @@ def _part(literal: str, content: str) -> _Part:
     found = _DATE_FORMAT.fullmatch(content)
     column, spec = (found[1].strip(), found[2].strip()) if found else (content, "")
     check_spec(spec)
-    return _Part(literal, column, spec, f"The message's column {column!r}")
+    label = Sentence("The message's column {column}", column=repr(column))
+    return _Part(literal, column, spec, label)

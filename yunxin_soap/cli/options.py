@@ -144,6 +144,10 @@ def given_arguments(**options: Any) -> ClientArguments:
     return cast("ClientArguments", given)
 
 
+_REQUIRED = {"user_code": Sentence("user code"), "channel": Sentence("channel")}
+"""The arguments without a default, and what each is called."""
+
+
 def build_client(
     kind: type[_Client],
     arguments: ClientArguments,
@@ -170,7 +174,7 @@ def build_client(
             raise ConfigurationError(
                 Sentence(
                     "There is no {what}: give {option}, or set YUNXIN_{name}.",
-                    what=Sentence(name.replace("_", " ")),
+                    what=_REQUIRED[name],
                     option=option,
                     name=name.upper(),
                 )

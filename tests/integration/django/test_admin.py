@@ -185,7 +185,7 @@ def test_admin_is_chinese_if_django_is(ledger: DjangoLedger) -> None:
     lost = single("lost").pk
     with override("zh-hans"):
         assert "群发任务" in page(found, "campaign")
-        assert "进行中" in page(found, "campaign")
+        assert "未完成" in page(found, "campaign")
         assert "待发送: 1" in page(found, "campaign", june.pk)
         shown = page(found, "singlesend", lost)
         for each in ("结果未知", "变更记录", "操作人", "可安全重发", f"提交 {lost}"):

@@ -93,7 +93,7 @@ class Admin:
                     )
                 )
             if not transitions.pause_by_operator(connection, found.id, reason=text):
-                raise _nothing_left(found, "pause")
+                raise _nothing_left(found, Sentence("pause"))
 
     @repeat_after_deadlock
     def cancel(self, name: str, *, by: str, on_progress: Callable[[int], None]) -> int:
@@ -103,7 +103,7 @@ class Admin:
                 found = campaign_row(connection, name, lock=True)
                 _check(by)
                 if found.state == CampaignState.DONE.value:
-                    raise _nothing_left(found, "cancel")
+                    raise _nothing_left(found, Sentence("cancel"))
                 transitions.cancel_campaign(connection, found.id, reason=Sentence("by {by}", by=by))
             with self._engine.begin() as connection:
                 # A runner's exchange locks its row. One that read the campaign before it was
@@ -190,7 +190,7 @@ class Admin:
         )
         if connection.scalar(sa.select(was_sent)):
             if found.state == CampaignState.DONE.value:
-                raise _nothing_left(found, "delete")
+                raise _nothing_left(found, Sentence("delete"))
             raise NotInLedger(
                 Sentence(
                     "Campaign {name} has begun to send, so its record stays: cancel what is left "
@@ -232,7 +232,7 @@ class Admin:
                 before=State.REJECTED,
                 after=State.PENDING,
                 by=by,
-                detail="retry",
+                detail=Sentence("retry"),
             )
             # A released text has pending submissions, which may be sent now.
             released = self._release_texts(connection, found.id, code)
@@ -341,7 +341,7 @@ class Admin:
                     Sentence(
                         "The single send {key} is {state}, so there is nothing to resolve.",
                         key=repr(key),
-                        state=found.state,
+                        state=Sentence(found.state),
                     )
                 )
             _check(by, batch_no, after, even_if_alive=even_if_alive)
@@ -365,7 +365,7 @@ class Admin:
                     Sentence(
                         "The single send {key} is {state}, so there is nothing to retry.",
                         key=repr(key),
-                        state=found.state,
+                        state=Sentence(found.state),
                     )
                 )
             if found.is_purged:
@@ -391,7 +391,7 @@ class Admin:
                 before=State.REJECTED,
                 after=State.PENDING,
                 by=by,
-                detail="retry",
+                detail=Sentence("retry"),
             )
             if found.expires_at is not None:
                 transitions.make_due(connection, found.id)
@@ -610,14 +610,16 @@ def refuse_cancelled(found: Any) -> None:
         raise _cancelled(found.name)
 
 
-def _nothing_left(found: Any, verb: str) -> NotInLedger:
+def _nothing_left(found: Any, verb: Sentence) -> NotInLedger:
     """Return the error about a campaign that has ended, for all that only others allow."""
-    more = " Its record stays; purge removes its numbers and texts once they are old enough."
+    more = Sentence(
+        " Its record stays; purge removes its numbers and texts once they are old enough."
+    )
     return NotInLedger(
         Sentence(
             "Campaign {name} is {state}, so there is nothing to {verb}. Nothing was changed.{more}",
             name=repr(found.name),
-            state=found.state,
+            state=Sentence(found.state),
             verb=verb,
             more=more if verb == "delete" else "",
         )

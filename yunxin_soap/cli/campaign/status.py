@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from yunxin_soap.cells import cell_width
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from yunxin_soap.campaign import ActiveRunner, Ledger, SkipKind, Status
 
 
+_MAX_REJECTED = 10
+"""Keys of rejected single sends that are shown, at most: a bad setting rejects all of them."""
 _TEXT_COLUMNS = 2
 """The first and the last columns of the table are aligned at their left; numbers at their right."""
 
@@ -91,6 +94,12 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
         print_text(tr("  unknown: {key}", key=key))
         resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
         print_text(tr('    ask the vendor, then decide with "{resolve}"', resolve=resolve))
+    for key in list(islice(ledger.once.keys(State.REJECTED), _MAX_REJECTED)):
+        print_text(tr("  rejected: {key}", key=key))
+        retry = f"yunxin-soap campaign retry --key {shlex.quote(key)}"
+        print_text(tr('    fix the cause, then "{retry}"', retry=retry))
+    if (more := sends.get(State.REJECTED, 0) - _MAX_REJECTED) > 0:
+        print_text(tr("  … and {count} more that were rejected", count=more))
 
 
 def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
