@@ -50,7 +50,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/test_codec.py",
         "tests/unit/campaign/test_decisions.py",
     ),
-    "transport.failures": _EXCHANGES,
+    "transport.failures": ("tests/unit/test_connect_reasons.py", *_EXCHANGES),
     "transport.retry": ("tests/unit/test_retry.py",),
     "wire.response_template": (
         "tests/unit/test_response_template.py",

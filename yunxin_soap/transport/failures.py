@@ -25,7 +25,6 @@ class TunnelRefused(Exception):
     """The proxy did not open a tunnel; ``status`` is that of its response, if there was one."""
 
     def __init__(self, status: int | None) -> None:
-        super().__init__()
         self.status = status
 
 
