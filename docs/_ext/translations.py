@@ -32,6 +32,7 @@ TRANSLATED = (
     "how-to/index",
     "how-to/campaigns",
     "how-to/django",
+    "how-to/install",
     "how-to/operations",
     "how-to/single-sends",
     "how-to/testing",
