@@ -36,6 +36,7 @@ TRANSLATED = (
     "how-to/operations",
     "how-to/single-sends",
     "how-to/testing",
+    "how-to/workers",
     "design/index",
     "design/outcomes",
     "reference/index",
