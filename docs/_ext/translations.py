@@ -34,6 +34,7 @@ TRANSLATED = (
     "how-to/django",
     "how-to/install",
     "how-to/operations",
+    "how-to/proxies-and-tls",
     "how-to/single-sends",
     "how-to/testing",
     "how-to/workers",
