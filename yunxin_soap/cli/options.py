@@ -50,6 +50,9 @@ class ApplicationSettings(dict[str, Any]):
     and after the options.
     """
 
+    program = "yunxin-soap"
+    """How a user calls the command line: what a command tells to run next begins with it."""
+
 
 def application_settings() -> ApplicationSettings:
     """Return the settings of the application that has called this command; none by default."""

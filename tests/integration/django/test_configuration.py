@@ -235,6 +235,11 @@ def test_command_has_ledger_and_account_of_the_settings(
     run("send", "--to", "13900000000", "--message", "再见")
     assert [each.message for each in sandbox.inbox] == ["您好【签名】", "再见【签名】"]
     run("campaign", "status", "july", status=2)
+    # What it tells to run next is the command that knows this ledger.
+    capsys.readouterr()
+    get_ledger().once.enqueue("order-1", "13900000000", "您好【签名】", channel=37)
+    run("campaign", "status")
+    assert "(python manage.py yunxin worker sends it)" in capsys.readouterr().out
 
 
 def test_command_lists_commands_and_sends_nothing_in_a_test(

@@ -6,7 +6,13 @@ import shlex
 
 from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.language import tr
-from yunxin_soap.cli.options import by_option, ledger_options, name_argument, open_ledger
+from yunxin_soap.cli.options import (
+    application_settings,
+    by_option,
+    ledger_options,
+    name_argument,
+    open_ledger,
+)
 from yunxin_soap.cli.output import handle_errors, print_result
 
 
@@ -23,7 +29,7 @@ def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_js
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.pause(name, by=by, reason=reason)
-        resume = f"yunxin-soap campaign resume {shlex.quote(name)}"
+        resume = f"{application_settings().program} campaign resume {shlex.quote(name)}"
         print_result(
             as_json,
             "paused",

@@ -18,6 +18,7 @@ from yunxin_soap.cli.completion import complete_pace
 from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
     LEDGER_AND_GATEWAY,
+    application_settings,
     ask,
     build_client,
     client_options,
@@ -210,7 +211,7 @@ def _how_to_go_on(name: str) -> str:
     """Return the sentence with the command that sends the rest of a campaign."""
     # A name that starts with a dash would be an option.
     words = ["--", name] if name.startswith("-") else [name]
-    command = shlex.join(["yunxin-soap", "campaign", "run", *words])
+    command = f"{application_settings().program} {shlex.join(['campaign', 'run', *words])}"
     context = click.get_current_context()
     given = {
         parameter

@@ -12,7 +12,13 @@ from yunxin_soap.cli.campaign.run import ask_to_send, sending_options
 from yunxin_soap.cli.campaign.texts import parse_price, price_option
 from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.language import tr
-from yunxin_soap.cli.options import ledger_options, name_argument, open_ledger, yes_option
+from yunxin_soap.cli.options import (
+    application_settings,
+    ledger_options,
+    name_argument,
+    open_ledger,
+    yes_option,
+)
 from yunxin_soap.cli.output import handle_errors, pluralize, print_result, print_text
 
 
@@ -60,7 +66,7 @@ def start_command(
             print_text(
                 tr("No worker was woken up ({why}): the next sweep begins it.", why=why), err=True
             )
-        stop = f"yunxin-soap campaign stop {shlex.quote(name)}"
+        stop = f"{application_settings().program} campaign stop {shlex.quote(name)}"
         runners = pluralize(workers, "runner")
         print_result(
             as_json,

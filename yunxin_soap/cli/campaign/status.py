@@ -13,6 +13,7 @@ from yunxin_soap.cells import cell_width
 from yunxin_soap.cli.commands import command
 from yunxin_soap.cli.language import tr, translate, translate_stored
 from yunxin_soap.cli.options import (
+    application_settings,
     ledger_options,
     open_ledger,
     optional_name_argument,
@@ -76,6 +77,7 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
             }
         )
         return
+    program = application_settings().program
     if not campaigns and not sends:
         print_text(tr("The ledger is empty."))
     for line in _table(campaigns, zone):
@@ -86,17 +88,18 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
     if (age := ledger.backlog().oldest_queued_age) is not None:
         print_text(
             tr(
-                "  queued: the first has waited for {age} s (yunxin-soap worker sends it)",
+                "  queued: the first has waited for {age} s ({program} worker sends it)",
                 age=f"{age:.0f}",
+                program=program,
             )
         )
     for key in unknown_keys:
         print_text(tr("  unknown: {key}", key=key))
-        resolve = f"yunxin-soap campaign resolve --key {shlex.quote(key)}"
+        resolve = f"{program} campaign resolve --key {shlex.quote(key)}"
         print_text(tr('    ask the vendor, then decide with "{resolve}"', resolve=resolve))
     for key in list(islice(ledger.once.keys(State.REJECTED), _MAX_REJECTED)):
         print_text(tr("  rejected: {key}", key=key))
-        retry = f"yunxin-soap campaign retry --key {shlex.quote(key)}"
+        retry = f"{program} campaign retry --key {shlex.quote(key)}"
         print_text(tr('    fix the cause, then "{retry}"', retry=retry))
     if (more := sends.get(State.REJECTED, 0) - _MAX_REJECTED) > 0:
         print_text(tr("  … and {count} more that were rejected", count=more))
@@ -256,7 +259,7 @@ def describe_skipped(counts: dict[SkipKind, int]) -> str:
 def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
-    command, name = "yunxin-soap campaign", shlex.quote(status.name)
+    command, name = f"{application_settings().program} campaign", shlex.quote(status.name)
     for process, count in status.left_behind.items():
         yield (
             tr(

@@ -47,6 +47,7 @@ class Command(BaseCommand):
                 " YUNXIN['endpoint'] to a sandbox."
             )
         settings = ApplicationSettings(configuration.client_arguments())
+        settings.program = "python manage.py yunxin"
         settings["ledger"] = configuration.ledger_url(configuration.read())
         cli(
             options["arguments"] or ["--help"],
