@@ -42,6 +42,7 @@ TRANSLATED = (
     "design/index",
     "design/outcomes",
     "reference/index",
+    "reference/settings",
     "troubleshooting",
 )
 """The pages, as patterns. All others have a Chinese title, and are in English."""
