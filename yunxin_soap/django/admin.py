@@ -16,6 +16,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import BooleanField, Count, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.formats import localize
+from django.utils.timezone import localtime
 
 from yunxin_soap.campaign.models import DecisionName
 from yunxin_soap.django import configuration
@@ -49,6 +51,26 @@ def _may(request: HttpRequest, permission: str) -> bool:
     """Return whether a user has a permission of this app."""
     user: Any = request.user
     return bool(user.has_perm(f"yunxin.{permission}"))
+
+
+def _shown_time(name: str, label: str) -> Callable[[Any], str]:
+    """Return a column with a time as Django shows times: its page would show the raw one in UTC."""
+
+    @admin.display(description=label)
+    def show(row: Any) -> str:
+        value = getattr(row, name)
+        return "" if value is None else localize(localtime(value))
+
+    show.__name__ = f"shown_{name}"
+    return show
+
+
+_CREATED = _shown_time("created", tr("created"))
+_QUEUED = _shown_time("queued", tr("queued at"))
+_EXPIRES = _shown_time("expires", tr("expires"))
+_SENT = _shown_time("sent", tr("sent"))
+_ENDED = _shown_time("ended", tr("ended"))
+_TIME = _shown_time("time", tr("time"))
 
 
 class _ReadOnly:
@@ -126,13 +148,21 @@ class _Ledger(_ReadOnly, _ModelAdmin):
 class CampaignAdmin(_Ledger):
     """Campaigns."""
 
-    list_display = ("name", "state", "shown_reason", "created", "numbers", "skipped", "workers")
+    list_display: Any = (
+        "name",
+        "state",
+        "shown_reason",
+        _CREATED,
+        "numbers",
+        "skipped",
+        "workers",
+    )
     list_filter = ("state",)
     search_fields = ("name",)
     ordering = ("-id",)
     actions = ("pause", "resume", "cancel", "retry")
-    fields = (*list_display, "segments", "marketing", "submissions")
-    readonly_fields = fields
+    fields: ClassVar[Any] = (*list_display, "segments", "marketing", "submissions")
+    readonly_fields: ClassVar[Any] = fields
 
     @admin.display(description=tr("reason"))
     def shown_reason(self, campaign: Campaign) -> str:
@@ -213,8 +243,8 @@ class HistoryInline(_ReadOnly, _Inline):
     """What became of a submission."""
 
     model = History
-    fields = ("time", "before", "after", "batch_no", "code", "shown_detail", "by")
-    readonly_fields = fields
+    fields: ClassVar[Any] = (_TIME, "before", "after", "batch_no", "code", "shown_detail", "by")
+    readonly_fields: ClassVar[Any] = fields
     ordering = ("id",)
     extra = 0
 
@@ -236,7 +266,7 @@ class _SubmissionAdmin(_Ledger):
     ordering = ("-id",)
     fields: ClassVar[Any] = (
         *("shown_key", "campaign", "state", "shown_reason", "shown_numbers", "size", "shown_text"),
-        *("batch_no", "code", "safe_to_resend", "attempts", "queued", "expires", "sent", "ended"),
+        *("batch_no", "code", "safe_to_resend", "attempts", _QUEUED, _EXPIRES, _SENT, _ENDED),
     )
     readonly_fields: ClassVar[Any] = fields
 
@@ -344,9 +374,9 @@ class _SubmissionAdmin(_Ledger):
 class SingleSendAdmin(_SubmissionAdmin):
     """Single sends with a key."""
 
-    list_display = (
+    list_display: Any = (
         *("shown_key", "state", "shown_numbers", "shown_text", "batch_no", "code"),
-        *("queued", "ended"),
+        *(_QUEUED, _ENDED),
     )
     list_filter = ("state",)
     actions = ("retry", "resolve_accepted", "resolve_not_sent", "resend")
@@ -369,5 +399,13 @@ class SingleSendAdmin(_SubmissionAdmin):
 class UnknownSubmissionAdmin(_SubmissionAdmin):
     """What may have been sent, and waits for a person."""
 
-    list_display = ("id", "shown_key", "campaign", "shown_numbers", "size", "shown_reason", "sent")
+    list_display: Any = (
+        "id",
+        "shown_key",
+        "campaign",
+        "shown_numbers",
+        "size",
+        "shown_reason",
+        _SENT,
+    )
     actions = ("resolve_accepted", "resolve_not_sent", "resend")

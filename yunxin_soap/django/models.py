@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from django.contrib.admin import display
 from django.db import models
 
 from yunxin_soap.campaign.models import NAME_LENGTH, CampaignState, State
@@ -59,7 +58,6 @@ class Campaign(models.Model):
         return str(self.name)
 
     @property
-    @display(description=tr("created"))
     def created(self) -> datetime | None:
         """When it was planned."""
         return _time(self.created_at)
@@ -117,25 +115,21 @@ class Submission(models.Model):
         return translate(Sentence("submission {number}", number=str(self.pk)))
 
     @property
-    @display(description=tr("queued"))
     def queued(self) -> datetime | None:
         """When it was queued."""
         return _time(self.queued_at)
 
     @property
-    @display(description=tr("expires"))
     def expires(self) -> datetime | None:
         """When it is cancelled if it was not sent."""
         return _time(self.expires_at)
 
     @property
-    @display(description=tr("sent"))
     def sent(self) -> datetime | None:
         """When it was sent."""
         return _time(self.sent_at)
 
     @property
-    @display(description=tr("ended"))
     def ended(self) -> datetime | None:
         """When it ended."""
         return _time(self.ended_at)
@@ -244,7 +238,6 @@ class History(models.Model):
         return f"{translate(self.before)} → {translate(self.after)}"
 
     @property
-    @display(description=tr("time"))
     def time(self) -> datetime | None:
         """When it changed."""
         return _time(self.at)

@@ -343,7 +343,7 @@ def test_not_sent_stays_queued_with_a_growing_wait(
         found = row(engine, "k")
         assert found.state == State.PENDING.value
         waits.append(found.not_before - found.ended_at)
-        assert due(engine) == ()
+    assert due(engine) == ()
     for attempt, wait in enumerate(waits):
         assert 0.8 <= wait / min(300, 2**attempt) <= 1.2
     change(engine, "k", not_before=0.0)

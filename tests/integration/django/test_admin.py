@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client as Browser
+from django.test import override_settings
+from django.utils.formats import localize
 from django.utils.translation import override
 
 from tests.integration.django.conftest import in_test_case
@@ -196,3 +199,15 @@ def test_admin_is_chinese_if_django_is(ledger: DjangoLedger) -> None:
         # What the ledger refuses, too.
         assert "june&#x27; 已取消" in act(found, "campaign", "resume", june)
     assert "cancelled" in page(found, "campaign")
+
+
+def test_admin_shows_times_in_the_zone_of_django(ledger: DjangoLedger) -> None:
+    """A list and a page show the same time, as Django writes times."""
+    found, lost = browser(), single("lost")
+    assert lost.ended is not None
+    with override_settings(TIME_ZONE="Asia/Shanghai", USE_TZ=True), override("zh-hans"):
+        ended = localize(lost.ended.astimezone(ZoneInfo("Asia/Shanghai")))
+        assert ended in page(found, "singlesend")
+        shown = page(found, "singlesend", lost.pk)
+    assert shown.count(ended) >= 2  # the submission's, and that of its history
+    assert "+00:00" not in shown
