@@ -10,7 +10,7 @@ import gettext
 import re
 import string
 import struct
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from yunxin_soap.sentences import Sentence, text_of
@@ -72,8 +72,17 @@ _MANY_WORDS = 2
 """How many words a template needs to be told from what people and servers write."""
 
 
-def _recognised(text: str, *, is_part: bool = False) -> Sentence | None:
+_LONGEST = 500
+"""Characters of a text that is looked at; one of the package's own that is longer stays English."""
+_DEEPEST = 3
+"""How deep sentences are looked for in sentences."""
+
+
+@lru_cache(maxsize=1024)  # a text that anybody has written has many parts in common with itself
+def _recognised(text: str, depth: int = 0) -> Sentence | None:
     """Return the sentence that a text is; None if no template fits."""
+    if depth > _DEEPEST or len(text) > _LONGEST:
+        return None
     for words, literals, pattern, template in _patterns():
         if not all(each in text for each in literals):
             continue
@@ -81,11 +90,11 @@ def _recognised(text: str, *, is_part: bool = False) -> Sentence | None:
         if match is None:
             continue
         parts = {
-            name: _recognised(value, is_part=True) or _known(value)
+            name: _recognised(value, depth + 1) or _known(value)
             for name, value in match.groupdict().items()
         }
         # "by ..." begins what the ledger says, but "... and ..." may be in anybody's text.
-        is_unclear = words < _MANY_WORDS and (is_part or not literals[0])
+        is_unclear = words < _MANY_WORDS and (depth > 0 or not literals[0])
         if is_unclear and not any(parts.values()):
             continue
         values = {name: parts[name] or value for name, value in match.groupdict().items()}
