@@ -30,7 +30,7 @@ from click.testing import CliRunner
 
 from tests.integration.campaign.conftest import ManualRunner, transaction
 from tests.support.lists import TEXT, numbers
-from yunxin_soap import BalanceRejected, Client, OutcomeUnknown
+from yunxin_soap import BalanceRejected, Client, GatewayRejected, OutcomeUnknown
 from yunxin_soap.campaign import Activity, Ledger, Progress, State
 from yunxin_soap.campaign.running import runner as running_module
 from yunxin_soap.campaign.storage import admin
@@ -465,20 +465,27 @@ def test_status_retry_resolve_single_sends_by_key(
 def test_status_shows_ten_rejected_keys(
     run_in_process: Run, ledger_file: Path, sandbox: Sandbox
 ) -> None:
-    """One bad setting may reject thousands: the oldest are named, and the others counted."""
+    """One bad setting may reject thousands: the oldest that may be retried are named."""
     with (
         Ledger(ledger_file) as ledger,
         Client("demo", "demo", channel="37", endpoint=sandbox.url) as client,
     ):
+        sandbox.inject_fault("code", code="-1")  # it may have been sent: to retry it is no advice
+        with pytest.raises(GatewayRejected):
+            ledger.once.send(client, "possibly sent", "13900000000", TEXT)
+        sandbox.inject_fault("code", code="-7")
+        with pytest.raises(BalanceRejected):
+            ledger.once.send(client, "purged", "13900000000", TEXT)
+        ledger.purge(older_than=0)
         sandbox.inject_fault("code", code="-7", times=12)
         for number in range(12):
             with pytest.raises(BalanceRejected):
                 ledger.once.send(client, f"k {number}", "13900000000", TEXT)
     first, *lines = run_in_process("status").stdout.splitlines()
-    assert first == "single sends: 12 rejected"
+    assert first == "single sends: 14 rejected"
     assert lines[0::2][:10] == [f"  rejected: k {number}" for number in range(10)]
     assert lines[1].endswith("retry --key 'k 0'\"")
-    assert lines[20:] == ["  … and 2 more that were rejected"]
+    assert lines[20:] == ["  … and more that were rejected"]
 
 
 def test_retry_user_without_name_is_recorded_by_uid(
@@ -1718,3 +1725,23 @@ def test_suppressed_numbers_are_named_and_counted_by_a_plan(run: Run, list_file:
         "suppressed": 1,
     }
     assert run("run", "a").returncode == 0
+
+
+def test_hints_name_a_campaign_so_that_the_command_takes_it(
+    run_in_process: Run, list_file: str, sandbox: Sandbox
+) -> None:
+    """What a command tells to run next works for a name that looks like an option, too."""
+    plan = ("--csv", list_file, "--message", TEXT, "--", "-x y")
+    assert run_in_process("plan", *plan).returncode == 0
+    hints = [run_in_process("pause", "--", "-x y").stdout]
+    with sandbox.inject_fault("close", times=None):
+        hints.append(run_in_process("resume", "--yes", "--concurrency", "1", "--", "-x y").stdout)
+    hints.append(run_in_process("status", "--", "-x y").stdout)
+    commands = re.findall(r'"yunxin-soap campaign ([^"]*)"', "\n".join(hints))
+    assert {each.split()[0] for each in commands} >= {"resume", "export", "resolve"}
+    answers = {"resume": "--yes", "resolve": "--accepted"}
+    for each in commands:
+        verb, *arguments = shlex.split(each)
+        given = [answers[verb]] if verb in answers else []
+        ended = run_in_process(verb, *given, *arguments)
+        assert ended.returncode != 2, ended.stderr

@@ -366,7 +366,7 @@ def test_plan_notes_and_max_segments(run: Run) -> None:
     assert [len(each) > 9 for each in parsed(as_json)["notes"]] == [True]
 
 
-def test_plan_marketing_asks_for_a_way_out_and_hours(run: Run) -> None:
+def test_plan_marketing_asks_for_an_opt_out_and_hours(run: Run) -> None:
     """--marketing refuses a text without an opt-out, and a run outside of the hours."""
     plan = ("plan", "a", "--text", "-", "--message")
     noted = run(*plan, "全场五折【签名】", "--dry-run", stdin="13900000000")

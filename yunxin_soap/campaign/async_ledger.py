@@ -821,13 +821,17 @@ class AsyncOnceSends:
         """Return the count of single sends in each state."""
         return await self._opener.call(lambda ledger: ledger.once.counts())
 
-    def keys(self, state: State) -> AsyncIterator[str]:
+    def keys(self, state: State, *, can_retry: bool = False) -> AsyncIterator[str]:
         """Yield the keys of the single sends in a state, the oldest first.
 
         Args:
             state: such as ``State.UNKNOWN``.
+            can_retry: only of those that `retry` takes without ``unsafe``: what is purged, or may
+                have been sent, is left out.
         """
-        return self._opener.rows(lambda ledger, of: ledger.once.keys(of), state)
+        return self._opener.rows(
+            lambda ledger, of: ledger.once.keys(of, can_retry=can_retry), state
+        )
 
     async def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """Let the next `send` with this key send again after a rejection, as after a top-up.

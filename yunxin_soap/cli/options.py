@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from itertools import islice
@@ -145,6 +146,12 @@ def given_arguments(**options: Any) -> ClientArguments:
     """
     given = {name: value for name, value in options.items() if value is not None}
     return cast("ClientArguments", given)
+
+
+def name_in_command(name: str) -> str:
+    """Return a campaign's name as it stands in a command that a user is told to run."""
+    # A name that starts with a dash would be an option.
+    return f"{'-- ' if name.startswith('-') else ''}{shlex.quote(name)}"
 
 
 _REQUIRED = {"user_code": Sentence("user code"), "channel": Sentence("channel")}

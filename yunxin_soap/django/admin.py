@@ -164,7 +164,7 @@ class CampaignAdmin(_Ledger):
     fields: ClassVar[Any] = (*list_display, "segments", "marketing", "submissions")
     readonly_fields: ClassVar[Any] = fields
 
-    @admin.display(description=tr("reason"))
+    @admin.display(description=tr("reason"), ordering="reason")
     def shown_reason(self, campaign: Campaign) -> str:
         """Return the reason."""
         return translate(campaign.reason)

@@ -322,13 +322,15 @@ class OnceSends:
         """Return the count of single sends in each state."""
         return self._reads.once_counts()
 
-    def keys(self, state: State) -> Iterator[str]:
+    def keys(self, state: State, *, can_retry: bool = False) -> Iterator[str]:
         """Yield the keys of the single sends in a state, the oldest first.
 
         Args:
             state: such as ``State.UNKNOWN``.
+            can_retry: only of those that `retry` takes without ``unsafe``: what is purged, or may
+                have been sent, is left out.
         """
-        return self._reads.once_keys(state)
+        return self._reads.once_keys(state, can_retry=can_retry)
 
     def retry(self, key: str, *, unsafe: bool = False, by: str) -> None:
         """Let the next `send` with this key send again after a rejection, as after a top-up.

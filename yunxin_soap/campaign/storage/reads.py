@@ -256,15 +256,18 @@ class Reads:
             )
             return dict.fromkeys(State, 0) | {State(state): count for state, count in counts}
 
-    def once_keys(self, state: State) -> Iterator[str]:
+    def once_keys(self, state: State, *, can_retry: bool) -> Iterator[str]:
         """Yield the keys of the single sends in a state, the oldest first."""
+        wanted = (
+            sa.select(submission.c.key)
+            .where(submission.c.key.is_not(None), submission.c.state == state.value)
+            .order_by(submission.c.id)
+        )
+        if can_retry:
+            is_kept = sa.exists().where(recipients.c.submission_id == submission.c.id)
+            wanted = wanted.where(submission.c.safe_to_resend, is_kept)
         with self._reading() as connection:
-            for row in _stream(
-                connection,
-                sa.select(submission.c.key)
-                .where(submission.c.key.is_not(None), submission.c.state == state.value)
-                .order_by(submission.c.id),
-            ):
+            for row in _stream(connection, wanted):
                 yield row.key
 
     def find(self, number: str | int) -> list[SubmissionRecord]:

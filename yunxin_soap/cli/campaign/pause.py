@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from yunxin_soap.cli.commands import command, option
 from yunxin_soap.cli.language import tr
 from yunxin_soap.cli.options import (
@@ -11,6 +9,7 @@ from yunxin_soap.cli.options import (
     by_option,
     ledger_options,
     name_argument,
+    name_in_command,
     open_ledger,
 )
 from yunxin_soap.cli.output import handle_errors, print_result
@@ -29,7 +28,7 @@ def pause_command(name: str, reason: str, by: str, ledger_url: str | None, as_js
     """
     with handle_errors(as_json), open_ledger(ledger_url) as ledger:
         ledger.pause(name, by=by, reason=reason)
-        resume = f"{application_settings().program} campaign resume {shlex.quote(name)}"
+        resume = f"{application_settings().program} campaign resume {name_in_command(name)}"
         print_result(
             as_json,
             "paused",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from yunxin_soap.cli.options import (
     given_arguments,
     ledger_options,
     name_argument,
+    name_in_command,
     open_ledger,
     timezone_option,
     yes_option,
@@ -209,9 +209,7 @@ def _is_to_be_run(status: Status) -> bool:
 
 def _how_to_go_on(name: str) -> str:
     """Return the sentence with the command that sends the rest of a campaign."""
-    # A name that starts with a dash would be an option.
-    words = ["--", name] if name.startswith("-") else [name]
-    command = f"{application_settings().program} {shlex.join(['campaign', 'run', *words])}"
+    command = f"{application_settings().program} campaign run {name_in_command(name)}"
     context = click.get_current_context()
     given = {
         parameter

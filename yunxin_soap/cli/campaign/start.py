@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from yunxin_soap.cli.options import (
     application_settings,
     ledger_options,
     name_argument,
+    name_in_command,
     open_ledger,
     yes_option,
 )
@@ -66,7 +66,7 @@ def start_command(
             print_text(
                 tr("No worker was woken up ({why}): the next sweep begins it.", why=why), err=True
             )
-        stop = f"{application_settings().program} campaign stop {shlex.quote(name)}"
+        stop = f"{application_settings().program} campaign stop {name_in_command(name)}"
         runners = pluralize(workers, "runner")
         print_result(
             as_json,

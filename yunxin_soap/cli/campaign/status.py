@@ -15,6 +15,7 @@ from yunxin_soap.cli.language import tr, translate, translate_stored
 from yunxin_soap.cli.options import (
     application_settings,
     ledger_options,
+    name_in_command,
     open_ledger,
     optional_name_argument,
     timezone_option,
@@ -97,12 +98,13 @@ def _print_overview(ledger: Ledger, zone: ZoneInfo, as_json: bool) -> None:
         print_text(tr("  unknown: {key}", key=key))
         resolve = f"{program} campaign resolve --key {shlex.quote(key)}"
         print_text(tr('    ask the vendor, then decide with "{resolve}"', resolve=resolve))
-    for key in list(islice(ledger.once.keys(State.REJECTED), _MAX_REJECTED)):
+    keys = list(islice(ledger.once.keys(State.REJECTED, can_retry=True), _MAX_REJECTED + 1))
+    for key in keys[:_MAX_REJECTED]:
         print_text(tr("  rejected: {key}", key=key))
         retry = f"{program} campaign retry --key {shlex.quote(key)}"
         print_text(tr('    fix the cause, then "{retry}"', retry=retry))
-    if (more := sends.get(State.REJECTED, 0) - _MAX_REJECTED) > 0:
-        print_text(tr("  … and {count} more that were rejected", count=more))
+    if len(keys) > _MAX_REJECTED:
+        print_text(tr("  … and more that were rejected"))
 
 
 def _table(campaigns: list[Status], zone: ZoneInfo) -> Iterator[str]:
@@ -259,7 +261,7 @@ def describe_skipped(counts: dict[SkipKind, int]) -> str:
 def _hints(status: Status) -> Iterator[str]:
     from yunxin_soap.campaign import CampaignState, State
 
-    command, name = f"{application_settings().program} campaign", shlex.quote(status.name)
+    command, name = f"{application_settings().program} campaign", name_in_command(status.name)
     for process, count in status.left_behind.items():
         yield (
             tr(
@@ -275,7 +277,7 @@ def _hints(status: Status) -> Iterator[str]:
     if status.numbers[State.UNKNOWN]:
         yield (
             tr(
-                'unknown: ask the vendor ("{command} export {name} --state unknown" lists the '
+                'unknown: ask the vendor ("{command} export --state unknown {name}" lists the '
                 'numbers), then decide with "{command} resolve {name}"',
                 command=command,
                 name=name,
