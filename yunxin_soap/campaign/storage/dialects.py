@@ -302,6 +302,11 @@ class Dialect(ABC):
         return False
 
 
+def _remedy(holder: str) -> str:
+    """Return what ends a sentence about who has locked a file, if the caller can do something."""
+    return _OWN_TRANSACTION if holder == THIS_PROCESS else ""
+
+
 class SQLite(Dialect):
     """A file. It has one writer at a time, and one clock: this machine's."""
 
@@ -374,7 +379,7 @@ class SQLite(Dialect):
                     error=text,
                     holder=holder,
                     seconds=f"{BUSY_TIMEOUT:.0f}",
-                    remedy=_OWN_TRANSACTION if holder == THIS_PROCESS else "",
+                    remedy=_remedy(holder),
                 ),
             )
         elif "disk I/O error" in text and disk_usage(Path(file).parent).free < RESERVE_SIZE:
@@ -393,8 +398,7 @@ class SQLite(Dialect):
         except sqlite3.OperationalError:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
             if holder := lock_holder(str(connection.engine.url.database)):
-                remedy = _OWN_TRANSACTION if holder == THIS_PROCESS else ""
-                _log.warning("%s writes the ledger, and is waited for%s.", holder, remedy)
+                _log.warning("%s writes the ledger, and is waited for%s.", holder, _remedy(holder))
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
