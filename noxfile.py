@@ -10,13 +10,14 @@ import nox
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 EVERYTHING = ("-e", ".[all,test]")
 TYPING_TESTS = "tests/typing"
-LOWEST_TOOLS = (
+FEW_TOOLS = (
     *("aiosqlite", "anyio", "Babel", "celery[redis]", "freezegun", "hypothesis", "httpx", "numpy"),
     *("openapi-schema-validator", "opentelemetry-sdk", "pandas", "pytest", "pytest-asyncio"),
     *("pytest-django", "pytest-randomly", "pytest-socket", "pytest-timeout", "pytest-xdist"),
     *("structlog", "time-machine", "trustme", "uvloop"),
 )
-"""What the tests of `lowest` need; the extra ``test`` has tools that need newer libraries."""
+"""What the tests of `lowest` and `airflow` need; the extra ``test`` has tools that would change the
+versions of other libraries there."""
 LOWEST_TESTS = (
     "tests/unit",
     "tests/integration/campaign/test_outbox.py",
@@ -65,10 +66,17 @@ def lowest(session: nox.Session) -> None:
     versions = Path(session.create_tmp(), "lowest.txt")
     resolve = ("uv", "pip", "compile", "-q", "--python", "python", "--resolution", "lowest-direct")
     session.run(*resolve, "--extra", "all", "setup.py", "-o", str(versions), silent=True)
-    session.install("-e", ".[all]", "-r", str(versions), *LOWEST_TOOLS)
+    session.install("-e", ".[all]", "-r", str(versions), *FEW_TOOLS)
     # MariaDB's tests are the same, and take longest.
     some = ("-q", "-n", "3", "--hypothesis-profile=few examples", "-k", "not mariadb")
     session.run("python", "-m", "pytest", *some, *(session.posargs or LOWEST_TESTS))
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Run the DAG of the documents in Airflow, which has no room beside the extra ``test``."""
+    session.install("-e", ".[all]", "apache-airflow", *FEW_TOOLS)
+    session.run("python", "-m", "pytest", "-q", "tests/acceptance/test_airflow.py")
 
 
 @nox.session

@@ -644,12 +644,14 @@ def _reclaimed(name: str | None) -> RunnerReclaimed:
     """
     if name is None:
         return RunnerReclaimed("This runner sent no heartbeat, and its campaign was deleted.")
-    command, name = "yunxin-soap campaign", shlex.quote(name)
     return RunnerReclaimed(
-        "This runner sent no heartbeat in time, and another one reclaimed its submissions: what"
-        " it had in flight is unknown. The campaign goes on in the other runner:"
-        f' "{command} status {name}" names it, "{command} watch {name}" shows its progress, and'
-        f' "{command} resolve {name}" decides what is unknown.'
+        Sentence(
+            "This runner sent no heartbeat in time, and another one reclaimed its submissions: what"
+            " it had in flight is unknown. The campaign goes on in the other runner:"
+            ' "campaign status {name}" names it, "campaign watch {name}" shows its progress, and'
+            ' "campaign resolve {name}" decides what is unknown.',
+            name=shlex.quote(name),
+        )
     )
 
 

@@ -221,8 +221,8 @@ def pace_id(connection: sa.Connection, name: str) -> int:
     if found is None:
         raise ConfigurationError(
             Sentence(
-                "There is no pace {name} in this ledger: ledger.pace.set(…) creates it, or "
-                '"yunxin-soap pace set".',
+                "There is no pace {name} in this ledger:"
+                ' ledger.pace.set(…) or "pace set" creates it.',
                 name=repr(name),
             )
         )
