@@ -21,6 +21,7 @@ from sphinx.util.nodes import extract_messages
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +30,7 @@ CATALOGUES = DOCS / "locale" / "zh_CN" / "LC_MESSAGES"
 TRANSLATED = (
     "index",
     "tutorial/*",
-    "how-to/index",
-    "how-to/campaigns",
-    "how-to/django",
-    "how-to/install",
-    "how-to/operations",
-    "how-to/proxies-and-tls",
-    "how-to/sandbox",
-    "how-to/single-sends",
-    "how-to/testing",
-    "how-to/workers",
+    "how-to/*",
     "design/index",
     "design/outcomes",
     "reference/index",
@@ -131,8 +123,14 @@ def connect(app: Sphinx) -> None:
     app.connect("doctree-read", keep_only_title if extracts else check_complete)
 
 
+def use_names_of_pictures(app: Sphinx, config: Config) -> None:
+    """Let a page in Chinese show ``inbox.zh-CN.png`` instead of ``inbox.png``, if it is there."""
+    config.figure_language_filename = f"{{root}}.{config.language.replace('_', '-')}{{ext}}"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the checks, and the search."""
+    """Connect the checks, the pictures and the search."""
+    app.connect("config-inited", use_names_of_pictures)
     app.connect("builder-inited", connect)
     app.connect("html-page-context", note_english)
     app.add_search_language(ChineseSearch)

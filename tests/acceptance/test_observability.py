@@ -186,7 +186,7 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
     values = {"now": time.time(), "campaign_id": 1, "submission_id": 1}
     # The limits are for real ledgers; the tests' are smaller.
     queries = [re.sub(r"LIMIT (5000|1000)", "LIMIT 20", each) for each in QUERIES]
-    assert len(queries) == 11
+    assert len(queries) == 12
     with (
         Ledger(ledger_url) as ledger,
         Client("demo", "demo", endpoint=sandbox.url, channel="37", retries=0) as client,
@@ -210,6 +210,7 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
     assert [row[0] for row in found[5]] == [None]  # one of a campaign has no key
     assert [row[0] for row in found[8]] == ["account-37"]
     assert int(found[10][0][0]) == 39
+    assert [(row[1], row[4]) for row in found[11]] == [("small", "unknown")]
     for sql, before, after in zip(queries, *costs, strict=True):
         assert after <= before * 1.5 + 200, sql
 

@@ -67,3 +67,15 @@ def test_language_switch_leads_to_the_same_page(page: Page) -> None:
     page.get_by_role("link", name="English").click()
     expect(page).to_have_url(address("en/tutorial/first-send.html"))
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "picture"), [("en", "inbox.png"), ("zh_CN", "inbox.zh-CN.png")]
+)
+def test_page_shows_the_pictures_of_its_language(page: Page, language: str, picture: str) -> None:
+    """A page in Chinese shows the inbox in Chinese; every picture of the page is there."""
+    page.goto(address(f"{language}/how-to/sandbox.html"))
+    pictures = page.locator("article img")
+    shown = pictures.evaluate_all("all => all.map(each => [each.src, each.naturalWidth])")
+    assert all(width for _, width in shown)
+    assert Path(shown[0][0]).name == picture
