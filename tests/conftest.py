@@ -27,6 +27,13 @@ __all__ = ["mariadb_server", "postgresql_server"]
 hypothesis.settings.register_profile("without deadline", deadline=None)
 # For a second Python: ``pytest --hypothesis-profile="few examples"``.
 hypothesis.settings.register_profile("few examples", deadline=None, max_examples=20)
+# For tests.mutation, which asks only whether a test fails.
+hypothesis.settings.register_profile(
+    "first failure",
+    deadline=None,
+    max_examples=20,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
 hypothesis.settings.load_profile("without deadline")
 
 

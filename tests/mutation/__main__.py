@@ -62,7 +62,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 """Each module, and the tests that are to notice its mutants."""
 _OPTIONS = (
     *("-x", "-q", "-s", "--tb=no", "--no-header", "--hypothesis-seed=0"),
-    *("--hypothesis-profile", "few examples"),
+    *("--hypothesis-profile", "first failure"),
     *("-p", "no:randomly", "-p", "no:cacheprovider"),
 )
 _PATIENCE = 5.0

@@ -13,5 +13,44 @@ EXPLAINED: dict[str, tuple[tuple[str, str, str], ...]] = {
             "Both powers of two are far above five minutes, which is the most in any case.",
         ),
     ),
+    "wire.codec": (
+        (
+            "<module>",
+            "b',-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~' -> "
+            "b',-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~X'",
+            "X is among these bytes already.",
+        ),
+        ("<module>", "'/' -> '/X'", "The host has no X at either end."),
+        (
+            "_Fault",
+            "False -> True",
+            "The default is for a fault beside other content, of which nothing else matters.",
+        ),
+        (
+            "SubmissionEncoder.__init__",
+            "numbers < message -> numbers <= message",
+            "The two places are never the same.",
+        ),
+        (
+            "_is_harmless_header",
+            "return False -> return None",
+            "Only a condition looks at it.",
+        ),
+        (
+            "_is_nil_or_reference",
+            "return False -> return None",
+            "Only conditions look at it.",
+        ),
+        (
+            "_mentions_result",
+            "break -> pass",
+            "It only saves looking at the same text again.",
+        ),
+        (
+            "_mentions_result",
+            "return False -> return None",
+            "Only conditions look at it.",
+        ),
+    ),
 }
 """By module: the function, the change, and the reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import html
 import io
@@ -24,7 +25,7 @@ from lxml import etree
 
 from tests.support.secret_detector import NUMBERS, PASSWORD, assert_no_secret
 from yunxin_soap import InvalidRequest, OutcomeUnknown, Rejected, Submission, wsdl
-from yunxin_soap.codes import REJECTED_STATUSES
+from yunxin_soap.codes import REJECTED_STATUSES, Category
 from yunxin_soap.operation import PROTOCOLS, ProtocolName
 from yunxin_soap.redact import Redactor
 from yunxin_soap.results import parse_result
@@ -167,15 +168,14 @@ def test_encode_query_has_zeeps_fields(fields: Fields) -> None:
 
 @given(st.data())
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("numbers_first", [True, False])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 4, 0, 5, 1, 3]])
 def test_submission_encoder_equals_codec(
-    protocol: ProtocolName, numbers_first: bool, data: st.DataObject
+    protocol: ProtocolName, order: list[int], data: st.DataObject
 ) -> None:
     """An encoder that has encoded other submissions encodes each as the codec does."""
     words = st.sampled_from(["", "a", "b&> <", "签名", "1,2", "1 2\r", "%20+~_.-*/"])
     codec = copy.copy(CODECS[protocol])
-    if not numbers_first:  # as another WSDL may have it
-        codec.order = codec.order[::-1]
+    codec.order = order  # as another WSDL may have it
     account = data.draw(st.tuples(words, words))
     encoder = SubmissionEncoder(codec, *account)
     submissions = st.builds(Submission, st.lists(words, max_size=3).map(tuple), words, words, words)
@@ -400,6 +400,21 @@ def test_encode_query_of_2048_characters_is_invalid() -> None:
         CODECS["http-get"].encode(fields(MAX_QUERY - empty))
 
 
+def test_encode_query_that_is_too_long_leaves_no_password_in_a_frame() -> None:
+    """No local variable of a frame shows the password."""
+    fields = Fields("demo", PASSWORD, *NUMBERS, "37", "")._replace(Msg="m" * MAX_QUERY)
+    with pytest.raises(InvalidRequest) as caught:
+        CODECS["http-get"].encode(fields)
+    for frame, _ in [*traceback.walk_tb(caught.value.__traceback__)][1:]:  # the first is this test
+        assert_no_secret(repr(frame.f_locals).replace(NUMBERS[0], "").replace(NUMBERS[1], ""))
+
+
+def test_encode_query_asks_caches_not_to_answer() -> None:
+    """A cache that keeps the response of an HTTP GET would answer the same message unsent."""
+    request = CODECS["http-get"].encode(Fields("u", "p", "13900000000", "m", "37", ""))
+    assert request.headers == {"Cache-Control": "no-cache, no-store"}
+
+
 def test_request_repr_omits_query_and_body() -> None:
     """The ``repr`` of a request omits query and body."""
     for each in CODECS.values():
@@ -428,6 +443,7 @@ def outcome(protocol: ProtocolName, status: int, content_type: str, body: str | 
         return CODECS[protocol].decode(Response(status, content_type, content))
     except Rejected as error:
         assert error.code is None
+        assert error.category is Category.CONFIGURATION
         assert error.http_status == status
         assert error.safe_to_resend
         assert "\n" not in str(error)
@@ -437,6 +453,13 @@ def outcome(protocol: ProtocolName, status: int, content_type: str, body: str | 
         assert error.excerpt is not None
         assert "\n" not in str(error)
         return "unknown"
+
+
+def said(protocol: ProtocolName, status: int, body: str, content_type: str = "text/xml") -> str:
+    """Return the text of the error that a response ends in."""
+    with pytest.raises((Rejected, OutcomeUnknown)) as caught:
+        CODECS[protocol].decode(Response(status, content_type, body.encode()))
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("protocol", SOAPS)
@@ -688,6 +711,39 @@ def test_decode_other_rejection_with_its_result_is_unknown(
         CODECS[protocol].decode_other(response, str, "getBalance")
 
 
+@pytest.mark.parametrize(("length", "ends"), [(1000, "unknown"), (1001, "rejected")])
+def test_decode_batch_number_near_is_within_its_limit(length: int, ends: str) -> None:
+    """A batch number counts if it ends within 1,000 characters after the response's name."""
+    page = "sendMesExtRes" + ("2" * 15).rjust(length, "x")
+    assert outcome("soap", 404, "text/html", page) == ends
+
+
+@pytest.mark.parametrize(("levels", "ends"), [(3, "unknown"), (4, "rejected")])
+def test_decode_rejection_with_an_escaped_result_ends_by_its_levels(levels: int, ends: str) -> None:
+    """A result counts if it is escaped no more than three times."""
+    page = GOOD_HTTP
+    for _ in range(levels):
+        page = html.escape(page)
+    assert outcome("http-get", 404, "text/html", page) == ends
+
+
+def test_decode_rejection_with_a_result_in_a_declared_encoding_is_unknown() -> None:
+    """The result is also found in the encoding that only the XML declaration names."""
+    result = "+ADw-sendMesExtResult+AD4-1+ADw-/sendMesExtResult+AD4-"
+    page = f"<?xml version='1.0' encoding='utf-7'?><a>{result}</a>"
+    assert outcome("soap", 404, "text/xml", page) == "unknown"
+    assert outcome("soap", 404, "text/xml", page.replace("utf-7", "utf-8")) == "rejected"
+
+
+def test_decode_other_returns_what_is_read() -> None:
+    """Another operation's result is what its reader finds; an error of the reader means none."""
+    response = Response(200, "text/xml", b"<a>5</a>")
+    read = CODECS["soap"].decode_other(response, lambda root: root.text, "getBalance")
+    assert read == "5"
+    with pytest.raises(OutcomeUnknown, match="XML that is not a response of getBalance"):
+        CODECS["soap"].decode_other(response, lambda root: root[0], "getBalance")
+
+
 def test_decode_rejection_with_a_result_says_so() -> None:
     """The error names both sides of the contradiction."""
     with pytest.raises(OutcomeUnknown) as caught:
@@ -764,12 +820,79 @@ def test_decode_error_of_asp_net_that_names_a_batch_number_is_unknown(
     """An error that ASP.NET raises before it calls the method names no batch number."""
     assert outcome(protocol, 500, "text/plain", text.format("")) == "rejected"
     assert outcome(protocol, 500, "text/plain", text.format(f"\r\n{NUMBER}")) == "unknown"
+    assert "what may be a batch number" in said(
+        protocol, 500, text.format(f"\r\n{NUMBER}"), "text/plain"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("&#9;", " "),
+        ("&#x9;", " "),
+        ("&#0000000033;", "!"),
+        ("&#00000000033;", "&#00000000033;"),
+        ("&#x00000021;", "!"),
+        ("&#x000000021;", "&#x000000021;"),
+        ("&eacute;", "é"),
+        ("&epsilon;", "&epsilon;"),
+    ],
+)
+def test_decode_error_of_asp_net_shows_references_of_usual_length(
+    reference: str, shown: str
+) -> None:
+    """Of HTML's references, those that a server writes are read; very long ones are not tried."""
+    text = f"Invalid method name 'a{reference}b', X."
+    assert said("http-get", 500, text, "text/plain") == (
+        "The gateway rejected the request with HTTP status 500: Invalid method name"
+        f" 'a{shown}b', X. No SMS was sent: {REJECTED_STATUSES[400]}."
+    )
+
+
+@pytest.mark.parametrize("protocol", HTTPS)
+def test_decode_error_of_asp_net_with_invalid_bytes_is_rejected(protocol: ProtocolName) -> None:
+    """A byte that is invalid in the encoding does not hide what the text says."""
+    assert outcome(protocol, 500, "text/plain", b"Missing parameter: ExeNo.\r\n\xff") == "rejected"
 
 
 def test_decode_two_fault_codes_are_unknown() -> None:
     """A fault with two codes blames nobody."""
     twice = FAULT_11.format("s:Client</faultcode><faultcode>s:Server", "why")
     assert outcome("soap", 500, "text/xml", twice) == "unknown"
+    assert 'with a SOAP nameless fault ("why"). It is unknown' in said("soap", 500, twice)
+
+
+def test_decode_fault_outside_an_envelope_is_unknown() -> None:
+    """A fault that is not the only content of an envelope blames nobody, and is not quoted."""
+    fault = FAULT_11.format("s:Client", "why").replace("s:Envelope", "s:Letter")
+    assert outcome("soap", 500, "text/xml", fault) == "unknown"
+    assert "with a SOAP fault beside other content. It is unknown" in said("soap", 500, fault)
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "shown"),
+    [
+        ("Client", "w" * 240, '"' + "w" * 240 + '"'),
+        ("Client", "w" * 241, '"' + "w" * 240 + '…"'),
+        ("N" * 40, "why", f"a SOAP {'N' * 40} fault"),
+        ("N" * 41, "why", f"a SOAP {'N' * 40}… fault"),
+    ],
+)
+def test_decode_error_quotes_a_fault_up_to_its_limit(code: str, why: str, shown: str) -> None:
+    """An error quotes 240 characters of a fault's text, and 40 of its code."""
+    assert shown in said("soap", 500, FAULT_11.format(code, why))
+
+
+def test_decode_error_quotes_a_content_type_up_to_its_limit() -> None:
+    """An error quotes 80 characters of a Content-Type."""
+    for length, shown in ((80, "x" * 80), (81, "x" * 80 + "…")):
+        assert f"(Content-Type {shown})" in said("soap", 200, "", content_type="x" * length)
+
+
+def test_decode_soap_fault_of_the_client_says_what_to_do() -> None:
+    """It has no status of its own, and is as a bad request."""
+    text = said("soap", 500, FAULT_11.format("s:Client", "why"))
+    assert text.endswith(f"No SMS was sent: {REJECTED_STATUSES[400]}.")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -1003,6 +1126,10 @@ def test_decode_encoding_is_the_marks_then_the_headers_then_the_declarations(
     assert read("text/xml; charset=gbk", "gbk", "utf-8-sig") == text
     assert read("text/xml; charset=utf-8", "utf-8", "utf-16") == text
     assert read("text/xml; charset=utf-16", "utf-8", "utf-16-le") == text
+    assert read("text/xml; charset=utf-16", "utf-8", "utf-16-be") == text
+    assert read("text/xml", "utf-8", "utf-32") == text
+    marked = codecs.BOM_UTF32_BE + good.encode("utf-32-be")
+    assert outcome(protocol, 200, "text/xml", marked) == text
     assert read("text/xml; charset=utf-32", "utf-8", "utf-32-be") == text
     assert read("text/xml; charset=utf-8; charset=UTF8", "utf-8", "utf-8") == text
     # Wrong, but what the server says.
@@ -1017,7 +1144,7 @@ def test_decode_encoding_is_the_marks_then_the_headers_then_the_declarations(
     [
         "x-none", "utf-8; charset=gbk", "base64", "zlib", "rot13", "idna", "punycode",
         "unicode_escape", "raw_unicode_escape", "undefined", "utf-8" * 9,
-        "\x00", "\udcff", "..", "us-ascii",
+        "\x00", "\udcff", "..", "us-ascii", "Xutf-8X",
     ],
 )  # fmt: skip
 def test_decode_unknown_or_wrong_charset_is_unknown(protocol: ProtocolName, charset: str) -> None:
@@ -1027,6 +1154,34 @@ def test_decode_unknown_or_wrong_charset_is_unknown(protocol: ProtocolName, char
     if protocol in HTTPS and charset != "us-ascii":
         text = "Missing parameter: ExeNo."
         assert outcome(protocol, 500, f"text/plain; charset={charset}", text) == "unknown"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("charset", ["idna", "punycode", "raw_unicode_escape", "unicode_escape"])
+@pytest.mark.parametrize("end", ["", "-"])
+def test_decode_charset_of_python_alone_is_unknown(
+    protocol: ProtocolName, charset: str, end: str
+) -> None:
+    """Python's encodings that are no charsets are not read, even where they would fit."""
+    body = result_response(protocol, NUMBER).body + end.encode()
+    assert outcome(protocol, 200, f"text/xml; charset={charset}", body) == "unknown"
+    text = f"Missing parameter: ExeNo.{end}"
+    assert outcome(protocol, 500, f"text/plain; charset={charset}", text) == "unknown"
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(40, True), (41, False)])
+def test_decode_charset_is_read_up_to_its_limit(length: int, is_read: bool) -> None:
+    """No more than 40 characters of a charset's name count."""
+    charset = f"big5{'-' * (length - 9)}hkscs"
+    body = result_response("soap", NUMBER).body
+    ends = outcome("soap", 200, f"text/xml; charset={charset}", body)
+    assert ends == (NUMBER if is_read else "unknown")
+
+
+def test_decode_leaves_no_text_in_the_log_of_lxml() -> None:
+    """lxml shows that log with later errors of the thread."""
+    assert outcome("soap", 200, "text/xml", f"<{PASSWORD}></b>") == "unknown"
+    assert PASSWORD not in str(etree.LxmlError("later").error_log)
 
 
 def test_decode_second_xml_declaration_is_unknown() -> None:
@@ -1049,7 +1204,10 @@ def test_decode_of_a_result_outside_xml_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("protocol", HTTPS)
-@pytest.mark.parametrize("name", ["", "System.InvalidOperationException: "])
+@pytest.mark.parametrize(
+    "name",
+    ["", "System.InvalidOperationException: ", "System.Web.HttpException (0x80004005): "],
+)
 @pytest.mark.parametrize(
     "text",
     [

@@ -68,7 +68,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
 """Text encodings of Python that no server means. Some take very long for a long text."""
 _LONGEST_CHARSET = 40
 _DECLARED_ENCODING = re.compile(
@@ -534,11 +534,8 @@ def _to_utf8(response: Response) -> tuple[bytes, str | None]:
     encoding, body = _encoding(response)
     if encoding is None:
         return body, None
-    if encoding == "utf-8":
-        content = body.lstrip(_BLANKS.encode())
-    else:
-        content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
-    return _DECLARED_ENCODING.sub(rb"\1'utf-8'", content, count=1), encoding
+    content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
+    return _DECLARED_ENCODING.sub(rb"\1'utf-8'", content), encoding
 
 
 def _encoding(response: Response) -> tuple[str | None, bytes]:
@@ -553,12 +550,12 @@ def _encoding(response: Response) -> tuple[str | None, bytes]:
         if body.startswith(mark):
             return name, body[len(mark) :]
     charset = _charset(response.content_type)
-    if charset is None or charset == "utf-8":
-        return charset, body
+    if charset is None:
+        return None, body
     if charset in ("utf-16", "utf-32"):
         # Without a mark: XML starts with an ASCII character.
         charset += "-be" if response.body.startswith(b"\0") else "-le"
-    return charset, response.body  # in another encoding, white space is other bytes
+    return charset, response.body  # in some encodings, white space is other bytes
 
 
 def _charset(content_type: str) -> str | None:
@@ -573,7 +570,7 @@ def _charset(content_type: str) -> str | None:
         key, _, value = parameter.partition("=")
         if key.strip().lower() == "charset" and (value := value.strip().strip("\"'").strip()):
             # Python keeps every unknown name that it was asked for.
-            names.add(codecs.lookup(value[:_LONGEST_CHARSET]).name.replace("_", "-"))
+            names.add(codecs.lookup(value[:_LONGEST_CHARSET]).name)
     if len(names) > 1 or names & _NOT_CHARSETS:
         raise LookupError("no charset, or two")
     return names.pop() if names else None
