@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.campaign.killing.processes import wait_until
-from tests.support.doc_pages import DOCS, TOP, read_blocks
+from tests.support.doc_pages import DOCS, TOP, find_block, read_blocks
 from yunxin_soap.sandbox import Sandbox
 
+PAGE = DOCS / "how-to" / "django.md"
 SHOP = TOP / "examples" / "django_shop"
 MOST_LINES = 8
 """Of glue, from a new project to a notice in a transaction."""
@@ -22,8 +23,13 @@ MOST_LINES = 8
 
 def blocks() -> dict[str, str]:
     """Return the Python files that the page shows, by their names."""
-    page = read_blocks(DOCS / "how-to" / "django.md")
+    page = read_blocks(PAGE)
     return {each.file_name: each.code.partition("\n")[2] for each in page if each.file_name}
+
+
+def page_script() -> str:
+    """Return the Python that the page gives to Django's shell."""
+    return find_block(PAGE, "python manage.py shell").partition('"')[2].rpartition('"')[0]
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
@@ -82,7 +88,7 @@ print(list(User.objects.values_list("username", flat=True)))
 
 
 def test_new_project_sends_the_notice_of_a_committed_order_once(project: Path) -> None:
-    """Two calls, one rollback and a worker make one SMS; SIGTERM ends the worker."""
+    """Two orders, one of them twice, a rollback and a worker make two SMS; SIGTERM ends it."""
     with Sandbox() as sandbox:
         account = {
             "YUNXIN_ENDPOINT": sandbox.url,
@@ -90,19 +96,20 @@ def test_new_project_sends_the_notice_of_a_committed_order_once(project: Path) -
             "YUNXIN_USER_PASS": "demo",
         }
         assert "['kept']" in run("manage.py", "shell", "-c", PLACE, cwd=project)
+        run("manage.py", "shell", "-c", page_script(), cwd=project)
         worker = subprocess.Popen(
             [sys.executable, "manage.py", "yunxin", "worker"],
             cwd=project,
             env={**os.environ, **account},
         )
         try:
-            wait_until(lambda: bool(sandbox.inbox), "the notice is sent")
+            wait_until(lambda: len(sandbox.inbox) == 2, "the notices are sent")
         finally:
             worker.send_signal(signal.SIGTERM)
             status = worker.wait(60)
         assert status == 0
-        assert [each.message for each in sandbox.inbox] == ["您的订单已收到。【小店】"]
-        assert sandbox.inbox[0].recipients == ("13900000000",)
+        sent = [(each.message, each.recipients) for each in sandbox.inbox]
+        assert sent == [("您的订单已收到。【小店】", ("13900000000",))] * 2
         run("manage.py", "shell", "-c", "import mysite.celery", cwd=project, **account)
 
 
