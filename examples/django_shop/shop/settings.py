@@ -43,6 +43,7 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
 
 # The account comes from YUNXIN_USER_CODE and YUNXIN_USER_PASS. The default gateway here is the
 # sandbox ("yunxin-soap sandbox"); YUNXIN_ENDPOINT names another one.
