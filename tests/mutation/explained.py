@@ -51,6 +51,16 @@ EXPLAINED: dict[str, tuple[tuple[str, str, str], ...]] = {
             "return False -> return None",
             "Only conditions look at it.",
         ),
+        (
+            "_parser",
+            "'parser' -> 'parserX'",
+            "Each response then gets a parser of its own, which takes longer and reads the same.",
+        ),
+        (
+            "_parser",
+            "True -> False",
+            "Nothing is loaded that a network could be needed for; this is a second lock.",
+        ),
     ),
 }
 """By module: the function, the change, and the reason."""
