@@ -74,8 +74,8 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def airflow(session: nox.Session) -> None:
-    """Run the DAG of the documents in Airflow, which has no room beside the extra ``test``."""
-    session.install("-e", ".[all]", "apache-airflow", *FEW_TOOLS)
+    """Run the DAG of the documents in Airflow, which conflicts with the extra ``test``."""
+    session.install("-e", ".[all]", "apache-airflow>=3", *FEW_TOOLS)
     session.run("python", "-m", "pytest", "-q", "tests/acceptance/test_airflow.py")
 
 

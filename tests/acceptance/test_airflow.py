@@ -42,7 +42,7 @@ def test_dag_sends_a_campaign_once_though_its_run_is_repeated(tmp_path: Path) ->
     (addresses,) = (each.code for each in read_blocks(PAGE) if each.file_name == "bills.csv")
     (tmp_path / "2026-06-01.csv").write_text(addresses, "utf-8")
     ledger = str(tmp_path / "ledger.sqlite")
-    Ledger(ledger).close()  # the worker wants one that is there
+    Ledger(ledger).close()  # the worker needs one that exists
     with Sandbox() as sandbox:
         environment = {
             **os.environ,

@@ -87,8 +87,14 @@ print(list(User.objects.values_list("username", flat=True)))
 """
 
 
+COUNT = """
+from yunxin_soap.django import get_ledger
+print(sum(get_ledger().once.counts().values()), "queued")
+"""
+
+
 def test_new_project_sends_the_notice_of_a_committed_order_once(project: Path) -> None:
-    """Two orders, one of them twice, a rollback and a worker make two SMS; SIGTERM ends it."""
+    """Two orders, one of them twice, and a rollback make two SMS; SIGTERM ends the worker."""
     with Sandbox() as sandbox:
         account = {
             "YUNXIN_ENDPOINT": sandbox.url,
@@ -97,6 +103,7 @@ def test_new_project_sends_the_notice_of_a_committed_order_once(project: Path) -
         }
         assert "['kept']" in run("manage.py", "shell", "-c", PLACE, cwd=project)
         run("manage.py", "shell", "-c", page_script(), cwd=project)
+        assert "2 queued" in run("manage.py", "shell", "-c", COUNT, cwd=project)
         worker = subprocess.Popen(
             [sys.executable, "manage.py", "yunxin", "worker"],
             cwd=project,

@@ -23,7 +23,7 @@ from tests.integration.campaign.killing.processes import wait_until
 from tests.support.doc_pages import DOCS, read_blocks
 from tests.support.lists import TEXT, numbers
 from tests.support.query_cost import rows_read
-from yunxin_soap import Client
+from yunxin_soap import BalanceRejected, Client
 from yunxin_soap.campaign import Ledger, State
 from yunxin_soap.campaign.storage.engine import open_engine
 from yunxin_soap.campaign.storage.schema import submission
@@ -195,6 +195,9 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
         ledger.plan("small", numbers(40), TEXT, channel=37, max_recipients=1)
         with sandbox.inject_fault("close", when="after"):
             ledger.run("small", client, pace="account-37")
+        sandbox.inject_fault("code", code="-7")
+        with pytest.raises(BalanceRejected):
+            ledger.once.send(client, "notice", TO, TEXT)
         costs = []
         for name, count in (("large", 3000), ("larger", 9000)):
             grow(ledger, engine, client, name, count)
@@ -202,15 +205,20 @@ def test_sql_is_valid_and_its_cost_does_not_grow(ledger_url: str, sandbox: Sandb
                 costs.append([_cost(connection, sql, values) for sql in queries])
     with engine.connect() as connection:
         found = [connection.execute(sa.text(sql), _used(sql, values)).all() for sql in QUERIES]
+        later = {"now": values["now"] + 2 * 86400}
+        assert connection.execute(sa.text(QUERIES[11]), later).all() == []
     engine.dispose()
     states = {state: int(count) for state, count in found[2]}
     assert states == {"accepted": 39, "unknown": 1}
     assert [row[1] for row in found[3]] == ["small"]
-    assert sum(int(row[2]) for row in found[7]) == 40
+    assert sum(int(row[2]) for row in found[7]) == 41
     assert [row[0] for row in found[5]] == [None]  # one of a campaign has no key
     assert [row[0] for row in found[8]] == ["account-37"]
     assert int(found[10][0][0]) == 39
-    assert [(row[1], row[4]) for row in found[11]] == [("small", "unknown")]
+    assert [(row[1], row[2], row[3]) for row in found[11]] == [
+        (None, "notice", "rejected"),
+        ("small", None, "unknown"),
+    ]
     for sql, before, after in zip(queries, *costs, strict=True):
         assert after <= before * 1.5 + 200, sql
 

@@ -43,11 +43,6 @@ EXPLAINED: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         (
             "_mentions_result",
-            "break -> pass",
-            "It only saves looking at the same text again.",
-        ),
-        (
-            "_mentions_result",
             "return False -> return None",
             "Only conditions look at it.",
         ),

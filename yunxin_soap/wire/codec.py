@@ -534,7 +534,12 @@ def _to_utf8(response: Response) -> tuple[bytes, str | None]:
     encoding, body = _encoding(response)
     if encoding is None:
         return body, None
-    content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
+    if encoding == "utf-8":
+        content = body.lstrip(
+            _BLANKS.encode()
+        )  # as it is: the header may be wrong, and lxml see it
+    else:
+        content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
     return _DECLARED_ENCODING.sub(rb"\1'utf-8'", content), encoding
 
 
@@ -666,10 +671,7 @@ def _mentions_result(text: str, operation: str) -> bool:
             _RESULT_IN_ELEMENT.search(rest.partition("<")[0]) for rest in text.split("string")[1:]
         ):
             return True
-        unescaped = _unescape(text)
-        if unescaped == text:
-            break
-        text = unescaped
+        text = _unescape(text)
     return False
 
 

@@ -510,7 +510,7 @@ def test_exchange_reclaimed_runner_gets_nothing_more(
     (claimed,) = silent.claim()
     silent.identity.end()
     assert ledger.run("a", client).submissions[State.UNKNOWN] == 1
-    goes_on = 'goes on in the other runner: "yunxin-soap campaign status a" names it'
+    goes_on = 'goes on in the other runner: "campaign status a" names it'
     with pytest.raises(RunnerReclaimed, match=goes_on):
         silent.exchange(ended(claimed, State.ACCEPTED, batch_no="123"), limit=1)
     (found,) = ledger.find(claimed.submission.recipients[0])
