@@ -258,6 +258,34 @@ def test_values_too_long_for_mariadb_are_an_error(
             connection.execute(schema.submission.update().values(state="x" * 21))
 
 
+@pytest.mark.parametrize("ledger_url", ["postgresql", "mariadb"], indirect=True)
+def test_connection_that_is_lost_on_its_way_back_to_the_pool_is_replaced(
+    engine: sa.Engine,
+) -> None:
+    """The driver's error does not reach whoever has read everything."""
+    is_mysql = engine.dialect.name == "mysql"
+    own = sa.text("SELECT connection_id()" if is_mysql else "SELECT pg_backend_pid()")
+    end = "KILL {}" if is_mysql else "SELECT pg_terminate_backend({})"
+
+    def read(*, is_lost: bool) -> Any:
+        with engine.connect() as connection:
+            dialects.read_consistently(connection)
+            number = connection.scalar(own)
+            connection.rollback()
+            lost: Any = connection.connection.driver_connection
+            if is_lost:
+                with engine.begin() as other:
+                    other.execute(sa.text(end.format(number)))
+                for _ in range(2):
+                    engine.dialect.reset_isolation_level(lost)
+                with pytest.raises(engine.dialect.loaded_dbapi.Error):
+                    lost.cursor().execute("SELECT 1")
+        return number
+
+    first = read(is_lost=True)
+    assert read(is_lost=False) != first
+
+
 def test_ledger_created_by_many_at_once(ledger_url: str) -> None:
     """Several processes may create one ledger at the same moment."""
     start = Barrier(6)

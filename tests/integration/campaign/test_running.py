@@ -456,7 +456,7 @@ def test_async_run_cancelled_does_not_wait_for_a_lost_ledger(
                         await run
 
             asyncio.run(main())
-        assert "is locked" in caplog.text
+        assert "writes the ledger, and is waited for" in caplog.text
         ledger.resume("a")
         status = ledger.run("a", client)
         assert status.submissions[State.UNKNOWN] + status.submissions[State.ACCEPTED] == 100

@@ -757,7 +757,13 @@ class MySQL(Dialect):
         _check_connections(engine)
         sa.event.listen(engine, "do_connect", self._connect)
         sa.event.listen(engine, "connect", self._set_up)
-        sa.event.listen(engine, "checkin", self._restore_timeout)
+
+        def restore_timeout(connection: Any, record: Any) -> None:
+            if record.info.pop(_LIFTED, False) and connection is not None:
+                with _closing_if_lost(engine, connection):
+                    self._set_up(connection, record)
+
+        sa.event.listen(engine, "checkin", restore_timeout)
 
     @staticmethod
     def _set_up(connection: Any, _record: object) -> None:
@@ -770,11 +776,6 @@ class MySQL(Dialect):
         if _is_mariadb(connection.dialect):
             connection.info[_LIFTED] = True
             connection.execute(sa.text("SET SESSION idle_transaction_timeout = 0"))
-
-    @classmethod
-    def _restore_timeout(cls, connection: Any, record: Any) -> None:
-        if record.info.pop(_LIFTED, False) and connection is not None:
-            cls._set_up(connection, record)
 
     def _connect(self, dialect: sa.Dialect, _record: object, _args: object, options: Any) -> Any:
         driver: Any = dialect.loaded_dbapi
@@ -1138,8 +1139,26 @@ def is_repeated() -> Iterator[None]:
         _is_repeated.reset(token)
 
 
+@contextlib.contextmanager
+def _closing_if_lost(engine: sa.Engine, connection: Any) -> Iterator[None]:
+    """Close a connection that fails on its way back to the pool; who takes it next, replaces it.
+
+    SQLAlchemy would let the driver's own error pass, after everything has been read.
+    """
+    try:
+        yield
+    except engine.dialect.loaded_dbapi.Error:
+        with contextlib.suppress(engine.dialect.loaded_dbapi.Error):  # it is closed already
+            connection.close()
+
+
 def _check_connections(engine: sa.Engine) -> None:
     """Replace a connection that was lost while it was idle, before it is used."""
+    reset_isolation_level = engine.dialect.reset_isolation_level
+
+    def reset(connection: Any) -> None:
+        with _closing_if_lost(engine, connection):
+            reset_isolation_level(connection)
 
     def check_in(_connection: object, record: Any) -> None:
         record.info[_IDLE_SINCE] = time.monotonic()
@@ -1156,6 +1175,7 @@ def _check_connections(engine: sa.Engine) -> None:
 
     sa.event.listen(engine, "checkin", check_in)
     sa.event.listen(engine, "checkout", check_out)
+    engine.dialect.reset_isolation_level = reset  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
