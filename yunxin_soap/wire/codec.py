@@ -535,9 +535,8 @@ def _to_utf8(response: Response) -> tuple[bytes, str | None]:
     if encoding is None:
         return body, None
     if encoding == "utf-8":
-        content = body.lstrip(
-            _BLANKS.encode()
-        )  # as it is: the header may be wrong, and lxml see it
+        # Not decoded: the header may be wrong, and lxml sees that.
+        content = body.lstrip(_BLANKS.encode())
     else:
         content = body.decode(encoding).lstrip(_BLANKS + "\ufeff").encode()
     return _DECLARED_ENCODING.sub(rb"\1'utf-8'", content), encoding
